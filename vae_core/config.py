@@ -1,0 +1,254 @@
+"""The configuration of a run: frozen, validated, JSON in and out, free of torch.
+
+`objective` and `model.options` stay plain dictionaries here; the registered family and backbone
+own the classes that validate them (`vae_core.families.complete`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import ValidationError, field_validator
+
+from vae_core.errors import UserError
+from vae_core.settings import Settings, explain, setting
+
+
+class DataConfig(Settings):
+    """Which images, and how they are brought to one size."""
+
+    dataset: str = setting("mnist", "Data set", "The images that the model learns.")
+    data_dir: str | None = setting(
+        None,
+        "Data folder",
+        "Where the data set lies, or your folder or .zip of images; empty means the data folder.",
+        more=True,
+    )
+    image_size: int | None = setting(
+        None,
+        "Image size",
+        "Side of the square that every image is brought to; empty keeps the data set's own.",
+        unit="px",
+        more=True,
+        ge=8,
+        le=512,
+    )
+    channels: Literal[1, 3] | None = setting(
+        None,
+        "Channels",
+        "1 learns greyscale, 3 learns colour; empty keeps what the images have.",
+        more=True,
+    )
+    resize: Literal["crop", "fit"] = setting(
+        "crop",
+        "Resize",
+        "crop cuts the centre square; fit keeps the whole image and pads it.",
+        more=True,
+    )
+    validation_fraction: float = setting(
+        0.05,
+        "Validation share",
+        "Share of the training images kept aside to measure; 0 measures on the test images.",
+        more=True,
+        ge=0,
+        le=0.9,
+    )
+    limit: int | None = setting(
+        None,
+        "At most",
+        "Learn from this many images, drawn evenly from all; empty takes every one.",
+        unit="images",
+        more=True,
+        ge=2,
+    )
+
+
+class ModelConfig(Settings):
+    """The network: backbone, size of the latent space, and the likelihood of the pixels."""
+
+    backbone: str = setting(
+        "conv", "Backbone", "The network on both sides: conv sees neighbourhoods, mlp does not."
+    )
+    latent_dim: int = setting(
+        16,
+        "Latent dimensions",
+        "More keep more detail; with few, each has to mean something.",
+        ge=1,
+        le=1024,
+    )
+    likelihood: str = setting(
+        "auto",
+        "Likelihood",
+        "How pixels vary around the decoder's picture; auto: Bernoulli for grey, "
+        "Gaussian with learned σ for colour.",
+        more=True,
+    )
+    sigma: float = setting(
+        0.1,
+        "Pixel noise σ",
+        "For a fixed Gaussian: smaller asks for sharper reconstructions and weakens β.",
+        unit="of the [0, 1] range",
+        more=True,
+        gt=1e-4,
+        le=10,
+    )
+    output: Literal["sigmoid", "identity"] = setting(
+        "sigmoid",
+        "Output",
+        "sigmoid keeps Gaussian means inside [0, 1]; identity leaves them free.",
+        more=True,
+    )
+    pixel_mean: float = setting(
+        0.0, "Pixel mean", "Taken from every pixel before the network sees it.", more=True
+    )
+    pixel_std: float = setting(
+        1.0, "Pixel deviation", "Divides every pixel before the network sees it.", more=True, gt=0
+    )
+    scale_head: Literal["logvar", "logsigma"] = setting(
+        "logvar",
+        "Scale head",
+        "What the second head of the encoder predicts: log σ² or log σ.",
+        more=True,
+    )
+    options: dict[str, Any] = setting({}, "Backbone options", "Widths and depths of the backbone.")
+
+
+class TrainConfig(Settings):
+    """How the weights are found."""
+
+    epochs: int = setting(
+        10, "Epochs", "Passes over the training images; more sharpen the result.", ge=1, le=100_000
+    )
+    batch_size: int = setting(
+        128, "Batch size", "Images a step; larger is smoother and faster.", unit="images", ge=1
+    )
+    learning_rate: float = setting(
+        1e-3, "Learning rate", "Size of a step; halve it when the loss jumps.", gt=0, le=10
+    )
+    optimizer: Literal["adam", "adamw"] = setting(
+        "adam", "Optimiser", "adamw decouples the weight decay.", more=True
+    )
+    adam_betas: tuple[float, float] = setting(
+        (0.9, 0.999), "Adam betas", "How long the two running averages remember.", more=True
+    )
+    weight_decay: float = setting(
+        0.0, "Weight decay", "Pulls weights towards zero.", more=True, ge=0
+    )
+    gradient_clip: float | None = setting(
+        None, "Gradient clip", "Largest norm of a gradient; empty leaves it free.", more=True, gt=0
+    )
+    seed: int = setting(
+        0, "Seed", "Same seed, same settings, same machine: same result.", more=True, ge=0
+    )
+    log_every: int = setting(
+        10, "Log every", "Steps that one point of the curves averages.", unit="steps", more=True, ge=1
+    )
+    preview_every: int | None = setting(
+        None,
+        "Preview every",
+        "Steps between pictures of the hold-out images; empty takes about 40 in a run.",
+        unit="steps",
+        more=True,
+        ge=1,
+    )
+    checkpoint_every: int | None = setting(
+        None,
+        "Save every",
+        "Steps between saves; empty saves after every epoch.",
+        unit="steps",
+        more=True,
+        ge=1,
+    )
+    threads: int | None = setting(
+        None, "Threads", "CPU threads; empty takes every core.", more=True, ge=1, le=256
+    )
+    device: Literal["auto", "cpu", "cuda", "mps"] = setting(
+        "auto", "Device", "auto takes a GPU where there is one.", more=True
+    )
+    compile: bool = setting(
+        False, "Compile", "torch.compile; pays on long runs of large networks only.", more=True
+    )
+
+    @field_validator("adam_betas")
+    @classmethod
+    def _betas_below_one(cls, betas: tuple[float, float]) -> tuple[float, float]:
+        if not all(0 <= beta < 1 for beta in betas):
+            raise ValueError("both must lie in [0, 1)")
+        return betas
+
+
+class RunConfig(Settings):
+    """Everything that decides what a run computes. Equal configs on one machine: equal runs."""
+
+    family: str = setting("vae", "Family", "What is learned and what is minimised.")
+    preset: str | None = setting(None, "Preset", "The recipe that this run started from.")
+    data: DataConfig = DataConfig()
+    model: ModelConfig = ModelConfig()
+    objective: dict[str, Any] = setting({}, "Objective", "The family's own settings, such as β.")
+    train: TrainConfig = TrainConfig()
+
+    def to_json(self) -> str:
+        """Indented JSON, keys in declaration order."""
+        return self.model_dump_json(indent=2)
+
+    def updated(self, changes: Mapping[str, Any]) -> RunConfig:
+        """A copy with nested values replaced, e.g. `{"model": {"latent_dim": 8}}`.
+
+        Raises:
+            UserError: as `parse_config`.
+        """
+        return parse_config(_merged(self.model_dump(), changes))
+
+
+def parse_config(values: Mapping[str, Any] | str | bytes) -> RunConfig:
+    """A `RunConfig` from a mapping or JSON text.
+
+    Raises:
+        UserError: on text that is no JSON, unknown keys, wrong types or values out of range.
+    """
+    if isinstance(values, str | bytes):
+        try:
+            values = json.loads(values)
+        except ValueError as error:
+            raise UserError(f"The configuration is not valid JSON: {error}.") from None
+    try:
+        return RunConfig.model_validate(values)
+    except ValidationError as error:
+        raise UserError(explain(error, "", RunConfig)) from None
+
+
+def parse_settings(settings: list[str]) -> dict[str, Any]:
+    """`["model.latent_dim=8", "objective.beta=4"]` as a nested mapping.
+
+    A value is read as JSON where it is JSON and as text where it is not.
+
+    Raises:
+        UserError: on an entry without `=` or with an empty key.
+    """
+    nested: dict[str, Any] = {}
+    for entry in settings:
+        key, equals, text = entry.partition("=")
+        parts = key.strip().split(".")
+        if not equals or not all(parts):
+            raise UserError(f"{entry!r} is no setting; write KEY=VALUE, such as model.latent_dim=8.")
+        try:
+            value = json.loads(text)
+        except ValueError:
+            value = text
+        level = nested
+        for part in parts[:-1]:
+            level = level.setdefault(part, {})
+            if not isinstance(level, dict):
+                raise UserError(f"{entry!r} sets a value inside {part!r}, which was set to a value.")
+        level[parts[-1]] = value
+    return nested
+
+
+def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    result = dict(old)
+    for key, value in new.items():
+        both = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
+        result[key] = _merged(result[key], value) if both else value
+    return result

@@ -1,0 +1,67 @@
+"""What a data set is, once prepared: uint8 images that can be gathered by index, plus labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+Progress = Callable[[str, float | None], None]
+"""Called with a sentence and the share done in [0, 1], or None where the share is unknown."""
+
+
+def no_progress(message: str, share: float | None) -> None:
+    """The `Progress` that shows nothing."""
+
+
+class Images(Protocol):
+    """N images of one size, uint8, gathered by index; in memory, memory-mapped or drawn."""
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """(N, C, H, W)."""
+
+    def gather(self, indices: np.ndarray) -> np.ndarray:
+        """The images at `indices` [B], in that order: uint8 [B, C, H, W], owned by the caller."""
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Images with what is known of each.
+
+    labels: int64 [N], indices into `Dataset.label_names`, or None.
+    factors: int64 [N, F], the generating factors of drawn data, or None.
+    files: names of the files the images came from, or () when they came from none.
+    """
+
+    images: Images
+    labels: np.ndarray | None = None
+    factors: np.ndarray | None = None
+    files: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return self.images.shape[0]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A prepared data set: three parts that share no image.
+
+    `test` is None when the source has no test files of its own. `notes` are sentences for the
+    person, such as "3 files were skipped: …".
+    """
+
+    name: str
+    train: ImageSet
+    validation: ImageSet
+    test: ImageSet | None = None
+    label_names: tuple[str, ...] = ()
+    factor_names: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(C, H, W)."""
+        return self.train.images.shape[1:]

@@ -1,0 +1,88 @@
+"""A registry by decorator: a name, what the app shows about it, its options, and how it is made.
+
+Families, backbones, likelihoods and data sets are each one registry. Adding one touches its own
+file; nothing anywhere asks `if name == …`.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from vae_core.errors import UserError
+from vae_core.settings import NoOptions, explain
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Entry(Generic[F]):
+    """One registered thing: `build` makes it, the rest is what a form or a table shows of it."""
+
+    name: str
+    label: str
+    blurb: str
+    build: F
+    options: type[BaseModel] = NoOptions
+    paper: str = ""
+
+    def parse_options(self, values: dict[str, Any], where: str) -> BaseModel:
+        """Validate `values` into this entry's options.
+
+        Raises:
+            UserError: naming the key below `where` that is unknown or out of range.
+        """
+        try:
+            return self.options.model_validate(values)
+        except ValidationError as error:
+            raise UserError(explain(error, where, self.options)) from None
+
+
+class Registry(Generic[F]):
+    """Entries by name, in the order in which they were registered."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self._entries: dict[str, Entry[F]] = {}
+
+    def register(
+        self,
+        name: str,
+        *,
+        label: str,
+        blurb: str,
+        options: type[BaseModel] = NoOptions,
+        paper: str = "",
+    ) -> Callable[[F], F]:
+        """Decorator that adds the decorated builder under `name`."""
+
+        def add(build: F) -> F:
+            if name in self._entries:
+                raise ValueError(f"{self.kind} {name!r} is registered twice")
+            self._entries[name] = Entry(name, label, blurb, build, options, paper)
+            return build
+
+        return add
+
+    def __getitem__(self, name: str) -> Entry[F]:
+        """The entry called `name`.
+
+        Raises:
+            UserError: when there is none; the sentence lists those there are.
+        """
+        if name in self._entries:
+            return self._entries[name]
+        close = difflib.get_close_matches(name, self._entries, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        known = ", ".join(self._entries)
+        raise UserError(f"There is no {self.kind} {name!r}; choose one of {known}.{hint}")
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._entries
+
+    def __iter__(self) -> Iterator[Entry[F]]:
+        return iter(self._entries.values())
