@@ -1,0 +1,48 @@
+"""Entry of the app: `streamlit run streamlit_app.py`.
+
+Streamlit's server imports this file and finds `app`, which adds the live routes to its own port;
+each script run executes it as `__main__` and draws a page.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+PAGES = (
+    ("gallery", "Gallery", ":material/home:"),
+    ("train", "Train", ":material/model_training:"),
+    ("explore", "Explore", ":material/tune:"),
+    ("grids", "Grids", ":material/grid_on:"),
+    ("encodings", "Encodings", ":material/scatter_plot:"),
+    ("tune_beta", "Tune β", ":material/balance:"),
+)
+
+
+def main() -> None:
+    """Draw the page that the address names."""
+    st.set_page_config(page_title="Latent workbench", page_icon=":material/blur_on:", layout="wide")
+    here = Path(__file__).parent / "pages"
+    navigation = st.navigation(
+        [
+            st.Page(
+                here / f"{name}.py",
+                title=title,
+                icon=icon,
+                url_path=name.replace("_", "-"),
+                default=name == "gallery",
+            )
+            for name, title, icon in PAGES
+            if (here / f"{name}.py").exists()
+        ]
+    )
+    navigation.run()
+
+
+if __name__ == "__main__":
+    main()
+else:
+    from ui.live.routes import routes
+
+    app = st.App(__file__, routes=routes)

@@ -1,0 +1,1 @@
+"""What the pages share: state, pickers, figures, live components and their server routes."""

@@ -1,0 +1,1 @@
+"""Routes that the app's own server answers beside Streamlit's."""
