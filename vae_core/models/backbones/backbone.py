@@ -1,0 +1,27 @@
+"""A backbone: the two halves of the network on either side of the bottleneck."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from vae_core.registry import Registry
+
+Build = Callable[[tuple[int, int, int], int, Any], "Backbone"]
+
+backbones: Registry[Build] = Registry("backbone")
+"""Builders `(image_shape, latent_dim, options) -> Backbone`."""
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh, "silu": nn.SiLU}
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """encoder: [B, C, H, W] → [B, features]; decoder: [B, latent_dim] → logits [B, C, H, W]."""
+
+    encoder: nn.Module
+    features: int
+    decoder: nn.Module

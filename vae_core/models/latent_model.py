@@ -1,0 +1,91 @@
+"""The contract of every model: images in [0, 1] to a posterior, latents to logits."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Generator, Tensor, nn
+
+from vae_core.models.backbones import Backbone
+from vae_core.models.likelihoods import Likelihood
+from vae_core.types import Output, Posterior
+
+
+class LatentModel(nn.Module):
+    """A backbone, a bottleneck between its halves, and a likelihood at its end.
+
+    Subclasses with another latent structure override `latent_shapes`, `encode`, `decode`,
+    `sample_prior`, and `flatten` and `unflatten`, through which all latent tools work.
+    """
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int],
+        latent_dim: int,
+        backbone: Backbone,
+        bottleneck: nn.Module,
+        likelihood: Likelihood,
+        pixel_mean: float = 0.0,
+        pixel_std: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.image_shape = image_shape
+        self.latent_shapes: tuple[tuple[int, ...], ...] = ((latent_dim,),)
+        self.encoder = backbone.encoder
+        self.bottleneck = bottleneck
+        self.decoder = backbone.decoder
+        self.likelihood = likelihood
+        self.pixel_mean = pixel_mean
+        self.pixel_std = pixel_std
+
+    @property
+    def latent_size(self) -> int:
+        """Dimensions of the flattened latent, D."""
+        return sum(math.prod(shape) for shape in self.latent_shapes)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights lie."""
+        return next(self.parameters()).device
+
+    def encode(self, x: Tensor) -> Posterior:
+        """q(z|x) of images in [0, 1], [B, C, H, W]."""
+        if (self.pixel_mean, self.pixel_std) != (0.0, 1.0):
+            x = (x - self.pixel_mean) / self.pixel_std
+        posterior: Posterior = self.bottleneck(self.encoder(x))
+        return posterior
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Logits of p(x|z), [B, C, H, W]."""
+        x_logits: Tensor = self.decoder(z)
+        return x_logits
+
+    def forward(self, x: Tensor, generator: Generator | None = None) -> Output:
+        """Encode, draw one z for each image, decode."""
+        posterior = self.encode(x)
+        z = posterior.sample(generator)
+        return Output(posterior, z, self.decode(z))
+
+    def picture(self, x_logits: Tensor) -> Tensor:
+        """The image to show for logits: the mean of p(x|z) clamped to [0, 1], [B, C, H, W]."""
+        return self.likelihood.mean(x_logits).clamp(0.0, 1.0)
+
+    def sample_prior(
+        self, n: int, generator: Generator | None = None, temperature: float = 1.0
+    ) -> Tensor:
+        """n draws from N(0, temperature²·I), [n, *latent_shape]."""
+        shape = (n, *self.latent_shapes[0])
+        return temperature * torch.randn(shape, generator=generator, device=self.device)
+
+    def flatten(self, z: Tensor) -> Tensor:
+        """The [B, D] view that PCA, sliders and scatter plots use."""
+        return z.flatten(1)
+
+    def unflatten(self, v: Tensor) -> Tensor:
+        """The inverse of `flatten`."""
+        return v.unflatten(1, self.latent_shapes[0])
+
+    def weight_count(self) -> int:
+        """Number of trained weights."""
+        return sum(parameter.numel() for parameter in self.parameters())

@@ -1,0 +1,105 @@
+"""p(x|z): what the decoder's logits mean. The likelihood owns the output's activation."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from vae_core.config import ModelConfig
+from vae_core.losses import bernoulli_nll, gaussian_nll, optimal_variance
+from vae_core.registry import Registry
+
+likelihoods: Registry = Registry("likelihood")
+
+AUTOMATIC = {1: "bernoulli", 3: "gaussian-optimal"}
+"""What "auto" stands for, by the number of channels."""
+
+
+class Likelihood(nn.Module):
+    """Turns logits into a picture and into nats."""
+
+    def mean(self, x_logits: Tensor) -> Tensor:
+        """The expected image under p(x|z), [B, C, H, W]; may leave [0, 1] without a sigmoid."""
+        raise AssertionError("a likelihood defines its mean")
+
+    def nll(self, x_logits: Tensor, x: Tensor) -> Tensor:
+        """−log p(x|z) in nats per image, [B]."""
+        raise AssertionError("a likelihood defines its nll")
+
+
+@likelihoods.register(
+    "bernoulli",
+    label="Bernoulli",
+    blurb="Each grey value is the chance of a white pixel; right for ink on paper.",
+)
+class Bernoulli(Likelihood):
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+
+    def mean(self, x_logits: Tensor) -> Tensor:
+        return torch.sigmoid(x_logits)
+
+    def nll(self, x_logits: Tensor, x: Tensor) -> Tensor:
+        return bernoulli_nll(x_logits, x)
+
+
+@likelihoods.register(
+    "gaussian",
+    label="Gaussian, fixed σ",
+    blurb="Squared error divided by 2σ²; you choose how exact pixels have to be.",
+)
+class Gaussian(Likelihood):
+    """N(mean, σ²) with one σ on the [0, 1] scale."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.sigma = config.sigma
+        self.pixel_mean = config.pixel_mean
+        self.pixel_std = config.pixel_std
+        self.squash = torch.sigmoid if config.output == "sigmoid" else self._denormalise
+
+    def mean(self, x_logits: Tensor) -> Tensor:
+        return self.squash(x_logits)
+
+    def nll(self, x_logits: Tensor, x: Tensor) -> Tensor:
+        return gaussian_nll(self.mean(x_logits), x, self.sigma**2)
+
+    def _denormalise(self, x_logits: Tensor) -> Tensor:
+        return x_logits * self.pixel_std + self.pixel_mean
+
+
+@likelihoods.register(
+    "gaussian-optimal",
+    label="Gaussian, optimal σ",
+    blurb="σ is computed from the error itself, so β = 1 is right without tuning; for colour.",
+    paper="Rybkin, Daniilidis and Levine (2021)",
+)
+class OptimalGaussian(Gaussian):
+    """σ-VAE: while training σ² is the batch's mean squared error; its running mean, kept with the
+    weights as batch normalisation keeps its statistics, measures other images afterwards."""
+
+    MOMENTUM = 0.02
+    FLOOR = 1e-6  # σ = 0.001, a quarter of a grey level: keeps a perfect copy from −∞ nats
+
+    variance: Tensor
+    batches: Tensor
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__(config)
+        self.register_buffer("variance", torch.tensor(1.0))
+        self.register_buffer("batches", torch.tensor(0, dtype=torch.int64))
+
+    def nll(self, x_logits: Tensor, x: Tensor) -> Tensor:
+        mean = self.mean(x_logits)
+        if not self.training:
+            return gaussian_nll(mean, x, self.variance)
+        variance = optimal_variance(mean, x).clamp_min(self.FLOOR)
+        self.batches += 1
+        # A plain average at first, an exponential one later: no bias from the start value.
+        self.variance.lerp_(variance, max(self.MOMENTUM, 1.0 / int(self.batches)))
+        return gaussian_nll(mean, x, variance)
+
+
+def resolve_likelihood(name: str, channels: int) -> str:
+    """The likelihood that `name` stands for with images of so many channels."""
+    return AUTOMATIC[channels] if name == "auto" else likelihoods[name].name

@@ -1,0 +1,40 @@
+"""A value as a function of the optimiser step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+Schedule = Callable[[int], float]
+ScheduleName = Literal["constant", "linear", "cyclical"]
+
+
+def constant(value: float) -> Schedule:
+    """`value` at every step."""
+    return lambda step: value
+
+
+def linear(start: float, end: float, steps: int) -> Schedule:
+    """From `start` at step 0 to `end` at step `steps`, and `end` from there on.
+
+    As a warm-up of β: Bowman et al., Generating Sentences from a Continuous Space (2016). As a
+    capacity: Burgess et al., Understanding disentangling in β-VAE (2018).
+    """
+    return lambda step: end if step >= steps else start + (end - start) * step / steps
+
+
+def cyclical(value: float, period: int, ramp: float = 0.5) -> Schedule:
+    """Rises from 0 to `value` over the first `ramp` of every `period` steps, then stays.
+
+    Source: Fu et al., Cyclical Annealing Schedule (2019), equation 6.
+    """
+    rise = linear(0.0, value, max(1, round(period * ramp)))
+    return lambda step: rise(step % period)
+
+
+SCHEDULES: dict[ScheduleName, Callable[[float, int], Schedule]] = {
+    "constant": lambda value, steps: constant(value),
+    "linear": lambda value, steps: linear(0.0, value, steps),
+    "cyclical": lambda value, steps: cyclical(value, steps),
+}
+"""Each makes a weight's schedule from its final value and the steps of its warm-up or period."""
