@@ -1,0 +1,54 @@
+# One file of targets; each explains itself in `make help`.
+
+PYTHON ?= python3
+VENV ?= .venv
+PORT ?= 8501
+
+BIN := $(VENV)/bin
+RUN_READY := $(VENV)/.requirements
+DEV_READY := $(VENV)/.requirements-dev
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint format bench clean
+
+help: ## Show this list
+	@echo "Usage: make TARGET [PYTHON=python3] [VENV=.venv] [PORT=8501]"
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: $(RUN_READY) ## Make a virtual environment, install what the app needs, start it
+	$(BIN)/streamlit run streamlit_app.py --server.port $(PORT)
+
+test: $(DEV_READY) ## The same with what the tests need; run every test
+	$(BIN)/python -m pytest
+
+lint: $(DEV_READY) ## Check style, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(DEV_READY) ## Put imports and layout in order
+	$(BIN)/ruff check --fix --select I .
+	$(BIN)/ruff format .
+
+bench: $(DEV_READY) ## Measure training speed beside a tutorial-style loop (needs MNIST, minutes)
+	$(BIN)/python -m benchmarks.training
+
+clean: ## Remove the virtual environment and caches; runs and data stay
+	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis
+
+# The stamps are younger than the requirements they were installed from, so that nothing is
+# installed twice. They are written last: an interrupted installation starts again.
+$(RUN_READY): requirements.txt
+	@command -v $(PYTHON) >/dev/null || { \
+		echo "There is no $(PYTHON) here. Install Python 3.11 or newer, or name it: make run PYTHON=..."; \
+		exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Python 3.11 or newer is needed and $(PYTHON) is older. Name another: make run PYTHON=python3.12"; \
+		exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -r requirements.txt
+	@touch $@
+
+$(DEV_READY): $(RUN_READY) requirements-dev.txt
+	$(BIN)/python -m pip install --quiet -r requirements-dev.txt
+	@touch $@
