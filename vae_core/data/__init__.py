@@ -1,0 +1,31 @@
+"""Data sets: images as uint8 [N, C, H, W], gathered by index, with labels or factors.
+
+A source is one file that registers itself here; `load_dataset` is the way in.
+"""
+
+from importlib import import_module
+
+from vae_core.data.dataset import Dataset, Images, ImageSet, Progress, no_progress
+from vae_core.data.folders import cache_folder, data_folder
+from vae_core.data.images import ArrayImages
+from vae_core.data.source import Source, datasets, load_dataset
+
+SOURCES = ("torchvision_sets", "digits")
+"""The files that register data sets, in the order in which a form lists them."""
+
+for _source in SOURCES:
+    import_module(f"{__name__}.{_source}")
+
+__all__ = [
+    "ArrayImages",
+    "Dataset",
+    "ImageSet",
+    "Images",
+    "Progress",
+    "Source",
+    "cache_folder",
+    "data_folder",
+    "datasets",
+    "load_dataset",
+    "no_progress",
+]

@@ -1,0 +1,64 @@
+"""Where uint8 images are kept: an array in memory, or a part of other images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from vae_core.data.dataset import Images, ImageSet
+
+
+@dataclass(frozen=True)
+class ArrayImages:
+    """Images in memory. `array`: uint8 [N, C, H, W]."""
+
+    array: np.ndarray
+
+    def __post_init__(self) -> None:
+        if self.array.dtype != np.uint8 or self.array.ndim != 4:
+            raise ValueError(f"images are uint8 [N, C, H, W], not {self.array.dtype} of "
+                             f"shape {self.array.shape}")
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """(N, C, H, W)."""
+        return self.array.shape  # type: ignore[return-value]
+
+    def gather(self, indices: np.ndarray) -> np.ndarray:
+        """The images at `indices` [B], in that order: uint8 [B, C, H, W], owned by the caller."""
+        return np.take(self.array, indices, axis=0)
+
+
+@dataclass(frozen=True)
+class PartOfImages:
+    """The images of `whole` that `indices` int64 [N] name, in that order; copies nothing."""
+
+    whole: Images
+    indices: np.ndarray
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """(N, C, H, W)."""
+        return len(self.indices), *self.whole.shape[1:]
+
+    def gather(self, indices: np.ndarray) -> np.ndarray:
+        """The images at `indices` [B], in that order: uint8 [B, C, H, W], owned by the caller."""
+        return self.whole.gather(self.indices[indices])
+
+
+def part(image_set: ImageSet, indices: np.ndarray) -> ImageSet:
+    """The images at `indices` int64 [N] of `image_set`, with what is known of each."""
+    whole = image_set.images
+    images: Images
+    if isinstance(whole, ArrayImages):
+        images = ArrayImages(whole.array[indices])
+    else:
+        images = PartOfImages(whole, indices)
+    return replace(
+        image_set,
+        images=images,
+        labels=None if image_set.labels is None else image_set.labels[indices],
+        factors=None if image_set.factors is None else image_set.factors[indices],
+        files=tuple(image_set.files[i] for i in indices) if image_set.files else (),
+    )

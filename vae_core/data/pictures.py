@@ -1,0 +1,52 @@
+"""Images as files: floats to bytes, bytes to PNG, many images to one tile."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+
+def to_bytes(images: Tensor) -> np.ndarray:
+    """Floats in [0, 1], [..., C, H, W] → uint8 of the same shape, rounded."""
+    scaled = images.detach().clamp(0.0, 1.0).mul(255.0).round_()
+    result: np.ndarray = scaled.byte().cpu().numpy()
+    return result
+
+
+def tile(images: np.ndarray, columns: int) -> np.ndarray:
+    """uint8 [N, C, H, W] → one image [C, rows·H, columns·W], row by row, black where none is."""
+    n, channels, height, width = images.shape
+    rows = -(-n // columns)
+    padded = np.zeros((rows * columns, channels, height, width), np.uint8)
+    padded[:n] = images
+    grid = padded.reshape(rows, columns, channels, height, width)
+    return grid.transpose(2, 0, 3, 1, 4).reshape(channels, rows * height, columns * width)
+
+
+def untile(image: np.ndarray, height: int, width: int, n: int) -> np.ndarray:
+    """The first n images of a tile: the inverse of `tile`, uint8 [n, C, height, width]."""
+    channels, rows, columns = image.shape[0], image.shape[1] // height, image.shape[2] // width
+    grid = image.reshape(channels, rows, height, columns, width).transpose(1, 3, 0, 2, 4)
+    return np.ascontiguousarray(grid.reshape(rows * columns, channels, height, width)[:n])
+
+
+def to_png(image: np.ndarray) -> bytes:
+    """uint8 [C, H, W] with C = 1 or 3 → PNG."""
+    pixels = image[0] if image.shape[0] == 1 else image.transpose(1, 2, 0)
+    buffer = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def from_png(data: bytes, channels: int) -> np.ndarray:
+    """PNG → uint8 [channels, H, W].
+
+    Raises:
+        OSError: when the bytes are no image.
+    """
+    with Image.open(io.BytesIO(data)) as image:
+        pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"))
+    return pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)
