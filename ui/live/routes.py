@@ -4,4 +4,7 @@ from __future__ import annotations
 
 from starlette.routing import BaseRoute
 
-routes: list[BaseRoute] = []
+from ui.live.decode import decode_routes
+from ui.live.progress import progress_routes
+
+routes: list[BaseRoute] = [*decode_routes(), *progress_routes()]

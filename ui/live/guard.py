@@ -1,0 +1,21 @@
+"""Who may open a live socket: exactly those whom Streamlit lets open its own."""
+
+from __future__ import annotations
+
+from urllib.parse import urlparse
+
+from starlette.requests import HTTPConnection
+from streamlit.web.server.server_util import is_url_from_allowed_origins
+from streamlit.web.server.starlette.starlette_websocket import is_host_allowed
+
+
+def is_allowed(connection: HTTPConnection) -> bool:
+    """Streamlit's rule: an allowed host, and an origin that is absent, the same, or listed.
+
+    Streamlit applies it to its own socket only; routes added by an app get no check at all, and
+    a browser lets any page open a socket to localhost.
+    """
+    origin, host = connection.headers.get("origin"), connection.headers.get("host")
+    if not is_host_allowed(host):
+        return False
+    return origin is None or urlparse(origin).netloc == host or is_url_from_allowed_origins(origin)

@@ -1,0 +1,121 @@
+"""The few models that the server keeps loaded, and what it asks of them."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+
+from vae_core.runs import Run
+
+WEIGHTS_FILE = "model.safetensors"
+
+
+class Decoder(Protocol):
+    """The part of a LatentModel that the live decoder uses."""
+
+    latent_size: int
+
+    def unflatten(self, v: Any) -> Any: ...
+    def flatten(self, z: Any) -> Any: ...
+    def decode(self, z: Any) -> Any: ...
+    def picture(self, x_logits: Any) -> Any: ...
+    def sample_prior(self, n: int, generator: Any = None, temperature: float = 1.0) -> Any: ...
+    def parameters(self) -> Any: ...
+
+
+@functools.cache
+def ready_torch() -> Any:
+    """The torch module, told to use one thread.
+
+    Imported on first use, since it takes seconds and the first page does not need it. With two
+    threads on a busy two-core machine a decode of 0.4 ms takes 64 ms.
+    """
+    import torch
+
+    torch.set_num_threads(1)
+    return torch
+
+
+def decode_pixels(model: Decoder, vectors: np.ndarray) -> np.ndarray:
+    """Latent vectors, float32 [n, D], as pictures, uint8 [n, H, W, C]."""
+    torch = ready_torch()
+    with torch.inference_mode():
+        z = model.unflatten(torch.from_numpy(vectors))
+        x_hat = torch.nan_to_num(model.picture(model.decode(z)), nan=0.0)
+        pixels = x_hat.clamp(0, 1).mul(255).round().to(torch.uint8)
+        return pixels.permute(0, 2, 3, 1).contiguous().numpy()
+
+
+def draw_prior(model: Decoder, seed: int | None = None) -> np.ndarray:
+    """One draw z ~ p(z), flattened: float32 [D]."""
+    torch = ready_torch()
+    generator = torch.Generator()
+    if seed is None:
+        generator.seed()
+    else:
+        generator.manual_seed(seed)
+    with torch.inference_mode():
+        return model.flatten(model.sample_prior(1, generator))[0].float().numpy()
+
+
+def load_model(run: Run) -> Decoder:
+    """The run's model in eval mode.
+
+    Raises:
+        UserError: when the run has no weights yet or is damaged.
+    """
+    ready_torch()
+    from vae_core.loading import load_run
+
+    return load_run(run).model
+
+
+def weights_version(run: Run) -> int | None:
+    """Changes whenever the run's weights are written; None while there are none."""
+    try:
+        return run.file(WEIGHTS_FILE).stat().st_mtime_ns
+    except OSError:
+        return None
+
+
+class ModelCache:
+    """The models used last, each keyed by its run and the version of its weights."""
+
+    def __init__(self, load: Callable[[Run], Decoder] = load_model, size: int = 4) -> None:
+        self._load = load
+        self._size = size
+        self._models: OrderedDict[tuple[str, int | None], Decoder] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def peek(self, run: Run) -> Decoder | None:
+        """The run's current model where it is loaded already; never blocks on a load."""
+        key = (str(run.path), weights_version(run))
+        with self._lock:
+            if key in self._models:
+                self._models.move_to_end(key)
+            return self._models.get(key)
+
+    def get(self, run: Run) -> Decoder:
+        """The run's current model, loaded where need be.
+
+        Raises:
+            UserError: as `load_model`.
+        """
+        model = self.peek(run)
+        if model is not None:
+            return model
+        key = (str(run.path), weights_version(run))
+        model = self._load(run)
+        with self._lock:
+            # An older version of the same run will not be asked for again.
+            for old in [old for old in self._models if old[0] == key[0]]:
+                del self._models[old]
+            self._models[key] = model
+            while len(self._models) > self._size:
+                self._models.popitem(last=False)
+        return model
