@@ -1,0 +1,34 @@
+"""A run is a folder: what lies in it, how it is written so that a reader may come at any moment.
+
+config.json            the RunConfig
+data.json              DataCard: what a model needs to know of its data to be rebuilt without it
+environment.json       versions, machine, command
+job.json               process id and start time of whoever works on it
+status.json            Status, as the worker last said it
+control.jsonl          messages to the worker, appended by the app
+history.jsonl          one record a line: steps, validations, previews, β changes, notes
+log.txt                the worker's output, tracebacks included
+model.safetensors      the weights
+training_state.pt      optimiser, RNG, step: for an exact resume
+encodings.safetensors  posterior means, log-variances, labels, thumbnails
+summary.json           what was measured of the trained model
+previews/              <step>-reconstructions.png, <step>-samples.png, originals.png
+"""
+
+from vae_core.runs.records import ACTIVE, DataCard, Job, State, Status, process_is
+from vae_core.runs.run import WEIGHTS, Run
+from vae_core.runs.store import DEFAULT_STORE, STORE_VARIABLE, Store
+
+__all__ = [
+    "ACTIVE",
+    "DEFAULT_STORE",
+    "STORE_VARIABLE",
+    "WEIGHTS",
+    "DataCard",
+    "Job",
+    "Run",
+    "State",
+    "Status",
+    "Store",
+    "process_is",
+]

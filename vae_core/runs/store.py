@@ -1,0 +1,104 @@
+"""The folder in which runs live, and the names they may have."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from vae_core.config import RunConfig
+from vae_core.errors import UserError
+from vae_core.runs.run import Run
+
+STORE_VARIABLE = "VAE_STORE"
+DEFAULT_STORE = Path(__file__).resolve().parents[2] / "trained_models"
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
+
+
+class Store:
+    """The folder in which runs live."""
+
+    def __init__(self, path: Path | str | None = None) -> None:
+        """Open `path`, else what the environment variable VAE_STORE names, else the default."""
+        self.path = Path(path or os.environ.get(STORE_VARIABLE) or DEFAULT_STORE).resolve()
+
+    def create(self, name: str, config: RunConfig) -> Run:
+        """Claim `name` and write the configuration.
+
+        Raises:
+            UserError: when the name is taken or is no plain name, or nothing can be written here;
+                the name is then as free as before.
+        """
+        path = self._inside(name)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise self._uncreated(error) from None
+        try:
+            path.mkdir()
+        except FileExistsError:
+            raise UserError(
+                f"There is already a run called {name!r} in {self.path}; choose another name."
+            ) from None
+        except OSError as error:
+            raise self._uncreated(error) from None
+        run = Run(path)
+        try:
+            run.write_json("config.json", config)
+        except UserError:
+            shutil.rmtree(path, ignore_errors=True)  # a claim without a configuration helps nobody
+            raise
+        return run
+
+    def get(self, name: str) -> Run:
+        """The run called `name`.
+
+        Raises:
+            UserError: when there is none, or the name is no plain name.
+        """
+        path = self._inside(name)
+        if not path.is_dir():
+            raise UserError(f"There is no run called {name!r} in {self.path}.")
+        return Run(path)
+
+    def free_name(self, wish: str) -> str:
+        """`wish`, or `wish-2`, `wish-3`, … where it is taken."""
+        names = {run.id for run in self}
+        numbered = (f"{wish}-{n}" for n in range(2, len(names) + 3))
+        return wish if wish not in names else next(n for n in numbered if n not in names)
+
+    def __iter__(self) -> Iterator[Run]:
+        """Every run, the newest configuration first."""
+        if not self.path.is_dir():
+            return
+        folders = [path for path in self.path.iterdir() if _is_run_folder(path)]
+        yield from map(Run, sorted(folders, key=_made_at, reverse=True))
+
+    def _inside(self, name: str) -> Path:
+        if not _NAME.fullmatch(name):
+            raise UserError(
+                f"{name!r} is no run name; use letters, digits, dots, dashes and underscores, "
+                "at most 80, beginning with a letter or digit."
+            )
+        return self.path / name
+
+    def _uncreated(self, error: OSError) -> UserError:
+        reason = error.strerror or error
+        return UserError(f"The run cannot be created in {self.path}: {reason}.")
+
+
+def _is_run_folder(path: Path) -> bool:
+    return path.is_dir() and bool(_NAME.fullmatch(path.name))
+
+
+def _made_at(path: Path) -> float:
+    """Seconds since 1970 of the configuration, else of the folder; 0 once it is deleted."""
+    for candidate in (path / "config.json", path):
+        try:
+            return candidate.stat().st_mtime
+        except OSError:
+            continue
+    return 0.0
