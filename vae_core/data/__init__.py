@@ -8,9 +8,10 @@ from importlib import import_module
 from vae_core.data.dataset import Dataset, Images, ImageSet, Progress, no_progress
 from vae_core.data.folders import cache_folder, data_folder
 from vae_core.data.images import ArrayImages
+from vae_core.data.samples import hold_outs, label_counts, sample_images
 from vae_core.data.source import Source, datasets, load_dataset
 
-SOURCES = ("torchvision_sets", "digits")
+SOURCES = ("torchvision_sets", "digits", "sprites")
 """The files that register data sets, in the order in which a form lists them."""
 
 for _source in SOURCES:
@@ -26,6 +27,9 @@ __all__ = [
     "cache_folder",
     "data_folder",
     "datasets",
+    "hold_outs",
+    "label_counts",
     "load_dataset",
     "no_progress",
+    "sample_images",
 ]

@@ -1,0 +1,62 @@
+"""Commands that tell what there is: presets, families."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+
+from vae_core.cli.options import JsonOption, print_json, print_table
+
+app = typer.Typer()
+
+
+@app.command("presets")
+def list_presets(as_json: JsonOption = False) -> None:
+    """List the recipes, with the number of weights counted."""
+    from vae_core.families import build, complete
+    from vae_core.presets import presets
+
+    rows: list[dict[str, Any]] = []
+    for preset in presets.values():
+        config = complete(preset.config)
+        model, _ = build(config, preset.image_shape)
+        rows.append(
+            {
+                "name": preset.name,
+                "weights": model.weight_count(),
+                "family": config.family,
+                "dataset": config.data.dataset,
+                "image_shape": preset.image_shape,
+                "label": preset.label,
+                "blurb": preset.blurb,
+                "config": config.model_dump(mode="json"),
+            }
+        )
+    if as_json:
+        print_json(rows)
+        return
+    head = ("name", "weights", "family", "dataset", "blurb")
+    print_table([head, *(tuple(str(row[key]) for key in head) for row in rows)])
+
+
+@app.command("families")
+def list_families(as_json: JsonOption = False) -> None:
+    """List the families and their own settings."""
+    from vae_core.families import families
+
+    rows: list[dict[str, Any]] = [
+        {
+            "name": entry.name,
+            "label": entry.label,
+            "blurb": entry.blurb,
+            "paper": entry.paper,
+            "options": entry.options.model_json_schema().get("properties", {}),
+        }
+        for entry in families
+    ]
+    if as_json:
+        print_json(rows)
+        return
+    head = ("name", "label", "paper", "blurb")
+    print_table([head, *(tuple(str(row[key]) for key in head) for row in rows)])

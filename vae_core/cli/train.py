@@ -1,0 +1,133 @@
+"""Commands that train: train, resume, and the background worker's `work`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from vae_core.cli.options import RunArgument, StoreOption
+from vae_core.config import RunConfig, parse_config, parse_settings
+from vae_core.errors import UserError
+from vae_core.runs import Run, Store
+from vae_core.training import process
+
+if TYPE_CHECKING:
+    from vae_core.data.dataset import Progress
+
+app = typer.Typer()
+
+NICENESS = 10  # a background run yields to the page that watches it
+
+SetOption = Annotated[
+    list[str],
+    typer.Option("--set", metavar="KEY=VALUE", help="Any setting, e.g. model.latent_dim=8."),
+]
+
+
+@app.command()
+def train(
+    preset: Annotated[str | None, typer.Option(help="A recipe; see `presets`.")] = None,
+    family: Annotated[str | None, typer.Option(help="What is learned; see `families`.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="Name of the data set.")] = None,
+    data_dir: Annotated[str | None, typer.Option(help="Where it lies; your own images.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training images.")] = None,
+    run: Annotated[str | None, typer.Option(help="Name of the run.")] = None,
+    settings: SetOption = [],  # noqa: B006 — typer wants a list and copies it
+    store: StoreOption = None,
+) -> None:
+    """Train a model in the foreground. Ctrl-C saves and stops."""
+    process.prepare()
+    config = _config(preset, family, dataset, data_dir, epochs, settings)
+    from vae_core.families import complete
+
+    config = complete(config)
+    runs = Store(store)
+    made = runs.create(run or runs.free_name(_default_name(config)), config)
+    _train_here(made, store)
+
+
+@app.command()
+def resume(run: RunArgument, store: StoreOption = None) -> None:
+    """Go on with a run exactly where its last save left it."""
+    process.prepare()
+    found = Store(store).get(run)
+    found.config()
+    if found.is_alive():
+        raise UserError(f"Run {run!r} is being trained by another process.")
+    if found.status().state == "finished":
+        raise UserError(f"Run {run!r} is finished; there is nothing to resume.")
+    _train_here(found, store)
+
+
+@app.command(hidden=True)
+def work(run: RunArgument, store: StoreOption = None) -> None:
+    """What the app starts in the background: train a created run, tell its folder alone."""
+    process.prepare()
+    if hasattr(os, "nice"):
+        os.nice(NICENESS)
+    from vae_core.training import worker
+
+    worker.work(Store(store).get(run))
+
+
+def _train_here(run: Run, store: str | None) -> None:
+    from vae_core.training import worker
+    from vae_core.training.recorders import ProgressBar
+
+    print(f"Run {run.id} in {run.path}", file=sys.stderr)
+    ended = worker.work(run, lambda total, first: [ProgressBar(total, first)], _say())
+    if not ended.finished:
+        option = f" --store {store}" if store else ""
+        print(
+            f"Stopped at step {ended.step} and saved. Go on with: "
+            f"python -m vae_core resume {run.id}{option}",
+            file=sys.stderr,
+        )
+
+
+def _say() -> Progress:
+    """Prints what is being prepared, a line each time the sentence changes."""
+    last = ""
+
+    def say(message: str, share: float | None) -> None:
+        nonlocal last
+        if message != last:
+            print(message, file=sys.stderr)
+            last = message
+
+    return say
+
+
+def _config(
+    preset: str | None,
+    family: str | None,
+    dataset: str | None,
+    data_dir: str | None,
+    epochs: int | None,
+    settings: list[str],
+) -> RunConfig:
+    """The preset, then the plain options, then `--set`, each over the one before."""
+    from vae_core.presets import get_preset
+
+    config = get_preset(preset).config if preset else parse_config({})
+    if family and family != config.family:
+        config = config.updated({"family": family, "objective": {}, "preset": None})
+    options: dict[str, Any] = {
+        "data": {"dataset": dataset, "data_dir": data_dir and str(Path(data_dir))},
+        "train": {"epochs": epochs},
+    }
+    given = {
+        part: {key: value for key, value in values.items() if value is not None}
+        for part, values in options.items()
+    }
+    return config.updated(given).updated(parse_settings(settings))
+
+
+def _default_name(config: RunConfig) -> str:
+    return f"{config.data.dataset}-{config.preset or config.family}"
+
+

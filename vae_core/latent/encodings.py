@@ -1,0 +1,129 @@
+"""Where images lie in the latent space, cached in the run so that the data set is not needed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from PIL import Image
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from vae_core.data import Dataset
+from vae_core.data.batches import in_order
+from vae_core.data.dataset import Images
+from vae_core.data.images import PartOfImages
+from vae_core.data.pictures import from_png, tile, to_png, untile
+from vae_core.errors import UserError
+from vae_core.models import LatentModel
+from vae_core.runs import Run
+
+FILE, THUMBNAILS = "encodings.safetensors", "thumbnails.png"
+COLUMNS = 50
+LARGEST_THUMBNAIL = 32
+
+
+@dataclass(frozen=True)
+class Encodings:
+    """Posterior means of N images and what is known of them.
+
+    mu: float32 [N, D]; logvar: float32 [N, D], or None for deterministic codes.
+    indices: int64 [N], places in the training part; labels: int64 [N] or None.
+    thumbnails: uint8 [N, C, h, w], at most 32 px a side.
+    step: the checkpoint that encoded them.
+    """
+
+    mu: np.ndarray
+    logvar: np.ndarray | None
+    indices: np.ndarray
+    labels: np.ndarray | None
+    label_names: tuple[str, ...]
+    thumbnails: np.ndarray
+    step: int
+
+
+@torch.inference_mode()
+def encode(
+    model: LatentModel, images: Images, batch_size: int = 256
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Posterior means and log-variances of all images: float32 [N, D] and [N, D] or None."""
+    was_training = model.training
+    model.eval()
+    means, logvars = [], []
+    for x in in_order(images, batch_size, model.device):
+        posterior = model.encode(x)
+        means.append(model.flatten(posterior.mode()).cpu())
+        if "logvar" in posterior.aux:
+            logvars.append(model.flatten(posterior.aux["logvar"]).cpu())
+    model.train(was_training)
+    return torch.cat(means).numpy(), torch.cat(logvars).numpy() if logvars else None
+
+
+def encode_dataset(model: LatentModel, dataset: Dataset, step: int, limit: int) -> Encodings:
+    """Encode at most `limit` training images, spread evenly over the data set."""
+    train = dataset.train
+    indices = np.unique(np.linspace(0, len(train) - 1, min(limit, len(train))).astype(np.int64))
+    chosen = PartOfImages(train.images, indices)
+    mu, logvar = encode(model, chosen)
+    labels = None if train.labels is None else train.labels[indices]
+    thumbnails = _thumbnails(chosen)
+    return Encodings(mu, logvar, indices, labels, dataset.label_names, thumbnails, step)
+
+
+def save_encodings(run: Run, encodings: Encodings) -> None:
+    """Write encodings and thumbnails into the run, each atomically."""
+    arrays = {"mu": encodings.mu, "indices": encodings.indices}
+    arrays |= {} if encodings.logvar is None else {"logvar": encodings.logvar}
+    arrays |= {} if encodings.labels is None else {"labels": encodings.labels}
+    metadata = {
+        "step": str(encodings.step),
+        "label_names": json.dumps(encodings.label_names),
+        "thumbnail_shape": json.dumps(encodings.thumbnails.shape[1:]),
+    }
+    run.write_bytes(THUMBNAILS, to_png(tile(encodings.thumbnails, COLUMNS)))
+    run.write_bytes(FILE, save(arrays, metadata))
+
+
+def load_encodings(run: Run) -> Encodings:
+    """The encodings cached in a run.
+
+    Raises:
+        UserError: when there are none, or the files are damaged.
+    """
+    path = run.file(FILE)
+    if not path.exists():
+        raise UserError(f"Run {run.id!r} has no encodings yet; they come with its first epoch.")
+    try:
+        with safe_open(path, "numpy") as file:
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            metadata = file.metadata()
+        channels, height, width = json.loads(metadata["thumbnail_shape"])
+        atlas = from_png(run.file(THUMBNAILS).read_bytes(), channels)
+        return Encodings(
+            arrays["mu"],
+            arrays.get("logvar"),
+            arrays["indices"],
+            arrays.get("labels"),
+            tuple(json.loads(metadata["label_names"])),
+            untile(atlas, height, width, len(arrays["mu"])),
+            int(metadata["step"]),
+        )
+    except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
+        raise UserError(f"The encodings of run {run.id!r} are damaged: {error}.") from None
+
+
+def _thumbnails(images: Images) -> np.ndarray:
+    n, channels, height, width = images.shape
+    scale = min(1.0, LARGEST_THUMBNAIL / max(height, width))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    result = np.empty((n, channels, size[1], size[0]), np.uint8)
+    for index in range(n):
+        pixels = images.gather(np.array([index]))[0]
+        for channel in range(channels):
+            small = Image.fromarray(pixels[channel])
+            if size != (width, height):
+                small = small.resize(size, Image.Resampling.BOX)
+            result[index, channel] = np.asarray(small)
+    return result

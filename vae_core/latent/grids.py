@@ -1,0 +1,45 @@
+"""Many latents decoded at once."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from vae_core.data.pictures import to_bytes
+from vae_core.models import LatentModel
+
+BATCH = 64
+
+
+@torch.inference_mode()
+def decode_vectors(model: LatentModel, vectors: np.ndarray) -> np.ndarray:
+    """The pictures of flattened latents [N, D]: uint8 [N, C, H, W]."""
+    latents = torch.from_numpy(np.ascontiguousarray(vectors, dtype=np.float32))
+    pictures = [
+        to_bytes(model.picture(model.decode(model.unflatten(part.to(model.device)))))
+        for part in latents.split(BATCH)
+    ]
+    return np.concatenate(pictures)
+
+
+def decoded_grid(
+    model: LatentModel,
+    center: np.ndarray,
+    first: np.ndarray,
+    second: np.ndarray,
+    values: np.ndarray,
+) -> np.ndarray:
+    """Pictures over a plane: `center + a·first + b·second`, a growing to the right and b upwards.
+
+    Args:
+        center, first, second: [D]; the directions are not normalised here.
+        values: [n], the steps along both.
+
+    Returns:
+        uint8 [n, n, C, H, W]; row 0 is the largest value of `second`, as on paper.
+    """
+    n = len(values)
+    across = np.broadcast_to(values[None, :, None] * first, (n, n, len(center)))
+    upwards = np.broadcast_to(values[::-1, None, None] * second, (n, n, len(center)))
+    vectors = center + across + upwards
+    return decode_vectors(model, vectors.reshape(n * n, -1)).reshape(n, n, *model.image_shape)

@@ -1,0 +1,5 @@
+"""What is measured about a trained model."""
+
+from vae_core.metrics.measure import Measurement, measure
+
+__all__ = ["Measurement", "measure"]

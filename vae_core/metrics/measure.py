@@ -1,0 +1,122 @@
+"""What a model achieves on a set of images: its terms, its rate by dimension, its active units."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vae_core.data.batches import in_order
+from vae_core.data.dataset import Images
+from vae_core.models import LatentModel
+from vae_core.objectives.objective import MODEL, Objective
+from vae_core.types import Context, total
+
+ACTIVE_VARIANCE = 0.01
+"""A dimension is active when Var_x(E[z|x]) exceeds this: Burda, Grosse and Salakhutdinov,
+Importance Weighted Autoencoders (2016), section 5.1."""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Means over images, in nats per image; kl_per_dim is None for models without a KL."""
+
+    terms: dict[str, float]
+    weights: dict[str, float]
+    total: float
+    kl_per_dim: list[float] | None
+    active_units: int
+    images: int
+    seconds: float
+
+    @property
+    def elbo(self) -> float | None:
+        """−(recon + kl) in nats per image, None for models without a KL."""
+        return None if "kl" not in self.terms else -(self.terms["recon"] + self.terms["kl"])
+
+    def report(self) -> dict[str, Any]:
+        """What `summary.json` and `evaluate --json` say."""
+        return {
+            "recon": self.terms["recon"],
+            "kl": self.terms.get("kl"),
+            "elbo": self.elbo,
+            "active_units": self.active_units,
+            "images_per_s": self.images / self.seconds,
+            "images": self.images,
+        }
+
+
+@torch.inference_mode()
+def measure(
+    model: LatentModel,
+    objective: Objective,
+    images: Images,
+    context: Context,
+    batch_size: int = 256,
+) -> Measurement:
+    """Run all images through the model in evaluation mode, one z each.
+
+    The same terms and weights as in training. The model's mode is restored.
+    """
+    was_training = model.training
+    model.eval()
+    sums: dict[str, float] = {}
+    weights: dict[str, float] = {}
+    objective_sum = 0.0
+    kl_sum: Tensor | None = None
+    mu_moments = MeanAndVariance()
+    n = images.shape[0]
+    start = time.perf_counter()
+    for x in in_order(images, batch_size, model.device):
+        output = model(objective.corrupt(x, context.generator), context.generator)
+        terms = objective.losses(x, output, context)[MODEL]
+        for name, term in terms.items():
+            sums[name] = sums.get(name, 0.0) + float(term.value.sum())
+            weights[name] = term.weight
+        objective_sum += float(total(terms)) * len(x)
+        kl = output.posterior.kl()
+        if kl is not None:
+            kl_sum = kl.sum(0) if kl_sum is None else kl_sum + kl.sum(0)
+        mu_moments.add(model.flatten(output.posterior.mode()))
+    seconds = time.perf_counter() - start
+    model.train(was_training)
+    return Measurement(
+        terms={name: value / n for name, value in sums.items()},
+        weights=weights,
+        total=objective_sum / n,
+        kl_per_dim=None if kl_sum is None else (kl_sum / n).tolist(),
+        active_units=int((mu_moments.variance() > ACTIVE_VARIANCE).sum()),
+        images=n,
+        seconds=seconds,
+    )
+
+
+class MeanAndVariance:
+    """Mean and variance of rows that come in batches.
+
+    Source: Chan, Golub and LeVeque, Updating Formulae and a Pairwise Algorithm (1979); a plain
+    sum of squares cancels where the mean is large.
+    """
+
+    def __init__(self) -> None:
+        self.n = 0
+        self.mean = torch.zeros(())
+        self.squares = torch.zeros(())
+
+    def add(self, rows: Tensor) -> None:
+        """Take in rows [B, D]."""
+        rows = rows.double()
+        n, mean = len(rows), rows.mean(0)
+        squares = (rows - mean).square().sum(0)
+        both = self.n + n
+        shift = mean - self.mean
+        self.squares = self.squares + squares + shift.square() * (self.n * n / both)
+        self.mean = self.mean + shift * (n / both)
+        self.n = both
+
+    def variance(self) -> Tensor:
+        """Population variance of every column, [D]."""
+        return self.squares / max(1, self.n)

@@ -1,0 +1,30 @@
+"""What a run was made with, for whoever opens it on another day on another machine."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+import torch
+
+from vae_core.runs import Run
+
+PACKAGES = ("torch", "torchvision", "numpy", "scikit-learn", "pydantic", "safetensors")
+
+
+def save_environment(run: Run, device: torch.device) -> None:
+    """Write `environment.json`."""
+    run.write_json(
+        "environment.json",
+        {
+            "started": datetime.now(UTC).isoformat(timespec="seconds"),
+            "python": platform.python_version(),
+            "platform": f"{platform.system()} {platform.machine()}",
+            "device": str(device),
+            "threads": torch.get_num_threads(),
+            "packages": {name: version(name) for name in PACKAGES},
+            "command": ["python", "-m", "vae_core", *sys.argv[1:]],
+        },
+    )

@@ -1,0 +1,102 @@
+"""What the loop tells the world, and what the world may tell the loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from torch import Tensor
+
+from vae_core.metrics import Measurement
+
+
+@dataclass(frozen=True)
+class Event:
+    """`step` counts finished optimiser steps; `seconds` is time spent training, pauses excluded."""
+
+    step: int
+    epoch: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Stepped(Event):
+    """Means over the steps since the last of these, in nats per image."""
+
+    terms: dict[str, float]
+    weights: dict[str, float]
+    total: float
+    images_per_s: float
+
+
+@dataclass(frozen=True)
+class Validated(Event):
+    """A measurement of the whole validation part."""
+
+    measurement: Measurement
+
+
+@dataclass(frozen=True)
+class Previewed(Event):
+    """Hold-out images as they are reconstructed now, and samples from the same z each time.
+
+    originals, reconstructions, samples: floats in [0, 1], [n, C, H, W].
+    kl_per_dim: nats over the hold-outs, or None.
+    """
+
+    originals: Tensor
+    reconstructions: Tensor
+    samples: Tensor
+    kl_per_dim: list[float] | None
+
+
+@dataclass(frozen=True)
+class Checkpoint(Event):
+    """Everything that an exact resume needs; `ends_epoch` is False for saves in between."""
+
+    weights: Mapping[str, Tensor]
+    state: Mapping[str, Any]
+    ends_epoch: bool
+
+
+@dataclass(frozen=True)
+class ValueSet(Event):
+    """A value was changed by hand."""
+
+    name: str
+    value: float
+
+
+@dataclass(frozen=True)
+class PauseChanged(Event):
+    """The loop went to sleep, or woke up."""
+
+    paused: bool
+
+
+@dataclass(frozen=True)
+class Ended(Event):
+    """The last event: every step is done, or somebody said stop."""
+
+    finished: bool
+
+
+@dataclass(frozen=True)
+class Message:
+    """A wish from outside; `name` and `value` belong to `set`."""
+
+    command: Literal["pause", "resume", "stop", "save", "set"]
+    name: str = ""
+    value: float = 0.0
+
+
+class Control(Protocol):
+    """Where the loop looks for wishes, once a step; it must not wait."""
+
+    def __call__(self) -> list[Message]:
+        """The messages since the last call."""
+
+
+no_control: Callable[[], list[Message]] = list
+"""The control channel through which nobody speaks."""

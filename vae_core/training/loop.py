@@ -1,0 +1,264 @@
+"""The training loop: data, model, objective and a control channel in, events out.
+
+It knows no file, no process and no page. Whoever iterates over `run` decides what becomes of the
+events.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vae_core.config import RunConfig, TrainConfig
+from vae_core.data import Dataset, hold_outs
+from vae_core.data.batches import as_floats, shuffled
+from vae_core.errors import UserError
+from vae_core.metrics import measure
+from vae_core.models import LatentModel
+from vae_core.objectives.objective import MODEL, Objective
+from vae_core.training.events import (
+    Checkpoint,
+    Control,
+    Ended,
+    Event,
+    PauseChanged,
+    Previewed,
+    Stepped,
+    Validated,
+    ValueSet,
+    no_control,
+)
+from vae_core.types import Context, LossTerms, total
+
+PREVIEWS_A_RUN = 40
+PAUSE_POLL_S = 0.05
+OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+
+
+class Loop:
+    """Training as an iterator of events, resumable at any step.
+
+    Raises (on construction):
+        UserError: when the batch is larger than the data.
+    """
+
+    def __init__(
+        self,
+        config: RunConfig,
+        dataset: Dataset,
+        model: LatentModel,
+        objective: Objective,
+        state: Mapping[str, Any] | None = None,
+    ) -> None:
+        """`state` is that of a `Checkpoint` of the same configuration; it restores everything."""
+        n = len(dataset.train)
+        if config.train.batch_size > n:
+            raise UserError(
+                f"train.batch_size: a batch of {config.train.batch_size} is larger than the "
+                f"{n} training images; use at most {n}."
+            )
+        self.config, self.dataset, self.model, self.objective = config, dataset, model, objective
+        self.device = model.device
+        self.steps_per_epoch = math.ceil(n / config.train.batch_size)
+        self.total_steps = self.steps_per_epoch * config.train.epochs
+        self.preview_every = config.train.preview_every or max(
+            1, math.ceil(self.total_steps / PREVIEWS_A_RUN)
+        )
+        self.checkpoint_every = config.train.checkpoint_every or self.steps_per_epoch
+        self.players = objective.players(model)
+        self.optimizers = {
+            name: _optimizer(config.train, parameters) for name, parameters in self.players.items()
+        }
+        self.noise = torch.Generator(self.device).manual_seed(config.train.seed)
+        self.overrides: dict[str, float] = {}
+        self.step, self.seconds = 0, 0.0
+        self.stopping = self.paused = False
+        self._window = Window()
+        self._network = torch.compile(model) if config.train.compile else model
+        self._prepare_previews()
+        if state is not None:
+            self._restore(state)
+
+    def run(self, control: Control = no_control) -> Iterator[Event]:
+        """Train to the end, or until `control` says stop."""
+        self.model.train()
+        if self.step == 0:
+            yield self._preview()
+        while self.step < self.total_steps and not self.stopping:
+            yield from self._epoch(self.step // self.steps_per_epoch, control)
+        yield Ended(*self._now(), finished=self.step >= self.total_steps)
+
+    def _epoch(self, epoch: int, control: Control) -> Iterator[Event]:
+        train = self.config.train
+        batches = shuffled(len(self.dataset.train), train.batch_size, train.seed, epoch)
+        for indices in batches[self.step % self.steps_per_epoch :]:
+            yield from self._obey(control)
+            if self.stopping:
+                yield from self._close_window()
+                yield self._checkpoint(ends_epoch=False)
+                return
+            start = time.perf_counter()
+            images = self.dataset.train.images.gather(indices)
+            terms = self._step(as_floats(images, self.device))
+            self._window.add(terms, len(indices), time.perf_counter() - start)
+            self.seconds += time.perf_counter() - start
+            self.step += 1
+            ends_epoch = self.step % self.steps_per_epoch == 0
+            if self.step % train.log_every == 0 or ends_epoch:
+                yield from self._close_window()
+            if self.step % self.preview_every == 0 or self.step == self.total_steps:
+                yield self._preview()
+            if ends_epoch:
+                yield self._validate()
+            if ends_epoch or self.step % self.checkpoint_every == 0:
+                yield from self._close_window()
+                yield self._checkpoint(ends_epoch)
+
+    def _step(self, x: Tensor) -> LossTerms:
+        """One optimiser step for every player; the model's terms, for the record."""
+        context = self._context(self.noise)
+        output = self._network(self.objective.corrupt(x, self.noise), self.noise)
+        losses = self.objective.losses(x, output, context)
+        for optimizer in self.optimizers.values():
+            optimizer.zero_grad(set_to_none=True)
+        left = len(losses)
+        for player, terms in losses.items():
+            left -= 1
+            total(terms).backward(inputs=self.players[player], retain_graph=left > 0)
+        for player, optimizer in self.optimizers.items():
+            if self.config.train.gradient_clip is not None:
+                torch.nn.utils.clip_grad_norm_(
+                    self.players[player], self.config.train.gradient_clip
+                )
+            optimizer.step()
+        return losses[MODEL]
+
+    def _obey(self, control: Control) -> Iterator[Event]:
+        """Do what was asked; while paused, wait here."""
+        while True:
+            for message in control():
+                match message.command:
+                    case "pause" | "resume":
+                        self.paused = message.command == "pause"
+                        if self.paused:
+                            yield self._checkpoint(ends_epoch=False)
+                        yield PauseChanged(*self._now(), self.paused)
+                    case "stop":
+                        self.stopping = True
+                    case "save":
+                        yield self._checkpoint(ends_epoch=False)
+                    case "set" if message.name in self.objective.settable:
+                        self.overrides[message.name] = message.value
+                        yield ValueSet(*self._now(), message.name, message.value)
+            if not self.paused or self.stopping:
+                return
+            time.sleep(PAUSE_POLL_S)
+
+    def _close_window(self) -> Iterator[Event]:
+        if self._window.images:
+            stepped = self._window.close(*self._now())
+            self._window = Window()
+            if not math.isfinite(stepped.total):
+                raise UserError(
+                    f"The loss is {stepped.total} at step {self.step}: training diverged. Lower "
+                    "train.learning_rate or set train.gradient_clip; the last save is intact."
+                )
+            yield stepped
+
+    def _validate(self) -> Validated:
+        generator = torch.Generator(self.device).manual_seed(self.config.train.seed + 1)
+        images = self.dataset.validation.images
+        measurement = measure(self.model, self.objective, images, self._context(generator))
+        return Validated(*self._now(), measurement)
+
+    def _prepare_previews(self) -> None:
+        images = self.dataset.validation.images.gather(hold_outs(self.dataset))
+        self._originals = as_floats(images, self.device)
+        generator = torch.Generator(self.device).manual_seed(self.config.train.seed)
+        self._prior = self.model.sample_prior(len(images), generator)
+
+    @torch.inference_mode()
+    def _preview(self) -> Previewed:
+        self.model.eval()
+        posterior = self.model.encode(self._originals)
+        pictures = [
+            self.model.picture(self.model.decode(z)) for z in (posterior.mode(), self._prior)
+        ]
+        kl = posterior.kl()
+        self.model.train()
+        per_dim = None if kl is None else kl.mean(0).tolist()
+        return Previewed(*self._now(), self._originals, pictures[0], pictures[1], per_dim)
+
+    def _checkpoint(self, ends_epoch: bool) -> Checkpoint:
+        modules = {"model": self.model, "objective": self.objective}
+        state = {
+            "step": self.step,
+            "seconds": self.seconds,
+            "overrides": dict(self.overrides),
+            "noise": self.noise.get_state(),
+            "torch": torch.get_rng_state(),
+            "optimizers": {name: opt.state_dict() for name, opt in self.optimizers.items()},
+            "modules": {name: module.state_dict() for name, module in modules.items()},
+        }
+        return Checkpoint(*self._now(), self.model.state_dict(), state, ends_epoch)
+
+    def _restore(self, state: Mapping[str, Any]) -> None:
+        self.model.load_state_dict(state["modules"]["model"])
+        self.objective.load_state_dict(state["modules"]["objective"])
+        for name, optimizer in self.optimizers.items():
+            optimizer.load_state_dict(state["optimizers"][name])
+        self.noise.set_state(state["noise"].cpu())
+        torch.set_rng_state(state["torch"].cpu())
+        self.overrides = dict(state["overrides"])
+        self.step, self.seconds = state["step"], state["seconds"]
+
+    def _context(self, generator: torch.Generator) -> Context:
+        return Context(self.step, generator, self.overrides)
+
+    def _now(self) -> tuple[int, int, float]:
+        return self.step, math.ceil(self.step / self.steps_per_epoch), self.seconds
+
+
+@dataclass
+class Window:
+    """Sums over the steps between two records; tensors stay on the device until it is closed."""
+
+    sums: dict[str, Tensor] = field(default_factory=dict)
+    weights: dict[str, float] = field(default_factory=dict)
+    objective: Tensor | float = 0.0
+    images: int = 0
+    seconds: float = 0.0
+
+    def add(self, terms: LossTerms, images: int, seconds: float) -> None:
+        """Take in one step."""
+        with torch.no_grad():
+            for name, term in terms.items():
+                self.sums[name] = self.sums.get(name, 0.0) + term.value.sum()
+                self.weights[name] = term.weight
+            self.objective = self.objective + total(terms) * images
+        self.images += images
+        self.seconds += seconds
+
+    def close(self, step: int, epoch: int, seconds: float) -> Stepped:
+        """The means over all images of the window."""
+        start = time.perf_counter()
+        terms = {name: float(value) / self.images for name, value in self.sums.items()}
+        mean_total = float(self.objective) / self.images
+        self.seconds += time.perf_counter() - start  # a GPU does its queued work only now
+        speed = self.images / max(self.seconds, 1e-9)
+        return Stepped(step, epoch, seconds, terms, self.weights, mean_total, speed)
+
+
+def _optimizer(train: TrainConfig, parameters: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
+    return OPTIMIZERS[train.optimizer](
+        parameters,
+        lr=train.learning_rate,
+        betas=train.adam_betas,
+        weight_decay=train.weight_decay,
+    )

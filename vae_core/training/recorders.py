@@ -1,0 +1,165 @@
+"""Who listens to the loop: the run folder, and the progress bar on a terminal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+from tqdm import tqdm
+
+from vae_core.data.pictures import tile, to_bytes, to_png
+from vae_core.runs import Run, State, Status
+from vae_core.training.checkpoint import save_checkpoint
+from vae_core.training.events import (
+    Checkpoint,
+    Ended,
+    Event,
+    PauseChanged,
+    Previewed,
+    Stepped,
+    Validated,
+    ValueSet,
+)
+
+STATUS_EVERY_S = 0.25
+SAMPLES_IN_THUMBNAIL = 16
+
+
+class Recorder(Protocol):
+    """Takes every event, in order."""
+
+    def __call__(self, event: Event) -> None: ...
+
+
+class RunRecorder:
+    """Writes history, previews, checkpoints and status into the run folder."""
+
+    def __init__(self, run: Run, total_steps: int, first_step: int) -> None:
+        self.run, self.total_steps = run, total_steps
+        self.pace = Pace(first_step)
+        self._said = 0.0
+        self._speed: float | None = None
+        self._state: State = "training"
+        self._write: dict[type[Event], Callable[[Any], None]] = {
+            Stepped: self._stepped,
+            Validated: self._validated,
+            Previewed: self._previewed,
+            Checkpoint: self._checkpoint,
+            ValueSet: self._value_set,
+            PauseChanged: self._pause_changed,
+            Ended: self._ended,
+        }
+
+    def __call__(self, event: Event) -> None:
+        self._write[type(event)](event)
+
+    def _stepped(self, event: Stepped) -> None:
+        self._speed = event.images_per_s
+        self._record("step", event, **_terms(event), images_per_s=event.images_per_s)
+        if time.monotonic() - self._said >= STATUS_EVERY_S:
+            self._say(event)
+
+    def _validated(self, event: Validated) -> None:
+        m = event.measurement
+        kl_per_dim, active = m.kl_per_dim, m.active_units
+        self._record("validation", event, **_terms(m), kl_per_dim=kl_per_dim, active_units=active)
+
+    def _previewed(self, event: Previewed) -> None:
+        strips = {"reconstructions": event.reconstructions, "samples": event.samples}
+        for name, images in strips.items():
+            strip = tile(to_bytes(images), len(images))
+            self.run.write_bytes(f"previews/{event.step:08d}-{name}.png", to_png(strip))
+        if not self.run.file("previews/originals.png").exists():
+            originals = tile(to_bytes(event.originals), len(event.originals))
+            self.run.write_bytes("previews/originals.png", to_png(originals))
+        self._record("preview", event, kl_per_dim=event.kl_per_dim)
+
+    def _checkpoint(self, event: Checkpoint) -> None:
+        save_checkpoint(self.run, event)
+        self._record("checkpoint", event)
+
+    def _value_set(self, event: ValueSet) -> None:
+        self._record("set", event, name=event.name, value=event.value)
+
+    def _pause_changed(self, event: PauseChanged) -> None:
+        self._state = "paused" if event.paused else "training"
+        self._say(event)
+        self.pace = Pace(event.step)
+
+    def _ended(self, event: Ended) -> None:
+        self._state = "finished" if event.finished else "stopped"
+
+    def _record(self, kind: str, event: Event, **values: Any) -> None:
+        when = {"step": event.step, "epoch": event.epoch, "time": event.seconds}
+        self.run.append("history.jsonl", {"kind": kind} | _rounded(when | values))
+
+    def _say(self, event: Event, message: str = "") -> None:
+        self._said = time.monotonic()
+        self.run.set_status(
+            Status(
+                state=self._state,
+                step=event.step,
+                total_steps=self.total_steps,
+                epoch=event.epoch,
+                images_per_s=self._speed,
+                seconds_left=self.pace.seconds_left(event.step, self.total_steps),
+                message=message,
+            )
+        )
+
+    def close(self, event: Ended) -> None:
+        """The last word, once everything that follows training has been written too."""
+        self._say(event)
+
+
+class Pace:
+    """Time left, from the steps measured since work began, validation and previews included."""
+
+    def __init__(self, first_step: int) -> None:
+        self.first_step, self.began = first_step, time.monotonic()
+
+    def seconds_left(self, step: int, total_steps: int) -> float | None:
+        """Seconds, or None before the first step is done."""
+        done = step - self.first_step
+        if done <= 0:
+            return None
+        return (time.monotonic() - self.began) / done * (total_steps - step)
+
+
+class ProgressBar:
+    """One line on the terminal: loss, images/s, time left."""
+
+    def __init__(self, total_steps: int, first_step: int) -> None:
+        self.bar = tqdm(total=total_steps, initial=first_step, unit="step", dynamic_ncols=True)
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Stepped):
+            self.bar.set_postfix_str(f"loss {event.total:.2f}, {event.images_per_s:,.0f} images/s")
+            self.bar.update(event.step - self.bar.n)
+        elif isinstance(event, Validated):
+            m = event.measurement
+            terms = ", ".join(f"{name} {value:.2f}" for name, value in m.terms.items())
+            self.bar.write(f"epoch {event.epoch}: validation {terms} (nats per image)")
+        elif isinstance(event, Ended):
+            self.bar.close()
+
+
+def save_thumbnail(run: Run, samples: np.ndarray) -> None:
+    """`thumbnail.png`: 4×4 prior samples, uint8 [16, C, H, W], as one picture."""
+    run.write_bytes("thumbnail.png", to_png(tile(samples, 4)))
+
+
+def _terms(event: Any) -> dict[str, Any]:
+    beta = {"beta": event.weights["kl"]} if "kl" in event.weights else {}
+    return {"terms": event.terms, "total": event.total, **beta}
+
+
+def _rounded(value: Any) -> Any:
+    """Floats to six significant figures: what a curve can show, at a third of the bytes."""
+    if isinstance(value, float):
+        return float(f"{value:.6g}")
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    return [_rounded(item) for item in value] if isinstance(value, list) else value

@@ -1,0 +1,200 @@
+"""From a run folder with a configuration in it to a trained model in it: what a process does."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+import torch
+
+from vae_core.data import Dataset, load_dataset
+from vae_core.data.dataset import Progress, no_progress
+from vae_core.data.pictures import to_bytes
+from vae_core.errors import UserError
+from vae_core.families import build, complete
+from vae_core.latent.encodings import encode_dataset, save_encodings
+from vae_core.metrics import measure
+from vae_core.models import LatentModel
+from vae_core.objectives import Objective
+from vae_core.runs import DataCard, Run, State, Status
+from vae_core.training.checkpoint import forget_after, load_state
+from vae_core.training.control import ControlFile
+from vae_core.training.environment import save_environment
+from vae_core.training.events import Checkpoint, Ended, Event, Message
+from vae_core.training.loop import Loop
+from vae_core.training.recorders import (
+    SAMPLES_IN_THUMBNAIL,
+    Recorder,
+    RunRecorder,
+    save_thumbnail,
+)
+from vae_core.types import Context
+
+ENCODED_IMAGES = 3000
+
+
+def work(
+    run: Run,
+    listeners: Callable[[int, int], Iterable[Recorder]] = lambda total, first: (),
+    progress: Progress = no_progress,
+) -> Ended:
+    """Train a run from where it stands to its end, or until it is told to stop.
+
+    Whatever happens, the run folder says so: state and reason in status.json, traceback in the
+    log.
+
+    Args:
+        listeners: makes further recorders from the total steps and the step begun with.
+        progress: told of data being prepared.
+
+    Raises:
+        UserError: what a person can mend.
+    """
+    run.claim(os.getpid())
+    run.set_status(Status(state="starting"))
+    try:
+        with terminated_politely() as wishes:
+            return _train(run, listeners, progress, wishes)
+    except UserError as error:
+        _say_why(run, "failed", str(error))
+        raise
+    except KeyboardInterrupt:
+        _say_why(run, "interrupted", "Interrupted twice; what the last save holds is kept.")
+        raise
+    except BaseException as error:
+        _say_why(run, "failed", f"{type(error).__name__}: {error}")
+        raise
+
+
+def _say_why(run: Run, state: State, reason: str) -> None:
+    run.set_status(run.status().model_copy(update={"state": state, "message": reason}))
+
+
+def _train(
+    run: Run,
+    listeners: Callable[[int, int], Iterable[Recorder]],
+    progress: Progress,
+    wishes: Callable[[], list[Message]],
+) -> Ended:
+    config = complete(run.config())
+    device = choose_device(config.train.device)
+    torch.set_num_threads(config.train.threads or os.cpu_count() or 1)
+    torch.manual_seed(config.train.seed)
+    progress("Preparing the images", None)
+    dataset = load_dataset(config.data, progress)
+    run.write_json("data.json", data_card(dataset))
+    save_environment(run, device)
+    model, objective = build(config, dataset.image_shape)
+    model.to(device).to(memory_format=torch.channels_last)
+    objective.to(device)
+    state = load_state(run)
+    loop = Loop(config, dataset, model, objective, state)
+    forget_after(run, loop.step)
+
+    recorder = RunRecorder(run, loop.total_steps, loop.step)
+    everyone = [recorder, *listeners(loop.total_steps, loop.step)]
+    file = ControlFile(run)
+    for event in loop.run(lambda: wishes() + file()):
+        for listener in everyone:
+            listener(event)
+        _after(event, run, model, dataset)
+    ended = Ended(loop.step, loop.step // loop.steps_per_epoch, loop.seconds, not loop.stopping)
+    _summarise(run, model, objective, dataset, loop)
+    recorder.close(ended)
+    return ended
+
+
+def _after(event: Event, run: Run, model: LatentModel, dataset: Dataset) -> None:
+    """Keep what Explore needs beside the weights of each epoch."""
+    epoch_ends = isinstance(event, Checkpoint) and event.ends_epoch
+    if epoch_ends or (isinstance(event, Ended) and not event.finished):
+        save_encodings(run, encode_dataset(model, dataset, event.step, ENCODED_IMAGES))
+        save_thumbnail(run, prior_pictures(model, SAMPLES_IN_THUMBNAIL))
+
+
+@torch.inference_mode()
+def prior_pictures(model: LatentModel, n: int) -> Any:
+    """n prior samples, the same each time: uint8 [n, C, H, W]."""
+    was_training = model.training
+    model.eval()
+    z = model.sample_prior(n, torch.Generator(model.device).manual_seed(0))
+    pictures = to_bytes(model.picture(model.decode(z)))
+    model.train(was_training)
+    return pictures
+
+
+def _summarise(
+    run: Run, model: LatentModel, objective: Objective, dataset: Dataset, loop: Loop
+) -> None:
+    generator = torch.Generator(model.device).manual_seed(0)
+    context = Context(loop.step, generator, loop.overrides)
+    measurement = measure(model, objective, dataset.validation.images, context)
+    run.write_json(
+        "summary.json",
+        measurement.report()
+        | {
+            "split": "validation",
+            "latent_dim": model.latent_size,
+            "weights": model.weight_count(),
+            "kl_per_dim": measurement.kl_per_dim,
+            "step": loop.step,
+        },
+    )
+
+
+def data_card(dataset: Dataset) -> DataCard:
+    """What the run keeps of its data set."""
+    return DataCard(
+        dataset=dataset.name,
+        image_shape=dataset.image_shape,
+        n_train=len(dataset.train),
+        n_validation=len(dataset.validation),
+        n_test=len(dataset.test) if dataset.test else 0,
+        label_names=dataset.label_names,
+        factor_names=dataset.factor_names,
+        notes=dataset.notes,
+    )
+
+
+def choose_device(name: str) -> torch.device:
+    """The device called `name`; "auto" is a GPU where there is one.
+
+    Raises:
+        UserError: when the device is not there.
+    """
+    there = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if name == "auto":
+        name = next(device for device, present in there.items() if present)
+    if not there[name]:
+        raise UserError(f"train.device: there is no {name} device here; use auto or cpu.")
+    return torch.device(name)
+
+
+@contextmanager
+def terminated_politely() -> Iterator[Callable[[], list[Message]]]:
+    """Turn SIGINT and SIGTERM into a wish to stop; a second SIGINT interrupts at once."""
+    asked: list[Message] = []
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        asked.append(Message("stop"))
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    before = {s: signal.signal(s, ask) for s in (signal.SIGINT, signal.SIGTERM)}
+
+    def take() -> list[Message]:
+        taken, asked[:] = list(asked), []
+        return taken
+
+    try:
+        yield take
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
