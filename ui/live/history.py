@@ -1,0 +1,204 @@
+"""A run's history.jsonl in memory: read once, extended as the file grows, shared by its clients.
+
+A cursor says how much of it a client has; `full` and `since` make what is sent.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from dataclasses import dataclass, field
+from typing import Any
+
+from ui.live.columns import MAX_POINTS, Columns, Limits, all_series, heat, short
+from vae_core.runs import Run
+
+_FINGERPRINT = 96  # bytes before the offset that must still be there when more is read
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """How much of a history a client holds; `generation` changes when the file starts over."""
+
+    generation: int = -1
+    train: int = 0
+    validation: int = 0
+    kl: int = 0
+    changes: int = 0
+    previews: int = 0
+
+
+@dataclass
+class _Content:
+    train: Columns = field(default_factory=Columns)
+    validation: Columns = field(default_factory=Columns)
+    kl_steps: list[int] = field(default_factory=list)
+    kl: list[list[float | None]] = field(default_factory=list)
+    changes: list[dict[str, float | None]] = field(default_factory=list)
+    previews: list[int] = field(default_factory=list)
+    note: str = ""
+    beta: float | None = None
+
+
+class History:
+    """One run's history in memory. `refresh` reads what is new; safe to use from threads."""
+
+    def __init__(self, run: Run) -> None:
+        self._offset = 0
+        self._run = run
+        self._lock = threading.Lock()
+        self._generation = 0
+        self._restart()
+
+    def refresh(self) -> None:
+        """Read the records written since the last call; start over if the file was rewritten."""
+        with self._lock:
+            if not self._continues():
+                self._generation += 1
+                self._restart()
+            records, self._offset = self._run.history(self._offset)
+            for record in records:
+                self._take(record)
+            self._fingerprint = self._bytes_before(self._offset)
+
+    def full(self, limits: Limits | None = None) -> tuple[dict[str, Any], Cursor]:
+        """Everything, each series decimated to at most `MAX_POINTS`, and the cursor after it.
+
+        Args:
+            limits: what is looked at; most points are then spent inside, the rest is coarse.
+        """
+        with self._lock:
+            content = self._content
+            message = {
+                "train": all_series(content.train, 0, limits),
+                "validation": all_series(content.validation, 0, limits),
+                "kl": heat(content.kl_steps, content.kl),
+                "changes": content.changes,
+                "previews": content.previews,
+                "decimated": content.train.rows > MAX_POINTS,
+                **self._now(),
+            }
+            return message, self._end()
+
+    def since(self, cursor: Cursor) -> tuple[dict[str, Any], Cursor]:
+        """What a client at `cursor` lacks, {} if nothing; `full` if the file has started over."""
+        with self._lock:
+            end, content = self._end(), self._content
+            stale = cursor.generation != end.generation
+            if not stale and cursor == end:
+                return {}, end
+            if not stale and end.train - cursor.train <= MAX_POINTS:
+                message = {
+                    "train": all_series(content.train, cursor.train, None),
+                    "validation": all_series(content.validation, cursor.validation, None),
+                    "kl": heat(content.kl_steps[cursor.kl :], content.kl[cursor.kl :]),
+                    "changes": content.changes[cursor.changes :],
+                    "previews": content.previews[cursor.previews :],
+                    **self._now(),
+                }
+                return {key: value for key, value in message.items() if value}, end
+        message, end = self.full()
+        return {**message, "restart": True}, end
+
+    # --- inside ------------------------------------------------------------------------------
+
+    def _restart(self) -> None:
+        self._content = _Content()
+        self._offset = 0
+        self._fingerprint = b""
+
+    def _continues(self) -> bool:
+        """True while the file still holds, before the offset, what was read there."""
+        return self._bytes_before(self._offset) == self._fingerprint
+
+    def _bytes_before(self, offset: int) -> bytes:
+        path = self._run.file("history.jsonl")
+        if offset == 0 or not path.exists():
+            return b""
+        start = max(0, offset - _FINGERPRINT)
+        with path.open("rb") as file:
+            file.seek(start)
+            return file.read(offset - start)
+
+    def _end(self) -> Cursor:
+        content = self._content
+        return Cursor(
+            self._generation,
+            content.train.rows,
+            content.validation.rows,
+            len(content.kl),
+            len(content.changes),
+            len(content.previews),
+        )
+
+    def _now(self) -> dict[str, Any]:
+        validation = self._content.validation
+        active = validation["active"][-1] if "active" in validation.names() else math.nan
+        now = {
+            "active_units": int(active) if math.isfinite(active) else None,
+            "beta": self._content.beta,
+            "note": self._content.note,
+        }
+        return {key: value for key, value in now.items() if value is not None}
+
+    def _take(self, record: dict[str, Any]) -> None:
+        try:
+            take = _TAKERS.get(record["kind"])
+            if take is not None:
+                take(self._content, record)
+        except (KeyError, TypeError, ValueError, AttributeError):
+            self._content.note = "Some lines of history.jsonl are damaged and were left out."
+
+
+# --- one function for each kind of record --------------------------------------------------------
+
+
+def _take_step(content: _Content, record: dict[str, Any]) -> None:
+    content.train.append(_row(record))
+    content.beta = short(record.get("beta", content.beta))
+
+
+def _take_validation(content: _Content, record: dict[str, Any]) -> None:
+    active = record.get("active_units")
+    row = _row(record)
+    content.validation.append(row if active is None else {**row, "active": float(active)})
+    _take_kl(content, record)
+
+
+def _take_preview(content: _Content, record: dict[str, Any]) -> None:
+    content.previews.append(record["step"])
+    _take_kl(content, record)
+
+
+def _take_set(content: _Content, record: dict[str, Any]) -> None:
+    train = content.train
+    time = train["time"][-1] if train.rows else 0.0
+    content.beta = short(record["value"])
+    content.changes.append({"step": record["step"], "time": short(time), "value": content.beta})
+
+
+def _take_note(content: _Content, record: dict[str, Any]) -> None:
+    content.note = record["message"]
+
+
+_TAKERS = {
+    "step": _take_step,
+    "validation": _take_validation,
+    "preview": _take_preview,
+    "set": _take_set,
+    "note": _take_note,
+}
+
+
+def _take_kl(content: _Content, record: dict[str, Any]) -> None:
+    values = record.get("kl_per_dim")
+    if values:
+        content.kl_steps.append(record["step"])
+        content.kl.append([short(value) for value in values])
+
+
+def _row(record: dict[str, Any]) -> dict[str, float]:
+    terms = {f"y:{name}": float(value) for name, value in record.get("terms", {}).items()}
+    row = {"step": float(record["step"]), "time": float(record.get("time", math.nan)), **terms}
+    total = record.get("total")
+    return row if total is None else {**row, "y:total": float(total)}
