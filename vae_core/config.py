@@ -7,6 +7,7 @@ own the classes that validate them (`vae_core.families.complete`).
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -140,10 +141,20 @@ class TrainConfig(Settings):
         None, "Gradient clip", "Largest norm of a gradient; empty leaves it free.", more=True, gt=0
     )
     seed: int = setting(
-        0, "Seed", "Same seed, same settings, same machine: same result.", more=True, ge=0
+        0,
+        "Seed",
+        "Same seed, same settings, same machine: same result.",
+        more=True,
+        ge=0,
+        le=2**32 - 1,
     )
     log_every: int = setting(
-        10, "Log every", "Steps that one point of the curves averages.", unit="steps", more=True, ge=1
+        10,
+        "Log every",
+        "Steps that one point of the curves averages.",
+        unit="steps",
+        more=True,
+        ge=1,
     )
     preview_every: int | None = setting(
         None,
@@ -196,10 +207,19 @@ class RunConfig(Settings):
     def updated(self, changes: Mapping[str, Any]) -> RunConfig:
         """A copy with nested values replaced, e.g. `{"model": {"latent_dim": 8}}`.
 
+        The options of a family or backbone go with it: under another one, only those among the
+        changes count.
+
         Raises:
             UserError: as `parse_config`.
         """
-        return parse_config(_merged(self.model_dump(), changes))
+        old = self.model_dump()
+        if changes.get("family", self.family) != self.family:
+            old["objective"] = {}
+        model = changes.get("model")
+        if isinstance(model, Mapping) and model.get("backbone") not in (None, self.model.backbone):
+            old["model"]["options"] = {}
+        return parse_config(merged(old, changes))
 
 
 def parse_config(values: Mapping[str, Any] | str | bytes) -> RunConfig:
@@ -211,18 +231,40 @@ def parse_config(values: Mapping[str, Any] | str | bytes) -> RunConfig:
     if isinstance(values, str | bytes):
         try:
             values = json.loads(values)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise UserError(f"The configuration is not valid JSON: {error}.") from None
+    _require_json(values, "")
     try:
         return RunConfig.model_validate(values)
     except ValidationError as error:
         raise UserError(explain(error, "", RunConfig)) from None
 
 
+def _require_json(value: Any, path: str) -> None:
+    """Refuse what JSON cannot hold, also where a dictionary of options takes anything."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            _require_json(inner, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise UserError(f"{path}: must be a finite number (it is {value}).")
+    elif isinstance(value, str) and not is_text(value):
+        raise UserError(f"{path}: {value!r} is no valid text; a file name there has to be renamed.")
+
+
+def is_text(value: str) -> bool:
+    """False where bytes that are not UTF-8 were let through, as in some file names."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def parse_settings(settings: list[str]) -> dict[str, Any]:
     """`["model.latent_dim=8", "objective.beta=4"]` as a nested mapping.
 
-    A value is read as JSON where it is JSON and as text where it is not.
+    A value is read as JSON where it is JSON and as text where it is not. Where two entries set
+    the same key, the later one counts.
 
     Raises:
         UserError: on an entry without `=` or with an empty key.
@@ -232,23 +274,23 @@ def parse_settings(settings: list[str]) -> dict[str, Any]:
         key, equals, text = entry.partition("=")
         parts = key.strip().split(".")
         if not equals or not all(parts):
-            raise UserError(f"{entry!r} is no setting; write KEY=VALUE, such as model.latent_dim=8.")
+            raise UserError(
+                f"{entry!r} is no setting; write KEY=VALUE, such as model.latent_dim=8."
+            )
         try:
             value = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             value = text
-        level = nested
-        for part in parts[:-1]:
-            level = level.setdefault(part, {})
-            if not isinstance(level, dict):
-                raise UserError(f"{entry!r} sets a value inside {part!r}, which was set to a value.")
-        level[parts[-1]] = value
+        for part in reversed(parts):
+            value = {part: value}
+        nested = merged(nested, value)
     return nested
 
 
-def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+def merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """`old` with the values of `new` in their places; mappings are merged, the rest replaced."""
     result = dict(old)
     for key, value in new.items():
         both = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
-        result[key] = _merged(result[key], value) if both else value
+        result[key] = merged(result[key], value) if both else value
     return result

@@ -7,6 +7,7 @@ The same field makes the form in the app, the `--set` option on the command line
 from __future__ import annotations
 
 import difflib
+import reprlib
 import types
 import typing
 from typing import Any
@@ -38,7 +39,7 @@ def setting(
         more: True puts the setting under "More settings" instead of in plain sight.
         constraints: pydantic's own (`ge`, `le`, `gt`, `max_length`, …).
     """
-    extra = {"unit": unit, "more": more}
+    extra: dict[str, Any] = {"unit": unit, "more": more}
     return Field(default, title=title, description=help, json_schema_extra=extra, **constraints)
 
 
@@ -55,7 +56,7 @@ def explain(error: ValidationError, where: str, model: type[BaseModel] | None = 
         return f"There is no setting {path!r}.{_suggest(first['loc'], where, model)}"
     message = first["msg"].removeprefix("Value error, ")
     got = first.get("input")
-    shown = "" if isinstance(got, dict) else f" (it is {got!r})"
+    shown = "" if isinstance(got, dict) else f" (it is {reprlib.repr(got)})"
     return f"{path or 'The configuration'}: {message}{shown}."
 
 

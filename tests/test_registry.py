@@ -1,0 +1,67 @@
+"""The registry by decorator: names, options, and what a person is told of a wrong one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from vae_core.errors import UserError
+from vae_core.registry import Registry
+from vae_core.settings import Settings, setting
+
+
+class WidthOptions(Settings):
+    width: int = setting(3, "Width", "How wide it is.", ge=1, le=9)
+
+
+@pytest.fixture
+def shapes() -> Registry[Callable[[], str]]:
+    registry: Registry[Callable[[], str]] = Registry("shape")
+
+    @registry.register("square", label="Square", blurb="Four sides.", options=WidthOptions)
+    def square() -> str:
+        return "a square"
+
+    @registry.register("circle", label="Circle", blurb="No corners.", paper="Euclid")
+    def circle() -> str:
+        return "a circle"
+
+    return registry
+
+
+def test_entries_keep_their_order_and_what_is_shown(shapes: Registry[Callable[[], str]]) -> None:
+    assert [entry.name for entry in shapes] == ["square", "circle"]
+    entry = shapes["circle"]
+    assert (entry.label, entry.blurb, entry.paper) == ("Circle", "No corners.", "Euclid")
+    assert entry.build() == "a circle"
+    assert "circle" in shapes
+    assert "line" not in shapes
+
+
+def test_an_unknown_name_lists_the_known_and_suggests(shapes: Registry[Callable[[], str]]) -> None:
+    with pytest.raises(UserError) as error:
+        shapes["sqare"]
+    assert str(error.value) == (
+        "There is no shape 'sqare'; choose one of square, circle. Did you mean 'square'?"
+    )
+    with pytest.raises(UserError) as error:
+        shapes["zzz"]
+    assert str(error.value) == "There is no shape 'zzz'; choose one of square, circle."
+
+
+def test_a_name_is_taken_once(shapes: Registry[Callable[[], str]]) -> None:
+    with pytest.raises(ValueError, match="'square' is registered twice"):
+        shapes.register("square", label="", blurb="")(lambda: "another")
+    assert shapes["square"].build() == "a square"
+
+
+def test_options_are_validated_by_their_entry(shapes: Registry[Callable[[], str]]) -> None:
+    assert shapes["square"].parse_options({"width": 4}, "options") == WidthOptions(width=4)
+    assert shapes["square"].parse_options({}, "options") == WidthOptions()
+    with pytest.raises(UserError, match=r"^options\.width: .*less than or equal to 9 \(it is 10\)"):
+        shapes["square"].parse_options({"width": 10}, "options")
+    with pytest.raises(UserError, match=r"Did you mean 'options\.width'\?"):
+        shapes["square"].parse_options({"widht": 4}, "options")
+    with pytest.raises(UserError, match="Nothing can be set here"):
+        shapes["circle"].parse_options({"width": 4}, "options")
