@@ -23,7 +23,7 @@ class ArrayImages:
     @property
     def shape(self) -> tuple[int, int, int, int]:
         """(N, C, H, W)."""
-        return self.array.shape  # type: ignore[return-value]
+        return self.array.shape
 
     def gather(self, indices: np.ndarray) -> np.ndarray:
         """The images at `indices` [B], in that order: uint8 [B, C, H, W], owned by the caller."""

@@ -114,7 +114,7 @@ def _loader(entry: _Set) -> Load:
             found = _read(reader, entry, root, train, progress)
             images = bring_to(found[0], shape, progress, f"Resizing {entry.label}")
             parts.append(ImageSet(ArrayImages(images), found[1]))
-        return assemble(entry.name, *parts, config, label_names=entry.label_names)
+        return assemble(entry.name, parts[0], parts[1], config, label_names=entry.label_names)
 
     return load
 
