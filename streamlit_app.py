@@ -10,6 +10,9 @@ from pathlib import Path
 
 import streamlit as st
 
+from ui.picker import run_picker
+
+ICON = Path(__file__).parent / "ui" / "icon.svg"
 PAGES = (
     ("gallery", "Gallery", ":material/home:"),
     ("train", "Train", ":material/model_training:"),
@@ -22,7 +25,7 @@ PAGES = (
 
 def main() -> None:
     """Draw the page that the address names."""
-    st.set_page_config(page_title="Latent workbench", page_icon=":material/blur_on:", layout="wide")
+    st.set_page_config(page_title="Latent workbench", page_icon=str(ICON), layout="wide")
     here = Path(__file__).parent / "pages"
     navigation = st.navigation(
         [
@@ -37,6 +40,7 @@ def main() -> None:
             if (here / f"{name}.py").exists()
         ]
     )
+    run_picker()
     navigation.run()
 
 

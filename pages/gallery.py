@@ -1,2 +1,91 @@
+"""The first page: take hold of a latent space, then see every run."""
+
+from __future__ import annotations
+
 import streamlit as st
-st.title('gallery'.capitalize())
+
+from ui.cards import card
+from ui.catalog import RunFacts, catalog
+from ui.components.explorer import explorer
+from ui.empty import no_runs
+from ui.loaded import PRINCIPAL
+from ui.numbers import grouped
+from ui.state import SHIPPED, choose_run
+from vae_core.errors import UserError
+
+PAGE = 12
+COLUMNS = 4
+SORTS = {
+    "Newest": lambda facts: -facts.made,
+    "Name": lambda facts: facts.id.lower(),
+    "Best ELBO": lambda facts: -facts.elbo if facts.elbo is not None else float("inf"),
+    "Data set": lambda facts: (facts.dataset, -facts.made),
+}
+
+
+@st.fragment
+def hero(facts: RunFacts) -> None:
+    """Two live sliders on a trained model: the first thing anyone does here is drag."""
+    many = f"{grouped(facts.n_train or 0)} "
+    what = "handwritten digits" if facts.dataset == "mnist" else f"images of {facts.dataset}"
+    st.markdown(f"### A model that has seen {many}{what}. Drag.")
+    try:
+        explorer(facts.run, PRINCIPAL, "hero")
+    except UserError as error:
+        st.warning(str(error))
+
+
+def hero_buttons(facts: RunFacts) -> None:
+    """Where to go from the hero."""
+    explore, train, _ = st.columns([1, 1.3, 3])
+    if explore.button("Open in Explore", icon=":material/tune:", type="primary", width="stretch"):
+        choose_run(facts.id)
+        st.switch_page("pages/explore.py", query_params={"run": facts.id})
+    if train.button("Train on your own images", icon=":material/upload:", width="stretch"):
+        st.switch_page("pages/train.py")
+
+
+def runs(found: list[RunFacts]) -> None:
+    """Every run as a card, a page of them at a time."""
+    title, search, order = st.columns([2, 2, 1], vertical_alignment="bottom")
+    title.subheader("Runs")
+    words = search.text_input(
+        "Filter", placeholder="Name, family, data set or state", key="gallery-filter"
+    )
+    sort = order.selectbox("Sort", list(SORTS), key="gallery-sort")
+    shown = sorted((each for each in found if matches(each, words)), key=SORTS[sort])
+    if not shown:
+        st.info(f"No run matches “{words}”. Clear the filter to see all {len(found)}.")
+        return
+    pages = -(-len(shown) // PAGE)
+    place = st.container()
+    page = st.pagination(pages, key=f"gallery-page-{pages}") if pages > 1 else 1
+    shown = shown[(page - 1) * PAGE : page * PAGE]
+    with place:
+        for start in range(0, len(shown), COLUMNS):
+            for column, facts in zip(st.columns(COLUMNS), shown[start : start + COLUMNS]):
+                with column:
+                    card(facts)
+
+
+def matches(facts: RunFacts, words: str) -> bool:
+    """True where every word occurs in what the card says."""
+    text = f"{facts.id} {facts.family} {facts.dataset} {facts.state}".lower()
+    return all(word in text for word in words.lower().split())
+
+
+def page() -> None:
+    found = catalog()
+    usable = {facts.id: facts for facts in found if facts.usable}
+    if usable:
+        shown = usable.get(SHIPPED) or next(iter(usable.values()))
+        hero(shown)
+        hero_buttons(shown)
+    if found:
+        st.divider()
+        runs(found)
+    else:
+        no_runs("drag through what it learned")
+
+
+page()

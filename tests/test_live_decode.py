@@ -37,6 +37,7 @@ class Spread(torch.nn.Module):
     """D = 2: the picture's value is z[0] in every pixel of channel 0 and z[1] in the others."""
 
     latent_size = 2
+    device = torch.device("cpu")
 
     def __init__(self, weights: int = 3) -> None:
         super().__init__()
@@ -53,7 +54,7 @@ class Spread(torch.nn.Module):
         return channels[:, :, None, None].expand(-1, *SHAPE)
 
     def picture(self, x_logits):
-        return x_logits
+        return x_logits.clamp(0, 1)
 
     def sample_prior(self, n, generator=None, temperature=1.0):
         return torch.randn(n, 2, generator=generator)

@@ -17,7 +17,7 @@ from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from ui.live.guard import is_allowed
-from ui.live.models import Decoder, ModelCache, decode_pixels, draw_prior, weights_version
+from ui.live.models import MODELS, Decoder, ModelCache, decode_pixels, draw_prior, weights_version
 from ui.live.protocol import error_reply, pixels_reply, read_request, sequence_of
 from vae_core.errors import UserError
 from vae_core.runs import Run, Store
@@ -36,7 +36,7 @@ class DecodeServer:
     """What the connections share: loaded models and a few threads for heavy work."""
 
     def __init__(self, models: ModelCache | None = None) -> None:
-        self.models = models or ModelCache()
+        self.models = models or MODELS
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="live-decode")
 
     async def endpoint(self, websocket: WebSocket) -> None:

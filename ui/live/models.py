@@ -10,16 +10,16 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from vae_core.runs import Run
-
-WEIGHTS_FILE = "model.safetensors"
+from vae_core.runs import WEIGHTS, Run
 
 
 class Decoder(Protocol):
     """The part of a LatentModel that the live decoder uses."""
 
-    latent_size: int
-
+    @property
+    def latent_size(self) -> int: ...
+    @property
+    def device(self) -> Any: ...
     def unflatten(self, v: Any) -> Any: ...
     def flatten(self, z: Any) -> Any: ...
     def decode(self, z: Any) -> Any: ...
@@ -43,12 +43,10 @@ def ready_torch() -> Any:
 
 def decode_pixels(model: Decoder, vectors: np.ndarray) -> np.ndarray:
     """Latent vectors, float32 [n, D], as pictures, uint8 [n, H, W, C]."""
-    torch = ready_torch()
-    with torch.inference_mode():
-        z = model.unflatten(torch.from_numpy(vectors))
-        x_hat = torch.nan_to_num(model.picture(model.decode(z)), nan=0.0)
-        pixels = x_hat.clamp(0, 1).mul(255).round().to(torch.uint8)
-        return pixels.permute(0, 2, 3, 1).contiguous().numpy()
+    ready_torch()
+    from vae_core.latent.grids import decode_vectors
+
+    return decode_vectors(model, vectors).transpose(0, 2, 3, 1)  # type: ignore[arg-type]
 
 
 def draw_prior(model: Decoder, seed: int | None = None) -> np.ndarray:
@@ -78,7 +76,7 @@ def load_model(run: Run) -> Decoder:
 def weights_version(run: Run) -> int | None:
     """Changes whenever the run's weights are written; None while there are none."""
     try:
-        return run.file(WEIGHTS_FILE).stat().st_mtime_ns
+        return run.file(WEIGHTS).stat().st_mtime_ns
     except OSError:
         return None
 
@@ -119,3 +117,7 @@ class ModelCache:
             while len(self._models) > self._size:
                 self._models.popitem(last=False)
         return model
+
+
+MODELS = ModelCache()
+"""Shared by the live decoder and the pages, which run in the same process."""

@@ -1,0 +1,90 @@
+"""A run as a card in the gallery, with what can be done to it."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from ui.catalog import DAMAGED, RunFacts, age
+from ui.numbers import number
+from ui.picker import describe
+from ui.state import choose_run
+from ui.theme import STATE_COLORS
+from vae_core.errors import UserError
+
+PICTURE = 168
+"""Side of a thumbnail in px: 4 × 4 samples of 42 px."""
+
+
+def card(facts: RunFacts) -> None:
+    """Draw one run."""
+    with st.container(border=True, key=f"card-{facts.id}", height="stretch"):
+        _picture(facts)
+        st.markdown(f"**{facts.id}**")
+        st.caption(" · ".join(part for part in (describe(facts), age(facts.made)) if part))
+        if facts.state == DAMAGED or facts.problem:
+            st.caption(f":red[{facts.problem}]")
+        else:
+            st.caption(_numbers(facts))
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.badge(facts.state, color=STATE_COLORS.get(facts.state, "gray"))
+            st.space("stretch")
+            if facts.usable and st.button(
+                "Explore", key=f"explore-{facts.id}", help="Open this run in Explore"
+            ):
+                choose_run(facts.id)
+                st.switch_page("pages/explore.py", query_params={"run": facts.id})
+            with st.popover("", icon=":material/more_vert:", key=f"menu-{facts.id}"):
+                _menu(facts)
+
+
+def _picture(facts: RunFacts) -> None:
+    with st.container(height=PICTURE, border=False, horizontal_alignment="center"):
+        if facts.thumbnail:
+            st.image(str(facts.thumbnail), width=PICTURE)
+        else:
+            st.caption("No samples yet.")
+
+
+def _numbers(facts: RunFacts) -> str:
+    if facts.elbo is None:
+        return "Not measured yet."
+    dims = f"{number(facts.active_units)}/{number(facts.latent_dim)} dims active"
+    return f"ELBO {number(facts.elbo)} nats per image · {dims}"
+
+
+def _menu(facts: RunFacts) -> None:
+    if facts.can_resume and st.button(
+        "Resume training", key=f"resume-{facts.id}", icon=":material/play_arrow:", width="stretch"
+    ):
+        _resume(facts)
+    sure = st.checkbox("Delete for good", key=f"sure-{facts.id}")
+    if st.button(
+        f"Delete {facts.id}",
+        key=f"delete-{facts.id}",
+        icon=":material/delete:",
+        disabled=not sure,
+        width="stretch",
+    ):
+        _delete(facts)
+
+
+def _resume(facts: RunFacts) -> None:
+    from vae_core.training.jobs import resume  # imports torch, which the gallery can do without
+
+    try:
+        resume(facts.run)
+    except UserError as error:
+        st.error(str(error))
+        return
+    choose_run(facts.id)
+    st.switch_page("pages/train.py", query_params={"run": facts.id})
+
+
+def _delete(facts: RunFacts) -> None:
+    try:
+        facts.run.delete()
+    except UserError as error:
+        st.error(str(error))
+        return
+    st.toast(f"Run {facts.id} is deleted.")
+    st.rerun()

@@ -1,0 +1,128 @@
+"""What cards, picker and tables show of each run, read once for each version of its files."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from vae_core.errors import UserError
+from vae_core.runs import ACTIVE, WEIGHTS, Run, Store
+
+DAMAGED = "damaged"
+RESUMABLE = frozenset({"interrupted", "stopped", "failed"})
+_READ = ("config.json", "data.json", "status.json", "job.json", "summary.json", WEIGHTS)
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """A run at a glance. None stands for what is not known (yet); values in nats per image."""
+
+    id: str
+    path: Path
+    made: float
+    state: str
+    problem: str = ""
+    """Why the run is damaged or failed, "" where it is not."""
+    family: str = ""
+    dataset: str = ""
+    beta: float | None = None
+    recon: float | None = None
+    kl: float | None = None
+    elbo: float | None = None
+    active_units: int | None = None
+    latent_dim: int | None = None
+    n_train: int | None = None
+    split: str = ""
+    has_weights: bool = False
+    can_resume: bool = False
+
+    @property
+    def run(self) -> Run:
+        return Run(self.path)
+
+    @property
+    def usable(self) -> bool:
+        """True where there is a model to look at."""
+        return self.has_weights and self.state != DAMAGED
+
+    @property
+    def thumbnail(self) -> Path | None:
+        """The tile of prior samples, where there is one."""
+        path = self.path / "thumbnail.png"
+        return path if path.exists() else None
+
+
+def catalog(store: Store | None = None) -> list[RunFacts]:
+    """Every run of the store, the newest first; a damaged run is one of them, not an error."""
+    return [facts_of(run) for run in store or Store()]
+
+
+def facts_of(run: Run) -> RunFacts:
+    """What is known of one run."""
+    facts = _read(run.path, tuple(_version(run.file(name)) for name in _READ))
+    if facts.state in ACTIVE and not run.is_alive():
+        return replace(facts, state="interrupted", can_resume=_has_training_state(run))
+    return facts
+
+
+def usable_ids(facts: list[RunFacts]) -> list[str]:
+    """Ids of the runs that have a model, in the given order."""
+    return [each.id for each in facts if each.usable]
+
+
+def age(made: float, now: float | None = None) -> str:
+    """How long ago, in one unit: "3 min ago"."""
+    now = datetime.now(UTC).timestamp() if now is None else now
+    seconds = max(0.0, now - made)
+    for size, unit in ((86_400, "days"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            count = int(seconds // size)
+            return f"{count} {'day' if unit == 'days' and count == 1 else unit} ago"
+    return "just now"
+
+
+def _version(path: Path) -> int | None:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return None
+
+
+def _has_training_state(run: Run) -> bool:
+    return run.file("training_state.pt").exists()
+
+
+@functools.lru_cache(maxsize=1024)
+def _read(path: Path, versions: tuple[int | None, ...]) -> RunFacts:
+    run = Run(path)
+    made = (versions[0] or path.stat().st_mtime_ns) / 1e9
+    try:
+        config, status = run.config(), run.status()
+        card = run.data_card() if versions[1] else None
+        summary = run.summary()
+        has_weights = versions[-1] is not None
+        if card is None and has_weights:
+            raise UserError(f"Run {run.id!r} has weights but no data.json to rebuild them with.")
+    except UserError as error:
+        return RunFacts(run.id, path, made, DAMAGED, str(error))
+    return RunFacts(
+        run.id,
+        path,
+        made,
+        status.state,
+        status.message if status.state == "failed" else "",
+        family=config.family,
+        dataset=config.data.dataset,
+        beta=config.objective.get("beta"),
+        recon=summary.get("recon"),
+        kl=summary.get("kl"),
+        elbo=summary.get("elbo"),
+        active_units=summary.get("active_units"),
+        latent_dim=config.model.latent_dim,
+        n_train=card.n_train if card else None,
+        split=summary.get("split", ""),
+        has_weights=has_weights,
+        can_resume=status.state in RESUMABLE and _has_training_state(run),
+    )

@@ -1,0 +1,89 @@
+"""Models, encodings and directions that pages use, each loaded once for each version of a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from ui.live.models import MODELS, ready_torch, weights_version
+from vae_core.errors import UserError
+from vae_core.runs import Run
+
+if TYPE_CHECKING:
+    from vae_core.latent.directions import Directions
+    from vae_core.latent.encodings import Encodings
+
+PRINCIPAL, RAW, PRIOR = "principal", "raw", "prior"
+
+
+@dataclass(frozen=True)
+class Sliders:
+    """Directions with their kind and the names that pages give them."""
+
+    kind: str
+    directions: Directions
+    names: tuple[str, ...]
+
+
+def model_of(run: Run) -> Any:
+    """The run's LatentModel, shared with the live decoder of the same process.
+
+    Raises:
+        UserError: when the run has no weights yet or is damaged.
+    """
+    return MODELS.get(run)
+
+
+def encodings_of(run: Run) -> Encodings | None:
+    """The run's cached encodings; None where there are none.
+
+    Raises:
+        UserError: when they are damaged.
+    """
+    path = run.file("encodings.safetensors")
+    return _encodings(run.path, path.stat().st_mtime_ns) if path.exists() else None
+
+
+def sliders_of(run: Run, kind: str) -> Sliders:
+    """Directions of `kind`; raw axes in units of the prior where the run has no encodings.
+
+    Raises:
+        UserError: when the run has no weights yet or is damaged.
+    """
+    path = run.file("encodings.safetensors")
+    version = path.stat().st_mtime_ns if path.exists() else None
+    return _sliders(run.path, weights_version(run), version, kind)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _encodings(path: Path, version: int) -> Encodings:
+    ready_torch()
+    from vae_core.latent.encodings import load_encodings
+
+    return load_encodings(Run(path))
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _sliders(path: Path, weights: int | None, version: int | None, kind: str) -> Sliders:
+    ready_torch()
+    import numpy as np
+
+    from vae_core.latent.directions import latent_axes, principal_directions, prior_axes
+
+    run = Run(path)
+    if weights is None:
+        raise UserError(f"Run {run.id!r} has no weights yet; they come with its first save.")
+    encodings = encodings_of(run)
+    if encodings is None or len(encodings.mu) < 2:
+        size = model_of(run).latent_size
+        return Sliders(PRIOR, prior_axes(size), tuple(f"z{i}" for i in range(size)))
+    if kind == PRINCIPAL:
+        directions = principal_directions(encodings.mu)
+        return Sliders(kind, directions, tuple(f"{i + 1}" for i in range(len(directions.vectors))))
+    mu, logvar = encodings.mu, encodings.logvar
+    kl = None if logvar is None else 0.5 * (mu**2 + np.exp(logvar) - logvar - 1).mean(axis=0)
+    order = np.argsort(-(mu.var(axis=0) if kl is None else kl))
+    return Sliders(kind, latent_axes(mu, order), tuple(f"z{i}" for i in order))

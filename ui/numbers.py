@@ -1,0 +1,27 @@
+"""Numbers as people read them: three significant figures, no powers of ten below 10⁵."""
+
+from __future__ import annotations
+
+
+def number(value: float | None, unknown: str = "—") -> str:
+    """`value` with three significant figures: 97.0, 0.0123, 12 300, 1.2e+05 above 10⁵."""
+    if value is None:
+        return unknown
+    if value == 0:
+        return "0"
+    if abs(value) >= 1e5:
+        return f"{value:.3g}"
+    if float(value).is_integer():
+        return grouped(int(value))
+    digits = max(0, 2 - _exponent(value))
+    text = f"{value:.{digits}f}"
+    return text.rstrip("0").rstrip(".") if abs(value) < 1 else text
+
+
+def grouped(count: int) -> str:
+    """A whole number with thin gaps between thousands: 60 000."""
+    return f"{count:,}".replace(",", "\u2009")
+
+
+def _exponent(value: float) -> int:
+    return int(f"{abs(value):.2e}".partition("e")[2])

@@ -1,0 +1,69 @@
+"""What the app remembers of a person's session, typed, with the current run in the address."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import streamlit as st
+
+from vae_core.errors import UserError
+from vae_core.runs import Run, Store
+
+RUN_PARAMETER = "run"
+SHIPPED = "mnist-vae"
+"""The run that a newcomer meets first."""
+
+_KEY = "app-state"
+
+
+@dataclass
+class AppState:
+    """Everything that outlives a rerun and is not a widget's own value."""
+
+    run_id: str | None = None
+    positions: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Where the explorer was left, by what it was moving: slider values and base."""
+
+
+def app_state() -> AppState:
+    """This session's state."""
+    if _KEY not in st.session_state:
+        st.session_state[_KEY] = AppState()
+    state: AppState = st.session_state[_KEY]
+    return state
+
+
+def choose_run(run_id: str) -> None:
+    """Make `run_id` the current run, here and in the address."""
+    app_state().run_id = run_id
+    st.query_params[RUN_PARAMETER] = run_id
+
+
+def current_run_id(usable: list[str]) -> str | None:
+    """The run that the address names, else the one chosen before, else the best of `usable`.
+
+    Navigation drops the address's parameters, so this also writes the answer back into it.
+    """
+    state = app_state()
+    wished = st.query_params.get(RUN_PARAMETER) or state.run_id
+    if wished is None or not _exists(wished):
+        wished = SHIPPED if SHIPPED in usable else next(iter(usable), None)
+    state.run_id = wished
+    if wished is not None and st.query_params.get(RUN_PARAMETER) != wished:
+        st.query_params[RUN_PARAMETER] = wished
+    return wished
+
+
+def current_run() -> Run | None:
+    """The current run, as the picker in the sidebar settled it; None in an empty store."""
+    run_id = app_state().run_id
+    return Store().get(run_id) if run_id is not None and _exists(run_id) else None
+
+
+def _exists(run_id: str) -> bool:
+    try:
+        Store().get(run_id)
+    except UserError:
+        return False
+    return True

@@ -1,0 +1,51 @@
+"""One meaning, one colour, on every page and in both themes; all safe for colour-blind eyes."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+RECONSTRUCTION = "#0072B2"
+KL = "#E69F00"
+BETA = "#CC79A7"
+WARNING = "#D55E00"
+
+LABELS = (
+    "#4477AA",
+    "#EE6677",
+    "#228833",
+    "#CCBB44",
+    "#66CCEE",
+    "#AA3377",
+    "#7B5B3A",
+    "#F4A261",
+    "#44AA99",
+    "#8A8F98",
+)
+"""Colours of labels, by index: the same in scatter, histograms and borders of thumbnails."""
+
+STATE_COLORS = {
+    "starting": "gray",
+    "training": "blue",
+    "paused": "orange",
+    "finished": "green",
+    "stopped": "gray",
+    "interrupted": "red",
+    "failed": "red",
+    "damaged": "red",
+}
+"""Names of Streamlit's badge colours."""
+
+
+def label_color(index: int) -> str:
+    """The colour of label `index`; repeats after ten."""
+    return LABELS[index % len(LABELS)]
+
+
+def is_dark() -> bool:
+    """True where the person's theme is dark."""
+    return st.context.theme.type == "dark"
+
+
+def total_color(dark: bool) -> str:
+    """Total and ELBO: nearly black on white, nearly white on black."""
+    return "#d9dde3" if dark else "#30363d"
