@@ -9,9 +9,12 @@ from vae_core.data.dataset import Dataset, Images, ImageSet, Progress, no_progre
 from vae_core.data.folders import cache_folder, data_folder
 from vae_core.data.images import ArrayImages
 from vae_core.data.samples import hold_outs, label_counts, sample_images
+from vae_core.data.mapped import MappedImages
+from vae_core.data.samples import hold_outs, label_counts, sample_images
 from vae_core.data.source import Source, datasets, load_dataset
+from vae_core.data.uploads import save_upload, save_uploads
 
-SOURCES = ("torchvision_sets", "digits", "sprites")
+SOURCES = ("torchvision_sets", "digits", "sprites", "celeba", "folder")
 """The files that register data sets, in the order in which a form lists them."""
 
 for _source in SOURCES:
@@ -22,6 +25,7 @@ __all__ = [
     "Dataset",
     "ImageSet",
     "Images",
+    "MappedImages",
     "Progress",
     "Source",
     "cache_folder",
@@ -29,7 +33,12 @@ __all__ = [
     "datasets",
     "hold_outs",
     "label_counts",
+    "hold_outs",
+    "label_counts",
     "load_dataset",
     "no_progress",
+    "sample_images",
+    "save_upload",
+    "save_uploads",
     "sample_images",
 ]

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from vae_core.config import DataConfig
-from vae_core.data.arrays import bring_to, shape_asked
+from vae_core.data.arrays import shape_asked
 from vae_core.data.dataset import Dataset, ImageSet, Progress
 from vae_core.data.download import fetch
 from vae_core.data.folders import data_folder
-from vae_core.data.images import ArrayImages
+from vae_core.data.prepared import prepare_array
 from vae_core.data.source import Load, source
 from vae_core.data.splits import assemble
 from vae_core.errors import UserError
@@ -112,8 +112,8 @@ def _loader(entry: _Set) -> Load:
         for train in (True, False):
             progress(f"Reading {entry.label}", None)
             found = _read(reader, entry, root, train, progress)
-            images = bring_to(found[0], shape, progress, f"Resizing {entry.label}")
-            parts.append(ImageSet(ArrayImages(images), found[1]))
+            images = prepare_array(entry.name, found[0], shape, progress)
+            parts.append(ImageSet(images, found[1]))
         return assemble(entry.name, parts[0], parts[1], config, label_names=entry.label_names)
 
     return load

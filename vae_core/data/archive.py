@@ -1,0 +1,140 @@
+"""Pictures inside a .zip, read without ever unpacking it to disk, with bounds against bombs."""
+
+from __future__ import annotations
+
+import io
+import re
+import stat
+import struct
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from vae_core.data.listing import Listing, Member, Skip, has_image_name, is_litter
+from vae_core.errors import UserError
+
+
+@dataclass(frozen=True)
+class ZipLimits:
+    """What a zip may hold at most.
+
+    ratio: unpacked over packed size of the whole archive; only asked from `ratio_from` bytes on,
+        since a few flat pictures pack very well.
+    """
+
+    entries: int = 1_000_000
+    total_bytes: int = 20_000_000_000
+    file_bytes: int = 200_000_000
+    ratio: float = 200.0
+    ratio_from: int = 50_000_000
+
+
+_DRIVE = re.compile(r"[A-Za-z]:")
+_NESTED = (".zip", ".7z", ".rar", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst")
+_DAMAGED = (zipfile.BadZipFile, struct.error, ValueError, OverflowError, EOFError, KeyError)
+
+
+@contextmanager
+def open_zip(path: Path, limits: ZipLimits = ZipLimits()) -> Iterator[Listing]:
+    """The pictures in the zip at `path`; their `open` works inside the `with` block.
+
+    Members are opened by any thread. Archives inside the archive are listed as skipped.
+
+    Raises:
+        UserError: when it is no zip, is damaged, is encrypted, or is unsafe: names that lead out
+            of a folder, links, or more than `limits` allow.
+    """
+    try:
+        archive = zipfile.ZipFile(path)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or error}.") from None
+    except (*_DAMAGED, NotImplementedError) as error:
+        raise UserError(
+            f"{path} is no zip file that can be read ({error}). Pack your images again as .zip, "
+            "or name a folder."
+        ) from None
+    with archive:
+        infos = [info for info in archive.infolist() if not info.is_dir()]
+        problem = _problem(archive.infolist(), path.stat().st_size, limits)
+        if problem:
+            raise UserError(
+                f"{path.name} was refused: {problem}. Pack only your images and try again."
+            )
+        members: list[Member] = []
+        skipped: list[Skip] = []
+        for info in infos:
+            name = info.filename.replace("\\", "/")
+            if is_litter(name):
+                continue
+            if has_image_name(name):
+                stamp = (info.file_size, info.CRC, *info.date_time)
+                members.append(Member(name, stamp, _opener(archive, info, limits)))
+            else:
+                nested = name.lower().endswith(_NESTED)
+                skipped.append(Skip(name, "archive in the archive" if nested else "no image"))
+        yield Listing(
+            tuple(sorted(members, key=lambda member: member.name)),
+            tuple(sorted(skipped, key=lambda skip: skip.name)),
+        )
+
+
+def _problem(infos: list[zipfile.ZipInfo], packed: int, limits: ZipLimits) -> str:
+    """What makes the archive unsafe, "" if nothing does."""
+    if len(infos) > limits.entries:
+        return f"it has {len(infos)} entries, more than {limits.entries}"
+    for info in infos:
+        problem = _name_problem(info.orig_filename) or _entry_problem(info, limits)
+        if problem:
+            return problem
+    total = sum(info.file_size for info in infos)
+    if total > limits.total_bytes:
+        return f"it unpacks to {_size(total)}, more than {_size(limits.total_bytes)}"
+    if total > limits.ratio_from and total > limits.ratio * packed:
+        return f"it unpacks to {total // max(packed, 1)} times its size, as no images do"
+    return ""
+
+
+def _name_problem(name: str) -> str:
+    parts = name.replace("\\", "/").split("/")
+    if ".." in parts:
+        return f"the name {name!r} leads out of the folder"
+    if not parts[0] or _DRIVE.match(name):
+        return f"the name {name!r} is an absolute path"
+    return f"the name {name!r} holds a zero byte" if "\0" in name else ""
+
+
+def _entry_problem(info: zipfile.ZipInfo, limits: ZipLimits) -> str:
+    kind = stat.S_IFMT(info.external_attr >> 16)
+    if kind == stat.S_IFLNK:
+        return f"{info.filename!r} is a link"
+    if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+        return f"{info.filename!r} is no ordinary file"
+    if info.flag_bits & 0x1:
+        return f"{info.filename!r} is encrypted"
+    if info.file_size > limits.file_bytes:
+        return f"{info.filename!r} unpacks to more than {_size(limits.file_bytes)}"
+    return ""
+
+
+def _opener(
+    archive: zipfile.ZipFile, info: zipfile.ZipInfo, limits: ZipLimits
+) -> Callable[[], BinaryIO]:
+    def open_member() -> BinaryIO:
+        # What a header claims was checked; what comes out is counted here all the same.
+        with archive.open(info) as file:
+            data = file.read(limits.file_bytes + 1)
+        if len(data) > limits.file_bytes:
+            raise UserError(
+                f"{archive.filename} was refused: {info.filename!r} unpacks to more than "
+                f"{_size(limits.file_bytes)}."
+            )
+        return io.BytesIO(data)
+
+    return open_member
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e9:.3g} GB" if count >= 1e9 else f"{count / 1e6:.3g} MB"

@@ -1,0 +1,115 @@
+"""CelebA: 202 599 faces, in torchvision's layout or in that of the Kaggle archive."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+
+from vae_core.config import DataConfig
+from vae_core.data.dataset import Dataset, ImageSet, Progress
+from vae_core.data.decode import Target
+from vae_core.data.folders import data_folder
+from vae_core.data.images import part
+from vae_core.data.listing import Listing, list_folder, skipped_note
+from vae_core.data.prepared import prepare_files
+from vae_core.data.source import source
+from vae_core.data.splits import assemble, thin
+from vae_core.errors import UserError
+
+IMAGE_SIZE = 64
+CENTRE = 148 / 178
+"""The usual crop: 148 pixels around the centre of images that are 178 wide."""
+
+TRAIN, VALIDATION, TEST = 0, 1, 2
+"""Codes in the partition file."""
+
+
+@source(
+    "celeba",
+    label="CelebA",
+    blurb="202 599 faces of known people, colour. You fetch it yourself; put it in the data folder.",
+    origin="files",
+    image_shape=(3, IMAGE_SIZE, IMAGE_SIZE),
+    paper="Liu et al. 2015, Deep learning face attributes in the wild, arXiv:1411.7766",
+)
+def load_celeba(config: DataConfig, progress: Progress) -> Dataset:
+    """The aligned faces with their official parts.
+
+    CelebA brings validation images of its own: they are the validation part, whatever share the
+    configuration names; a share of 0 measures on the test images as everywhere.
+
+    Raises:
+        UserError: when the images are not there or fewer than two can be read.
+    """
+    progress("Looking for CelebA", None)
+    pictures, listing = _find(data_folder(config.data_dir))
+    target = Target(
+        config.image_size or IMAGE_SIZE, config.resize, config.channels or 3, centre=CENTRE
+    )
+    prepared = prepare_files("celeba", listing.members, target, progress)
+    files = tuple(listing.members[i].name for i in prepared.kept)
+    total = len(listing.members) + len(listing.skipped)
+    skipped = (*listing.skipped, *prepared.skipped)
+    notes = (skipped_note(skipped, total),) if skipped else ()
+    if prepared.images is None:
+        raise UserError(f"None of the files in {pictures} is a readable image. {' '.join(notes)}")
+    everything = ImageSet(prepared.images, files=files)
+    codes = _partition(pictures)
+    if codes is None:
+        notes += (
+            "There is no list_eval_partition file beside the images, so all of them count as "
+            "training images.",
+        )
+        return assemble("celeba", everything, None, config, notes=notes)
+    parts = np.array([codes.get(name, TRAIN) for name in files])
+    train, validation, test = (np.flatnonzero(parts == p) for p in (TRAIN, VALIDATION, TEST))
+    pool = part(everything, train)
+    tests = part(everything, test) if len(test) else None
+    if not len(validation) or config.validation_fraction == 0:
+        return assemble("celeba", pool, tests, config, notes=notes)
+    notes += ("Validation images are those that CelebA names, not a share of the training images.",)
+    learned = part(everything, thin(train, config.limit))
+    return Dataset("celeba", learned, part(everything, validation), tests, notes=notes)
+
+
+def _find(folder: Path) -> tuple[Path, Listing]:
+    """The folder with the pictures, and the pictures in it."""
+    for base in (folder / "celeba", folder):
+        for inner in ("img_align_celeba/img_align_celeba", "img_align_celeba"):
+            if (base / inner).is_dir():
+                listing = list_folder(base / inner)
+                if listing.members:
+                    return base / inner, listing
+    raise UserError(
+        f"CelebA is not in {folder}: there is no img_align_celeba with images in it, nor "
+        "celeba/img_align_celeba. Put the aligned images there, with list_eval_partition.txt or "
+        ".csv beside them, or set the data folder to where they lie."
+    )
+
+
+def _partition(pictures: Path) -> dict[str, int] | None:
+    """Which part each picture belongs to, by file name; None where no file tells.
+
+    Raises:
+        UserError: when the file that should tell is damaged.
+    """
+    for folder in (pictures.parent, pictures.parent.parent):
+        for name, delimiter in (("list_eval_partition.txt", " "), ("list_eval_partition.csv", ",")):
+            path = folder / name
+            if path.is_file():
+                return _read_partition(path, delimiter)
+    return None
+
+
+def _read_partition(path: Path, delimiter: str) -> dict[str, int]:
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = csv.reader(file, delimiter=delimiter, skipinitialspace=True)
+            return {row[0]: int(row[1]) for row in rows if row and row[0] != "image_id"}
+    except (OSError, ValueError, IndexError, csv.Error) as error:
+        raise UserError(
+            f"{path} cannot be read: {error}. Each line names an image and 0, 1 or 2; "
+            "fetch the file again."
+        ) from None

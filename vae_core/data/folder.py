@@ -1,0 +1,67 @@
+"""The person's own images: a folder or a .zip, nested folders becoming labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from vae_core.config import DataConfig
+from vae_core.data.archive import open_zip
+from vae_core.data.dataset import Dataset, ImageSet, Progress
+from vae_core.data.decode import Target
+from vae_core.data.folders import data_folder
+from vae_core.data.listing import Listing, labels_from, list_folder, skipped_note
+from vae_core.data.prepared import prepare_files
+from vae_core.data.source import source
+from vae_core.data.splits import assemble
+from vae_core.errors import UserError
+
+IMAGE_SIZE = 64
+
+
+@source(
+    "folder",
+    label="Your images",
+    blurb="A folder or a .zip of your own; folders inside it become labels.",
+    origin="own",
+    image_shape=(0, IMAGE_SIZE, IMAGE_SIZE),
+)
+def load_folder(config: DataConfig, progress: Progress) -> Dataset:
+    """The pictures that `data_dir` names, brought to one size; grey where all of them are grey.
+
+    Raises:
+        UserError: when there is no such place, it cannot be read, is an unsafe zip, or holds
+            fewer than two pictures.
+    """
+    if not config.data_dir:
+        raise UserError("Name the folder or .zip with your images in data.data_dir (--data-dir).")
+    path = data_folder(config.data_dir)
+    target = Target(config.image_size or IMAGE_SIZE, config.resize, config.channels)
+    progress("Looking through the files", None)
+    with _opened(path) as listing:
+        prepared = prepare_files("folder", listing.members, target, progress)
+    skipped = sorted((*listing.skipped, *prepared.skipped), key=lambda skip: skip.name)
+    total = len(listing.members) + len(listing.skipped)
+    notes = (skipped_note(skipped, total),) if skipped else ()
+    names = tuple(listing.members[i].name for i in prepared.kept)
+    if prepared.images is None or len(names) < 2:
+        found = "only one image" if names else "no images"
+        raise UserError(
+            f"There {'is' if names else 'are'} {found} in {path}; at least 2 are needed, one to "
+            "learn from and one to measure on. " + " ".join(notes or ("Add some images.",))
+        )
+    labels, label_names = labels_from(names)
+    pool = ImageSet(prepared.images, labels, files=names)
+    return assemble("folder", pool, None, config, label_names=label_names, notes=notes)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Listing]:
+    if path.is_dir():
+        yield list_folder(path)
+    elif path.exists():
+        with open_zip(path) as listing:
+            yield listing
+    else:
+        raise UserError(f"There is no folder or .zip at {path}; check the path.")

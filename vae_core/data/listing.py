@@ -1,0 +1,122 @@
+"""Which pictures a folder holds, and what else lies there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+import numpy as np
+
+from vae_core.data.decode import EXTENSIONS
+from vae_core.errors import UserError
+
+NO_FOLDER = "(no folder)"
+"""Label of pictures that lie beside the folders that label the others."""
+
+_LITTER = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
+
+
+@dataclass(frozen=True)
+class Member:
+    """A picture file. `stamp` changes when its content does; `open` gives its bytes."""
+
+    name: str
+    stamp: tuple[int, ...]
+    open: Callable[[], BinaryIO]
+
+
+@dataclass(frozen=True)
+class Skip:
+    """A file that gives no picture, and why in a few words."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Picture files in the order of their names, and what was left out."""
+
+    members: tuple[Member, ...]
+    skipped: tuple[Skip, ...]
+
+
+def is_litter(name: str) -> bool:
+    """True for what systems leave behind (dot files, Thumbs.db, __MACOSX): never mentioned."""
+    parts = PurePosixPath(name).parts
+    return any(part.startswith(".") or part.lower() in _LITTER for part in parts)
+
+
+def has_image_name(name: str) -> bool:
+    """True where the extension is one of a picture."""
+    return PurePosixPath(name).suffix.lower() in EXTENSIONS
+
+
+def list_folder(path: Path) -> Listing:
+    """The pictures in `path` and in the folders inside it.
+
+    Raises:
+        UserError: when `path` cannot be read.
+    """
+    members: list[Member] = []
+    skipped: list[Skip] = []
+
+    def cannot_enter(error: OSError) -> None:
+        if error.filename is None or Path(error.filename) == path:
+            raise UserError(
+                f"The folder {path} cannot be read: {error.strerror or error}. "
+                "Check its permissions."
+            ) from None
+        name = Path(error.filename).relative_to(path).as_posix()
+        skipped.append(Skip(name, "cannot be read"))
+
+    for folder, _, files in os.walk(path, onerror=cannot_enter):
+        for file in files:
+            full = Path(folder, file)
+            name = full.relative_to(path).as_posix()
+            if is_litter(name):
+                continue
+            if not has_image_name(name):
+                skipped.append(Skip(name, "no image"))
+            elif not full.is_file():  # a pipe or a link to nowhere
+                skipped.append(Skip(name, "no file"))
+            else:
+                stat = full.stat()
+                members.append(Member(name, (stat.st_size, stat.st_mtime_ns), _opener(full)))
+    return Listing(
+        tuple(sorted(members, key=lambda member: member.name)),
+        tuple(sorted(skipped, key=lambda skip: skip.name)),
+    )
+
+
+def _opener(path: Path) -> Callable[[], BinaryIO]:
+    return lambda: path.open("rb")
+
+
+def labels_from(names: Sequence[str]) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    """Labels int64 [N] from the folders in which files lie, and their names.
+
+    Folders that all files share say nothing and are left out. (None, ()) where fewer than two
+    folders remain.
+    """
+    parents = [PurePosixPath(name).parts[:-1] for name in names]
+    first, last = min(parents), max(parents)  # what these two share, all in between share
+    shared = len(list(takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))))
+    folders = ["/".join(parts[shared:]) or NO_FOLDER for parts in parents]
+    label_names, labels = np.unique(np.array(folders, dtype=object), return_inverse=True)
+    if len(label_names) < 2:
+        return None, ()
+    return labels.astype(np.int64), tuple(map(str, label_names))
+
+
+def skipped_note(skipped: Sequence[Skip], total: int, shown: int = 5) -> str:
+    """One sentence that counts and lists what was skipped of `total` files."""
+    listed = ", ".join(f"{skip.name} ({skip.reason})" for skip in skipped[:shown])
+    more = f" and {len(skipped) - shown} more" if len(skipped) > shown else ""
+    were = "was" if len(skipped) == 1 else "were"
+    files = "file" if total == 1 else "files"
+    return f"{len(skipped)} of {total} {files} {were} skipped: {listed}{more}."
