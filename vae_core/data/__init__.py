@@ -8,7 +8,6 @@ from importlib import import_module
 from vae_core.data.dataset import Dataset, Images, ImageSet, Progress, no_progress
 from vae_core.data.folders import cache_folder, data_folder
 from vae_core.data.images import ArrayImages
-from vae_core.data.samples import hold_outs, label_counts, sample_images
 from vae_core.data.mapped import MappedImages
 from vae_core.data.samples import hold_outs, label_counts, sample_images
 from vae_core.data.source import Source, datasets, load_dataset
@@ -33,12 +32,9 @@ __all__ = [
     "datasets",
     "hold_outs",
     "label_counts",
-    "hold_outs",
-    "label_counts",
     "load_dataset",
     "no_progress",
     "sample_images",
     "save_upload",
     "save_uploads",
-    "sample_images",
 ]

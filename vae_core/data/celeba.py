@@ -29,7 +29,7 @@ TRAIN, VALIDATION, TEST = 0, 1, 2
 @source(
     "celeba",
     label="CelebA",
-    blurb="202 599 faces of known people, colour. You fetch it yourself; put it in the data folder.",
+    blurb="202 599 faces of known people, colour. Fetch it yourself into the data folder.",
     origin="files",
     image_shape=(3, IMAGE_SIZE, IMAGE_SIZE),
     paper="Liu et al. 2015, Deep learning face attributes in the wild, arXiv:1411.7766",
@@ -52,7 +52,7 @@ def load_celeba(config: DataConfig, progress: Progress) -> Dataset:
     files = tuple(listing.members[i].name for i in prepared.kept)
     total = len(listing.members) + len(listing.skipped)
     skipped = (*listing.skipped, *prepared.skipped)
-    notes = (skipped_note(skipped, total),) if skipped else ()
+    notes: tuple[str, ...] = (skipped_note(skipped, total),) if skipped else ()
     if prepared.images is None:
         raise UserError(f"None of the files in {pictures} is a readable image. {' '.join(notes)}")
     everything = ImageSet(prepared.images, files=files)
