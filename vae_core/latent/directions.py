@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.decomposition import PCA
 
 
 @dataclass(frozen=True)
@@ -33,20 +32,23 @@ def principal_directions(mu: np.ndarray) -> Directions:
     Source: Härkönen et al., GANSpace (2020), section 2, for PCA as the source of sliders whose
     unit is one standard deviation.
     """
-    # covariance_eigh takes 0.03–0.13 s for 60 000 × 128 where "full" takes 1–1.7 s.
-    solver = "covariance_eigh" if len(mu) > mu.shape[1] else "full"
-    pca = PCA(svd_solver=solver).fit(mu.astype(np.float64))
-    vectors = pca.components_
+    # The covariance is D×D: for many encodings this is ten times as fast as a full SVD, and
+    # numpy alone spares the app's first page the seconds that importing a PCA would take.
+    center = mu.mean(axis=0, dtype=np.float64)
+    centered = mu.astype(np.float64) - center
+    covariance = centered.T @ centered / max(len(mu) - 1, 1)
+    variance, columns = np.linalg.eigh(covariance)
+    order = np.argsort(-variance)[: min(mu.shape)]
+    variance, vectors = np.maximum(variance[order], 0.0), columns.T[order]
     largest = np.abs(vectors).argmax(axis=1)
     vectors = vectors * np.sign(vectors[np.arange(len(vectors)), largest])[:, None]
-    variance = np.maximum(pca.explained_variance_, 0.0)
     explained = variance / max(variance.sum(), np.finfo(np.float64).tiny)
-    parts = (pca.mean_, vectors, np.sqrt(variance), explained)
+    parts = (center, vectors, np.sqrt(variance), explained)
     return Directions(*(part.astype(np.float32) for part in parts))
 
 
 def latent_axes(mu: np.ndarray, order: np.ndarray | None = None) -> Directions:
-    """The raw latent dimensions of encodings mu [N, D], in `order` [K] or largest variance first."""
+    """The raw latent dimensions of mu [N, D], in `order` [K] or the largest variance first."""
     variance = mu.var(axis=0)
     order = np.argsort(-variance) if order is None else order
     vectors = np.eye(mu.shape[1], dtype=np.float32)[order]
