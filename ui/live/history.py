@@ -14,6 +14,7 @@ from ui.live.columns import MAX_POINTS, Columns, Limits, all_series, heat, short
 from vae_core.runs import Run
 
 _FINGERPRINT = 96  # bytes before the offset that must still be there when more is read
+_TAIL = 64 * 1024  # bytes that surely hold a step
 
 
 @dataclass(frozen=True)
@@ -202,3 +203,17 @@ def _row(record: dict[str, Any]) -> dict[str, float]:
     row = {"step": float(record["step"]), "time": float(record.get("time", math.nan)), **terms}
     total = record.get("total")
     return row if total is None else {**row, "y:total": float(total)}
+
+
+def latest_beta(run: Run) -> float | None:
+    """β as the end of the history has it; None where nothing was recorded or there is no β."""
+    path = run.file("history.jsonl")
+    if not path.exists():
+        return None
+    records, _ = run.history(max(0, path.stat().st_size - _TAIL))
+    for record in reversed(records):
+        is_set = isinstance(record, dict) and record.get("kind") == "set"
+        beta = record.get("value" if is_set else "beta") if isinstance(record, dict) else None
+        if isinstance(beta, float | int) and math.isfinite(beta):
+            return float(beta)
+    return None

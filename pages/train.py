@@ -1,0 +1,20 @@
+"""Train a model on the left, watch it learn on the right."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from ui.state import current_run
+from ui.training_setup import set_up
+from ui.training_watch import first_run, watch
+
+left, right = st.columns([1, 2.2], gap="large")
+with left:
+    st.title("Train")
+    set_up()
+with right:
+    run = current_run()
+    if run is None:
+        first_run()
+    else:
+        watch(run)

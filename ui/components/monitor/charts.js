@@ -1,0 +1,330 @@
+// The curves and the KL per dimension, drawn by Plotly and updated in place: zoom, hover and hidden
+// curves survive every update.
+
+const HELD_AT_MOST = 4000; // points of one curve, before a decimated set is asked for
+const ZOOM_PAUSE_MS = 180;
+const MINUTES_FROM_S = 600;
+const CONFIG = { displayModeBar: false, responsive: true, doubleClick: "reset+autosize" };
+const OTHER_HUES = ["#009E73", "#56B4E9", "#8A8F98", "#882255"];
+
+function loadPlotly(url) {
+  window.__plotlyLoading ??= new Promise((done, fail) => {
+    const script = document.createElement("script");
+    script.src = url;
+    script.onload = () => done(window.Plotly);
+    script.onerror = () => {
+      window.__plotlyLoading = undefined;
+      fail(new Error("plotly.min.js could not be loaded"));
+    };
+    document.head.append(script);
+  });
+  return window.__plotlyLoading;
+}
+
+class Charts {
+  // `ask(limits or null)` requests decimated curves; limits = {axis, low, high}.
+  constructor(root, data, ask) {
+    this.loss = root.querySelector(".vm-loss");
+    this.bars = root.querySelector(".vm-bars");
+    this.heat = root.querySelector(".vm-heat");
+    this.root = root;
+    this.data = data;
+    this.ask = ask;
+    this.x = "step";
+    this.y = "linear";
+    this.stepsPerEpoch = null;
+    this.clear();
+    for (const group of root.querySelectorAll(".vm-switch")) this.wire(group);
+    this.resizing = new ResizeObserver(() => this.resize());
+    this.resizing.observe(root);
+  }
+
+  clear() {
+    this.series = new Map(); // "train/kl" -> {step, time, y}
+    this.changes = [];
+    this.kl = { step: [], values: [] };
+    this.decimated = false;
+    this.stale = true;
+  }
+
+  remove() {
+    this.resizing.disconnect();
+    for (const plot of [this.loss, this.bars, this.heat]) this.Plotly?.purge(plot);
+  }
+
+  // --- data ---------------------------------------------------------------------------------------
+
+  take(news) {
+    if (news.restart) this.clear();
+    if (news.decimated !== undefined) this.decimated = news.decimated;
+    const grown = new Map();
+    for (const split of ["train", "validation"]) {
+      for (const [term, more] of Object.entries(news[split] ?? {})) {
+        const name = `${split}/${term}`;
+        const held = this.series.get(name);
+        if (!held) {
+          this.series.set(name, more);
+          this.stale = true;
+        } else {
+          for (const key of ["step", "time", "y"]) held[key].push(...more[key]);
+          grown.set(name, more);
+        }
+      }
+    }
+    if (news.changes?.length) {
+      this.changes.push(...news.changes);
+      this.stale = true;
+    }
+    for (const key of ["step", "values"]) this.kl[key].push(...(news.kl?.[key] ?? []));
+    if (news.kl?.step?.length || news.restart) this.klStale = true;
+    const longest = Math.max(0, ...[...this.series.values()].map((held) => held.y.length));
+    if (longest > HELD_AT_MOST) this.ask(this.limits());
+    return grown;
+  }
+
+  update(news) {
+    const grown = this.take(news);
+    if (!this.Plotly) return;
+    if (this.stale || this.theme !== this.themeNow()) this.draw();
+    else if (grown.size) this.extend(grown);
+    if (this.klStale) this.drawKl();
+    const points = [...this.series.values()].reduce((sum, held) => sum + held.y.length, 0);
+    this.loss.dataset.points = points;
+  }
+
+  begin(Plotly) {
+    this.Plotly = Plotly;
+    this.update({});
+  }
+
+  // --- the curves ---------------------------------------------------------------------------------
+
+  draw() {
+    this.theme = this.themeNow();
+    this.minutes = this.x === "time" && this.lastTime() > MINUTES_FROM_S;
+    this.names = [...this.series.keys()];
+    const traces = this.names.map((name) => this.curve(name));
+    if (this.changes.length) traces.push(this.markers());
+    this.Plotly.react(this.loss, traces, this.lossLayout(), CONFIG);
+    if (!this.listening) {
+      this.listening = true;
+      this.loss.on("plotly_relayout", (change) => this.zoomed(change));
+    }
+    this.offerLog();
+    this.stale = false;
+  }
+
+  extend(grown) {
+    const names = [...grown.keys()];
+    const shown = names.map((name) => grown.get(name));
+    this.Plotly.extendTraces(
+      this.loss,
+      { x: shown.map((more) => this.abscissa(more)), y: shown.map((more) => more.y) },
+      names.map((name) => this.names.indexOf(name)),
+    );
+  }
+
+  curve(name) {
+    const [split, term] = name.split("/");
+    const held = this.series.get(name);
+    const alone = held.y.length === 1;
+    return {
+      type: "scatter",
+      mode: split === "validation" ? "lines+markers" : alone ? "markers" : "lines",
+      marker: { size: split === "validation" ? 4 : 5 },
+      name: term,
+      legendgroup: term,
+      showlegend: split === "train",
+      x: this.abscissa(held),
+      y: [...held.y],
+      line: {
+        color: this.hue(term),
+        width: term === "total" ? 1.4 : 1.8,
+        dash: split === "validation" ? "dash" : "solid",
+      },
+      hovertemplate: `${term}${split === "validation" ? " (validation)" : ""} %{y:.5~g}<extra></extra>`,
+      uid: name,
+    };
+  }
+
+  markers() {
+    const total = this.series.get("train/total");
+    const height = (step) => {
+      if (!total) return 0;
+      const after = total.step.findIndex((each) => each >= step);
+      return total.y[after < 0 ? total.y.length - 1 : after];
+    };
+    return {
+      type: "scatter",
+      mode: "markers",
+      name: "β set",
+      x: this.abscissa(this.changes),
+      y: this.changes.map((change) => height(change.step)),
+      customdata: this.changes.map((change) => change.value),
+      marker: { color: this.data.colors.beta, size: 10, symbol: "diamond" },
+      hovertemplate: "β set to %{customdata:.4~g}<extra></extra>",
+      uid: "changes",
+    };
+  }
+
+  // Steps, epochs or time of a series, or of a list of β changes.
+  abscissa(held) {
+    const of = (key) => (Array.isArray(held) ? held.map((each) => each[key]) : held[key]);
+    if (this.x === "time") return of("time").map((t) => (this.minutes ? t / 60 : t));
+    const scale = this.x === "epoch" ? 1 / (this.stepsPerEpoch || 1) : 1;
+    return of("step").map((step) => step * scale);
+  }
+
+  lossLayout() {
+    const titles = { step: "step", epoch: "epoch", time: `training time (${this.minutes ? "min" : "s"})` };
+    return {
+      ...this.layout(),
+      uirevision: "kept",
+      margin: { l: 52, r: 6, t: 24, b: 38 },
+      hovermode: "x unified",
+      showlegend: true,
+      legend: { orientation: "h", x: 0, y: 1, xanchor: "left", yanchor: "bottom", bgcolor: "rgba(0,0,0,0)" },
+      xaxis: { ...this.axis(titles[this.x]), uirevision: this.x },
+      yaxis: { ...this.axis("nats per image"), type: this.y, uirevision: this.y,
+        ...(this.y === "log" ? { dtick: "D2" } : {}) },
+      shapes: this.changes.map((change) => ({
+        type: "line", yref: "paper", y0: 0, y1: 1, layer: "below",
+        x0: this.abscissa([change])[0], x1: this.abscissa([change])[0],
+        line: { color: this.data.colors.beta, width: 1, dash: "dot" },
+      })),
+    };
+  }
+
+  // --- KL per dimension -----------------------------------------------------------------------------
+
+  drawKl() {
+    this.klStale = false;
+    const { step, values } = this.kl;
+    if (!values.length) return;
+    const now = values[values.length - 1];
+    const dimensions = now.map((_, k) => k + 1);
+    const shared = { ...this.layout(), uirevision: "kept", showlegend: false };
+    const color = this.data.colors.kl;
+    this.Plotly.react(
+      this.bars,
+      [{ type: "bar", x: dimensions, y: now, marker: { color },
+         hovertemplate: "dimension %{x}: %{y:.3~g} nats<extra></extra>" }],
+      { ...shared, margin: { l: 46, r: 4, t: 4, b: 32 }, bargap: now.length > 64 ? 0 : 0.25,
+        xaxis: { ...this.axis("dimension"), showgrid: false, ...wholeTicks(now.length) },
+        yaxis: { ...this.axis("nats"), rangemode: "tozero", nticks: 4 } },
+      CONFIG,
+    );
+    this.Plotly.react(
+      this.heat,
+      [{ type: "heatmap", x: step, y: dimensions, z: transposed(values), zmin: 0, showscale: false,
+         colorscale: [[0, "rgba(230,159,0,0.04)"], [0.35, "rgba(230,159,0,0.55)"], [1, "#8a4b00"]],
+         hovertemplate: "step %{x}, dimension %{y}: %{z:.3~g} nats<extra></extra>" }],
+      { ...shared, margin: { l: 46, r: 4, t: 2, b: 34 },
+        xaxis: { ...this.axis("step"), showgrid: false, nticks: 4 },
+        yaxis: { ...this.axis("dimension"), showgrid: false, ...wholeTicks(now.length, 4) } },
+      CONFIG,
+    );
+  }
+
+  // --- looks ----------------------------------------------------------------------------------------
+
+  css(name) {
+    return getComputedStyle(this.root).getPropertyValue(name).trim();
+  }
+
+  themeNow() {
+    return this.css("--st-text-color") + this.css("--st-background-color");
+  }
+
+  hue(term) {
+    if (term === "total") return this.css("--st-text-color");
+    if (this.data.colors[term]) return this.data.colors[term];
+    const others = [...new Set(this.names.map((name) => name.split("/")[1]))]
+      .filter((each) => each !== "total" && !this.data.colors[each]);
+    return OTHER_HUES[others.indexOf(term) % OTHER_HUES.length];
+  }
+
+  layout() {
+    return {
+      autosize: true,
+      paper_bgcolor: "rgba(0,0,0,0)",
+      plot_bgcolor: "rgba(0,0,0,0)",
+      font: { family: this.css("--st-font") || "sans-serif", size: 11, color: this.css("--st-text-color") },
+      hoverlabel: { bgcolor: this.css("--st-background-color"), font: { size: 12 } },
+      dragmode: "zoom",
+    };
+  }
+
+  axis(title) {
+    const line = this.css("--st-border-color");
+    return {
+      title: { text: title, standoff: 6 },
+      gridcolor: line,
+      linecolor: line,
+      zeroline: false,
+      exponentformat: "none",
+      separatethousands: true,
+      automargin: false,
+    };
+  }
+
+  resize() {
+    if (!this.Plotly) return;
+    for (const plot of [this.loss, this.bars, this.heat]) {
+      if (plot.offsetParent && plot.querySelector(".main-svg")) this.Plotly.Plots.resize(plot);
+    }
+  }
+
+  // --- what the person does ---------------------------------------------------------------------------
+
+  wire(group) {
+    const name = group.dataset.name;
+    const buttons = [...group.querySelectorAll("button")];
+    const show = () => buttons.forEach((b) => b.setAttribute("aria-pressed", b.dataset.value === this[name]));
+    for (const button of buttons) {
+      button.onclick = () => {
+        this[name] = button.dataset.value;
+        show();
+        if (this.Plotly) this.draw();
+      };
+    }
+    show();
+  }
+
+  // A logarithm needs positive values; a learned σ can make nats negative.
+  offerLog() {
+    const negative = [...this.series.values()].some((held) => held.y.some((y) => y < 0));
+    const button = this.root.querySelector('button[data-value="log"]');
+    button.disabled = negative;
+    button.title = negative ? "Some values are below zero, so there is no logarithm to show." : "";
+  }
+
+  zoomed(change) {
+    const touched = Object.keys(change).some((key) => key.startsWith("xaxis"));
+    if (!touched || !this.decimated) return;
+    clearTimeout(this.zoomPause);
+    this.zoomPause = setTimeout(() => this.ask(this.limits()), ZOOM_PAUSE_MS);
+  }
+
+  limits() {
+    const axis = this.loss.layout?.xaxis;
+    if (!axis || axis.autorange !== false) return null;
+    const scale = this.x === "epoch" ? this.stepsPerEpoch || 1 : this.minutes ? 60 : 1;
+    const [low, high] = axis.range.map((value) => value * scale);
+    return { axis: this.x === "time" ? "time" : "step", low, high };
+  }
+
+  lastTime() {
+    return Math.max(0, ...[...this.series.values()].map((held) => held.time[held.time.length - 1]));
+  }
+}
+
+function transposed(rows) {
+  return rows[rows.length - 1].map((_, k) => rows.map((row) => row[k]));
+}
+
+function wholeTicks(count, most = 8) {
+  const tick = [1, 2, 4, 5, 8, 10, 16, 20, 32, 50, 64, 100, 128, 200, 256, 512]
+    .find((each) => count / each <= most);
+  return { tick0: tick === 1 ? 1 : 0, dtick: tick ?? 1024 };
+}

@@ -1,0 +1,119 @@
+// The hold-out pictures of every moment of the run, pixel by pixel. The scrubber follows the newest
+// until it is moved back.
+
+const SMALLEST_TILE = 56;
+const GAP = 3;
+const KEPT_PICTURES = 240;
+
+class Previews {
+  constructor(root, run) {
+    this.run = encodeURIComponent(run);
+    this.root = root;
+    this.slider = root.querySelector(".vm-scrub input");
+    this.when = root.querySelector(".vm-when");
+    this.newest = root.querySelector(".vm-newest");
+    this.canvases = Object.fromEntries(
+      [...root.querySelectorAll("canvas")].map((canvas) => [canvas.dataset.name, canvas]),
+    );
+    this.shape = null;
+    this.clear();
+    for (const canvas of Object.values(this.canvases)) blank(canvas);
+    this.slider.oninput = () => this.scrub(Number(this.slider.value));
+    this.newest.onclick = () => this.scrub(this.steps.length - 1);
+  }
+
+  clear() {
+    this.steps = [];
+    this.follows = true;
+    this.pictures = new Map();
+    this.shown = null;
+  }
+
+  update(news) {
+    if (news.run?.image_shape) this.shape = news.run.image_shape;
+    if (news.restart) {
+      const { follows, shown, pictures } = this;
+      this.clear();
+      Object.assign(this, { follows, shown, pictures });
+    }
+    if (news.previews?.length) this.steps.push(...news.previews);
+    if (news.run?.originals) this.show("originals", "originals");
+    if (!news.previews && !news.restart) return;
+    if (news.restart) this.pictures.clear(); // a resumed run may have drawn a step anew
+    this.slider.max = Math.max(0, this.steps.length - 1);
+    this.slider.disabled = this.steps.length < 2;
+    const index = this.follows ? this.steps.length - 1 : this.nearest();
+    this.slider.value = index;
+    this.at(index);
+  }
+
+  // The moment shown before, after the list has changed.
+  nearest() {
+    const after = this.steps.findIndex((step) => step >= this.shown);
+    return after < 0 ? this.steps.length - 1 : after;
+  }
+
+  scrub(index) {
+    this.follows = index === this.steps.length - 1;
+    this.slider.value = index;
+    this.at(index);
+  }
+
+  at(index) {
+    if (index < 0 || index >= this.steps.length) return;
+    this.shown = this.steps[index];
+    this.when.textContent = `step ${grouped(this.shown)}`;
+    this.newest.hidden = this.follows;
+    const name = String(this.shown).padStart(8, "0");
+    this.show("reconstructions", `${name}-reconstructions`);
+    this.show("samples", `${name}-samples`);
+  }
+
+  // The old picture stays until the new one is there.
+  show(row, file) {
+    const canvas = this.canvases[row];
+    canvas.dataset.wanted = file;
+    const picture = this.picture(file);
+    const draw = () => canvas.dataset.wanted === file && this.draw(canvas, picture);
+    if (picture.complete && picture.naturalWidth) draw();
+    else picture.addEventListener("load", draw, { once: true });
+  }
+
+  picture(file) {
+    const held = this.pictures.get(file);
+    if (held) return held;
+    const picture = new Image();
+    picture.src = `/live/preview/${this.run}/${file}.png`;
+    picture.onerror = () => this.pictures.delete(file);
+    this.pictures.set(file, picture);
+    if (this.pictures.size > KEPT_PICTURES) this.pictures.delete(this.pictures.keys().next().value);
+    return picture;
+  }
+
+  draw(canvas, strip) {
+    const height = strip.naturalHeight;
+    const width = this.shape ? this.shape[2] : height;
+    const count = Math.max(1, Math.round(strip.naturalWidth / width));
+    const zoom = Math.ceil(SMALLEST_TILE / Math.min(width, height));
+    const [tileWidth, tileHeight] = [width * zoom, height * zoom];
+    canvas.width = count * (tileWidth + GAP) - GAP;
+    canvas.height = tileHeight;
+    const pen = canvas.getContext("2d");
+    pen.imageSmoothingEnabled = false;
+    for (let i = 0; i < count; i++) {
+      pen.drawImage(strip, i * width, 0, width, height, i * (tileWidth + GAP), 0, tileWidth, tileHeight);
+    }
+    this.root.style.setProperty("--tile", `${tileHeight}px`);
+    delete canvas.dataset.empty;
+    canvas.dataset.shown = canvas.dataset.wanted;
+  }
+}
+
+function blank(canvas) {
+  canvas.width = canvas.height = 1;
+  canvas.dataset.empty = "";
+}
+
+function grouped(number) {
+  return String(Math.round(number)).replace(/\B(?=(\d{3})+$)/g, "\u2009");
+}

@@ -1,0 +1,208 @@
+"""The left side of Train: choose data, look at it, choose settings, start."""
+
+from __future__ import annotations
+
+import functools
+
+import streamlit as st
+
+from ui.background import Background
+from ui.dataset_view import look
+from ui.forms import Form, Place, widget_key
+from ui.keep import keep, kept, remember
+from ui.numbers import grouped, number
+from ui.recipes import on_data, options_of, recipes, recommended, with_backbone
+from ui.state import choose_run
+from ui.timing import Stopwatch, Timing
+from ui.upload import own_images
+from vae_core.config import RunConfig
+from vae_core.data import Dataset, datasets
+from vae_core.errors import UserError
+from vae_core.families import build, complete
+from vae_core.models import backbones, likelihoods
+from vae_core.runs import Store
+from vae_core.training import jobs
+
+FIRST_DATASET = "digits"
+"""Built in: whoever opens the page sees real images at once."""
+
+_SIGHT = frozenset({"data.image_size"})
+_BELOW = frozenset({"model.backbone", "train.learning_rate"})
+_HIDDEN = frozenset({"family", "preset", "data.dataset"})
+_DATASET, _TIMING, _STARTED = "train-dataset", "train-timing", "train-started"
+
+
+def set_up() -> None:
+    """Draw the set-up; starting a run makes it the current one."""
+    dataset_name = _choose_dataset()
+    own = datasets[dataset_name].build.origin == "own"
+    data_dir = own_images() if own else None
+    samples = st.container(key="train-samples")
+    recipe = _choose_recipe(dataset_name)
+    config, problem = _settings(recipe, dataset_name, data_dir)
+    dataset: Dataset | None = None
+    with samples:
+        if own and data_dir is None:
+            st.caption("Your images appear here once you name or upload them.")
+        elif config is not None:
+            dataset = look(config.data)
+    if config is not None and dataset is not None and not problem:
+        problem = _fit(config, dataset)
+    _start(config, dataset, problem)
+
+
+def _choose_dataset() -> str:
+    entries = {entry.name: entry for entry in datasets}
+    names = list(entries)
+    remember(_DATASET, FIRST_DATASET)
+    name = st.selectbox(
+        "Data",
+        names,
+        format_func=lambda name: entries[name].label,
+        key=_DATASET,
+        help="The images that the model learns.",
+    )
+    return keep(_DATASET, name)
+
+
+def _choose_recipe(dataset: str) -> str:
+    offered = recipes()
+    key = f"train-recipe-{dataset}"
+    remember(key, recommended(dataset))
+    name = st.selectbox(
+        "Start from", list(offered), format_func=lambda name: offered[name].label, key=key
+    )
+    st.caption(offered[name].blurb)
+    return keep(key, name)
+
+
+def _settings(recipe: str, dataset: str, data_dir: str | None) -> tuple[RunConfig | None, str]:
+    """The configuration as it is set now, or None and why it is not valid."""
+    base = on_data(recipes()[recipe], dataset, data_dir)
+    key = f"train.{recipe}.{dataset}"
+    base = with_backbone(
+        base, kept(widget_key(key, "ModelConfig", ("model", "backbone")), base.model.backbone)
+    )
+    own = datasets[dataset].build.origin == "own"
+    form = Form(
+        choices={"model.backbone": backbones, "model.likelihood": likelihoods},
+        nested=options_of(base),
+        sight=_SIGHT,
+        below=_BELOW,
+        hidden=_HIDDEN | ({"data.data_dir"} if own else frozenset()),
+    )
+    sight = st.container(key="train-settings")
+    changes = form.ask(base, key, Place(sight, st.expander("More settings")))
+    try:
+        return complete(base.updated(changes)), ""
+    except UserError as error:
+        return None, str(error)
+
+
+def _fit(config: RunConfig, dataset: Dataset) -> str:
+    """Why these settings and these images do not go together, "" where they do."""
+    images, batch = len(dataset.train), config.train.batch_size
+    if batch > images:
+        return (
+            f"train.batch_size: a batch of {batch} is larger than the {images} training images; "
+            f"use at most {images}."
+        )
+    try:
+        _weights(config.model.model_dump_json(), config.family, dataset.image_shape)
+    except UserError as error:
+        return str(error)
+    return ""
+
+
+@functools.lru_cache(maxsize=64)
+def _weights(model_json: str, family: str, image_shape: tuple[int, int, int]) -> int:
+    """How many weights the network would have; nothing is allocated for it."""
+    import torch
+
+    from vae_core.config import ModelConfig
+
+    config = RunConfig(family=family, model=ModelConfig.model_validate_json(model_json))
+    with torch.device("meta"):
+        model, _ = build(config, image_shape)
+    return model.weight_count()
+
+
+def _start(config: RunConfig | None, dataset: Dataset | None, problem: str) -> None:
+    store = Store()
+    wish = store.free_name(f"{config.data.dataset}-{config.family}") if config else ""
+    key = f"train-name-{st.session_state.get(_STARTED, 0)}"  # emptied by each start
+    remember(key, "")
+    typed = st.text_input(
+        "Name of the run",
+        key=key,
+        placeholder=wish,
+        help="Letters, digits, dots, dashes and underscores; empty takes the one shown.",
+    )
+    typed = keep(key, typed).strip()
+    with st.container(key="train-estimate", height=30, border=False):
+        if config is not None and dataset is not None and not problem:
+            weights = _weights(config.model.model_dump_json(), config.family, dataset.image_shape)
+            _estimate(config, weights)
+    if problem:
+        st.error(problem)
+    ready = config is not None and dataset is not None and not problem
+    pressed = st.button(
+        "Start training",
+        key="start-training",
+        type="primary",
+        icon=":material/play_arrow:",
+        width="stretch",
+        disabled=not ready,
+    )
+    if pressed and config is not None:
+        _stopwatch().cancel()
+        try:
+            run = jobs.start(store, typed or wish, config)
+        except UserError as error:
+            st.error(str(error))
+            return
+        st.session_state[_STARTED] = st.session_state.get(_STARTED, 0) + 1
+        choose_run(run.id)
+        st.rerun()
+
+
+# --- how long it will take -----------------------------------------------------------------------
+
+
+def _stopwatch() -> Stopwatch:
+    stopwatch: Stopwatch = st.session_state.setdefault("train-stopwatch", Stopwatch())
+    return stopwatch
+
+
+def _estimate(config: RunConfig, weights: int) -> None:
+    key = config.to_json()
+    timings: dict[str, Background[Timing | None]] = st.session_state.setdefault(_TIMING, {})
+    if key not in timings:
+        stopwatch = _stopwatch()
+        timings[key] = Background(lambda progress: stopwatch.time(config))
+    work = timings[key]
+    if work.done and work.result is None and not work.problem:  # given up for a newer wish
+        del timings[key]
+    counted = f"{grouped(weights)} weights"
+    if work.done:
+        seconds = work.result.seconds if work.result else None
+        st.caption(f"{counted} · ≈ {in_words(seconds)}" if seconds else counted)
+    else:
+        _measuring(counted, work)
+
+
+@st.fragment(run_every=1.0)
+def _measuring(counted: str, work: Background[Timing | None]) -> None:
+    if work.done:
+        st.rerun()
+    st.caption(f"{counted} · timing some steps")
+
+
+def in_words(seconds: float) -> str:
+    """A duration with two significant figures at most: "70 s", "12 min", "2 h 10 min"."""
+    if seconds < 100:
+        return f"{max(1, round(seconds, -1 if seconds > 20 else None)):.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    return f"{minutes // 60} h {number(round(minutes % 60, -1))} min"

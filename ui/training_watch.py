@@ -1,0 +1,128 @@
+"""The right side of Train: the current run, live, and what can be done to it."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from ui.catalog import RESUMABLE
+from ui.components.monitor import monitor
+from ui.live.history import latest_beta
+from ui.numbers import number
+from vae_core.config import RunConfig
+from vae_core.errors import UserError
+from vae_core.runs import ACTIVE, Run
+from vae_core.training import jobs
+
+BETAS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0,
+         24.0, 32.0, 64.0, 100.0)  # fmt: skip
+
+FIRST_RUN = """
+#### Your first training appears here
+
+While a model learns, you will see
+
+- **the loss**: how badly images are rebuilt (reconstruction) and how much is remembered of each
+  (KL), in nats per image, on training and on unseen images;
+- **KL per dimension**: which latent dimensions carry something, and which stay empty;
+- **pictures**: unseen images as the model rebuilds them, and new ones that it makes up.
+
+Both curves fall together only for a while. Then each nat of sharpness has to be paid for in KL,
+and β sets the price. You can turn β while the training runs and watch what happens.
+
+Choose data on the left and press **Start training**. The digits take about a minute.
+"""
+
+
+def watch(run: Run) -> None:
+    """Draw the live view of `run` with its buttons."""
+    try:
+        config, state = run.config(), run.status().state
+    except UserError as error:
+        st.error(str(error))
+        return
+    _buttons(run, config, state)
+    monitor(run, state, "beta" in config.objective)
+    if state in RESUMABLE:
+        _log(run, state)
+
+
+def first_run() -> None:
+    """What the right side will show, while there is nothing to show."""
+    with st.container(border=True, key="first-run"):
+        st.markdown(FIRST_RUN)
+
+
+def _buttons(run: Run, config: RunConfig, state: str) -> None:
+    name, actions, beta = st.columns([1.1, 2.2, 1.4], vertical_alignment="center")
+    name.markdown(f"**{run.id}**")
+    with actions.container(horizontal=True, key="run-buttons"):
+        if state in ACTIVE:
+            _active_buttons(run, state)
+        else:
+            _idle_buttons(run, state)
+    if state in ACTIVE and "beta" in config.objective:
+        with beta:
+            _beta(run, config)
+
+
+def _active_buttons(run: Run, state: str) -> None:
+    paused = state == "paused"
+    if st.button(
+        "Resume" if paused else "Pause",
+        key="pause-training",
+        icon=":material/play_arrow:" if paused else ":material/pause:",
+        disabled=state == "starting",
+    ):
+        jobs.send(run, {"command": "resume" if paused else "pause"})
+    if st.button("Stop", key="stop-training", icon=":material/stop:"):
+        jobs.send(run, {"command": "stop"})
+    if st.button(
+        "Save",
+        key="save-training",
+        icon=":material/save:",
+        help="Save the weights now; they are saved after every epoch anyway.",
+    ):
+        jobs.send(run, {"command": "save"})
+        st.toast("The weights are saved before the next step.")
+
+
+def _idle_buttons(run: Run, state: str) -> None:
+    if state in RESUMABLE and st.button(
+        "Resume", key="resume-training", icon=":material/play_arrow:"
+    ):
+        try:
+            jobs.resume(run)
+        except UserError as error:
+            st.error(str(error))
+        else:
+            st.rerun()
+    if run.file("model.safetensors").exists() and st.button(
+        "Explore", key="explore-training", icon=":material/tune:"
+    ):
+        st.switch_page("pages/explore.py", query_params={"run": run.id})
+
+
+def _beta(run: Run, config: RunConfig) -> None:
+    """β of the running training; a change is part of the run's history."""
+    key = f"beta-{run.id}"
+    now = latest_beta(run)
+    start = float(config.objective["beta"]) if now is None else now
+    kept = st.session_state.get(key, start)
+    st.select_slider(
+        "β",
+        sorted({*BETAS, start, kept}),
+        value=start,
+        key=key,
+        format_func=number,
+        help="Weight of the KL from the next step on. More buys order and costs sharpness.",
+        on_change=lambda: jobs.send(
+            run, {"command": "set", "name": "beta", "value": st.session_state[key]}
+        ),
+    )
+
+
+def _log(run: Run, state: str) -> None:
+    tail = run.log_tail(40)
+    if tail:
+        with st.expander("Log", expanded=state == "failed", icon=":material/article:"):
+            st.code(tail, language=None, wrap_lines=True)
