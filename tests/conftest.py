@@ -5,6 +5,11 @@ from __future__ import annotations
 import os
 
 import pytest
+from hypothesis import settings
+
+# How fast an example runs says nothing on a shared machine.
+settings.register_profile("steady", deadline=None)
+settings.load_profile("steady")
 
 # Before torch is imported anywhere, here or in a worker that a test starts: two cores are shared
 # with a browser, and spinning threads would make both crawl.

@@ -14,6 +14,7 @@ from typing import Any, Literal
 from pydantic import ValidationError, field_validator
 
 from vae_core.errors import UserError
+from vae_core.schedules import DecayName
 from vae_core.settings import Settings, explain, setting
 
 
@@ -127,6 +128,12 @@ class TrainConfig(Settings):
     )
     learning_rate: float = setting(
         1e-3, "Learning rate", "Size of a step; halve it when the loss jumps.", gt=0, le=10
+    )
+    decay: DecayName = setting(
+        "constant",
+        "Learning rate decay",
+        "cosine lets the steps shrink to nothing by the end, which settles the result.",
+        more=True,
     )
     optimizer: Literal["adam", "adamw"] = setting(
         "adam", "Optimiser", "adamw decouples the weight decay.", more=True

@@ -55,7 +55,7 @@ _ALL = (
         family="vae",
         data={"dataset": "mnist", "validation_fraction": 0.0},
         model={"latent_dim": 16, "options": {"channels": (32, 64, 128), "hidden": 128}},
-        train={"epochs": 15, "batch_size": 128},
+        train={"epochs": 15, "batch_size": 128, "decay": "cosine"},
     ),
     _preset(
         "digits-vae",
@@ -65,7 +65,7 @@ _ALL = (
         family="vae",
         data={"dataset": "digits"},
         model={"latent_dim": 8, "options": {"channels": (16, 32, 64), "hidden": 128}},
-        train={"epochs": 40, "batch_size": 64},
+        train={"epochs": 40, "batch_size": 64, "decay": "cosine"},
     ),
     _preset(
         "sprites-vae",
@@ -73,10 +73,10 @@ _ALL = (
         "Drawn shapes with known factors; its directions move, grow and turn them.",
         (1, 64, 64),
         family="vae",
-        data={"dataset": "sprites", "limit": 60_000},
+        data={"dataset": "sprites", "limit": 40_000},
         model={"latent_dim": 10, "options": {"channels": (32, 32, 64, 64), "hidden": 256}},
         objective={"beta": 2.0, "schedule": "linear", "schedule_steps": 2000},
-        train={"epochs": 12, "batch_size": 128},
+        train={"epochs": 10, "batch_size": 64, "decay": "cosine"},
     ),
     _preset(
         "images-vae",
@@ -86,7 +86,7 @@ _ALL = (
         family="vae",
         data={"dataset": "folder", "image_size": 64},
         model={"latent_dim": 64},
-        train={"epochs": 30, "batch_size": 64},
+        train={"epochs": 30, "batch_size": 64, "decay": "cosine"},
     ),
     _preset(
         "course-ae",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Literal
 
 Schedule = Callable[[int], float]
 ScheduleName = Literal["constant", "linear", "cyclical"]
+DecayName = Literal["constant", "cosine"]
 
 
 def constant(value: float) -> Schedule:
@@ -32,9 +34,23 @@ def cyclical(value: float, period: int, ramp: float = 0.5) -> Schedule:
     return lambda step: rise(step % period)
 
 
+def cosine(value: float, steps: int) -> Schedule:
+    """Falls from `value` at step 0 to 0 at step `steps` along half a cosine.
+
+    As a learning rate: Loshchilov and Hutter, SGDR (2017), equation 5, without restarts.
+    """
+    return lambda step: value * 0.5 * (1.0 + math.cos(math.pi * min(step / steps, 1.0)))
+
+
 SCHEDULES: dict[ScheduleName, Callable[[float, int], Schedule]] = {
     "constant": lambda value, steps: constant(value),
     "linear": lambda value, steps: linear(0.0, value, steps),
     "cyclical": lambda value, steps: cyclical(value, steps),
 }
 """Each makes a weight's schedule from its final value and the steps of its warm-up or period."""
+
+DECAYS: dict[DecayName, Callable[[float, int], Schedule]] = {
+    "constant": lambda value, steps: constant(value),
+    "cosine": cosine,
+}
+"""Each makes a learning rate's schedule from its first value and the steps of the whole run."""

@@ -129,5 +129,3 @@ def _config(
 
 def _default_name(config: RunConfig) -> str:
     return f"{config.data.dataset}-{config.preset or config.family}"
-
-

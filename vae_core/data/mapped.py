@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-RELEASE_AFTER = 256 * 2**20
+RELEASE_AFTER = 128 * 2**20
 """Bytes that may become resident before they are given back to the system."""
 
-_AROUND = 64 * 2**10
-"""On a page fault Linux maps this much around the page, so a small image costs at least that."""
+_AROUND = 256 * 2**10
+"""What one image makes resident besides itself: on a page fault Linux maps the pages around it
+too. Measured with 12 KB images at random places of a 2.4 GB file: 150 MB for 440 images."""
 
 
 class MappedImages:

@@ -28,6 +28,9 @@ class Store:
     def create(self, name: str, config: RunConfig) -> Run:
         """Claim `name` and write the configuration.
 
+        A run that failed before its first step (a mistyped path, say) left nothing worth keeping,
+        so its name is free.
+
         Raises:
             UserError: when the name is taken or is no plain name, or nothing can be written here;
                 the name is then as free as before.
@@ -37,6 +40,8 @@ class Store:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise self._uncreated(error) from None
+        if _never_began(path):
+            shutil.rmtree(path, ignore_errors=True)
         try:
             path.mkdir()
         except FileExistsError:
@@ -66,7 +71,7 @@ class Store:
 
     def free_name(self, wish: str) -> str:
         """`wish`, or `wish-2`, `wish-3`, … where it is taken."""
-        names = {run.id for run in self}
+        names = {run.id for run in self if not _never_began(run.path)}
         numbered = (f"{wish}-{n}" for n in range(2, len(names) + 3))
         return wish if wish not in names else next(n for n in numbered if n not in names)
 
@@ -102,3 +107,14 @@ def _made_at(path: Path) -> float:
         except OSError:
             continue
     return 0.0
+
+
+def _never_began(path: Path) -> bool:
+    """True for a run that failed before it recorded anything."""
+    run = Run(path)
+    if not run.file("config.json").exists() or run.file("history.jsonl").exists():
+        return False
+    try:
+        return run.status().state == "failed" and not run.is_alive()
+    except UserError:
+        return False

@@ -15,16 +15,17 @@ PACKAGES = ("torch", "torchvision", "numpy", "scikit-learn", "pydantic", "safete
 
 
 def save_environment(run: Run, device: torch.device) -> None:
-    """Write `environment.json`."""
-    run.write_json(
-        "environment.json",
-        {
-            "started": datetime.now(UTC).isoformat(timespec="seconds"),
-            "python": platform.python_version(),
-            "platform": f"{platform.system()} {platform.machine()}",
-            "device": str(device),
-            "threads": torch.get_num_threads(),
-            "packages": {name: version(name) for name in PACKAGES},
-            "command": ["python", "-m", "vae_core", *sys.argv[1:]],
-        },
-    )
+    """Write `environment.json`: the first session's environment, then every later one's."""
+    session = {
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "device": str(device),
+        "threads": torch.get_num_threads(),
+        "packages": {name: version(name) for name in PACKAGES},
+        "command": ["python", "-m", "vae_core", *sys.argv[1:]],
+    }
+    first = run.json("environment.json", {})
+    if first:
+        first["resumed"] = [*first.get("resumed", []), session]
+    run.write_json("environment.json", first or session)

@@ -22,6 +22,7 @@ from vae_core.errors import UserError
 from vae_core.metrics import measure
 from vae_core.models import LatentModel
 from vae_core.objectives.objective import MODEL, Objective
+from vae_core.schedules import DECAYS
 from vae_core.training.events import (
     Checkpoint,
     Control,
@@ -75,6 +76,9 @@ class Loop:
         self.optimizers = {
             name: _optimizer(config.train, parameters) for name, parameters in self.players.items()
         }
+        self.learning_rate = DECAYS[config.train.decay](
+            config.train.learning_rate, self.total_steps
+        )
         self.noise = torch.Generator(self.device).manual_seed(config.train.seed)
         self.overrides: dict[str, float] = {}
         self.step, self.seconds = 0, 0.0
@@ -136,6 +140,8 @@ class Loop:
                 torch.nn.utils.clip_grad_norm_(
                     self.players[player], self.config.train.gradient_clip
                 )
+            for group in optimizer.param_groups:
+                group["lr"] = self.learning_rate(self.step)
             optimizer.step()
         return losses[MODEL]
 

@@ -1,0 +1,127 @@
+"""The loop as a stream of events."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+
+from tests.engine import make_loop, tiny
+from vae_core.errors import UserError
+from vae_core.training.events import (
+    Checkpoint,
+    Ended,
+    Message,
+    PauseChanged,
+    Previewed,
+    Stepped,
+    Validated,
+    ValueSet,
+)
+
+
+def test_a_run_begins_with_a_preview_and_ends_with_its_end() -> None:
+    events = list(make_loop(tiny()).run())
+    assert isinstance(events[0], Previewed) and events[0].step == 0
+    assert isinstance(events[-1], Ended) and events[-1].finished
+    assert events[-1].step == 10
+    validated = [e for e in events if isinstance(e, Validated)]
+    assert [e.epoch for e in validated] == [1, 2]
+    assert [e.step for e in events if isinstance(e, Checkpoint) and e.ends_epoch] == [5, 10]
+    steps = [e.step for e in events if isinstance(e, Stepped)]
+    assert steps == [2, 4, 5, 6, 8, 10]
+
+
+def test_total_is_the_weighted_sum_of_its_terms() -> None:
+    for event in make_loop(tiny(objective={"beta": 3.0})).run():
+        if isinstance(event, Stepped):
+            total = event.terms["recon"] + 3.0 * event.terms["kl"]
+            assert event.total == pytest.approx(total, rel=1e-5)
+            assert event.weights == {"recon": 1.0, "kl": 3.0}
+
+
+def test_validation_uses_the_same_weights_as_training() -> None:
+    for event in make_loop(tiny(objective={"beta": 0.25})).run():
+        if isinstance(event, Validated):
+            m = event.measurement
+            assert m.weights == {"recon": 1.0, "kl": 0.25}
+            assert m.total == pytest.approx(m.terms["recon"] + 0.25 * m.terms["kl"], rel=1e-5)
+            assert m.kl_per_dim is not None
+            assert sum(m.kl_per_dim) == pytest.approx(m.terms["kl"], rel=1e-4)
+
+
+def test_hold_outs_and_prior_draws_are_the_same_all_through() -> None:
+    previews = [e for e in make_loop(tiny()).run() if isinstance(e, Previewed)]
+    assert len(previews) > 3
+    assert all(torch.equal(e.originals, previews[0].originals) for e in previews)
+    assert len(previews[0].originals) == 10
+    assert not torch.equal(previews[0].samples, previews[-1].samples)
+
+
+def test_beta_set_by_hand_takes_effect_and_is_told() -> None:
+    asked = iter([[], [Message("set", "beta", 7.5)]])
+    events = list(make_loop(tiny()).run(lambda: next(asked, [])))
+    told = [e for e in events if isinstance(e, ValueSet)]
+    assert [(e.step, e.name, e.value) for e in told] == [(1, "beta", 7.5)]
+    assert [e for e in events if isinstance(e, Stepped)][-1].weights["kl"] == 7.5
+
+
+def test_what_an_objective_does_not_offer_is_not_set() -> None:
+    loop = make_loop(tiny(family="autoencoder"))
+    asked = iter([[Message("set", "beta", 7.5)]])
+    assert not [e for e in loop.run(lambda: next(asked, [])) if isinstance(e, ValueSet)]
+
+
+def test_pause_saves_waits_and_goes_on() -> None:
+    asked = itertools.chain([[Message("pause")], [], []], [[Message("resume")]])
+    events = list(make_loop(tiny()).run(lambda: next(asked, [])))
+    kinds = [type(e) for e in events[1:4]]
+    assert kinds == [Checkpoint, PauseChanged, PauseChanged]
+    assert [e.paused for e in events if isinstance(e, PauseChanged)] == [True, False]
+    assert events[-1].step == 10
+
+
+def test_stop_saves_where_it_stands() -> None:
+    asked = itertools.chain([[]] * 3, [[Message("stop")]])
+    events = list(make_loop(tiny()).run(lambda: next(asked, [])))
+    assert isinstance(events[-1], Ended) and not events[-1].finished
+    saved = [e for e in events if isinstance(e, Checkpoint)][-1]
+    assert saved.step == events[-1].step == 3
+    assert saved.state["step"] == 3
+
+
+def test_stop_while_paused() -> None:
+    asked = iter([[Message("pause")], [Message("stop")]])
+    events = list(make_loop(tiny()).run(lambda: next(asked, [])))
+    assert isinstance(events[-1], Ended) and not events[-1].finished
+
+
+def test_a_batch_larger_than_the_data_is_refused() -> None:
+    with pytest.raises(UserError, match=r"train\.batch_size: a batch of 512 .* 300 training"):
+        make_loop(tiny(train={"batch_size": 512}))
+
+
+def test_a_diverging_run_says_so_and_saves_nothing_broken() -> None:
+    loop = make_loop(tiny(train={"learning_rate": 10.0, "epochs": 50}, model={"latent_dim": 4}))
+    with torch.no_grad():
+        next(iter(loop.model.parameters())).fill_(float("nan"))
+    events = []
+    with pytest.raises(UserError, match="training diverged"):
+        for event in loop.run():
+            events.append(event)
+    assert not any(isinstance(event, Checkpoint) for event in events)
+
+
+def test_gradient_clip_bounds_the_step() -> None:
+    free, clipped = make_loop(tiny()), make_loop(tiny(train={"gradient_clip": 1e-8}))
+    before = [p.clone() for p in clipped.model.parameters()]
+
+    def moved(loop: object) -> float:
+        for event in loop.run():  # type: ignore[attr-defined]
+            if isinstance(event, Stepped):
+                break
+        now = loop.model.parameters()  # type: ignore[attr-defined]
+        return sum(float((a - b).detach().norm()) for a, b in zip(before, now, strict=True))
+
+    assert moved(clipped) < 0.8 * moved(free)
