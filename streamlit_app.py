@@ -11,6 +11,7 @@ from pathlib import Path
 import streamlit as st
 
 from ui.picker import run_picker
+from ui.theme import page_style
 
 ICON = Path(__file__).parent / "ui" / "icon.svg"
 PAGES = (
@@ -25,7 +26,12 @@ PAGES = (
 
 def main() -> None:
     """Draw the page that the address names."""
-    st.set_page_config(page_title="Latent workbench", page_icon=str(ICON), layout="wide")
+    st.set_page_config(
+        page_title="Latent workbench",
+        page_icon=str(ICON),
+        layout="wide",
+        initial_sidebar_state=256,
+    )
     here = Path(__file__).parent / "pages"
     navigation = st.navigation(
         [
@@ -40,6 +46,7 @@ def main() -> None:
             if (here / f"{name}.py").exists()
         ]
     )
+    page_style()
     run_picker()
     navigation.run()
 
@@ -47,6 +54,15 @@ def main() -> None:
 if __name__ == "__main__":
     main()
 else:
+    from streamlit.runtime.pages_manager import PagesManager
+
+    from ui.live.models import warm_up
     from ui.live.routes import routes
+
+    warm_up()
+
+    # Because of the folder's name, Streamlit would take a first visit to anything but / for an app
+    # of its old kind, with every file in pages/ as a page and main() never run.
+    PagesManager.uses_pages_directory = False
 
     app = st.App(__file__, routes=routes)

@@ -8,11 +8,17 @@ from ui.cards import card
 from ui.catalog import RunFacts, catalog
 from ui.components.explorer import explorer
 from ui.empty import no_runs
+from ui.live.models import engine_is_ready
 from ui.loaded import PRINCIPAL
 from ui.numbers import grouped
 from ui.state import SHIPPED, choose_run
 from vae_core.errors import UserError
 
+HERO_HEIGHT = 310
+SKELETON = (
+    "<div style='width:280px;height:280px;border-radius:.4rem;"
+    "background:color-mix(in srgb, currentColor 8%, transparent)'></div>"
+)
 PAGE = 12
 COLUMNS = 4
 SORTS = {
@@ -26,18 +32,17 @@ SORTS = {
 @st.fragment
 def hero(facts: RunFacts) -> None:
     """Two live sliders on a trained model: the first thing anyone does here is drag."""
-    many = f"{grouped(facts.n_train or 0)} "
-    what = "handwritten digits" if facts.dataset == "mnist" else f"images of {facts.dataset}"
-    st.markdown(f"### A model that has seen {many}{what}. Drag.")
+    what = "handwritten digits" if facts.dataset == "mnist" else f"images ({facts.dataset})"
+    title = f"A model that has seen {grouped(facts.n_train or 0)} {what}. Drag."
     try:
-        explorer(facts.run, PRINCIPAL, "hero")
+        explorer(facts.run, PRINCIPAL, "hero", title)
     except UserError as error:
         st.warning(str(error))
 
 
 def hero_buttons(facts: RunFacts) -> None:
     """Where to go from the hero."""
-    explore, train, _ = st.columns([1, 1.3, 3])
+    explore, train, _ = st.columns([1, 1.4, 2.2])
     if explore.button("Open in Explore", icon=":material/tune:", type="primary", width="stretch"):
         choose_run(facts.id)
         st.switch_page("pages/explore.py", query_params={"run": facts.id})
@@ -47,12 +52,15 @@ def hero_buttons(facts: RunFacts) -> None:
 
 def runs(found: list[RunFacts]) -> None:
     """Every run as a card, a page of them at a time."""
-    title, search, order = st.columns([2, 2, 1], vertical_alignment="bottom")
+    title, search, order = st.columns([2, 2, 1], vertical_alignment="center")
     title.subheader("Runs")
     words = search.text_input(
-        "Filter", placeholder="Name, family, data set or state", key="gallery-filter"
+        "Filter",
+        placeholder="Name, family, data set or state",
+        key="gallery-filter",
+        label_visibility="collapsed",
     )
-    sort = order.selectbox("Sort", list(SORTS), key="gallery-sort")
+    sort = order.selectbox("Sort", list(SORTS), key="gallery-sort", label_visibility="collapsed")
     shown = sorted((each for each in found if matches(each, words)), key=SORTS[sort])
     if not shown:
         st.info(f"No run matches “{words}”. Clear the filter to see all {len(found)}.")
@@ -63,8 +71,9 @@ def runs(found: list[RunFacts]) -> None:
     shown = shown[(page - 1) * PAGE : page * PAGE]
     with place:
         for start in range(0, len(shown), COLUMNS):
-            for column, facts in zip(st.columns(COLUMNS), shown[start : start + COLUMNS]):
-                with column:
+            columns = st.columns(COLUMNS)
+            for index, facts in enumerate(shown[start : start + COLUMNS]):
+                with columns[index]:
                     card(facts)
 
 
@@ -75,17 +84,24 @@ def matches(facts: RunFacts, words: str) -> bool:
 
 
 def page() -> None:
+    """Draw the hero and the runs."""
     found = catalog()
     usable = {facts.id: facts for facts in found if facts.usable}
+    if not found:
+        no_runs("drag through what it learned")
+        return
     if usable:
         shown = usable.get(SHIPPED) or next(iter(usable.values()))
-        hero(shown)
+        place = st.container(height=HERO_HEIGHT, border=False)
+        if not engine_is_ready():  # for some seconds after the server's start
+            place = place.empty()
+            place.html(SKELETON)
         hero_buttons(shown)
-    if found:
-        st.divider()
-        runs(found)
-    else:
-        no_runs("drag through what it learned")
+    runs(found)
+    if usable:
+        # Last, so that the cards do not wait for the engine.
+        with place.container():
+            hero(shown)
 
 
 page()

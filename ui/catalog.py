@@ -35,6 +35,8 @@ class RunFacts:
     latent_dim: int | None = None
     n_train: int | None = None
     split: str = ""
+    likelihood: str = ""
+    image_shape: tuple[int, int, int] | None = None
     has_weights: bool = False
     can_resume: bool = False
 
@@ -123,6 +125,8 @@ def _read(path: Path, versions: tuple[int | None, ...]) -> RunFacts:
         latent_dim=config.model.latent_dim,
         n_train=card.n_train if card else None,
         split=summary.get("split", ""),
+        likelihood=config.model.likelihood,
+        image_shape=card.image_shape if card else None,
         has_weights=has_weights,
         can_resume=status.state in RESUMABLE and _has_training_state(run),
     )

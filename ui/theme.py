@@ -49,3 +49,8 @@ def is_dark() -> bool:
 def total_color(dark: bool) -> str:
     """Total and ELBO: nearly black on white, nearly white on black."""
     return "#d9dde3" if dark else "#30363d"
+
+
+def page_style() -> None:
+    """Widths that a theme cannot set: content up to 1400 px with modest margins."""
+    st.html("<style>.stMainBlockContainer { max-width: 1400px; padding-inline: 2.5rem; }</style>")

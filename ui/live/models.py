@@ -121,3 +121,25 @@ class ModelCache:
 
 MODELS = ModelCache()
 """Shared by the live decoder and the pages, which run in the same process."""
+
+
+_engine = threading.Event()
+
+
+def engine_is_ready() -> bool:
+    """True once everything that a picture needs is imported."""
+    return _engine.is_set()
+
+
+def warm_up() -> None:
+    """Begin to import torch in the background, so that the first picture waits for less."""
+    threading.Thread(target=_import_engine, name="warm-up", daemon=True).start()
+
+
+def _import_engine() -> None:
+    ready_torch()
+    import vae_core.latent.directions
+    import vae_core.latent.encodings
+    import vae_core.loading  # noqa: F401
+
+    _engine.set()

@@ -14,7 +14,7 @@ from vae_core.runs import Run
 
 Mode = Literal["full", "hero"]
 SLIDERS: dict[Mode, int] = {"full": 8, "hero": 2}
-HEIGHTS: dict[Mode, int] = {"full": 440, "hero": 290}
+HEIGHTS: dict[Mode, int] = {"full": 480, "hero": 300}
 """In px; held from the first moment, so that nothing below jumps."""
 
 _HERE = Path(__file__).parent
@@ -26,7 +26,7 @@ _mount = st.components.v2.component(
 )
 
 
-def explorer(run: Run, kind: str, mode: Mode) -> None:
+def explorer(run: Run, kind: str, mode: Mode, title: str = "") -> None:
     """Mount the explorer on `run` with sliders of `kind`; it takes up where it was left.
 
     Raises:
@@ -40,7 +40,7 @@ def explorer(run: Run, kind: str, mode: Mode) -> None:
         if position is not None:
             positions[run.id] = position
 
-    data = explorer_data(run, kind, mode, positions.get(run.id))
+    data = explorer_data(run, kind, mode, positions.get(run.id)) | {"title": title}
     _mount(key=key, data=data, height=HEIGHTS[mode], on_position_change=remember)
 
 

@@ -161,7 +161,7 @@ class Explorer {
   // --- elements -----------------------------------------------------------------------------------
 
   build(parent) {
-    const { mode, shape } = this.data;
+    const { mode, shape, title } = this.data;
     this.canvas = element("canvas", { role: "img", "aria-label": "Decoded picture" });
     this.canvas.dataset.testid = "decoded-image";
     [this.canvas.height, this.canvas.width] = [shape[1], shape[2]];
@@ -174,14 +174,20 @@ class Explorer {
     };
     this.buttons.undo.disabled = this.buttons.redo.disabled = true;
     this.rows = this.data.vectors.map((_, k) => this.buildRow(k));
-    const actions = element("div", { class: "actions" }, Object.values(this.buttons));
     const smooth = element("input", { type: "checkbox" });
     smooth.onchange = () => this.root.classList.toggle("smooth", smooth.checked);
-    actions.append(element("label", { class: "switch" }, [smooth, "Smooth"]));
-    const sliders = element("div", { class: "directions" }, this.rows.map((row) => row.root));
-    sliders.append(actions, this.problem);
+    const actions = element("div", { class: "actions" }, [
+      ...Object.values(this.buttons),
+      element("label", { class: "switch" }, [smooth, "Smooth"]),
+    ]);
+    const side = element("div", { class: "side" }, [
+      element("h2", {}, [title]),
+      element("div", { class: "rows" }, this.rows.map((row) => row.root)),
+      actions,
+      this.problem,
+    ]);
     const frame = element("div", { class: "picture" }, [this.canvas]);
-    this.root = element("div", { class: `explorer ${mode}` }, [frame, sliders]);
+    this.root = element("div", { class: `explorer ${mode}` }, [frame, side]);
     parent.append(this.root);
   }
 
@@ -198,19 +204,22 @@ class Explorer {
     slider.oninput = () => this.drag(k);
     slider.onchange = () => this.release();
     slider.ondblclick = () => this.set(k, 0);
-    const label = element("span", { class: "name" }, [
-      element("b", {}, [names[k]]), element("small", { title: `Direction ${names[k]}${says}` }, [share]),
-    ]);
     const output = element("output");
+    const heading = element("div", { class: "heading" }, [
+      element("b", {}, [names[k]]),
+      element("small", { title: `Direction ${names[k]}${says}` }, [share]),
+      output,
+    ]);
+    const { shape } = this.data;
     const cells = STOPS.map((stop) => {
       const title = `Set direction ${names[k]} to ${stop} σ`;
       const cell = button(element("canvas"), title, () => this.set(k, stop));
-      cell.tabIndex = -1; // the slider beside it does the same for the keyboard
-      cell.firstChild.classList.toggle("shrunk", Math.max(this.data.shape[1], this.data.shape[2]) > 40);
+      cell.tabIndex = -1; // the slider above it does the same for the keyboard
+      cell.firstChild.classList.toggle("shrunk", Math.max(shape[1], shape[2]) > 40);
       return cell;
     });
     const strip = element("div", { class: "strip" }, cells);
-    const root = element("div", { class: "row" }, [label, slider, output, strip]);
+    const root = element("div", { class: "row" }, [heading, slider, strip]);
     return { root, slider, output, cells };
   }
 

@@ -1,0 +1,146 @@
+"""Data in, figure out: charts that stand still."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+
+from ui.catalog import RunFacts
+from ui.numbers import number
+from ui.theme import BETA, label_color, total_color
+
+MARGIN = {"l": 60, "r": 16, "t": 16, "b": 52}
+
+
+def grid_figure(
+    png: bytes, size: tuple[int, int], reach: float, n: int, titles: tuple[str, str], side: int
+) -> go.Figure:
+    """A tile of n × n pictures over the plane that two axes span, from −reach to reach.
+
+    Args:
+        png: the tile; its first row belongs to the largest value of the second axis.
+        size: its width and height in pixels.
+        titles: names of the axes, with units.
+        side: height of the plot in px.
+    """
+    half = reach * (1 + 1 / max(n - 1, 1))  # cells are centred on their values
+    dx, dy = 2 * half / size[0], 2 * half / size[1]
+    source = "data:image/png;base64," + base64.b64encode(png).decode()
+    image = go.Image(
+        source=source,
+        x0=-half + dx / 2,
+        dx=dx,
+        y0=half - dy / 2,
+        dy=-dy,
+        hovertemplate=f"{titles[0]}: %{{x:.2f}}<br>{titles[1]}: %{{y:.2f}}<extra></extra>",
+    )
+    figure = go.Figure(image)
+    figure.update_xaxes(title=titles[0], range=[-half, half], showgrid=False, constrain="domain")
+    figure.update_yaxes(title=titles[1], range=[-half, half], showgrid=False, constrain="domain")
+    figure.update_yaxes(scaleanchor="x", scaleratio=size[1] / size[0], zeroline=False)
+    figure.update_layout(height=side + MARGIN["t"] + MARGIN["b"], margin=MARGIN)
+    return figure
+
+
+def scatter_figure(
+    points: np.ndarray,
+    labels: np.ndarray | None,
+    names: Sequence[str],
+    indices: np.ndarray,
+    titles: tuple[str, str],
+) -> go.Figure:
+    """Encodings [N, 2] as points, one colour a label; hover tells label and place in the data."""
+    figure = go.Figure()
+    groups = np.zeros(len(points), int) if labels is None else labels
+    for group in np.unique(groups):
+        chosen = groups == group
+        name = "image" if labels is None else _name(names, int(group))
+        figure.add_scattergl(
+            x=points[chosen, 0],
+            y=points[chosen, 1],
+            customdata=indices[chosen],
+            name=name,
+            mode="markers",
+            marker={"size": 4, "opacity": 0.6, "color": label_color(int(group))},
+            hovertemplate=name + " · image %{customdata}<br>%{x:.2f}, %{y:.2f}<extra></extra>",
+        )
+    figure.update_xaxes(title=titles[0], zeroline=True)
+    figure.update_yaxes(title=titles[1], zeroline=True)
+    figure.update_layout(
+        height=600,
+        margin=MARGIN,
+        showlegend=labels is not None,
+        legend={"itemsizing": "constant", "title": None},
+    )
+    return figure
+
+
+def rate_distortion_figure(runs: Sequence[RunFacts], current: str | None, dark: bool) -> go.Figure:
+    """Each measured run at (rate, distortion); along a grey line −ELBO = rate + distortion."""
+    figure = go.Figure()
+    rates = np.array([run.kl for run in runs], float)
+    distortions = np.array([run.recon for run in runs], float)
+    spread = max(float(np.ptp(rates)), float(np.ptp(distortions)), 4.0)
+    left, right = _around(rates, spread)
+    low, high = _around(distortions, spread)
+    grey = total_color(dark)
+    for total in _round_steps(left + low, right + high):
+        ends = np.array([max(left, total - high), min(right, total - low)])
+        figure.add_scatter(
+            x=ends,
+            y=total - ends,
+            mode="lines",
+            line={"color": grey, "width": 1, "dash": "dot"},
+            opacity=0.4,
+            hoverinfo="skip",
+        )
+        figure.add_annotation(
+            x=ends[0],
+            y=total - ends[0],
+            text=f"ELBO {number(-total)}",
+            showarrow=False,
+            xanchor="left",
+            yanchor="bottom",
+            font={"size": 11},
+            opacity=0.7,
+        )
+    figure.add_scatter(
+        x=rates,
+        y=distortions,
+        mode="markers+text",
+        text=[f"{run.id} · β {number(run.beta)}" for run in runs],
+        textposition="top center",
+        marker={
+            "color": BETA,
+            "size": [15 if run.id == current else 10 for run in runs],
+            "line": {"color": grey, "width": [2 if run.id == current else 0 for run in runs]},
+        },
+        hovertemplate="%{text}<br>rate %{x:.2f}, distortion %{y:.2f}<extra></extra>",
+    )
+    figure.update_xaxes(title="rate = KL (nats per image)", range=[left, right], zeroline=False)
+    figure.update_yaxes(
+        title="distortion = recon (nats per image)", range=[low, high], zeroline=False
+    )
+    figure.update_layout(height=440, margin=MARGIN, showlegend=False)
+    return figure
+
+
+def _around(values: np.ndarray, spread: float) -> tuple[float, float]:
+    """A range of 1.5 · spread with the values in its middle."""
+    middle = (float(values.min()) + float(values.max())) / 2
+    return middle - 0.75 * spread, middle + 0.75 * spread
+
+
+def _round_steps(low: float, high: float) -> np.ndarray:
+    """About six round values strictly between low and high."""
+    rough = (high - low) / 6
+    power = 10.0 ** np.floor(np.log10(rough))
+    step = power * next(factor for factor in (1, 2, 5, 10) if factor * power >= rough)
+    return np.arange(np.floor(low / step) + 1, np.ceil(high / step)) * step
+
+
+def _name(names: Sequence[str], group: int) -> str:
+    return names[group] if 0 <= group < len(names) else str(group)
