@@ -13,7 +13,12 @@ from hypothesis import strategies as st
 from tests.engine import trained
 from vae_core.data.pictures import from_png, tile, to_bytes, to_png, untile
 from vae_core.errors import UserError
-from vae_core.latent.directions import latent_axes, principal_directions, prior_axes
+from vae_core.latent.directions import (
+    latent_axes,
+    load_directions,
+    principal_directions,
+    prior_axes,
+)
 from vae_core.latent.encodings import load_encodings
 from vae_core.latent.grids import decode_vectors, decoded_grid
 from vae_core.loading import load_run
@@ -106,3 +111,14 @@ def test_a_grid_equals_decoding_by_hand(tmp_path: Path) -> None:
         for column, a in enumerate(values):
             by_hand = decode_vectors(model, (center + a * first + b * second)[None])[0]
             np.testing.assert_allclose(grid[row, column].astype(int), by_hand.astype(int), atol=1)
+
+
+def test_directions_are_kept_with_their_checkpoint(tmp_path: Path) -> None:
+    run = trained(tmp_path)
+    kept = load_directions(run, step=10)
+    assert kept is not None
+    fitted = principal_directions(load_encodings(run).mu)
+    np.testing.assert_allclose(kept.vectors, fitted.vectors, atol=1e-6)
+    assert load_directions(run, step=11) is None
+    run.file("directions.safetensors").write_bytes(b"\0")
+    assert load_directions(run, step=10) is None

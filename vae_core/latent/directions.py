@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from vae_core.runs import Run
+
+FILE = "directions.safetensors"
 
 
 @dataclass(frozen=True)
@@ -32,19 +38,18 @@ def principal_directions(mu: np.ndarray) -> Directions:
     Source: Härkönen et al., GANSpace (2020), section 2, for PCA as the source of sliders whose
     unit is one standard deviation.
     """
-    # The covariance is D×D: for many encodings this is ten times as fast as a full SVD, and
-    # numpy alone spares the app's first page the seconds that importing a PCA would take.
-    center = mu.mean(axis=0, dtype=np.float64)
-    centered = mu.astype(np.float64) - center
-    covariance = centered.T @ centered / max(len(mu) - 1, 1)
-    variance, columns = np.linalg.eigh(covariance)
-    order = np.argsort(-variance)[: min(mu.shape)]
-    variance, vectors = np.maximum(variance[order], 0.0), columns.T[order]
+    # Imported here: it takes two seconds, which the app's first page must not wait for.
+    from sklearn.decomposition import PCA
+
+    # covariance_eigh takes 0.03–0.13 s for 60 000 × 128 where "full" takes 1–1.7 s.
+    solver = "covariance_eigh" if len(mu) > mu.shape[1] else "full"
+    pca = PCA(svd_solver=solver).fit(mu.astype(np.float64))
+    vectors, variance = pca.components_, np.maximum(pca.explained_variance_, 0.0)
     largest = np.abs(vectors).argmax(axis=1)
     vectors = vectors * np.sign(vectors[np.arange(len(vectors)), largest])[:, None]
     explained = variance / max(variance.sum(), np.finfo(np.float64).tiny)
-    parts = (center, vectors, np.sqrt(variance), explained)
-    return Directions(*(part.astype(np.float32) for part in parts))
+    parts = (pca.mean_, vectors, np.sqrt(variance), explained)
+    return Directions(*(np.ascontiguousarray(part, np.float32) for part in parts))
 
 
 def latent_axes(mu: np.ndarray, order: np.ndarray | None = None) -> Directions:
@@ -54,7 +59,7 @@ def latent_axes(mu: np.ndarray, order: np.ndarray | None = None) -> Directions:
     vectors = np.eye(mu.shape[1], dtype=np.float32)[order]
     explained = variance[order] / max(variance.sum(), np.finfo(np.float32).tiny)
     parts = (mu.mean(axis=0), vectors, np.sqrt(variance[order]), explained)
-    return Directions(*(np.asarray(part, np.float32) for part in parts))
+    return Directions(*(np.ascontiguousarray(part, np.float32) for part in parts))
 
 
 def prior_axes(latent_size: int) -> Directions:
@@ -65,3 +70,22 @@ def prior_axes(latent_size: int) -> Directions:
         np.ones(latent_size, np.float32),
         np.full(latent_size, 1.0 / latent_size, np.float32),
     )
+
+
+def save_directions(run: Run, directions: Directions, step: int) -> None:
+    """Keep the principal directions of the checkpoint of `step` in its run."""
+    run.write_bytes(FILE, save(asdict(directions), {"step": str(step)}))
+
+
+def load_directions(run: Run, step: int) -> Directions | None:
+    """The principal directions kept with the checkpoint of `step`; None where none are usable."""
+    path = run.file(FILE)
+    if not path.exists():
+        return None
+    try:
+        with safe_open(path, "numpy") as file:
+            if int((file.metadata() or {}).get("step", -1)) != step:
+                return None
+            return Directions(**{name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+    except (SafetensorError, TypeError, ValueError, OSError):
+        return None  # a cache: whoever asks fits them again from the encodings

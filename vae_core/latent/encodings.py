@@ -83,7 +83,9 @@ def save_encodings(run: Run, encodings: Encodings) -> None:
         "thumbnail_shape": json.dumps(encodings.thumbnails.shape[1:]),
     }
     run.write_bytes(THUMBNAILS, to_png(tile(encodings.thumbnails, COLUMNS)))
-    run.write_bytes(FILE, save(arrays, metadata))
+    # safetensors writes the buffer as it lies: a transposed array would come back scrambled.
+    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    run.write_bytes(FILE, save(contiguous, metadata))
 
 
 def load_encodings(run: Run) -> Encodings:

@@ -11,6 +11,7 @@ log.txt                the worker's output, tracebacks included
 model.safetensors      the weights
 training_state.pt      optimiser, RNG, step: for an exact resume
 encodings.safetensors  posterior means, log-variances, labels, thumbnails
+directions.safetensors principal directions of the encodings
 summary.json           what was measured of the trained model
 previews/              <step>-reconstructions.png, <step>-samples.png, originals.png
 """

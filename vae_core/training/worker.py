@@ -16,6 +16,7 @@ from vae_core.data.dataset import Progress, no_progress
 from vae_core.data.pictures import to_bytes
 from vae_core.errors import UserError
 from vae_core.families import build, complete
+from vae_core.latent.directions import principal_directions, save_directions
 from vae_core.latent.encodings import encode_dataset, save_encodings
 from vae_core.metrics import measure
 from vae_core.models import LatentModel
@@ -112,7 +113,9 @@ def _after(event: Event, run: Run, model: LatentModel, dataset: Dataset) -> None
     """Keep what Explore needs beside the weights of each epoch."""
     epoch_ends = isinstance(event, Checkpoint) and event.ends_epoch
     if epoch_ends or (isinstance(event, Ended) and not event.finished):
-        save_encodings(run, encode_dataset(model, dataset, event.step, ENCODED_IMAGES))
+        encodings = encode_dataset(model, dataset, event.step, ENCODED_IMAGES)
+        save_encodings(run, encodings)
+        save_directions(run, principal_directions(encodings.mu), event.step)
         save_thumbnail(run, prior_pictures(model, SAMPLES_IN_THUMBNAIL))
 
 
