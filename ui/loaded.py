@@ -71,7 +71,12 @@ def _sliders(path: Path, weights: int | None, version: int | None, kind: str) ->
     ready_torch()
     import numpy as np
 
-    from vae_core.latent.directions import latent_axes, principal_directions, prior_axes
+    from vae_core.latent.directions import (
+        latent_axes,
+        load_directions,
+        principal_directions,
+        prior_axes,
+    )
 
     run = Run(path)
     if weights is None:
@@ -81,7 +86,8 @@ def _sliders(path: Path, weights: int | None, version: int | None, kind: str) ->
         size = model_of(run).latent_size
         return Sliders(PRIOR, prior_axes(size), tuple(f"z{i}" for i in range(size)))
     if kind == PRINCIPAL:
-        directions = principal_directions(encodings.mu)
+        kept = load_directions(run, encodings.step)
+        directions = kept or principal_directions(encodings.mu)
         return Sliders(kind, directions, tuple(f"{i + 1}" for i in range(len(directions.vectors))))
     mu, logvar = encodings.mu, encodings.logvar
     kl = None if logvar is None else 0.5 * (mu**2 + np.exp(logvar) - logvar - 1).mean(axis=0)
