@@ -7,13 +7,13 @@ own the classes that validate them (`vae_core.families.complete`).
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import ValidationError, field_validator
 
 from vae_core.errors import UserError
+from vae_core.nested import merged, require_json
 from vae_core.schedules import DecayName
 from vae_core.settings import Settings, explain, setting
 
@@ -240,31 +240,11 @@ def parse_config(values: Mapping[str, Any] | str | bytes) -> RunConfig:
             values = json.loads(values)
         except (ValueError, RecursionError) as error:
             raise UserError(f"The configuration is not valid JSON: {error}.") from None
-    _require_json(values, "")
+    require_json(values)
     try:
         return RunConfig.model_validate(values)
     except ValidationError as error:
         raise UserError(explain(error, "", RunConfig)) from None
-
-
-def _require_json(value: Any, path: str) -> None:
-    """Refuse what JSON cannot hold, also where a dictionary of options takes anything."""
-    if isinstance(value, Mapping):
-        for key, inner in value.items():
-            _require_json(inner, f"{path}.{key}" if path else str(key))
-    elif isinstance(value, float) and not math.isfinite(value):
-        raise UserError(f"{path}: must be a finite number (it is {value}).")
-    elif isinstance(value, str) and not is_text(value):
-        raise UserError(f"{path}: {value!r} is no valid text; a file name there has to be renamed.")
-
-
-def is_text(value: str) -> bool:
-    """False where bytes that are not UTF-8 were let through, as in some file names."""
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def parse_settings(settings: list[str]) -> dict[str, Any]:
@@ -292,12 +272,3 @@ def parse_settings(settings: list[str]) -> dict[str, Any]:
             value = {part: value}
         nested = merged(nested, value)
     return nested
-
-
-def merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
-    """`old` with the values of `new` in their places; mappings are merged, the rest replaced."""
-    result = dict(old)
-    for key, value in new.items():
-        both = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
-        result[key] = merged(result[key], value) if both else value
-    return result

@@ -1,0 +1,42 @@
+"""Nested mappings, as a configuration is before it is validated."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from vae_core.errors import UserError
+
+
+def merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """`old` with the values of `new` in their places; mappings are merged, the rest replaced."""
+    result = dict(old)
+    for key, value in new.items():
+        both = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
+        result[key] = merged(result[key], value) if both else value
+    return result
+
+
+def require_json(value: Any, path: str = "") -> None:
+    """Refuse what JSON cannot hold, also where a dictionary of options takes anything.
+
+    Raises:
+        UserError: naming the key, on numbers that are not finite and on text that is not UTF-8.
+    """
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            require_json(inner, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise UserError(f"{path}: must be a finite number (it is {value}).")
+    elif isinstance(value, str) and not is_text(value):
+        raise UserError(f"{path}: {value!r} is no valid text; a file name there has to be renamed.")
+
+
+def is_text(value: str) -> bool:
+    """False where bytes that are not UTF-8 were let through, as in some file names."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
