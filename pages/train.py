@@ -8,9 +8,9 @@ from ui.state import current_run
 from ui.training_setup import set_up
 from ui.training_watch import first_run, watch
 
-left, right = st.columns([1, 2.2], gap="large")
-with left:
-    st.title("Train")
+left, right = st.columns([1, 1.95], gap="medium")
+with left.container(gap="xsmall"):
+    st.header("Train")
     set_up()
 with right:
     run = current_run()

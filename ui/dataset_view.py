@@ -22,7 +22,7 @@ SMALLEST_TILE = 56
 LARGEST_TILE = 96
 ROWS = 2
 GAP = 4
-BAR_HEIGHT = 26
+BAR_HEIGHT = 22
 QUICK_S = 0.6
 """Most sets are there within this time, and then no progress bar flashes up."""
 
@@ -63,7 +63,7 @@ def _waiting(work: Background[Dataset]) -> None:
 def _show(dataset: Dataset, samples: str) -> None:
     c, h, w = dataset.image_shape
     counts = label_counts(dataset.train, dataset.label_names)
-    facts = [f"{grouped(len(dataset.train))} images to learn from", f"{c}×{h}×{w}"]
+    facts = [f"{grouped(len(dataset.train))} images", f"{c}×{h}×{w}"]
     facts += [f"{len(counts)} labels"] if counts else []
     st.caption(" · ".join(facts))
     st.html(samples)
@@ -103,13 +103,12 @@ def _balance(counts: dict[str, int]) -> str:
         for i, (name, count) in enumerate(counts.items())
     )
     shares = [count / max(1, sum(counts.values())) for count in counts.values()]
-    words = f"labels: {min(shares):.1%} to {max(shares):.1%} of the images each"
+    words = f"Labels: {min(shares):.1%} to {max(shares):.1%} of the images each"
     return (
         "<style>.balance {display: flex; align-items: flex-end; gap: 2px;"
         f" height: {BAR_HEIGHT}px}} .balance i {{flex: 1; border-radius: 2px 2px 0 0}}"
-        " .balance-words {font-size: 12px; opacity: 0.65; margin-top: 2px}</style>"
-        f'<div class="balance" role="img" aria-label="{words}">{bars}</div>'
-        f'<div class="balance-words">{words}</div>'
+        "</style>"
+        f'<div class="balance" role="img" aria-label="{words}" title="{words}">{bars}</div>'
     )
 
 

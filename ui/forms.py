@@ -22,7 +22,7 @@ from ui.keep import keep, remember
 from vae_core.registry import Registry
 from vae_core.settings import Settings
 
-AUTOMATIC = "automatic"
+AUTOMATIC = "auto"
 _LARGEST = 2**53 - 1  # what a browser can count to
 
 
@@ -294,7 +294,7 @@ def _cells(
 ) -> Iterator[tuple[DeltaGenerator, Question]]:
     """Rows of two, so that labels line up."""
     for start in range(0, len(questions), 2):
-        row = container.columns(2, vertical_alignment="bottom")
+        row = container.columns(2, vertical_alignment="bottom", gap="small")
         yield from zip(row, questions[start : start + 2], strict=False)
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import functools
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from ui.background import Background
+from ui.catalog import catalog
 from ui.dataset_view import look
 from ui.forms import Form, Place, widget_key
 from ui.keep import keep, kept, remember
@@ -20,7 +22,7 @@ from vae_core.data import Dataset, datasets
 from vae_core.errors import UserError
 from vae_core.families import build, complete
 from vae_core.models import backbones, likelihoods
-from vae_core.runs import Store
+from vae_core.runs import ACTIVE, Store
 from vae_core.training import jobs
 
 FIRST_DATASET = "digits"
@@ -39,7 +41,9 @@ def set_up() -> None:
     data_dir = own_images() if own else None
     samples = st.container(key="train-samples")
     recipe = _choose_recipe(dataset_name)
-    config, problem = _settings(recipe, dataset_name, data_dir)
+    sight, more = st.container(key="train-settings", gap="xsmall"), st.expander("More settings")
+    name = more.container()
+    config, problem = _settings(recipe, dataset_name, data_dir, sight, more)
     dataset: Dataset | None = None
     with samples:
         if own and data_dir is None:
@@ -48,7 +52,9 @@ def set_up() -> None:
             dataset = look(config.data)
     if config is not None and dataset is not None and not problem:
         problem = _fit(config, dataset)
-    _start(config, dataset, problem)
+    with name:
+        typed, free = _choose_name(config)
+    _start(config, dataset, problem, typed or free)
 
 
 def _choose_dataset() -> str:
@@ -70,13 +76,18 @@ def _choose_recipe(dataset: str) -> str:
     key = f"train-recipe-{dataset}"
     remember(key, recommended(dataset))
     name = st.selectbox(
-        "Start from", list(offered), format_func=lambda name: offered[name].label, key=key
+        "Start from",
+        list(offered),
+        format_func=lambda name: offered[name].label,
+        key=key,
+        help=offered[st.session_state[key]].blurb,
     )
-    st.caption(offered[name].blurb)
     return keep(key, name)
 
 
-def _settings(recipe: str, dataset: str, data_dir: str | None) -> tuple[RunConfig | None, str]:
+def _settings(
+    recipe: str, dataset: str, data_dir: str | None, sight: DeltaGenerator, more: DeltaGenerator
+) -> tuple[RunConfig | None, str]:
     """The configuration as it is set now, or None and why it is not valid."""
     base = on_data(recipes()[recipe], dataset, data_dir)
     key = f"train.{recipe}.{dataset}"
@@ -91,8 +102,7 @@ def _settings(recipe: str, dataset: str, data_dir: str | None) -> tuple[RunConfi
         below=_BELOW,
         hidden=_HIDDEN | ({"data.data_dir"} if own else frozenset()),
     )
-    sight = st.container(key="train-settings")
-    changes = form.ask(base, key, Place(sight, st.expander("More settings")))
+    changes = form.ask(base, key, Place(sight, more))
     try:
         return complete(base.updated(changes)), ""
     except UserError as error:
@@ -127,26 +137,26 @@ def _weights(model_json: str, family: str, image_shape: tuple[int, int, int]) ->
     return model.weight_count()
 
 
-def _start(config: RunConfig | None, dataset: Dataset | None, problem: str) -> None:
-    store = Store()
-    wish = store.free_name(f"{config.data.dataset}-{config.family}") if config else ""
+def _choose_name(config: RunConfig | None) -> tuple[str, str]:
+    """The name that was typed, and a free one that fits the settings."""
+    free = Store().free_name(f"{config.data.dataset}-{config.family}") if config else ""
     key = f"train-name-{st.session_state.get(_STARTED, 0)}"  # emptied by each start
     remember(key, "")
     typed = st.text_input(
         "Name of the run",
         key=key,
-        placeholder=wish,
+        placeholder=free,
         help="Letters, digits, dots, dashes and underscores; empty takes the one shown.",
     )
-    typed = keep(key, typed).strip()
-    with st.container(key="train-estimate", height=30, border=False):
-        if config is not None and dataset is not None and not problem:
-            weights = _weights(config.model.model_dump_json(), config.family, dataset.image_shape)
-            _estimate(config, weights)
+    return keep(key, typed).strip(), free
+
+
+def _start(config: RunConfig | None, dataset: Dataset | None, problem: str, name: str) -> None:
     if problem:
         st.error(problem)
     ready = config is not None and dataset is not None and not problem
-    pressed = st.button(
+    button, estimate = st.columns([1.2, 1], vertical_alignment="center", gap="small")
+    pressed = button.button(
         "Start training",
         key="start-training",
         type="primary",
@@ -154,10 +164,14 @@ def _start(config: RunConfig | None, dataset: Dataset | None, problem: str) -> N
         width="stretch",
         disabled=not ready,
     )
+    with estimate.container(key="train-estimate", height=44, border=False):
+        if ready and config is not None and dataset is not None:
+            weights = _weights(config.model.model_dump_json(), config.family, dataset.image_shape)
+            _estimate(config, weights)
     if pressed and config is not None:
         _stopwatch().cancel()
         try:
-            run = jobs.start(store, typed or wish, config)
+            run = jobs.start(Store(), name, config)
         except UserError as error:
             st.error(str(error))
             return
@@ -175,27 +189,36 @@ def _stopwatch() -> Stopwatch:
 
 
 def _estimate(config: RunConfig, weights: int) -> None:
+    counted = f"{grouped(weights)} weights"
     key = config.to_json()
     timings: dict[str, Background[Timing | None]] = st.session_state.setdefault(_TIMING, {})
-    if key not in timings:
+    work = timings.get(key)
+    if work is not None and work.done and work.result is None and not work.problem:
+        work = None  # it was given up for a newer wish
+    if work is None:
+        if any(facts.state in ACTIVE for facts in catalog()):
+            # Timing steps beside a training would slow it down, and measure the crowd.
+            _two_lines(counted, "a training is running")
+            return
         stopwatch = _stopwatch()
-        timings[key] = Background(lambda progress: stopwatch.time(config))
-    work = timings[key]
-    if work.done and work.result is None and not work.problem:  # given up for a newer wish
-        del timings[key]
-    counted = f"{grouped(weights)} weights"
-    if work.done:
-        seconds = work.result.seconds if work.result else None
-        st.caption(f"{counted} · ≈ {in_words(seconds)}" if seconds else counted)
-    else:
+        work = timings[key] = Background(lambda progress: stopwatch.time(config))
+    if not work.done:
         _measuring(counted, work)
+    elif work.result is not None:
+        _two_lines(counted, f"≈ {in_words(work.result.seconds)}")
+    else:
+        _two_lines(counted, "time not known", help=work.problem)
 
 
 @st.fragment(run_every=1.0)
 def _measuring(counted: str, work: Background[Timing | None]) -> None:
     if work.done:
         st.rerun()
-    st.caption(f"{counted} · timing some steps")
+    _two_lines(counted, "timing some steps")
+
+
+def _two_lines(first: str, second: str, help: str | None = None) -> None:
+    st.caption(f"{first}  \n{second}", help=help)
 
 
 def in_words(seconds: float) -> str:

@@ -21,15 +21,15 @@ FIRST_RUN = """
 
 While a model learns, you will see
 
-- **the loss**: how badly images are rebuilt (reconstruction) and how much is remembered of each
-  (KL), in nats per image, on training and on unseen images;
+- **the loss**: how far rebuilt images are from the real ones (reconstruction), and how much is
+  remembered of each (KL), in nats per image, on training and on unseen images;
 - **KL per dimension**: which latent dimensions carry something, and which stay empty;
 - **pictures**: unseen images as the model rebuilds them, and new ones that it makes up.
 
 Both curves fall together only for a while. Then each nat of sharpness has to be paid for in KL,
 and β sets the price. You can turn β while the training runs and watch what happens.
 
-Choose data on the left and press **Start training**. The digits take about a minute.
+Choose data on the left and press **Start training**. The digits are built in and small.
 """
 
 

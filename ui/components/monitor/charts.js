@@ -87,7 +87,7 @@ class Charts {
     if (!this.Plotly) return;
     if (this.stale || this.theme !== this.themeNow()) this.draw();
     else if (grown.size) this.extend(grown);
-    if (this.klStale) this.drawKl();
+    if (this.klStale || this.klTheme !== this.theme) this.drawKl();
     const points = [...this.series.values()].reduce((sum, held) => sum + held.y.length, 0);
     this.loss.dataset.points = points;
   }
@@ -102,7 +102,8 @@ class Charts {
   draw() {
     this.theme = this.themeNow();
     this.minutes = this.x === "time" && this.lastTime() > MINUTES_FROM_S;
-    this.names = [...this.series.keys()];
+    // The total lies lowest: where it is nearly the reconstruction, both stay visible.
+    this.names = [...this.series.keys()].sort((a, b) => b.endsWith("/total") - a.endsWith("/total"));
     const traces = this.names.map((name) => this.curve(name));
     if (this.changes.length) traces.push(this.markers());
     this.Plotly.react(this.loss, traces, this.lossLayout(), CONFIG);
@@ -134,12 +135,13 @@ class Charts {
       marker: { size: split === "validation" ? 4 : 5 },
       name: term,
       legendgroup: term,
+      legendrank: term === "total" ? 1001 : 1000,
       showlegend: split === "train",
       x: this.abscissa(held),
       y: [...held.y],
       line: {
         color: this.hue(term),
-        width: term === "total" ? 1.4 : 1.8,
+        width: term === "total" ? 2.6 : 1.6,
         dash: split === "validation" ? "dash" : "solid",
       },
       hovertemplate: `${term}${split === "validation" ? " (validation)" : ""} %{y:.5~g}<extra></extra>`,
@@ -199,6 +201,7 @@ class Charts {
 
   drawKl() {
     this.klStale = false;
+    this.klTheme = this.theme;
     const { step, values } = this.kl;
     if (!values.length) return;
     const now = values[values.length - 1];
@@ -209,7 +212,7 @@ class Charts {
       this.bars,
       [{ type: "bar", x: dimensions, y: now, marker: { color },
          hovertemplate: "dimension %{x}: %{y:.3~g} nats<extra></extra>" }],
-      { ...shared, margin: { l: 46, r: 4, t: 4, b: 32 }, bargap: now.length > 64 ? 0 : 0.25,
+      { ...shared, margin: { l: 46, r: 4, t: 4, b: 36 }, bargap: now.length > 64 ? 0 : 0.25,
         xaxis: { ...this.axis("dimension"), showgrid: false, ...wholeTicks(now.length) },
         yaxis: { ...this.axis("nats"), rangemode: "tozero", nticks: 4 } },
       CONFIG,
@@ -217,9 +220,10 @@ class Charts {
     this.Plotly.react(
       this.heat,
       [{ type: "heatmap", x: step, y: dimensions, z: transposed(values), zmin: 0, showscale: false,
-         colorscale: [[0, "rgba(230,159,0,0.04)"], [0.35, "rgba(230,159,0,0.55)"], [1, "#8a4b00"]],
+         colorscale: [[0, "rgba(230,159,0,0.04)"], [0.4, "rgba(230,159,0,0.6)"],
+                      [1, isDark(this.css("--st-background-color")) ? "#ffd98a" : "#8a4b00"]],
          hovertemplate: "step %{x}, dimension %{y}: %{z:.3~g} nats<extra></extra>" }],
-      { ...shared, margin: { l: 46, r: 4, t: 2, b: 34 },
+      { ...shared, margin: { l: 46, r: 4, t: 2, b: 36 },
         xaxis: { ...this.axis("step"), showgrid: false, nticks: 4 },
         yaxis: { ...this.axis("dimension"), showgrid: false, ...wholeTicks(now.length, 4) } },
       CONFIG,
@@ -317,6 +321,13 @@ class Charts {
   lastTime() {
     return Math.max(0, ...[...this.series.values()].map((held) => held.time[held.time.length - 1]));
   }
+}
+
+function isDark(color) {
+  const pen = document.createElement("canvas").getContext("2d");
+  pen.fillStyle = color; // whatever it was, it reads back as #rrggbb
+  const [r, g, b] = [1, 3, 5].map((i) => parseInt(pen.fillStyle.slice(i, i + 2), 16));
+  return 0.299 * r + 0.587 * g + 0.114 * b < 128;
 }
 
 function transposed(rows) {

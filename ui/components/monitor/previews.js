@@ -95,15 +95,19 @@ class Previews {
     const width = this.shape ? this.shape[2] : height;
     const count = Math.max(1, Math.round(strip.naturalWidth / width));
     const zoom = Math.ceil(SMALLEST_TILE / Math.min(width, height));
-    const [tileWidth, tileHeight] = [width * zoom, height * zoom];
-    canvas.width = count * (tileWidth + GAP) - GAP;
+    // Drawn in device pixels, so that nothing is blurred; a narrow page may shrink it to 56 px.
+    const sharp = zoom * Math.max(1, Math.ceil(window.devicePixelRatio));
+    const [tileWidth, tileHeight, gap] = [width * sharp, height * sharp, (GAP * sharp) / zoom];
+    canvas.width = count * (tileWidth + gap) - gap;
     canvas.height = tileHeight;
+    canvas.style.width = `${count * (width * zoom + GAP) - GAP}px`;
+    canvas.style.minWidth = `${count * (SMALLEST_TILE + GAP) - GAP}px`;
     const pen = canvas.getContext("2d");
     pen.imageSmoothingEnabled = false;
     for (let i = 0; i < count; i++) {
-      pen.drawImage(strip, i * width, 0, width, height, i * (tileWidth + GAP), 0, tileWidth, tileHeight);
+      pen.drawImage(strip, i * width, 0, width, height, i * (tileWidth + gap), 0, tileWidth, tileHeight);
     }
-    this.root.style.setProperty("--tile", `${tileHeight}px`);
+    this.root.style.setProperty("--tile", `${height * zoom}px`);
     delete canvas.dataset.empty;
     canvas.dataset.shown = canvas.dataset.wanted;
   }

@@ -1,0 +1,208 @@
+"""Forms made from settings: every field of every settings class has a widget and comes back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from ui.forms import Form, bounds, step_of, widget_for, widget_key
+from vae_core.config import DataConfig, ModelConfig, RunConfig, TrainConfig
+from vae_core.families import complete, families
+from vae_core.models import backbones
+from vae_core.settings import Settings, setting
+
+CLASSES: list[type[Settings]] = [
+    DataConfig,
+    ModelConfig,
+    TrainConfig,
+    *(entry.options for entry in families),  # type: ignore[misc]
+    *(entry.options for entry in backbones),  # type: ignore[misc]
+]
+
+
+def draw(module: str, name: str) -> None:
+    """The script: a form of one settings class, its answer in the session."""
+    import importlib
+
+    import streamlit as st
+
+    from ui.forms import Form, Place
+
+    settings = getattr(importlib.import_module(module), name)()
+    place = Place(st.container(), st.expander("More settings"))
+    st.session_state["answer"] = Form().ask(settings, "form", place)
+
+
+def form_of(kind: type[Settings]) -> AppTest:
+    script = AppTest.from_function(
+        draw, default_timeout=30, kwargs={"module": kind.__module__, "name": kind.__name__}
+    )
+    return script.run()
+
+
+def answer_of(app: AppTest) -> dict[str, Any]:
+    assert not app.exception
+    answer: dict[str, Any] = app.session_state["answer"]
+    return answer
+
+
+def other_value(app: AppTest, key: str) -> Any:
+    """Set the widget `key` to something else, whatever it is."""
+    for kind in ("number_input", "selectbox", "text_input", "toggle"):
+        for widget in getattr(app, kind):
+            if widget.key == key:
+                return change_widget(kind, widget)
+    raise AssertionError(f"there is no widget {key}")
+
+
+def change_widget(kind: str, widget: Any) -> None:
+    if kind == "toggle":
+        widget.set_value(not widget.value)
+    elif kind == "selectbox":
+        position = widget.options.index(widget.format_func(widget.value))
+        widget.select_index((position + 1) % len(widget.options))
+    elif kind == "text_input":
+        # Numbers, or a path: both are texts here.
+        numbers = not widget.value or widget.value[0].isdigit()
+        widget.input("0.25, 0.5" if "." in (widget.value or "") else "16, 8" if numbers else "x")
+    else:
+        start = widget.value if widget.value is not None else widget.min
+        fits = widget.max is None or start + widget.step <= widget.max
+        widget.set_value(start + widget.step if fits else start - widget.step)
+
+
+@pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
+def test_an_untouched_form_changes_nothing(kind: type[Settings]) -> None:
+    app = form_of(kind)
+    assert answer_of(app) == {}
+    widgets = [*app.number_input, *app.selectbox, *app.text_input, *app.toggle]
+    asked = list(Form().questions(kind()))
+    assert len(widgets) == len(asked)
+    assert not [warning.value for warning in app.warning]
+
+
+@pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
+def test_every_field_comes_back_changed_and_valid(kind: type[Settings]) -> None:
+    app = form_of(kind)
+    for question in Form().questions(kind()):
+        if question.info.annotation is str:  # names of registered things; they are chosen below
+            continue
+        other_value(app, widget_key("form", kind.__name__, question.path))
+    answer = answer_of(app.run())
+    texts = {name for name, info in kind.model_fields.items() if info.annotation is str}
+    dictionaries = {"options"} if kind is ModelConfig else set()
+    assert answer.keys() == kind.model_fields.keys() - texts - dictionaries
+    changed = kind.model_validate(answer)
+    assert changed.model_dump(include=set(answer)) == answer
+
+
+@pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
+def test_label_unit_and_help_come_from_the_field(kind: type[Settings]) -> None:
+    app = form_of(kind)
+    widgets = [*app.number_input, *app.selectbox, *app.text_input, *app.toggle]
+    by_key = {widget.key: widget for widget in widgets}
+    for question in Form().questions(kind()):
+        widget = by_key[widget_key("form", kind.__name__, question.path)]
+        assert widget.label == question.title and question.info.title in widget.label
+        assert question.info.description and question.info.description in widget.help
+
+
+def test_more_is_folded_away_and_may_be_promoted() -> None:
+    form = Form(sight=frozenset({"image_size"}), below=frozenset({"dataset"}))
+    more = {question.path[0]: question.more for question in form.questions(DataConfig())}
+    assert more["image_size"] is False
+    assert more["dataset"] is True and more["limit"] is True
+
+
+def draw_whole() -> None:
+    import streamlit as st
+
+    from ui.forms import Form, Place
+    from ui.recipes import options_of
+    from vae_core.config import RunConfig
+    from vae_core.families import complete
+    from vae_core.models import backbones, likelihoods
+
+    config = complete(RunConfig())
+    form = Form(
+        choices={"model.backbone": backbones, "model.likelihood": likelihoods},
+        nested=options_of(config),
+        hidden=frozenset({"family", "preset", "data.dataset"}),
+    )
+    place = Place(st.container(), st.expander("More settings"))
+    st.session_state["answer"] = form.ask(config, "form", place)
+
+
+def test_a_whole_configuration_with_nested_options() -> None:
+    app = AppTest.from_function(draw_whole, default_timeout=30).run()
+    assert answer_of(app) == {}
+    app.number_input(key="form.VaeOptions.objective.beta").set_value(4.0)
+    app.text_input(key="form.ConvOptions.model.options.channels").input("16, 32")
+    app.number_input(key="form.TrainConfig.train.epochs").set_value(3)
+    app.selectbox(key="form.ModelConfig.model.likelihood").select("gaussian")
+    changes = answer_of(app.run())
+    assert changes == {
+        "objective": {"beta": 4.0},
+        "model": {"options": {"channels": (16, 32)}, "likelihood": "gaussian"},
+        "train": {"epochs": 3},
+    }
+    config = complete(complete(RunConfig()).updated(changes))
+    assert config.objective["beta"] == 4.0
+    assert tuple(config.model.options["channels"]) == (16, 32)
+
+
+def test_likelihood_offers_auto_beside_the_registered() -> None:
+    app = AppTest.from_function(draw_whole, default_timeout=30).run()
+    box = app.selectbox(key="form.ModelConfig.model.likelihood")
+    assert box.value == "auto" and "auto" in box.options and len(box.options) == 4
+
+
+def test_what_is_no_list_of_numbers_is_kept_as_typed() -> None:
+    app = form_of(TrainConfig)
+    app.text_input(key="form.TrainConfig.adam_betas").input("much, little")
+    assert answer_of(app.run()) == {"adam_betas": "much, little"}
+
+
+def test_answers_survive_another_page() -> None:
+    def script() -> None:
+        import streamlit as st
+
+        from ui.forms import Form, Place
+        from vae_core.config import TrainConfig
+
+        if not st.checkbox("elsewhere"):
+            place = Place(st.container(), st.container())
+            st.session_state["answer"] = Form().ask(TrainConfig(), "form", place)
+
+    app = AppTest.from_function(script, default_timeout=30).run()
+    app.number_input(key="form.TrainConfig.epochs").set_value(77).run()
+    app.checkbox[0].check().run()
+    assert not app.number_input
+    app.checkbox[0].uncheck().run()
+    assert answer_of(app) == {"epochs": 77}
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("epochs", (1, 100_000)), ("learning_rate", (0, 10)), ("weight_decay", (0, None))],
+)
+def test_bounds_are_those_of_the_field(name: str, expected: tuple[float, float | None]) -> None:
+    assert bounds(TrainConfig.model_fields[name]) == expected
+
+
+@pytest.mark.parametrize(
+    ("start", "step"), [(1e-3, 1e-4), (1.0, 0.1), (0.1, 0.01), (0.0, 0.1), (None, 0.1), (3.1, 0.1)]
+)
+def test_step_is_a_tenth_of_the_magnitude(start: float | None, step: float) -> None:
+    assert step_of(start) == pytest.approx(step)
+
+
+def test_an_unknown_type_is_a_defect_and_says_which() -> None:
+    class Odd(Settings):
+        when: complex = setting(0j, "When", "Never.")
+
+    question = next(Form().questions(Odd()))
+    with pytest.raises(TypeError, match="complex"):
+        widget_for(question.info.annotation)
