@@ -7,7 +7,7 @@ import re
 import stat
 import struct
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,12 +66,11 @@ def open_zip(path: Path, limits: ZipLimits = ZipLimits()) -> Iterator[Listing]:
         members: list[Member] = []
         skipped: list[Skip] = []
         for info in infos:
-            name = info.filename.replace("\\", "/")
+            name = _name(info)
             if is_litter(name):
                 continue
             if has_image_name(name):
-                stamp = (info.file_size, info.CRC, *info.date_time)
-                members.append(Member(name, stamp, _opener(archive, info, limits)))
+                members.append(member_of(archive, info, limits))
             else:
                 nested = name.lower().endswith(_NESTED)
                 skipped.append(Skip(name, "archive in the archive" if nested else "no image"))
@@ -119,11 +118,13 @@ def _entry_problem(info: zipfile.ZipInfo, limits: ZipLimits) -> str:
     return ""
 
 
-def _opener(
-    archive: zipfile.ZipFile, info: zipfile.ZipInfo, limits: ZipLimits
-) -> Callable[[], BinaryIO]:
+def member_of(archive: zipfile.ZipFile, info: zipfile.ZipInfo, limits: ZipLimits) -> Member:
+    """One file of an open archive; opening it reads it into memory.
+
+    What its header claims was checked before; what comes out is counted here all the same.
+    """
+
     def open_member() -> BinaryIO:
-        # What a header claims was checked; what comes out is counted here all the same.
         with archive.open(info) as file:
             data = file.read(limits.file_bytes + 1)
         if len(data) > limits.file_bytes:
@@ -133,7 +134,11 @@ def _opener(
             )
         return io.BytesIO(data)
 
-    return open_member
+    return Member(_name(info), (info.file_size, info.CRC, *info.date_time), open_member)
+
+
+def _name(info: zipfile.ZipInfo) -> str:
+    return info.filename.replace("\\", "/")
 
 
 def _size(count: int) -> str:

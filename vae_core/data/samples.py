@@ -45,8 +45,9 @@ def spread(image_set: ImageSet, n: int) -> np.ndarray:
         groups = [groups[i] for i in _evenly(len(classes), n)]
     share = _shares(counts, n) if n >= len(classes) else [1] * n
     taken = [group[_evenly(len(group), k)] for group, k in zip(groups, share, strict=True)]
-    turns = [group[turn] for turn in range(max(share, default=0)) for group in taken if turn < len(group)]
-    return np.array(turns, np.int64)
+    turns = range(max(share, default=0))
+    chosen = [group[turn] for turn in turns for group in taken if turn < len(group)]
+    return np.array(chosen, np.int64)
 
 
 def _shares(counts: np.ndarray, n: int) -> list[int]:

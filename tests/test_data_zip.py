@@ -1,0 +1,230 @@
+"""A zip from anywhere: read without unpacking, refused whole when it is unsafe."""
+
+from __future__ import annotations
+
+import io
+import stat
+import struct
+import tempfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.pictures import lay_out, pack, png
+from vae_core.config import DataConfig
+from vae_core.data import load_dataset
+from vae_core.data.archive import ZipLimits, member_of, open_zip
+from vae_core.data.listing import list_folder
+from vae_core.errors import UserError
+
+PICTURES = [png(seed) for seed in range(4)]
+
+
+def load(path: Path):
+    return load_dataset(DataConfig(dataset="folder", data_dir=str(path), image_size=8))
+
+
+def refusal(path: Path, limits: ZipLimits | None = None) -> str:
+    with pytest.raises(UserError) as refused, open_zip(path, limits or ZipLimits()):
+        pass
+    return str(refused.value)
+
+
+# --- names -----------------------------------------------------------------------------------
+
+plain_part = st.text("abcXYZ019 _-éß漢", min_size=1, max_size=6).map(lambda text: text + "x")
+picture_name = st.builds(
+    lambda folders, stem, ending: "/".join([*folders, stem + ending]),
+    st.lists(plain_part, max_size=3),
+    plain_part,
+    st.sampled_from([".png", ".JPG", ".webp", ".txt", "", ".zip", ".tiff"]),
+)
+names = st.lists(picture_name, min_size=1, max_size=8, unique_by=str.lower)
+
+
+@settings(max_examples=25)
+@given(names)
+def test_a_zip_lists_what_the_unpacked_folder_lists(listed: list[str]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        files = {name: PICTURES[i % 4] + bytes([i]) for i, name in enumerate(listed)}
+        packed = pack(Path(folder, "images.zip"), files)
+        unpacked = lay_out(Path(folder, "unpacked"), files)
+        plain = list_folder(unpacked)
+        with open_zip(packed) as listing:
+            assert [m.name for m in listing.members] == [m.name for m in plain.members]
+            assert [s.name for s in listing.skipped] == [s.name for s in plain.skipped]
+            for member in listing.members:
+                with member.open() as file:
+                    assert file.read() == files[member.name]
+
+
+leading_out = st.one_of(
+    st.builds(lambda a, b: f"{a}/../../{b}", plain_part, picture_name),
+    picture_name.map(lambda name: f"../{name}"),
+    picture_name.map(lambda name: f"..\\{name}"),
+    picture_name.map(lambda name: f"/{name}"),
+    picture_name.map(lambda name: f"\\\\server\\{name}"),
+    picture_name.map(lambda name: f"C:\\{name}"),
+    picture_name.map(lambda name: f"c:{name}"),
+    plain_part.map(lambda name: f"{name}/.."),
+)
+
+
+@settings(max_examples=25)
+@given(names, leading_out)
+def test_one_name_that_leads_out_refuses_the_whole_zip(listed: list[str], evil: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        files = {**{name: PICTURES[0] for name in listed}, evil: PICTURES[1]}
+        packed = pack(Path(folder, "images.zip"), files)
+        assert "was refused" in refusal(packed)
+        assert [path.name for path in Path(folder).iterdir()] == ["images.zip"]
+
+
+def test_the_refusal_says_which_name_and_why(tmp_path: Path) -> None:
+    message = refusal(pack(tmp_path / "a.zip", {"a.png": png(), "../b.png": png()}))
+    assert message == (
+        "a.zip was refused: the name '../b.png' leads out of the folder. "
+        "Pack only your images and try again."
+    )
+
+
+# --- kinds of entries ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "word"),
+    [(stat.S_IFLNK, "is a link"), (stat.S_IFIFO, "no ordinary file"), (stat.S_IFCHR, "ordinary")],
+)
+def test_links_and_devices_are_refused(tmp_path: Path, kind: int, word: str) -> None:
+    path = pack(tmp_path / "a.zip", {"good.png": png()})
+    info = zipfile.ZipInfo("link.png")
+    info.external_attr = (kind | 0o777) << 16
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(info, "/etc/passwd")
+    assert word in refusal(path)
+
+
+def test_encrypted_entries_are_refused(tmp_path: Path) -> None:
+    path = pack(tmp_path / "a.zip", {"a.png": png()})
+    data = bytearray(path.read_bytes())
+    for signature, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        data[data.index(signature) + offset] |= 1
+    path.write_bytes(data)
+    assert "'a.png' is encrypted" in refusal(path)
+
+
+def test_archives_inside_are_listed_and_left_alone(tmp_path: Path) -> None:
+    inner = pack(tmp_path / "inner.zip", {"c.png": png()}).read_bytes()
+    files = {"a.png": png(0), "b.png": png(1), "more/inner.zip": inner}
+    dataset = load(pack(tmp_path / "a.zip", files))
+    assert dataset.notes == (
+        "1 of 3 files was skipped: more/inner.zip (archive in the archive).",
+    )
+
+
+def test_what_systems_leave_behind_is_not_mentioned(tmp_path: Path) -> None:
+    files = {
+        "set/a.png": png(0), "set/b.png": png(1), "__MACOSX/set/._a.png": b"x",
+        "set/.DS_Store": b"x", "set/Thumbs.db": b"x", ".hidden/c.png": png(2),
+    }  # fmt: skip
+    dataset = load(pack(tmp_path / "a.zip", files))
+    assert dataset.notes == ()
+    assert len(dataset.train) + len(dataset.validation) == 2
+
+
+# --- bombs -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("limits", "word"),
+    [
+        (ZipLimits(entries=2), "3 entries, more than 2"),
+        (ZipLimits(total_bytes=250_000), "unpacks to 0.3 MB, more than 0.25 MB"),
+        (ZipLimits(file_bytes=99_999), "'0.png' unpacks to more than 0.1 MB"),
+        (ZipLimits(ratio=50, ratio_from=200_000), "times its size"),
+    ],
+)
+def test_each_bound_refuses_a_bomb(tmp_path: Path, limits: ZipLimits, word: str) -> None:
+    path = pack(tmp_path / "a.zip", {f"{i}.png": bytes(100_000) for i in range(3)})
+    assert word in refusal(path, limits)
+    with open_zip(path) as listing:  # as small as this, the usual bounds let it pass
+        assert len(listing.members) == 3
+
+
+def test_the_usual_bounds_stop_a_real_bomb(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.zip"
+    with (
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+        archive.open("zeros.png", "w") as file,
+    ):
+        file.write(bytes(51_000_000))
+    with pytest.raises(UserError, match=r"bomb\.zip was refused: it unpacks to \d+ times its size"):
+        load(path)
+
+
+def test_a_header_that_lies_about_the_size_gains_nothing(tmp_path: Path) -> None:
+    path = pack(tmp_path / "a.zip", {"a.png": png(0), "b.png": png(1), "lie.png": bytes(5_000_000)})
+    data = path.read_bytes().replace(struct.pack("<L", 5_000_000), struct.pack("<L", 1000))
+    path.write_bytes(data)
+    dataset = load(path)
+    assert len(dataset.train) + len(dataset.validation) == 2
+    assert "lie.png (cannot be read: " in dataset.notes[0]
+
+
+def test_what_comes_out_is_counted_whatever_the_header_says(tmp_path: Path) -> None:
+    path = pack(tmp_path / "a.zip", {"a.png": bytes(5000)})
+    with open_zip(path, ZipLimits(file_bytes=5000)) as listing:
+        assert len(listing.members[0].open().read()) == 5000
+    with zipfile.ZipFile(path) as archive:
+        member = member_of(archive, archive.infolist()[0], ZipLimits(file_bytes=4999))
+        with pytest.raises(UserError, match=r"'a\.png' unpacks to more than"):
+            member.open()
+
+
+# --- damage ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("data", [b"", b"PK", b"not a zip at all" * 100, png()])
+def test_a_file_that_is_no_zip(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "a.zip"
+    path.write_bytes(data)
+    with pytest.raises(UserError, match="no zip file that can be read"):
+        load(path)
+
+
+def _whole() -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for i, data in enumerate(PICTURES):
+            archive.writestr(f"f{i % 2}/{i}.png", data)
+    return buffer.getvalue()
+
+
+WHOLE = _whole()
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(st.tuples(st.integers(0, len(WHOLE) - 1), st.integers(0, 255)), max_size=6),
+    st.integers(0, len(WHOLE)) | st.just(len(WHOLE)),
+)
+def test_a_damaged_zip_gives_images_or_a_sentence(
+    edits: list[tuple[int, int]], length: int
+) -> None:
+    data = bytearray(WHOLE)
+    for place, value in edits:
+        data[place] = value
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "a.zip")
+        path.write_bytes(data[:length])
+        try:
+            dataset = load(path)
+        except UserError as error:
+            assert "\n" not in str(error) and str(error).endswith(".")
+        else:
+            images = dataset.train.images.gather(np.arange(len(dataset.train)))
+            assert images.dtype == np.uint8 and images.shape[1:] == (3, 8, 8)
