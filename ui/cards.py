@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ui.catalog import DAMAGED, RunFacts, age
+from ui.catalog import RunFacts, age
 from ui.numbers import number
 from ui.picker import describe
 from ui.state import choose_run
@@ -19,21 +19,19 @@ def card(facts: RunFacts) -> None:
     """Draw one run."""
     with st.container(border=True, key=f"card-{facts.id}", height="stretch"):
         _picture(facts)
-        st.markdown(f"**{facts.id}**")
-        st.caption(" · ".join(part for part in (describe(facts), age(facts.made)) if part))
-        if facts.state == DAMAGED or facts.problem:
-            st.caption(f":red[{facts.problem}]")
-        else:
-            st.caption(_numbers(facts))
-        with st.container(horizontal=True, vertical_alignment="center"):
+        told = f":red[{facts.problem}]" if facts.problem else _numbers(facts)
+        about = " · ".join(part for part in (describe(facts), age(facts.made)) if part)
+        # One element for three lines: a page of cards is sent and drawn sooner.
+        st.markdown(f"**{facts.id}**  \n:small[{about}]  \n:small[{told}]")
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.badge(facts.state, color=STATE_COLORS.get(facts.state, "gray"))
             st.space("stretch")
-            if facts.usable and st.button(
-                "Explore", key=f"explore-{facts.id}", help="Open this run in Explore"
-            ):
+            if facts.usable and st.button("Explore", key=f"explore-{facts.id}", type="tertiary"):
                 choose_run(facts.id)
                 st.switch_page("pages/explore.py", query_params={"run": facts.id})
-            with st.popover("", icon=":material/more_vert:", key=f"menu-{facts.id}"):
+            with st.popover(
+                "", icon=":material/more_vert:", key=f"menu-{facts.id}", type="tertiary"
+            ):
                 _menu(facts)
 
 
@@ -49,7 +47,7 @@ def _numbers(facts: RunFacts) -> str:
     if facts.elbo is None:
         return "Not measured yet."
     dims = f"{number(facts.active_units)}/{number(facts.latent_dim)} dims active"
-    return f"ELBO {number(facts.elbo)} nats per image · {dims}"
+    return f"ELBO {number(facts.elbo)} nats · {dims}"
 
 
 def _menu(facts: RunFacts) -> None:

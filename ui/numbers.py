@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import math
+
 
 def number(value: float | None, unknown: str = "—") -> str:
     """`value` with three significant figures: 97.0, 0.0123, 12 300, 1.2e+05 above 10⁵."""
-    if value is None:
+    if value is None or not math.isfinite(value):
         return unknown
+    if value < 0:
+        return "−" + number(-value)
     if value == 0:
         return "0"
-    if abs(value) >= 1e5:
+    if value >= 1e5:
         return f"{value:.3g}"
     if float(value).is_integer():
         return grouped(int(value))
     digits = max(0, 2 - _exponent(value))
+    if digits == 0:
+        return grouped(round(value))
     text = f"{value:.{digits}f}"
-    return text.rstrip("0").rstrip(".") if abs(value) < 1 else text
+    return text.rstrip("0").rstrip(".") if value < 1 else text
 
 
 def grouped(count: int) -> str:
@@ -24,4 +30,4 @@ def grouped(count: int) -> str:
 
 
 def _exponent(value: float) -> int:
-    return int(f"{abs(value):.2e}".partition("e")[2])
+    return int(f"{value:.2e}".partition("e")[2])

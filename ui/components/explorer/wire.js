@@ -37,11 +37,7 @@ class LiveDecoder {
   open() {
     const socket = new WebSocket(this.url);
     socket.binaryType = "arraybuffer";
-    socket.onopen = () => {
-      this.failures = 0;
-      this.on.onProblem("");
-      this.pump();
-    };
+    socket.onopen = () => this.pump();
     socket.onmessage = (event) => this.receive(event.data);
     socket.onclose = () => this.lost();
     this.socket = socket;
@@ -98,6 +94,7 @@ class LiveDecoder {
     if (!this.flying || (answer.sequence !== this.sequence && answer.sequence !== 0)) return;
     const { kind } = this.flying;
     this.flying = null;
+    this.failures = 0; // an answer, not an open socket, proves that the way is free
     clearTimeout(this.patience);
     this.on.onProblem(answer.message ?? "");
     if (answer.vector) this.on.onRandom(Float32Array.from(answer.vector));

@@ -1,0 +1,154 @@
+"""The first page: hero, cards, filter, menu; damaged runs among good ones."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from tests.engine import trained
+from ui.catalog import age, catalog, facts_of
+from vae_core.runs import Run, Status, Store
+
+APP = str(Path(__file__).resolve().parents[1] / "streamlit_app.py")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    run = trained(tmp_path_factory.mktemp("finished"), "tiny")
+    run.file("job.json").unlink(missing_ok=True)
+    return run
+
+
+@pytest.fixture
+def store(tmp_path: Path, finished: Run, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """A store of the test's own with copies of one finished run."""
+    monkeypatch.setenv("VAE_STORE", str(tmp_path))
+    for name in ("first", "second"):
+        shutil.copytree(finished.path, tmp_path / name)
+    return Store()
+
+
+def gallery() -> AppTest:
+    app = AppTest.from_file(APP, default_timeout=60).run()
+    assert not app.exception
+    return app
+
+
+def shown(app: AppTest) -> str:
+    """All text of the page."""
+    elements = [*app.markdown, *app.caption, *app.info, *app.warning, *app.error, *app.title]
+    return "\n".join(element.value for element in elements)
+
+
+def buttons(app: AppTest) -> list[str]:
+    return [button.key for button in app.button if button.key]
+
+
+def test_an_empty_store_says_what_to_do_next() -> None:
+    app = gallery()
+    assert "Nothing is trained yet" in shown(app)
+    assert [button.label for button in app.button] == ["Train a model"]
+
+
+def test_cards_show_what_was_measured(store: Store) -> None:
+    app = gallery()
+    for run in store:
+        assert f"**{run.id}**" in shown(app)
+    assert "/4 dims active" in shown(app)
+    assert "vae · digits · β 1" in shown(app)
+    assert "explore-first" in buttons(app) and "explore-second" in buttons(app)
+
+
+def test_the_filter_keeps_what_matches_every_word(store: Store) -> None:
+    app = gallery()
+    app.text_input(key="gallery-filter").input("digits SECOND").run()
+    assert "explore-second" in buttons(app) and "explore-first" not in buttons(app)
+    app.text_input(key="gallery-filter").input("cats").run()
+    assert "No run matches" in shown(app)
+
+
+@pytest.mark.parametrize("order, first", [("Name", "first"), ("Newest", "second")])
+def test_sorting(store: Store, order: str, first: str) -> None:
+    store.get("second").write_json("config.json", store.get("second").config())
+    app = gallery()
+    app.selectbox(key="gallery-sort").select(order).run()
+    cards = [key for key in buttons(app) if key.startswith("explore-")]
+    assert cards[0] == f"explore-{first}"
+
+
+@pytest.mark.parametrize(
+    "name, content",
+    [
+        ("config.json", b"{"),
+        ("config.json", b'{"famly": "vae"}'),
+        ("data.json", b"[]"),
+        ("status.json", b"\xff\xfe"),
+        ("summary.json", b"nothing"),
+    ],
+)
+def test_a_damaged_run_is_shown_with_its_reason_and_the_rest_stays_usable(
+    store: Store, name: str, content: bytes
+) -> None:
+    store.get("first").file(name).write_bytes(content)
+    facts = {each.id: each for each in catalog(store)}
+    assert facts["first"].state == "damaged" and name.split(".")[0] in facts["first"].problem
+    assert not facts["first"].usable and facts["second"].usable
+    app = gallery()
+    assert facts["first"].problem[:30] in shown(app)
+    assert "explore-first" not in buttons(app) and "explore-second" in buttons(app)
+
+
+def test_deleting_asks_first(store: Store) -> None:
+    app = gallery()
+    assert app.button(key="delete-first").disabled
+    app.checkbox(key="sure-first").check().run()
+    app.button(key="delete-first").click().run()
+    assert not app.exception
+    assert [run.id for run in store] == ["second"]
+    assert "explore-first" not in buttons(app)
+
+
+def test_a_killed_run_can_be_resumed(store: Store) -> None:
+    run = store.get("first")
+    run.set_status(Status(state="training", step=3, total_steps=10))
+    facts = facts_of(run)
+    assert facts.state == "interrupted" and facts.can_resume
+    assert "resume-first" in buttons(gallery())
+    assert not facts_of(store.get("second")).can_resume
+
+
+def test_a_long_store_is_shown_in_pages(store: Store, tmp_path: Path) -> None:
+    for number in range(30):
+        shutil.copytree(tmp_path / "first", tmp_path / f"copy-{number}")
+    app = gallery()
+    cards = [key for key in buttons(app) if key.startswith("explore-")]
+    assert len(cards) == 12
+    assert app.selectbox(key="run-picker").options == [run.id for run in store]
+
+
+def test_facts_follow_the_files(store: Store) -> None:
+    run = store.get("first")
+    before = facts_of(run)
+    assert before.state == "finished" and before.elbo is not None
+    assert before.elbo == pytest.approx(-(before.recon + before.kl))
+    run.write_json("summary.json", {"elbo": -1.0})
+    assert facts_of(run).elbo == -1.0
+    run.file("model.safetensors").unlink()
+    assert not facts_of(run).usable
+
+
+@pytest.mark.parametrize(
+    "seconds, words",
+    [
+        (5, "just now"),
+        (90, "1 min ago"),
+        (7200, "2 h ago"),
+        (86_400, "1 day ago"),
+        (2e5, "2 days ago"),
+    ],
+)
+def test_age(seconds: float, words: str) -> None:
+    assert age(1000.0, now=1000.0 + seconds) == words

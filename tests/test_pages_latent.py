@@ -1,0 +1,245 @@
+"""Explore, Grids, Encodings and Tune β on a real trained run, with no data set present."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from tests.engine import trained
+from ui.axes import axes_of
+from ui.components.explorer import explorer_data
+from ui.loaded import PRINCIPAL, RAW, encodings_of, model_of
+from ui.numbers import number
+from vae_core.runs import Run, Store
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = ("explore", "grids", "encodings", "tune_beta")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    run = trained(tmp_path_factory.mktemp("finished"), "tiny")
+    run.file("job.json").unlink(missing_ok=True)
+    return run
+
+
+@pytest.fixture
+def run(tmp_path: Path, finished: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
+    monkeypatch.setenv("VAE_STORE", str(tmp_path))
+    shutil.copytree(finished.path, tmp_path / "tiny")
+    return Store().get("tiny")
+
+
+def open_page(name: str, **parameters: str) -> AppTest:
+    app = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=60)
+    app.query_params.update(parameters)
+    app.run()
+    app.switch_page(f"pages/{name}.py").run()
+    assert not app.exception
+    return app
+
+
+def texts(app: AppTest) -> str:
+    elements = [*app.title, *app.markdown, *app.caption, *app.info, *app.warning]
+    return "\n".join(element.value for element in elements)
+
+
+def charts(app: AppTest) -> list[Any]:
+    """The figures on the page, as plotly's JSON."""
+    return [json.loads(chart.proto.spec) for chart in app.get("plotly_chart")]
+
+
+def axis_titles(figure: Any) -> list[str]:
+    return [figure["layout"][axis]["title"]["text"] for axis in ("xaxis", "yaxis")]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_an_empty_store_says_what_to_do_next(name: str) -> None:
+    app = open_page(name)
+    assert "Nothing is trained yet" in texts(app)
+    assert "Train a model" in [button.label for button in app.button]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_pages_open_the_only_run_and_write_it_into_the_address(run: Run, name: str) -> None:
+    app = open_page(name)
+    assert not app.warning
+    assert app.query_params["run"] == "tiny"
+
+
+def test_the_address_chooses_the_run_and_an_unknown_one_is_told(run: Run, tmp_path: Path) -> None:
+    shutil.copytree(run.path, tmp_path / "other")
+    assert open_page("explore", run="other").title[0].value == "Explore other"
+    app = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=60)
+    app.query_params["run"] = "../tiny"
+    app.run()
+    assert not app.exception
+    assert "There is no run called '../tiny'" in texts(app)
+
+
+def test_a_run_picked_on_one_page_is_the_run_of_all(run: Run, tmp_path: Path) -> None:
+    shutil.copytree(run.path, tmp_path / "other")
+    app = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=60)
+    app.query_params["run"] = "tiny"
+    app.run()
+    # AppTest shows the picker, which the entry script draws, on the first page only.
+    app.selectbox(key="run-picker").select("other").run()
+    assert app.query_params["run"] == "other"
+    for name in ("explore", "grids", "encodings"):
+        app.switch_page(f"pages/{name}.py").run()
+        assert app.title[0].value.endswith(" other")
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_damaged_weights_are_told_in_a_sentence(run: Run, name: str) -> None:
+    run.file("model.safetensors").write_bytes(b"not weights")
+    run.file("encodings.safetensors").write_bytes(b"not encodings")
+    app = open_page(name)
+    if name != "tune_beta":  # which needs neither
+        assert "damaged" in app.warning[0].value
+
+
+# --- explore -------------------------------------------------------------------------------------
+
+
+def test_explorer_data_describes_the_space(run: Run) -> None:
+    data = explorer_data(run, PRINCIPAL, "full", None)
+    mu = encodings_of(run).mu
+    assert data["run"] == "tiny" and data["shape"] == [1, 16, 16] and data["position"] is None
+    assert len(data["vectors"]) == len(data["deviations"]) == len(data["explained"]) == 4
+    np.testing.assert_allclose(data["center"], mu.mean(0), atol=1e-5)
+    along = (mu - mu.mean(0)) @ np.array(data["vectors"][0])
+    assert along.std(ddof=1) == pytest.approx(data["deviations"][0], rel=1e-3)
+    assert sum(data["explained"]) == pytest.approx(1, abs=1e-4)
+
+
+def test_the_hero_has_two_sliders_and_takes_up_a_fitting_position_only(run: Run) -> None:
+    data = explorer_data(run, PRINCIPAL, "hero", [1.0, 2.0, 3.0, 4.0])
+    assert len(data["vectors"]) == 2 and data["position"] == [1.0, 2.0, 3.0, 4.0]
+    assert explorer_data(run, PRINCIPAL, "hero", [1.0])["position"] is None
+
+
+def test_raw_axes_come_with_the_most_informative_first(run: Run) -> None:
+    encodings = encodings_of(run)
+    mu, logvar = encodings.mu, encodings.logvar
+    kl = 0.5 * (mu**2 + np.exp(logvar) - logvar - 1).mean(0)
+    names = explorer_data(run, RAW, "full", None)["names"]
+    assert names == [f"z{i}" for i in np.argsort(-kl)]
+
+
+def test_without_encodings_the_sliders_are_the_priors_axes_and_say_so(run: Run) -> None:
+    run.file("encodings.safetensors").unlink()
+    data = explorer_data(run, PRINCIPAL, "full", None)
+    assert data["names"] == ["z0", "z1", "z2", "z3"]
+    assert data["deviations"] == [1.0] * 4 and data["explained"] is None
+    assert "no cached encodings" in texts(open_page("explore"))
+
+
+# --- grids ---------------------------------------------------------------------------------------
+
+
+def test_the_grid_changes_with_its_controls_and_can_be_taken_home(run: Run) -> None:
+    app = open_page("grids")
+    before = charts(app)[0]
+    app.number_input(key="grid-n").set_value(4).run()
+    assert not app.exception and charts(app)[0] != before
+    assert "Download PNG" in [button.proto.label for button in app.get("download_button")]
+
+
+def test_course_plots_are_one_click_in_raw_latent_units(run: Run) -> None:
+    app = open_page("grids")
+    app.button(key="course-3").click().run()
+    assert (app.selectbox(key="grid-x").value, app.selectbox(key="grid-y").value) == ("z0", "z1")
+    assert app.number_input(key="grid-reach").value == 3.0
+    assert axis_titles(charts(app)[0]) == ["z0, in latent units", "z1, in latent units"]
+
+
+def test_the_grid_is_what_the_decoder_draws(run: Run) -> None:
+    from pages.grids import decoded_tile
+    from ui.live.models import decode_pixels, weights_version
+    from vae_core.data.pictures import from_png
+
+    steps = np.eye(4, dtype=np.float32)[:2]
+    values = np.array([-2.0, 0.0, 2.0], np.float32)
+    center = np.full(4, 0.25, np.float32)
+    png, size = decoded_tile(run.path, weights_version(run), center, steps, values)
+    assert size == (48, 48)
+    # The upper right cell has both at their largest.
+    expected = decode_pixels(model_of(run), (center + 2 * steps[0] + 2 * steps[1])[None])
+    assert np.abs(from_png(png, 1)[0, :16, 32:].astype(int) - expected[0, ..., 0]).max() <= 1
+
+
+# --- encodings -----------------------------------------------------------------------------------
+
+
+def test_encodings_are_coloured_by_label_and_counted(run: Run) -> None:
+    app = open_page("encodings")
+    encodings = encodings_of(run)
+    assert f"{number(len(encodings.mu))} posterior means" in texts(app)
+    assert len(charts(app)[0]["data"]) == len(np.unique(encodings.labels)) == 10
+    app.selectbox(key="encodings-x").select("z2").run()
+    assert not app.exception and axis_titles(charts(app)[0])[0] == "z2, in σ"
+
+
+def test_axes_measure_in_sigma_from_the_mean_or_in_latent_units_from_the_origin(run: Run) -> None:
+    mu = encodings_of(run).mu
+    axis = axes_of(run)["z2"]
+    np.testing.assert_allclose(axis.along(mu, in_sigma=False), mu[:, 2], rtol=1e-6)
+    scaled = axis.along(mu, in_sigma=True)
+    assert scaled.mean() == pytest.approx(0, abs=1e-4) and scaled.std() == pytest.approx(
+        1, abs=1e-3
+    )
+
+
+def test_no_encodings_yet(run: Run) -> None:
+    run.file("encodings.safetensors").unlink()
+    assert "no encodings yet" in texts(open_page("encodings"))
+
+
+# --- tune β --------------------------------------------------------------------------------------
+
+
+def test_comparable_runs_share_one_chart(run: Run, tmp_path: Path) -> None:
+    shutil.copytree(run.path, tmp_path / "beta-4")
+    other = Store().get("beta-4")
+    other.write_json("config.json", run.config().updated({"objective": {"beta": 4.0}}))
+    other.write_json("summary.json", run.summary() | {"kl": 1.0, "recon": 500.0, "elbo": -501.0})
+    shutil.copytree(run.path, tmp_path / "faces")
+    faces = Store().get("faces")
+    faces.write_json("config.json", run.config().updated({"model": {"likelihood": "gaussian"}}))
+    app = open_page("tune_beta", run="tiny")
+    assert sorted(charts(app)[0]["data"][-1]["text"]) == ["beta-4 · β 4", "tiny · β 1"]
+    assert list(app.dataframe[0].value["run"]) == ["tiny", "beta-4"]
+
+
+def test_the_unit_converter_uses_the_runs_numbers(run: Run) -> None:
+    app = open_page("tune_beta", run="tiny")
+    app.number_input(key="units-w").set_value(0.5)
+    app.number_input(key="units-sigma-tiny").set_value(0.2).run()
+    # w·P·s²/(2σ²·L) and w·P·s²/(2σ²) with P = 16·16 and L = 4
+    assert f"**{number(0.5 * 256 / (2 * 0.04 * 4))}**" in texts(app)
+    assert f"**{number(0.5 * 256 / (2 * 0.04))}**" in texts(app)
+
+
+@pytest.mark.parametrize(
+    "value, text",
+    [
+        (97.0123, "97.0"),
+        (0.01234, "0.0123"),
+        (-417.2, "−417"),
+        (12345.6, "12\u2009346"),
+        (1234567.0, "1.23e+06"),
+        (0.1, "0.1"),
+        (4.0, "4"),
+        (None, "—"),
+        (float("nan"), "—"),
+    ],
+)
+def test_numbers(value: float | None, text: str) -> None:
+    assert number(value) == text
