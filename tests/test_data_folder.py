@@ -1,0 +1,260 @@
+"""The person's own images: layouts, labels, what is skipped, what is refused."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from tests.pictures import encoded, lay_out, pack, picture, png
+from vae_core.config import DataConfig
+from vae_core.data import Dataset, load_dataset, save_upload, save_uploads
+from vae_core.data.decode import Target, decode
+from vae_core.data.listing import NO_FOLDER, Skip, has_image_name, labels_from, skipped_note
+from vae_core.errors import UserError
+
+
+def load(path: Path | str, **wishes) -> Dataset:
+    return load_dataset(DataConfig(dataset="folder", data_dir=str(path), **wishes))
+
+
+def in_file_order(dataset: Dataset) -> dict[str, np.ndarray]:
+    """Every image by the name of its file."""
+    found = {}
+    for part in (dataset.train, dataset.validation):
+        images = part.images.gather(np.arange(len(part)))
+        found.update(zip(part.files, images, strict=True))
+    return found
+
+
+MIXED = {
+    "cats/a.png": png(1),
+    "cats/b.jpg": encoded(picture(2, size=(50, 30)), "JPEG"),
+    "dogs/c.webp": encoded(picture(3, mode="RGBA"), "WEBP"),
+    "dogs/d.gif": encoded(picture(4, mode="P"), "GIF"),
+    "dogs/e.tiff": encoded(picture(5, mode="CMYK"), "TIFF"),
+    "dogs/f.pgm": encoded(picture(6, mode="L"), "PPM"),
+    "dogs/g.bmp": encoded(picture(7, size=(9, 70)), "BMP"),
+}
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_mixed_images_with_labels_from_folders(tmp_path: Path, packed: bool) -> None:
+    path = pack(tmp_path / "x.zip", MIXED) if packed else lay_out(tmp_path / "x", MIXED)
+    dataset = load(path, image_size=16, validation_fraction=0.3)
+    assert dataset.image_shape == (3, 16, 16)
+    assert (len(dataset.train), len(dataset.validation), dataset.test) == (5, 2, None)
+    assert dataset.label_names == ("cats", "dogs")
+    assert dataset.notes == ()
+    found = in_file_order(dataset)
+    assert sorted(found) == sorted(MIXED)
+    for name, image in found.items():
+        assert (image == decode(io.BytesIO(MIXED[name]), Target(16, channels=3))).all(), name
+    for part in (dataset.train, dataset.validation):
+        assert part.labels is not None
+        for label, name in zip(part.labels, part.files, strict=True):
+            assert name.startswith(dataset.label_names[label])
+
+
+def test_gather_is_indexing_in_any_order(tmp_path: Path) -> None:
+    dataset = load(lay_out(tmp_path, {f"{i}.png": png(i) for i in range(20)}), image_size=8)
+    every = dataset.train.images.gather(np.arange(len(dataset.train)))
+    for indices in ([3, 3, 0, 18, 7], [], list(range(18, -1, -1))):
+        batch = dataset.train.images.gather(np.array(indices, np.int64))
+        assert batch.shape == (len(indices), 3, 8, 8)
+        assert batch.flags.writeable and (batch == every[indices]).all()
+    with pytest.raises(IndexError):
+        dataset.train.images.gather(np.array([19]))
+
+
+def test_channels_follow_the_images_unless_asked_otherwise(tmp_path: Path) -> None:
+    grey = {f"{i}.png": png(i, "L") for i in range(30)}
+    assert load(lay_out(tmp_path / "g", grey)).image_shape == (1, 64, 64)
+    assert load(tmp_path / "g", channels=3).image_shape == (3, 64, 64)
+    # One in colour at the very end turns all that came before.
+    mixed = load(lay_out(tmp_path / "m", {**grey, "z.png": png(9)}), image_size=16)
+    assert mixed.image_shape == (3, 16, 16)
+    for name, image in in_file_order(mixed).items():
+        content = grey.get(name, png(9))
+        assert (image == decode(io.BytesIO(content), Target(16, channels=3))).all()
+    assert load(tmp_path / "m", channels=1).image_shape == (1, 64, 64)
+
+
+def test_fit_and_crop_differ_and_each_is_kept(tmp_path: Path) -> None:
+    lay_out(tmp_path, {f"{i}.png": encoded(picture(i, size=(60, 20))) for i in range(3)})
+    crop, fit, again = (load(tmp_path, resize=r) for r in ("crop", "fit", "crop"))
+    images = [in_file_order(dataset)["0.png"] for dataset in (crop, fit, again)]
+    assert (images[0] != images[1]).any() and (images[0] == images[2]).all()
+
+
+def test_a_changed_file_is_prepared_again(tmp_path: Path) -> None:
+    lay_out(tmp_path, {f"{i}.png": png(i) for i in range(3)})
+    before = in_file_order(load(tmp_path))
+    lay_out(tmp_path, {"1.png": png(50)})
+    os.utime(tmp_path / "1.png", (1, 1))
+    after = in_file_order(load(tmp_path))
+    assert (before["0.png"] == after["0.png"]).all()
+    assert (before["1.png"] != after["1.png"]).any()
+
+
+def test_what_is_no_image_is_skipped_counted_and_listed(tmp_path: Path) -> None:
+    files = {f"{i:02}.png": png(i) for i in range(10)}
+    files |= {"read me.txt": b"hi", "cut.png": png()[:60], "fake.jpg": b"nothing"}
+    path = lay_out(tmp_path / "x", {**files, ".DS_Store": b"x", "Thumbs.db": b"x"})
+    os.symlink(tmp_path / "nowhere", path / "dangling.png")
+    dataset = load(path)
+    assert len(dataset.train) + len(dataset.validation) == 10
+    (note,) = dataset.notes
+    assert note.startswith("4 of 14 files were skipped: cut.png (damaged: ")
+    assert note.endswith(
+        "dangling.png (no file), fake.jpg (no image), read me.txt (no image)."
+    )
+    assert load(path).notes == dataset.notes  # from the cache too
+
+
+def test_a_long_list_is_cut() -> None:
+    skips = [Skip(f"{i}.txt", "no image") for i in range(9)]
+    assert skipped_note(skips, 120).endswith("4.txt (no image) and 4 more.")
+    assert skipped_note(skips[:1], 2) == "1 of 2 files was skipped: 0.txt (no image)."
+
+
+# --- labels ----------------------------------------------------------------------------------
+
+folders = st.lists(st.sampled_from(["a", "b", "c d", "é"]), max_size=3).map("/".join)
+
+
+@given(folders, st.lists(folders, min_size=1, max_size=12))
+def test_labels_name_the_folder_below_what_all_share(root: str, below: list[str]) -> None:
+    names = ["/".join(filter(None, [root, folder, f"{i}.png"])) for i, folder in enumerate(below)]
+    labels, label_names = labels_from(names)
+    parents = [name.rpartition("/")[0] for name in names]
+    if len(set(parents)) == 1:
+        assert labels is None and label_names == ()
+        return
+    assert labels is not None
+    assert len(set(labels)) == len(label_names) == len(set(parents))
+    assert list(label_names) == sorted(label_names)
+    for parent, label in zip(parents, labels, strict=True):
+        shown = label_names[label]
+        assert parent.endswith(shown) if shown != NO_FOLDER else True
+    # Not one leading folder is shared by all labels.
+    heads = {name.split("/")[0] if name != NO_FOLDER else NO_FOLDER for name in label_names}
+    assert len(heads) > 1
+
+
+def test_images_beside_folders_get_a_label_of_their_own() -> None:
+    labels, label_names = labels_from(["set/1.png", "set/cats/2.png", "set/cats/old/3.png"])
+    assert label_names == (NO_FOLDER, "cats", "cats/old")
+    assert labels is not None and labels.tolist() == [0, 1, 2]
+
+
+# --- refused ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({}, "There are no images in .*; at least 2 are needed, .* Add some images"),
+        ({"a.png": png()}, "There is only one image in .*; at least 2"),
+        ({"a.txt": b"x", "b.png": b"y"},
+         r"There are no images in .* 2 of 2 files were skipped: a.txt \(no image\), b.png"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("packed", [False, True])
+def test_too_few_images(tmp_path: Path, files: dict, message: str, packed: bool) -> None:
+    path = tmp_path / ("x.zip" if packed else "x")
+    path.mkdir() if not packed else None
+    with pytest.raises(UserError, match=message):
+        load(pack(path, files) if packed else lay_out(path, files))
+
+
+def test_no_path_a_missing_path_and_an_unreadable_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(UserError, match=r"Name the folder or \.zip"):
+        load_dataset(DataConfig(dataset="folder"))
+    with pytest.raises(UserError, match=r"There is no folder or \.zip at .*/gone; check the path"):
+        load(tmp_path / "gone")
+
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    # Not by permissions: root, which runs tests in containers, may read everything.
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(UserError, match=r"The folder .* cannot be read: Permission denied"):
+        load(tmp_path)
+
+
+def test_a_folder_inside_that_cannot_be_read_is_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lay_out(tmp_path, {"a.png": png(0), "b.png": png(1), "shut/c.png": png(2)})
+    scandir = os.scandir
+
+    def refuse_one(path):
+        if Path(path).name == "shut":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse_one)
+    assert load(tmp_path).notes == ("1 of 3 files was skipped: shut (cannot be read).",)
+
+
+# --- uploads ---------------------------------------------------------------------------------
+
+
+def test_an_uploaded_zip_is_stored_under_its_content_and_loads(tmp_path: Path) -> None:
+    data = pack(tmp_path / "my.zip", MIXED).read_bytes()
+    first = save_upload(io.BytesIO(data), "../../My Fotos ü.ZIP", tmp_path)
+    again = save_upload(io.BytesIO(data), "../../My Fotos ü.ZIP", tmp_path)
+    assert first == again and first.parent == tmp_path / "uploads"
+    assert first.name.startswith("My-Fotos-u-") and first.suffix == ".zip"
+    other = pack(tmp_path / "my.zip", {"a.png": png(), "b.png": png()}).read_bytes()
+    assert save_upload(io.BytesIO(other), "../../My Fotos ü.ZIP", tmp_path) != first
+    assert load(first).label_names == ("cats", "dogs")
+    assert len(list((tmp_path / "uploads").iterdir())) == 2
+
+
+def test_loose_images_are_stored_as_one_folder(tmp_path: Path) -> None:
+    def files():
+        return [("a.png", io.BytesIO(png(0))), ("../a.png", io.BytesIO(png(1))),
+                (".png.png", io.BytesIO(png(2))), ("C:\\x\\b.JPG", io.BytesIO(png(3)))]  # fmt: skip
+
+    folder = save_uploads(files(), tmp_path)
+    assert save_uploads(files(), tmp_path) == folder
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "1-a.png", "a.png", "b.JPG", "png.png",
+    ]  # fmt: skip
+    assert len(load(folder).train) == 3
+    assert list((tmp_path / "uploads").iterdir()) == [folder]
+
+
+@given(st.text(min_size=0, max_size=200), st.sampled_from([".png", ".JPEG", ".zip"]))
+def test_no_name_leaves_the_upload_folder(tmp_path_factory, stem: str, ending: str) -> None:
+    root = tmp_path_factory.getbasetemp() / "any-name"
+    name = stem + ending
+    # A name that is nothing but its ending has none, as in `.png`.
+    assume(ending == ".zip" or has_image_name(name.replace("\\", "/")))
+    path = save_upload(io.BytesIO(png()), name, root)
+    inside = path.relative_to(root / "uploads")
+    assert len(inside.parts) == 1 and not path.name.startswith(".") and len(path.name) < 120
+    if path.is_dir():
+        assert [file.read_bytes() for file in path.iterdir()] == [png()]
+
+
+def test_uploads_that_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="Nothing was uploaded"):
+        save_uploads([], tmp_path)
+    with pytest.raises(UserError, match=r"'a\.exe' is neither a \.zip nor an image"):
+        save_upload(io.BytesIO(b"x"), "dir/a.exe", tmp_path)
+    with pytest.raises(UserError, match=r"Upload b\.zip by itself"):
+        save_uploads([("a.png", io.BytesIO()), ("b.zip", io.BytesIO())], tmp_path)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="The upload could not be stored in"):
+        save_upload(io.BytesIO(png()), "a.png", tmp_path / "file")
+    assert not (tmp_path / "uploads").exists()

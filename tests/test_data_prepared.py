@@ -1,0 +1,227 @@
+"""The cache of prepared images: all or nothing, small in memory, safe with several at work."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.pictures import encoded, lay_out, picture, png
+from vae_core.config import DataConfig
+from vae_core.data import ArrayImages, MappedImages, load_dataset
+from vae_core.data import prepared as module
+from vae_core.data.arrays import resized, with_channels
+from vae_core.data.dataset import no_progress
+from vae_core.data.stack import StackWriter
+from vae_core.errors import UserError
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("VAE_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def load(path: Path, progress=no_progress, **wishes):
+    return load_dataset(DataConfig(dataset="folder", data_dir=str(path), **wishes), progress)
+
+
+def photos(root: Path, count: int) -> Path:
+    return lay_out(root, {f"{i}.png": encoded(picture(i, size=(64, 64))) for i in range(count)})
+
+
+def test_the_second_time_nothing_is_decoded(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[tuple[str, float | None]] = []
+    first = load(photos(tmp_path / "x", 70), lambda *message: said.append(message))
+    shares = [share for text, share in said if text == "Preparing the images"]
+    assert shares == [0.0, pytest.approx(64 / 70)]
+
+    def never(*_):
+        raise AssertionError("decoded again")
+
+    monkeypatch.setattr(module, "decode", never)
+    second = load(tmp_path / "x")
+    indices = np.arange(len(first.train))
+    assert (first.train.images.gather(indices) == second.train.images.gather(indices)).all()
+    assert second.train.files == first.train.files
+    (entry,) = cache.iterdir()
+    stored = np.load(entry / "images.npy", mmap_mode="r")  # an ordinary file for anyone
+    assert stored.shape == (70, 3, 64, 64) and stored.dtype == np.uint8
+
+
+def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path, cache: Path) -> None:
+    photos(tmp_path / "x", 60)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))  # files end here, as on a full disk
+    try:
+        with pytest.raises(UserError, match=r"could not be written to .*cache: .*VAE_CACHE"):
+            load(tmp_path / "x")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(cache.iterdir()) == []
+    assert len(load(tmp_path / "x").train) == 57
+
+
+def test_a_cache_that_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("VAE_CACHE", str(tmp_path / "file"))
+    with pytest.raises(UserError, match="could not be written to"):
+        load(photos(tmp_path / "x", 2))
+
+
+@pytest.mark.parametrize("damage", ["cut", "no images", "no about", "not json", "not npy"])
+def test_a_damaged_entry_is_made_again(tmp_path: Path, cache: Path, damage: str) -> None:
+    load(photos(tmp_path / "x", 5))
+    (entry,) = cache.iterdir()
+    images, about = entry / "images.npy", entry / "about.json"
+    if damage == "cut":
+        os.truncate(images, images.stat().st_size - 1)
+    elif damage == "no images":
+        images.unlink()
+    elif damage == "no about":
+        about.unlink()
+    elif damage == "not json":
+        about.write_text("{")
+    else:
+        images.write_bytes(b"x" * 1000)
+    dataset = load(tmp_path / "x")
+    assert dataset.train.images.gather(np.arange(4)).shape == (4, 3, 64, 64)
+    assert [path.name for path in cache.iterdir()] == [entry.name]
+
+
+def test_two_processes_prepare_the_same_at_once(tmp_path: Path, cache: Path) -> None:
+    photos(tmp_path / "x", 150)
+    script = (
+        "import sys, hashlib, numpy as np\n"
+        "from vae_core.config import DataConfig\n"
+        "from vae_core.data import load_dataset\n"
+        "print('ready', flush=True); sys.stdin.readline()\n"
+        "d = load_dataset(DataConfig(dataset='folder', data_dir=sys.argv[1]))\n"
+        "images = d.train.images.gather(np.arange(len(d.train)))\n"
+        "print(hashlib.sha256(images.tobytes()).hexdigest())\n"
+    )
+    workers = [
+        subprocess.Popen(
+            [sys.executable, "-c", script, str(tmp_path / "x")], text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=Path(__file__).parent.parent,
+        )
+        for _ in range(3)
+    ]  # fmt: skip
+    for worker in workers:
+        assert worker.stdout is not None and worker.stdout.readline() == "ready\n"
+    answers = {worker.communicate("go\n", timeout=60)[0] for worker in workers}
+    assert [worker.returncode for worker in workers] == [0, 0, 0]
+    assert len(answers) == 1 and len(answers.pop()) == 65
+    assert len(list(cache.iterdir())) == 1
+
+
+def test_what_a_killed_process_left_goes_after_a_day(tmp_path: Path, cache: Path) -> None:
+    for name, age_s in (("old", 2 * 86400), ("young", 3600)):
+        folder = cache / f".preparing-{name}"
+        lay_out(folder, {"images.npy": b"x"})
+        for path in (folder / "images.npy", folder):
+            os.utime(path, (time.time() - age_s,) * 2)
+    load(photos(tmp_path / "x", 2))
+    assert [path.name for path in cache.glob(".*")] == [".preparing-young"]
+
+
+# --- files of images -------------------------------------------------------------------------
+
+
+@settings(max_examples=30)
+@given(st.lists(st.sampled_from([1, 3]), min_size=1, max_size=12), st.integers(1, 9))
+def test_a_stack_holds_what_was_appended(tmp_path_factory, channels: list[int], side: int) -> None:
+    path = tmp_path_factory.getbasetemp() / "stack.npy"
+    rng = np.random.default_rng(side)
+    images = [rng.integers(0, 256, (c, side, side + 1), dtype=np.uint8) for c in channels]
+    stack = StackWriter(path)
+    for image in images:
+        stack.append(image)
+    stack.close()
+    wide = max(channels)
+    expected = np.stack([np.repeat(i, wide // len(i), axis=0) for i in images])
+    assert (np.load(path) == expected).all()
+    mapped = MappedImages(path)
+    assert mapped.shape == expected.shape
+    order = rng.permutation(len(images))
+    assert (mapped.gather(order) == expected[order]).all()
+    assert list(path.parent.glob("stack.npy.wide")) == []
+
+
+def test_reading_a_large_file_stays_small_in_memory(tmp_path: Path) -> None:
+    path = tmp_path / "large.npy"
+    one = np.random.default_rng(0).integers(0, 256, (3, 64, 64), dtype=np.uint8)
+    stack = StackWriter(path)
+    for _ in range(25_000):  # 307 MB
+        stack.append(one)
+    stack.close()
+    images = MappedImages(path)
+    process = psutil.Process()
+    before, peak = process.memory_info().rss, 0
+    order = np.random.default_rng(1).permutation(25_000)
+    for start in range(0, 25_000, 125):
+        assert (images.gather(order[start : start + 125])[-1] == one).all()
+        peak = max(peak, process.memory_info().rss - before)
+    path.unlink()
+    assert peak < 80e6
+
+
+@pytest.mark.parametrize("kind", [np.zeros((2, 3, 4), np.uint8), np.zeros((2, 1, 4, 4), np.int64)])
+def test_other_arrays_are_no_images(tmp_path: Path, kind: np.ndarray) -> None:
+    np.save(tmp_path / "a.npy", kind)
+    with pytest.raises(ValueError, match="holds no images"):
+        MappedImages(tmp_path / "a.npy")
+    with pytest.raises(ValueError, match="images are uint8"):
+        ArrayImages(kind)
+
+
+def test_large_arrays_are_resized_into_the_cache(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    array = np.random.default_rng(0).integers(0, 256, (1100, 1, 8, 8), dtype=np.uint8)
+    small = module.prepare_array("x", array, (3, 16, 16), no_progress)
+    assert isinstance(small, ArrayImages) and not cache.exists()
+    monkeypatch.setattr(module, "LARGE", 1000)
+    large = module.prepare_array("x", array, (3, 16, 16), no_progress)
+    assert isinstance(large, MappedImages)
+    indices = np.array([0, 1099, 1000, 3])
+    assert (large.gather(indices) == small.gather(indices)).all()
+    expected = np.repeat(resized(array[3], 16), 3, axis=0)
+    assert (small.gather(np.array([3]))[0] == expected).all()
+    own = module.prepare_array("x", array, (1, 8, 8), no_progress)
+    assert isinstance(own, ArrayImages) and own.array is array
+
+
+def test_channels_of_arrays() -> None:
+    colour = np.array([[[255]], [[0]], [[0]]], np.uint8)
+    assert with_channels(colour, 1).tolist() == [[[76]]]  # ITU-R 601: 0.299 of red
+    assert with_channels(colour, None) is colour
+    assert with_channels(np.full((2, 3, 4, 4), 200, np.uint8), 1).tolist() == np.full(
+        (2, 1, 4, 4), 200
+    ).tolist()
+
+
+def test_the_key_is_made_of_names_sizes_times_and_wishes(tmp_path: Path, cache: Path) -> None:
+    lay_out(tmp_path / "x", {"a.png": png(0), "b.png": png(1)})
+    for wishes in ({}, {}, {"image_size": 8}, {"channels": 1}, {"resize": "fit"}):
+        load(tmp_path / "x", **wishes)
+    assert len(list(cache.iterdir())) == 4
+    (tmp_path / "x").rename(tmp_path / "moved")  # a moved folder keeps its prepared images
+    load(tmp_path / "moved")
+    assert len(list(cache.iterdir())) == 4
+    about = json.loads(next(cache.iterdir()).joinpath("about.json").read_text())
+    assert about == {"kept": [0, 1], "skipped": []}
