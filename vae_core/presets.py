@@ -54,8 +54,9 @@ _ALL = (
         (1, 28, 28),
         family="vae",
         data={"dataset": "mnist", "validation_fraction": 0.0},
-        model={"latent_dim": 16, "options": {"channels": (32, 64, 128), "hidden": 128}},
-        train={"epochs": 15, "batch_size": 128, "decay": "cosine"},
+        model={"latent_dim": 16, "options": {"channels": (32, 64), "hidden": 128}},
+        objective={"schedule": "linear", "schedule_steps": 1500},
+        train={"epochs": 15, "batch_size": 64, "learning_rate": 2e-3, "decay": "cosine"},
     ),
     _preset(
         "digits-vae",
