@@ -8,17 +8,12 @@ from ui.cards import card
 from ui.catalog import RunFacts, catalog
 from ui.components.explorer import explorer
 from ui.empty import no_runs
-from ui.live.models import engine_is_ready
 from ui.loaded import PRINCIPAL
 from ui.numbers import grouped
 from ui.state import SHIPPED, choose_run
 from vae_core.errors import UserError
 
 HERO_HEIGHT = 310
-SKELETON = (
-    "<div style='width:280px;height:280px;border-radius:.4rem;"
-    "background:color-mix(in srgb, currentColor 8%, transparent)'></div>"
-)
 PAGE = 12
 COLUMNS = 4
 SORTS = {
@@ -93,14 +88,11 @@ def page() -> None:
     if usable:
         shown = usable.get(SHIPPED) or next(iter(usable.values()))
         place = st.container(height=HERO_HEIGHT, border=False)
-        if not engine_is_ready():  # for some seconds after the server's start
-            place = place.empty()
-            place.html(SKELETON)
         hero_buttons(shown)
     runs(found)
     if usable:
         # Last, so that the cards do not wait for the engine.
-        with place.container():
+        with place:
             hero(shown)
 
 

@@ -22,7 +22,7 @@ def card(facts: RunFacts) -> None:
         told = f":red[{facts.problem}]" if facts.problem else _numbers(facts)
         about = " · ".join(part for part in (describe(facts), age(facts.made)) if part)
         # One element for three lines: a page of cards is sent and drawn sooner.
-        st.markdown(f"**{facts.id}**  \n:small[{about}]  \n:small[{told}]")
+        st.markdown(f"**{facts.id}**  \n:gray[:small[{about}]]  \n:small[{told}]")
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.badge(facts.state, color=STATE_COLORS.get(facts.state, "gray"))
             st.space("stretch")

@@ -123,23 +123,30 @@ MODELS = ModelCache()
 """Shared by the live decoder and the pages, which run in the same process."""
 
 
-_engine = threading.Event()
-
-
-def engine_is_ready() -> bool:
-    """True once everything that a picture needs is imported."""
-    return _engine.is_set()
+_started, _ready = threading.Event(), threading.Event()
 
 
 def warm_up() -> None:
     """Begin to import torch in the background, so that the first picture waits for less."""
+    _started.set()
     threading.Thread(target=_import_engine, name="warm-up", daemon=True).start()
 
 
-def _import_engine() -> None:
-    ready_torch()
-    import vae_core.latent.directions
-    import vae_core.latent.encodings
-    import vae_core.loading  # noqa: F401
+def is_warming_up() -> bool:
+    """True while the warm-up has begun and is not done."""
+    return _started.is_set() and not _ready.is_set()
 
-    _engine.set()
+
+def wait_until_warm(seconds: float = 60.0) -> None:
+    """Return when the warm-up is done, or after `seconds`."""
+    _ready.wait(seconds)
+
+
+def _import_engine() -> None:
+    try:
+        ready_torch()
+        import vae_core.latent.directions
+        import vae_core.latent.encodings
+        import vae_core.loading  # noqa: F401
+    finally:  # what went wrong, the page that needs it will tell
+        _ready.set()

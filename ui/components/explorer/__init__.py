@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import streamlit as st
 
-from ui.live.models import weights_version
+from ui.live.models import is_warming_up, wait_until_warm, weights_version
 from ui.loaded import PRIOR, sliders_of
 from ui.state import app_state
 from vae_core.runs import Run
@@ -40,8 +40,31 @@ def explorer(run: Run, kind: str, mode: Mode, title: str = "") -> None:
         if position is not None:
             positions[run.id] = position
 
+    if is_warming_up():  # for some seconds after the server's start
+        _mount(key=key, data=waiting_data(run, mode, title), height=HEIGHTS[mode])
+        wait_until_warm()
+        st.rerun()
     data = explorer_data(run, kind, mode, positions.get(run.id)) | {"title": title}
     _mount(key=key, data=data, height=HEIGHTS[mode], on_position_change=remember)
+
+
+def waiting_data(run: Run, mode: Mode, title: str) -> dict[str, Any]:
+    """As `explorer_data`, of what is known before the engine is there: the explorer's outline."""
+    count = min(SLIDERS[mode], run.config().model.latent_dim)
+    return {
+        "identity": "waiting",
+        "waiting": True,
+        "run": run.id,
+        "mode": mode,
+        "title": title,
+        "shape": list(run.data_card().image_shape),
+        "center": [],
+        "vectors": [[] for _ in range(count)],
+        "deviations": [0.0] * count,
+        "explained": None,
+        "names": [str(i + 1) for i in range(count)],
+        "position": None,
+    }
 
 
 def explorer_data(run: Run, kind: str, mode: Mode, position: list[float] | None) -> dict[str, Any]:

@@ -32,6 +32,7 @@ class Explorer {
     this.past = [];
     this.future = [];
     this.build(parent);
+    if (data.waiting) return; // an outline, until Python knows the directions
     if (data.position) this.goTo(Float32Array.from(data.position));
     this.decoder = new LiveDecoder(data.run, {
       onPictures: (kind, reply) => this.draw(kind, reply),
@@ -43,7 +44,7 @@ class Explorer {
   }
 
   remove() {
-    this.decoder.close();
+    this.decoder?.close();
     this.root.remove();
   }
 
@@ -188,6 +189,7 @@ class Explorer {
     ]);
     const frame = element("div", { class: "picture" }, [this.canvas]);
     this.root = element("div", { class: `explorer ${mode}` }, [frame, side]);
+    this.root.inert = Boolean(this.data.waiting);
     parent.append(this.root);
   }
 
