@@ -121,9 +121,7 @@ def test_archives_inside_are_listed_and_left_alone(tmp_path: Path) -> None:
     inner = pack(tmp_path / "inner.zip", {"c.png": png()}).read_bytes()
     files = {"a.png": png(0), "b.png": png(1), "more/inner.zip": inner}
     dataset = load(pack(tmp_path / "a.zip", files))
-    assert dataset.notes == (
-        "1 of 3 files was skipped: more/inner.zip (archive in the archive).",
-    )
+    assert dataset.notes == ("1 of 3 files was skipped: more/inner.zip (archive in the archive).",)
 
 
 def test_what_systems_leave_behind_is_not_mentioned(tmp_path: Path) -> None:
@@ -134,6 +132,15 @@ def test_what_systems_leave_behind_is_not_mentioned(tmp_path: Path) -> None:
     dataset = load(pack(tmp_path / "a.zip", files))
     assert dataset.notes == ()
     assert len(dataset.train) + len(dataset.validation) == 2
+
+
+def test_names_as_various_packers_write_them(tmp_path: Path) -> None:
+    files = {"./cats/a.png": png(0), "cats\\b.png": png(1), "dogs//c.png": png(2)}
+    dataset = load(pack(tmp_path / "a.zip", files))
+    assert sorted([*dataset.train.files, *dataset.validation.files]) == [
+        "cats/a.png", "cats/b.png", "dogs/c.png",
+    ]  # fmt: skip
+    assert dataset.label_names == ("cats", "dogs") and dataset.notes == ()
 
 
 # --- bombs -----------------------------------------------------------------------------------

@@ -138,7 +138,9 @@ def member_of(archive: zipfile.ZipFile, info: zipfile.ZipInfo, limits: ZipLimits
 
 
 def _name(info: zipfile.ZipInfo) -> str:
-    return info.filename.replace("\\", "/")
+    """The name with slashes and without the `./` that some packers write."""
+    parts = info.filename.replace("\\", "/").split("/")
+    return "/".join(part for part in parts if part not in ("", "."))
 
 
 def _size(count: int) -> str:

@@ -71,7 +71,8 @@ def _receive(url: str, file: BinaryIO, what: str, progress: Progress) -> str:
     try:
         response = urlopen(Request(url, headers={"User-Agent": "vae_core"}), timeout=TIMEOUT_S)
     except (URLError, HTTPException, TimeoutError, ConnectionError) as error:
-        raise _Unreachable(str(getattr(error, "reason", error) or error)) from None
+        reason = getattr(error, "reason", error)
+        raise _Unreachable(str(getattr(reason, "strerror", None) or reason)) from None
     with response:
         total = int(response.headers.get("Content-Length") or 0)
         done = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
@@ -47,13 +48,12 @@ class Listing:
 
 def is_litter(name: str) -> bool:
     """True for what systems leave behind (dot files, Thumbs.db, __MACOSX): never mentioned."""
-    parts = PurePosixPath(name).parts
-    return any(part.startswith(".") or part.lower() in _LITTER for part in parts)
+    return any(part.startswith(".") or part.lower() in _LITTER for part in name.split("/"))
 
 
 def has_image_name(name: str) -> bool:
     """True where the extension is one of a picture."""
-    return PurePosixPath(name).suffix.lower() in EXTENSIONS
+    return os.path.splitext(name)[1].lower() in EXTENSIONS
 
 
 def list_folder(path: Path) -> Listing:
@@ -74,27 +74,39 @@ def list_folder(path: Path) -> Listing:
         name = Path(error.filename).relative_to(path).as_posix()
         skipped.append(Skip(name, "cannot be read"))
 
+    # Plain strings and one stat a file: with 200 000 files, pathlib would take the longest.
     for folder, _, files in os.walk(path, onerror=cannot_enter):
+        inside = "" if folder == str(path) else Path(folder).relative_to(path).as_posix() + "/"
         for file in files:
-            full = Path(folder, file)
-            name = full.relative_to(path).as_posix()
+            name = inside + file
             if is_litter(name):
                 continue
             if not has_image_name(name):
                 skipped.append(Skip(name, "no image"))
-            elif not full.is_file():  # a pipe or a link to nowhere
+                continue
+            full = os.path.join(folder, file)
+            found = _regular(full)
+            if found is None:  # a pipe or a link to nowhere
                 skipped.append(Skip(name, "no file"))
             else:
-                stat = full.stat()
-                members.append(Member(name, (stat.st_size, stat.st_mtime_ns), _opener(full)))
+                members.append(Member(name, (found.st_size, found.st_mtime_ns), _opener(full)))
     return Listing(
         tuple(sorted(members, key=lambda member: member.name)),
         tuple(sorted(skipped, key=lambda skip: skip.name)),
     )
 
 
-def _opener(path: Path) -> Callable[[], BinaryIO]:
-    return lambda: path.open("rb")
+def _regular(path: str) -> os.stat_result | None:
+    """What the system says of an ordinary file; None for anything else."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found if stat.S_ISREG(found.st_mode) else None
+
+
+def _opener(path: str) -> Callable[[], BinaryIO]:
+    return lambda: open(path, "rb")
 
 
 def labels_from(names: Sequence[str]) -> tuple[np.ndarray | None, tuple[str, ...]]:
