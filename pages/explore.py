@@ -31,7 +31,7 @@ def sliders(run: Run) -> None:
     kind = choice.segmented_control(
         "Directions",
         list(KINDS),
-        format_func=KINDS.get,
+        format_func=lambda kind: KINDS[kind],
         default=PRINCIPAL,
         required=True,
         key="explore-directions",

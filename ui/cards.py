@@ -8,7 +8,7 @@ from ui.catalog import RunFacts, age
 from ui.numbers import number
 from ui.picker import describe
 from ui.state import choose_run
-from ui.theme import STATE_COLORS
+from ui.theme import state_badge
 from vae_core.errors import UserError
 
 PICTURE = 168
@@ -24,7 +24,7 @@ def card(facts: RunFacts) -> None:
         # One element for three lines: a page of cards is sent and drawn sooner.
         st.markdown(f"**{facts.id}**  \n:gray[:small[{about}]]  \n:small[{told}]")
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.badge(facts.state, color=STATE_COLORS.get(facts.state, "gray"))
+            state_badge(facts.state)
             st.space("stretch")
             if facts.usable and st.button("Explore", key=f"explore-{facts.id}", type="tertiary"):
                 choose_run(facts.id)

@@ -7,7 +7,7 @@ import streamlit as st
 from ui.catalog import RunFacts, catalog, usable_ids
 from ui.numbers import number
 from ui.state import choose_run, current_run_id
-from ui.theme import STATE_COLORS
+from ui.theme import state_badge
 
 _KEY = "run-picker"
 
@@ -30,7 +30,7 @@ def run_picker() -> RunFacts | None:
         if current.thumbnail:
             picture.image(str(current.thumbnail), width=64)
         words.caption(describe(current))
-        st.badge(current.state, color=STATE_COLORS.get(current.state, "gray"))
+        state_badge(current.state)
     return current
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import streamlit as st
 
@@ -22,8 +21,8 @@ class AppState:
     """Everything that outlives a rerun and is not a widget's own value."""
 
     run_id: str | None = None
-    positions: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """Where the explorer was left, by what it was moving: slider values and base."""
+    positions: dict[str, list[float]] = field(default_factory=dict)
+    """The latent vector at which the explorer was left, by run."""
 
 
 def app_state() -> AppState:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import streamlit as st
 
 RECONSTRUCTION = "#0072B2"
@@ -23,7 +25,9 @@ LABELS = (
 )
 """Colours of labels, by index: the same in scatter, histograms and borders of thumbnails."""
 
-STATE_COLORS = {
+BadgeColor = Literal["red", "orange", "blue", "green", "gray"]
+
+STATE_COLORS: dict[str, BadgeColor] = {
     "starting": "gray",
     "training": "blue",
     "paused": "orange",
@@ -33,7 +37,12 @@ STATE_COLORS = {
     "failed": "red",
     "damaged": "red",
 }
-"""Names of Streamlit's badge colours."""
+"""Streamlit's names of the colours of state badges."""
+
+
+def state_badge(state: str) -> None:
+    """Draw a run's state as a chip."""
+    st.badge(state, color=STATE_COLORS.get(state, "gray"))
 
 
 def label_color(index: int) -> str:

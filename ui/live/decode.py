@@ -114,8 +114,11 @@ def _read_text(text: str) -> dict[str, Any]:
         request = json.loads(text) if len(text) <= 1000 else None
     except ValueError:
         request = None
-    known = isinstance(request, dict) and request.get("type") == "random"
-    if not known or set(request) - {"type", "sequence", "seed"}:
+    if (
+        not isinstance(request, dict)
+        or request.get("type") != "random"
+        or set(request) - {"type", "sequence", "seed"}
+    ):
         raise UserError("The request is none that this server knows.")
     numbers = (request.get("sequence", 0), request.get("seed") or 0)
     if not all(type(n) is int and 0 <= n < 2**32 for n in numbers):
