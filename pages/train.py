@@ -6,7 +6,7 @@ import streamlit as st
 
 from ui.state import current_run
 from ui.training_setup import set_up
-from ui.training_watch import first_run, watch
+from ui.training_watch import first_run, has_something_to_show, watch
 
 left, right = st.columns([1, 1.95], gap="medium")
 with left.container(gap="xsmall"):
@@ -14,7 +14,7 @@ with left.container(gap="xsmall"):
     set_up()
 with right:
     run = current_run()
-    if run is None:
-        first_run()
-    else:
+    if run is not None and has_something_to_show(run):
         watch(run)
+    else:
+        first_run()

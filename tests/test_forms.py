@@ -13,12 +13,10 @@ from vae_core.families import complete, families
 from vae_core.models import backbones
 from vae_core.settings import Settings, setting
 
+OPTIONS = [entry.options for registry in (families, backbones) for entry in registry]
 CLASSES: list[type[Settings]] = [
-    DataConfig,
-    ModelConfig,
-    TrainConfig,
-    *(entry.options for entry in families),  # type: ignore[misc]
-    *(entry.options for entry in backbones),  # type: ignore[misc]
+    *(DataConfig, ModelConfig, TrainConfig),
+    *(options for options in OPTIONS if issubclass(options, Settings)),
 ]
 
 

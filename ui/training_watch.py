@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ui.catalog import RESUMABLE
+from ui.catalog import RESUMABLE, facts_of
 from ui.components.monitor import monitor
 from ui.live.history import latest_beta
 from ui.numbers import number
+from ui.state import SHIPPED
 from vae_core.config import RunConfig
 from vae_core.errors import UserError
 from vae_core.runs import ACTIVE, Run
@@ -46,6 +47,12 @@ def watch(run: Run) -> None:
         _log(run, state)
 
 
+def has_something_to_show(run: Run) -> bool:
+    """False for a model that came without the history of its training."""
+    finished = facts_of(run).state == "finished"
+    return not finished or run.file("history.jsonl").exists()
+
+
 def first_run() -> None:
     """What the right side will show, while there is nothing to show."""
     with st.container(border=True, key="first-run"):
@@ -63,6 +70,8 @@ def _buttons(run: Run, config: RunConfig, state: str) -> None:
     if state in ACTIVE and "beta" in config.objective:
         with beta:
             _beta(run, config)
+    elif run.id == SHIPPED:
+        beta.caption("Trained earlier; your own run takes its place.")
 
 
 def _active_buttons(run: Run, state: str) -> None:

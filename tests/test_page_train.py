@@ -1,0 +1,390 @@
+"""The Train page as Streamlit runs it, without a browser and without training processes."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import threading
+import time
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from ui.background import Background
+from ui.live.history import latest_beta
+from ui.recipes import on_data, options_of, recipes, recommended, with_backbone
+from ui.state import AppState
+from ui.timing import Stopwatch, Timing
+from ui.training_setup import in_words
+from vae_core.config import RunConfig, parse_config
+from vae_core.data import datasets
+from vae_core.errors import UserError
+from vae_core.families import complete
+from vae_core.runs import Run, Status, Store
+from vae_core.training import jobs
+
+PAGE = str(Path(__file__).resolve().parents[1] / "pages" / "train.py")
+FORM = "train.digits-vae.digits"
+SMALL = parse_config({"data": {"dataset": "digits"}, "model": {"latent_dim": 2}})
+
+
+@pytest.fixture(autouse=True)
+def _no_timing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page's estimate comes at once; the real stopwatch has its own tests below."""
+    timing = Timing(step_s=0.05, steps=1000, between_s=0.5, epochs=40)
+    monkeypatch.setattr("ui.training_setup.Stopwatch.time", lambda self, config: timing)
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, RunConfig]]:
+    """What `jobs.start` was asked for; the run is made, no process is."""
+    calls: list[tuple[str, RunConfig]] = []
+
+    def start(store: Store, name: str, config: RunConfig) -> Run:
+        run = store.create(name, complete(config))
+        run.claim(os.getpid())
+        calls.append((name, config))
+        return run
+
+    monkeypatch.setattr(jobs, "start", start)
+    return calls
+
+
+def open_page(run: Run | None = None) -> AppTest:
+    app = AppTest.from_file(PAGE, default_timeout=60)
+    app.session_state["app-state"] = AppState(run_id=run.id if run else None)
+    app.run()
+    return settled(app)
+
+
+def settled(app: AppTest) -> AppTest:
+    """Run until the data set is loaded and the estimate is there."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        assert not app.exception
+        if not any("timing some steps" in c.value for c in app.caption) and not app.get("progress"):
+            return app
+        time.sleep(0.2)
+        app.run()
+    raise AssertionError("the page did not come to rest")
+
+
+def working_run(state: str = "training", **status: Any) -> Run:
+    """A run that this very process claims to work on."""
+    run = Store().create("at-work", complete(SMALL))
+    run.claim(os.getpid())
+    run.set_status(Status.model_validate({"state": state, "step": 5, "total_steps": 50, **status}))
+    return run
+
+
+def commands(run: Run) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in run.file("control.jsonl").read_text().splitlines()]
+
+
+def buttons(app: AppTest) -> set[str]:
+    return {button.key for button in app.button if button.key}
+
+
+# --- set up -------------------------------------------------------------------------------------
+
+
+def test_the_first_visit_shows_real_images_and_may_start() -> None:
+    app = open_page()
+    texts = [caption.value for caption in app.caption]
+    assert any("1×32×32" in text and "10 labels" in text for text in texts)
+    assert any("weights" in text and "≈ 70 s" in text for text in texts)
+    assert any("first training appears here" in markdown.value for markdown in app.markdown)
+    assert not app.button(key="start-training").disabled
+
+
+def test_start_takes_what_was_typed_and_watches_that_run(
+    started: list[tuple[str, RunConfig]],
+) -> None:
+    app = open_page()
+    app.number_input(key=f"{FORM}.TrainConfig.train.epochs").set_value(3)
+    app.number_input(key=f"{FORM}.VaeOptions.objective.beta").set_value(4.0)
+    app.number_input(key=f"{FORM}.ModelConfig.model.latent_dim").set_value(5)
+    app.text_input(key="train-name-0").input("my-run")
+    settled(app.run()).button(key="start-training").click().run()
+    assert not app.exception
+    [(name, config)] = started
+    assert name == "my-run"
+    assert (config.train.epochs, config.objective["beta"], config.model.latent_dim) == (3, 4.0, 5)
+    assert (config.preset, config.data.dataset) == ("digits-vae", "digits")
+    assert app.query_params["run"] in ("my-run", ["my-run"])
+    assert app.text_input(key="train-name-1").value == ""
+    assert {"pause-training", "stop-training"} <= buttons(app)
+
+
+def test_without_a_name_a_free_one_is_taken(started: list[tuple[str, RunConfig]]) -> None:
+    Store().create("digits-vae", complete(SMALL))
+    app = open_page()
+    app.button(key="start-training").click().run()
+    assert [name for name, _ in started] == ["digits-vae-2"]
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"), [("taken", "already a run called 'taken'"), ("../out", "is no run name")]
+)
+def test_a_bad_name_is_told_and_nothing_typed_is_lost(
+    started: list[tuple[str, RunConfig]], name: str, sentence: str
+) -> None:
+    Store().create("taken", complete(SMALL))
+    app = open_page()
+    app.text_input(key="train-name-0").input(name)
+    app.number_input(key=f"{FORM}.TrainConfig.train.epochs").set_value(7)
+    settled(app.run()).button(key="start-training").click().run()
+    assert any(sentence in error.value for error in app.error)
+    assert started == []
+    assert app.text_input(key="train-name-0").value == name
+    assert app.number_input(key=f"{FORM}.TrainConfig.train.epochs").value == 7
+
+
+def test_a_batch_larger_than_the_data_is_told_before_the_start() -> None:
+    app = open_page()
+    app.number_input(key=f"{FORM}.TrainConfig.train.batch_size").set_value(5000)
+    app.run()
+    assert any("train.batch_size: a batch of 5000" in error.value for error in app.error)
+    assert app.button(key="start-training").disabled
+    assert app.number_input(key=f"{FORM}.TrainConfig.train.batch_size").value == 5000
+
+
+def test_settings_that_do_not_fit_the_images_name_the_key() -> None:
+    app = open_page()
+    app.text_input(key=f"{FORM}.ConvOptions.model.options.channels").input("8, 8, 8, 8, 8, 8, 8")
+    app.run()
+    assert any("model.options.channels" in error.value for error in app.error)
+    app.text_input(key=f"{FORM}.ConvOptions.model.options.channels").input("many")
+    app.run()
+    assert any("model.options.channels" in error.value for error in app.error)
+    assert app.button(key="start-training").disabled
+
+
+def test_another_backbone_brings_its_own_options(started: list[tuple[str, RunConfig]]) -> None:
+    app = open_page()
+    app.selectbox(key=f"{FORM}.ModelConfig.model.backbone").select("mlp").run()
+    app.text_input(key=f"{FORM}.MlpOptions.model.options.hidden").input("64")
+    settled(app.run()).button(key="start-training").click().run()
+    [(_, config)] = started
+    assert config.model.backbone == "mlp" and tuple(config.model.options["hidden"]) == (64,)
+
+
+def test_your_own_images_by_path(tmp_path: Path, started: list[tuple[str, RunConfig]]) -> None:
+    for label in ("cats", "dogs"):
+        (tmp_path / label).mkdir()
+        for i in range(12):
+            shade = np.full((20, 24, 3), 10 * i + 5, np.uint8)
+            Image.fromarray(shade).save(tmp_path / label / f"{i}.png")
+    app = open_page()
+    app.selectbox(key="train-dataset").select("folder").run()
+    assert app.button(key="start-training").disabled
+    app.text_input(key="train-path").input(str(tmp_path / "nowhere"))
+    settled(app.run())
+    assert any("nowhere" in error.value for error in app.error)
+    assert app.text_input(key="train-path").value == str(tmp_path / "nowhere")
+    app.text_input(key="train-path").input(str(tmp_path))
+    settled(app.run())
+    assert not app.error or all("batch" in error.value for error in app.error)
+    recipe = recommended("folder")
+    batch = f"train.{recipe}.folder.TrainConfig.train.batch_size"
+    app.number_input(key=batch).set_value(4)
+    settled(app.run())
+    assert any("2 labels" in caption.value for caption in app.caption)
+    app.button(key="start-training").click().run()
+    [(_, config)] = started
+    assert config.data.data_dir == str(tmp_path)
+
+
+def test_an_upload_is_stored_and_survives_another_page(tmp_path: Path) -> None:
+    def script() -> None:
+        import streamlit as st
+
+        from ui.upload import own_images
+
+        if not st.checkbox("elsewhere"):
+            st.session_state["answer"] = own_images()
+
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        picture = io.BytesIO()
+        Image.fromarray(np.zeros((9, 9), np.uint8)).save(picture, "PNG")
+        archive.writestr("one/a.png", picture.getvalue())
+    app = AppTest.from_function(script, default_timeout=30).run()
+    assert app.session_state["answer"] is None
+    app.file_uploader[0].upload("pictures.zip", buffer.getvalue(), "application/zip").run()
+    stored: Any = app.session_state["answer"]
+    assert Path(stored).read_bytes() == buffer.getvalue()
+    app.checkbox[0].check().run()
+    app.checkbox[0].uncheck().run()
+    assert app.session_state["answer"] == stored
+
+
+# --- watch --------------------------------------------------------------------------------------
+
+
+def test_buttons_talk_to_the_running_process() -> None:
+    run = working_run()
+    app = open_page(run)
+    assert app.button(key="pause-training").label == "Pause"
+    app.button(key="pause-training").click().run()
+    app.button(key="save-training").click().run()
+    app.button(key="stop-training").click().run()
+    assert [message["command"] for message in commands(run)] == ["pause", "save", "stop"]
+    run.set_status(Status(state="paused", step=6, total_steps=50))
+    app.run()
+    assert app.button(key="pause-training").label == "Resume"
+    app.button(key="pause-training").click().run()
+    assert commands(run)[-1]["command"] == "resume"
+
+
+def test_beta_can_be_turned_during_the_run() -> None:
+    run = working_run()
+    run.append("history.jsonl", {"kind": "set", "step": 4, "name": "beta", "value": 2.5})
+    app = open_page(run)
+    slider = app.select_slider(key="beta-at-work")
+    assert slider.value == 2.5
+    slider.set_value(4.0).run()
+    assert commands(run) == [{"command": "set", "name": "beta", "value": 4.0}]
+
+
+def test_a_killed_worker_offers_its_log_and_a_resume(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Store().create("killed", complete(SMALL))
+    run.set_status(Status(state="training", step=5, total_steps=50))
+    run.file("log.txt").write_text("first line\nKilled by somebody\n")
+    resumed: list[str] = []
+    monkeypatch.setattr(jobs, "resume", lambda run: resumed.append(run.id))
+    app = open_page(run)
+    assert "pause-training" not in buttons(app)
+    assert any("Killed by somebody" in code.value for code in app.code)
+    app.button(key="resume-training").click().run()
+    assert resumed == ["killed"] and not app.exception
+
+
+def test_a_resume_that_fails_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Store().create("stopped", complete(SMALL))
+    run.set_status(Status(state="stopped"))
+
+    def resume(run: Run) -> None:
+        raise UserError("The training state is damaged.")
+
+    monkeypatch.setattr(jobs, "resume", resume)
+    app = open_page(run)
+    app.button(key="resume-training").click().run()
+    assert [error.value for error in app.error] == ["The training state is damaged."]
+
+
+def test_a_finished_run_leads_on_to_explore() -> None:
+    run = Store().create("done", complete(SMALL))
+    run.set_status(Status(state="finished", step=50, total_steps=50))
+    run.append("history.jsonl", {"kind": "preview", "step": 0})
+    run.write_bytes("model.safetensors", b"weights")
+    app = open_page(run)
+    assert "explore-training" in buttons(app)
+    assert not {"pause-training", "stop-training", "resume-training"} & buttons(app)
+
+
+def test_a_damaged_run_leaves_the_set_up_usable() -> None:
+    run = Store().create("broken", complete(SMALL))
+    run.file("config.json").write_text("{")
+    app = open_page(run)
+    assert any("not valid JSON" in error.value for error in app.error)
+    assert not app.button(key="start-training").disabled
+
+
+def test_latest_beta_reads_the_end_of_a_long_history() -> None:
+    run = Store().create("long", complete(SMALL))
+    assert latest_beta(run) is None
+    line = json.dumps({"kind": "step", "step": 1, "beta": 1.0, "terms": {"recon": 1.0}})
+    run.file("history.jsonl").write_text(f"{line}\n" * 3000)
+    run.append("history.jsonl", {"kind": "step", "step": 2, "beta": 8.0})
+    run.append("history.jsonl", {"kind": "checkpoint", "step": 2})
+    assert latest_beta(run) == 8.0
+
+
+# --- what lies below ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dataset", [entry.name for entry in datasets])
+def test_every_recipe_works_on_every_data_set(dataset: str) -> None:
+    offered = recipes()
+    assert recommended(dataset) in offered
+    for recipe in offered.values():
+        config = on_data(recipe, dataset, None)
+        assert config.data.dataset == dataset and config.family == recipe.config.family
+        assert options_of(config).keys() == {"objective", "model.options"}
+        for backbone in ("mlp", "conv"):
+            assert with_backbone(config, backbone).model.backbone == backbone
+
+
+def test_steps_are_really_timed() -> None:
+    config = complete(SMALL).updated({"train": {"epochs": 2, "batch_size": 256, "threads": 1}})
+    timing = _timed(config)
+    assert timing.steps == 2 * 7 and timing.epochs == 2
+    assert 0 < timing.step_s < 30 and timing.seconds > timing.step_s * 14
+
+
+def test_what_cannot_be_timed_says_why() -> None:
+    config = complete(SMALL).updated({"train": {"batch_size": 5000}})
+    with pytest.raises(UserError, match="a batch of 5000 is larger"):
+        _timed(config)
+
+
+def test_a_newer_wish_replaces_the_one_that_waits() -> None:
+    stopwatch = Stopwatch()
+    got: list[Timing | None] = []
+    thread = threading.Thread(target=lambda: got.append(_TIME(stopwatch, complete(SMALL))))
+    thread.start()
+    time.sleep(0.1)
+    stopwatch.cancel()
+    thread.join(20)
+    assert got == [None]
+
+
+_TIME: Callable[[Stopwatch, RunConfig], Timing | None] = Stopwatch.time  # before it is replaced
+
+
+def _timed(config: RunConfig) -> Timing:
+    timing = _TIME(Stopwatch(), config)
+    assert timing is not None
+    return timing
+
+
+def test_background_work_tells_and_ends() -> None:
+    def work(progress: Callable[[str, float | None], None]) -> int:
+        progress("Half of it", 0.5)
+        return 42
+
+    done = Background(work)
+    assert done.wait(10) and done.result == 42
+    assert (done.message, done.share, done.problem) == ("Half of it", 0.5, "")
+
+
+def test_background_work_that_fails_keeps_its_sentence() -> None:
+    def work(progress: Callable[[str, float | None], None]) -> int:
+        raise UserError("There is no network.")
+
+    failed = Background(work)
+    assert failed.wait(10)
+    assert failed.result is None and failed.problem == "There is no network."
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0.2, "1 s"),
+        (7.4, "7 s"),
+        (74, "70 s"),
+        (130, "2 min"),
+        (3599, "1 h 0 min"),
+        (7900, "2 h 10 min"),
+    ],
+)
+def test_durations_in_words(seconds: float, words: str) -> None:
+    assert in_words(seconds) == words
