@@ -41,7 +41,8 @@ def test_from_training_to_evaluation(tmp_path: Path) -> None:
     shown = as_json("show", "my-run", *store)
     assert shown["config"]["model"]["latent_dim"] == 4
     assert shown["data"]["image_shape"] == [1, 16, 16]
-    assert shown["environment"]["command"][:3] == ["python", "-m", "vae_core"]
+    command = shown["environment"]["command"]
+    assert command[:4] == ["python", "-m", "vae_core", "train"] and command[-1] == "my-run"
     assert "my-run" in vae("list", *store).stdout
     assert "latent_dim" in vae("show", "my-run", *store).stdout
 

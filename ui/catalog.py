@@ -12,7 +12,15 @@ from vae_core.runs import ACTIVE, WEIGHTS, Run, Store
 
 DAMAGED = "damaged"
 RESUMABLE = frozenset({"interrupted", "stopped", "failed"})
-_READ = ("config.json", "data.json", "status.json", "job.json", "summary.json", WEIGHTS)
+_READ = (
+    "config.json",
+    "data.json",
+    "environment.json",
+    "status.json",
+    "job.json",
+    "summary.json",
+    WEIGHTS,
+)
 
 
 @dataclass(frozen=True)
@@ -104,10 +112,13 @@ def _read(path: Path, versions: tuple[int | None, ...]) -> RunFacts:
         config, status = run.config(), run.status()
         card = run.data_card() if versions[1] else None
         summary = run.summary()
+        # When it was trained: the file's own time is that of a copy in a clone or an unpacked zip.
+        started = run.json("environment.json", {}).get("started")
+        made = datetime.fromisoformat(started).timestamp() if started else made
         has_weights = versions[-1] is not None
         if card is None and has_weights:
             raise UserError(f"Run {run.id!r} has weights but no data.json to rebuild them with.")
-    except UserError as error:
+    except (UserError, ValueError) as error:
         return RunFacts(run.id, path, made, DAMAGED, str(error))
     return RunFacts(
         run.id,

@@ -23,9 +23,20 @@ def save_environment(run: Run, device: torch.device) -> None:
         "device": str(device),
         "threads": torch.get_num_threads(),
         "packages": {name: version(name) for name in PACKAGES},
-        "command": ["python", "-m", "vae_core", *sys.argv[1:]],
+        "command": ["python", "-m", "vae_core", *without_store(sys.argv[1:])],
     }
     first = run.json("environment.json", {})
     if first:
         first["resumed"] = [*first.get("resumed", []), session]
     run.write_json("environment.json", first or session)
+
+
+def without_store(arguments: list[str]) -> list[str]:
+    """The arguments less `--store DIR`: where a run lies is no part of how it was made."""
+    kept, following = [], iter(arguments)
+    for argument in following:
+        if argument == "--store":
+            next(following, None)
+        elif not argument.startswith("--store="):
+            kept.append(argument)
+    return kept
