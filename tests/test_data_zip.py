@@ -41,7 +41,7 @@ picture_name = st.builds(
     lambda folders, stem, ending: "/".join([*folders, stem + ending]),
     st.lists(plain_part, max_size=3),
     plain_part,
-    st.sampled_from([".png", ".JPG", ".webp", ".txt", "", ".zip", ".tiff"]),
+    st.sampled_from([".png", ".JPG", ".webp", ".txt", ".md", ".zip", ".tiff"]),
 )
 names = st.lists(picture_name, min_size=1, max_size=8, unique_by=str.lower)
 
