@@ -43,7 +43,6 @@ def main() -> None:
                 default=name == "gallery",
             )
             for name, title, icon in PAGES
-            if (here / f"{name}.py").exists()
         ]
     )
     page_style()

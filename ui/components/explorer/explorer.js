@@ -155,6 +155,7 @@ class Explorer {
     const { slider, output, cells } = this.rows[k];
     const sign = value > 0 ? "+" : value < 0 ? "−" : "";
     output.textContent = `${sign}${Math.abs(value).toFixed(2)} σ`;
+    slider.style.setProperty("--at", `${(50 * (value + REACH)) / REACH}%`);
     slider.setAttribute("aria-valuetext", `${value.toFixed(2)} standard deviations`);
     cells.forEach((cell, i) => cell.classList.toggle("near", Math.round(value) === STOPS[i]));
   }
@@ -198,7 +199,7 @@ class Explorer {
     const share = explained ? `${Math.round(100 * explained[k])} %` : "";
     const says = share && `, explains ${share} of the variance of the encodings`;
     const slider = element("input", {
-      type: "range", min: -REACH, max: REACH, step: STEP, value: 0,
+      type: "range", min: -REACH, max: REACH, step: STEP, value: 0, style: "--at: 50%",
       "aria-label": `Direction ${names[k]}${says}`,
       title: "Double-click to set to 0",
     });
