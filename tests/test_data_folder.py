@@ -111,9 +111,7 @@ def test_what_is_no_image_is_skipped_counted_and_listed(tmp_path: Path) -> None:
     assert len(dataset.train) + len(dataset.validation) == 10
     (note,) = dataset.notes
     assert note.startswith("4 of 14 files were skipped: cut.png (damaged: ")
-    assert note.endswith(
-        "dangling.png (no file), fake.jpg (no image), read me.txt (no image)."
-    )
+    assert note.endswith("dangling.png (no file), fake.jpg (no image), read me.txt (no image).")
     assert load(path).notes == dataset.notes  # from the cache too
 
 

@@ -74,9 +74,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path, cache: Path) -> 
     assert len(load(tmp_path / "x").train) == 57
 
 
-def test_a_cache_that_cannot_be_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("VAE_CACHE", str(tmp_path / "file"))
     with pytest.raises(UserError, match="could not be written to"):
@@ -210,9 +208,10 @@ def test_channels_of_arrays() -> None:
     colour = np.array([[[255]], [[0]], [[0]]], np.uint8)
     assert with_channels(colour, 1).tolist() == [[[76]]]  # ITU-R 601: 0.299 of red
     assert with_channels(colour, None) is colour
-    assert with_channels(np.full((2, 3, 4, 4), 200, np.uint8), 1).tolist() == np.full(
-        (2, 1, 4, 4), 200
-    ).tolist()
+    assert (
+        with_channels(np.full((2, 3, 4, 4), 200, np.uint8), 1).tolist()
+        == np.full((2, 1, 4, 4), 200).tolist()
+    )
 
 
 def test_the_key_is_made_of_names_sizes_times_and_wishes(tmp_path: Path, cache: Path) -> None:

@@ -131,9 +131,7 @@ def test_the_whole_grid_is_a_data_set_with_factors() -> None:
 
 @pytest.mark.parametrize(("limit", "fraction"), [(2, 0.05), (1000, 0.05), (999, 0), (50, 0.9)])
 def test_a_limit_draws_evenly_and_keeps_the_share_held_out(limit: int, fraction: float) -> None:
-    config = DataConfig(
-        dataset="sprites", limit=limit, validation_fraction=fraction, image_size=32
-    )
+    config = DataConfig(dataset="sprites", limit=limit, validation_fraction=fraction, image_size=32)
     dataset = load_dataset(config)
     assert len(dataset.train) == limit
     share = fraction or 0.05

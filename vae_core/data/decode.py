@@ -107,9 +107,7 @@ def _cropped(image: Image.Image, target: Target) -> np.ndarray:
 def _fitted(image: Image.Image, size: int) -> np.ndarray:
     scale = size / max(image.size)
     width, height = (max(1, round(side * scale)) for side in image.size)
-    inner = np.asarray(
-        image.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=3.0)
-    )
+    inner = np.asarray(image.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=3.0))
     edge = np.concatenate([inner[0], inner[-1], inner[:, 0], inner[:, -1]])
     out = np.empty((size, size, *inner.shape[2:]), np.uint8)
     out[:] = np.rint(edge.mean(axis=0))

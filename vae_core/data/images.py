@@ -17,8 +17,9 @@ class ArrayImages:
 
     def __post_init__(self) -> None:
         if self.array.dtype != np.uint8 or self.array.ndim != 4:
-            raise ValueError(f"images are uint8 [N, C, H, W], not {self.array.dtype} of "
-                             f"shape {self.array.shape}")
+            raise ValueError(
+                f"images are uint8 [N, C, H, W], not {self.array.dtype} of shape {self.array.shape}"
+            )
 
     @property
     def shape(self) -> tuple[int, int, int, int]:

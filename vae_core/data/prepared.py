@@ -123,9 +123,7 @@ def _read(member: Member, target: Target) -> np.ndarray | str:
         return f"cannot be read: {error}".rstrip(".")
 
 
-def _in_order(
-    work: Callable[[_Item], _Result], items: Iterable[_Item]
-) -> Iterator[_Result]:
+def _in_order(work: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
     """`work` of every item in order, in threads (pillow lets go of the interpreter's lock)."""
     workers = min(os.cpu_count() or 1, 16)
     pending: deque[Future[_Result]] = deque()

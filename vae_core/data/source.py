@@ -37,7 +37,12 @@ datasets: Registry[Source] = Registry("data set")
 
 
 def source(
-    name: str, *, label: str, blurb: str, origin: Origin, image_shape: tuple[int, int, int],
+    name: str,
+    *,
+    label: str,
+    blurb: str,
+    origin: Origin,
+    image_shape: tuple[int, int, int],
     paper: str = "",
 ) -> Callable[[Load], Load]:
     """Decorator that registers a loading function as the data set `name`."""

@@ -66,8 +66,13 @@ def assemble(
     """
     if config.validation_fraction == 0 and test is not None:
         return Dataset(
-            name, part(pool, thin(np.arange(len(pool)), config.limit)), test, test,
-            label_names, factor_names, notes,
+            name,
+            part(pool, thin(np.arange(len(pool)), config.limit)),
+            test,
+            test,
+            label_names,
+            factor_names,
+            notes,
         )
     fraction = config.validation_fraction
     if fraction == 0:
@@ -75,6 +80,11 @@ def assemble(
         notes += ("There are no test images, so 5 % of the images are held out to measure on.",)
     train, validation = split(len(pool), fraction)
     return Dataset(
-        name, part(pool, thin(train, config.limit)), part(pool, validation), test,
-        label_names, factor_names, notes,
+        name,
+        part(pool, thin(train, config.limit)),
+        part(pool, validation),
+        test,
+        label_names,
+        factor_names,
+        notes,
     )

@@ -150,6 +150,4 @@ def load_sprites(config: DataConfig, progress: Progress) -> Dataset:
     factors = factors_of(indices)
     pool = part(ImageSet(SpriteImages(size, channels)), indices)
     pool = ImageSet(pool.images, labels=factors[:, 0].copy(), factors=factors)
-    return assemble(
-        "sprites", pool, None, config, label_names=SHAPES, factor_names=FACTORS
-    )
+    return assemble("sprites", pool, None, config, label_names=SHAPES, factor_names=FACTORS)

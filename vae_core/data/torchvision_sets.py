@@ -137,8 +137,16 @@ def _read(
         except RuntimeError:  # torchvision's way to say that files are missing
             entry.download(reader, entry.label, root, progress)
             found = reader(str(root), train=train)
-    except (OSError, RuntimeError, ValueError, TypeError, AssertionError, EOFError, KeyError,
-            pickle.UnpicklingError) as error:
+    except (
+        OSError,
+        RuntimeError,
+        ValueError,
+        TypeError,
+        AssertionError,
+        EOFError,
+        KeyError,
+        pickle.UnpicklingError,
+    ) as error:
         raise UserError(
             f"The files of {entry.label} in {root / entry.folder} cannot be read: "
             f"{str(error) or type(error).__name__}. Remove that folder to download them again."
@@ -150,6 +158,10 @@ def _read(
 
 for _entry in SETS:
     source(
-        _entry.name, label=_entry.label, blurb=_entry.blurb, origin="download",
-        image_shape=_entry.image_shape, paper=_entry.paper,
+        _entry.name,
+        label=_entry.label,
+        blurb=_entry.blurb,
+        origin="download",
+        image_shape=_entry.image_shape,
+        paper=_entry.paper,
     )(_loader(_entry))
