@@ -51,8 +51,10 @@ def sliders_of(run: Run, kind: str) -> Sliders:
     """Directions of `kind`; raw axes in units of the prior where the run has no encodings.
 
     Raises:
-        UserError: when the run has no weights yet or is damaged.
+        UserError: when the run is gone, has no weights yet or is damaged.
     """
+    if not run.path.is_dir():  # deleted while a page showed it
+        raise UserError(f"There is no run called {run.id!r} any more. Choose another one.")
     path = run.file("encodings.safetensors")
     version = path.stat().st_mtime_ns if path.exists() else None
     return _sliders(run.path, weights_version(run), version, kind)

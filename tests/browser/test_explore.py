@@ -154,13 +154,14 @@ def test_a_lost_connection_comes_back(page: Page, app_url: str) -> None:
 
     page.route_web_socket("**/live/decode/**", pass_on)
     open_explorer(page, f"{app_url}/explore?run=tiny")
+    count = len(opened)
     opened[-1].close()
     before = picture(page)
     slider(page).focus()
     for _ in range(20):
         page.keyboard.press("ArrowRight")
     wait_for_change(page, before)
-    assert len(opened) == 2
+    assert len(opened) > count
 
 
 def test_a_run_that_is_deleted_meanwhile_is_said_in_a_sentence(

@@ -15,13 +15,15 @@ export default function ({ parentElement, data, setStateValue }) {
     explorers.set(parentElement, explorer);
   }
   explorer.commitTo = setStateValue;
-  // Streamlit may clean up after an earlier call when a later one has already taken over.
+  // Streamlit also cleans up after a call that a later one overtakes, before or after that one
+  // runs; so wait a moment and leave only if nobody has taken over.
   const call = (explorer.call = {});
-  return () => {
-    if (explorer.call !== call) return;
-    explorers.delete(parentElement);
-    explorer.remove();
-  };
+  return () =>
+    setTimeout(() => {
+      if (explorer.call !== call || explorers.get(parentElement) !== explorer) return;
+      explorers.delete(parentElement);
+      explorer.remove();
+    }, 100);
 }
 
 class Explorer {
