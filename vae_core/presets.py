@@ -76,8 +76,8 @@ _ALL = (
         family="vae",
         data={"dataset": "sprites", "limit": 40_000},
         model={"latent_dim": 10, "options": {"channels": (32, 32, 64, 64), "hidden": 256}},
-        objective={"beta": 2.0, "schedule": "linear", "schedule_steps": 2000},
-        train={"epochs": 10, "batch_size": 64, "decay": "cosine"},
+        objective={"schedule": "linear", "schedule_steps": 1500},
+        train={"epochs": 10, "batch_size": 64, "learning_rate": 2e-3, "decay": "cosine"},
     ),
     _preset(
         "images-vae",
