@@ -49,6 +49,7 @@ class Charts {
 
   remove() {
     this.resizing.disconnect();
+    clearTimeout(this.zoomPause);
     for (const plot of [this.loss, this.bars, this.heat]) this.Plotly?.purge(plot);
   }
 
@@ -145,7 +146,7 @@ class Charts {
         dash: split === "validation" ? "dash" : "solid",
       },
       hovertemplate: `${term}${split === "validation" ? " (validation)" : ""} %{y:.5~g}<extra></extra>`,
-      uid: name,
+      uid: name.replace(/\W/g, "-"), // Plotly makes a CSS class of it
     };
   }
 

@@ -47,13 +47,16 @@ class Monitor {
     this.charts = new Charts(root, data, (limits) => this.ask(limits));
     this.previews = new Previews(root, data.run);
     this.charts.loss.dataset.points = 0;
+    root.dataset.run = data.run;
     this.showHead();
     this.connect();
     this.plot();
   }
 
   remove() {
+    if (this.removed) return; // the next run may already be drawn in the same place
     this.removed = true;
+    clearTimeout(this.leaving);
     clearTimeout(this.retry);
     this.socket?.close();
     this.charts.remove();

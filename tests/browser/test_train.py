@@ -1,0 +1,187 @@
+"""Training from the page, watched in a real browser."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from ui.catalog import facts_of
+from vae_core.runs import ACTIVE, Run, Store
+from vae_core.training import jobs
+
+from .conftest import PATIENCE_MS
+
+pytestmark = pytest.mark.browser
+
+expect.set_options(timeout=PATIENCE_MS)
+
+WORKER_MS = 2 * PATIENCE_MS
+"""A worker first imports torch, with a browser beside it."""
+
+FORM = "st-key-train-digits-vae-digits"
+
+
+@pytest.fixture(autouse=True)
+def _no_training_is_left(store: Store) -> Iterator[None]:
+    """End what a failed test may have left at work."""
+    yield
+    for run in store:
+        if facts_of(run).state in ACTIVE:
+            jobs.send(run, {"command": "stop"})
+            wait_until_idle(run)
+
+
+def wait_until_idle(run: Run) -> None:
+    deadline = time.monotonic() + PATIENCE_MS / 1000
+    while run.is_alive():
+        assert time.monotonic() < deadline, f"{run.id} does not end"
+        time.sleep(0.05)
+
+
+def set_number(page: Page, key: str, value: float) -> None:
+    field = page.locator(f".{key} input")
+    field.fill(f"{value:g}")
+    field.press("Enter")
+
+
+def start(page: Page, app_url: str, name: str, epochs: int) -> None:
+    """Start a small model on the digits from the page."""
+    page.goto(f"{app_url}/train")
+    button = page.locator(".st-key-start-training button")
+    expect(button).to_be_enabled()
+    set_number(page, f"{FORM}-TrainConfig-train-epochs", epochs)
+    set_number(page, f"{FORM}-ModelConfig-model-latent_dim", 3)
+    page.get_by_text("More settings").click()
+    page.locator(".st-key-train-name-0 input, [class*=st-key-train-name] input").first.fill(name)
+    page.locator("[class*=ConvOptions-model-options-channels] input").fill("8, 16")
+    page.locator("[class*=ConvOptions-model-options-hidden] input").fill("32")
+    page.locator("[class*=ConvOptions-model-options-hidden] input").press("Enter")
+    page.locator("[class*=TrainConfig-train-log_every] input").fill("2")
+    page.locator("[class*=TrainConfig-train-log_every] input").press("Enter")
+    page.get_by_text("More settings").click()
+    expect(button).to_be_enabled()
+    button.click()
+    page.wait_for_url(f"**/train?run={name}")
+    page.locator(f'.vm[data-run="{name}"]').wait_for()
+
+
+def points(page: Page) -> int:
+    """How many points the chart holds."""
+    return int(page.get_by_test_id("live-chart").get_attribute("data-points") or 0)
+
+
+def grows(page: Page, beyond: int | None = None) -> None:
+    """Wait until the chart holds more points than `beyond`, or than now."""
+    page.wait_for_function(
+        """beyond => {
+             const chart = document.querySelector('[data-testid=live-chart]');
+             return Number(chart?.dataset.points ?? 0) > beyond;
+           }""",
+        arg=points(page) if beyond is None else beyond,
+        timeout=WORKER_MS,
+    )
+
+
+def expect_state(page: Page, state: str) -> None:
+    expect(page.get_by_test_id("run-state")).to_have_text(state, timeout=WORKER_MS)
+
+
+def test_train_from_the_page_to_the_end(page: Page, app_url: str, store: Store) -> None:
+    start(page, app_url, "short", epochs=4)
+    grows(page)
+    expect_state(page, "finished")
+    # Streamlit's own part has learnt of it too.
+    expect(page.locator(".st-key-explore-training button")).to_be_visible()
+    expect(page.locator(".st-key-pause-training")).to_have_count(0)
+    run = store.get("short")
+    assert run.status().state == "finished"
+    assert run.config().train.epochs == 4 and run.config().model.latent_dim == 3
+    drawn = page.evaluate(
+        """() => document.querySelector('[data-testid=live-chart]').data
+             .map(trace => [trace.uid, trace.x.length])"""
+    )
+    recorded = [record for record in run.history()[0] if record["kind"] == "step"]
+    assert dict(drawn)["train-kl"] == len(recorded)
+    assert dict(drawn)["validation-total"] == 4
+    assert page.get_by_test_id("kl-bars").locator(".point").count() == 3
+    for row in ("originals", "reconstructions", "samples"):
+        canvas = page.locator(f"canvas[data-name={row}]")
+        box = canvas.bounding_box()
+        assert box is not None and box["height"] >= 56
+        colours = canvas.evaluate(
+            "c => new Set(c.getContext('2d').getImageData(0, 0, c.width, c.height).data).size"
+        )
+        assert colours > 10
+
+
+def test_pause_refresh_resume_and_stop(page: Page, app_url: str) -> None:
+    start(page, app_url, "long", epochs=2000)
+    grows(page)
+    page.locator(".st-key-pause-training button").click()
+    expect_state(page, "paused")
+    expect(page.locator(".st-key-pause-training")).to_have_text("Resume")
+
+    page.reload()
+    expect_state(page, "paused")
+    grows(page, beyond=0)
+    held = points(page)
+    page.locator(".st-key-pause-training button").click()
+    expect_state(page, "training")
+    grows(page, beyond=held)
+
+    page.reload()  # in the midst of training
+    expect_state(page, "training")
+    grows(page)
+
+    # Zoom survives the updates, and so does the chart itself.
+    page.evaluate(
+        """() => {
+             const chart = document.querySelector('[data-testid=live-chart]');
+             chart.mark = 'the same';
+             window.Plotly.relayout(chart, {'xaxis.range': [1, 7]});
+           }"""
+    )
+    grows(page)
+    kept = page.evaluate(
+        """() => {
+             const chart = document.querySelector('[data-testid=live-chart]');
+             return [chart.mark, chart.layout.xaxis.range];
+           }"""
+    )
+    assert kept == ["the same", [1, 7]]
+
+    page.locator(".st-key-stop-training button").click()
+    expect_state(page, "stopped")
+    expect(page.locator(".st-key-resume-training button")).to_be_visible()
+
+
+def test_the_scrubber_goes_back_and_follows_again(page: Page, app_url: str, store: Store) -> None:
+    page.goto(f"{app_url}/train?run=tiny")
+    expect_state(page, "finished")
+    scrubber = page.get_by_test_id("preview-scrubber")
+    expect(scrubber).to_be_enabled()
+    canvas = page.locator("canvas[data-name=samples]")
+    last = store.get("tiny").status().step
+    expect(canvas).to_have_attribute("data-shown", f"{last:08d}-samples")
+    newest = canvas.evaluate("canvas => canvas.toDataURL()")
+    scrubber.evaluate("input => { input.value = 0; input.dispatchEvent(new Event('input')); }")
+    expect(canvas).to_have_attribute("data-shown", "00000000-samples")
+    assert canvas.evaluate("canvas => canvas.toDataURL()") != newest
+    page.get_by_role("button", name="Newest").click()
+    expect(canvas).to_have_attribute("data-shown", f"{last:08d}-samples")
+
+
+def test_axes_switch_between_steps_epochs_and_time(page: Page, app_url: str) -> None:
+    page.goto(f"{app_url}/train?run=tiny")
+    chart = page.get_by_test_id("live-chart")
+    expect(chart.locator(".xtitle")).to_have_text("step")
+    page.get_by_role("button", name="epoch", exact=True).click()
+    expect(chart.locator(".xtitle")).to_have_text("epoch")
+    last = chart.evaluate("c => Math.max(...c.data.flatMap(trace => trace.x))")
+    assert last == pytest.approx(2)
+    page.get_by_role("button", name="time", exact=True).click()
+    expect(chart.locator(".xtitle")).to_have_text("training time (s)")
+    expect(chart.locator(".ytitle")).to_have_text("nats per image")
