@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from ui.forms import Form, bounds, step_of, widget_for, widget_key
+from ui.forms import Form, widget_key
+from ui.widgets import bounds, step_of, widget_for
 from vae_core.config import DataConfig, ModelConfig, RunConfig, TrainConfig
 from vae_core.families import complete, families
 from vae_core.models import backbones

@@ -57,7 +57,7 @@ def test_cards_show_what_was_measured(store: Store) -> None:
     app = gallery()
     for run in store:
         assert f"**{run.id}**" in shown(app)
-    assert "/4 dims active" in shown(app)
+    assert "/4 active" in shown(app)
     assert "vae · digits · β 1" in shown(app)
     assert "explore-first" in buttons(app) and "explore-second" in buttons(app)
 

@@ -46,7 +46,7 @@ def _picture(facts: RunFacts) -> None:
 def _numbers(facts: RunFacts) -> str:
     if facts.elbo is None:
         return "Not measured yet."
-    dims = f"{number(facts.active_units)}/{number(facts.latent_dim)} dims active"
+    dims = f"{number(facts.active_units)}/{number(facts.latent_dim)} active"
     return f"ELBO {number(facts.elbo)} nats · {dims}"
 
 
