@@ -116,8 +116,10 @@ def _config(
     config = get_preset(preset).config if preset else parse_config({})
     if family and family != config.family:
         config = config.updated({"family": family, "objective": {}, "preset": None})
+    # Absolute, so that the run can be resumed from another folder.
+    place = str(Path(data_dir).expanduser().absolute()) if data_dir else None
     options: dict[str, Any] = {
-        "data": {"dataset": dataset, "data_dir": data_dir and str(Path(data_dir))},
+        "data": {"dataset": dataset, "data_dir": place},
         "train": {"epochs": epochs},
     }
     given = {
