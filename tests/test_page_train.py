@@ -22,7 +22,7 @@ from ui.live.history import latest_beta
 from ui.recipes import on_data, options_of, recipes, recommended, with_backbone
 from ui.state import AppState
 from ui.timing import Stopwatch, Timing
-from ui.training_setup import in_words
+from ui.training_setup import _timings, in_words
 from vae_core.config import RunConfig, parse_config
 from vae_core.data import datasets
 from vae_core.errors import UserError
@@ -38,6 +38,7 @@ SMALL = parse_config({"data": {"dataset": "digits"}, "model": {"latent_dim": 2}}
 @pytest.fixture(autouse=True)
 def _no_timing(monkeypatch: pytest.MonkeyPatch) -> None:
     """The page's estimate comes at once; the real stopwatch has its own tests below."""
+    _timings.clear()
     timing = Timing(step_s=0.05, steps=1000, between_s=0.5, epochs=40)
     monkeypatch.setattr("ui.training_setup.Stopwatch.time", lambda self, config: timing)
 

@@ -84,6 +84,19 @@ def test_every_kind_of_record_arrives(run: Run) -> None:
     assert news["note"] == "The loss is not finite."
 
 
+def test_zero_is_news_too(run: Run) -> None:
+    history = History(run)
+    run.append("history.jsonl", step_record(1))
+    history.refresh()
+    _, cursor = history.since(Cursor())
+    collapsed = validation_record(2, [0.0, 0.0]) | {"active_units": 0}
+    run.append("history.jsonl", collapsed)
+    run.append("history.jsonl", step_record(3, beta=0.0))
+    history.refresh()
+    news, _ = history.since(cursor)
+    assert (news["active_units"], news["beta"]) == (0, 0.0)
+
+
 def test_a_torn_last_line_waits_for_its_rest(run: Run) -> None:
     whole = json.dumps(step_record(1)).encode()
     history = History(run)

@@ -28,10 +28,12 @@ from vae_core.training import jobs
 FIRST_DATASET = "digits"
 """Built in: whoever opens the page sees real images at once."""
 
+MOST_TIMINGS = 200
+
 _SIGHT = frozenset({"data.image_size"})
 _BELOW = frozenset({"model.backbone", "train.learning_rate"})
 _HIDDEN = frozenset({"family", "preset", "data.dataset"})
-_DATASET, _TIMING, _STARTED = "train-dataset", "train-timing", "train-started"
+_DATASET, _STARTED = "train-dataset", "train-started"
 
 
 def set_up() -> None:
@@ -188,10 +190,16 @@ def _stopwatch() -> Stopwatch:
     return stopwatch
 
 
+@st.cache_resource
+def _timings() -> dict[str, Background[Timing | None]]:
+    """Measurements of all sessions by configuration; what was timed once is not timed again."""
+    return {}
+
+
 def _estimate(config: RunConfig, weights: int) -> None:
     counted = f"{grouped(weights)} weights"
     key = config.to_json()
-    timings: dict[str, Background[Timing | None]] = st.session_state.setdefault(_TIMING, {})
+    timings = _timings()
     work = timings.get(key)
     if work is not None and work.done and work.result is None and not work.problem:
         work = None  # it was given up for a newer wish
@@ -200,6 +208,8 @@ def _estimate(config: RunConfig, weights: int) -> None:
             # Timing steps beside a training would slow it down, and measure the crowd.
             _two_lines(counted, "a training is running")
             return
+        if len(timings) >= MOST_TIMINGS:
+            del timings[next(iter(timings))]
         stopwatch = _stopwatch()
         work = timings[key] = Background(lambda progress: stopwatch.time(config))
     if not work.done:

@@ -17,6 +17,9 @@ from vae_core.training import jobs
 BETAS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0,
          24.0, 32.0, 64.0, 100.0)  # fmt: skip
 
+ROW_HEIGHT = 68
+"""In px: with β in it or without, so that nothing below jumps when a run ends."""
+
 FIRST_RUN = """
 #### Your first training appears here
 
@@ -60,7 +63,8 @@ def first_run() -> None:
 
 
 def _buttons(run: Run, config: RunConfig, state: str) -> None:
-    name, actions, beta = st.columns([1.1, 2.2, 1.4], vertical_alignment="center")
+    name, actions, beside = st.columns([1.1, 2.2, 1.4], vertical_alignment="center")
+    beta = beside.container(height=ROW_HEIGHT, border=False)
     name.markdown(f"**{run.id}**")
     with actions.container(horizontal=True, key="run-buttons"):
         if state in ACTIVE:

@@ -97,7 +97,7 @@ class History:
                     "previews": content.previews[cursor.previews :],
                     **self._now(),
                 }
-                return {key: value for key, value in message.items() if value}, end
+                return {k: v for k, v in message.items() if v not in ({}, [], "")}, end
         message, end = self.full()
         return {**message, "restart": True}, end
 

@@ -2,6 +2,7 @@
 // curves survive every update.
 
 const HELD_AT_MOST = 4000; // points of one curve, before a decimated set is asked for
+const MARKED = 25; // below as many validations each is marked by a dot
 const ZOOM_PAUSE_MS = 180;
 const MINUTES_FROM_S = 600;
 const CONFIG = { displayModeBar: false, responsive: true, doubleClick: "reset+autosize" };
@@ -67,6 +68,7 @@ class Charts {
           this.series.set(name, more);
           this.stale = true;
         } else {
+          if (held.y.length === 1) this.stale = true; // a dot becomes a line
           for (const key of ["step", "time", "y"]) held[key].push(...more[key]);
           grown.set(name, more);
         }
@@ -129,10 +131,11 @@ class Charts {
   curve(name) {
     const [split, term] = name.split("/");
     const held = this.series.get(name);
-    const alone = held.y.length === 1;
+    const { length } = held.y;
+    const lines = split === "validation" && length < MARKED ? "lines+markers" : "lines";
     return {
       type: "scatter",
-      mode: split === "validation" ? "lines+markers" : alone ? "markers" : "lines",
+      mode: length === 1 ? "markers" : lines,
       marker: { size: split === "validation" ? 4 : 5 },
       name: term,
       legendgroup: term,
@@ -252,6 +255,7 @@ class Charts {
   layout() {
     return {
       autosize: true,
+      separators: ".\u2009",
       paper_bgcolor: "rgba(0,0,0,0)",
       plot_bgcolor: "rgba(0,0,0,0)",
       font: { family: this.css("--st-font") || "sans-serif", size: 11, color: this.css("--st-text-color") },
