@@ -19,6 +19,7 @@ from ui.timing import Stopwatch, Timing
 from ui.upload import own_images
 from vae_core.config import RunConfig
 from vae_core.data import Dataset, datasets
+from vae_core.data.batches import check_batch_size
 from vae_core.errors import UserError
 from vae_core.families import build, complete
 from vae_core.models import backbones, likelihoods
@@ -113,13 +114,8 @@ def _settings(
 
 def _fit(config: RunConfig, dataset: Dataset) -> str:
     """Why these settings and these images do not go together, "" where they do."""
-    images, batch = len(dataset.train), config.train.batch_size
-    if batch > images:
-        return (
-            f"train.batch_size: a batch of {batch} is larger than the {images} training images; "
-            f"use at most {images}."
-        )
     try:
+        check_batch_size(config.train.batch_size, len(dataset.train))
         _weights(config.model.model_dump_json(), config.family, dataset.image_shape)
     except UserError as error:
         return str(error)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from typing import Any
 
 from vae_core.config import RunConfig, parse_config
-from vae_core.errors import UserError
 from vae_core.losses.conventions import beta_from_mse_mean_kl_mean
+from vae_core.registry import unknown
 
 
 @dataclass(frozen=True)
@@ -127,7 +126,4 @@ def get_preset(name: str) -> Preset:
     """
     if name in presets:
         return presets[name]
-    close = difflib.get_close_matches(name, presets, n=1)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
-    known = ", ".join(presets)
-    raise UserError(f"There is no preset {name!r}; choose one of {known}.{hint}")
+    raise unknown("preset", name, presets)

@@ -7,7 +7,7 @@ file; nothing anywhere asks `if name == …`.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -76,13 +76,17 @@ class Registry(Generic[F]):
         """
         if name in self._entries:
             return self._entries[name]
-        close = difflib.get_close_matches(name, self._entries, n=1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
-        known = ", ".join(self._entries)
-        raise UserError(f"There is no {self.kind} {name!r}; choose one of {known}.{hint}")
+        raise unknown(self.kind, name, self._entries)
 
     def __contains__(self, name: object) -> bool:
         return name in self._entries
 
     def __iter__(self) -> Iterator[Entry[F]]:
         return iter(self._entries.values())
+
+
+def unknown(kind: str, name: str, known: Collection[str]) -> UserError:
+    """The error for a name that is not among `known`: it lists them and suggests the nearest."""
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    return UserError(f"There is no {kind} {name!r}; choose one of {', '.join(known)}.{hint}")

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from vae_core.data.dataset import Images
+from vae_core.errors import UserError
 
 
 def as_floats(images: np.ndarray, device: torch.device) -> Tensor:
@@ -35,3 +36,16 @@ def shuffled(n: int, batch_size: int, seed: int, epoch: int) -> list[np.ndarray]
     """
     order = np.random.default_rng((seed, epoch)).permutation(n)
     return [order[start : start + batch_size] for start in range(0, n, batch_size)]
+
+
+def check_batch_size(batch_size: int, images: int) -> None:
+    """Refuse a batch that the training images cannot fill.
+
+    Raises:
+        UserError: when there are fewer images than a batch takes.
+    """
+    if batch_size > images:
+        raise UserError(
+            f"train.batch_size: a batch of {batch_size} is larger than the "
+            f"{images} training images; use at most {images}."
+        )

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from vae_core.config import RunConfig, TrainConfig
 from vae_core.data import Dataset, hold_outs
-from vae_core.data.batches import as_floats, shuffled
+from vae_core.data.batches import as_floats, check_batch_size, shuffled
 from vae_core.errors import UserError
 from vae_core.metrics import measure
 from vae_core.models import LatentModel
@@ -59,11 +59,7 @@ class Loop:
     ) -> None:
         """`state` is that of a `Checkpoint` of the same configuration; it restores everything."""
         n = len(dataset.train)
-        if config.train.batch_size > n:
-            raise UserError(
-                f"train.batch_size: a batch of {config.train.batch_size} is larger than the "
-                f"{n} training images; use at most {n}."
-            )
+        check_batch_size(config.train.batch_size, n)
         self.config, self.dataset, self.model, self.objective = config, dataset, model, objective
         self.device = model.device
         self.steps_per_epoch = math.ceil(n / config.train.batch_size)
