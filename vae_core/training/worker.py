@@ -17,7 +17,7 @@ from vae_core.data.pictures import to_bytes
 from vae_core.errors import UserError
 from vae_core.families import build, complete
 from vae_core.latent.directions import principal_directions, save_directions
-from vae_core.latent.encodings import encode_dataset, save_encodings
+from vae_core.latent.encodings import encode_dataset, load_encodings, save_encodings
 from vae_core.metrics import measure
 from vae_core.models import LatentModel
 from vae_core.objectives import Objective
@@ -104,6 +104,8 @@ def _train(
             listener(event)
         _after(event, run, model, dataset)
     ended = Ended(loop.step, loop.step // loop.steps_per_epoch, loop.seconds, not loop.stopping)
+    # Fitted once: scikit-learn takes two seconds to import. Before that, who explores fits them.
+    save_directions(run, principal_directions(load_encodings(run).mu), loop.step)
     _summarise(run, model, objective, dataset, loop)
     recorder.close(ended)
     return ended
@@ -115,7 +117,6 @@ def _after(event: Event, run: Run, model: LatentModel, dataset: Dataset) -> None
     if epoch_ends or (isinstance(event, Ended) and not event.finished):
         encodings = encode_dataset(model, dataset, event.step, ENCODED_IMAGES)
         save_encodings(run, encodings)
-        save_directions(run, principal_directions(encodings.mu), event.step)
         save_thumbnail(run, prior_pictures(model, SAMPLES_IN_THUMBNAIL))
 
 

@@ -8,9 +8,8 @@ from torch import Tensor, nn
 
 from vae_core.errors import UserError
 from vae_core.models.backbones.backbone import Backbone, backbones
+from vae_core.models.backbones.upsampling import KERNEL, PADDING, STRIDE, Upsampling
 from vae_core.settings import Settings, setting
-
-KERNEL, STRIDE, PADDING = 4, 2, 1  # each stage halves the image; odd sizes round down
 
 
 class ConvOptions(Settings):
@@ -65,7 +64,7 @@ def conv(image_shape: tuple[int, int, int], latent_dim: int, options: ConvOption
     for (a, b), (small, large) in stages:
         extra = (large[0] - 2 * small[0], large[1] - 2 * small[1])
         decoder += [
-            nn.ConvTranspose2d(a, b, KERNEL, STRIDE, PADDING, extra, bias=options.bias),
+            Upsampling(a, b, extra, bias=options.bias),
             nn.ReLU(),
         ]
     return Backbone(nn.Sequential(*encoder), options.hidden, nn.Sequential(*decoder[:-1]))

@@ -1,0 +1,63 @@
+"""Milliseconds of a transposed convolution, forward and backward: ours beside PyTorch's own.
+
+Shapes of the course network's decoder and of a picture layer for 64×64 colour images.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from vae_core.training import process
+
+SHAPES = {"32→16, 7×7, 512": (512, 32, 16, 7), "16→1, 14×14, 512": (512, 16, 1, 14)}
+SHAPES |= {"32→3, 32×32, 64": (64, 32, 3, 32)}
+
+
+def main(
+    rounds: Annotated[int, typer.Option(min=1, help="Measurements of each side.")] = 15,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Compare both ways to compute the same layer, taking turns."""
+    process.prepare()
+    import torch
+    from torch import Tensor, nn
+
+    from vae_core.models.backbones.upsampling import Upsampling
+
+    def milliseconds(layer: Callable[[Tensor], Tensor], x: Tensor) -> tuple[float, float]:
+        start = time.perf_counter()
+        y = layer(x).relu()
+        half = time.perf_counter()
+        y.sum().backward()
+        return 1e3 * (half - start), 1e3 * (time.perf_counter() - half)
+
+    result = {}
+    for name, (batch, inputs, outputs, side) in SHAPES.items():
+        ours = Upsampling(inputs, outputs, bias=False).to(memory_format=torch.channels_last)
+        sides = {"ours": ours, "native": lambda x, m=ours: nn.ConvTranspose2d.forward(m, x)}
+        x = torch.randn(batch, inputs, side, side).contiguous(memory_format=torch.channels_last)
+        x.requires_grad_()
+        times: dict[str, list[tuple[float, float]]] = {side: [] for side in sides}
+        for _ in range(rounds + 2):
+            for label, layer in sides.items():
+                times[label].append(milliseconds(layer, x))
+        result[name] = {
+            label: [round(statistics.median(part), 2) for part in zip(*taken[2:], strict=True)]
+            for label, taken in times.items()
+        }
+    if as_json:
+        print(json.dumps(result, ensure_ascii=False, indent=2))
+        return
+    for name, sides_ms in result.items():
+        for label, (forward, backward) in sides_ms.items():
+            print(f"{name:>18} {label:>7}: forward {forward:6.2f} ms, backward {backward:6.2f} ms")
+
+
+if __name__ == "__main__":
+    typer.run(main)

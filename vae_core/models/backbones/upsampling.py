@@ -1,0 +1,80 @@
+"""A transposed convolution that is fast on CPUs where it makes few feature maps.
+
+oneDNN's forward pass for transposed convolutions pads the outputs to whole blocks of channels: 34 ms
+for 16→1 channels, 14×14→28×28, batch 512, where the same sum written as a small convolution takes
+5 to 9 ms (`python -m benchmarks.upsampling`). Its backward pass has no such weakness and is kept.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+KERNEL, STRIDE, PADDING = 4, 2, 1
+FEW_CHANNELS = 16  # one block of AVX-512; beyond it the native forward pass wins
+
+
+class Upsampling(nn.ConvTranspose2d):
+    """`nn.ConvTranspose2d` with kernel 4, stride 2, padding 1: the same weights, the same result.
+
+    `extra` rows and columns restore sizes that were odd.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, extra: tuple[int, int] = (0, 0), *, bias: bool
+    ) -> None:
+        super().__init__(in_channels, out_channels, KERNEL, STRIDE, PADDING, extra, bias=bias)
+
+    def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
+        """[B, in, H, W] → [B, out, 2H + extra, 2W + extra]."""
+        if x.is_cpu and self.out_channels <= FEW_CHANNELS and not torch.compiler.is_compiling():
+            out: Tensor = _Subpixel.apply(x, self.weight, self.bias, self.output_padding)
+            return out
+        return super().forward(x, output_size)
+
+
+def subpixel(x: Tensor, weight: Tensor, extra: tuple[int, int]) -> Tensor:
+    """The transposed convolution as a 2×2 convolution that makes 4 pixels at a time.
+
+    Output pixel 2i + r - 1 sees the inputs i and i - 1 through the kernel's rows r and r + 2 (Shi
+    et al. 2016, "Is the deconvolution layer the same as a convolutional layer?").
+    """
+    inputs, outputs = weight.shape[:2]
+    kernel = weight.reshape(inputs, outputs, 2, 2, 2, 2).flip(2, 4).permute(1, 3, 5, 0, 2, 4)
+    pixels = F.conv2d(x, kernel.reshape(4 * outputs, inputs, 2, 2), padding=1)
+    height, width = 2 * x.shape[2] + extra[0], 2 * x.shape[3] + extra[1]
+    return F.pixel_shuffle(pixels, 2)[..., 1 : 1 + height, 1 : 1 + width]
+
+
+class _Subpixel(torch.autograd.Function):
+    """Forward as `subpixel`, backward as PyTorch's own; differentiable twice, and under vmap."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(
+        x: Tensor, weight: Tensor, bias: Tensor | None, extra: tuple[int, int]
+    ) -> Tensor:
+        out = subpixel(x, weight, extra)
+        return out if bias is None else out + bias[:, None, None]
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs[:2])
+        ctx.has_bias = inputs[2] is not None
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight = ctx.saved_tensors
+        needs_x, needs_weight, needs_bias, _ = ctx.needs_input_grad
+        # The adjoint of a transposed convolution is the convolution with the same weights.
+        _, dweight, _ = torch.ops.aten.convolution_backward(
+            x, gradient, weight, None, (STRIDE,) * 2, (PADDING,) * 2, (1, 1), False, (0, 0), 1,
+            (False, needs_weight, False),
+        )  # fmt: skip
+        dx = F.conv2d(gradient, weight, None, STRIDE, PADDING) if needs_x else None
+        dbias = gradient.sum((0, 2, 3)) if ctx.has_bias and needs_bias else None
+        return dx, dweight, dbias, None
