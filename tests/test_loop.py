@@ -33,6 +33,12 @@ def test_a_run_begins_with_a_preview_and_ends_with_its_end() -> None:
     assert steps == [2, 4, 5, 6, 8, 10]
 
 
+def test_slow_steps_are_recorded_before_their_window_is_full() -> None:
+    loop = make_loop(tiny(train={"log_every": 100}))
+    loop.longest_window_s = 0.0
+    assert [e.step for e in loop.run() if isinstance(e, Stepped)] == list(range(1, 11))
+
+
 def test_total_is_the_weighted_sum_of_its_terms() -> None:
     for event in make_loop(tiny(objective={"beta": 3.0})).run():
         if isinstance(event, Stepped):

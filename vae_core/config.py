@@ -158,7 +158,7 @@ class TrainConfig(Settings):
     log_every: int = setting(
         10,
         "Log every",
-        "Steps that one point of the curves averages.",
+        "Steps that one point of the curves averages; fewer where they take over 0.4 s.",
         unit="steps",
         more=True,
         ge=1,

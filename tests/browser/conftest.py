@@ -11,6 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -46,24 +47,34 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 @pytest.fixture(scope="session")
 def app_url(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a running app, without a slash at its end."""
+    port = free_port()
+    with serving(store, port, tmp_path_factory.mktemp("app") / "log.txt"):
+        yield f"http://127.0.0.1:{port}"
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    log = tmp_path_factory.mktemp("app") / "log.txt"
+        port: int = free.getsockname()[1]
+    return port
+
+
+@contextmanager
+def serving(store: Store, port: int, log: Path) -> Iterator[None]:
+    """The app over `store` at `port`, for as long as the context lasts."""
     command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py"]
-    environment = os.environ | {"VAE_STORE": str(store.path)}
     with log.open("wb") as output:
         process = subprocess.Popen(
             [*command, "--server.port", str(port)],
             cwd=ROOT,
-            env=environment,
+            env=os.environ | {"VAE_STORE": str(store.path)},
             stdout=output,
             stderr=subprocess.STDOUT,
         )
-    url = f"http://127.0.0.1:{port}"
     try:
-        _wait_until_healthy(url, process, log)
-        yield url
+        _wait_until_healthy(f"http://127.0.0.1:{port}", process, log)
+        yield
     finally:
         process.terminate()
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -12,7 +13,7 @@ from ui.catalog import facts_of
 from vae_core.runs import ACTIVE, Run, Store
 from vae_core.training import jobs
 
-from .conftest import PATIENCE_MS
+from .conftest import PATIENCE_MS, free_port, serving
 
 pytestmark = pytest.mark.browser
 
@@ -156,6 +157,23 @@ def test_pause_refresh_resume_and_stop(page: Page, app_url: str) -> None:
     page.locator(".st-key-stop-training button").click()
     expect_state(page, "stopped")
     expect(page.locator(".st-key-resume-training button")).to_be_visible()
+
+
+@pytest.mark.timeout(240)  # two servers and a worker start in it
+def test_training_and_its_page_outlive_the_server(page: Page, store: Store, tmp_path: Path) -> None:
+    port = free_port()
+    with serving(store, port, tmp_path / "first.log"):
+        start(page, f"http://127.0.0.1:{port}", "outlives", epochs=5000)
+        grows(page)
+    run = store.get("outlives")
+    expect(page.locator(".vm")).to_contain_text("tries again")
+    assert run.is_alive()
+    held = points(page)
+    with serving(store, port, tmp_path / "second.log"):
+        grows(page, beyond=held)  # nobody reloaded the page
+        expect_state(page, "training")
+        page.locator(".st-key-stop-training button").click()
+        expect_state(page, "stopped")
 
 
 def test_the_scrubber_goes_back_and_follows_again(page: Page, app_url: str, store: Store) -> None:

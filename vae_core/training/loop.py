@@ -39,6 +39,8 @@ from vae_core.types import Context, LossTerms, total
 
 PREVIEWS_A_RUN = 40
 PAUSE_POLL_S = 0.05
+LONGEST_WINDOW_S = 0.4
+"""A record comes at least this often: charts move twice a second, however slow the steps."""
 OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
 
 
@@ -79,6 +81,7 @@ class Loop:
         self.overrides: dict[str, float] = {}
         self.step, self.seconds = 0, 0.0
         self.stopping = self.paused = False
+        self.longest_window_s = LONGEST_WINDOW_S
         self._window = Window()
         self._network = torch.compile(model) if config.train.compile else model
         self._prepare_previews()
@@ -110,7 +113,8 @@ class Loop:
             self.seconds += time.perf_counter() - start
             self.step += 1
             ends_epoch = self.step % self.steps_per_epoch == 0
-            if self.step % train.log_every == 0 or ends_epoch:
+            slow = self._window.seconds >= self.longest_window_s
+            if self.step % train.log_every == 0 or ends_epoch or slow:
                 yield from self._close_window()
             if self.step % self.preview_every == 0 or self.step == self.total_steps:
                 yield self._preview()

@@ -1,8 +1,8 @@
 """A transposed convolution that is fast on CPUs where it makes few feature maps.
 
-oneDNN's forward pass for transposed convolutions pads the outputs to whole blocks of channels: 34 ms
-for 16→1 channels, 14×14→28×28, batch 512, where the same sum written as a small convolution takes
-5 to 9 ms (`python -m benchmarks.upsampling`). Its backward pass has no such weakness and is kept.
+oneDNN's forward pass is slow where a transposed convolution makes few channels: 20 ms for 16→1
+channels, 14×14→28×28, batch 512, where the same sum written as a small convolution takes 6 ms
+(`python -m benchmarks.upsampling`, two cores). Its backward pass has no such weakness and is kept.
 """
 
 from __future__ import annotations
@@ -55,9 +55,7 @@ class _Subpixel(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(
-        x: Tensor, weight: Tensor, bias: Tensor | None, extra: tuple[int, int]
-    ) -> Tensor:
+    def forward(x: Tensor, weight: Tensor, bias: Tensor | None, extra: tuple[int, int]) -> Tensor:
         out = subpixel(x, weight, extra)
         return out if bias is None else out + bias[:, None, None]
 
