@@ -19,6 +19,7 @@ from vae_core.errors import UserError
 from vae_core.runs import Run, Store
 from vae_core.training import jobs
 from vae_core.training.control import parse
+from vae_core.training.worker import only_worker, work
 
 LONG = {"epochs": 500, "checkpoint_every": 5, "preview_every": 1000}
 
@@ -134,6 +135,14 @@ def test_interrupt_saves_and_says_how_to_resume(tmp_path: Path) -> None:
     assert process.returncode == 0
     assert "python -m vae_core resume here" in err
     assert state(run) == "stopped" and run.file("training_state.pt").exists()
+
+
+def test_two_workers_never_share_a_run(tmp_path: Path) -> None:
+    run = Store(tmp_path).create("one", tiny())
+    with only_worker(run), pytest.raises(UserError, match="already being trained"):
+        work(run)
+    assert not run.file("job.json").exists()  # the second one touched nothing
+    assert work(run).finished
 
 
 @pytest.mark.parametrize(

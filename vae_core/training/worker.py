@@ -10,6 +10,7 @@ from types import FrameType
 from typing import Any
 
 import torch
+from filelock import FileLock, Timeout
 
 from vae_core.data import Dataset, load_dataset
 from vae_core.data.dataset import Progress, no_progress
@@ -55,8 +56,33 @@ def work(
     Raises:
         UserError: what a person can mend.
     """
-    run.claim(os.getpid())
-    run.set_status(Status(state="starting"))
+    with only_worker(run):
+        run.claim(os.getpid())
+        run.set_status(Status(state="starting"))
+        return _train_and_tell(run, listeners, progress)
+
+
+@contextmanager
+def only_worker(run: Run) -> Iterator[None]:
+    """Hold the run for this process; the system lets go of it even when the process is killed.
+
+    Raises:
+        UserError: while another process trains this run, such as after two clicks on Resume.
+    """
+    lock = FileLock(run.file("worker.lock"), timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise UserError(f"Run {run.id!r} is already being trained by another process.") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _train_and_tell(
+    run: Run, listeners: Callable[[int, int], Iterable[Recorder]], progress: Progress
+) -> Ended:
     try:
         with terminated_politely() as wishes:
             return _train(run, listeners, progress, wishes)
