@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from vae_core.latent.region import Region
 from vae_core.runs import Run
 
 FILE = "directions.safetensors"
@@ -61,6 +62,45 @@ def latent_axes(mu: np.ndarray, order: np.ndarray | None = None) -> Directions:
     explained = variance[order] / max(variance.sum(), np.finfo(np.float32).tiny)
     parts = (mu.mean(axis=0), vectors, np.sqrt(variance[order]), explained)
     return Directions(*(np.ascontiguousarray(part, np.float32) for part in parts))
+
+
+def local_directions(mu: np.ndarray, z: np.ndarray, neighbours: int) -> Directions:
+    """Principal directions of the `neighbours` encodings nearest to z [D] among mu [N, D].
+
+    They say in which ways pictures like this one vary. The center is z itself.
+
+    Source: Li et al., LatentGandr (2026), arXiv:2604.19953, for local components as sliders.
+    """
+    nearest, _ = Region(mu).nearest(z, neighbours)
+    return replace(principal_directions(mu[nearest]), center=z.astype(np.float32))
+
+
+def class_directions(
+    mu: np.ndarray, labels: np.ndarray, source: int
+) -> tuple[Directions, list[int]]:
+    """From the mean encoding of label `source` to that of every other label, the nearest first.
+
+    mu [N, D] with labels [N]; the labels [K] that the directions lead to come second. Where two
+    means are the same there is no direction, and the label is left out.
+
+    Source: Larsen et al., Autoencoding beyond pixels using a learned similarity metric (2016),
+    section 4.2: attribute vectors.
+
+    Raises:
+        ValueError: when no encoding has the label `source`.
+    """
+    if not (labels == source).any():
+        raise ValueError(f"no encoding has the label {source}")
+    start = mu[labels == source].mean(axis=0, dtype=np.float64)
+    others = [int(label) for label in np.unique(labels) if label != source]
+    ways = {label: mu[labels == label].mean(axis=0, dtype=np.float64) - start for label in others}
+    lengths = {label: float(np.linalg.norm(way)) for label, way in ways.items()}
+    targets = sorted((label for label in others if lengths[label] > 0), key=lengths.__getitem__)
+    vectors = np.array([ways[label] / lengths[label] for label in targets]).reshape(-1, mu.shape[1])
+    variance = (mu @ vectors.T).var(axis=0)
+    explained = variance / max(mu.var(axis=0).sum(), np.finfo(np.float64).tiny)
+    parts = (start, vectors, np.sqrt(variance), explained)
+    return Directions(*(np.ascontiguousarray(part, np.float32) for part in parts)), targets
 
 
 def prior_axes(latent_size: int) -> Directions:
