@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +23,12 @@ expect.set_options(timeout=PATIENCE_MS)
 
 WORKER_MS = 2 * PATIENCE_MS
 """A worker first imports torch, with a browser beside it."""
+
+TRAIN_POINTS = """document.querySelector('[data-testid=live-chart]')?.data
+    ?.find(trace => trace.uid === 'train-recon')?.x.length"""
+POINTS_IN_SIGHT = """document.querySelector('[data-testid=live-chart]').data
+    .find(trace => trace.uid === 'train-recon').x.filter(x => 3000 <= x && x <= 3200).length"""
+"""Between steps 3000 and 3200."""
 
 FORM = "st-key-train-digits-vae-digits"
 
@@ -203,3 +211,25 @@ def test_axes_switch_between_steps_epochs_and_time(page: Page, app_url: str) -> 
     page.get_by_role("button", name="time", exact=True).click()
     expect(chart.locator(".xtitle")).to_have_text("training time (s)")
     expect(chart.locator(".ytitle")).to_have_text("nats per image")
+
+
+def test_zooming_into_a_long_history_brings_its_every_point(
+    page: Page, app_url: str, store: Store
+) -> None:
+    shutil.copytree(store.path / "tiny", store.path / "long-history")
+    run = store.get("long-history")
+    with run.file("history.jsonl").open("a", encoding="utf-8") as file:
+        for step in range(11, 6001):
+            terms = {"recon": 100.0 + step % 7, "kl": 5.0}
+            record = {"kind": "step", "step": step, "epoch": 1, "time": step / 10, "terms": terms}
+            record |= {"total": 105.0, "beta": 1.0, "images_per_s": 900.0}
+            file.write(json.dumps(record) + "\n")
+    page.goto(f"{app_url}/train?run=long-history")
+    page.wait_for_function(TRAIN_POINTS + " > 1000", timeout=PATIENCE_MS)
+    assert page.evaluate(TRAIN_POINTS) <= 2000
+    assert page.evaluate(POINTS_IN_SIGHT) < 100  # of the 200 that were recorded there
+    page.evaluate(
+        """() => window.Plotly.relayout(
+             document.querySelector('[data-testid=live-chart]'), {'xaxis.range': [3000, 3200]})"""
+    )
+    page.wait_for_function(POINTS_IN_SIGHT + " >= 200", timeout=PATIENCE_MS)
