@@ -90,7 +90,7 @@ def test_local_directions_follow_the_shape_of_the_neighbourhood() -> None:
     one = np.stack([along, 0.01 * random.normal(size=200)], axis=1)  # flat here
     other = one[:, ::-1] + 50  # upright there
     mu = np.concatenate([one, other])
-    found = local_directions(mu, np.array([50.0, 50.0]), 100)
+    found = local_directions(Region(mu), np.array([50.0, 50.0]), 100)
     np.testing.assert_allclose(abs(found.vectors[0]), [0, 1], atol=0.05)
     np.testing.assert_array_equal(found.center, [50, 50])
     np.testing.assert_allclose(found.vectors @ found.vectors.T, np.eye(2), atol=1e-5)

@@ -64,15 +64,15 @@ def latent_axes(mu: np.ndarray, order: np.ndarray | None = None) -> Directions:
     return Directions(*(np.ascontiguousarray(part, np.float32) for part in parts))
 
 
-def local_directions(mu: np.ndarray, z: np.ndarray, neighbours: int) -> Directions:
-    """Principal directions of the `neighbours` encodings nearest to z [D] among mu [N, D].
+def local_directions(region: Region, z: np.ndarray, neighbours: int) -> Directions:
+    """Principal directions of the `neighbours` encodings of `region` nearest to z [D].
 
     They say in which ways pictures like this one vary. The center is z itself.
 
     Source: Li et al., LatentGandr (2026), arXiv:2604.19953, for local components as sliders.
     """
-    nearest, _ = Region(mu).nearest(z, neighbours)
-    return replace(principal_directions(mu[nearest]), center=z.astype(np.float32))
+    nearest, _ = region.nearest(z, neighbours)
+    return replace(principal_directions(region.mu[nearest]), center=z.astype(np.float32))
 
 
 def class_directions(
