@@ -13,6 +13,7 @@ from vae_core.data import Dataset, load_dataset
 from vae_core.families import build, complete
 from vae_core.runs import Run, Store
 from vae_core.training.loop import Loop
+from vae_core.training.worker import data_card, work
 
 TINY: dict[str, Any] = {
     "data": {"dataset": "digits", "image_size": 16, "limit": 300},
@@ -30,7 +31,7 @@ def make_loop(config: RunConfig, state: Any = None, dataset: Dataset | None = No
     """The loop as the worker puts it together."""
     torch.manual_seed(config.train.seed)
     dataset = dataset or load_dataset(config.data)
-    model, objective = build(config, dataset.image_shape)
+    model, objective = build(config, data_card(dataset))
     model.to(memory_format=torch.channels_last)
     loop = Loop(config, dataset, model, objective, state)
     loop.longest_window_s = math.inf  # what is recorded shall not depend on the machine's speed
@@ -39,8 +40,6 @@ def make_loop(config: RunConfig, state: Any = None, dataset: Dataset | None = No
 
 def trained(tmp_path: Path, name: str = "tiny", **changes: Any) -> Run:
     """A finished tiny run in a store of its own."""
-    from vae_core.training.worker import work
-
     run = Store(tmp_path).create(name, tiny(**changes))
     work(run)
     return run

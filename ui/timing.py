@@ -103,7 +103,7 @@ def measure_timing(config: RunConfig) -> Timing:
     from vae_core.families import build
     from vae_core.training.events import Stepped
     from vae_core.training.loop import Loop
-    from vae_core.training.worker import ENCODED_IMAGES, choose_device
+    from vae_core.training.worker import ENCODED_IMAGES, choose_device, data_card
 
     quiet = {"log_every": 1, "preview_every": 10**9, "checkpoint_every": 10**9}
     config = config.updated({"train": quiet})
@@ -111,7 +111,7 @@ def measure_timing(config: RunConfig) -> Timing:
         torch.set_num_threads(config.train.threads)
     dataset = load_dataset(config.data)
     device = choose_device(config.train.device)
-    model, objective = build(config, dataset.image_shape)
+    model, objective = build(config, data_card(dataset))
     model.to(device).to(memory_format=torch.channels_last)
     loop = Loop(config, dataset, model, objective.to(device))
     steps, began = 0, 0.0

@@ -36,7 +36,7 @@ def load_run(run: Run, device: str = "cpu") -> LoadedRun:
     path = run.file(WEIGHTS)
     if not path.exists():
         raise UserError(f"Run {run.id!r} has no weights yet; they come with its first save.")
-    model, objective = build(config, card.image_shape)
+    model, objective = build(config, card)
     try:
         with safe_open(path, "pt", device=device) as file:
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118

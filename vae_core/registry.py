@@ -61,12 +61,16 @@ class Registry(Generic[F]):
         """Decorator that adds the decorated builder under `name`."""
 
         def add(build: F) -> F:
-            if name in self._entries:
-                raise ValueError(f"{self.kind} {name!r} is registered twice")
-            self._entries[name] = Entry(name, label, blurb, build, options, paper)
+            self.add(Entry(name, label, blurb, build, options, paper))
             return build
 
         return add
+
+    def add(self, entry: Entry[F]) -> None:
+        """Add an entry that may say more than `register` takes."""
+        if entry.name in self._entries:
+            raise ValueError(f"{self.kind} {entry.name!r} is registered twice")
+        self._entries[entry.name] = entry
 
     def __getitem__(self, name: str) -> Entry[F]:
         """The entry called `name`.

@@ -1,0 +1,147 @@
+"""What a family is, the registry of them, and how a configuration becomes a model with one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from vae_core.config import ModelConfig, RunConfig
+from vae_core.errors import UserError
+from vae_core.models import LatentModel, backbones, likelihoods
+from vae_core.objectives import Objective
+from vae_core.registry import Entry, Registry
+from vae_core.runs import DataCard
+
+Shape = tuple[int, int, int]
+Build = Callable[[ModelConfig, DataCard, Any], tuple[LatentModel, Objective]]
+Check = Callable[[RunConfig, DataCard, Any], None]
+
+SMALLEST_SIDE = 8
+NATS = "nats per image"
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A logged term as charts name it; `weight` is the symbol of its weight in the formula."""
+
+    label: str
+    unit: str = NATS
+    weight: str = ""
+    help: str = ""
+
+
+RECON = Quantity("Reconstruction", help="−log p(x|z): how far rebuilt images are from real ones.")
+KL = Quantity("KL", help="KL(q(z|x) ‖ p(z)): how much is remembered of each image.")
+
+
+def fits_all(config: RunConfig, data: DataCard, options: Any) -> None:
+    """The check of a family that takes any images with any settings."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family(Entry[Build]):
+    """A network × an objective, and what the app says of it.
+
+    formula: what is minimised, as LaTeX; every weight in it is the `weight` of one of `terms`.
+    when: one sentence about when to take it.
+    terms: what it logs, by the name of the term.
+    check: raises a `UserError` that names the setting, where data or settings do not fit.
+    """
+
+    formula: str
+    when: str
+    terms: Mapping[str, Quantity]
+    check: Check = fits_all
+    needs_labels: bool = False
+
+    def formula_with(self, weights: Mapping[str, float], shown: Callable[[float], str]) -> str:
+        """The formula with the present value of each weight below its symbol.
+
+        Args:
+            weights: by the name of the term, as they are logged.
+            shown: writes a number.
+        """
+        formula = self.formula
+        for name, quantity in self.terms.items():
+            if quantity.weight and name in weights:
+                symbol = re.escape(quantity.weight) + r"(?![A-Za-z])"
+                valued = rf"\underset{{{shown(weights[name])}}}{{{quantity.weight}}}"
+                formula = valued.join(re.split(symbol, formula))
+        return formula
+
+
+class Families(Registry[Build]):
+    """The families by name, in the order in which they were registered."""
+
+    def family(self, name: str, **facts: Any) -> Callable[[Build], Build]:
+        """Decorator that adds the builder `(model config, data card, options)` as a family.
+
+        Args:
+            facts: the fields of `Family`.
+        """
+
+        def add(build: Build) -> Build:
+            self.add(Family(name=name, build=build, **facts))
+            return build
+
+        return add
+
+    def __getitem__(self, name: str) -> Family:
+        entry = super().__getitem__(name)
+        assert isinstance(entry, Family)
+        return entry
+
+    def __iter__(self) -> Iterator[Family]:
+        return (self[name] for name in self._entries)
+
+
+families = Families("family")
+
+
+def complete(config: RunConfig) -> RunConfig:
+    """The configuration with every option of its family and backbone validated and spelt out.
+
+    Raises:
+        UserError: naming the setting that is unknown or out of range.
+    """
+    family, backbone = families[config.family], backbones[config.model.backbone]
+    if config.model.likelihood != "auto":
+        likelihoods[config.model.likelihood]
+    objective = family.parse_options(config.objective, "objective")
+    options = backbone.parse_options(config.model.options, "model.options")
+    return config.updated(
+        {
+            "objective": objective.model_dump(mode="json"),
+            "model": {"options": options.model_dump(mode="json")},
+        }
+    )
+
+
+def build(config: RunConfig, data: DataCard | Shape) -> tuple[LatentModel, Objective]:
+    """The model and the objective for a data set; weights from torch's RNG.
+
+    Args:
+        data: what is known of the data set; a shape (C, H, W) alone means unlabelled images.
+
+    Raises:
+        UserError: when the settings are invalid or the data do not fit; it names the setting.
+    """
+    if not isinstance(data, DataCard):
+        data = DataCard(dataset=config.data.dataset, image_shape=data, n_train=0, n_validation=0)
+    height, width = data.image_shape[1:]
+    if min(height, width) < SMALLEST_SIDE:
+        raise UserError(
+            f"The images are {height}×{width}; "
+            f"they must be at least {SMALLEST_SIDE}×{SMALLEST_SIDE}. Set data.image_size."
+        )
+    family = families[config.family]
+    options = family.parse_options(config.objective, "objective")
+    if family.needs_labels and not data.label_names:
+        raise UserError(
+            f"family: {family.label} needs labels and {data.dataset!r} has none; "
+            "choose another family, or images in folders named by label."
+        )
+    family.check(config, data, options)
+    return family.build(config.model, data, options)

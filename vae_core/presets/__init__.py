@@ -1,0 +1,26 @@
+"""Recipes: whole configurations under a name, some of them published systems rebuilt exactly.
+
+A new source is one new file with its `PRESETS` and its name below.
+"""
+
+from vae_core.presets import course, starters
+from vae_core.presets.preset import Preset
+from vae_core.registry import unknown
+
+presets: dict[str, Preset] = {
+    preset.name: preset for source in (starters, course) for preset in source.PRESETS
+}
+
+
+def get_preset(name: str) -> Preset:
+    """The preset called `name`.
+
+    Raises:
+        UserError: when there is none; the sentence lists those there are.
+    """
+    if name in presets:
+        return presets[name]
+    raise unknown("preset", name, presets)
+
+
+__all__ = ["Preset", "get_preset", "presets"]

@@ -1,0 +1,50 @@
+"""Our own recipes: good first models for the data sets that are at hand."""
+
+from __future__ import annotations
+
+from vae_core.presets.preset import preset
+
+PRESETS = (
+    preset(
+        "mnist-vae",
+        "MNIST VAE",
+        "Sixteen latents on handwritten digits; the model that is shipped.",
+        (1, 28, 28),
+        family="vae",
+        data={"dataset": "mnist", "validation_fraction": 0.0},
+        model={"latent_dim": 16, "options": {"channels": (32, 64), "hidden": 128}},
+        objective={"schedule": "linear", "schedule_steps": 1500},
+        train={"epochs": 15, "batch_size": 64, "learning_rate": 2e-3, "decay": "cosine"},
+    ),
+    preset(
+        "digits-vae",
+        "Small digits VAE",
+        "1797 built-in digits: trains within a minute, with no download.",
+        (1, 32, 32),
+        family="vae",
+        data={"dataset": "digits"},
+        model={"latent_dim": 8, "options": {"channels": (16, 32, 64), "hidden": 128}},
+        train={"epochs": 40, "batch_size": 64, "decay": "cosine"},
+    ),
+    preset(
+        "sprites-vae",
+        "Sprites VAE",
+        "Drawn shapes with known factors; its directions move, grow and turn them.",
+        (1, 64, 64),
+        family="vae",
+        data={"dataset": "sprites", "limit": 40_000},
+        model={"latent_dim": 10, "options": {"channels": (32, 32, 64, 64), "hidden": 256}},
+        objective={"schedule": "linear", "schedule_steps": 1500},
+        train={"epochs": 10, "batch_size": 64, "learning_rate": 2e-3, "decay": "cosine"},
+    ),
+    preset(
+        "images-vae",
+        "Your images VAE",
+        "Colour pictures at 64×64 with a learned pixel noise; a start for your own.",
+        (3, 64, 64),
+        family="vae",
+        data={"dataset": "folder", "image_size": 64},
+        model={"latent_dim": 64},
+        train={"epochs": 30, "batch_size": 64, "decay": "cosine"},
+    ),
+)
