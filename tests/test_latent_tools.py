@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,7 +15,7 @@ from sklearn.neighbors import NearestNeighbors
 from vae_core.errors import UserError
 from vae_core.latent.directions import class_directions, local_directions
 from vae_core.latent.interpolation import PATHS, interpolate, spherical
-from vae_core.latent.region import Region, prior_log_density
+from vae_core.latent.region import MOST_CORRELATED, Region, prior_log_density
 
 POINTS = arrays(np.float64, 5, elements=st.floats(-10, 10))
 
@@ -57,6 +59,21 @@ def test_a_dead_dimension_leaves_distances_finite() -> None:
     mu[:, 1] = 0
     assert np.isfinite(Region(mu).distance(np.ones((2, 3)))).all()
     assert np.isfinite(Region(np.zeros((5, 3))).distance(np.ones((2, 3)))).all()
+
+
+@pytest.mark.parametrize("size, correlated", [(MOST_CORRELATED, True), (3136, False)])
+def test_many_dimensions_are_taken_one_by_one(size: int, correlated: bool) -> None:
+    random = np.random.default_rng(4)
+    mu = random.normal(size=(60, size)) * np.linspace(1, 9, size)
+    mu[:, 1] = mu[:, 0]  # together they say what one of them says
+    started = time.monotonic()
+    region, z = Region(mu), np.zeros((1, size)) + mu.mean(axis=0)
+    z[0, 0] += 2 * mu[:, 0].std(ddof=1)
+    by_dimension = 2.0
+    assert time.monotonic() - started < 8
+    assert (region.distance(z)[0] == pytest.approx(by_dimension)) is not correlated
+    assert region.nearest(mu[7], 1)[0].tolist() == [7]
+    assert 0 < region.share_farther(mu[7:8])[0] < 1
 
 
 @pytest.mark.parametrize("k", [1, 5, 300, 400])

@@ -8,16 +8,29 @@ LEAST_SHARE = 1e-6
 """Of the largest variance: directions in which encodings hardly vary are taken to vary that much,
 so that a step along them counts as far, but not as infinitely far."""
 
+MOST_CORRELATED = 1024
+"""Dimensions up to which the full covariance is taken: at 1024 it takes 0.8 s and at
+3136 it takes 13 s (3000 encodings, one thread), where deviations alone take 0.3 s."""
+
 
 class Region:
-    """The part of the latent space that a model knows: the one its encodings mu [N, D] fill."""
+    """The part of the latent space that a model knows: the one its encodings mu [N, D] fill.
+
+    With more than `MOST_CORRELATED` dimensions its covariance is taken to be diagonal: each
+    dimension has its standard deviation, and that some vary together is not seen.
+    """
 
     def __init__(self, mu: np.ndarray) -> None:
         self.mu = mu.astype(np.float32)
         self.mean = mu.mean(axis=0, dtype=np.float64)
         centred = mu.astype(np.float64) - self.mean
-        variances, self._axes = np.linalg.eigh(centred.T @ centred / max(1, len(mu) - 1))
-        floor = max(variances[-1] * LEAST_SHARE, np.finfo(np.float64).tiny)
+        degrees = max(1, len(mu) - 1)
+        self._axes: np.ndarray | None = None  # of a diagonal covariance: the dimensions themselves
+        if mu.shape[1] <= MOST_CORRELATED:
+            variances, self._axes = np.linalg.eigh(centred.T @ centred / degrees)
+        else:
+            variances = np.einsum("nd,nd->d", centred, centred) / degrees
+        floor = max(variances.max() * LEAST_SHARE, np.finfo(np.float64).tiny)
         self._deviations = np.sqrt(np.maximum(variances, floor))
         self._squares = np.einsum("nd,nd->n", self.mu, self.mu)
         self._known = np.sort(self.distance(self.mu))
@@ -27,7 +40,8 @@ class Region:
 
         Source: Mahalanobis, On the Generalized Distance in Statistics (1936).
         """
-        white = ((z - self.mean) @ self._axes) / self._deviations
+        centred = z - self.mean
+        white = (centred if self._axes is None else centred @ self._axes) / self._deviations
         return np.sqrt(np.einsum("bd,bd->b", white, white))
 
     def share_farther(self, z: np.ndarray) -> np.ndarray:
