@@ -11,12 +11,6 @@ from hypothesis import strategies as st
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
 from vae_core.losses import bernoulli_nll, gaussian_kl, gaussian_nll, optimal_variance
-from vae_core.losses.conventions import (
-    beta_from_mse_mean_kl_mean,
-    beta_from_mse_mean_kl_sum,
-    mse_mean_kl_mean_weight,
-    mse_mean_kl_sum_weight,
-)
 
 finite = st.floats(-5, 5)
 
@@ -72,38 +66,3 @@ def test_detached_optimal_variance_keeps_the_gradient() -> None:
     detached, mean.grad = mean.grad.clone(), None
     (0.5 * 64 * (x - mean).square().mean().log()).backward()
     torch.testing.assert_close(detached, mean.grad)
-
-
-def test_course_beta() -> None:
-    """w = 0.1, L = 5, P = 784, σ = s = 0.3081: 0.1 · 784 / 10 = 7.84."""
-    assert beta_from_mse_mean_kl_mean(0.1, 784, 5, sigma=0.3081, pixel_std=0.3081) == (
-        pytest.approx(7.84)
-    )
-    assert beta_from_mse_mean_kl_sum(0.1, 784, sigma=0.5) == pytest.approx(156.8)
-
-
-@given(beta=st.floats(1e-3, 1e3), values=st.integers(64, 20_000), latents=st.integers(1, 512))
-def test_conventions_are_inverses(beta: float, values: int, latents: int) -> None:
-    weight = mse_mean_kl_mean_weight(beta, values, latents, sigma=0.3)
-    assert beta_from_mse_mean_kl_mean(weight, values, latents, sigma=0.3) == pytest.approx(beta)
-    weight = mse_mean_kl_sum_weight(beta, values, sigma=0.3, pixel_std=0.5)
-    assert beta_from_mse_mean_kl_sum(weight, values, sigma=0.3, pixel_std=0.5) == (
-        pytest.approx(beta)
-    )
-
-
-def test_convention_is_proportional_to_the_tutorial_loss() -> None:
-    """The product's loss is the tutorial's, times P·s²/(2σ²), plus a constant: measured."""
-    std, weight, latents = 0.25, 0.3, 7
-    x, mean = torch.rand(2, 6, 3, 8, 8).double()
-    mu, logvar = torch.randn(2, 6, latents).double()
-    kl = gaussian_kl(mu, logvar)
-
-    def difference(scale: float) -> float:
-        other = mean * scale
-        tutorial = ((x - other) / std).square().mean() + weight * kl.mean() * scale
-        beta = beta_from_mse_mean_kl_mean(weight, 192, latents, sigma=0.1, pixel_std=std)
-        ours = (gaussian_nll(other, x, 0.1**2) + beta * kl.sum(1) * scale).mean()
-        return float(ours - tutorial * 192 * std**2 / (2 * 0.1**2))
-
-    assert difference(1.0) == pytest.approx(difference(0.5))

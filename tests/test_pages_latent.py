@@ -202,29 +202,7 @@ def test_no_encodings_yet(run: Run) -> None:
     assert "no encodings yet" in texts(open_page("encodings"))
 
 
-# --- tune β --------------------------------------------------------------------------------------
-
-
-def test_comparable_runs_share_one_chart(run: Run, tmp_path: Path) -> None:
-    shutil.copytree(run.path, tmp_path / "beta-4")
-    other = Store().get("beta-4")
-    other.write_json("config.json", run.config().updated({"objective": {"beta": 4.0}}))
-    other.write_json("summary.json", run.summary() | {"kl": 1.0, "recon": 500.0, "elbo": -501.0})
-    shutil.copytree(run.path, tmp_path / "faces")
-    faces = Store().get("faces")
-    faces.write_json("config.json", run.config().updated({"model": {"likelihood": "gaussian"}}))
-    app = open_page("tune_beta", run="tiny")
-    assert sorted(charts(app)[0]["data"][-1]["text"]) == ["beta-4 · β 4", "tiny · β 1"]
-    assert list(app.dataframe[0].value["run"]) == ["tiny", "beta-4"]
-
-
-def test_the_unit_converter_uses_the_runs_numbers(run: Run) -> None:
-    app = open_page("tune_beta", run="tiny")
-    app.number_input(key="units-w").set_value(0.5)
-    app.number_input(key="units-sigma-tiny").set_value(0.2).run()
-    # w·P·s²/(2σ²·L) and w·P·s²/(2σ²) with P = 16·16 and L = 4
-    assert f"**{number(0.5 * 256 / (2 * 0.04 * 4))}**" in texts(app)
-    assert f"**{number(0.5 * 256 / (2 * 0.04))}**" in texts(app)
+# --- numbers --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

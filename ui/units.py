@@ -1,35 +1,44 @@
-"""β in the conventions of tutorials, with the numbers of one run filled in."""
+"""β in every convention, with the numbers of one run filled in."""
 
 from __future__ import annotations
 
 import streamlit as st
 
 from ui.numbers import number
-from vae_core.losses.conventions import (
-    beta_from_mse_mean_kl_mean,
-    beta_from_mse_mean_kl_sum,
-    mse_mean_kl_mean_weight,
-    mse_mean_kl_sum_weight,
-)
+from vae_core.losses.conventions import CONVENTIONS, Scale
+from vae_core.models.likelihoods import resolve_likelihood
 from vae_core.runs import Run
+
+BERNOULLI = "bernoulli"
+
+EXPLANATION = """
+Libraries and tutorials weigh the same two things, but some take means and some take sums, so that
+the same number means different prices. Enter a weight as you found it; the table says what it is
+here and everywhere else. σ is the pixel noise of the Gaussian that a squared error stands for, and
+s is what the tutorial divides its pixels by: 1 if it does not, 0.5 if it brings them to [−1, 1].
+"""
 
 
 def converter(run: Run) -> None:
-    """β of this app from the weight that a tutorial puts on the KL, and back."""
+    """A weight in one convention, and what it is in all of them."""
     config, (c, h, w) = run.config(), run.data_card().image_shape
-    values, dims = c * h * w, config.model.latent_dim
-    st.write(
-        f"Tutorials weigh a mean squared error against a KL. This run has P = {c}·{h}·{w} = "
-        f"{number(values)} values an image and L = {dims} latent dimensions. Enter the weight w of "
-        "the tutorial, the σ of the Gaussian that you compare with, and the deviation s by which "
-        "the tutorial divides its pixels (1 if it does not)."
+    st.markdown(EXPLANATION)
+    first, second, third, fourth = st.columns([2, 1, 1, 1])
+    name = first.selectbox(
+        "Convention",
+        list(CONVENTIONS),
+        key="units-convention",
+        format_func=lambda name: CONVENTIONS[name].label,
+        help="Whose weight you enter.",
     )
-    first, second, third = st.columns(3)
-    weight = first.number_input("Weight w on the KL", 0.0, None, 0.1, format="%g", key="units-w")
-    sigma = second.number_input(
+    beta = config.objective.get("beta", 1.0)
+    weight = second.number_input(
+        "Weight", 0.0, None, float(beta), format="%.6g", key=f"units-weight-{run.id}"
+    )
+    sigma = third.number_input(
         "Pixel noise σ", 1e-4, None, config.model.sigma, format="%g", key=f"units-sigma-{run.id}"
     )
-    std = third.number_input(
+    std = fourth.number_input(
         "Pixel deviation s",
         1e-4,
         None,
@@ -37,19 +46,25 @@ def converter(run: Run) -> None:
         format="%g",
         key=f"units-s-{run.id}",
     )
-    mean = beta_from_mse_mean_kl_mean(weight, values, dims, sigma=sigma, pixel_std=std)
-    total = beta_from_mse_mean_kl_sum(weight, values, sigma=sigma, pixel_std=std)
-    st.markdown(
-        "| a tutorial's loss | formula | β here |\n|---|---|---|\n"
-        f"| `mse.mean() + w · kl.mean()` | w·P·s² / (2σ²·L) | **{number(mean)}** |\n"
-        f"| `mse.mean() + w · kl.sum(dim).mean()` | w·P·s² / (2σ²) | **{number(total)}** |"
+    scale = Scale(c * h * w, config.model.latent_dim, sigma, std)
+    nats = CONVENTIONS[name].beta(weight, scale)
+    st.markdown("| convention | loss | β here | weight |\n|---|---|---|---|\n" + _rows(nats, scale))
+    st.caption(
+        f"{run.id} has P = {c}·{h}·{w} = {number(scale.values)} values an image and "
+        f"L = {scale.latent_dim} latent dimensions."
     )
-    beta = config.objective.get("beta")
-    if beta is not None:
-        back = {"sigma": sigma, "pixel_std": std}
-        st.write(
-            f"The other way round: β = {number(beta)} of this run is "
-            f"w = {number(mse_mean_kl_mean_weight(beta, values, dims, **back))} "
-            f"with `kl.mean()` and w = {number(mse_mean_kl_sum_weight(beta, values, **back))} "
-            "with `kl.sum(dim).mean()`."
+    if resolve_likelihood(config.model.likelihood, c) == BERNOULLI:
+        st.caption(
+            "Its pixels are Bernoulli, with no σ. The table tells what its β would be with a "
+            "Gaussian of the σ that you enter; the pictures answer differently."
         )
+
+
+def _rows(beta: float, scale: Scale) -> str:
+    """The lines of the table: β in nats as every convention's weight."""
+    lines = []
+    for each in CONVENTIONS.values():
+        loss = each.loss.replace("|", "\\|")  # a bar would end the cell
+        weight = number(each.weight(beta, scale))
+        lines.append(f"| {each.label} | `{loss}` | {each.formula} | **{weight}** |")
+    return "\n".join(lines)

@@ -1,38 +1,91 @@
-"""β between the conventions of tutorials and nats per image.
+"""β between the conventions of tutorials and libraries, and nats per image.
 
-Tutorials weigh a mean squared error against a KL. Their loss, times a constant, is the Gaussian
-−log p(x|z) + β·KL of this product: multiply `mse.mean()` by P·s²/(2σ²) and it becomes the squared
-error in nats. P is the number of values of an image (C·H·W), L the number of latent dimensions, σ
-the Gaussian's deviation on the [0, 1] scale, s the deviation by which the tutorial divided pixels.
+Each of them weighs a squared error against a KL. Times a constant, its loss is the Gaussian
+−log p(x|z) + β·KL of this product, so their gradients point the same way: the constant makes the
+squared error one in nats, and what it makes of the weight is β.
 """
 
 from __future__ import annotations
 
-
-def beta_from_mse_mean_kl_sum(
-    weight: float, values: int, *, sigma: float, pixel_std: float = 1.0
-) -> float:
-    """β in nats of `mse.mean() + weight · kl.sum(dim).mean()`: w·P·s² / (2σ²)."""
-    return weight * values * pixel_std**2 / (2 * sigma**2)
+from collections.abc import Callable
+from dataclasses import dataclass
 
 
-def beta_from_mse_mean_kl_mean(
-    weight: float, values: int, latent_dim: int, *, sigma: float, pixel_std: float = 1.0
-) -> float:
-    """β in nats of `mse.mean() + weight · kl.mean()`: w·P·s² / (2σ²·L)."""
-    beta = beta_from_mse_mean_kl_sum(weight, values, sigma=sigma, pixel_std=pixel_std)
-    return beta / latent_dim
+@dataclass(frozen=True)
+class Scale:
+    """What a conversion has to know of the images and the model.
+
+    values: numbers in an image, C·H·W (P in the formulas).
+    latent_dim: latent dimensions (L).
+    sigma: deviation of the Gaussian p(x|z), on the [0, 1] scale of pixels (σ).
+    pixel_std: what the tutorial divides its pixels by, 1 where it does not (s); pixels brought to
+        [−1, 1] were divided by 0.5.
+    """
+
+    values: int
+    latent_dim: int
+    sigma: float
+    pixel_std: float = 1.0
 
 
-def mse_mean_kl_sum_weight(
-    beta: float, values: int, *, sigma: float, pixel_std: float = 1.0
-) -> float:
-    """The inverse of `beta_from_mse_mean_kl_sum`."""
-    return beta / beta_from_mse_mean_kl_sum(1.0, values, sigma=sigma, pixel_std=pixel_std)
+@dataclass(frozen=True)
+class Convention:
+    """One way to write the loss; `unit` is the β that the weight w = 1 stands for."""
+
+    name: str
+    label: str
+    loss: str
+    formula: str
+    unit: Callable[[Scale], float]
+
+    def beta(self, weight: float, scale: Scale) -> float:
+        """β in nats per image of this convention's weight."""
+        return weight * self.unit(scale)
+
+    def weight(self, beta: float, scale: Scale) -> float:
+        """This convention's weight of β in nats per image."""
+        return beta / self.unit(scale)
 
 
-def mse_mean_kl_mean_weight(
-    beta: float, values: int, latent_dim: int, *, sigma: float, pixel_std: float = 1.0
-) -> float:
-    """The inverse of `beta_from_mse_mean_kl_mean`."""
-    return latent_dim * mse_mean_kl_sum_weight(beta, values, sigma=sigma, pixel_std=pixel_std)
+def _squared(scale: Scale) -> float:
+    """s²/(2σ²): nats of a squared error 1 between the tutorial's pixels."""
+    return scale.pixel_std**2 / (2 * scale.sigma**2)
+
+
+_ALL = (
+    Convention("nats", "This app", "−log p(x|z) + β · KL, in nats per image", "β", lambda _: 1.0),
+    Convention(
+        "mse-mean-kl-mean",
+        "Means of both",
+        "mse.mean() + w · kl.mean()",
+        "w · P · s² / (2 · σ² · L)",
+        lambda scale: scale.values * _squared(scale) / scale.latent_dim,
+    ),
+    Convention(
+        "mse-mean-kl-sum",
+        "Mean error, summed KL",
+        "mse.mean() + w · kl.sum(dim=1).mean()",
+        "w · P · s² / (2 · σ²)",
+        lambda scale: scale.values * _squared(scale),
+    ),
+    # models/vanilla_vae.py: F.mse_loss, and the KL summed over dimensions; 0.00025 in its
+    # configs/vae.yaml.
+    Convention(
+        "pytorch-vae",
+        "PyTorch-VAE's kld_weight",
+        "F.mse_loss(x̂, x) + kld_weight · kl.sum(dim=1).mean()",
+        "kld_weight · P · s² / (2 · σ²)",
+        lambda scale: scale.values * _squared(scale),
+    ),
+    # pythae 0.1.2, models/beta_vae/beta_vae_model.py; earlier versions left out the half.
+    Convention(
+        "pythae",
+        "pythae's beta",
+        "(½ · (x̂ − x)².sum(dim=1) + beta · kl.sum(dim=1)).mean()",
+        "beta · s² / σ²",
+        lambda scale: 2 * _squared(scale),
+    ),
+)
+
+CONVENTIONS: dict[str, Convention] = {convention.name: convention for convention in _ALL}
+"""By name; the first is this product's own."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from vae_core.losses.conventions import beta_from_mse_mean_kl_mean
+from vae_core.losses.conventions import CONVENTIONS, Scale
 from vae_core.presets.preset import preset
 
 PIXELS = 28 * 28
 STD = 0.3081  # standard deviation of MNIST's pixels
 LATENTS = 5
-BETA = beta_from_mse_mean_kl_mean(0.1, PIXELS, LATENTS, sigma=STD, pixel_std=STD)
+BETA = CONVENTIONS["mse-mean-kl-mean"].beta(0.1, Scale(PIXELS, LATENTS, STD, STD))
 
 MODEL: dict[str, Any] = {
     "latent_dim": LATENTS,
