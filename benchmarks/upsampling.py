@@ -29,7 +29,7 @@ def main(
     import torch
     from torch import Tensor, nn
 
-    from vae_core.models.backbones.upsampling import Upsampling
+    from vae_core.models.backbones.resampling import Upsampling
 
     def milliseconds(layer: Callable[[Tensor], Tensor], x: Tensor) -> tuple[float, float]:
         start = time.perf_counter()

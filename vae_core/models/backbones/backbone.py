@@ -10,7 +10,8 @@ from torch import nn
 
 from vae_core.registry import Registry
 
-Build = Callable[[tuple[int, int, int], int, Any], "Backbone"]
+Shape = tuple[int, int, int]
+Build = Callable[[Shape, int, Any], "Backbone"]
 
 backbones: Registry[Build] = Registry("backbone")
 """Builders `(image_shape, latent_dim, options) -> Backbone`."""

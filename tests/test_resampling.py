@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from vae_core.models.backbones.upsampling import FEW_CHANNELS, Upsampling
+from vae_core.models.backbones.resampling import FEW_CHANNELS, Upsampling
 
 
 @pytest.mark.parametrize("bias", [True, False])
