@@ -223,4 +223,4 @@ def test_the_key_is_made_of_names_sizes_times_and_wishes(tmp_path: Path, cache: 
     load(tmp_path / "moved")
     assert len(list(cache.iterdir())) == 4
     about = json.loads(next(cache.iterdir()).joinpath("about.json").read_text())
-    assert about == {"kept": [0, 1], "skipped": []}
+    assert about == {"skipped": []}

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from tests.pictures import lay_out, pack, png
 from vae_core.config import DataConfig
 from vae_core.data import load_dataset
-from vae_core.data.archive import ZipLimits, member_of, open_zip
+from vae_core.data.archive import ZipLimits, open_entry, open_zip
 from vae_core.data.listing import list_folder
 from vae_core.errors import UserError
 
@@ -55,11 +55,20 @@ def test_a_zip_lists_what_the_unpacked_folder_lists(listed: list[str]) -> None:
         unpacked = lay_out(Path(folder, "unpacked"), files)
         plain = list_folder(unpacked)
         with open_zip(packed) as listing:
-            assert [m.name for m in listing.members] == [m.name for m in plain.members]
+            assert listing.names == plain.names
             assert [s.name for s in listing.skipped] == [s.name for s in plain.skipped]
-            for member in listing.members:
-                with member.open() as file:
-                    assert file.read() == files[member.name]
+            for either in (listing, plain):
+                for index, name in enumerate(either.names):
+                    with either.open(index) as file:
+                        assert file.read() == files[name]
+
+
+def test_the_digest_of_a_zip_follows_its_content(tmp_path: Path) -> None:
+    digests = []
+    for number, content in enumerate([b"one", b"one", b"two"]):
+        with open_zip(pack(tmp_path / f"{number}.zip", {"a.png": content})) as listing:
+            digests.append(listing.digest())
+    assert digests[0] == digests[1] != digests[2]
 
 
 leading_out = st.one_of(
@@ -159,7 +168,7 @@ def test_each_bound_refuses_a_bomb(tmp_path: Path, limits: ZipLimits, word: str)
     path = pack(tmp_path / "a.zip", {f"{i}.png": bytes(100_000) for i in range(3)})
     assert word in refusal(path, limits)
     with open_zip(path) as listing:  # as small as this, the usual bounds let it pass
-        assert len(listing.members) == 3
+        assert len(listing) == 3
 
 
 def test_the_usual_bounds_stop_a_real_bomb(tmp_path: Path) -> None:
@@ -185,11 +194,10 @@ def test_a_header_that_lies_about_the_size_gains_nothing(tmp_path: Path) -> None
 def test_what_comes_out_is_counted_whatever_the_header_says(tmp_path: Path) -> None:
     path = pack(tmp_path / "a.zip", {"a.png": bytes(5000)})
     with open_zip(path, ZipLimits(file_bytes=5000)) as listing:
-        assert len(listing.members[0].open().read()) == 5000
-    with zipfile.ZipFile(path) as archive:
-        member = member_of(archive, archive.infolist()[0], ZipLimits(file_bytes=4999))
-        with pytest.raises(UserError, match=r"'a\.png' unpacks to more than"):
-            member.open()
+        assert len(listing.open(0).read()) == 5000
+    refused = pytest.raises(UserError, match=r"'a\.png' unpacks to more than")
+    with zipfile.ZipFile(path) as archive, refused:
+        open_entry(archive, archive.infolist()[0], ZipLimits(file_bytes=4999))
 
 
 # --- damage ----------------------------------------------------------------------------------

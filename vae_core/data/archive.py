@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from vae_core.data.listing import Listing, Member, Skip, has_image_name, is_litter
+import numpy as np
+
+from vae_core.data.listing import Listing, Skip, has_image_name, is_litter
 from vae_core.errors import UserError
 
 
@@ -39,9 +41,9 @@ _DAMAGED = (zipfile.BadZipFile, struct.error, ValueError, OverflowError, EOFErro
 
 @contextmanager
 def open_zip(path: Path, limits: ZipLimits = ZipLimits()) -> Iterator[Listing]:
-    """The pictures in the zip at `path`; their `open` works inside the `with` block.
+    """The pictures in the zip at `path`; `open` works inside the `with` block.
 
-    Members are opened by any thread. Archives inside the archive are listed as skipped.
+    Archives inside the archive are listed as skipped.
 
     Raises:
         UserError: when it is no zip, is damaged, is encrypted, or is unsafe: names that lead out
@@ -63,20 +65,14 @@ def open_zip(path: Path, limits: ZipLimits = ZipLimits()) -> Iterator[Listing]:
             raise UserError(
                 f"{path.name} was refused: {problem}. Pack only your images and try again."
             )
-        members: list[Member] = []
-        skipped: list[Skip] = []
-        for info in infos:
-            name = _name(info)
-            if is_litter(name):
-                continue
-            if has_image_name(name):
-                members.append(member_of(archive, info, limits))
-            else:
-                nested = name.lower().endswith(_NESTED)
-                skipped.append(Skip(name, "archive in the archive" if nested else "no image"))
+        named = sorted(((_name(info), info) for info in infos), key=lambda pair: pair[0])
+        named = [(name, info) for name, info in named if not is_litter(name)]
+        pictures = [(name, info) for name, info in named if has_image_name(name)]
         yield Listing(
-            tuple(sorted(members, key=lambda member: member.name)),
-            tuple(sorted(skipped, key=lambda skip: skip.name)),
+            tuple(name for name, _ in pictures),
+            np.fromiter((_stamp(info) for _, info in pictures), np.dtype((np.int64, 8))),
+            lambda index: open_entry(archive, pictures[index][1], limits),
+            tuple(Skip(name, _why_not(name)) for name, _ in named if not has_image_name(name)),
         )
 
 
@@ -118,23 +114,30 @@ def _entry_problem(info: zipfile.ZipInfo, limits: ZipLimits) -> str:
     return ""
 
 
-def member_of(archive: zipfile.ZipFile, info: zipfile.ZipInfo, limits: ZipLimits) -> Member:
-    """One file of an open archive; opening it reads it into memory.
+def open_entry(archive: zipfile.ZipFile, info: zipfile.ZipInfo, limits: ZipLimits) -> BinaryIO:
+    """The bytes of one file of an open archive, in memory.
 
     What its header claims was checked before; what comes out is counted here all the same.
+
+    Raises:
+        UserError: when more comes out than `limits` allow.
     """
+    with archive.open(info) as file:
+        data = file.read(limits.file_bytes + 1)
+    if len(data) > limits.file_bytes:
+        raise UserError(
+            f"{archive.filename} was refused: {info.filename!r} unpacks to more than "
+            f"{_size(limits.file_bytes)}."
+        )
+    return io.BytesIO(data)
 
-    def open_member() -> BinaryIO:
-        with archive.open(info) as file:
-            data = file.read(limits.file_bytes + 1)
-        if len(data) > limits.file_bytes:
-            raise UserError(
-                f"{archive.filename} was refused: {info.filename!r} unpacks to more than "
-                f"{_size(limits.file_bytes)}."
-            )
-        return io.BytesIO(data)
 
-    return Member(_name(info), (info.file_size, info.CRC, *info.date_time), open_member)
+def _stamp(info: zipfile.ZipInfo) -> tuple[int, ...]:
+    return info.file_size, info.CRC, *info.date_time
+
+
+def _why_not(name: str) -> str:
+    return "archive in the archive" if name.lower().endswith(_NESTED) else "no image"
 
 
 def _name(info: zipfile.ZipInfo) -> str:

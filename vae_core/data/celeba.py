@@ -48,9 +48,9 @@ def load_celeba(config: DataConfig, progress: Progress) -> Dataset:
     target = Target(
         config.image_size or IMAGE_SIZE, config.resize, config.channels or 3, centre=CENTRE
     )
-    prepared = prepare_files("celeba", listing.members, target, progress)
-    files = tuple(listing.members[i].name for i in prepared.kept)
-    total = len(listing.members) + len(listing.skipped)
+    prepared = prepare_files("celeba", listing, target, progress)
+    files = tuple(listing.names[i] for i in prepared.kept)
+    total = len(listing) + len(listing.skipped)
     skipped = (*listing.skipped, *prepared.skipped)
     notes: tuple[str, ...] = (skipped_note(skipped, total),) if skipped else ()
     if prepared.images is None:
@@ -80,7 +80,7 @@ def _find(folder: Path) -> tuple[Path, Listing]:
         for inner in ("img_align_celeba/img_align_celeba", "img_align_celeba"):
             if (base / inner).is_dir():
                 listing = list_folder(base / inner)
-                if listing.members:
+                if len(listing):
                     return base / inner, listing
     raise UserError(
         f"CelebA is not in {folder}: there is no img_align_celeba with images in it, nor "

@@ -40,11 +40,11 @@ def load_folder(config: DataConfig, progress: Progress) -> Dataset:
     target = Target(config.image_size or IMAGE_SIZE, config.resize, config.channels)
     progress("Looking through the files", None)
     with _opened(path) as listing:
-        prepared = prepare_files("folder", listing.members, target, progress)
+        prepared = prepare_files("folder", listing, target, progress)
     skipped = sorted((*listing.skipped, *prepared.skipped), key=lambda skip: skip.name)
-    total = len(listing.members) + len(listing.skipped)
+    total = len(listing) + len(listing.skipped)
     notes = (skipped_note(skipped, total),) if skipped else ()
-    names = tuple(listing.members[i].name for i in prepared.kept)
+    names = tuple(listing.names[i] for i in prepared.kept)
     if prepared.images is None or len(names) < 2:
         found = "only one image" if names else "no images"
         raise UserError(

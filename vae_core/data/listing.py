@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
+from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
@@ -22,15 +24,6 @@ _LITTER = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
 
 
 @dataclass(frozen=True)
-class Member:
-    """A picture file. `stamp` changes when its content does; `open` gives its bytes."""
-
-    name: str
-    stamp: tuple[int, ...]
-    open: Callable[[], BinaryIO]
-
-
-@dataclass(frozen=True)
 class Skip:
     """A file that gives no picture, and why in a few words."""
 
@@ -40,10 +33,29 @@ class Skip:
 
 @dataclass(frozen=True)
 class Listing:
-    """Picture files in the order of their names, and what was left out."""
+    """Picture files in the order of their names, and what was left out.
 
-    members: tuple[Member, ...]
+    Hundreds of thousands are listed while torch fills most of a GB: what is known of a file is a
+    string and a row of numbers, with no object of its own.
+
+    stamps: int64 [N, K]; a file's row changes when its content does.
+    open: gives the bytes of the file at an index; any thread may call it.
+    """
+
+    names: tuple[str, ...]
+    stamps: np.ndarray
+    open: Callable[[int], BinaryIO]
     skipped: tuple[Skip, ...]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def digest(self) -> str:
+        """SHA-256 of names and stamps: another one when a file comes, goes or changes."""
+        content = hashlib.sha256(np.ascontiguousarray(self.stamps).data)
+        for name in self.names:  # a system may give names that are no valid text: surrogates
+            content.update(name.encode("utf-8", "surrogatepass") + b"\0")
+        return content.hexdigest()
 
 
 def is_litter(name: str) -> bool:
@@ -62,7 +74,8 @@ def list_folder(path: Path) -> Listing:
     Raises:
         UserError: when `path` cannot be read.
     """
-    members: list[Member] = []
+    names: list[str] = []
+    stamps = array("q")
     skipped: list[Skip] = []
 
     def cannot_enter(error: OSError) -> None:
@@ -89,9 +102,14 @@ def list_folder(path: Path) -> Listing:
             if found is None:  # a pipe or a link to nowhere
                 skipped.append(Skip(name, "no file"))
             else:
-                members.append(Member(name, (found.st_size, found.st_mtime_ns), _opener(full)))
+                names.append(name)
+                stamps.extend((found.st_size, found.st_mtime_ns))
+    order = sorted(range(len(names)), key=names.__getitem__)
+    ordered = tuple(names[i] for i in order)
     return Listing(
-        tuple(sorted(members, key=lambda member: member.name)),
+        ordered,
+        np.array(stamps, np.int64).reshape(-1, 2)[order],
+        lambda index: open(os.path.join(path, ordered[index]), "rb"),
         tuple(sorted(skipped, key=lambda skip: skip.name)),
     )
 
@@ -105,24 +123,23 @@ def _regular(path: str) -> os.stat_result | None:
     return found if stat.S_ISREG(found.st_mode) else None
 
 
-def _opener(path: str) -> Callable[[], BinaryIO]:
-    return lambda: open(path, "rb")
-
-
 def labels_from(names: Sequence[str]) -> tuple[np.ndarray | None, tuple[str, ...]]:
     """Labels int64 [N] from the folders in which files lie, and their names.
 
     Folders that all files share say nothing and are left out. (None, ()) where fewer than two
     folders remain.
     """
-    parents = [PurePosixPath(name).parts[:-1] for name in names]
+    numbers: dict[str, int] = {}  # of the few folders, not of the many files
+    which = (numbers.setdefault(name.rpartition("/")[0], len(numbers)) for name in names)
+    folder_of = np.fromiter(which, np.int64, len(names))
+    parents = [tuple(filter(None, folder.split("/"))) for folder in numbers]
     first, last = min(parents), max(parents)  # what these two share, all in between share
     shared = len(list(takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))))
     folders = ["/".join(parts[shared:]) or NO_FOLDER for parts in parents]
     label_names, labels = np.unique(np.array(folders, dtype=object), return_inverse=True)
     if len(label_names) < 2:
         return None, ()
-    return labels.astype(np.int64), tuple(map(str, label_names))
+    return labels.astype(np.int64)[folder_of], tuple(map(str, label_names))
 
 
 def skipped_note(skipped: Sequence[Skip], total: int, shown: int = 5) -> str:

@@ -9,7 +9,7 @@ import shutil
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
@@ -25,12 +25,12 @@ from vae_core.data.dataset import Images, Progress, no_progress
 from vae_core.data.decode import NotAnImage, Target, decode
 from vae_core.data.folders import CACHE_VARIABLE, cache_folder
 from vae_core.data.images import ArrayImages
-from vae_core.data.listing import Member, Skip
+from vae_core.data.listing import Listing, Skip
 from vae_core.data.mapped import MappedImages
 from vae_core.data.stack import StackWriter
 from vae_core.errors import UserError
 
-FORMAT = 1
+FORMAT = 2
 """Counted up when what is prepared changes, so that older files are not taken for it."""
 
 LARGE = 256 * 2**20
@@ -51,10 +51,8 @@ class Prepared:
     skipped: tuple[Skip, ...]
 
 
-def prepare_files(
-    name: str, members: Sequence[Member], target: Target, progress: Progress
-) -> Prepared:
-    """Decode `members` into the cache, or find there what an earlier call prepared.
+def prepare_files(name: str, listing: Listing, target: Target, progress: Progress) -> Prepared:
+    """Decode the files of `listing` into the cache, or find there what an earlier call prepared.
 
     `images` is None where not one file gave a picture.
 
@@ -62,28 +60,27 @@ def prepare_files(
         UserError: when the cache cannot be written, the disk is full, or an archive is unsafe.
     """
 
-    if not members:
+    if not len(listing):
         return Prepared(None, np.zeros(0, np.int64), ())
 
     def fill(stack: StackWriter) -> _About:
-        kept, skipped = [], []
-        results = _in_order(lambda member: _read(member, target), members)
+        skipped = []
+        results = _in_order(lambda i: _read(listing, i, target), range(len(listing)))
         for i, result in enumerate(results):
             if isinstance(result, str):
-                skipped.append((members[i].name, result))
+                skipped.append((i, result))
             else:
                 stack.append(result)
-                kept.append(i)
             if i % 64 == 0:
-                progress("Preparing the images", i / len(members))
-        return {"kept": kept, "skipped": skipped}
+                progress("Preparing the images", i / len(listing))
+        return {"skipped": skipped}
 
-    key = [asdict(target), [(member.name, member.stamp) for member in members]]
-    images, about = _cached(name, key, fill)
+    images, about = _cached(name, [asdict(target), listing.digest()], fill)
+    skipped: dict[int, str] = dict(about["skipped"])
     return Prepared(
         images,
-        np.array(about["kept"], np.int64),
-        tuple(Skip(*skip) for skip in about["skipped"]),
+        np.delete(np.arange(len(listing)), list(skipped)),
+        tuple(Skip(listing.names[i], reason) for i, reason in skipped.items()),
     )
 
 
@@ -112,10 +109,10 @@ def prepare_array(
     return images
 
 
-def _read(member: Member, target: Target) -> np.ndarray | str:
+def _read(listing: Listing, index: int, target: Target) -> np.ndarray | str:
     """The picture, or why there is none."""
     try:
-        with closing(member.open()) as file:
+        with closing(listing.open(index)) as file:
             return decode(file, target)
     except NotAnImage as reason:
         return str(reason)

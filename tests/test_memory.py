@@ -1,0 +1,38 @@
+"""What keeps training on 200 000 images under 1 GB; `python -m benchmarks.memory` measures it."""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+
+from vae_core.data.listing import labels_from, list_folder
+
+FILES = 2000
+
+
+def kept_and_peak(work: Callable[[], object]) -> tuple[float, float]:
+    """Bytes per file that the result of `work` holds, and that were held at most."""
+    tracemalloc.start()
+    try:
+        result = work()
+        kept, peak = tracemalloc.get_traced_memory()
+        del result
+        return kept / FILES, peak / FILES
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_listed_file_costs_a_name_and_two_numbers(tmp_path: Path) -> None:
+    for number in range(FILES):
+        folder = tmp_path / f"{number % 20:03d}"
+        folder.mkdir(exist_ok=True)
+        (folder / f"{number:06d}.png").touch()
+
+    kept, peak = kept_and_peak(lambda: list_folder(tmp_path))
+    assert kept < 110  # 63 for the name, 8 for its place, 16 for the numbers
+    assert peak < 250
+    listing = list_folder(tmp_path)
+    assert len(listing) == FILES
+    assert kept_and_peak(listing.digest)[1] < 20  # fed piece by piece
+    assert kept_and_peak(lambda: labels_from(listing.names))[1] < 40
