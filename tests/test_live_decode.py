@@ -16,7 +16,8 @@ from starlette.applications import Starlette
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from ui.live.decode import INLINE_WORK, DecodeServer, decode_routes
+from ui.live.decode import DecodeServer, decode_routes
+from ui.live.engine import Engine
 from ui.live.models import ModelCache, decode_pixels, draw_prior
 from ui.live.protocol import (
     MOST_VECTORS,
@@ -39,9 +40,9 @@ class Spread(torch.nn.Module):
     latent_size = 2
     device = torch.device("cpu")
 
-    def __init__(self, weights: int = 3) -> None:
+    def __init__(self, seconds: float = 0.0) -> None:
         super().__init__()
-        self.weight = torch.nn.Parameter(torch.zeros(weights))
+        self.seconds = seconds
 
     def unflatten(self, v):
         return v
@@ -50,6 +51,7 @@ class Spread(torch.nn.Module):
         return z
 
     def decode(self, z):
+        time.sleep(self.seconds)
         channels = torch.stack([z[:, 0], z[:, 1], z[:, 1]], 1)
         return channels[:, :, None, None].expand(-1, *SHAPE)
 
@@ -57,12 +59,12 @@ class Spread(torch.nn.Module):
         return x_logits.clamp(0, 1)
 
     def sample_prior(self, n, generator=None, temperature=1.0):
-        return torch.randn(n, 2, generator=generator)
+        return temperature * torch.randn(n, 2, generator=generator)
 
 
-def request(sequence: int, vectors, reserved: int = 0) -> bytes:
+def request(sequence: int, vectors, nearest: int = 0) -> bytes:
     vectors = np.atleast_2d(np.asarray(vectors, dtype="<f4"))
-    return REQUEST.pack(sequence, len(vectors), reserved) + vectors.tobytes()
+    return REQUEST.pack(sequence, len(vectors), nearest) + vectors.tobytes()
 
 
 def parse(reply: bytes):
@@ -77,7 +79,7 @@ def test_request_round_trip():
     vectors = np.array([[0.5, -1.25], [3.0, 2.0]], np.float32)
     message = request(7, vectors)
     assert sequence_of(message) == 7
-    assert np.array_equal(read_request(message, 2), vectors)
+    assert np.array_equal(read_request(message, 2).vectors, vectors)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +93,7 @@ def test_request_round_trip():
         (request(1, np.zeros((MOST_VECTORS + 1, 2))), "this one says 65"),
         (request(1, [[np.nan, 0.0]]), "not finite"),
         (request(1, [[0.0, -np.inf]]), "not finite"),
-        (request(1, [[0.0, 0.0]], reserved=1), "does not know"),
+        (request(1, [[0.0, 0.0]], nearest=17), "0 to 16 neighbours; not 17"),
     ],
 )
 def test_request_refused(message: bytes, words: str):
@@ -163,14 +165,14 @@ def open_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Con
     for name in ("small", "large", "broken"):
         make_run(tmp_path, name)
     (tmp_path / "no-weights").mkdir()
-    weights = {"small": 3, "large": INLINE_WORK + 1}
+    seconds = {"small": 0.0, "large": 0.02}
 
     def load(run: Run) -> Spread:
         if run.id == "broken":
             raise ZeroDivisionError
-        return Spread(weights[run.id])
+        return Spread(seconds[run.id])
 
-    app = Starlette(routes=decode_routes(DecodeServer(ModelCache(load))))
+    app = Starlette(routes=decode_routes(DecodeServer(Engine(ModelCache(load)))))
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

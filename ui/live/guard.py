@@ -1,10 +1,11 @@
-"""Who may open a live socket: exactly those whom Streamlit lets open its own."""
+"""Who may open a live socket, those whom Streamlit lets open its own; and how one is cut."""
 
 from __future__ import annotations
 
 from urllib.parse import urlparse
 
 from starlette.requests import HTTPConnection
+from starlette.websockets import WebSocket
 from streamlit.web.server.server_util import is_url_from_allowed_origins
 from streamlit.web.server.starlette.starlette_websocket import is_host_allowed
 
@@ -19,3 +20,15 @@ def is_allowed(connection: HTTPConnection) -> bool:
     if not is_host_allowed(host):
         return False
     return origin is None or urlparse(origin).netloc == host or is_url_from_allowed_origins(origin)
+
+
+def cut(websocket: WebSocket) -> None:
+    """End a connection whose client does not read.
+
+    ASGI has no word for it: a close waits until everything before it has been read, which here
+    is never, and the connection with its buffers would stay for as long as the client likes. So
+    this reaches for the transport behind uvicorn's `receive`; another server closes in its own way.
+    """
+    transport = getattr(getattr(websocket._receive, "__self__", None), "transport", None)
+    if transport is not None:
+        transport.abort()

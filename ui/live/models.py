@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
 
+from ui.live.cache import RunCache, version_of
 from vae_core.runs import WEIGHTS, Run
 
 
@@ -49,8 +49,8 @@ def decode_pixels(model: Decoder, vectors: np.ndarray) -> np.ndarray:
     return decode_vectors(model, vectors).transpose(0, 2, 3, 1)  # type: ignore[arg-type]
 
 
-def draw_prior(model: Decoder, seed: int | None = None) -> np.ndarray:
-    """One draw z ~ p(z), flattened: float32 [D]."""
+def draw_prior(model: Decoder, seed: int | None = None, temperature: float = 1.0) -> np.ndarray:
+    """One draw z ~ p(z) at `temperature`, flattened: float32 [D]."""
     torch = ready_torch()
     generator = torch.Generator()
     if seed is None:
@@ -58,7 +58,7 @@ def draw_prior(model: Decoder, seed: int | None = None) -> np.ndarray:
     else:
         generator.manual_seed(seed)
     with torch.inference_mode():
-        return model.flatten(model.sample_prior(1, generator))[0].float().numpy()
+        return model.flatten(model.sample_prior(1, generator, temperature))[0].float().numpy()
 
 
 def load_model(run: Run) -> Decoder:
@@ -75,48 +75,14 @@ def load_model(run: Run) -> Decoder:
 
 def weights_version(run: Run) -> int | None:
     """Changes whenever the run's weights are written; None while there are none."""
-    try:
-        return run.file(WEIGHTS).stat().st_mtime_ns
-    except OSError:
-        return None
+    return version_of(run, WEIGHTS)
 
 
-class ModelCache:
+class ModelCache(RunCache[Decoder]):
     """The models used last, each keyed by its run and the version of its weights."""
 
     def __init__(self, load: Callable[[Run], Decoder] = load_model, size: int = 4) -> None:
-        self._load = load
-        self._size = size
-        self._models: OrderedDict[tuple[str, int | None], Decoder] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def peek(self, run: Run) -> Decoder | None:
-        """The run's current model where it is loaded already; never blocks on a load."""
-        key = (str(run.path), weights_version(run))
-        with self._lock:
-            if key in self._models:
-                self._models.move_to_end(key)
-            return self._models.get(key)
-
-    def get(self, run: Run) -> Decoder:
-        """The run's current model, loaded where need be.
-
-        Raises:
-            UserError: as `load_model`.
-        """
-        model = self.peek(run)
-        if model is not None:
-            return model
-        key = (str(run.path), weights_version(run))
-        model = self._load(run)
-        with self._lock:
-            # An older version of the same run will not be asked for again.
-            for old in [old for old in self._models if old[0] == key[0]]:
-                del self._models[old]
-            self._models[key] = model
-            while len(self._models) > self._size:
-                self._models.popitem(last=False)
-        return model
+        super().__init__(load, WEIGHTS, size)
 
 
 MODELS = ModelCache()

@@ -1,25 +1,94 @@
 """The frames of the live decoder, as pure functions from bytes to arrays and back.
 
-A request is `sequence: uint32, count: uint16, reserved: uint16 = 0`, then `count` latent vectors
-of D float32. A reply is `sequence: uint32, status: uint8, channels: uint8, count: uint16,
-height: uint16, width: uint16`, then uint8 pixels [count, height, width, channels]; with a status
-other than 0 the rest is a sentence in UTF-8. Everything is little-endian.
+A request is `sequence: uint32, count: uint16, nearest: uint16`, then `count` latent vectors of D
+float32. `nearest` says how many of the nearest encodings are wanted for the first vector; 0 asks
+for none and for no trailer.
+
+A reply is `sequence: uint32, status: uint8, channels: uint8, count: uint16, height: uint16,
+width: uint16`, then uint8 pixels [count, height, width, channels]; with a status other than 0 the
+rest is a sentence in UTF-8. Where it was asked for and the run has encodings, a trailer says where
+the first vector lies: `distance, farther, log_density: float32, found: uint16, zero: uint16`, then
+`found` times `index: uint32, distance: float32`. Everything is little-endian.
+
+Text requests and replies are JSON; `Random` and `Encoding` are the requests there are.
 """
 
 from __future__ import annotations
 
 import struct
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from vae_core.errors import UserError
+from vae_core.settings import Settings
 
 REQUEST = struct.Struct("<IHH")
 REPLY = struct.Struct("<IBBHHH")
+TRAILER = struct.Struct("<fffHH")
+NEIGHBOURS = np.dtype([("index", "<u4"), ("distance", "<f4")])
+
 MOST_VECTORS = 64
 """Eight filmstrips of seven pictures fit into one request."""
+MOST_NEAREST = 16
+MOST_TEXT = 1000
+"""Characters of a text request."""
 
 OK, FAILED = 0, 1
+
+
+@dataclass(frozen=True)
+class Request:
+    """Latent vectors [n, D] float32 to decode; `nearest` encodings are wanted for the first."""
+
+    sequence: int
+    vectors: np.ndarray
+    nearest: int = 0
+
+
+@dataclass(frozen=True)
+class Whereabouts:
+    """Where a latent vector lies; see `vae_core.latent.region` for the first three.
+
+    distance: Mahalanobis, in σ. farther: share of encodings farther out. log_density: nats.
+    indices, distances: the nearest encodings [k], and how far they are in Euclidean terms [k].
+    """
+
+    distance: float
+    farther: float
+    log_density: float
+    indices: np.ndarray
+    distances: np.ndarray
+
+
+class _Asked(Settings):
+    """What all text requests share; JSON types are taken as they are, so "1" is no number."""
+
+    model_config = ConfigDict(strict=True)
+
+    sequence: int = Field(0, ge=0, lt=2**32)
+
+
+class Random(_Asked):
+    """A draw from the prior."""
+
+    type: Literal["random"]
+    seed: int | None = Field(None, ge=0, lt=2**32)
+    temperature: float = Field(1.0, ge=0, le=3)
+
+
+class Encoding(_Asked):
+    """The posterior mean of a cached encoding, by its row."""
+
+    type: Literal["encoding"]
+    index: int = Field(ge=0, lt=2**32)
+
+
+_TEXT: TypeAdapter[Random | Encoding] = TypeAdapter(
+    Annotated[Random | Encoding, Field(discriminator="type")]
+)
 
 
 def sequence_of(message: bytes) -> int:
@@ -27,19 +96,19 @@ def sequence_of(message: bytes) -> int:
     return struct.unpack_from("<I", message)[0] if len(message) >= 4 else 0
 
 
-def read_request(message: bytes, latent_size: int) -> np.ndarray:
-    """The latent vectors of a request, float32 [n, D].
+def read_request(message: bytes, latent_size: int, most: int = MOST_VECTORS) -> Request:
+    """A request for at most `most` pictures.
 
     Raises:
         UserError: on a header, a length or a value that is not what this model takes.
     """
     if len(message) < REQUEST.size:
         raise UserError("The request is shorter than its header.")
-    _, count, reserved = REQUEST.unpack_from(message)
-    if reserved:
-        raise UserError("The request asks for something that this server does not know.")
-    if not 1 <= count <= MOST_VECTORS:
-        raise UserError(f"A request holds 1 to {MOST_VECTORS} vectors; this one says {count}.")
+    sequence, count, nearest = REQUEST.unpack_from(message)
+    if nearest > MOST_NEAREST:
+        raise UserError(f"A request asks for 0 to {MOST_NEAREST} neighbours; not {nearest}.")
+    if not 1 <= count <= most:
+        raise UserError(f"A request holds 1 to {most} vectors; this one says {count}.")
     expected = REQUEST.size + 4 * count * latent_size
     if len(message) != expected:
         raise UserError(
@@ -49,16 +118,43 @@ def read_request(message: bytes, latent_size: int) -> np.ndarray:
     vectors = np.frombuffer(message, dtype="<f4", offset=REQUEST.size).astype(np.float32)
     if not np.isfinite(vectors).all():
         raise UserError("The request holds a number that is not finite.")
-    return vectors.reshape(count, latent_size)
+    return Request(sequence, vectors.reshape(count, latent_size), nearest)
 
 
-def pixels_reply(sequence: int, pixels: np.ndarray) -> bytes:
-    """The reply that carries uint8 pixels [n, H, W, C]."""
+def read_text(text: str) -> Random | Encoding:
+    """A text request.
+
+    Raises:
+        UserError: when it is none of those that there are.
+    """
+    try:
+        return _TEXT.validate_json(text if len(text) <= MOST_TEXT else "")
+    except ValidationError:
+        raise UserError("The request is none that this server knows.") from None
+
+
+def pixels_reply(sequence: int, pixels: np.ndarray, where: Whereabouts | None = None) -> bytes:
+    """The reply that carries uint8 pixels [n, H, W, C] and, where known, the trailer."""
     count, height, width, channels = pixels.shape
     header = REPLY.pack(sequence, OK, channels, count, height, width)
-    return header + np.ascontiguousarray(pixels).tobytes()
+    trailer = b"" if where is None else _trailer(where)
+    return header + np.ascontiguousarray(pixels).tobytes() + trailer
 
 
 def error_reply(sequence: int, sentence: str) -> bytes:
     """The reply that says why there are no pixels."""
     return REPLY.pack(sequence, FAILED, 0, 0, 0, 0) + sentence.encode()
+
+
+def text_error(sequence: int, sentence: str) -> dict[str, Any]:
+    """The answer to a text request that says why there is no vector."""
+    return {"type": "error", "sequence": sequence, "message": sentence}
+
+
+def _trailer(where: Whereabouts) -> bytes:
+    # A vector may lie so far out that its distance is more than a float32 holds.
+    limit = np.finfo(np.float32).max
+    numbers = np.clip([where.distance, where.farther, where.log_density], -limit, limit)
+    nearest = np.empty(len(where.indices), NEIGHBOURS)
+    nearest["index"], nearest["distance"] = where.indices, np.minimum(where.distances, limit)
+    return TRAILER.pack(*numbers, len(nearest), 0) + nearest.tobytes()

@@ -1,0 +1,57 @@
+"""Where a latent vector lies among the encodings of its run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ui.live.cache import RunCache
+from ui.live.models import ready_torch
+from ui.live.protocol import Whereabouts
+from vae_core.errors import UserError
+from vae_core.runs import Run
+
+if TYPE_CHECKING:
+    from vae_core.latent.region import Region
+
+ENCODINGS = "encodings.safetensors"
+
+
+def load_region(run: Run) -> Region:
+    """The region that the run's cached encodings fill.
+
+    Raises:
+        UserError: when they are damaged, or the model diverged and they are not finite.
+    """
+    ready_torch()
+    from vae_core.latent.encodings import load_encodings
+    from vae_core.latent.region import Region
+
+    mu = load_encodings(run).mu
+    if not np.isfinite(mu).all():
+        raise UserError(f"The encodings of run {run.id!r} are not finite.")
+    return Region(mu)
+
+
+class RegionCache(RunCache["Region"]):
+    """The regions used last, each keyed by its run and the version of its encodings."""
+
+    def __init__(self, size: int = 4) -> None:
+        super().__init__(load_region, ENCODINGS, size)
+
+
+def locate(region: Region, z: np.ndarray, nearest: int) -> Whereabouts:
+    """Where z [D] lies in `region`, and the `nearest` encodings beside it."""
+    from vae_core.latent.region import prior_log_density
+
+    one = z[None].astype(np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):  # a vector may lie as far out as floats go
+        indices, distances = region.nearest(z, nearest)
+        return Whereabouts(
+            float(region.distance(one)[0]),
+            float(region.share_farther(one)[0]),
+            float(prior_log_density(one)[0]),
+            indices,
+            distances,
+        )
