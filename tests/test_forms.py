@@ -64,7 +64,7 @@ def change_widget(kind: str, widget: Any) -> None:
         widget.select_index((position + 1) % len(widget.options))
     elif kind == "text_input":
         # Numbers, or a path: both are texts here.
-        numbers = not widget.value or widget.value[0].isdigit()
+        numbers = not widget.value or widget.value.lstrip("-")[0].isdigit()
         widget.input("0.25, 0.5" if "." in (widget.value or "") else "16, 8" if numbers else "x")
     else:
         start = widget.value if widget.value is not None else widget.min

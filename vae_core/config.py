@@ -114,7 +114,20 @@ class ModelConfig(Settings):
         "What the second head of the encoder predicts: log σ² or log σ.",
         more=True,
     )
+    logvar_range: tuple[float, float] = setting(
+        (-30.0, 20.0),
+        "Log-variance range",
+        "log σ² of the codes is kept in it, so that nothing overflows.",
+        more=True,
+    )
     options: dict[str, Any] = setting({}, "Backbone options", "Widths and depths of the backbone.")
+
+    @field_validator("logvar_range")
+    @classmethod
+    def _range_is_one(cls, limits: tuple[float, float]) -> tuple[float, float]:
+        if not -100 <= limits[0] < limits[1] <= 80:
+            raise ValueError("the lower end must lie below the upper one, both in [-100, 80]")
+        return limits
 
 
 class TrainConfig(Settings):

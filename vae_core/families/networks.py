@@ -25,7 +25,7 @@ def diagonal_gaussian(config: ModelConfig, data: DataCard) -> LatentModel:
     """A backbone with N(μ, diag σ²) as posterior: the network of most VAEs."""
 
     def bottleneck(features: int, latent_dim: int) -> DiagonalGaussian:
-        return DiagonalGaussian(features, latent_dim, config.scale_head)
+        return DiagonalGaussian(features, latent_dim, config.scale_head, config.logvar_range)
 
     return latent_model(config, data, bottleneck)
 
@@ -37,7 +37,7 @@ def latent_model(config: ModelConfig, data: DataCard, bottleneck: Bottleneck) ->
     backbone = entry.build(data.image_shape, config.latent_dim, options)
     return LatentModel(
         data.image_shape,
-        config.latent_dim,
+        (config.latent_dim,),
         backbone,
         bottleneck(backbone.features, config.latent_dim),
         likelihood(config, data),

@@ -19,10 +19,13 @@ class LatentModel(nn.Module):
     `sample_prior`, and `flatten` and `unflatten`, through which all latent tools work.
     """
 
+    labels = 0
+    """Number of labels that a conditional model can be given."""
+
     def __init__(
         self,
         image_shape: tuple[int, int, int],
-        latent_dim: int,
+        latent_shape: tuple[int, ...],
         backbone: Backbone,
         bottleneck: nn.Module,
         likelihood: Likelihood,
@@ -31,7 +34,7 @@ class LatentModel(nn.Module):
     ) -> None:
         super().__init__()
         self.image_shape = image_shape
-        self.latent_shapes: tuple[tuple[int, ...], ...] = ((latent_dim,),)
+        self.latent_shapes: tuple[tuple[int, ...], ...] = (latent_shape,)
         self.encoder = backbone.encoder
         self.bottleneck = bottleneck
         self.decoder = backbone.decoder
@@ -48,6 +51,10 @@ class LatentModel(nn.Module):
     def device(self) -> torch.device:
         """Where the weights lie."""
         return next(self.parameters()).device
+
+    def given(self, labels: Tensor) -> LatentModel:
+        """The model as it is for images of these labels, int64 [B]; itself unless conditional."""
+        return self
 
     def encode(self, x: Tensor) -> Posterior:
         """q(z|x) of images in [0, 1], [B, C, H, W]."""

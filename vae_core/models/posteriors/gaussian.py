@@ -1,4 +1,4 @@
-"""What an encoder returns: a distribution over z for every image of a batch."""
+"""Independent Gaussians, one for each latent dimension."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def normal_like(like: Tensor, generator: Generator | None) -> Tensor:
 
 @dataclass(frozen=True)
 class GaussianPosterior:
-    """q(z|x) = N(mu, diag(exp(logvar))); mu and logvar [B, D]."""
+    """q(z|x) = N(mu, diag(exp(logvar))); mu and logvar [B, *latent_shape]."""
 
     mu: Tensor
     logvar: Tensor
@@ -28,36 +28,13 @@ class GaussianPosterior:
         return {"mu": self.mu, "logvar": self.logvar}
 
     def sample(self, generator: Generator | None = None) -> Tensor:
-        """z = μ + σ·ε (Kingma and Welling 2014, section 2.4), [B, D]."""
+        """z = μ + σ·ε (Kingma and Welling 2014, section 2.4), [B, *latent_shape]."""
         return self.mu + (0.5 * self.logvar).exp() * normal_like(self.mu, generator)
 
     def mode(self) -> Tensor:
-        """μ, [B, D]."""
+        """μ, [B, *latent_shape]."""
         return self.mu
 
-    def kl(self) -> Tensor:
+    def kl(self) -> Tensor | None:
         """KL to N(0, I) of every dimension in nats, [B, D]."""
-        return gaussian_kl(self.mu, self.logvar)
-
-
-@dataclass(frozen=True)
-class PointPosterior:
-    """All mass on one code: what a plain autoencoder's encoder returns; z [B, D]."""
-
-    z: Tensor
-
-    @property
-    def aux(self) -> Mapping[str, Tensor]:
-        return {"mu": self.z}
-
-    def sample(self, generator: Generator | None = None) -> Tensor:
-        """The code itself, [B, D]."""
-        return self.z
-
-    def mode(self) -> Tensor:
-        """The code itself, [B, D]."""
-        return self.z
-
-    def kl(self) -> None:
-        """Undefined: a point has infinite divergence from a density."""
-        return None
+        return gaussian_kl(self.mu, self.logvar).flatten(1)
