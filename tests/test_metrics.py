@@ -28,12 +28,12 @@ def test_measurement_does_not_depend_on_batches(batch_size: int) -> None:
     with torch.no_grad():
         loop.model.bottleneck.scale.weight.zero_()
         loop.model.bottleneck.scale.bias.fill_(-30.0)
-    images = loop.dataset.validation.images
+    part = loop.dataset.validation
     context = Context(0, torch.Generator().manual_seed(0))
-    whole = measure(loop.model, loop.objective, images, context, batch_size=10_000)
-    parts = measure(loop.model, loop.objective, images, context, batch_size)
+    whole = measure(loop.model, loop.objective, part, context, batch_size=10_000)
+    parts = measure(loop.model, loop.objective, part, context, batch_size)
     assert parts.terms == pytest.approx(whole.terms, rel=1e-4)
-    assert parts.images == whole.images == images.shape[0]
+    assert parts.images == whole.images == len(part)
     assert parts.elbo == pytest.approx(-(whole.terms["recon"] + whole.terms["kl"]), rel=1e-4)
 
 
@@ -53,13 +53,11 @@ def test_active_units_on_a_constructed_posterior() -> None:
         for row, deviation in enumerate([1.0, 0.2, 0.05, 0.0]):
             head.weight[row, best] = deviation / float(spread[best].sqrt())
     context = Context(0, torch.Generator().manual_seed(0))
-    assert measure(loop.model, loop.objective, images, context).active_units == 2
+    assert measure(loop.model, loop.objective, loop.dataset.validation, context).active_units == 2
 
 
 def test_models_without_a_kl_have_no_elbo() -> None:
     loop = make_loop(tiny(family="autoencoder"))
-    report = measure(
-        loop.model, loop.objective, loop.dataset.validation.images, Context(0)
-    ).report()
+    report = measure(loop.model, loop.objective, loop.dataset.validation, Context(0)).report()
     assert report["kl"] is None and report["elbo"] is None
     assert report["recon"] > 0

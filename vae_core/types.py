@@ -28,16 +28,25 @@ class Posterior(Protocol):
 
 @dataclass(frozen=True)
 class Output:
-    """One pass through a model: the posterior, the z drawn from it, the logits decoded from z."""
+    """One pass through a model: the posterior, the z drawn from it, the logits decoded from z.
+
+    With k draws of z for each of B images, z and x_logits are [k·B, …], one whole batch after
+    the other. `extra` holds what else an objective had computed during the pass.
+    """
 
     posterior: Posterior
     z: Tensor
     x_logits: Tensor
+    extra: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Term:
-    """One term of an objective: its unweighted value for each image [B], and its weight now."""
+    """One term of an objective: its unweighted value for each image [B], and its weight now.
+
+    A weight of 0 stands for what is only watched. What belongs to a whole batch is the same for
+    each of its images.
+    """
 
     value: Tensor
     weight: float = 1.0
@@ -52,11 +61,23 @@ def total(terms: LossTerms) -> Tensor:
     return sum(weighted[1:], start=weighted[0])
 
 
+def merged(losses: Mapping[str, LossTerms]) -> LossTerms:
+    """The terms of all players, each under its own name."""
+    return {name: term for terms in losses.values() for name, term in terms.items()}
+
+
 @dataclass(frozen=True)
 class Context:
-    """What an objective may know of the moment: the step, the generator of its noise, state."""
+    """What an objective may know of the moment."""
 
     step: int
     generator: Generator | None = None
+    """Of its noise."""
     overrides: Mapping[str, float] = field(default_factory=dict)
     """Values set by hand during the run, e.g. {"beta": 2.0}."""
+    labels: Tensor | None = None
+    """Of the images at hand, int64 [B], where the data set has labels."""
+    train_images: int = 0
+    """Size of the training part, N."""
+    total_steps: int = 0
+    """Steps of the whole run."""

@@ -75,8 +75,9 @@ def evaluate(
     part = {"validation": dataset.validation, "test": dataset.test}[split]
     if part is None:
         raise UserError(f"Data set {dataset.name!r} has no test part; use --split validation.")
-    context = Context(loaded.step, torch.Generator().manual_seed(0))
-    report = measure(loaded.model, loaded.objective, part.images, context).report()
+    noise, images = torch.Generator().manual_seed(0), loaded.card.n_train
+    context = Context(loaded.step, noise, train_images=images)
+    report = measure(loaded.model, loaded.objective, part, context).report()
     report |= {"split": split, "run": run}
     if as_json:
         print_json(report)

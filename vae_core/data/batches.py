@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vae_core.data.dataset import Images
+from vae_core.data.dataset import Images, ImageSet
 from vae_core.errors import UserError
 
 
@@ -27,6 +27,21 @@ def in_order(images: Images, batch_size: int, device: torch.device) -> Iterator[
     for start in range(0, images.shape[0], batch_size):
         indices = np.arange(start, min(start + batch_size, images.shape[0]))
         yield as_floats(images.gather(indices), device)
+
+
+def labelled(
+    part: ImageSet, batch_size: int, device: torch.device
+) -> Iterator[tuple[Tensor, Tensor | None]]:
+    """As `in_order`, each batch with its labels, int64 [≤ batch_size], where there are any."""
+    start = 0
+    for x in in_order(part.images, batch_size, device):
+        yield x, labels_at(part, slice(start, start + len(x)), device)
+        start += len(x)
+
+
+def labels_at(part: ImageSet, where: np.ndarray | slice, device: torch.device) -> Tensor | None:
+    """The labels at some places of a part, int64 [B]; None where it has none."""
+    return None if part.labels is None else torch.from_numpy(part.labels[where]).to(device)
 
 
 def shuffled(n: int, batch_size: int, seed: int, epoch: int) -> list[np.ndarray]:

@@ -11,8 +11,8 @@ from PIL import Image
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from vae_core.data import Dataset
-from vae_core.data.batches import in_order
+from vae_core.data import Dataset, ImageSet
+from vae_core.data.batches import labelled
 from vae_core.data.dataset import Images
 from vae_core.data.images import PartOfImages
 from vae_core.data.pictures import from_png, tile, to_png, untile
@@ -46,14 +46,17 @@ class Encodings:
 
 @torch.inference_mode()
 def encode(
-    model: LatentModel, images: Images, batch_size: int = 256
+    model: LatentModel, part: ImageSet, batch_size: int = 256
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Posterior means and log-variances of all images: float32 [N, D] and [N, D] or None."""
+    """Posterior means and log-variances of all images: float32 [N, D] and [N, D] or None.
+
+    A conditional model is given their labels.
+    """
     was_training = model.training
     model.eval()
     means, logvars = [], []
-    for x in in_order(images, batch_size, model.device):
-        posterior = model.encode(x)
+    for x, labels in labelled(part, batch_size, model.device):
+        posterior = (model if labels is None else model.given(labels)).encode(x)
         means.append(model.flatten(posterior.mode()).cpu())
         if "logvar" in posterior.aux:
             logvars.append(model.flatten(posterior.aux["logvar"]).cpu())
@@ -65,10 +68,10 @@ def encode_dataset(model: LatentModel, dataset: Dataset, step: int, limit: int) 
     """Encode at most `limit` training images, spread evenly over the data set."""
     train = dataset.train
     indices = np.unique(np.linspace(0, len(train) - 1, min(limit, len(train))).astype(np.int64))
-    chosen = PartOfImages(train.images, indices)
-    mu, logvar = encode(model, chosen)
     labels = None if train.labels is None else train.labels[indices]
-    thumbnails = _thumbnails(chosen)
+    chosen = ImageSet(PartOfImages(train.images, indices), labels)
+    mu, logvar = encode(model, chosen)
+    thumbnails = _thumbnails(chosen.images)
     return Encodings(mu, logvar, indices, labels, dataset.label_names, thumbnails, step)
 
 

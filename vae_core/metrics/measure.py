@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from vae_core.data.batches import in_order
-from vae_core.data.dataset import Images
+from vae_core.data.batches import labelled
+from vae_core.data.dataset import ImageSet
 from vae_core.models import LatentModel
 from vae_core.objectives.objective import MODEL, Objective
-from vae_core.types import Context, total
+from vae_core.types import Context, merged, total
 
 ACTIVE_VARIANCE = 0.01
 """A dimension is active when Var_x(E[z|x]) exceeds this: Burda, Grosse and Salakhutdinov,
@@ -53,36 +53,39 @@ class Measurement:
 def measure(
     model: LatentModel,
     objective: Objective,
-    images: Images,
+    part: ImageSet,
     context: Context,
     batch_size: int = 256,
 ) -> Measurement:
-    """Run all images through the model in evaluation mode, one z each.
+    """Run all images of a part through the model in evaluation mode.
 
-    The same terms and weights as in training. The model's mode is restored.
+    The same terms and weights as in training. Both modules' modes are restored.
     """
     was_training = model.training
     model.eval()
+    objective.eval()
     sums: dict[str, float] = {}
     weights: dict[str, float] = {}
     objective_sum = 0.0
     kl_sum: Tensor | None = None
     mu_moments = MeanAndVariance()
-    n = images.shape[0]
+    n = len(part)
     start = time.perf_counter()
-    for x in in_order(images, batch_size, model.device):
-        output = model(objective.corrupt(x, context.generator), context.generator)
-        terms = objective.losses(x, output, context)[MODEL]
-        for name, term in terms.items():
+    for x, labels in labelled(part, batch_size, model.device):
+        here = replace(context, labels=labels)
+        output = objective(model, x, here)
+        losses = objective.losses(x, output, here)
+        for name, term in merged(losses).items():
             sums[name] = sums.get(name, 0.0) + float(term.value.sum())
             weights[name] = term.weight
-        objective_sum += float(total(terms)) * len(x)
+        objective_sum += float(total(losses[MODEL])) * len(x)
         kl = output.posterior.kl()
         if kl is not None:
             kl_sum = kl.sum(0) if kl_sum is None else kl_sum + kl.sum(0)
         mu_moments.add(model.flatten(output.posterior.mode()))
     seconds = time.perf_counter() - start
     model.train(was_training)
+    objective.train(was_training)
     return Measurement(
         terms={name: value / n for name, value in sums.items()},
         weights=weights,

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+import torch
 from torch import Generator, Tensor, nn
 
+from vae_core.models import LatentModel
 from vae_core.models.likelihoods import Likelihood
 from vae_core.types import Context, LossTerms, Output, Term
 
@@ -16,8 +21,11 @@ class Objective(nn.Module):
     It is a module because some objectives own weights (a critic) that are trained and saved too.
     """
 
-    settable: tuple[str, ...] = ()
-    """Names of the values that may be changed by hand during a run."""
+    samples = 1
+    """Draws of z for each image in training and measurement."""
+
+    optimizers: Mapping[str, Mapping[str, Any]] = {}
+    """What a player's optimiser has of its own, such as `{"critic": {"lr": 1e-4}}`."""
 
     def __init__(self, likelihood: Likelihood) -> None:
         super().__init__()
@@ -32,9 +40,34 @@ class Objective(nn.Module):
         """What the encoder is shown in place of x, [B, C, H, W]; x itself unless denoising."""
         return x
 
+    def forward(self, model: LatentModel, x: Tensor, context: Context) -> Output:
+        """Run the model on images [B, C, H, W] as this objective needs it."""
+        if model.labels and context.labels is not None:
+            model = model.given(context.labels)
+        shown = self.corrupt(x, context.generator)
+        if self.samples == 1:
+            output: Output = model(shown, context.generator)
+            return output
+        posterior = model.encode(shown)
+        z = torch.cat([posterior.sample(context.generator) for _ in range(self.samples)])
+        return Output(posterior, z, model.decode(z))
+
     def losses(self, x: Tensor, output: Output, context: Context) -> dict[str, LossTerms]:
-        """The unweighted terms of each player, [B] each, with their weights at this moment."""
-        return {MODEL: {"recon": Term(self.likelihood.nll(output.x_logits, x))}}
+        """The unweighted terms of each player, [B] each, with their weights at this moment.
+
+        A player without terms is not trained in this step.
+        """
+        return {MODEL: {"recon": Term(self.nll(x, output).mean(0))}}
+
+    def nll(self, x: Tensor, output: Output) -> Tensor:
+        """−log p(x|z) of every draw in nats, [samples, B]."""
+        draws = len(output.x_logits) // len(x)
+        repeated = x if draws == 1 else x.repeat(draws, 1, 1, 1)
+        return self.likelihood.nll(output.x_logits, repeated).unflatten(0, (draws, len(x)))
+
+    def controls(self, context: Context) -> dict[str, float]:
+        """What may be changed by hand during a run, and its values at this moment."""
+        return {}
 
     def players(self, model: nn.Module) -> dict[str, list[nn.Parameter]]:
         """Who is trained on whose terms; each player has an optimiser of its own."""

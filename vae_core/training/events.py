@@ -22,10 +22,14 @@ class Event:
 
 @dataclass(frozen=True)
 class Stepped(Event):
-    """Means over the steps since the last of these, in nats per image."""
+    """Means over the steps since the last of these, and the weights and controls of the newest.
+
+    Terms are in the units of their family, most in nats per image.
+    """
 
     terms: dict[str, float]
     weights: dict[str, float]
+    controls: dict[str, float]
     total: float
     images_per_s: float
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from vae_core.config import RunConfig, TrainConfig
 from vae_core.data import Dataset, hold_outs
-from vae_core.data.batches import as_floats, check_batch_size, shuffled
+from vae_core.data.batches import as_floats, check_batch_size, labels_at, shuffled
 from vae_core.errors import UserError
 from vae_core.metrics import measure
 from vae_core.models import LatentModel
@@ -35,7 +35,7 @@ from vae_core.training.events import (
     ValueSet,
     no_control,
 )
-from vae_core.types import Context, LossTerms, total
+from vae_core.types import Context, LossTerms, merged, total
 
 PREVIEWS_A_RUN = 40
 PAUSE_POLL_S = 0.05
@@ -72,11 +72,13 @@ class Loop:
         self.checkpoint_every = config.train.checkpoint_every or self.steps_per_epoch
         self.players = objective.players(model)
         self.optimizers = {
-            name: _optimizer(config.train, parameters) for name, parameters in self.players.items()
+            name: _optimizer(config.train, parameters, objective.optimizers.get(name, {}))
+            for name, parameters in self.players.items()
         }
-        self.learning_rate = DECAYS[config.train.decay](
-            config.train.learning_rate, self.total_steps
-        )
+        self.learning_rates = {
+            name: DECAYS[config.train.decay](optimizer.defaults["lr"], self.total_steps)
+            for name, optimizer in self.optimizers.items()
+        }
         self.noise = torch.Generator(self.device).manual_seed(config.train.seed)
         self.overrides: dict[str, float] = {}
         self.step, self.seconds = 0, 0.0
@@ -91,6 +93,7 @@ class Loop:
     def run(self, control: Control = no_control) -> Iterator[Event]:
         """Train to the end, or until `control` says stop."""
         self.model.train()
+        self.objective.train()
         if self.step == 0:
             yield self._preview()
         while self.step < self.total_steps and not self.stopping:
@@ -107,9 +110,12 @@ class Loop:
                 yield self._checkpoint(ends_epoch=False)
                 return
             start = time.perf_counter()
-            images = self.dataset.train.images.gather(indices)
-            terms = self._step(as_floats(images, self.device))
-            self._window.add(terms, len(indices), time.perf_counter() - start)
+            part = self.dataset.train
+            labels = labels_at(part, indices, self.device)
+            context = self._context(self.noise, labels)
+            losses = self._step(as_floats(part.images.gather(indices), self.device), context)
+            controls = self.objective.controls(context)
+            self._window.add(losses, controls, len(indices), time.perf_counter() - start)
             self.seconds += time.perf_counter() - start
             self.step += 1
             ends_epoch = self.step % self.steps_per_epoch == 0
@@ -124,10 +130,9 @@ class Loop:
                 yield from self._close_window()
                 yield self._checkpoint(ends_epoch)
 
-    def _step(self, x: Tensor) -> LossTerms:
-        """One optimiser step for every player; the model's terms, for the record."""
-        context = self._context(self.noise)
-        output = self._network(self.objective.corrupt(x, self.noise), self.noise)
+    def _step(self, x: Tensor, context: Context) -> dict[str, LossTerms]:
+        """One optimiser step for every player that has terms; the terms, for the record."""
+        output = self.objective(self._network, x, context)
         losses = self.objective.losses(x, output, context)
         for optimizer in self.optimizers.values():
             optimizer.zero_grad(set_to_none=True)
@@ -135,15 +140,16 @@ class Loop:
         for player, terms in losses.items():
             left -= 1
             total(terms).backward(inputs=self.players[player], retain_graph=left > 0)
-        for player, optimizer in self.optimizers.items():
+        for player in losses:
+            optimizer = self.optimizers[player]
             if self.config.train.gradient_clip is not None:
                 torch.nn.utils.clip_grad_norm_(
                     self.players[player], self.config.train.gradient_clip
                 )
             for group in optimizer.param_groups:
-                group["lr"] = self.learning_rate(self.step)
+                group["lr"] = self.learning_rates[player](self.step)
             optimizer.step()
-        return losses[MODEL]
+        return losses
 
     def _obey(self, control: Control) -> Iterator[Event]:
         """Do what was asked; while paused, wait here."""
@@ -159,7 +165,7 @@ class Loop:
                         self.stopping = True
                     case "save":
                         yield self._checkpoint(ends_epoch=False)
-                    case "set" if message.name in self.objective.settable:
+                    case "set" if message.name in self.objective.controls(Context(self.step)):
                         self.overrides[message.name] = message.value
                         yield ValueSet(*self._now(), message.name, message.value)
             if not self.paused or self.stopping:
@@ -179,22 +185,25 @@ class Loop:
 
     def _validate(self) -> Validated:
         generator = torch.Generator(self.device).manual_seed(self.config.train.seed + 1)
-        images = self.dataset.validation.images
-        measurement = measure(self.model, self.objective, images, self._context(generator))
+        context = self._context(generator)
+        measurement = measure(self.model, self.objective, self.dataset.validation, context)
         return Validated(*self._now(), measurement)
 
     def _prepare_previews(self) -> None:
-        images = self.dataset.validation.images.gather(hold_outs(self.dataset))
+        part, places = self.dataset.validation, hold_outs(self.dataset)
+        images = part.images.gather(places)
         self._originals = as_floats(images, self.device)
+        labels = labels_at(part, places, self.device)
+        self._shown = self.model if labels is None else self.model.given(labels)
         generator = torch.Generator(self.device).manual_seed(self.config.train.seed)
         self._prior = self.model.sample_prior(len(images), generator)
 
     @torch.inference_mode()
     def _preview(self) -> Previewed:
         self.model.eval()
-        posterior = self.model.encode(self._originals)
+        posterior = self._shown.encode(self._originals)
         pictures = [
-            self.model.picture(self.model.decode(z)) for z in (posterior.mode(), self._prior)
+            self.model.picture(self._shown.decode(z)) for z in (posterior.mode(), self._prior)
         ]
         kl = posterior.kl()
         self.model.train()
@@ -224,8 +233,9 @@ class Loop:
         self.overrides = dict(state["overrides"])
         self.step, self.seconds = state["step"], state["seconds"]
 
-    def _context(self, generator: torch.Generator) -> Context:
-        return Context(self.step, generator, self.overrides)
+    def _context(self, generator: torch.Generator, labels: Tensor | None = None) -> Context:
+        images = len(self.dataset.train)
+        return Context(self.step, generator, self.overrides, labels, images, self.total_steps)
 
     def _now(self) -> tuple[int, int, float]:
         return self.step, math.ceil(self.step / self.steps_per_epoch), self.seconds
@@ -237,17 +247,26 @@ class Window:
 
     sums: dict[str, Tensor] = field(default_factory=dict)
     weights: dict[str, float] = field(default_factory=dict)
+    controls: dict[str, float] = field(default_factory=dict)
     objective: Tensor | float = 0.0
     images: int = 0
     seconds: float = 0.0
 
-    def add(self, terms: LossTerms, images: int, seconds: float) -> None:
-        """Take in one step."""
+    def add(
+        self,
+        losses: Mapping[str, LossTerms],
+        controls: dict[str, float],
+        images: int,
+        seconds: float,
+    ) -> None:
+        """Take in one step; its total is the model's, or that of who is trained in its place."""
+        trained = losses[MODEL] if MODEL in losses else next(iter(losses.values()))
         with torch.no_grad():
-            for name, term in terms.items():
+            for name, term in merged(losses).items():
                 self.sums[name] = self.sums.get(name, 0.0) + term.value.sum()
                 self.weights[name] = term.weight
-            self.objective = self.objective + total(terms) * images
+            self.objective = self.objective + total(trained) * images
+        self.controls = controls
         self.images += images
         self.seconds += seconds
 
@@ -258,14 +277,17 @@ class Window:
         mean_total = float(self.objective) / self.images
         self.seconds += time.perf_counter() - start  # a GPU does its queued work only now
         speed = self.images / max(self.seconds, 1e-9)
-        return Stepped(step, epoch, seconds, terms, self.weights, mean_total, speed)
+        return Stepped(step, epoch, seconds, terms, self.weights, self.controls, mean_total, speed)
 
 
-def _optimizer(train: TrainConfig, parameters: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
-    return OPTIMIZERS[train.optimizer](
-        parameters,
-        lr=train.learning_rate,
-        betas=train.adam_betas,
-        weight_decay=train.weight_decay,
-        fused=True,  # one pass over the weights: ×1.03 to ×1.06 of a whole step, course net, CPU
-    )
+def _optimizer(
+    train: TrainConfig, parameters: list[torch.nn.Parameter], own: Mapping[str, Any]
+) -> torch.optim.Optimizer:
+    """The optimiser of one player; `own` comes before what the configuration says."""
+    settings = {
+        "lr": train.learning_rate,
+        "betas": train.adam_betas,
+        "weight_decay": train.weight_decay,
+        "fused": True,  # one pass over the weights: ×1.03 to ×1.06 of a step, course net, CPU
+    }
+    return OPTIMIZERS[train.optimizer](parameters, **settings | dict(own))

@@ -57,7 +57,10 @@ class RunRecorder:
 
     def _stepped(self, event: Stepped) -> None:
         self._speed = event.images_per_s
-        self._record("step", event, **_terms(event), images_per_s=event.images_per_s)
+        weights, speed = event.weights, event.images_per_s
+        self._record(
+            "step", event, **_terms(event), weights=weights, **event.controls, images_per_s=speed
+        )
         if time.monotonic() - self._said >= STATUS_EVERY_S:
             self._say(event)
 
@@ -152,8 +155,7 @@ def save_thumbnail(run: Run, samples: np.ndarray) -> None:
 
 
 def _terms(event: Any) -> dict[str, Any]:
-    beta = {"beta": event.weights["kl"]} if "kl" in event.weights else {}
-    return {"terms": event.terms, "total": event.total, **beta}
+    return {"terms": event.terms, "total": event.total}
 
 
 def _rounded(value: Any) -> Any:

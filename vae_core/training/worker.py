@@ -153,6 +153,8 @@ def prior_pictures(model: LatentModel, n: int) -> Any:
     was_training = model.training
     model.eval()
     z = model.sample_prior(n, torch.Generator(model.device).manual_seed(0))
+    if model.labels:
+        model = model.given(torch.arange(n, device=model.device) % model.labels)
     pictures = to_bytes(model.picture(model.decode(z)))
     model.train(was_training)
     return pictures
@@ -162,8 +164,9 @@ def _summarise(
     run: Run, model: LatentModel, objective: Objective, dataset: Dataset, loop: Loop
 ) -> None:
     generator = torch.Generator(model.device).manual_seed(0)
-    context = Context(loop.step, generator, loop.overrides)
-    measurement = measure(model, objective, dataset.validation.images, context)
+    images, steps = len(dataset.train), loop.total_steps
+    context = Context(loop.step, generator, loop.overrides, None, images, steps)
+    measurement = measure(model, objective, dataset.validation, context)
     run.write_json(
         "summary.json",
         measurement.report()
