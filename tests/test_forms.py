@@ -65,7 +65,7 @@ def change_widget(kind: str, widget: Any) -> None:
     elif kind == "text_input":
         # Numbers, or a path: both are texts here.
         numbers = not widget.value or widget.value.lstrip("-")[0].isdigit()
-        widget.input("0.25, 0.5" if "." in (widget.value or "") else "16, 8" if numbers else "x")
+        widget.input("0.25, 0.5" if "." in (widget.value or "") else "8, 16" if numbers else "x")
     else:
         start = widget.value if widget.value is not None else widget.min
         fits = widget.max is None or start + widget.step <= widget.max
