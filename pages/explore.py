@@ -1,51 +1,89 @@
-"""Sliders along directions of the latent space; the picture follows while you drag."""
+"""Take hold of the latent space: sliders, a map and a picture that follows the hand."""
 
 from __future__ import annotations
 
 import streamlit as st
 
+from ui.catalog import catalog
 from ui.components.explorer import explorer
+from ui.direction_picker import direction_picker
 from ui.empty import no_runs
-from ui.loaded import PRINCIPAL, PRIOR, RAW, sliders_of
-from ui.state import current_run
+from ui.explore_address import take_in_address, write_address
+from ui.state import app_state, current_run
 from vae_core.errors import UserError
 from vae_core.runs import Run
 
-KINDS = {PRINCIPAL: "Principal", RAW: "Raw axes"}
-MEANING = {
-    PRINCIPAL: "Principal directions of the encodings, the largest variance first. "
-    "1 σ is one standard deviation of the encodings along a direction; "
-    "0 is the mean of all encodings.",
-    RAW: "Single latent dimensions, the one that carries most information (KL) first. "
-    "1 σ is one standard deviation of the encodings along it.",
-    PRIOR: "This run has no cached encodings, so the sliders are raw latent dimensions, "
-    "and 1 σ is one standard deviation of the prior.",
-}
-
 
 @st.fragment
-def sliders(run: Run) -> None:
-    """The explorer and the choice of its directions; a release reruns this part alone."""
-    title, choice = st.columns([3, 1], vertical_alignment="center")
-    title.title(f"Explore {run.id}")
-    kind = choice.segmented_control(
-        "Directions",
-        list(KINDS),
-        format_func=lambda kind: KINDS[kind],
-        default=PRINCIPAL,
-        required=True,
-        key="explore-directions",
-        label_visibility="collapsed",
-    )
+def panel(run: Run, beside: Run | None, slot: str = "", linked: bool = False) -> None:
+    """One explorer with the choice of its directions; a release reruns this part alone."""
+    shown = beside if slot and beside is not None else run
     try:
-        explorer(run, kind, "full")
-        st.caption(MEANING[sliders_of(run, kind).kind])
+        direction_picker(shown, slot)
+        explorer(shown, "full", panel=slot, linked=linked)
     except UserError as error:
         st.warning(str(error))
+    write_address(run, beside)
+
+
+def companions(run: Run) -> list[str]:
+    """Runs that learned from the same data as `run`, at the same size."""
+    facts = {each.id: each for each in catalog() if each.usable}
+    mine = facts.get(run.id)
+    if mine is None:
+        return []
+    same = (mine.dataset, mine.image_shape)
+    return [
+        each.id
+        for each in facts.values()
+        if each.id != run.id and (each.dataset, each.image_shape) == same
+    ]
+
+
+def choose_beside(run: Run) -> Run | None:
+    """The run to compare with, if one is wanted."""
+    state, others = app_state(), companions(run)
+    if not others:
+        return None
+    key = f"beside-{run.id}"
+    st.session_state[key] = state.beside if state.beside in others else None
+    state.beside = st.selectbox(
+        "Compare with",
+        others,
+        key=key,
+        placeholder="Compare with another run",
+        label_visibility="collapsed",
+        help="A second run on the same data, with sliders of its own.",
+    )
+    return None if state.beside is None else Run(run.path.parent / state.beside)
+
+
+def page(run: Run) -> None:
+    """Draw one explorer, or two of them side by side."""
+    take_in_address(run)
+    title, choice = st.columns([3, 1], vertical_alignment="center")
+    title.title(f"Explore {run.id}")
+    with choice:
+        beside = choose_beside(run)
+    if beside is None:
+        panel(run, None)
+        return
+    linked = st.toggle(
+        "Start both from the same image",
+        value=True,
+        help="An image, upload or drawing that you start one side from is encoded by both runs.",
+    )
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.subheader(run.id)
+        panel(run, beside, linked=linked)
+    with right:
+        st.subheader(beside.id)
+        panel(run, beside, slot="-beside", linked=linked)
 
 
 current = current_run()
 if current is None:
     no_runs("take hold of its latent space")
 else:
-    sliders(current)
+    page(current)

@@ -8,7 +8,6 @@ from ui.cards import card
 from ui.catalog import RunFacts, catalog
 from ui.components.explorer import explorer
 from ui.empty import no_runs
-from ui.loaded import PRINCIPAL
 from ui.numbers import grouped
 from ui.state import SHIPPED, choose_run
 from vae_core.errors import UserError
@@ -30,7 +29,7 @@ def hero(facts: RunFacts) -> None:
     what = "handwritten digits" if facts.dataset == "mnist" else f"images ({facts.dataset})"
     title = f"A model that has seen {grouped(facts.n_train or 0)} {what}. Drag."
     try:
-        explorer(facts.run, PRINCIPAL, "hero", title)
+        explorer(facts.run, "hero", title)
     except UserError as error:
         st.warning(str(error))
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from vae_core.runs import Run, Store
 
 # How fast an example runs says nothing on a shared machine.
 settings.register_profile("steady", deadline=None)
@@ -28,6 +32,24 @@ def _own_folders(tmp_path_factory: pytest.TempPathFactory) -> None:
 def _own_store(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """A store of its own for each test."""
     monkeypatch.setenv("VAE_STORE", str(tmp_path_factory.mktemp("store")))
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A finished tiny run on digits that no process works on; copy it before changing it."""
+    from tests.engine import trained  # torch, which the variables above have to precede
+
+    run = trained(tmp_path_factory.mktemp("finished"), "tiny")
+    run.file("job.json").unlink(missing_ok=True)
+    return run
+
+
+@pytest.fixture
+def tiny_run(tmp_path: Path, finished: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """A copy of the finished run, alone in the store that the app shows."""
+    monkeypatch.setenv("VAE_STORE", str(tmp_path))
+    shutil.copytree(finished.path, tmp_path / "tiny")
+    return Store().get("tiny")
 
 
 @pytest.hookimpl(trylast=True)

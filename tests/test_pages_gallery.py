@@ -8,18 +8,10 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from tests.engine import trained
 from ui.catalog import age, catalog, facts_of
 from vae_core.runs import Run, Status, Store
 
 APP = str(Path(__file__).resolve().parents[1] / "streamlit_app.py")
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    run = trained(tmp_path_factory.mktemp("finished"), "tiny")
-    run.file("job.json").unlink(missing_ok=True)
-    return run
 
 
 @pytest.fixture

@@ -11,43 +11,18 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from tests.engine import trained
+from tests.pages import ROOT, open_page, texts
 from ui.axes import axes_of
-from ui.components.explorer import explorer_data
-from ui.loaded import PRINCIPAL, RAW, encodings_of, model_of
+from ui.loaded import encodings_of, model_of
 from ui.numbers import number
-from vae_core.runs import Run, Store
+from vae_core.runs import Run
 
-ROOT = Path(__file__).resolve().parents[1]
 PAGES = ("explore", "grids", "encodings", "tune_beta")
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    run = trained(tmp_path_factory.mktemp("finished"), "tiny")
-    run.file("job.json").unlink(missing_ok=True)
-    return run
-
-
 @pytest.fixture
-def run(tmp_path: Path, finished: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
-    monkeypatch.setenv("VAE_STORE", str(tmp_path))
-    shutil.copytree(finished.path, tmp_path / "tiny")
-    return Store().get("tiny")
-
-
-def open_page(name: str, **parameters: str) -> AppTest:
-    app = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=60)
-    app.query_params.update(parameters)
-    app.run()
-    app.switch_page(f"pages/{name}.py").run()
-    assert not app.exception
-    return app
-
-
-def texts(app: AppTest) -> str:
-    elements = [*app.title, *app.markdown, *app.caption, *app.info, *app.warning]
-    return "\n".join(element.value for element in elements)
+def run(tiny_run: Run) -> Run:
+    return tiny_run
 
 
 def charts(app: AppTest) -> list[Any]:
@@ -103,42 +78,6 @@ def test_damaged_weights_are_told_in_a_sentence(run: Run, name: str) -> None:
     app = open_page(name)
     if name != "tune_beta":  # which needs neither
         assert "damaged" in app.warning[0].value
-
-
-# --- explore -------------------------------------------------------------------------------------
-
-
-def test_explorer_data_describes_the_space(run: Run) -> None:
-    data = explorer_data(run, PRINCIPAL, "full", None)
-    mu = encodings_of(run).mu
-    assert data["run"] == "tiny" and data["shape"] == [1, 16, 16] and data["position"] is None
-    assert len(data["vectors"]) == len(data["deviations"]) == len(data["explained"]) == 4
-    np.testing.assert_allclose(data["center"], mu.mean(0), atol=1e-5)
-    along = (mu - mu.mean(0)) @ np.array(data["vectors"][0])
-    assert along.std(ddof=1) == pytest.approx(data["deviations"][0], rel=1e-3)
-    assert sum(data["explained"]) == pytest.approx(1, abs=1e-4)
-
-
-def test_the_hero_has_two_sliders_and_takes_up_a_fitting_position_only(run: Run) -> None:
-    data = explorer_data(run, PRINCIPAL, "hero", [1.0, 2.0, 3.0, 4.0])
-    assert len(data["vectors"]) == 2 and data["position"] == [1.0, 2.0, 3.0, 4.0]
-    assert explorer_data(run, PRINCIPAL, "hero", [1.0])["position"] is None
-
-
-def test_raw_axes_come_with_the_most_informative_first(run: Run) -> None:
-    encodings = encodings_of(run)
-    mu, logvar = encodings.mu, encodings.logvar
-    kl = 0.5 * (mu**2 + np.exp(logvar) - logvar - 1).mean(0)
-    names = explorer_data(run, RAW, "full", None)["names"]
-    assert names == [f"z{i}" for i in np.argsort(-kl)]
-
-
-def test_without_encodings_the_sliders_are_the_priors_axes_and_say_so(run: Run) -> None:
-    run.file("encodings.safetensors").unlink()
-    data = explorer_data(run, PRINCIPAL, "full", None)
-    assert data["names"] == ["z0", "z1", "z2", "z3"]
-    assert data["deviations"] == [1.0] * 4 and data["explained"] is None
-    assert "no cached encodings" in texts(open_page("explore"))
 
 
 # --- grids ---------------------------------------------------------------------------------------

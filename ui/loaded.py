@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from ui.live.cache import version_of
+from ui.live.engine import ENGINE
 from ui.live.models import MODELS, ready_torch, weights_version
+from ui.live.whereabouts import ENCODINGS
 from vae_core.errors import UserError
 from vae_core.runs import Run
 
 if TYPE_CHECKING:
     from vae_core.latent.directions import Directions
     from vae_core.latent.encodings import Encodings
+    from vae_core.latent.region import Region
 
 PRINCIPAL, RAW, PRIOR = "principal", "raw", "prior"
 
@@ -26,6 +30,9 @@ class Sliders:
     kind: str
     directions: Directions
     names: tuple[str, ...]
+    orthogonal: bool = True
+    unused: int = 0
+    """How many at the end carry no information."""
 
 
 def model_of(run: Run) -> Any:
@@ -43,8 +50,22 @@ def encodings_of(run: Run) -> Encodings | None:
     Raises:
         UserError: when they are damaged.
     """
-    path = run.file("encodings.safetensors")
-    return _encodings(run.path, path.stat().st_mtime_ns) if path.exists() else None
+    version = encodings_version(run)
+    return None if version is None else _encodings(run.path, version)
+
+
+def encodings_version(run: Run) -> int | None:
+    """Changes whenever the run's encodings are written; None while there are none."""
+    return version_of(run, ENCODINGS)
+
+
+def region_of(run: Run) -> Region:
+    """The region that the run's encodings fill, shared with the live decoder.
+
+    Raises:
+        UserError: when the encodings are missing, damaged or not finite.
+    """
+    return ENGINE.regions.get(run)
 
 
 def sliders_of(run: Run, kind: str) -> Sliders:
@@ -55,9 +76,7 @@ def sliders_of(run: Run, kind: str) -> Sliders:
     """
     if not run.path.is_dir():  # deleted while a page showed it
         raise UserError(f"There is no run called {run.id!r} any more. Choose another one.")
-    path = run.file("encodings.safetensors")
-    version = path.stat().st_mtime_ns if path.exists() else None
-    return _sliders(run.path, weights_version(run), version, kind)
+    return _sliders(run.path, weights_version(run), encodings_version(run), kind)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
@@ -79,6 +98,7 @@ def _sliders(path: Path, weights: int | None, version: int | None, kind: str) ->
         principal_directions,
         prior_axes,
     )
+    from vae_core.metrics.measure import ACTIVE_VARIANCE
 
     run = Run(path)
     if weights is None:
@@ -92,6 +112,10 @@ def _sliders(path: Path, weights: int | None, version: int | None, kind: str) ->
         directions = kept or principal_directions(encodings.mu)
         return Sliders(kind, directions, tuple(f"{i + 1}" for i in range(len(directions.vectors))))
     mu, logvar = encodings.mu, encodings.logvar
+    variance = mu.var(axis=0)
     kl = None if logvar is None else 0.5 * (mu**2 + np.exp(logvar) - logvar - 1).mean(axis=0)
-    order = np.argsort(-(mu.var(axis=0) if kl is None else kl))
-    return Sliders(kind, latent_axes(mu, order), tuple(f"z{i}" for i in order))
+    # Codes of an autoencoder have a scale of their own: none of them is unused.
+    used = np.full(len(variance), True) if kl is None else variance > ACTIVE_VARIANCE
+    order = np.lexsort((-(variance if kl is None else kl), ~used))
+    names = tuple(f"z{i}" for i in order)
+    return Sliders(kind, latent_axes(mu, order), names, unused=int((~used).sum()))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import numpy as np
 import streamlit as st
 
+from ui.explore_view import View
 from vae_core.errors import UserError
 from vae_core.runs import Run, Store
 
@@ -21,8 +23,14 @@ class AppState:
     """Everything that outlives a rerun and is not a widget's own value."""
 
     run_id: str | None = None
-    positions: dict[str, list[float]] = field(default_factory=dict)
-    """The latent vector at which the explorer was left, by run."""
+    views: dict[str, View] = field(default_factory=dict)
+    """How the explorer was left, by run."""
+    ends: dict[str, list[str | None]] = field(default_factory=dict)
+    """The points A and B of the explorer's path, as base64 of float32, by run."""
+    beside: str | None = None
+    """The run that Explore compares the current one with."""
+    address_read: bool = False
+    """True once the address with which the session began has been taken in."""
 
 
 def app_state() -> AppState:
@@ -37,6 +45,13 @@ def choose_run(run_id: str) -> None:
     """Make `run_id` the current run, here and in the address."""
     app_state().run_id = run_id
     st.query_params[RUN_PARAMETER] = run_id
+
+
+def open_in_explore(run_id: str, vector: np.ndarray) -> None:
+    """Go to Explore, at the point `vector` [D] of the run."""
+    app_state().views[run_id] = View(z=np.ascontiguousarray(vector, "<f4").tobytes())
+    choose_run(run_id)
+    st.switch_page("pages/explore.py", query_params={RUN_PARAMETER: run_id})
 
 
 def current_run_id(usable: list[str]) -> str | None:

@@ -49,9 +49,7 @@ def principal_directions(mu: np.ndarray) -> Directions:
     vectors, variance = pca.components_, np.maximum(pca.explained_variance_, 0.0)
     largest = np.abs(vectors).argmax(axis=1)
     vectors = vectors * np.sign(vectors[np.arange(len(vectors)), largest])[:, None]
-    explained = variance / max(variance.sum(), np.finfo(np.float64).tiny)
-    parts = (pca.mean_, vectors, np.sqrt(variance), explained)
-    return Directions(*(np.ascontiguousarray(part, np.float32) for part in parts))
+    return _directions(pca.mean_, vectors, variance, variance.sum())
 
 
 def latent_axes(mu: np.ndarray, order: np.ndarray | None = None) -> Directions:
@@ -59,9 +57,17 @@ def latent_axes(mu: np.ndarray, order: np.ndarray | None = None) -> Directions:
     variance = mu.var(axis=0)
     order = np.argsort(-variance) if order is None else order
     vectors = np.eye(mu.shape[1], dtype=np.float32)[order]
-    explained = variance[order] / max(variance.sum(), np.finfo(np.float32).tiny)
-    parts = (mu.mean(axis=0), vectors, np.sqrt(variance[order]), explained)
-    return Directions(*(np.ascontiguousarray(part, np.float32) for part in parts))
+    return _directions(mu.mean(axis=0), vectors, variance[order], variance.sum())
+
+
+def measured_directions(mu: np.ndarray, vectors: np.ndarray) -> Directions:
+    """Any `vectors` [K, D] but zero, at length 1, in units of how much mu [N, D] varies along them.
+
+    The center is the mean of the encodings.
+    """
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    along = (mu @ unit.T).var(axis=0)
+    return _directions(mu.mean(axis=0), unit, along, mu.var(axis=0).sum())
 
 
 def local_directions(region: Region, z: np.ndarray, neighbours: int) -> Directions:
@@ -96,11 +102,18 @@ def class_directions(
     ways = {label: mu[labels == label].mean(axis=0, dtype=np.float64) - start for label in others}
     lengths = {label: float(np.linalg.norm(way)) for label, way in ways.items()}
     targets = sorted((label for label in others if lengths[label] > 0), key=lengths.__getitem__)
-    vectors = np.array([ways[label] / lengths[label] for label in targets]).reshape(-1, mu.shape[1])
-    variance = (mu @ vectors.T).var(axis=0)
-    explained = variance / max(mu.var(axis=0).sum(), np.finfo(np.float64).tiny)
-    parts = (start, vectors, np.sqrt(variance), explained)
-    return Directions(*(np.ascontiguousarray(part, np.float32) for part in parts)), targets
+    vectors = np.array([ways[label] for label in targets]).reshape(-1, mu.shape[1])
+    found = measured_directions(mu, vectors)
+    return replace(found, center=start.astype(np.float32)), targets
+
+
+def _directions(
+    center: np.ndarray, vectors: np.ndarray, variance: np.ndarray, total: float
+) -> Directions:
+    """Directions from the variance of the encodings along each, and in `total`."""
+    explained = variance / max(total, np.finfo(np.float64).tiny)
+    parts = (center, vectors, np.sqrt(variance), explained)
+    return Directions(*(np.ascontiguousarray(part, np.float32) for part in parts))
 
 
 def prior_axes(latent_size: int) -> Directions:

@@ -2,50 +2,102 @@
 
 from __future__ import annotations
 
+import base64
+import zlib
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import streamlit as st
 
+from ui.components.explorer.space import encoded, space_of
+from ui.direction_sets import sliders_for
+from ui.explore_view import View
 from ui.live.models import is_warming_up, wait_until_warm, weights_version
-from ui.loaded import PRIOR, sliders_of
+from ui.loaded import PRIOR, Sliders
 from ui.state import app_state
 from vae_core.runs import Run
 
 Mode = Literal["full", "hero"]
 SLIDERS: dict[Mode, int] = {"full": 8, "hero": 2}
-HEIGHTS: dict[Mode, int] = {"full": 480, "hero": 300}
-"""In px; held from the first moment, so that nothing below jumps."""
 
 _HERE = Path(__file__).parent
+_MODULES = (
+    "elements",
+    "vectors",
+    "wire",
+    "thumbnails",
+    "map",
+    "whereabouts",
+    "play",
+    "path",
+    "starts",
+    "drawing",
+    "save",
+    "rows",
+    "point",
+    "tools",
+    "explorer",
+)
+"""One module in the browser, from what is used to what uses it."""
+
 _mount = st.components.v2.component(
     "latent_explorer",
     css=(_HERE / "explorer.css").read_text(encoding="utf-8"),
-    # One module: the wire first, then what uses it.
-    js="".join((_HERE / name).read_text(encoding="utf-8") for name in ("wire.js", "explorer.js")),
+    js="".join((_HERE / f"{name}.js").read_text(encoding="utf-8") for name in _MODULES),
 )
 
 
-def explorer(run: Run, kind: str, mode: Mode, title: str = "") -> None:
-    """Mount the explorer on `run` with sliders of `kind`; it takes up where it was left.
+def explorer(run: Run, mode: Mode, title: str = "", panel: str = "", linked: bool = False) -> None:
+    """Mount the explorer on `run`; it takes up where this session left it.
+
+    Args:
+        title: stands above the sliders.
+        panel: tells several explorers of one page apart.
+        linked: True lets explorers of one page start from the same image.
 
     Raises:
         UserError: when the run has no weights yet or is damaged.
     """
-    positions = app_state().positions
-    key = f"explorer-{mode}"
+    views = app_state().views
+    key = f"explorer-{mode}{panel}"
 
     def remember() -> None:
-        position = st.session_state[key].get("position")
-        if position is not None:
-            positions[run.id] = position
+        told = st.session_state[key].get("view")
+        if told is None:
+            return
+        if mode == "hero":
+            views[run.id] = View(z=_bytes(told["z"]))
+            return
+        views[run.id] = moved(views.get(run.id, View()), told)
+        app_state().ends[run.id] = told["ends"]
+
+    def show_more() -> None:
+        shown = st.session_state[key].get("shown")
+        view = views.get(run.id, View())
+        views[run.id] = View(view.kind, view.label, view.neighbours, view.at, shown, z=view.z)
 
     if is_warming_up():  # for some seconds after the server's start
-        _mount(key=key, data=waiting_data(run, mode, title), height=HEIGHTS[mode])
+        _mount(key=key, data=waiting_data(run, mode, title))
         wait_until_warm()
         st.rerun()
-    data = explorer_data(run, kind, mode, positions.get(run.id)) | {"title": title}
-    _mount(key=key, data=data, height=HEIGHTS[mode], on_position_change=remember)
+    view = views.get(run.id, View())
+    ends = app_state().ends.get(run.id, [None, None])
+    data = explorer_data(run, view if mode == "full" else View(z=view.z), mode)
+    _mount(
+        key=key,
+        data=data | {"title": title, "linked": linked, "ends": ends},
+        on_view_change=remember,
+        on_shown_change=show_more,
+    )
+
+
+def moved(view: View, told: dict[str, Any]) -> View:
+    """`view` at the point that the browser tells of."""
+    values = tuple(float(value) for value in told["values"])
+    base = None if told["base"] is None else _bytes(told["base"])
+    z = _bytes(told["z"])
+    return View(view.kind, view.label, view.neighbours, view.at, view.shown, values, base, z)
 
 
 def waiting_data(run: Run, mode: Mode, title: str) -> dict[str, Any]:
@@ -58,30 +110,75 @@ def waiting_data(run: Run, mode: Mode, title: str) -> dict[str, Any]:
         "mode": mode,
         "title": title,
         "shape": list(run.data_card().image_shape),
-        "center": [],
-        "vectors": [[] for _ in range(count)],
-        "deviations": [0.0] * count,
-        "explained": None,
-        "names": [str(i + 1) for i in range(count)],
-        "position": None,
+        "thumbnails": None,
+        "directions": {
+            "id": "waiting",
+            "center": "",
+            "vectors": "",
+            "deviations": [0.0] * count,
+            "explained": None,
+            "names": [str(i + 1) for i in range(count)],
+            "dead": [False] * count,
+            "orthogonal": True,
+            "total": count,
+        },
     }
 
 
-def explorer_data(run: Run, kind: str, mode: Mode, position: list[float] | None) -> dict[str, Any]:
-    """What the JavaScript needs, as plain JSON; `position` is a latent vector to start from."""
-    sliders = sliders_of(run, kind)
-    directions = sliders.directions
-    count = min(SLIDERS[mode], len(directions.vectors))
-    fits = position is not None and len(position) == len(directions.center)
-    return {
-        "identity": f"{run.id}/{weights_version(run)}/{sliders.kind}",
+def explorer_data(run: Run, view: View, mode: Mode) -> dict[str, Any]:
+    """What the JavaScript needs, as plain JSON; arrays travel as base64 of float32.
+
+    Raises:
+        UserError: when the run has no weights yet or is damaged.
+    """
+    sliders = sliders_for(run, view)
+    size = len(sliders.directions.center)
+    count = _shown(sliders, view, mode)
+    exact = view.values is not None and len(view.values or ()) == count
+    fits = all(each is None or len(each) == 4 * size for each in (view.base, view.z))
+    data = {
+        "identity": f"{run.id}/{weights_version(run)}/{mode}",
         "run": run.id,
         "mode": mode,
         "shape": list(run.data_card().image_shape),
-        "center": directions.center.tolist(),
-        "vectors": directions.vectors[:count].tolist(),
-        "deviations": directions.deviations[:count].tolist(),
-        "explained": None if sliders.kind == PRIOR else directions.explained[:count].tolist(),
-        "names": list(sliders.names[:count]),
-        "position": position if fits else None,
+        "directions": directions_data(sliders, count, view),
+        "view": None,
+        "position": None,
+        "thumbnails": None,
     }
+    if fits and exact:
+        base = None if view.base is None else base64.b64encode(view.base).decode()
+        data["view"] = {"values": view.values, "base": base}
+    elif fits and view.z is not None:
+        data["position"] = base64.b64encode(view.z).decode()
+    return data | (space_of(run, sliders) if mode == "full" else {})
+
+
+def directions_data(sliders: Sliders, count: int, view: View) -> dict[str, Any]:
+    """The first `count` directions; `id` changes with anything that changes them."""
+    directions = sliders.directions
+    total = len(directions.vectors)
+    numbers = np.concatenate([directions.center, directions.vectors[:count].ravel()])
+    shares = None if sliders.kind == PRIOR else directions.explained[:count].tolist()
+    return {
+        "id": f"{sliders.kind}/{count}/{zlib.crc32(numbers.tobytes()):08x}",
+        "center": encoded(directions.center),
+        "vectors": encoded(directions.vectors[:count]),
+        "deviations": directions.deviations[:count].tolist(),
+        "explained": shares,
+        "names": list(sliders.names[:count]),
+        "dead": [i >= total - sliders.unused for i in range(count)],
+        "orthogonal": sliders.orthogonal,
+        "total": total,
+    }
+
+
+def _shown(sliders: Sliders, view: View, mode: Mode) -> int:
+    total = len(sliders.directions.vectors)
+    used = max(1, total - sliders.unused)
+    start = min(SLIDERS[mode], used)
+    return min(total, start if view.shown is None or mode == "hero" else view.shown)
+
+
+def _bytes(text: str) -> bytes:
+    return base64.b64decode(text)

@@ -1,17 +1,18 @@
 // The client's end of the live decoder. It owns nothing but the connection: one request is in
 // flight at a time, and of each kind only the newest waits, so a fast hand never builds a queue.
 
-const KINDS = ["picture", "random", "strips"]; // in order of urgency
+const KINDS = ["picture", "vector", "ends", "strips"]; // in order of urgency
 const TRIES_BEFORE_BLOCKED = 3;
 const LONGEST_PAUSE_MS = 8000;
 const PATIENCE_MS = 30000; // the first request may wait for the server to load its engine
 
 class LiveDecoder {
-  // `on` has onPictures(kind, {count, height, width, channels, pixels}), onRandom(vector),
+  // `on` has onPictures(kind, {count, height, width, channels, pixels, where}, first), onVector(vector),
   // onProblem(sentence or "").
   constructor(runId, on) {
     const scheme = location.protocol === "https:" ? "wss" : "ws";
-    this.url = `${scheme}://${location.host}/live/decode/${encodeURIComponent(runId)}`;
+    this.path = `/live/decode/${encodeURIComponent(runId)}`;
+    this.url = `${scheme}://${location.host}${this.path}`;
     this.on = on;
     this.waiting = {};
     this.flying = null;
@@ -21,9 +22,21 @@ class LiveDecoder {
     this.open();
   }
 
-  // vectors: an array of Float32Array, all of one length.
-  ask(kind, vectors) {
-    this.waiting[kind] = { kind, vectors };
+  // False while a proxy blocks sockets: pictures then come by ordinary requests, on release only.
+  get live() {
+    return this.failures < TRIES_BEFORE_BLOCKED;
+  }
+
+  // vectors: an array of Float32Array, all of one length; nearest: how many encodings near the
+  // first of them to name; first: handed back with the pictures.
+  ask(kind, vectors, { nearest = 0, first = 0 } = {}) {
+    this.waiting[kind] = { kind, vectors, nearest, first };
+    this.pump();
+  }
+
+  // question: {type: "random" or "encoding", …}; the answer is a latent vector.
+  askVector(question) {
+    this.waiting.vector = { kind: "vector", question };
     this.pump();
   }
 
@@ -46,76 +59,118 @@ class LiveDecoder {
   lost() {
     clearTimeout(this.patience);
     if (this.closed) return;
-    if (this.flying) {
-      this.waiting[this.flying.kind] ??= this.flying;
-      this.flying = null;
-    }
+    if (this.flying && !this.flying.posted) this.putBack();
     this.failures += 1;
-    if (this.failures >= TRIES_BEFORE_BLOCKED) {
-      this.on.onProblem(
-        "Live decoding is blocked: your browser cannot open a WebSocket to this app. " +
-          "Check that the app still runs and that no proxy or extension is in the way.",
-      );
-    }
+    if (!this.live) this.fallBack();
     const pause = Math.min(LONGEST_PAUSE_MS, 250 * 2 ** (this.failures - 1));
     this.retry = setTimeout(() => this.open(), pause);
   }
 
+  putBack() {
+    this.waiting[this.flying.kind] ??= this.flying;
+    this.flying = null;
+  }
+
   pump() {
-    if (this.flying || this.socket.readyState !== WebSocket.OPEN) return;
-    const kind = KINDS.find((each) => this.waiting[each]);
+    if (this.flying) return;
+    const open = this.socket.readyState === WebSocket.OPEN;
+    if (!open && this.live) return;
+    const kinds = open ? KINDS : KINDS.filter((kind) => kind !== "vector");
+    const kind = kinds.find((each) => this.waiting[each]);
     if (!kind) return;
     this.flying = this.waiting[kind];
     delete this.waiting[kind];
     this.sequence = (this.sequence + 1) >>> 0;
-    this.socket.send(kind === "random" ? this.textRequest() : this.binaryRequest());
+    if (!open) {
+      this.post();
+      return;
+    }
+    const { question } = this.flying;
+    this.socket.send(
+      question ? JSON.stringify({ ...question, sequence: this.sequence }) : this.frame(),
+    );
     this.patience = setTimeout(() => this.socket.close(), PATIENCE_MS);
   }
 
-  textRequest() {
-    return JSON.stringify({ type: "random", sequence: this.sequence });
+  frame() {
+    return requestFrame(this.flying.vectors, this.sequence, this.flying.nearest);
   }
 
-  binaryRequest() {
-    const { vectors } = this.flying;
-    const size = vectors[0].length;
-    const message = new ArrayBuffer(8 + 4 * size * vectors.length);
-    const header = new DataView(message);
-    header.setUint32(0, this.sequence, true);
-    header.setUint16(4, vectors.length, true);
-    const numbers = new Float32Array(message, 8);
-    vectors.forEach((vector, index) => numbers.set(vector, index * size));
-    return message;
+  fallBack() {
+    this.on.onProblem(
+      "Live decoding is blocked: your browser cannot open a WebSocket to this app, so the " +
+        "picture follows when you let go. Check that the app still runs and that no proxy or " +
+        "extension is in the way.",
+    );
+    this.pump();
+  }
+
+  async post() {
+    this.flying.posted = true;
+    const { sequence } = this;
+    try {
+      const response = await fetch(this.path, { method: "POST", body: this.frame() });
+      const type = response.headers.get("content-type") ?? "";
+      const json = type.includes("json");
+      const answer = json ? await response.json() : readReply(await response.arrayBuffer());
+      this.answer({ ...answer, sequence }, false);
+    } catch {
+      if (this.flying) this.putBack(); // no server at all; the next attempt to open tries again
+    }
   }
 
   receive(data) {
     const answer = typeof data === "string" ? JSON.parse(data) : readReply(data);
     // Sequence 0 answers a request so broken that the server could not read its number.
     if (!this.flying || (answer.sequence !== this.sequence && answer.sequence !== 0)) return;
-    const { kind } = this.flying;
-    this.flying = null;
     this.failures = 0; // an answer, not an open socket, proves that the way is free
     clearTimeout(this.patience);
-    this.on.onProblem(answer.message ?? "");
-    if (answer.vector) this.on.onRandom(Float32Array.from(answer.vector));
-    if (answer.pixels) this.on.onPictures(kind, answer);
+    this.answer(answer, true);
+  }
+
+  answer(answer, bySocket) {
+    const { kind, first } = this.flying;
+    this.flying = null;
+    if (bySocket || answer.message) this.on.onProblem(answer.message ?? "");
+    if (answer.vector) this.on.onVector(Float32Array.from(answer.vector));
+    if (answer.pixels) this.on.onPictures(kind, answer, first);
     this.pump();
   }
 }
 
+function requestFrame(vectors, sequence = 0, nearest = 0) {
+  const size = vectors[0].length;
+  const message = new ArrayBuffer(8 + 4 * size * vectors.length);
+  const header = new DataView(message);
+  header.setUint32(0, sequence, true);
+  header.setUint16(4, vectors.length, true);
+  header.setUint16(6, nearest, true);
+  const numbers = new Float32Array(message, 8);
+  vectors.forEach((vector, index) => numbers.set(vector, index * size));
+  return message;
+}
+
 function readReply(data) {
   const header = new DataView(data);
-  const rest = new Uint8Array(data, 12);
   const sequence = header.getUint32(0, true);
+  const rest = new Uint8Array(data, 12);
   if (header.getUint8(4)) return { sequence, message: new TextDecoder().decode(rest) };
-  return {
-    sequence,
-    channels: header.getUint8(5),
-    count: header.getUint16(6, true),
-    height: header.getUint16(8, true),
-    width: header.getUint16(10, true),
-    pixels: rest,
-  };
+  const [channels, count] = [header.getUint8(5), header.getUint16(6, true)];
+  const [height, width] = [header.getUint16(8, true), header.getUint16(10, true)];
+  const size = channels * count * height * width;
+  const where = rest.length > size ? readWhere(new DataView(data, 12 + size)) : null;
+  return { sequence, channels, count, height, width, pixels: rest.subarray(0, size), where };
+}
+
+// Where the first vector lies: σ from the mean, share of encodings farther out, log-density under
+// the prior in nats, and the encodings nearest to it.
+function readWhere(view) {
+  const nearest = Array.from({ length: view.getUint16(12, true) }, (_, i) => ({
+    index: view.getUint32(16 + 8 * i, true),
+    distance: view.getFloat32(20 + 8 * i, true),
+  }));
+  const [distance, farther, logDensity] = [0, 4, 8].map((at) => view.getFloat32(at, true));
+  return { distance, farther, logDensity, nearest };
 }
 
 // Draw picture `index` of a reply at its native size; the style sheet scales it.

@@ -1,0 +1,25 @@
+"""Pages without a browser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from streamlit.testing.v1 import AppTest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def open_page(name: str, **parameters: str) -> AppTest:
+    """The page as it stands after its first run; `parameters` are those of the address."""
+    app = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=60)
+    app.query_params.update(parameters)
+    app.run()
+    app.switch_page(f"pages/{name}.py").run()
+    assert not app.exception
+    return app
+
+
+def texts(app: AppTest) -> str:
+    """All that the page says."""
+    elements = [*app.title, *app.markdown, *app.caption, *app.info, *app.warning]
+    return "\n".join(element.value for element in elements)

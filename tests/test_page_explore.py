@@ -1,0 +1,172 @@
+"""Explore without a browser: what it tells its explorer, its directions, its address."""
+
+from __future__ import annotations
+
+import base64
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.pages import open_page, texts
+from ui.components.explorer import explorer_data, moved
+from ui.direction_sets import DIRECTION_SETS, offered, sliders_for
+from ui.explore_view import CLASSES, LOCAL, RAW, SAVED, View
+from ui.loaded import encodings_of
+from vae_core.latent.saved import save_direction
+from vae_core.runs import Run
+
+
+def floats(text: str) -> np.ndarray:
+    return np.frombuffer(base64.b64decode(text), "<f4")
+
+
+def raw(*numbers: float) -> bytes:
+    return np.array(numbers, "<f4").tobytes()
+
+
+@pytest.fixture
+def run(tiny_run: Run) -> Run:
+    return tiny_run
+
+
+def test_explorer_data_describes_the_space(run: Run) -> None:
+    data = explorer_data(run, View(), "full")
+    told, mu = data["directions"], encodings_of(run).mu
+    assert data["run"] == "tiny" and data["shape"] == [1, 16, 16] and data["position"] is None
+    vectors = floats(told["vectors"]).reshape(-1, 4)
+    assert len(vectors) == len(told["deviations"]) == len(told["explained"]) == 4
+    np.testing.assert_allclose(floats(told["center"]), mu.mean(0), atol=1e-5)
+    along = (mu - mu.mean(0)) @ vectors[0]
+    assert along.std(ddof=1) == pytest.approx(told["deviations"][0], rel=1e-3)
+    assert sum(told["explained"]) == pytest.approx(1, abs=1e-4)
+
+
+def test_the_map_has_every_encoding_in_sigma_with_its_label(run: Run) -> None:
+    data, encodings = explorer_data(run, View(), "full"), encodings_of(run)
+    points = floats(data["plane"]["points"]).reshape(-1, 2)
+    assert len(points) == len(encodings.mu) == data["count"]
+    np.testing.assert_allclose(points.std(0, ddof=1), 1, rtol=1e-3)
+    np.testing.assert_allclose(points.mean(0), 0, atol=1e-3)
+    assert np.frombuffer(base64.b64decode(data["labels"]), "<i2").tolist() == list(encodings.labels)
+    assert np.frombuffer(base64.b64decode(data["places"]), "<i4").tolist() == list(
+        encodings.indices
+    )
+
+
+def test_the_hero_has_two_sliders_and_takes_up_a_fitting_position_only(run: Run) -> None:
+    data = explorer_data(run, View(z=raw(1, 2, 3, 4)), "hero")
+    assert data["directions"]["names"] == ["1", "2"] and "plane" not in data
+    assert floats(data["position"]).tolist() == [1, 2, 3, 4]
+    assert explorer_data(run, View(z=raw(1)), "hero")["position"] is None
+
+
+def test_a_view_is_restored_slider_by_slider_under_its_own_directions_only(run: Run) -> None:
+    view = View(values=(0.5, 0, 0, -1), base=raw(1, 2, 3, 4), z=raw(9, 9, 9, 9))
+    told = explorer_data(run, view, "full")["view"]
+    assert told["values"] == (0.5, 0, 0, -1) and floats(told["base"]).tolist() == [1, 2, 3, 4]
+    fewer = View(values=(0.5,), z=raw(9, 9, 9, 9))
+    data = explorer_data(run, fewer, "full")
+    assert data["view"] is None and floats(data["position"]).tolist() == [9, 9, 9, 9]
+
+
+def test_raw_axes_come_with_the_most_informative_first(run: Run) -> None:
+    encodings = encodings_of(run)
+    mu, logvar = encodings.mu, encodings.logvar
+    kl = 0.5 * (mu**2 + np.exp(logvar) - logvar - 1).mean(0)
+    assert (mu.var(0) > 0.01).all()
+    names = explorer_data(run, View(RAW), "full")["directions"]["names"]
+    assert names == [f"z{i}" for i in np.argsort(-kl)]
+
+
+def test_unused_axes_come_last_marked_and_folded_away(run: Run) -> None:
+    from vae_core.latent.encodings import save_encodings
+
+    encodings = encodings_of(run)
+    encodings.mu[:, 1] = 0.001 * encodings.mu[:, 1]
+    save_encodings(run, encodings)
+    told = explorer_data(run, View(RAW), "full")["directions"]
+    assert len(told["names"]) == 3 and "z1" not in told["names"] and told["total"] == 4
+    told = explorer_data(run, View(RAW, shown=11), "full")["directions"]
+    assert told["names"][-1] == "z1" and told["dead"] == [False, False, False, True]
+
+
+def test_without_encodings_the_sliders_are_the_priors_axes_and_say_so(run: Run) -> None:
+    run.file("encodings.safetensors").unlink()
+    data = explorer_data(run, View(), "full")
+    told = data["directions"]
+    assert told["names"] == ["z0", "z1", "z2", "z3"]
+    assert told["deviations"] == [1.0] * 4 and told["explained"] is None
+    assert data["plane"] is None and data["count"] == 0
+    control = open_page("explore").get("button_group")[0]
+    assert "no cached encodings" in control.proto.help
+
+
+def test_local_directions_belong_to_the_point_where_they_were_fitted(run: Run) -> None:
+    mu = encodings_of(run).mu
+    here, there = (
+        sliders_for(run, View(LOCAL, neighbours=30, at=mu[i].tobytes())).directions for i in (0, 9)
+    )
+    np.testing.assert_array_equal(here.center, mu[0])
+    assert not np.allclose(here.vectors[0], there.vectors[0], atol=1e-3)
+
+
+def test_class_directions_name_where_they_lead(run: Run) -> None:
+    sliders = sliders_for(run, View(CLASSES, label=3))
+    assert not sliders.orthogonal and len(sliders.names) == 9
+    encodings = encodings_of(run)
+    mean = encodings.mu[encodings.labels == 3].mean(0)
+    np.testing.assert_allclose(sliders.directions.center, mean, atol=1e-5)
+    assert "towards 3" not in sliders.names and "towards 4" in sliders.names
+
+
+def test_saved_directions_become_sliders_at_once(run: Run) -> None:
+    assert len(sliders_for(run, View(SAVED)).names) == 0
+    save_direction(run, "thicker", np.array([0, 2, 0, 0], np.float32))
+    sliders = sliders_for(run, View(SAVED))
+    assert sliders.names == ("thicker",)
+    assert sliders.directions.vectors[0].tolist() == [0, 1, 0, 0]
+    deviation = encodings_of(run).mu[:, 1].std()
+    assert sliders.directions.deviations[0] == pytest.approx(deviation, rel=1e-5)
+
+
+def test_classes_are_offered_where_there_are_labels(run: Run) -> None:
+    from dataclasses import replace
+
+    encodings = encodings_of(run)
+    assert offered(run, encodings) == list(DIRECTION_SETS)
+    assert CLASSES not in offered(run, replace(encodings, labels=None))
+    assert CLASSES not in offered(run, replace(encodings, labels=np.zeros(300, np.int64)))
+
+
+def test_a_link_reopens_its_view_and_a_damaged_one_says_so(run: Run) -> None:
+    view = View(LOCAL, neighbours=50, at=raw(0, 0, 0, 1), values=(1, 0, 0, 0), base=raw(1, 2, 3, 4))
+    app = open_page("explore", run="tiny", **view.to_query())
+    assert app.session_state["app-state"].views["tiny"] == view
+    assert app.query_params.to_dict() == {"run": "tiny"} | view.to_query()
+    assert app.number_input[0].value == 50
+    app = open_page("explore", run="tiny", base="####")
+    assert "The link's base is damaged" in texts(app)
+
+
+def test_a_second_run_on_the_same_data_is_shown_beside(run: Run, tmp_path: Path) -> None:
+    assert not [box for box in open_page("explore").selectbox if box.label == "Compare with"]
+    shutil.copytree(run.path, tmp_path / "other")
+    app = open_page("explore", run="tiny", beside="other")
+    assert len(app.get("button_group")) == 2 and app.toggle[0].value is True
+    assert app.query_params["beside"] == "other"
+    box = next(box for box in app.selectbox if box.label == "Compare with")
+    app = box.set_value(None).run()
+    assert len(app.get("button_group")) == 1 and "beside" not in app.query_params
+
+
+def test_what_the_browser_tells_becomes_the_view() -> None:
+    told = {
+        "values": [0.5, 0],
+        "base": base64.b64encode(raw(1, 2)).decode(),
+        "z": base64.b64encode(raw(3, 4)).decode(),
+    }
+    view = moved(View(RAW, shown=2), told)
+    assert view == View(RAW, shown=2, values=(0.5, 0.0), base=raw(1, 2), z=raw(3, 4))
+    assert moved(view, told | {"base": None}).base is None

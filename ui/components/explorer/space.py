@@ -1,0 +1,79 @@
+"""What surrounds the sliders: the encodings on a map, their labels and their thumbnails."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from ui.loaded import PRINCIPAL, Sliders, encodings_of, encodings_version, sliders_of
+from ui.theme import LABELS
+from vae_core.runs import Run
+
+
+def space_of(run: Run, sliders: Sliders) -> dict[str, Any]:
+    """Map, labels and thumbnails of the run's encodings, as plain JSON; nothing where there are
+    none."""
+    version = encodings_version(run)
+    if version is None:
+        return {"count": 0, "plane": None, "labels": None, "label_names": []}
+    return _images(run.path, version) | {"plane": _plane(run, sliders)}
+
+
+def encoded(array: np.ndarray, dtype: str = "<f4") -> str:
+    """An array as base64, in a type that the browser reads."""
+    return base64.b64encode(np.asarray(array, dtype).tobytes()).decode()
+
+
+def _plane(run: Run, sliders: Sliders) -> dict[str, Any]:
+    """The plane of the first two directions; of the principal ones where the directions that the
+    sliders follow are not at right angles."""
+    chosen = sliders if sliders.orthogonal else sliders_of(run, PRINCIPAL)
+    found = chosen.directions
+    encodings = encodings_of(run)
+    assert encodings is not None
+    two = slice(0, 2)
+    deviations = np.maximum(found.deviations[two], 1e-12)
+    points = (encodings.mu - found.center) @ found.vectors[two].T / deviations
+    if points.shape[1] == 1:  # one latent dimension: a line
+        points = np.column_stack([points, np.zeros(len(points))])
+    named = zip(chosen.names[two], found.explained[two], strict=True)
+    return {
+        "center": encoded(found.center),
+        "vectors": encoded(found.vectors[two]),
+        "deviations": found.deviations[two].tolist(),
+        "names": [f"{name} ({round(100 * float(share))} %)" for name, share in named],
+        "points": encoded(points),
+    }
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _images(path: Path, version: int) -> dict[str, Any]:
+    from vae_core.latent.encodings import COLUMNS
+
+    run = Run(path)
+    encodings = encodings_of(run)
+    assert encodings is not None
+    height, width = encodings.thumbnails.shape[-2:]
+    labels = encodings.labels
+    data = run.config().data.model_dump_json().encode() + encodings.indices.tobytes()
+    return {
+        "count": len(encodings.mu),
+        "step": encodings.step,
+        "labels": None if labels is None else encoded(np.clip(labels, -1, 2**15 - 1), "<i2"),
+        "label_names": list(encodings.label_names),
+        "colors": list(LABELS),
+        "places": encoded(encodings.indices, "<i4"),
+        "thumbnails": {
+            "version": str(version),
+            "columns": COLUMNS,
+            "width": width,
+            "height": height,
+        },
+        # Explorers of the same images may start from one of them together.
+        "group": hashlib.sha256(data).hexdigest()[:16],
+    }

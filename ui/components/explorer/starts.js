@@ -1,0 +1,78 @@
+// Where to start from: an image that the model has encoded, or an image file.
+
+const PAGE_OF_IMAGES = 60;
+
+class ImagePicker {
+  // on: {onPick(index), nameOf(index)}
+  constructor(count, labels, labelNames, thumbnails, on) {
+    Object.assign(this, { count, labels, thumbnails, on });
+    this.page = 0;
+    this.label = "";
+    this.cells = Array.from({ length: PAGE_OF_IMAGES }, () => {
+      const cell = button(element("canvas"), "", () => {
+        this.root.close();
+        on.onPick(Number(cell.dataset.index));
+      });
+      return cell;
+    });
+    this.place = element("small");
+    const present = [...new Set(labels ?? [])].filter((label) => label >= 0).sort((a, b) => a - b);
+    const filter = [["", "All labels"], ...present.map((l) => [l, labelNames[l] ?? `label ${l}`])];
+    const controls = [
+      ...(present.length > 1 ? [choice(filter, "Show images with this label", (label) => {
+        Object.assign(this, { label, page: 0 });
+        this.show();
+      })] : []),
+      button("‹", "Images before these", () => this.turn(-1)),
+      this.place,
+      button("›", "Images after these", () => this.turn(1)),
+    ];
+    this.root = dialog("Start from an image of the training data", "images", [
+      element("div", { class: "bar" }, controls),
+      element("div", { class: "cells" }, this.cells),
+    ]);
+  }
+
+  open() {
+    this.show();
+    this.root.showModal();
+  }
+
+  turn(by) {
+    const pages = Math.ceil(this.chosen().length / PAGE_OF_IMAGES);
+    this.page = (this.page + by + pages) % pages;
+    this.show();
+  }
+
+  chosen() {
+    const all = Array.from({ length: this.count }, (_, index) => index);
+    return this.label === "" ? all : all.filter((i) => this.labels[i] === Number(this.label));
+  }
+
+  show() {
+    const chosen = this.chosen();
+    const first = this.page * PAGE_OF_IMAGES;
+    const last = Math.min(first + PAGE_OF_IMAGES, chosen.length);
+    this.place.textContent = `${first + 1}–${last} of ${chosen.length}`;
+    this.cells.forEach((cell, i) => {
+      const index = chosen[first + i];
+      cell.hidden = index === undefined;
+      if (cell.hidden) return;
+      cell.dataset.index = index;
+      cell.title = this.on.nameOf(index);
+      cell.setAttribute("aria-label", `Start from ${cell.title}`);
+      this.thumbnails.draw(cell.firstChild, index);
+    });
+  }
+}
+
+// Encode an image file with the model of `run`: {vector, picture} or {message}.
+async function encodeImage(run, blob, drawn) {
+  const address = `/live/encode/${encodeURIComponent(run)}${drawn ? "?drawn=1" : ""}`;
+  try {
+    const response = await fetch(address, { method: "POST", body: blob });
+    return await response.json();
+  } catch {
+    return { message: "The image could not be sent. Check that the app still runs, then try again." };
+  }
+}

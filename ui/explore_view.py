@@ -1,0 +1,124 @@
+"""What Explore shows of a run, as a value that a link carries."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from vae_core.errors import UserError
+
+PRINCIPAL, RAW, LOCAL, CLASSES, SAVED = "principal", "raw", "local", "classes", "saved"
+KINDS = (PRINCIPAL, RAW, LOCAL, CLASSES, SAVED)
+NEIGHBOURS = 200
+MOST_NEIGHBOURS = 100_000
+MOST_SLIDERS = 4096
+FURTHEST = 1e6
+
+NAMES = ("directions", "label", "neighbours", "at", "shown", "values", "base")
+"""The parameters of the address, each of them optional."""
+
+
+@dataclass(frozen=True)
+class View:
+    """Directions, slider values and base. Vectors are float32 bytes, which compare and hash."""
+
+    kind: str = PRINCIPAL
+    label: int = 0
+    """Class directions lead from the mean of this label."""
+    neighbours: int = NEIGHBOURS
+    at: bytes | None = None
+    """Where local directions were fitted; None is the mean."""
+    shown: int | None = None
+    """Number of sliders; None leaves it to the page."""
+    values: tuple[float, ...] | None = None
+    base: bytes | None = None
+    """What the sliders cannot express; None is the center of the directions."""
+    z: bytes | None = None
+    """The point itself, by which it is found again under other directions; not in the address."""
+
+    def to_query(self, prefix: str = "") -> dict[str, str]:
+        """The parameters of the address: those that differ from what a new view has."""
+        found: dict[str, str] = {}
+        if self.kind != PRINCIPAL:
+            found["directions"] = self.kind
+        if self.kind == CLASSES:
+            found["label"] = str(self.label)
+        if self.kind == LOCAL:
+            found["neighbours"] = str(self.neighbours)
+            if self.at is not None:
+                found["at"] = to_text(self.at)
+        if self.shown is not None:
+            found["shown"] = str(self.shown)
+        if self.values is not None and any(self.values):
+            found["values"] = ",".join(f"{value:.6g}" for value in self.values)
+        if self.base is not None:
+            found["base"] = to_text(self.base)
+        return {prefix + name: value for name, value in found.items()}
+
+
+def from_query(parameters: Mapping[str, str], prefix: str = "") -> View:
+    """The view that an address describes.
+
+    Raises:
+        UserError: naming the parameter that cannot be read.
+    """
+    given = {name: parameters[prefix + name] for name in NAMES if prefix + name in parameters}
+    kind = given.get("directions", PRINCIPAL)
+    if kind not in KINDS:
+        raise UserError(f"The link's directions={kind[:40]!r} are none of {', '.join(KINDS)}.")
+    values = _values(given["values"]) if "values" in given else None
+    base = to_bytes("base", given["base"]) if "base" in given else None
+    return View(
+        kind=kind,
+        label=_whole(given, "label", 0, 0, 2**15 - 1),
+        neighbours=_whole(given, "neighbours", NEIGHBOURS, 2, MOST_NEIGHBOURS),
+        at=to_bytes("at", given["at"]) if "at" in given else None,
+        shown=_whole(given, "shown", 0, 1, MOST_SLIDERS) if "shown" in given else None,
+        values=() if values is None and base is not None else values,
+        base=base,
+    )
+
+
+def to_text(vector: bytes) -> str:
+    """Float32 bytes as text that may stand in an address."""
+    return base64.urlsafe_b64encode(vector).decode().rstrip("=")
+
+
+def to_bytes(name: str, text: str) -> bytes:
+    """The inverse of `to_text`.
+
+    Raises:
+        UserError: for text that holds no finite float32 numbers.
+    """
+    try:
+        found = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        numbers = np.frombuffer(found, "<f4")
+    except (binascii.Error, ValueError):
+        raise UserError(f"The link's {name} is damaged; was the address cut off?") from None
+    if not len(numbers) or not (np.abs(numbers) <= FURTHEST).all():  # false for NaN too
+        raise UserError(f"The link's {name} holds numbers that no latent space has.")
+    return found
+
+
+def _whole(given: Mapping[str, str], name: str, start: int, least: int, most: int) -> int:
+    text = given.get(name, str(start))
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and least <= int(text) <= most):
+        if name not in given:
+            return start
+        raise UserError(f"The link's {name} has to be a whole number from {least} to {most}.")
+    return int(text)
+
+
+def _values(text: str) -> tuple[float, ...]:
+    try:
+        values = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        values = (math.nan,)
+    if len(values) > MOST_SLIDERS or not all(abs(value) <= FURTHEST for value in values):
+        raise UserError("The link's values have to be numbers of σ, with commas between them.")
+    return values

@@ -1,0 +1,80 @@
+"""Directions that a person named, kept in the run."""
+
+from __future__ import annotations
+
+import numpy as np
+from pydantic import ValidationError
+
+from vae_core.errors import UserError
+from vae_core.latent.directions import Directions, measured_directions
+from vae_core.runs import Run
+from vae_core.settings import Settings
+
+FILE = "saved_directions.json"
+LONGEST_NAME = 40
+
+
+class SavedDirection(Settings):
+    """A direction under a name; `vector` [D] is what was saved, of any length but 0."""
+
+    name: str
+    vector: tuple[float, ...]
+
+
+class _Kept(Settings):
+    directions: tuple[SavedDirection, ...] = ()
+
+
+def load_saved(run: Run) -> tuple[SavedDirection, ...]:
+    """The directions saved with a run, in the order in which they were saved.
+
+    Raises:
+        UserError: when the file is damaged.
+    """
+    try:
+        return _Kept.model_validate(run.json(FILE, {"directions": ()})).directions
+    except ValidationError:
+        raise UserError(
+            f"{FILE} of run {run.id!r} is damaged: it holds no list of directions. "
+            "Remove the file to save directions again."
+        ) from None
+
+
+def save_direction(run: Run, name: str, vector: np.ndarray) -> None:
+    """Keep `vector` [D] in the run as `name`.
+
+    Raises:
+        UserError: for a name that is empty, too long or taken, or a vector without a direction.
+    """
+    name = name.strip()
+    known = load_saved(run)
+    if not 1 <= len(name) <= LONGEST_NAME:
+        raise UserError(f"A direction's name has 1 to {LONGEST_NAME} characters.")
+    if any(each.name == name for each in known):
+        raise UserError(f"There is a direction called {name!r} already; choose another name.")
+    if not np.isfinite(vector).all() or np.linalg.norm(vector) < 1e-6:
+        raise UserError("There is no direction to save: both ends are the same point.")
+    added = SavedDirection(name=name, vector=tuple(float(x) for x in vector))
+    _write(run, (*known, added))
+
+
+def forget_direction(run: Run, name: str) -> None:
+    """Remove the direction called `name`, if there is one."""
+    _write(run, tuple(each for each in load_saved(run) if each.name != name))
+
+
+def saved_directions(run: Run, mu: np.ndarray) -> tuple[Directions, tuple[str, ...]]:
+    """The run's saved directions in units of the encodings mu [N, D], and their names.
+
+    Those made for another latent size, before the run was trained anew, are left out.
+
+    Raises:
+        UserError: as `load_saved`.
+    """
+    fitting = [each for each in load_saved(run) if len(each.vector) == mu.shape[1]]
+    vectors = np.array([each.vector for each in fitting]).reshape(-1, mu.shape[1])
+    return measured_directions(mu, vectors), tuple(each.name for each in fitting)
+
+
+def _write(run: Run, directions: tuple[SavedDirection, ...]) -> None:
+    run.write_json(FILE, _Kept(directions=directions))
