@@ -1,0 +1,118 @@
+"""Changed runs that mend what symptoms show; each is offered only where its setting exists."""
+
+from __future__ import annotations
+
+from vae_core.config import RunConfig
+from vae_core.diagnosis.finding import Remedy
+
+FREE_BITS = 0.1
+"""Nats a dimension may carry for nothing: enough to be used, little beside a rate of some nats."""
+
+CLIP = 1.0
+STEPS = 1000
+"""Of a warm-up: what it takes a small network to learn to reconstruct."""
+
+
+def beta_of(config: RunConfig) -> float | None:
+    """The setting β, None for families without one."""
+    beta = config.objective.get("beta")
+    return float(beta) if isinstance(beta, int | float) else None
+
+
+def set_beta(config: RunConfig, beta: float, steps: int) -> list[Remedy]:
+    """β = `beta`, reached by a warm-up of `steps` where the family has one."""
+    if beta_of(config) is None:
+        return []
+    changes: dict[str, object] = {"beta": beta}
+    if "schedule" in config.objective:
+        changes |= {"schedule": "linear", "schedule_steps": max(1, steps)}
+    return [
+        Remedy(
+            f"Start again with β = {beta:.3g}",
+            f"β rises to {beta:.3g} over the first {steps} steps.",
+            {"objective": changes},
+        )
+    ]
+
+
+def warm_up(config: RunConfig, steps: int) -> list[Remedy]:
+    """The same β, reached from 0: reconstruction is learned before the KL has to be paid."""
+    if "schedule" not in config.objective or config.objective["schedule"] == "linear":
+        return []
+    changes = {"schedule": "linear", "schedule_steps": max(1, steps)}
+    return [
+        Remedy(
+            f"Warm β up over {steps} steps",
+            "Reconstruction is learned first, before the KL has to be paid.",
+            {"objective": changes},
+        )
+    ]
+
+
+def free_bits(config: RunConfig) -> list[Remedy]:
+    """Some nats for nothing in every dimension: Kingma et al. (2016), appendix C.8."""
+    if config.objective.get("free_bits") != 0:
+        return []
+    return [
+        Remedy(
+            f"Free bits: {FREE_BITS} nats a dimension",
+            "Each dimension may carry that much at no price, so none is switched off.",
+            {"objective": {"free_bits": FREE_BITS}},
+        )
+    ]
+
+
+def learned_noise(config: RunConfig) -> list[Remedy]:
+    """A Gaussian far wider than the pixels' errors makes every nat of detail too dear."""
+    if config.model.likelihood != "gaussian":
+        return []
+    return [
+        Remedy(
+            "Learn the pixel noise",
+            f"σ = {config.model.sigma:g} is fixed; a learned one follows the errors.",
+            {"model": {"likelihood": "gaussian-optimal"}},
+        )
+    ]
+
+
+def gentler_steps(config: RunConfig, factor: float = 10.0) -> list[Remedy]:
+    """A smaller learning rate; and gradients cut at norm 1, where they are not yet."""
+    rate = config.train.learning_rate / factor
+    remedies = [
+        Remedy(
+            f"Learning rate {rate:.1g}",
+            "Smaller steps: slower, but they do not overshoot.",
+            {"train": {"learning_rate": float(f"{rate:.1g}")}},
+        )
+    ]
+    if config.train.gradient_clip is None:
+        remedies.append(
+            Remedy(
+                f"The same with gradients clipped at {CLIP:g}",
+                "One unusual batch can no longer throw the network off.",
+                {"train": {"learning_rate": float(f"{rate:.1g}"), "gradient_clip": CLIP}},
+            )
+        )
+    return remedies
+
+
+def stop_at(config: RunConfig, epoch: int) -> list[Remedy]:
+    """End where the validation was best."""
+    return [
+        Remedy(
+            f"Stop after epoch {epoch}",
+            "The validation was best there; what came later was learned by heart.",
+            {"train": {"epochs": max(1, epoch)}},
+        )
+    ]
+
+
+def fewer_codes(config: RunConfig, key: str, codes: int) -> list[Remedy]:
+    """A smaller codebook, all of which can be kept in use."""
+    return [
+        Remedy(
+            f"{codes} codes",
+            "Fewer codes are all used; the unused ones cost nothing but say nothing.",
+            {"objective": {key: codes}},
+        )
+    ]
