@@ -47,15 +47,20 @@ def choose_beside(run: Run) -> Run | None:
         return None
     key = f"beside-{run.id}"
     st.session_state[key] = state.beside if state.beside in others else None
-    state.beside = st.selectbox(
+
+    def choose() -> None:
+        state.beside = st.session_state[key]
+
+    beside = st.selectbox(
         "Compare with",
         others,
         key=key,
+        on_change=choose,
         placeholder="Compare with another run",
         label_visibility="collapsed",
         help="A second run on the same data, with sliders of its own.",
     )
-    return None if state.beside is None else Run(run.path.parent / state.beside)
+    return None if beside is None else Run(run.path.parent / beside)
 
 
 def page(run: Run) -> None:

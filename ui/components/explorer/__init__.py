@@ -175,8 +175,8 @@ def directions_data(sliders: Sliders, count: int, view: View) -> dict[str, Any]:
 
 def _shown(sliders: Sliders, view: View, mode: Mode) -> int:
     total = len(sliders.directions.vectors)
-    used = max(1, total - sliders.unused)
-    start = min(SLIDERS[mode], used)
+    used = total - sliders.unused
+    start = min(SLIDERS[mode], used or total)  # of a collapsed model all are unused: show them
     return min(total, start if view.shown is None or mode == "hero" else view.shown)
 
 
