@@ -1,13 +1,16 @@
 """Families: where a network and an objective are put together; importing this registers them.
 
-A new family is one new file here and its name in the import below, or a package of yours
-(docs/add-a-family.md).
+A new family is one new file in this folder, or a package of yours (docs/add-a-family.md).
 """
 
-from vae_core.families import autoencoder, vae
+import pkgutil
+from importlib import import_module
+
 from vae_core.families.family import Family, Quantity, build, complete, families
 from vae_core.families.plugins import load_plugins
 
+for _module in pkgutil.iter_modules(__path__):
+    import_module(f"{__name__}.{_module.name}")
 load_plugins()
 
-__all__ = ["Family", "Quantity", "autoencoder", "build", "complete", "families", "vae"]
+__all__ = ["Family", "Quantity", "build", "complete", "families"]

@@ -8,7 +8,7 @@ from vae_core.config import ModelConfig
 from vae_core.families.family import RECON, families
 from vae_core.families.networks import deterministic
 from vae_core.models import LatentModel
-from vae_core.objectives import AutoencoderObjective
+from vae_core.objectives import Objective
 from vae_core.runs import DataCard
 
 
@@ -21,9 +21,7 @@ from vae_core.runs import DataCard
     paper="Hinton and Salakhutdinov (2006)",
     terms={"recon": RECON},
 )
-def autoencoder(
-    config: ModelConfig, data: DataCard, options: Any
-) -> tuple[LatentModel, AutoencoderObjective]:
+def autoencoder(config: ModelConfig, data: DataCard, options: Any) -> tuple[LatentModel, Objective]:
     """Deterministic code, reconstruction only."""
     model = deterministic(config, data)
-    return model, AutoencoderObjective(model.likelihood)
+    return model, Objective(model.likelihood)

@@ -40,6 +40,15 @@ def fits_all(config: RunConfig, data: DataCard, options: Any) -> None:
     """The check of a family that takes any images with any settings."""
 
 
+def need_two_images(config: RunConfig, data: DataCard, options: Any) -> None:
+    """The check of families that compare the images of a batch with each other."""
+    if config.train.batch_size < 2:
+        raise UserError(
+            f"train.batch_size: {families[config.family].label} compares the images of a batch; "
+            "use at least 2, better 32 and more."
+        )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Family(Entry[Build]):
     """A network × an objective, and what the app says of it.

@@ -24,10 +24,16 @@ def deterministic(config: ModelConfig, data: DataCard) -> LatentModel:
 def diagonal_gaussian(config: ModelConfig, data: DataCard) -> LatentModel:
     """A backbone with N(μ, diag σ²) as posterior: the network of most VAEs."""
 
+    return latent_model(config, data, gaussian_head(config))
+
+
+def gaussian_head(config: ModelConfig) -> Bottleneck:
+    """Makes the heads for μ and log σ² of a diagonal Gaussian."""
+
     def bottleneck(features: int, latent_dim: int) -> DiagonalGaussian:
         return DiagonalGaussian(features, latent_dim, config.scale_head, config.logvar_range)
 
-    return latent_model(config, data, bottleneck)
+    return bottleneck
 
 
 def latent_model(config: ModelConfig, data: DataCard, bottleneck: Bottleneck) -> LatentModel:

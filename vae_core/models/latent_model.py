@@ -58,10 +58,14 @@ class LatentModel(nn.Module):
 
     def encode(self, x: Tensor) -> Posterior:
         """q(z|x) of images in [0, 1], [B, C, H, W]."""
-        if (self.pixel_mean, self.pixel_std) != (0.0, 1.0):
-            x = (x - self.pixel_mean) / self.pixel_std
-        posterior: Posterior = self.bottleneck(self.encoder(x))
+        posterior: Posterior = self.bottleneck(self.encoder(self.normalised(x)))
         return posterior
+
+    def normalised(self, x: Tensor) -> Tensor:
+        """Images as the encoder is used to see them."""
+        if (self.pixel_mean, self.pixel_std) == (0.0, 1.0):
+            return x
+        return (x - self.pixel_mean) / self.pixel_std
 
     def decode(self, z: Tensor) -> Tensor:
         """Logits of p(x|z), [B, C, H, W]."""

@@ -1,7 +1,6 @@
-"""What is minimised, composed from the losses."""
+"""What is minimised, composed from the losses; one idea a file."""
 
-from vae_core.objectives.autoencoder import AutoencoderObjective
 from vae_core.objectives.objective import Objective
 from vae_core.objectives.vae import VaeObjective, VaeOptions
 
-__all__ = ["AutoencoderObjective", "Objective", "VaeObjective", "VaeOptions"]
+__all__ = ["Objective", "VaeObjective", "VaeOptions"]

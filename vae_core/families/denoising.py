@@ -1,0 +1,28 @@
+"""The denoising autoencoder."""
+
+from __future__ import annotations
+
+from vae_core.config import ModelConfig
+from vae_core.families.family import RECON, families
+from vae_core.families.networks import deterministic
+from vae_core.models import LatentModel
+from vae_core.objectives.denoising import DenoisingObjective, DenoisingOptions
+from vae_core.runs import DataCard
+
+
+@families.family(
+    "denoising",
+    label="Denoising autoencoder",
+    blurb="Sees damaged images and learns to give the whole ones back.",
+    formula=r"-\log p(x \mid z), \quad z = f(\tilde{x}), \quad \tilde{x} \sim C(\tilde{x} \mid x)",
+    when="You want codes that survive noise, or to clean images.",
+    paper="Vincent et al. (2008), equation 6; noises: Vincent et al. (2010), section 3.3",
+    terms={"recon": RECON},
+    options=DenoisingOptions,
+)
+def denoising(
+    config: ModelConfig, data: DataCard, options: DenoisingOptions
+) -> tuple[LatentModel, DenoisingObjective]:
+    """Deterministic code of a damaged image, reconstruction of the whole one."""
+    model = deterministic(config, data)
+    return model, DenoisingObjective(model.likelihood, options)
