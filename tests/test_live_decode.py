@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import json
-import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-import uvicorn
-from starlette.applications import Starlette
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
@@ -21,7 +16,6 @@ from ui.live.engine import Engine
 from ui.live.models import ModelCache, decode_pixels, draw_prior
 from ui.live.protocol import (
     MOST_VECTORS,
-    REPLY,
     REQUEST,
     error_reply,
     pixels_reply,
@@ -31,48 +25,7 @@ from ui.live.protocol import (
 from vae_core.errors import UserError
 from vae_core.runs import Run
 
-SHAPE = (3, 4, 5)
-
-
-class Spread(torch.nn.Module):
-    """D = 2: the picture's value is z[0] in every pixel of channel 0 and z[1] in the others."""
-
-    latent_size = 2
-    device = torch.device("cpu")
-
-    def __init__(self, seconds: float = 0.0) -> None:
-        super().__init__()
-        self.seconds = seconds
-
-    def unflatten(self, v):
-        return v
-
-    def flatten(self, z):
-        return z
-
-    def decode(self, z):
-        time.sleep(self.seconds)
-        channels = torch.stack([z[:, 0], z[:, 1], z[:, 1]], 1)
-        return channels[:, :, None, None].expand(-1, *SHAPE)
-
-    def picture(self, x_logits):
-        return x_logits.clamp(0, 1)
-
-    def sample_prior(self, n, generator=None, temperature=1.0):
-        return temperature * torch.randn(n, 2, generator=generator)
-
-
-def request(sequence: int, vectors, nearest: int = 0) -> bytes:
-    vectors = np.atleast_2d(np.asarray(vectors, dtype="<f4"))
-    return REQUEST.pack(sequence, len(vectors), nearest) + vectors.tobytes()
-
-
-def parse(reply: bytes):
-    sequence, status, channels, count, height, width = REPLY.unpack_from(reply)
-    rest = reply[REPLY.size :]
-    if status:
-        return sequence, rest.decode()
-    return sequence, np.frombuffer(rest, np.uint8).reshape(count, height, width, channels)
+from .live import Spread, ask, make_run, parse, port_of, request, serving
 
 
 def test_request_round_trip():
@@ -124,12 +77,6 @@ def test_prior_draws_repeat_with_a_seed_and_differ_without():
 # --- the cache -----------------------------------------------------------------------------------
 
 
-def make_run(store: Path, name: str) -> Run:
-    run = Run(store / name)
-    run.write_bytes("model.safetensors", b"weights")
-    return run
-
-
 def test_cache_loads_once_and_again_when_the_weights_change(tmp_path: Path):
     loads: list[str] = []
     cache = ModelCache(lambda run: loads.append(run.id) or Spread())
@@ -172,29 +119,15 @@ def open_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Con
             raise ZeroDivisionError
         return Spread(seconds[run.id])
 
-    app = Starlette(routes=decode_routes(DecodeServer(Engine(ModelCache(load)))))
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    deadline = time.monotonic() + 10
-    while not server.started and time.monotonic() < deadline:
-        time.sleep(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
+    with serving(decode_routes(DecodeServer(Engine(ModelCache(load)), patience_s=0.5))) as server:
+        port = port_of(server)
 
-    def open_socket(name: str, origin: str | None = None) -> ClientConnection:
-        origin = origin and origin.replace("PORT", str(port))
-        return connect(f"ws://127.0.0.1:{port}/live/decode/{name}", origin=origin, open_timeout=10)
+        def open_socket(name: str, origin: str | None = None, **options) -> ClientConnection:
+            origin = origin and origin.replace("PORT", str(port))
+            url = f"ws://127.0.0.1:{port}/live/decode/{name}"
+            return connect(url, origin=origin, open_timeout=10, **options)
 
-    yield open_socket
-    server.should_exit = True
-    thread.join(10)
-
-
-def ask(socket: ClientConnection, message: bytes | str):
-    """Send and wait for the answer: parsed."""
-    socket.send(message)
-    answer = socket.recv(timeout=10)
-    return json.loads(answer) if isinstance(answer, str) else parse(answer)
+        yield open_socket
 
 
 @pytest.mark.parametrize("name", ["small", "large"])

@@ -19,7 +19,10 @@ class Decoder(Protocol):
     @property
     def latent_size(self) -> int: ...
     @property
+    def image_shape(self) -> tuple[int, int, int]: ...
+    @property
     def device(self) -> Any: ...
+    def encode(self, x: Any) -> Any: ...
     def unflatten(self, v: Any) -> Any: ...
     def flatten(self, z: Any) -> Any: ...
     def decode(self, z: Any) -> Any: ...
@@ -47,6 +50,16 @@ def decode_pixels(model: Decoder, vectors: np.ndarray) -> np.ndarray:
     from vae_core.latent.grids import decode_vectors
 
     return decode_vectors(model, vectors).transpose(0, 2, 3, 1)  # type: ignore[arg-type]
+
+
+def encode_pixels(model: Decoder, pixels: np.ndarray) -> np.ndarray:
+    """The posterior means of pictures, uint8 [n, C, H, W], flattened: float32 [n, D]."""
+    torch = ready_torch()
+    from vae_core.data.batches import as_floats
+
+    with torch.inference_mode():
+        posterior = model.encode(as_floats(np.array(pixels), model.device))
+        return model.flatten(posterior.mode()).float().cpu().numpy()
 
 
 def draw_prior(model: Decoder, seed: int | None = None, temperature: float = 1.0) -> np.ndarray:
