@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from scipy.stats import multivariate_normal
+from scipy.stats import chi, multivariate_normal
 from sklearn.neighbors import NearestNeighbors
 
 from vae_core.errors import UserError
@@ -52,6 +52,18 @@ def test_distance_is_mahalanobis_and_density_the_normal_one() -> None:
     np.testing.assert_allclose(
         prior_log_density(z), multivariate_normal(np.zeros(4)).logpdf(z), rtol=1e-10
     )
+
+
+def test_samples_of_a_collapsed_posterior_are_where_the_model_was_trained() -> None:
+    random = np.random.default_rng(0)
+    mu = np.zeros((2000, 3), np.float32)
+    mu[:, 0] = random.normal(size=2000)
+    logvar = np.log(np.array([0.01, 1, 1], np.float32)) * np.ones((2000, 1), np.float32)
+    region, prior = Region(mu, logvar), random.normal(size=(2000, 3))
+    # The aggregated posterior is the prior: distances follow χ with three degrees of freedom.
+    assert region.distance(prior).mean() == pytest.approx(chi(3).mean(), rel=0.03)
+    assert region.share_farther(prior).mean() == pytest.approx(0.5, abs=0.03)
+    assert Region(mu).share_farther(prior).mean() < 0.01
 
 
 def test_a_dead_dimension_leaves_distances_finite() -> None:

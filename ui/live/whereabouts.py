@@ -28,10 +28,10 @@ def load_region(run: Run) -> Region:
     from vae_core.latent.encodings import load_encodings
     from vae_core.latent.region import Region
 
-    mu = load_encodings(run).mu
-    if not np.isfinite(mu).all():
+    encodings = load_encodings(run)
+    if not np.isfinite(encodings.mu).all():
         raise UserError(f"The encodings of run {run.id!r} are not finite.")
-    return Region(mu)
+    return Region(encodings.mu, encodings.logvar)
 
 
 class RegionCache(RunCache["Region"]):

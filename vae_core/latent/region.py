@@ -14,29 +14,38 @@ MOST_CORRELATED = 1024
 
 
 class Region:
-    """The part of the latent space that a model knows: the one its encodings mu [N, D] fill.
+    """The part of the latent space that a decoder was trained on.
+
+    That is the aggregated posterior, 1/N Σ N(mu_n, diag(exp(logvar_n))), or for deterministic
+    codes, without logvar, the encodings mu [N, D] themselves. The means alone would be too
+    narrow: along an unused dimension they do not vary, while every decoded z did.
+
+    Source: Makhzani et al., Adversarial Autoencoders (2015), section 2, for the name.
 
     With more than `MOST_CORRELATED` dimensions its covariance is taken to be diagonal: each
     dimension has its standard deviation, and that some vary together is not seen.
     """
 
-    def __init__(self, mu: np.ndarray) -> None:
+    def __init__(self, mu: np.ndarray, logvar: np.ndarray | None = None) -> None:
         self.mu = mu.astype(np.float32)
+        noise = np.zeros(mu.shape) if logvar is None else np.exp(logvar.astype(np.float64))
         self.mean = mu.mean(axis=0, dtype=np.float64)
         centred = mu.astype(np.float64) - self.mean
         degrees = max(1, len(mu) - 1)
         self._axes: np.ndarray | None = None  # of a diagonal covariance: the dimensions themselves
         if mu.shape[1] <= MOST_CORRELATED:
-            variances, self._axes = np.linalg.eigh(centred.T @ centred / degrees)
+            covariance = centred.T @ centred / degrees + np.diag(noise.mean(axis=0))
+            variances, self._axes = np.linalg.eigh(covariance)
         else:
-            variances = np.einsum("nd,nd->d", centred, centred) / degrees
+            variances = np.einsum("nd,nd->d", centred, centred) / degrees + noise.mean(axis=0)
         floor = max(variances.max() * LEAST_SHARE, np.finfo(np.float64).tiny)
         self._deviations = np.sqrt(np.maximum(variances, floor))
         self._squares = np.einsum("nd,nd->n", self.mu, self.mu)
-        self._known = np.sort(self.distance(self.mu))
+        draws = np.random.default_rng(0).standard_normal(mu.shape)
+        self._known = np.sort(self.distance(self.mu + np.sqrt(noise) * draws))
 
     def distance(self, z: np.ndarray) -> np.ndarray:
-        """Mahalanobis distance of points z [B, D] to the encodings' mean, in σ: [B].
+        """Mahalanobis distance of points z [B, D] to the mean, in σ: [B].
 
         Source: Mahalanobis, On the Generalized Distance in Statistics (1936).
         """
@@ -45,7 +54,10 @@ class Region:
         return np.sqrt(np.einsum("bd,bd->b", white, white))
 
     def share_farther(self, z: np.ndarray) -> np.ndarray:
-        """The share of encodings, in [0, 1], that lie farther out than each point z [B, D]: [B]."""
+        """The share of z that the decoder saw, in [0, 1], farther out than each z [B, D]: [B].
+
+        One draw for each encoding stands for them, the same ones each time.
+        """
         nearer = np.searchsorted(self._known, self.distance(z), side="right")
         return 1.0 - nearer / len(self._known)
 

@@ -83,7 +83,7 @@ class Explorer {
     this.sliders.style.setProperty("--rows", Math.max(1, Math.ceil(this.rows.length / 2)));
     const hidden = directions.total - this.rows.length;
     this.bar.more.hidden = !this.full || hidden <= 0;
-    this.bar.more.textContent = `${hidden} more`;
+    this.bar.more.textContent = `${hidden} more directions`;
   }
 
   takeView() {
@@ -280,7 +280,9 @@ class Explorer {
     this.frame = element("div", { class: "picture" }, [this.canvas]);
     this.left = element("div", { class: "left" }, [this.frame]);
     const heading = element("h2", {}, [title]);
-    const side = element("div", { class: "side" }, [heading, this.sliders, this.bar.root]);
+    const side = element("div", { class: "side" }, [
+      heading, this.sliders, this.bar.more, this.bar.root,
+    ]);
     this.panes = element("div", { class: "panes" }, [this.left, side]);
     this.root = element("div", { class: `explorer ${mode}` }, [this.panes, this.problem]);
     this.root.inert = Boolean(waiting);

@@ -20,6 +20,7 @@ function actionBar(explorer, full) {
   const redo = button("↷", "Take the undo back", () => explorer.redo());
   undo.disabled = redo.disabled = true;
   const more = button("", "Show more directions", () => explorer.showMore());
+  more.classList.add("more");
   const root = element("div", { class: "actions" }, [
     button("Reset", "Back to the mean of all encodings", () => explorer.reset()),
     button("Random", "A draw from the prior", draw),
@@ -27,7 +28,6 @@ function actionBar(explorer, full) {
     undo,
     redo,
     labelled("Smooth", smooth),
-    more,
   ]);
   return { root, undo, redo, more, isSmooth: () => smooth.checked };
 }

@@ -24,12 +24,12 @@ class Whereabouts {
 
   show({ distance, farther, logDensity, nearest }) {
     const beyond = farther < OUTSIDE;
-    const share = farther > 0 && farther < 0.01 ? "under 1" : Math.round(100 * farther);
+    const share = farther < 0.01 ? "under 1" : Math.round(100 * farther);
     this.sentence.textContent = beyond
       ? `${distance.toFixed(1)} σ from the mean: outside what the model has seen`
-      : `${distance.toFixed(1)} σ from the mean; ${share} % of the images lie farther out`;
+      : `${distance.toFixed(1)} σ from the mean; in training ${share} % were farther out`;
     this.sentence.title =
-      "Mahalanobis distance to the mean of the encodings. " +
+      "Mahalanobis distance under the aggregated posterior, from which training draws. " +
       `Log-density under the prior: ${signed(logDensity, 1)} nats.`;
     this.root.classList.toggle("beyond", beyond);
     this.gauge.firstChild.style.width = `${100 * (1 - farther)}%`;
