@@ -16,6 +16,7 @@ summary.json           what was measured of the trained model
 previews/              <step>-reconstructions.png, <step>-samples.png, originals.png
 """
 
+from vae_core.runs.folder import Folder
 from vae_core.runs.records import ACTIVE, DataCard, Job, State, Status, process_is
 from vae_core.runs.run import WEIGHTS, Run
 from vae_core.runs.store import DEFAULT_STORE, STORE_VARIABLE, Store
@@ -26,6 +27,7 @@ __all__ = [
     "STORE_VARIABLE",
     "WEIGHTS",
     "DataCard",
+    "Folder",
     "Job",
     "Run",
     "State",

@@ -1,0 +1,188 @@
+"""A folder that one process writes while others read: atomic files, appended lines, one owner."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any, TypeVar
+
+import psutil
+from pydantic import ValidationError
+
+from vae_core.errors import UserError
+from vae_core.runs.records import Job, process_is
+from vae_core.settings import Settings
+
+S = TypeVar("S", bound=Settings)
+
+
+class Folder:
+    """Reads tolerate a writer at work; writes are atomic. `kind` is what errors call it."""
+
+    kind = "folder"
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self.path)!r})"
+
+    @property
+    def id(self) -> str:
+        return self.path.name
+
+    def file(self, name: str) -> Path:
+        return self.path / name
+
+    # --- reading -----------------------------------------------------------------------------
+
+    def is_alive(self) -> bool:
+        """True while the process that works here lives."""
+        try:
+            job = self._parse("job.json", Job)
+        except UserError:
+            return False
+        return process_is(job)
+
+    def json(self, name: str, default: Any = None) -> Any:
+        """A JSON file of this folder.
+
+        Raises:
+            UserError: when it is missing and there is no default, or when it is damaged.
+        """
+        if default is not None and not self.file(name).exists():
+            return default
+        try:
+            return json.loads(self._text(name))
+        except (ValueError, RecursionError):
+            message = f"{name} of {self.kind} {self.id!r} is damaged: it is no valid JSON."
+            raise UserError(message) from None
+
+    def records(self, name: str, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
+        """Records of a .jsonl file written since byte `offset`, and the offset to go on from.
+
+        A last line that is still being written is left for the next call.
+
+        Raises:
+            UserError: when the file is there but cannot be read.
+        """
+        data = self._tail(name, offset)
+        if data is None:
+            return [], 0
+        whole = data[: data.rfind(b"\n") + 1]
+        records = []
+        for line in whole.splitlines():
+            try:
+                record = json.loads(line)
+            except (ValueError, RecursionError):  # torn by a power cut: the others are still good
+                continue
+            if isinstance(record, dict):
+                records.append(record)
+        return records, offset + len(whole)
+
+    def log_tail(self, lines: int = 20) -> str:
+        """The last lines of the worker's output, "" when there is none.
+
+        Raises:
+            UserError: when the file is there but cannot be read.
+        """
+        data = self._tail("log.txt", -20_000) or b""
+        return "\n".join(data.decode("utf-8", "replace").splitlines()[-lines:])
+
+    # --- writing -----------------------------------------------------------------------------
+
+    def write_json(self, name: str, value: Any) -> None:
+        """Write a settings object or plain data as JSON, atomically.
+
+        Raises:
+            UserError: as `write_bytes`.
+        """
+        plain = isinstance(value, Settings)
+        text = value.model_dump_json(indent=2) if plain else json.dumps(value, indent=2)
+        self.write_bytes(name, text.encode() + b"\n")
+
+    def write_bytes(self, name: str, data: bytes) -> None:
+        """Write a file so that a reader sees the old one or the new one, never a part.
+
+        Raises:
+            UserError: when the disk is full or the folder cannot be written.
+        """
+        target = self.file(name)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".writing-")
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+                os.chmod(temporary, 0o644)
+                os.replace(temporary, target)
+            except BaseException:
+                Path(temporary).unlink(missing_ok=True)
+                raise
+        except OSError as error:
+            raise self._unwritten(name, error) from error
+
+    def append(self, name: str, record: dict[str, Any]) -> None:
+        """Append one JSON record as a line, in a single write.
+
+        A line that an earlier writer left torn is ended first, so that it spoils no other.
+
+        Raises:
+            UserError: when the disk is full or the folder cannot be written.
+        """
+        line = json.dumps(record, separators=(",", ":")).encode() + b"\n"
+        try:
+            with self.file(name).open("a+b", buffering=0) as file:
+                if file.seek(0, os.SEEK_END):
+                    file.seek(-1, os.SEEK_END)
+                    line = line if file.read(1) == b"\n" else b"\n" + line
+                if file.write(line) < len(line):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError as error:
+            raise self._unwritten(name, error) from error
+
+    def claim(self, pid: int) -> None:
+        """Record that process `pid` works here."""
+        self.write_json("job.json", Job(pid=pid, create_time=psutil.Process(pid).create_time()))
+
+    # --- inside ------------------------------------------------------------------------------
+
+    def _tail(self, name: str, start: int) -> bytes | None:
+        """The bytes from `start` on, counted from the end when negative; None without the file."""
+        try:
+            with self.file(name).open("rb") as file:
+                size = file.seek(0, os.SEEK_END)
+                file.seek(start if start >= 0 else max(0, size + start))
+                return file.read()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise self._unread(name, error) from None
+
+    def _text(self, name: str) -> str:
+        try:
+            return self.file(name).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            raise UserError(f"{self.kind.capitalize()} {self.id!r} has no {name}.") from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise self._unread(name, error) from None
+
+    def _parse(self, name: str, kind: type[S]) -> S:
+        try:
+            return kind.model_validate_json(self._text(name))
+        except ValidationError:
+            raise UserError(f"{name} of {self.kind} {self.id!r} is damaged.") from None
+
+    def _unread(self, name: str, error: Exception) -> UserError:
+        return UserError(f"{name} of {self.kind} {self.id!r} cannot be read: {error}.")
+
+    def _unwritten(self, name: str, error: OSError) -> UserError:
+        return UserError(
+            f"{name} of {self.kind} {self.id!r} could not be written: {error.strerror or error}. "
+            "Free some space or choose another store, then try again."
+        )
