@@ -246,6 +246,7 @@ class Window:
     """Sums over the steps between two records; tensors stay on the device until it is closed."""
 
     sums: dict[str, Tensor] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
     weights: dict[str, float] = field(default_factory=dict)
     controls: dict[str, float] = field(default_factory=dict)
     objective: Tensor | float = 0.0
@@ -264,6 +265,7 @@ class Window:
         with torch.no_grad():
             for name, term in merged(losses).items():
                 self.sums[name] = self.sums.get(name, 0.0) + term.value.sum()
+                self.counts[name] = self.counts.get(name, 0) + len(term.value)
                 self.weights[name] = term.weight
             self.objective = self.objective + total(trained) * images
         self.controls = controls
@@ -271,9 +273,9 @@ class Window:
         self.seconds += seconds
 
     def close(self, step: int, epoch: int, seconds: float) -> Stepped:
-        """The means over all images of the window."""
+        """The means over all images of the window, or over those of its steps with the term."""
         start = time.perf_counter()
-        terms = {name: float(value) / self.images for name, value in self.sums.items()}
+        terms = {name: float(value) / self.counts[name] for name, value in self.sums.items()}
         mean_total = float(self.objective) / self.images
         self.seconds += time.perf_counter() - start  # a GPU does its queued work only now
         speed = self.images / max(self.seconds, 1e-9)
