@@ -58,6 +58,17 @@ def test_every_stage_of_a_trunk_has_the_shapes_it_states(
         assert x.shape == (2, *maps)
 
 
+@pytest.mark.parametrize("backbone", TRUNKS)
+@pytest.mark.parametrize("family", ["spatial-vae", "vq-vae", "hierarchical"])
+def test_every_trunk_carries_latents_on_maps(family: str, backbone: str) -> None:
+    shape = (3, 31, 45)
+    config = parse_config({"family": family, "model": {"backbone": backbone, "latent_dim": 2}})
+    model = build(complete(config), shape)[0]
+    z = model.sample_prior(2)
+    assert model.decode(z).shape == (2, *shape)
+    assert model(torch.rand(1, *shape)).x_logits.shape == (1, *shape)
+
+
 def test_trunks_are_backbones_with_the_same_options() -> None:
     for trunk in trunks:
         backbone = backbones[trunk.name]

@@ -21,7 +21,10 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh, "si
 
 @dataclass(frozen=True)
 class Backbone:
-    """encoder: [B, C, H, W] → [B, features]; decoder: [B, latent_dim] → logits [B, C, H, W]."""
+    """encoder: [B, C, H, W] → [B, features]; decoder: [B, latent_dim] → logits [B, C, H, W].
+
+    Where places are kept apart, features and latents have theirs too: [B, …, h, w].
+    """
 
     encoder: nn.Module
     features: int

@@ -1,4 +1,4 @@
-"""What joins the maps of a trunk to a vector: flattening, and hidden layers where asked for."""
+"""What joins the maps of a trunk to the latents: flat, through hidden layers, or as maps."""
 
 from __future__ import annotations
 
@@ -28,6 +28,16 @@ def backbone_of(trunk: Trunk, latent_dim: int, hidden: tuple[int, ...] = ()) -> 
         decoder.pop()
     decoder += [UnflattenChannelsLast(*maps), *trunk.decoder_layers()]
     return Backbone(nn.Sequential(*encoder), (features, *hidden)[-1], nn.Sequential(*decoder))
+
+
+def maps_of(trunk: Trunk, latent_dim: int) -> Backbone:
+    """A trunk whose smallest maps [B, features, h, w] are read as they are.
+
+    `latent_dim` maps of the same size lead back, through a convolution that lets neighbours agree.
+    """
+    features = trunk.shapes[-1][0]
+    back = (nn.Conv2d(latent_dim, features, 3, padding=1), nn.ReLU(), *trunk.decoder_layers())
+    return Backbone(nn.Sequential(*trunk.encoder_layers()), features, nn.Sequential(*back))
 
 
 class FlattenChannelsLast(nn.Module):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from vae_core.models.posteriors import QuantisedPosterior
-from vae_core.models.quantisers import FiniteScalarQuantiser, VectorQuantiser
+from vae_core.models.quantisers import FiniteScalarQuantiser, VectorQuantiser, straight_through
 
 
 class VectorQuantised(nn.Module):
@@ -22,7 +22,7 @@ class VectorQuantised(nn.Module):
         if self.training:
             self.quantiser.start(continuous)
         indices = self.quantiser.indices(continuous)
-        z = continuous + (self.quantiser.vectors(indices) - continuous).detach()
+        z = straight_through(continuous, self.quantiser.vectors(indices))
         if self.training:
             self.quantiser.follow(continuous, indices)
         return QuantisedPosterior(continuous, z, indices)

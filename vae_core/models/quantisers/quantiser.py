@@ -16,7 +16,7 @@ class Quantiser(nn.Module):
 
         The gradient is passed straight through to z (van den Oord et al. 2017, section 3.2).
         """
-        return z + (self.vectors(self.indices(z)) - z).detach()
+        return straight_through(z, self.vectors(self.indices(z)))
 
     def indices(self, z: Tensor) -> Tensor:
         """The number of the nearest code of every place, [B, dim, h, w] → int64 [B, h, w]."""
@@ -31,3 +31,8 @@ class Quantiser(nn.Module):
     ) -> Tensor:
         """Numbers of codes drawn independently, as often as codes are used; int64 `shape`."""
         raise AssertionError("a quantiser defines how codes are drawn")
+
+
+def straight_through(z: Tensor, codes: Tensor) -> Tensor:
+    """The codes, exactly, with the gradient of z."""
+    return codes + (z - z.detach())

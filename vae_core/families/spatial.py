@@ -1,0 +1,48 @@
+"""A VAE whose latents keep the layout of the image."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from vae_core.config import ModelConfig
+from vae_core.families.family import KL, RECON, families
+from vae_core.families.maps import MapOptions, trunk_to_maps
+from vae_core.families.networks import likelihood
+from vae_core.models import LatentModel
+from vae_core.models.backbones.neck import maps_of
+from vae_core.models.bottlenecks import SpatialGaussian
+from vae_core.objectives.vae import VaeObjective, VaeOptions
+from vae_core.runs import DataCard
+
+
+class SpatialOptions(VaeOptions, MapOptions):
+    """β, and where the latents lie."""
+
+
+@families.family(
+    "spatial-vae",
+    label="VAE, spatial latents",
+    blurb="Every place of a small map has its own latents; sharp, and easy to change locally.",
+    formula=r"-\log p(x \mid z) + \beta\, \textstyle\sum_{i,j} "
+    r"D_{\mathrm{KL}}\!\left(q(z_{ij} \mid x) \,\|\, p(z_{ij})\right)",
+    when="You want fine detail, or latents for another model, and no single code of a picture.",
+    paper="Kingma and Welling (2014), equation 3; on maps: Rombach et al. (2022), section 3.1",
+    terms={"recon": RECON, "kl": replace(KL, weight=r"\beta")},
+    options=SpatialOptions,
+)
+def spatial_vae(
+    config: ModelConfig, data: DataCard, options: SpatialOptions
+) -> tuple[LatentModel, VaeObjective]:
+    """Diagonal Gaussian for every place; `latent_dim` latents each."""
+    trunk = trunk_to_maps(config, data, options)
+    channels, height, width = trunk.shapes[-1]
+    model = LatentModel(
+        data.image_shape,
+        (config.latent_dim, height, width),
+        maps_of(trunk, config.latent_dim),
+        SpatialGaussian(channels, config.latent_dim, config.logvar_range),
+        likelihood(config, data),
+        config.pixel_mean,
+        config.pixel_std,
+    )
+    return model, VaeObjective(model.likelihood, options)
