@@ -6,6 +6,11 @@ import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+import pytest
+import torch
+
+from vae_core.data.batches import in_order
 from vae_core.data.listing import labels_from, list_folder
 
 FILES = 2000
@@ -36,3 +41,25 @@ def test_a_listed_file_costs_a_name_and_two_numbers(tmp_path: Path) -> None:
     assert len(listing) == FILES
     assert kept_and_peak(listing.digest)[1] < 20  # fed piece by piece
     assert kept_and_peak(lambda: labels_from(listing.names))[1] < 40
+
+
+@pytest.mark.parametrize(("side", "largest"), [(28, 256), (64, 64), (128, 16), (1000, 1)])
+def test_no_more_is_measured_at_once_than_64_images_of_64_by_64(side: int, largest: int) -> None:
+    taken: list[int] = []
+
+    class Counted:
+        shape = (300, 3, side, side)
+
+        def gather(self, indices: np.ndarray) -> np.ndarray:
+            taken.extend(indices)
+            sizes.append(len(indices))
+            return np.zeros((len(indices), 1, 1, 1), np.uint8)
+
+    sizes: list[int] = []
+    for _ in in_order(Counted(), 256, torch.device("cpu")):
+        pass
+    assert max(sizes) == largest and taken == list(range(300))
+    sizes.clear()
+    for _ in in_order(Counted(), 5, torch.device("cpu")):
+        pass
+    assert max(sizes) == min(5, largest)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+import numpy as np
 import torch
 from filelock import FileLock, Timeout
 
@@ -18,7 +19,7 @@ from vae_core.data.pictures import to_bytes
 from vae_core.errors import UserError
 from vae_core.families import build, complete
 from vae_core.latent.directions import principal_directions, save_directions
-from vae_core.latent.encodings import encode_dataset, load_encodings, save_encodings
+from vae_core.latent.encodings import encode_dataset, save_encodings
 from vae_core.metrics import measure
 from vae_core.models import LatentModel
 from vae_core.objectives import Objective
@@ -26,7 +27,7 @@ from vae_core.runs import DataCard, Run, State, Status
 from vae_core.training.checkpoint import forget_after, load_state
 from vae_core.training.control import ControlFile
 from vae_core.training.environment import save_environment
-from vae_core.training.events import Checkpoint, Ended, Event, Message
+from vae_core.training.events import Checkpoint, Ended, Message
 from vae_core.training.loop import Loop
 from vae_core.training.recorders import (
     SAMPLES_IN_THUMBNAIL,
@@ -129,22 +130,23 @@ def _train(
     for event in loop.run(lambda: wishes() + file()):
         for listener in everyone:
             listener(event)
-        _after(event, run, model, dataset)
+        if isinstance(event, Checkpoint) and event.ends_epoch and loop.step < loop.total_steps:
+            _keep_latents(run, model, dataset, loop.step)
     ended = Ended(loop.step, loop.step // loop.steps_per_epoch, loop.seconds, not loop.stopping)
-    # Fitted once: scikit-learn takes two seconds to import. Before that, who explores fits them.
-    save_directions(run, principal_directions(load_encodings(run).mu), loop.step)
+    mu = _keep_latents(run, model, dataset, loop.step)
+    # Fitted once, seconds where latents are large. Before that, who explores fits them.
+    save_directions(run, principal_directions(mu), loop.step)
     _summarise(run, model, objective, dataset, loop)
     recorder.close(ended)
     return ended
 
 
-def _after(event: Event, run: Run, model: LatentModel, dataset: Dataset) -> None:
-    """Keep what Explore needs beside the weights of each epoch."""
-    epoch_ends = isinstance(event, Checkpoint) and event.ends_epoch
-    if epoch_ends or (isinstance(event, Ended) and not event.finished):
-        encodings = encode_dataset(model, dataset, event.step, ENCODED_IMAGES)
-        save_encodings(run, encodings)
-        save_thumbnail(run, prior_pictures(model, SAMPLES_IN_THUMBNAIL))
+def _keep_latents(run: Run, model: LatentModel, dataset: Dataset, step: int) -> np.ndarray:
+    """Keep what Explore needs beside the weights of `step`; the posterior means [N, D]."""
+    encodings = encode_dataset(model, dataset, step, ENCODED_IMAGES)
+    save_encodings(run, encodings)
+    save_thumbnail(run, prior_pictures(model, SAMPLES_IN_THUMBNAIL))
+    return encodings.mu
 
 
 @torch.inference_mode()
