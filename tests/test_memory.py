@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -10,8 +12,10 @@ import numpy as np
 import pytest
 import torch
 
+from tests.engine import tiny
 from vae_core.data.batches import in_order
 from vae_core.data.listing import labels_from, list_folder
+from vae_core.runs import Store
 
 FILES = 2000
 
@@ -63,3 +67,17 @@ def test_no_more_is_measured_at_once_than_64_images_of_64_by_64(side: int, large
     for _ in in_order(Counted(), 5, torch.device("cpu")):
         pass
     assert max(sizes) == min(5, largest)
+
+
+def test_training_loads_no_library_that_it_does_not_need(tmp_path: Path) -> None:
+    """pandas, which scikit-learn brings along, and torch's compiler take 150 MB each."""
+    config = tiny(data={"dataset": "sprites", "image_size": 32, "limit": 200}, train={"epochs": 1})
+    Store(tmp_path).create("small", config)
+    code = (
+        "import sys; from vae_core.training import worker; from vae_core.runs import Store\n"
+        "worker.work(Store(sys.argv[1]).get('small'))\n"
+        "print(sorted({'sklearn', 'pandas', 'torch._dynamo'} & set(sys.modules)))"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    said = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert said.stdout == "[]\n"

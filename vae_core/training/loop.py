@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -23,6 +24,7 @@ from vae_core.metrics import measure
 from vae_core.models import LatentModel
 from vae_core.objectives.objective import MODEL, Objective
 from vae_core.schedules import DECAYS
+from vae_core.training.adam import Adam
 from vae_core.training.events import (
     Checkpoint,
     Control,
@@ -41,7 +43,10 @@ PREVIEWS_A_RUN = 40
 PAUSE_POLL_S = 0.05
 LONGEST_WINDOW_S = 0.4
 """A record comes at least this often: charts move twice a second, however slow the steps."""
-OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+OPTIMIZERS: dict[str, Callable[..., Adam]] = {
+    "adam": Adam,
+    "adamw": partial(Adam, decoupled=True),
+}
 
 
 class Loop:
@@ -76,7 +81,7 @@ class Loop:
             for name, parameters in self.players.items()
         }
         self.learning_rates = {
-            name: DECAYS[config.train.decay](optimizer.defaults["lr"], self.total_steps)
+            name: DECAYS[config.train.decay](optimizer.lr, self.total_steps)
             for name, optimizer in self.optimizers.items()
         }
         self.noise = torch.Generator(self.device).manual_seed(config.train.seed)
@@ -135,7 +140,7 @@ class Loop:
         output = self.objective(self._network, x, context)
         losses = self.objective.losses(x, output, context)
         for optimizer in self.optimizers.values():
-            optimizer.zero_grad(set_to_none=True)
+            optimizer.zero_grad()
         left = len(losses)
         for player, terms in losses.items():
             left -= 1
@@ -146,8 +151,7 @@ class Loop:
                 torch.nn.utils.clip_grad_norm_(
                     self.players[player], self.config.train.gradient_clip
                 )
-            for group in optimizer.param_groups:
-                group["lr"] = self.learning_rates[player](self.step)
+            optimizer.lr = self.learning_rates[player](self.step)
             optimizer.step()
         return losses
 
@@ -284,12 +288,11 @@ class Window:
 
 def _optimizer(
     train: TrainConfig, parameters: list[torch.nn.Parameter], own: Mapping[str, Any]
-) -> torch.optim.Optimizer:
+) -> Adam:
     """The optimiser of one player; `own` comes before what the configuration says."""
     settings = {
         "lr": train.learning_rate,
         "betas": train.adam_betas,
         "weight_decay": train.weight_decay,
-        "fused": True,  # one pass over the weights: ×1.03 to ×1.06 of a step, course net, CPU
     }
     return OPTIMIZERS[train.optimizer](parameters, **settings | dict(own))
