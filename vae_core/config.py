@@ -148,6 +148,14 @@ class TrainConfig(Settings):
         "cosine lets the steps shrink to nothing by the end, which settles the result.",
         more=True,
     )
+    decay_factor: float = setting(
+        0.95,
+        "Decay factor",
+        "What an epoch leaves of the learning rate where its decay is exponential.",
+        more=True,
+        gt=0,
+        le=1,
+    )
     optimizer: Literal["adam", "adamw"] = setting(
         "adam", "Optimiser", "adamw decouples the weight decay.", more=True
     )

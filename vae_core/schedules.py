@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Literal
 
 Schedule = Callable[[int], float]
 ScheduleName = Literal["constant", "linear", "cyclical"]
-DecayName = Literal["constant", "cosine"]
+DecayName = Literal["constant", "cosine", "exponential"]
 
 
 def constant(value: float) -> Schedule:
@@ -42,6 +43,14 @@ def cosine(value: float, steps: int) -> Schedule:
     return lambda step: value * 0.5 * (1.0 + math.cos(math.pi * min(step / steps, 1.0)))
 
 
+def exponential(value: float, factor: float, period: int) -> Schedule:
+    """`value`, multiplied by `factor` after every `period` steps.
+
+    As a learning rate it is a tutorial's ExponentialLR, stepped once an epoch.
+    """
+    return lambda step: value * factor ** (step // period)
+
+
 SCHEDULES: dict[ScheduleName, Callable[[float, int], Schedule]] = {
     "constant": lambda value, steps: constant(value),
     "linear": lambda value, steps: linear(0.0, value, steps),
@@ -49,8 +58,20 @@ SCHEDULES: dict[ScheduleName, Callable[[float, int], Schedule]] = {
 }
 """Each makes a weight's schedule from its final value and the steps of its warm-up or period."""
 
-DECAYS: dict[DecayName, Callable[[float, int], Schedule]] = {
-    "constant": lambda value, steps: constant(value),
-    "cosine": cosine,
+
+@dataclass(frozen=True)
+class Span:
+    """What a learning rate's decay extends over: the steps of a run and of an epoch, and the
+    factor that an epoch leaves of it."""
+
+    steps: int
+    epoch: int
+    factor: float
+
+
+DECAYS: dict[DecayName, Callable[[float, Span], Schedule]] = {
+    "constant": lambda value, span: constant(value),
+    "cosine": lambda value, span: cosine(value, span.steps),
+    "exponential": lambda value, span: exponential(value, span.factor, span.epoch),
 }
-"""Each makes a learning rate's schedule from its first value and the steps of the whole run."""
+"""Each makes a learning rate's schedule from its first value and the span of the run."""

@@ -59,7 +59,7 @@ class VectorQuantisedOptions(Settings):
         "Share of its running mean that a code keeps at every step.",
         more=True,
         ge=0,
-        lt=1,
+        le=0.9999,
     )
     restart: float = setting(
         0.03,
@@ -67,7 +67,7 @@ class VectorQuantisedOptions(Settings):
         "Codes used less than this share of an even use are put onto a fresh encoding; 0 never.",
         more=True,
         ge=0,
-        lt=1,
+        le=0.9,
     )
 
 

@@ -23,7 +23,7 @@ from vae_core.errors import UserError
 from vae_core.metrics import measure
 from vae_core.models import LatentModel
 from vae_core.objectives.objective import MODEL, Objective
-from vae_core.schedules import DECAYS
+from vae_core.schedules import DECAYS, Span
 from vae_core.training.adam import Adam
 from vae_core.training.events import (
     Checkpoint,
@@ -80,10 +80,9 @@ class Loop:
             name: _optimizer(config.train, parameters, objective.optimizers.get(name, {}))
             for name, parameters in self.players.items()
         }
-        self.learning_rates = {
-            name: DECAYS[config.train.decay](optimizer.lr, self.total_steps)
-            for name, optimizer in self.optimizers.items()
-        }
+        span = Span(self.total_steps, self.steps_per_epoch, config.train.decay_factor)
+        decay = DECAYS[config.train.decay]
+        self.learning_rates = {name: decay(o.lr, span) for name, o in self.optimizers.items()}
         self.noise = torch.Generator(self.device).manual_seed(config.train.seed)
         self.overrides: dict[str, float] = {}
         self.step, self.seconds = 0, 0.0
@@ -199,16 +198,15 @@ class Loop:
         self._originals = as_floats(images, self.device)
         labels = labels_at(part, places, self.device)
         self._shown = self.model if labels is None else self.model.given(labels)
-        generator = torch.Generator(self.device).manual_seed(self.config.train.seed)
-        self._prior = self.model.sample_prior(len(images), generator)
 
     @torch.inference_mode()
     def _preview(self) -> Previewed:
         self.model.eval()
         posterior = self._shown.encode(self._originals)
-        pictures = [
-            self.model.picture(self._shown.decode(z)) for z in (posterior.mode(), self._prior)
-        ]
+        # Drawn anew with the same noise: some models learn their prior as they go.
+        generator = torch.Generator(self.device).manual_seed(self.config.train.seed)
+        prior = self.model.sample_prior(len(self._originals), generator)
+        pictures = [self.model.picture(self._shown.decode(z)) for z in (posterior.mode(), prior)]
         kl = posterior.kl()
         self.model.train()
         per_dim = None if kl is None else kl.mean(0).tolist()
