@@ -71,7 +71,7 @@ def make_run(store: Path, name: str) -> Run:
 def serving(routes: Sequence[BaseRoute]) -> Iterator[uvicorn.Server]:
     """A uvicorn of the kind that Streamlit starts, in a thread, on a port of its own."""
     config = uvicorn.Config(
-        Starlette(routes=routes), port=0, log_level="error", ws="websockets-sansio"
+        Starlette(routes=routes), port=0, log_config=None, ws="websockets-sansio"
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
