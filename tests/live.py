@@ -26,7 +26,8 @@ SHAPE = (3, 4, 5)
 class Spread(torch.nn.Module):
     """D = 2: the picture's value is z[0] in every pixel of channel 0 and z[1] in the others.
 
-    A picture's encoding is the mean of its channel 0 and of its last. Decoding takes `seconds`.
+    A picture's encoding is the mean of its channel 0 and of its last. Decoding takes
+    `seconds`; `decoded` counts pictures.
     """
 
     latent_size = 2
@@ -36,6 +37,7 @@ class Spread(torch.nn.Module):
         super().__init__()
         self.seconds = seconds
         self.image_shape = shape
+        self.decoded = 0
 
     def unflatten(self, v):
         return v
@@ -49,6 +51,7 @@ class Spread(torch.nn.Module):
         return SimpleNamespace(mode=lambda: z)
 
     def decode(self, z):
+        self.decoded += len(z)
         time.sleep(self.seconds)
         channels = torch.stack([z[:, 0], z[:, 1], z[:, 1]], 1)[:, : self.image_shape[0]]
         return channels[:, :, None, None].expand(-1, *self.image_shape)
