@@ -36,12 +36,17 @@ def gaussian_head(config: ModelConfig) -> Bottleneck:
     return bottleneck
 
 
-def latent_model(config: ModelConfig, data: DataCard, bottleneck: Bottleneck) -> LatentModel:
-    """The configured backbone and likelihood around a bottleneck."""
+def latent_model(
+    config: ModelConfig,
+    data: DataCard,
+    bottleneck: Bottleneck,
+    make: Callable[..., LatentModel] = LatentModel,
+) -> LatentModel:
+    """The configured backbone and likelihood around a bottleneck; `make` takes them all."""
     entry = backbones[config.backbone]
     options = entry.parse_options(config.options, "model.options")
     backbone = entry.build(data.image_shape, config.latent_dim, options)
-    return LatentModel(
+    return make(
         data.image_shape,
         (config.latent_dim,),
         backbone,
