@@ -97,7 +97,8 @@ def test_the_first_page_is_live_and_leads_to_where_it_was_left(page: Page, app_u
 def test_explore_without_parameters_opens_a_run(page: Page, app_url: str) -> None:
     open_explorer(page, f"{app_url}/explore")
     page.wait_for_url("**/explore?run=tiny")
-    assert page.locator("input[type=range]").count() == 4  # as many as latent dimensions
+    sliders = page.get_by_test_id(re.compile("^direction-slider-"))
+    assert sliders.count() == 4  # as many as latent dimensions
     assert slider(page).get_attribute("aria-label").startswith("Direction 1, explains ")
 
 

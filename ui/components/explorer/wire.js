@@ -75,25 +75,19 @@ class LiveDecoder {
     if (this.flying) return;
     const open = this.socket.readyState === WebSocket.OPEN;
     if (!open && this.live) return;
-    const kinds = open ? KINDS : KINDS.filter((kind) => kind !== "vector");
-    const kind = kinds.find((each) => this.waiting[each]);
+    const kind = KINDS.find((each) => this.waiting[each]);
     if (!kind) return;
     this.flying = this.waiting[kind];
     delete this.waiting[kind];
     this.sequence = (this.sequence + 1) >>> 0;
-    if (!open) {
-      this.post();
-      return;
-    }
-    const { question } = this.flying;
-    this.socket.send(
-      question ? JSON.stringify({ ...question, sequence: this.sequence }) : this.frame(),
-    );
-    this.patience = setTimeout(() => this.socket.close(), PATIENCE_MS);
-  }
-
-  frame() {
-    return requestFrame(this.flying.vectors, this.sequence, this.flying.nearest);
+    const { question, vectors, nearest } = this.flying;
+    const message = question
+      ? JSON.stringify({ ...question, sequence: this.sequence })
+      : requestFrame(vectors, this.sequence, nearest);
+    if (open) {
+      this.socket.send(message);
+      this.patience = setTimeout(() => this.socket.close(), PATIENCE_MS);
+    } else this.post(message, question ? "application/json" : "application/octet-stream");
   }
 
   fallBack() {
@@ -105,11 +99,12 @@ class LiveDecoder {
     this.pump();
   }
 
-  async post() {
+  async post(body, kind) {
     this.flying.posted = true;
     const { sequence } = this;
+    const headers = { "content-type": kind };
     try {
-      const response = await fetch(this.path, { method: "POST", body: this.frame() });
+      const response = await fetch(this.path, { method: "POST", body, headers });
       const type = response.headers.get("content-type") ?? "";
       const json = type.includes("json");
       const answer = json ? await response.json() : readReply(await response.arrayBuffer());
