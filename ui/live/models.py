@@ -75,15 +75,18 @@ def draw_prior(model: Decoder, seed: int | None = None, temperature: float = 1.0
 
 
 def load_model(run: Run) -> Decoder:
-    """The run's model in eval mode.
+    """The run's model in eval mode, laid out for decoding one picture at a time.
+
+    In channels-last memory oneDNN does not have to rearrange all weights for each picture: 17.5 ms
+    become 5 with 3 M weights, 43 become 23 with 9 M (convolutions, one thread of a busy machine).
 
     Raises:
         UserError: when the run has no weights yet or is damaged.
     """
-    ready_torch()
+    torch = ready_torch()
     from vae_core.loading import load_run
 
-    return load_run(run).model
+    return load_run(run).model.to(memory_format=torch.channels_last)
 
 
 def weights_version(run: Run) -> int | None:
