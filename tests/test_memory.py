@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import tracemalloc
@@ -17,6 +18,7 @@ from vae_core.data.batches import in_order
 from vae_core.data.listing import labels_from, list_folder
 from vae_core.runs import Store
 
+ROOT = Path(__file__).resolve().parent.parent
 FILES = 2000
 
 
@@ -71,7 +73,7 @@ def test_no_more_is_measured_at_once_than_64_images_of_64_by_64(side: int, large
 
 def test_training_loads_no_library_that_it_does_not_need(tmp_path: Path) -> None:
     """pandas, which scikit-learn brings along, and torch's compiler take 150 MB each."""
-    config = tiny(data={"dataset": "sprites", "image_size": 32, "limit": 200}, train={"epochs": 1})
+    config = tiny(data={"dataset": "sprites", "image_size": 32, "limit": 100}, train={"epochs": 1})
     Store(tmp_path).create("small", config)
     code = (
         "import sys; from vae_core.training import worker; from vae_core.runs import Store\n"
@@ -81,3 +83,27 @@ def test_training_loads_no_library_that_it_does_not_need(tmp_path: Path) -> None
     command = [sys.executable, "-c", code, str(tmp_path)]
     said = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     assert said.stdout == "[]\n"
+
+
+def test_the_benchmark_tells_the_peak_of_each_phase() -> None:
+    wishes = ["model.options.channels=[8,8,8]", "model.options.hidden=8", "train.batch_size=20"]
+    wishes += ["train.device=cpu"]
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.memory",
+        "--images",
+        "60",
+        "--learn",
+        "40",
+        "--json",
+    ]
+    command += [word for wish in wishes for word in ("--set", wish)]
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=True
+    )
+    said = json.loads(done.stdout)
+    assert said["images"] == [60, 3, 64, 64]
+    assert (said["learned_from"], said["measured_on"]) == (40, 3)
+    assert {"preparing", "training"} <= set(said["phases"])
+    assert 100 < said["phases"]["preparing"]["peak_mb"] <= said["peak_mb"] < 1000
