@@ -19,7 +19,7 @@ def panel(run: Run, beside: Run | None, slot: str = "", linked: bool = False) ->
     """One explorer with the choice of its directions; a release reruns this part alone."""
     shown = beside if slot and beside is not None else run
     try:
-        direction_picker(shown, slot)
+        direction_picker(shown, slot, compact=beside is not None)
         explorer(shown, "full", panel=slot, linked=linked)
     except UserError as error:
         st.warning(str(error))
@@ -66,19 +66,19 @@ def choose_beside(run: Run) -> Run | None:
 def page(run: Run) -> None:
     """Draw one explorer, or two of them side by side."""
     take_in_address(run)
-    title, choice = st.columns([3, 1], vertical_alignment="center")
+    title, link, choice = st.columns([2, 1.2, 1], vertical_alignment="center")
     title.title(f"Explore {run.id}")
     with choice:
         beside = choose_beside(run)
     if beside is None:
         panel(run, None)
         return
-    linked = st.toggle(
+    linked = link.toggle(
         "Start both from the same image",
         value=True,
         help="An image, upload or drawing that you start one side from is encoded by both runs.",
     )
-    left, right = st.columns(2, gap="large")
+    left, right = st.columns(2, gap="medium")
     with left:
         st.subheader(run.id)
         panel(run, beside, linked=linked)

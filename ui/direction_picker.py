@@ -18,8 +18,11 @@ from vae_core.runs import Run
 MEAN, PATH = "From the mean to here", "From A to B"
 
 
-def direction_picker(run: Run, slot: str) -> None:
+def direction_picker(run: Run, slot: str, compact: bool = False) -> None:
     """Draw the choice of directions of one explorer; `slot` tells several of a page apart.
+
+    Args:
+        compact: True leaves out what an icon says as well.
 
     Raises:
         UserError: when the run has no weights yet or is damaged.
@@ -53,7 +56,8 @@ def direction_picker(run: Run, slot: str) -> None:
         if view.kind == CLASSES and encodings is not None and encodings.labels is not None:
             _source(run, slot, [int(label) for label in np.unique(encodings.labels)])
         if encodings is not None:
-            with st.popover("Keep", icon=":material/bookmark:", help="Save a direction by name"):
+            label = "" if compact else "Keep"
+            with st.popover(label, icon=":material/bookmark:", help="Save a direction by name"):
                 _keep(run, slot)
 
 

@@ -83,7 +83,7 @@ class Explorer {
     this.sliders.style.setProperty("--rows", Math.max(1, Math.ceil(this.rows.length / 2)));
     const hidden = directions.total - this.rows.length;
     this.bar.more.hidden = !this.full || hidden <= 0;
-    this.bar.more.textContent = `${hidden} more directions`;
+    this.bar.more.textContent = `${hidden} more direction${hidden === 1 ? "" : "s"}`;
   }
 
   takeView() {
