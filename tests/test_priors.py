@@ -1,0 +1,217 @@
+"""Priors that are fitted to a run's encodings: they find what is there, and are kept in the run."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal
+
+from tests.engine import trained
+from vae_core.errors import UserError
+from vae_core.latent.encodings import load_encodings
+from vae_core.latent.priors import priors, sample, suitable
+from vae_core.latent.priors.autoregressive import CodeModel, frequency_nats, learn
+from vae_core.latent.priors.gaussian_mixture import Mixture, fit
+from vae_core.loading import LoadedRun, load_run
+
+
+@pytest.fixture(scope="module")
+def vae(tmp_path_factory: pytest.TempPathFactory) -> LoadedRun:
+    return load_run(trained(tmp_path_factory.mktemp("vae")))
+
+
+@pytest.fixture(scope="module")
+def coded(tmp_path_factory: pytest.TempPathFactory) -> LoadedRun:
+    """A tiny VQ-VAE: 16 codes on maps of 4×4."""
+    run = trained(
+        tmp_path_factory.mktemp("vq"), family="vq-vae", objective={"codes": 16, "halvings": 2}
+    )
+    return load_run(run)
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.mark.parametrize("dims", [2, 40])
+def test_a_known_mixture_is_found_again(dims: int) -> None:
+    """Three far groups of known shares; with 40 dimensions the components are diagonal."""
+    means = torch.zeros(3, dims)
+    means[0, 0], means[1, 0], means[2, 1] = -8.0, 8.0, 8.0
+    shapes = torch.eye(dims).repeat(3, 1, 1) * 0.5
+    if dims == 2:
+        shapes[1] = torch.tensor([[1.0, 0.0], [0.8, 0.6]])
+    weights = torch.tensor([0.5, 0.3, 0.2])
+    torch.manual_seed(0)
+    truth = MixtureSameFamily(Categorical(weights), MultivariateNormal(means, scale_tril=shapes))
+    found = fit(truth.sample((6000,)).numpy(), components=3)
+    order = torch.cdist(means, found.means).argmin(1)
+    torch.testing.assert_close(found.weights[order], weights, atol=0.03, rtol=0)
+    torch.testing.assert_close(found.means[order], means, atol=0.15, rtol=0)
+    factors = found.factors[order]
+    covariances = factors @ factors.mT if dims == 2 else torch.diag_embed(factors**2)
+    torch.testing.assert_close(covariances, shapes @ shapes.mT, atol=0.12, rtol=0)
+
+
+def test_a_mixture_is_drawn_as_it_says() -> None:
+    factors = torch.tensor([[[1.0, 0.0], [0.8, 0.6]], [[0.1, 0.0], [0.0, 0.1]]])
+    mixture = Mixture(torch.tensor([0.75, 0.25]), torch.tensor([[5.0, 0], [-5.0, 0]]), factors)
+    drawn = mixture.sample(40_000, seeded(), 1.0)
+    right = drawn[drawn[:, 0] > 0]
+    assert len(right) / len(drawn) == pytest.approx(0.75, abs=0.01)
+    expected = factors[0] @ factors[0].T
+    torch.testing.assert_close(right.T.cov(), expected, atol=0.03, rtol=0)
+    cold = mixture.sample(40_000, seeded(), 0.5)
+    cold = cold[cold[:, 0] > 0]
+    torch.testing.assert_close(cold.T.cov(), expected / 4, atol=0.01, rtol=0)
+
+
+@pytest.mark.parametrize("mu", [np.zeros((50, 3)), np.eye(3)[[0, 0, 1]], np.ones((2, 64))])
+def test_few_or_equal_encodings_give_a_mixture_without_a_warning(mu: np.ndarray) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        drawn = fit(mu.astype(np.float32)).sample(5, seeded(), 1.0)
+    assert drawn.isfinite().all()
+    assert (drawn - torch.from_numpy(mu).float().mean(0)).abs().max() < 5
+
+
+@pytest.mark.parametrize("prior", ["model", "gaussian-mixture"])
+def test_drawing_needs_only_the_run(vae: LoadedRun, prior: str) -> None:
+    first, second = (sample(vae.run, vae.model, prior, 6, seeded()) for _ in range(2))
+    assert first.shape == (6, 4) and torch.equal(first, second)
+    assert not torch.equal(first, sample(vae.run, vae.model, prior, 6, seeded(1)))
+    assert vae.model.decode(first).shape == (6, 1, 16, 16)
+
+
+def test_a_mixture_is_kept_until_the_encodings_are_others(
+    vae: LoadedRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vae_core.latent.priors import gaussian_mixture, kept
+
+    before = sample(vae.run, vae.model, "gaussian-mixture", 4, seeded())
+    fits: list[int] = []
+    monkeypatch.setattr(
+        gaussian_mixture, "fit", lambda mu: fits.append(len(mu)) or fit(mu, components=1)
+    )
+    assert torch.equal(sample(vae.run, vae.model, "gaussian-mixture", 4, seeded()), before)
+    assert fits == []
+    monkeypatch.setattr(kept, "_step", lambda run: "another")
+    sample(vae.run, vae.model, "gaussian-mixture", 4, seeded())
+    assert fits == [len(load_encodings(vae.run).mu)]
+
+
+def test_a_damaged_file_is_fitted_again(vae: LoadedRun) -> None:
+    vae.run.write_bytes("prior-gaussian-mixture.safetensors", b"no safetensors")
+    drawn = sample(vae.run, vae.model, "gaussian-mixture", 4, seeded())
+    expected = fit(load_encodings(vae.run).mu).sample(4, seeded(), 1.0)
+    torch.testing.assert_close(drawn, expected)
+
+
+def test_priors_over_codes_are_offered_where_there_are_codes(
+    vae: LoadedRun, coded: LoadedRun
+) -> None:
+    assert suitable(vae.model) == ["model", "gaussian-mixture"]
+    assert suitable(coded.model) == [entry.name for entry in priors]
+    with pytest.raises(UserError, match="'code-frequencies' draws codes, and run 'tiny' has none"):
+        sample(vae.run, vae.model, "code-frequencies", 1)
+
+
+def test_codes_are_drawn_as_often_as_the_encodings_have_them(coded: LoadedRun) -> None:
+    model: Any = coded.model
+    seen = model.indices(model.unflatten(torch.from_numpy(load_encodings(coded.run).mu)))
+    drawn = model.indices(sample(coded.run, model, "code-frequencies", 4000, seeded()))
+    assert drawn.shape == (4000, *model.places)
+    for row, column in ((0, 0), (1, 2), (3, 3)):
+        shares = [
+            codes[:, row, column].bincount(minlength=16) / len(codes) for codes in (seen, drawn)
+        ]
+        torch.testing.assert_close(*shares, atol=0.04, rtol=0)
+
+
+def test_colder_codes_are_the_likelier_ones(coded: LoadedRun) -> None:
+    model: Any = coded.model
+    seen = model.indices(model.unflatten(torch.from_numpy(load_encodings(coded.run).mu)))
+    drawn = model.indices(sample(coded.run, model, "code-frequencies", 50, seeded(), 0.01))
+    counts = seen[:, 1, 1].bincount()
+    assert (counts[drawn[:, 1, 1]] >= 0.9 * counts.max()).all()
+
+
+def test_an_autoregressive_prior_is_learned_once_and_drawn_from(coded: LoadedRun) -> None:
+    with pytest.raises(UserError, match="`python -m vae_core prior tiny` learns one"):
+        sample(coded.run, coded.model, "autoregressive", 2)
+    reported: list[tuple[int, float]] = []
+    lengths = learn(coded.run, coded.model, 4, report=lambda *said: reported.append(said))
+    assert [epoch for epoch, _ in reported] == [1, 2, 3, 4]
+    assert lengths.autoregressive == min(nats for _, nats in reported)
+    assert lengths.uniform == pytest.approx(16 * math.log(16))
+    assert lengths.frequencies < lengths.uniform
+    first, second = (
+        sample(coded.run, coded.model, "autoregressive", 3, seeded()) for _ in range(2)
+    )
+    assert torch.equal(first, second) and coded.model.decode(first).shape == (3, 1, 16, 16)
+
+
+def test_learning_a_prior_leaves_the_random_state_alone(coded: LoadedRun) -> None:
+    torch.manual_seed(7)
+    expected = torch.rand(3)
+    torch.manual_seed(7)
+    learn(coded.run, coded.model, 1)
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_a_code_depends_on_those_before_it_alone() -> None:
+    torch.manual_seed(0)
+    network = CodeModel(5, 6)
+    codes = torch.randint(5, (2, 6))
+    changed = codes.clone()
+    changed[:, 3] = (codes[:, 3] + 1) % 5
+    before, after = network(codes), network(changed)
+    assert torch.equal(before[:, :4], after[:, :4])
+    assert not torch.allclose(before[:, 4:], after[:, 4:])
+    logs = before.log_softmax(2).gather(2, codes[:, :, None]).sum((1, 2))
+    torch.testing.assert_close(network.nll(codes), -logs)
+
+
+def test_a_network_learns_what_frequencies_cannot() -> None:
+    """Every row repeats one code: half a bit a place by itself, all of it known from the first."""
+    from vae_core.latent.priors.autoregressive import _train
+
+    torch.manual_seed(0)
+    codes = torch.randint(2, (400, 1)).expand(-1, 6).contiguous()
+    network = CodeModel(2, 6, width=16)
+    best = _train(network, codes[:300], codes[300:], 12, lambda epoch, nats: None)
+    assert best == pytest.approx(math.log(2), abs=0.1)
+    assert frequency_nats(codes[:300], codes[300:]) == pytest.approx(6 * math.log(2), abs=0.1)
+    drawn = network.sample(200, seeded(), 1.0)
+    assert float((drawn == drawn[:, :1]).float().mean()) > 0.97
+    assert 0.3 < float(drawn[:, 0].float().mean()) < 0.7
+
+
+def test_frequencies_count_every_place_by_itself() -> None:
+    seen, held = torch.tensor([[0, 1], [0, 1], [0, 0]]), torch.tensor([[0, 1]])
+    expected = -math.log(4 / 5) - math.log(3 / 5)
+    assert frequency_nats(seen, held) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("temperature", [0.0, -1.0, math.nan])
+def test_a_temperature_is_positive(vae: LoadedRun, temperature: float) -> None:
+    with pytest.raises(UserError, match="temperature has to be above 0"):
+        sample(vae.run, vae.model, "gaussian-mixture", 1, temperature=temperature)
+
+
+def test_a_run_without_encodings_says_so(vae: LoadedRun, tmp_path: Path) -> None:
+    from vae_core.runs import Run
+
+    with pytest.raises(UserError, match="has no encodings yet"):
+        sample(Run(tmp_path), vae.model, "gaussian-mixture", 1)
+
+
+def test_learning_over_codes_needs_codes(vae: LoadedRun) -> None:
+    with pytest.raises(UserError, match="Run 'tiny' has no codes"):
+        learn(vae.run, vae.model)

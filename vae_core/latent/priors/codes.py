@@ -1,0 +1,55 @@
+"""Codes as often as each place has them, every place by itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Generator, Tensor
+
+from vae_core.latent.priors.kept import encoded_codes, keep, kept
+from vae_core.latent.priors.prior import priors
+from vae_core.models import LatentModel
+from vae_core.models.quantised import QuantisedModel
+from vae_core.runs import Run
+
+NAME = "code-frequencies"
+
+
+@priors.prior(
+    NAME,
+    label="Code frequencies",
+    blurb="Each place draws a code as often as the encodings have it there; places ignore others.",
+    of_codes=True,
+)
+@dataclass(frozen=True)
+class CodeFrequencies:
+    """The empirical distribution of codes at every place."""
+
+    run: Run
+    model: LatentModel
+
+    def sample(self, n: int, generator: Generator | None, temperature: float) -> Tensor:
+        vocabulary, counts = self.frequencies()
+        shares = (counts / counts.amax(1, keepdim=True)) ** (1 / temperature)
+        drawn = torch.multinomial(shares, n, True, generator=generator)  # [places, n]
+        model = cast(QuantisedModel, self.model)
+        codes = vocabulary[drawn.T].view(n, *model.places)
+        return model.vectors(codes.to(model.device))
+
+    def frequencies(self) -> tuple[Tensor, Tensor]:
+        """The codes that occur, [V], and how often at every place, [places, V].
+
+        Raises:
+            UserError: when the run has no encodings or they are damaged.
+        """
+        tensors = kept(self.run, NAME)
+        if tensors is None:
+            codes, step = encoded_codes(self.run, self.model)
+            vocabulary, numbers = codes.flatten(1).unique(return_inverse=True)
+            counts = torch.zeros(numbers.shape[1], len(vocabulary))
+            counts.scatter_add_(1, numbers.T, torch.ones(numbers.T.shape))
+            tensors = {"vocabulary": vocabulary, "counts": counts}
+            keep(self.run, NAME, tensors, step)
+        return tensors["vocabulary"], tensors["counts"]

@@ -1,0 +1,89 @@
+"""Gaussians fitted to where the encodings lie."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+
+from vae_core.latent.encodings import load_encodings
+from vae_core.latent.priors.kept import keep, kept
+from vae_core.latent.priors.prior import priors
+from vae_core.models import LatentModel
+from vae_core.runs import Run
+
+NAME = "gaussian-mixture"
+COMPONENTS = 10
+FULL_UP_TO = 32
+"""Dimensions up to which components have a full covariance; beyond it has more numbers than the
+encodings can tell."""
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """weights [K], means [K, D], factors [K, D, D]: each covariance is factor · factorᵀ.
+
+    Beyond 32 dimensions factors are [K, D], the deviations of independent ones.
+    """
+
+    weights: Tensor
+    means: Tensor
+    factors: Tensor
+
+    def sample(self, n: int, generator: Generator | None, temperature: float) -> Tensor:
+        """n draws, deviations times `temperature`, [n, D]."""
+        chosen = torch.multinomial(self.weights, n, True, generator=generator)
+        noise = torch.randn((n, self.means.shape[1]), generator=generator)
+        factors = self.factors[chosen]
+        tilted = (factors @ noise[..., None])[..., 0] if factors.ndim == 3 else factors * noise
+        return self.means[chosen] + temperature * tilted
+
+
+def fit(mu: np.ndarray, components: int = COMPONENTS) -> Mixture:
+    """The mixture that fits encodings mu [N, D] best, by expectation maximisation."""
+    from sklearn.mixture import GaussianMixture  # seconds to import
+
+    full = mu.shape[1] <= FULL_UP_TO
+    # A component needs more points than dimensions, and two that differ.
+    most = min(len(mu) // (mu.shape[1] + 1 if full else 2), len(np.unique(mu, axis=0)))
+    found = GaussianMixture(
+        max(1, min(components, most)), covariance_type="full" if full else "diag", random_state=0
+    ).fit(mu.astype(np.float64))
+    covariances = found.covariances_
+    factors = np.linalg.cholesky(covariances) if full else np.sqrt(covariances)
+    parts = (found.weights_, found.means_, factors)
+    return Mixture(*(torch.from_numpy(part).float() for part in parts))
+
+
+@priors.prior(
+    NAME,
+    label="Gaussian mixture",
+    blurb="Ten Gaussians fitted to the encodings: draws where the decoder was trained.",
+    paper="Ghosh et al., From Variational to Deterministic Autoencoders (2020), section 4",
+)
+@dataclass(frozen=True)
+class GaussianMixturePrior:
+    """The mixture that the run keeps, fitted when it is first needed."""
+
+    run: Run
+    model: LatentModel
+
+    def sample(self, n: int, generator: Generator | None, temperature: float) -> Tensor:
+        v = self.mixture().sample(n, generator, temperature)
+        return self.model.unflatten(v.to(self.model.device))
+
+    def mixture(self) -> Mixture:
+        """The fitted mixture.
+
+        Raises:
+            UserError: when the run has no encodings or they are damaged.
+        """
+        tensors = kept(self.run, NAME)
+        if tensors is not None:
+            return Mixture(**tensors)
+        encodings = load_encodings(self.run)
+        mixture = fit(encodings.mu)
+        keep(self.run, NAME, dict(vars(mixture)), encodings.step)
+        return mixture
