@@ -1,4 +1,4 @@
-"""From a run folder back to a model."""
+"""From a run folder back to a model, and to the images it was trained on where they are present."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from safetensors import SafetensorError, safe_open
 
 from vae_core.config import RunConfig
+from vae_core.data import Dataset, ImageSet, Progress, load_dataset, no_progress
 from vae_core.errors import UserError
 from vae_core.families import build
 from vae_core.models import LatentModel
 from vae_core.objectives import Objective
+from vae_core.registry import unknown
 from vae_core.runs import WEIGHTS, DataCard, Run
 
 
@@ -46,3 +48,48 @@ def load_run(run: Run, device: str = "cpu") -> LoadedRun:
         reason = str(error).splitlines()[0]
         raise UserError(f"The weights of run {run.id!r} are damaged: {reason}.") from None
     return LoadedRun(run, config, card, model.to(device).eval(), objective.to(device), step)
+
+
+def weights_step(run: Run) -> int:
+    """The step whose weights lie in a run, read from the head of their file.
+
+    Raises:
+        UserError: when the run has no weights yet or they are damaged.
+    """
+    path = run.file(WEIGHTS)
+    if not path.exists():
+        raise UserError(f"Run {run.id!r} has no weights yet; they come with its first save.")
+    try:
+        with safe_open(path, "pt") as file:
+            return int((file.metadata() or {}).get("step", 0))
+    except (SafetensorError, OSError, ValueError) as error:
+        raise UserError(f"The weights of run {run.id!r} are damaged: {error}.") from None
+
+
+def load_part(
+    run: Run, split: str, data_dir: str | None = None, progress: Progress = no_progress
+) -> tuple[Dataset, ImageSet]:
+    """The data set of a run and the part of it that `split` names: train, validation or test.
+
+    Args:
+        data_dir: where the data set lies on this machine, in place of where it lay in training.
+
+    Raises:
+        UserError: when it is not present, is not the one trained on, or has no such part.
+    """
+    config, card = run.config().data, run.data_card()
+    dataset = load_dataset(
+        config.model_copy(update={"data_dir": data_dir or config.data_dir}), progress
+    )
+    if dataset.image_shape != card.image_shape:
+        raise UserError(
+            f"The images are {dataset.image_shape}, the model was trained on "
+            f"{card.image_shape}; give the same data set."
+        )
+    parts = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
+    if split not in parts:
+        raise unknown("split", split, parts)
+    part = parts[split]
+    if part is None:
+        raise UserError(f"Data set {dataset.name!r} has no test part; use --split validation.")
+    return dataset, part

@@ -59,22 +59,12 @@ def evaluate(
     """Measure a trained model on images that it has not learned from, in nats per image."""
     import torch
 
-    from vae_core.data import load_dataset
-    from vae_core.loading import load_run
+    from vae_core.loading import load_part, load_run
     from vae_core.metrics import measure
     from vae_core.types import Context
 
     loaded = load_run(Store(store).get(run))
-    data = loaded.config.data
-    dataset = load_dataset(data.model_copy(update={"data_dir": data_dir or data.data_dir}))
-    if dataset.image_shape != loaded.card.image_shape:
-        raise UserError(
-            f"The images are {dataset.image_shape}, the model was trained on "
-            f"{loaded.card.image_shape}; give the same data set."
-        )
-    part = {"validation": dataset.validation, "test": dataset.test}[split]
-    if part is None:
-        raise UserError(f"Data set {dataset.name!r} has no test part; use --split validation.")
+    _, part = load_part(loaded.run, split, data_dir)
     noise, images = torch.Generator().manual_seed(0), loaded.card.n_train
     context = Context(loaded.step, noise, train_images=images)
     report = measure(loaded.model, loaded.objective, part, context).report()

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from vae_core.data.dataset import Progress
 
 StoreOption = Annotated[
     str | None,
@@ -26,3 +30,16 @@ def print_table(rows: list[tuple[str, ...]]) -> None:
     for row in rows:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         print("  ".join(cells).rstrip())
+
+
+def say_steps() -> Progress:
+    """A progress that prints each new sentence to the terminal, one a line."""
+    last = ""
+
+    def say(message: str, share: float | None) -> None:
+        nonlocal last
+        if message != last:
+            print(message, file=sys.stderr)
+            last = message
+
+    return say

@@ -5,18 +5,15 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from vae_core.cli.options import RunArgument, StoreOption
+from vae_core.cli.options import RunArgument, StoreOption, say_steps
 from vae_core.config import RunConfig, parse_config, parse_settings
 from vae_core.errors import UserError
 from vae_core.runs import Run, Store
 from vae_core.training import process
-
-if TYPE_CHECKING:
-    from vae_core.data.dataset import Progress
 
 app = typer.Typer()
 
@@ -41,7 +38,7 @@ def train(
 ) -> None:
     """Train a model in the foreground. Ctrl-C saves and stops."""
     process.prepare()
-    config = _config(preset, family, dataset, data_dir, epochs, settings)
+    config = config_from(preset, family, dataset, data_dir, epochs, settings)
     from vae_core.families import complete
 
     config = complete(config)
@@ -79,7 +76,7 @@ def _train_here(run: Run, store: str | None) -> None:
     from vae_core.training.recorders import ProgressBar
 
     print(f"Run {run.id} in {run.path}", file=sys.stderr)
-    ended = worker.work(run, lambda total, first: [ProgressBar(total, first)], _say())
+    ended = worker.work(run, lambda total, first: [ProgressBar(total, first)], say_steps())
     if not ended.finished:
         option = f" --store {store}" if store else ""
         print(
@@ -89,20 +86,7 @@ def _train_here(run: Run, store: str | None) -> None:
         )
 
 
-def _say() -> Progress:
-    """Prints what is being prepared, a line each time the sentence changes."""
-    last = ""
-
-    def say(message: str, share: float | None) -> None:
-        nonlocal last
-        if message != last:
-            print(message, file=sys.stderr)
-            last = message
-
-    return say
-
-
-def _config(
+def config_from(
     preset: str | None,
     family: str | None,
     dataset: str | None,

@@ -1,0 +1,113 @@
+"""What pages and exports ask of a run's images; each is computed once for each checkpoint."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from vae_core.data import Progress, no_progress
+from vae_core.errors import UserError
+from vae_core.latent.encodings import load_encodings
+from vae_core.latent.maps import Map, load_map, make_map, save_map
+from vae_core.latent.survey import Survey, load_survey, save_survey, survey
+from vae_core.loading import load_part, load_run, weights_step
+from vae_core.losses import gaussian_kl
+from vae_core.runs import STORE_VARIABLE, Run
+
+CACHED = "cached"
+"""The split that stands for the images whose encodings the run keeps: no data set is needed."""
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def survey_of(
+    run: Run, split: str, data_dir: str | None = None, progress: Progress = no_progress
+) -> Survey:
+    """The survey of a part of the run's data set, from the run where it has been made before.
+
+    Args:
+        split: train, validation, test or "cached".
+        data_dir: where the data set lies on this machine, in place of where it lay in training.
+
+    Raises:
+        UserError: when the run has no weights, or its data set is not present.
+    """
+    if split == CACHED:
+        return _survey_of_cache(run)
+    kept = load_survey(run, split, weights_step(run), data_dir)
+    if kept is not None:
+        return kept
+    loaded = load_run(run)
+    dataset, part = load_part(run, split, data_dir, progress)
+    model = loaded.model.to(memory_format=torch.channels_last)
+    found = survey(model, part, dataset.label_names, split, loaded.step, progress)
+    save_survey(run, found, data_dir or loaded.config.data.data_dir)
+    return found
+
+
+def map_of(
+    run: Run,
+    split: str,
+    kind: str,
+    dimensions: int = 2,
+    seed: int = 0,
+    data_dir: str | None = None,
+    progress: Progress = no_progress,
+) -> Map:
+    """The map of a part's encodings in 2 or 3 dimensions, from the run where it has been made.
+
+    Raises:
+        UserError: as `survey_of` and `make_map`.
+    """
+    found = survey_of(run, split, data_dir, progress)
+    kept = load_map(run, split, kind, dimensions, seed, found.step, len(found))
+    if kept is not None:
+        return kept
+    made = make_map(found.mu, kind, dimensions, seed, progress)
+    save_map(run, split, made, found.step)
+    return made
+
+
+def in_process(command: list[str], run: Run, progress: Progress = no_progress) -> None:
+    """Run `python -m vae_core COMMAND RUN … --progress` beside this process, niced, and wait.
+
+    For work that would make a server stand still, such as t-SNE; the result lies in the run.
+
+    Raises:
+        UserError: what the process says a person can mend.
+    """
+    environment = os.environ | {STORE_VARIABLE: str(run.path.parent), "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(
+        [sys.executable, "-m", "vae_core", *command, "--progress"],
+        cwd=ROOT,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        problem = ""
+        for line in process.stdout:
+            said: dict[str, Any] = json.loads(line)
+            problem = said.get("error", "")
+            progress(said.get("message", ""), said.get("share"))
+    if process.returncode:
+        raise UserError(problem or "The work ended before it was done; try again.")
+
+
+def _survey_of_cache(run: Run) -> Survey:
+    kept = load_encodings(run)
+    kl = None
+    if kept.logvar is not None:
+        kl = gaussian_kl(torch.from_numpy(kept.mu), torch.from_numpy(kept.logvar)).sum(1).numpy()
+    return Survey(
+        CACHED, kept.mu, kept.logvar, None, kl, kept.labels, kept.label_names, (), kept.indices,
+        kept.step,
+    )  # fmt: skip

@@ -1,0 +1,85 @@
+"""Commands that take a run's results home: export, and the encodings and maps of whole parts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vae_core.cli.options import RunArgument, StoreOption, say_steps
+from vae_core.errors import UserError
+from vae_core.runs import Store
+from vae_core.training import process
+
+app = typer.Typer()
+
+SplitOption = Annotated[
+    str,
+    typer.Option(help="train, validation, test; cached for those that the run itself keeps."),
+]
+DataDirOption = Annotated[str | None, typer.Option(help="Where the data set lies.")]
+
+
+@app.command()
+def export(
+    run: RunArgument,
+    to: Annotated[
+        list[str],
+        typer.Option(help="csv, parquet, npz, projector, safetensors, onnx or python; repeat it."),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder to write into.")] = Path("."),
+    split: SplitOption = "train",
+    data_dir: DataDirOption = None,
+    store: StoreOption = None,
+) -> None:
+    """Write a run's encodings or its model for other programs."""
+    process.prepare()
+    from vae_core.export import Source, formats, write_export
+    from vae_core.export import export as made_of
+
+    source = Source(Store(store).get(run), split, data_dir, progress=say_steps())
+    for name in [formats[name].name for name in to]:  # all names are checked before any work
+        made = made_of(source, name)
+        suffix = f"-{name}" if len(made.files) > 1 else ""
+        print(f"{write_export(made, out, run + suffix)}: {made.note}")
+
+
+@app.command()
+def encode(
+    run: RunArgument,
+    split: SplitOption = "train",
+    drawn: Annotated[
+        str | None, typer.Option("--map", help="Also draw a map: pca, tsne or umap.")
+    ] = None,
+    dimensions: Annotated[int, typer.Option(min=2, max=3, help="Of the map.")] = 2,
+    seed: Annotated[int, typer.Option(min=0, help="Of the map.")] = 0,
+    data_dir: DataDirOption = None,
+    store: StoreOption = None,
+    as_lines: Annotated[
+        bool, typer.Option("--progress", help="Tell progress as lines of JSON.")
+    ] = False,
+) -> None:
+    """Encode all images of a part, and keep the result in the run."""
+    process.prepare()
+    from vae_core.analysis import map_of, survey_of
+
+    say = _say_as_lines if as_lines else say_steps()
+    found = Store(store).get(run)
+    try:
+        survey = survey_of(found, split, data_dir, say)
+        if drawn is not None:
+            map_of(found, split, drawn, dimensions, seed, data_dir, say)
+    except UserError as error:
+        if as_lines:
+            print(json.dumps({"error": str(error)}), flush=True)
+        raise
+    if not as_lines:
+        measured = {"recon": survey.recon, "kl": survey.kl, "elbo": survey.elbo}
+        means = [f"{name} {v.mean():.2f}" for name, v in measured.items() if v is not None]
+        print(f"{len(survey)} images, {', '.join(means)} (nats per image)")
+
+
+def _say_as_lines(message: str, share: float | None) -> None:
+    print(json.dumps({"message": message, "share": share}), flush=True)

@@ -1,0 +1,89 @@
+"""The encoder and the decoder as ONNX, compared with PyTorch before they leave."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from vae_core.errors import UserError
+from vae_core.export.networks import EXAMPLES, DecoderHalf, EncoderHalf, traced, try_inputs
+from vae_core.export.source import Export, Source, formats
+from vae_core.extras import extra
+
+TOLERANCE = 1e-4
+"""The largest difference allowed, in units of the largest value where that is above 1."""
+
+CHECKED = 7  # another batch size than the traced one, which shows that it is dynamic
+
+
+@formats.register(
+    "onnx",
+    label="ONNX",
+    blurb="Encoder and decoder for any ONNX runtime, checked against PyTorch; any batch size.",
+)
+def onnx(source: Source) -> Export:
+    """encoder.onnx: x → mu, logvar. decoder.onnx: z → x_hat. A note says how well they agree.
+
+    Raises:
+        UserError: when the ONNX libraries are missing, or a graph disagrees with PyTorch.
+    """
+    for module in ("onnx", "onnxscript", "onnxruntime"):
+        extra(module, "onnx", "The ONNX export")
+    model = source.loaded.model
+    x, z = try_inputs(model, CHECKED)
+    halves = {
+        "encoder": (EncoderHalf(model).eval(), "x", x, ("mu", "logvar")),
+        "decoder": (DecoderHalf(model).eval(), "z", z, ("x_hat",)),
+    }
+    files, worst = {}, 0.0
+    for name, (half, argument, example, results) in halves.items():
+        source.progress(f"Writing the {name} as ONNX", None)
+        files[f"{name}.onnx"] = _graph(half, argument, example[:EXAMPLES], results)
+        difference = _difference(files[f"{name}.onnx"], half, argument, example)
+        if not difference <= TOLERANCE:
+            raise UserError(
+                f"The {name}'s ONNX graph differs from PyTorch by {difference:.1e}, more than "
+                f"{TOLERANCE:.0e}; nothing was exported. Take the Python module instead."
+            )
+        worst = max(worst, difference)
+    return Export(files, f"onnxruntime and PyTorch agree to {worst:.1e} (at most 1e-4 allowed).")
+
+
+def _graph(half: nn.Module, argument: str, example: Tensor, results: tuple[str, ...]) -> bytes:
+    program = traced(half, example)
+    count = len(program.graph_signature.user_outputs)
+    # The exporter warns of versions of operators that nobody asked for.
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        graph: Any = torch.onnx.export(
+            program,
+            (example,),
+            dynamo=True,
+            input_names=[argument],
+            output_names=list(results[:count]),
+            verbose=False,
+        )
+    finally:
+        logger.setLevel(level)
+    data: bytes = graph.model_proto.SerializeToString()
+    return data
+
+
+def _difference(graph: bytes, half: nn.Module, argument: str, example: Tensor) -> float:
+    """How far onnxruntime and PyTorch are apart on `example`, relative to values above 1."""
+    runtime = extra("onnxruntime", "onnx", "The ONNX export")
+    session = runtime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    theirs = session.run(None, {argument: example.numpy()})
+    with torch.inference_mode():
+        result = half(example)
+    ours = [part.numpy() for part in (result if isinstance(result, tuple) else (result,))]
+    return max(
+        float(np.abs(a - b).max() / max(1.0, np.abs(a).max()))
+        for a, b in zip(ours, theirs, strict=True)
+    )

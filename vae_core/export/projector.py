@@ -1,0 +1,128 @@
+"""Encodings for TensorBoard's Embedding Projector."""
+
+from __future__ import annotations
+
+import io
+import math
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from vae_core.analysis import CACHED
+from vae_core.data import ArrayImages, Images
+from vae_core.data.images import PartOfImages
+from vae_core.data.pictures import tile, to_png
+from vae_core.errors import UserError
+from vae_core.export.source import Export, Source, formats
+from vae_core.export.table import readable
+from vae_core.latent.encodings import load_encodings
+from vae_core.latent.survey import Survey
+from vae_core.loading import load_part
+
+LARGEST_SPRITE = 8192
+"""Pixels a side: what the projector and most graphics cards take."""
+
+BATCH = 512
+CONFIG = """embeddings {{
+  tensor_name: "{name}"
+  tensor_path: "vectors.tsv"
+  metadata_path: "metadata.tsv"
+  sprite {{
+    image_path: "sprite.png"
+    single_image_dim: {width}
+    single_image_dim: {height}
+  }}
+}}
+"""
+
+
+@formats.register(
+    "projector",
+    label="TensorBoard projector",
+    blurb="Vectors, labels and a picture of every image, for the Embedding Projector.",
+)
+def projector(source: Source) -> Export:
+    """vectors.tsv, metadata.tsv, sprite.png and projector_config.pbtxt.
+
+    The folder is a log directory: `tensorboard --logdir FOLDER`.
+    """
+    survey = source.survey
+    images = _images(source)
+    height, width = sprite_size(len(survey), images.shape[2:])
+    source.progress("Tiling the images", None)
+    config = CONFIG.format(name=source.run.id, width=width, height=height)
+    files = {
+        "vectors.tsv": vectors(survey.mu),
+        "metadata.tsv": metadata(survey).encode(),
+        "sprite.png": to_png(sprite(images, height, width)),
+        "projector_config.pbtxt": config.encode(),
+    }
+    return Export(files, f"{len(survey)} images. Open it with: tensorboard --logdir FOLDER")
+
+
+def vectors(mu: np.ndarray) -> bytes:
+    """Encodings [N, D] as tab-separated lines without a head."""
+    buffer = io.BytesIO()
+    np.savetxt(buffer, mu, fmt="%.6g", delimiter="\t")
+    return buffer.getvalue()
+
+
+def metadata(survey: Survey) -> str:
+    """One line an image. The projector takes one column without a head, more with one."""
+    columns: dict[str, list[str]] = {}
+    if survey.labels is not None:
+        columns["label"] = [survey.label_name(int(label)) for label in survey.labels]
+    if survey.files:
+        columns["file"] = [readable(name) for name in survey.files]
+    columns["index"] = [str(index) for index in survey.indices]
+    for name, values in (("recon", survey.recon), ("kl", survey.kl)):
+        if values is not None:
+            columns[name] = [f"{value:.6g}" for value in values]
+    head = [list(columns)] if len(columns) > 1 else []
+    rows = [*head, *zip(*columns.values(), strict=True)]
+    return "".join("\t".join(map(_one_cell, row)) + "\n" for row in rows)
+
+
+def sprite_size(n: int, size: tuple[int, int]) -> tuple[int, int]:
+    """(height, width) of each of n images so that the sprite, ⌈√n⌉ a row, keeps to 8192 px.
+
+    Raises:
+        UserError: when they are too many for even one pixel each.
+    """
+    columns = math.isqrt(max(0, n - 1)) + 1
+    most = LARGEST_SPRITE // columns
+    if most == 0:
+        raise UserError(f"{n} images are too many for a sprite of {LARGEST_SPRITE} px; take fewer.")
+    scale = min(1.0, most / max(size))
+    return max(1, int(size[0] * scale)), max(1, int(size[1] * scale))
+
+
+def sprite(images: Images, height: int, width: int) -> np.ndarray:
+    """All images at one size in one square picture: uint8 [C, columns·height, columns·width]."""
+    n, channels = images.shape[:2]
+    small = np.empty((n, channels, height, width), np.uint8)
+    for start in range(0, n, BATCH):
+        chosen = np.arange(start, min(start + BATCH, n))
+        batch = torch.from_numpy(images.gather(chosen))
+        if images.shape[2:] != (height, width):
+            batch = F.interpolate(batch.float(), (height, width), mode="area").round_().byte()
+        small[chosen] = batch.numpy()
+    columns = math.isqrt(max(0, n - 1)) + 1
+    square = np.zeros((columns * columns, channels, height, width), np.uint8)
+    square[:n] = small
+    return tile(square, columns)
+
+
+def _images(source: Source) -> Images:
+    """The images that the rows of the survey are made of."""
+    images: Images
+    if source.split == CACHED:
+        images = ArrayImages(load_encodings(source.run).thumbnails)
+    else:
+        images = load_part(source.run, source.split, source.data_dir, source.progress)[1].images
+    return images if source.rows is None else PartOfImages(images, source.rows)
+
+
+def _one_cell(text: str) -> str:
+    return " ".join(text.split()) if text.split() else "–"

@@ -1,0 +1,115 @@
+"""The model as a Python file that needs nothing of this project."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from safetensors.torch import save
+from torch import Tensor
+
+from vae_core.export.networks import EXAMPLES, DecoderHalf, EncoderHalf, traced, try_inputs
+from vae_core.export.source import Export, Source, formats
+
+MODULE = '''"""Encoder and decoder of the run {run}, written out operation by operation.
+
+Exported by the latent workbench from step {step}. Needs torch and safetensors, and
+weights.safetensors beside this file.
+
+    from model import decode, encode
+
+    {returns} = encode(x)  # x: floats in [0, 1], [B, {shape}]; [B, {latent}] each
+    x_hat = decode(mu)  # pictures in [0, 1], [B, {shape}]
+"""
+
+from math import inf, nan  # noqa: F401
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import device  # noqa: F401
+
+IMAGE_SHAPE = {image_shape}
+LATENT_SIZE = {latent}
+
+w = load_file(Path(__file__).with_name("weights.safetensors"))
+
+
+@torch.inference_mode()
+def encode(x):
+{encoder}
+
+
+@torch.inference_mode()
+def decode(z):
+{decoder}
+
+
+if __name__ == "__main__":
+    pictures = decode(torch.randn(16, LATENT_SIZE))
+    print(f"16 samples of the prior: {{tuple(pictures.shape)}}, "
+          f"from {{pictures.min():.3f}} to {{pictures.max():.3f}}")
+'''
+
+
+@formats.register(
+    "python",
+    label="Python module",
+    blurb="The network as plain PyTorch lines with its weights; needs torch and safetensors only.",
+)
+def python(source: Source) -> Export:
+    """model.py with `encode` and `decode`, and weights.safetensors."""
+    model = source.loaded.model
+    x, z = try_inputs(model, EXAMPLES)
+    source.progress("Writing the network out", None)
+    encoder = traced(EncoderHalf(model), x)
+    decoder = traced(DecoderHalf(model), z)
+    returns = "mu, logvar" if len(encoder.graph_signature.user_outputs) > 1 else "(mu,)"
+    text = MODULE.format(
+        run=source.run.id,
+        step=source.loaded.step,
+        returns=returns,
+        shape=", ".join(map(str, model.image_shape)),
+        image_shape=tuple(model.image_shape),
+        latent=model.latent_size,
+        encoder=_body(encoder, "return {}"),
+        decoder=_body(decoder, "return {}[0]"),
+    )
+    weights = _weights(encoder) | _weights(decoder)
+    files = {"model.py": text.encode(), "weights.safetensors": save(weights)}
+    return Export(files, "Run it with: python model.py")
+
+
+def _body(program: Any, last: str) -> str:
+    """The lines of a program: weights by their names, no `x = None` to free memory early."""
+    lines = program.graph.python_code("self").src.split("\n")
+    start = next(i for i, line in enumerate(lines) if line.startswith("def ")) + 1
+    names = {spec.arg.name: spec.target for spec in _kept(program)}
+    pattern = re.compile("|".join(rf"\b{re.escape(name)}\b" for name in names) or r"(?!)")
+    body = [line.split(";  ")[0].rstrip() for line in lines[start:] if line.strip()]
+    body = [pattern.sub(lambda hit: f'w["{_name(names[hit[0]])}"]', line) for line in body]
+    result = body[-1].strip().removeprefix("return ")
+    return "\n".join([*body[:-1], "    " + last.format(result)])
+
+
+def _weights(program: Any) -> dict[str, Tensor]:
+    """The tensors that the lines of a program name."""
+    found = {}
+    for spec in _kept(program):
+        tensor = program.state_dict.get(spec.target, program.constants.get(spec.target))
+        if _used(program, spec.arg.name):
+            found[_name(spec.target)] = tensor.detach().clone().contiguous()
+    return found
+
+
+def _kept(program: Any) -> list[Any]:
+    """Inputs of a program that are no arguments: parameters, buffers and constants."""
+    return [spec for spec in program.graph_signature.input_specs if spec.target is not None]
+
+
+def _used(program: Any, name: str) -> bool:
+    return any(node.name == name and node.users for node in program.graph.nodes)
+
+
+def _name(target: str) -> str:
+    return target.removeprefix("model.")

@@ -1,0 +1,66 @@
+"""What a format is made from, what it gives, and the registry of formats."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from vae_core.analysis import survey_of
+from vae_core.data import Progress, no_progress
+from vae_core.latent.survey import Survey, finite
+from vae_core.loading import LoadedRun, load_run
+from vae_core.registry import Registry
+from vae_core.runs import Run
+
+
+@dataclass(frozen=True)
+class Export:
+    """Files by name, and a sentence on what they are or how they were checked."""
+
+    files: dict[str, bytes]
+    note: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """A run and the images of it that are meant; read when a format asks for them.
+
+    split: train, validation or test, or "cached" for the images whose encodings the run keeps.
+    data_dir: where the data set lies on this machine, in place of where it lay in training.
+    rows: places in the split, int64 [M], of a selection; None for all of it.
+    """
+
+    run: Run
+    split: str = "train"
+    data_dir: str | None = None
+    rows: np.ndarray | None = None
+    progress: Progress = no_progress
+
+    @cached_property
+    def loaded(self) -> LoadedRun:
+        """The run's model in evaluation mode, on the CPU."""
+        return load_run(self.run)
+
+    @cached_property
+    def survey(self) -> Survey:
+        """The encodings that are meant, all finite."""
+        found = survey_of(self.run, self.split, self.data_dir, self.progress)
+        finite(found.mu, "encoding")
+        return found if self.rows is None else found.rows(self.rows)
+
+
+formats: Registry[Callable[[Source], Export]] = Registry("export format")
+"""Functions `Source -> Export`."""
+
+
+def export(source: Source, to: str) -> Export:
+    """The files of format `to`.
+
+    Raises:
+        UserError: when there is no such format, the run has no weights, its data set is not
+            present, or a library is not installed.
+    """
+    return formats[to].build(source)

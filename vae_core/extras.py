@@ -1,0 +1,30 @@
+"""Libraries that are not needed for training or exploring, and are installed on demand."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from types import ModuleType
+
+from vae_core.errors import UserError
+
+PACKAGES = {
+    "maps": ("openTSNE", "umap-learn"),
+    "onnx": ("onnx", "onnxscript", "onnxruntime"),
+}
+"""What each optional extra of pyproject.toml installs, by the names that pip knows."""
+
+
+def extra(module: str, name: str, purpose: str) -> ModuleType:
+    """Import `module`, which the optional extra `name` installs.
+
+    Raises:
+        UserError: when it is not installed; the sentence holds the command that installs it.
+    """
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        packages = " ".join(PACKAGES[name])
+        raise UserError(
+            f"{purpose} needs {error.name or module}, which is not installed here. "
+            f"Install it with: pip install {packages}"
+        ) from None

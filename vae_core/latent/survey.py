@@ -1,0 +1,198 @@
+"""Every image of one part of a data set: where it is encoded and how well it is explained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from vae_core.data import ImageSet, Progress, no_progress
+from vae_core.data.batches import as_floats
+from vae_core.errors import UserError
+from vae_core.models import LatentModel
+from vae_core.runs import Run
+
+VALUES_A_BATCH = 800_000
+"""Pixel values that are decoded at once: 1024 images of MNIST, 65 of 64×64×3. Larger batches
+gain nothing, and the first feature maps of a batch take several times its memory."""
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What a model makes of N images, in the order of their data set.
+
+    split: train, validation, test, or "cached" for the images whose encodings the run keeps.
+    mu: float32 [N, D]; logvar: float32 [N, D], or None for deterministic codes.
+    recon: −log p(x|z) of one z drawn from the posterior, in nats, float32 [N]; None where no image
+        was at hand. kl: KL(q(z|x) ‖ p(z)) in nats, float32 [N]; None where undefined.
+    labels: int64 [N] or None; files: N names, or () where images came from no files.
+    indices: int64 [N], places in the part.
+    step: the checkpoint that encoded them.
+    """
+
+    split: str
+    mu: np.ndarray
+    logvar: np.ndarray | None
+    recon: np.ndarray | None
+    kl: np.ndarray | None
+    labels: np.ndarray | None
+    label_names: tuple[str, ...]
+    files: tuple[str, ...]
+    indices: np.ndarray
+    step: int
+
+    def __len__(self) -> int:
+        return len(self.mu)
+
+    @property
+    def elbo(self) -> np.ndarray | None:
+        """−(recon + kl) in nats, one draw of z: float32 [N]; None without both terms."""
+        return None if self.recon is None or self.kl is None else -(self.recon + self.kl)
+
+    def label_name(self, label: int) -> str:
+        """What the data set calls a label, else its number."""
+        return self.label_names[label] if 0 <= label < len(self.label_names) else str(label)
+
+    def rows(self, chosen: np.ndarray) -> Survey:
+        """The images at the places `chosen` int64 [M] of this survey."""
+
+        def pick(array: np.ndarray | None) -> np.ndarray | None:
+            return None if array is None else array[chosen]
+
+        return Survey(
+            self.split,
+            self.mu[chosen],
+            pick(self.logvar),
+            pick(self.recon),
+            pick(self.kl),
+            pick(self.labels),
+            self.label_names,
+            tuple(self.files[i] for i in chosen) if self.files else (),
+            self.indices[chosen],
+            self.step,
+        )
+
+
+@torch.inference_mode()
+def survey(
+    model: LatentModel,
+    part: ImageSet,
+    label_names: Sequence[str],
+    split: str,
+    step: int,
+    progress: Progress = no_progress,
+    seed: int = 0,
+) -> Survey:
+    """Run every image of a part through the model, clean, in evaluation mode, one z each.
+
+    Memory holds a batch of images and the results, however many images there are. The draws
+    depend on `seed` alone. The model's mode is restored.
+    """
+    was_training = model.training
+    model.eval()
+    generator = torch.Generator(model.device).manual_seed(seed)
+    n, shape = len(part), part.images.shape[1:]
+    batch_size = max(1, VALUES_A_BATCH // int(np.prod(shape)))
+    mu = np.empty((n, model.latent_size), np.float32)
+    recon = np.empty(n, np.float32)
+    logvar: np.ndarray | None = None
+    kl: np.ndarray | None = None
+    for start in range(0, n, batch_size):
+        chosen = slice(start, min(start + batch_size, n))
+        x = as_floats(part.images.gather(np.arange(chosen.start, chosen.stop)), model.device)
+        output = model(x, generator)
+        posterior = output.posterior
+        mu[chosen] = model.flatten(posterior.mode()).cpu()
+        recon[chosen] = model.likelihood.nll(output.x_logits, x).cpu()
+        if "logvar" in posterior.aux:
+            logvar = np.empty_like(mu) if logvar is None else logvar
+            logvar[chosen] = model.flatten(posterior.aux["logvar"]).cpu()
+        divergence = posterior.kl()
+        if divergence is not None:
+            kl = np.empty_like(recon) if kl is None else kl
+            kl[chosen] = divergence.sum(1).cpu()
+        progress(f"Encoding the {split} images", chosen.stop / n)
+    model.train(was_training)
+    names, indices = tuple(label_names), np.arange(n)
+    return Survey(split, mu, logvar, recon, kl, part.labels, names, part.files, indices, step)
+
+
+def save_survey(run: Run, found: Survey, data_dir: str | None) -> None:
+    """Keep a survey in its run, atomically, with the place its images were read from."""
+    arrays = {
+        "mu": found.mu,
+        "logvar": found.logvar,
+        "recon": found.recon,
+        "kl": found.kl,
+        "labels": found.labels,
+        "label_names": _packed(found.label_names),
+        "files": _packed(found.files),
+    }
+    present = {name: np.ascontiguousarray(a) for name, a in arrays.items() if a is not None}
+    metadata = {"step": str(found.step), "data_dir": data_dir or ""}
+    run.write_bytes(_file(found.split), save(present, metadata))
+
+
+def load_survey(run: Run, split: str, step: int, data_dir: str | None = None) -> Survey | None:
+    """The survey that a run keeps of the checkpoint of `step`; None where none is usable.
+
+    Args:
+        data_dir: where its images must have been read from; None for anywhere.
+    """
+    path = run.file(_file(split))
+    if not path.exists():
+        return None
+    try:
+        with safe_open(path, "numpy") as file:
+            metadata = file.metadata() or {}
+            if int(metadata["step"]) != step or data_dir not in (None, metadata["data_dir"]):
+                return None
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        return Survey(
+            split,
+            arrays["mu"],
+            arrays.get("logvar"),
+            arrays.get("recon"),
+            arrays.get("kl"),
+            arrays.get("labels"),
+            _unpacked(arrays["label_names"]),
+            _unpacked(arrays["files"]),
+            np.arange(len(arrays["mu"])),
+            step,
+        )
+    except (SafetensorError, KeyError, ValueError, OSError):
+        return None  # a cache: whoever asks makes the survey again
+
+
+def finite(values: np.ndarray, what: str) -> np.ndarray:
+    """`values`, once it is sure that all of them are numbers.
+
+    Raises:
+        UserError: when training diverged and left NaN or infinity in them.
+    """
+    wrong = int(np.count_nonzero(~np.isfinite(values).reshape(len(values), -1).all(axis=1)))
+    if wrong:
+        raise UserError(
+            f"{wrong} of {len(values)} images have no finite {what}: the training diverged. "
+            "Go back to an earlier run, or train again with a smaller learning rate."
+        )
+    return values
+
+
+def _file(split: str) -> str:
+    return f"encodings-{split}.safetensors"
+
+
+def _packed(texts: Sequence[str]) -> np.ndarray:
+    """Names as one array of bytes; none may hold the zero byte, and no file name can."""
+    joined = "\0".join(texts).encode("utf-8", "surrogateescape")
+    return np.frombuffer(joined, np.uint8)
+
+
+def _unpacked(packed: np.ndarray) -> tuple[str, ...]:
+    joined = packed.tobytes().decode("utf-8", "surrogateescape")
+    return tuple(joined.split("\0")) if joined else ()

@@ -1,0 +1,163 @@
+"""Does it look like the prior? The aggregated posterior of every dimension against N(0, 1).
+
+The aggregated posterior q(z) = 1/N Σ q(z|xₙ) is where the decoder was trained; the prior is where
+samples are drawn from. Where the two differ, samples land where the decoder has learned nothing.
+
+Source: Makhzani et al., Adversarial Autoencoders (2016), section 2, for the name; Hoffman and
+Johnson, ELBO surgery (2016), for what the KL of every image leaves between the two.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from vae_core.errors import UserError
+from vae_core.metrics.measure import ACTIVE_VARIANCE
+
+REACH, BINS = 4.0, 80
+FEW_ACTIVE, MANY_ACTIVE = 0.5, 0.9
+OFF_CENTRE, NARROW, WIDE = 0.25, 0.75, 1.35
+"""A dimension whose mean is farther from 0, or whose variance lies outside these, does not look
+like N(0, 1): chosen so that the eye sees the difference in the histogram."""
+
+IMAGES_A_BLOCK = 8192
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """Densities over bins: edges float64 [B + 1]; posterior and prior float64 [B], per unit of z.
+
+    outside: the share of the aggregated posterior beyond the edges, in [0, 1].
+    """
+
+    edges: np.ndarray
+    posterior: np.ndarray
+    prior: np.ndarray
+    outside: float
+
+
+@dataclass(frozen=True)
+class Dimensions:
+    """What each of D dimensions looks like over N images; all float64 [D] but `active`, bool [D].
+
+    mean, variance: of μ over the images. sigma: the mean posterior deviation; 0 for codes.
+    aggregated_variance: of the aggregated posterior, variance of μ plus mean σ².
+    kl: mean KL to the prior in nats; None for deterministic codes.
+    active: Var_x(μ) > 0.01 (Burda, Grosse and Salakhutdinov 2016, section 5.1).
+    """
+
+    mean: np.ndarray
+    variance: np.ndarray
+    sigma: np.ndarray
+    aggregated_variance: np.ndarray
+    kl: np.ndarray | None
+    active: np.ndarray
+
+
+def describe_dimensions(mu: np.ndarray, logvar: np.ndarray | None) -> Dimensions:
+    """Moments of the posteriors N(mu, exp(logvar)) of N images, mu and logvar [N, D]."""
+    mean, variance = mu.mean(axis=0, dtype=np.float64), mu.var(axis=0, dtype=np.float64)
+    active = variance > ACTIVE_VARIANCE
+    if logvar is None:
+        nothing = np.zeros_like(mean)
+        return Dimensions(mean, variance, nothing, variance, None, active)
+    squares = np.exp(logvar).mean(axis=0, dtype=np.float64)
+    sigma = np.exp(0.5 * logvar).mean(axis=0, dtype=np.float64)
+    kl = 0.5 * (mean**2 + variance + squares - 1 - logvar.mean(axis=0, dtype=np.float64))
+    return Dimensions(mean, variance, sigma, variance + squares, kl, active)
+
+
+def aggregated_histogram(
+    mu: np.ndarray, logvar: np.ndarray | None, reach: float = REACH, bins: int = BINS
+) -> Histogram:
+    """The aggregated posterior of one dimension, exact in every bin, beside the prior.
+
+    The mass of a bin is the mean over the images of Φ((b − μ)/σ) − Φ((a − μ)/σ): no draws, and no
+    bin is missed by a posterior that is narrower than it.
+
+    Args:
+        mu, logvar: [N], one dimension; logvar None for deterministic codes, which are counted.
+        reach: the bins go from −reach to reach.
+    """
+    edges = np.linspace(-reach, reach, bins + 1)
+    width = edges[1] - edges[0]
+    grid = torch.from_numpy(edges)
+    below = torch.zeros(bins + 1, dtype=torch.float64)
+    for start in range(0, len(mu), IMAGES_A_BLOCK):
+        block = slice(start, start + IMAGES_A_BLOCK)
+        shift = grid - torch.from_numpy(mu[block]).double()[:, None]
+        if logvar is None:
+            below += (shift > 0).double().sum(0)
+        else:
+            sigma = torch.from_numpy(logvar[block]).double().mul(0.5).exp()[:, None]
+            below += torch.special.ndtr(shift / sigma).sum(0)
+    shares = (below / max(1, len(mu))).numpy()
+    prior = torch.special.ndtr(grid).numpy()
+    outside = float(1.0 - (shares[-1] - shares[0]))
+    return Histogram(edges, np.diff(shares) / width, np.diff(prior) / width, outside)
+
+
+def correlations(mu: np.ndarray) -> np.ndarray:
+    """Pearson's correlation of every two dimensions of mu [N, D]: [D, D] in [−1, 1].
+
+    A dimension that never varies has correlation 0 with all others.
+    """
+    centred = mu - mu.mean(axis=0, dtype=np.float64)
+    lengths = np.linalg.norm(centred, axis=0)
+    unit = centred / np.where(lengths > 0, lengths, 1.0)
+    matrix = np.clip(unit.T @ unit, -1.0, 1.0)
+    np.fill_diagonal(matrix, 1.0)
+    return matrix
+
+
+def verdict(found: Dimensions) -> str:
+    """What the picture means for β, in at most three sentences.
+
+    Raises:
+        UserError: when the encodings are not finite.
+    """
+    if not np.isfinite(found.aggregated_variance).all():
+        raise UserError("The encodings are not finite: the training diverged.")
+    total, active = len(found.active), int(found.active.sum())
+    if found.kl is None:
+        return (
+            "This model has no KL: nothing draws its codes towards N(0, 1), so samples from the "
+            f"prior may land in holes. Its codes have a standard deviation of "
+            f"{np.sqrt(found.aggregated_variance.mean()):.2g} a dimension."
+        )
+    if active == 0:
+        return (
+            "No dimension is active: every image has nearly the same posterior, the prior itself. "
+            "The posterior has collapsed; train with a smaller β or warm it up more slowly."
+        )
+    return f"{active} of {total} dimensions are active. {_shape(found)} {_advice(found)}"
+
+
+def unlike_prior(found: Dimensions) -> np.ndarray:
+    """The active dimensions that do not look like N(0, 1), by mean or by variance: bool [D]."""
+    variance = found.aggregated_variance
+    odd = (abs(found.mean) > OFF_CENTRE) | (variance < NARROW) | (variance > WIDE)
+    result: np.ndarray = found.active & odd
+    return result
+
+
+def _shape(found: Dimensions) -> str:
+    odd = int(unlike_prior(found).sum())
+    if odd == 0:
+        return "All of them fill the prior well."
+    return f"{odd} of them {'does' if odd == 1 else 'do'} not look like N(0, 1)."
+
+
+def _advice(found: Dimensions) -> str:
+    share = found.active.mean()
+    odd = unlike_prior(found).sum() / found.active.sum()
+    if odd > 0.5:
+        return "Samples from the prior will miss what was learned; a larger β draws them together."
+    if share < FEW_ACTIVE:
+        return "The others carry nothing: a smaller β would use more, fewer would do as well."
+    if share > MANY_ACTIVE:
+        return "Nearly every dimension carries something; more dimensions might carry more."
+    return "β is in balance: what is not needed is switched off."
