@@ -3,12 +3,14 @@
 A new source is one new file with its `PRESETS` and its name below.
 """
 
-from vae_core.presets import course, starters
+from vae_core.presets import burda, celeba, cifar, course, dsprites, starters
 from vae_core.presets.preset import Preset
 from vae_core.registry import unknown
 
 presets: dict[str, Preset] = {
-    preset.name: preset for source in (starters, course) for preset in source.PRESETS
+    preset.name: preset
+    for source in (starters, course, cifar, celeba, burda, dsprites)
+    for preset in source.PRESETS
 }
 
 
