@@ -13,6 +13,7 @@ from tests.engine import make_loop, tiny
 from vae_core.config import RunConfig
 from vae_core.diagnosis import Course, Finding, course_of, diagnose
 from vae_core.errors import UserError
+from vae_core.families import complete
 from vae_core.runs import Store
 from vae_core.training.events import Checkpoint
 from vae_core.training.recorders import RunRecorder
@@ -44,6 +45,12 @@ CONFIGS = {
         family="autoencoder",
         model={"latent_dim": 16, "options": {"hidden": [256]}},
         train={"batch_size": 30},
+    ),
+    "dead codes": digits(
+        2,
+        family="vq-vae",
+        objective={"codes": 512, "restart": 0.0},
+        model={"backbone": "conv", "options": {"channels": [8, 16], "hidden": 32}},
     ),
     "diverged": digits(
         1,
@@ -138,26 +145,21 @@ def test_a_jump_of_the_loss_is_told_before_the_end(tmp_path: Path) -> None:
     assert any("diverging" in each for each in names)
 
 
-def test_most_codes_dead() -> None:
-    """Constructed: what a codebook family records, in use and mostly dead."""
-    config = digits(1).model_copy(update={"objective": {"codes": 512}})
-
-    def course(perplexity: float) -> Course:
-        terms = {"recon": 100.0, "perplexity": perplexity}
-        step = {"kind": "step", "epoch": 1, "terms": terms, "total": 100.0}
-        return course_of([step | {"step": n} for n in (50, 60, 70)], config)
-
-    assert diagnose(course(300.0)) == []
-    finding = findings(course(6.0))["dead codes"]
-    assert "6 of 512" in finding.evidence
-    assert finding.remedies[0].changes == {"objective": {"codes": 16}}
+def test_a_codebook_in_use_is_no_finding_and_its_constant_rate_no_explosion(train: Train) -> None:
+    records, config, _ = train("dead codes")
+    in_use = [
+        record | {"terms": record["terms"] | {"perplexity": 300.0, "kl": 1e4}}
+        for record in records
+        if record["kind"] == "step"
+    ]
+    assert diagnose(course_of(in_use, config)) == []
 
 
 def test_a_moving_beta_is_left_alone(train: Train) -> None:
     """Early in a warm-up the KL may be as large as it likes."""
     records, config, _ = train("autoencoder")
     steps = [record for record in records if record["kind"] == "step"]
-    rising = [record | {"beta": 1e-4 * i} for i, record in enumerate(steps)]
+    rising = [record | {"weights": {"kl": 1e-4 * (i + 1)}} for i, record in enumerate(steps)]
     assert diagnose(course_of(rising, config)) == []
 
 
@@ -180,9 +182,9 @@ def test_damaged_records_are_passed_over(record: dict[str, Any]) -> None:
 
 def test_free_bits_and_noise_are_offered_where_they_exist(train: Train) -> None:
     records, config, _ = train("collapsed")
-    objective = config.objective | {"free_bits": 0.0}
     model = config.model.model_copy(update={"likelihood": "gaussian"})
-    richer = config.model_copy(update={"objective": objective, "model": model})
+    richer = config.model_copy(update={"model": model})
     changes = [r.changes for r in diagnose(course_of(records, richer))[0].remedies]
-    assert {"objective": {"free_bits": 0.1}} in changes
     assert {"model": {"likelihood": "gaussian-optimal"}} in changes
+    remedy = next(r for r in diagnose(course_of(records, config))[0].remedies if "Free" in r.label)
+    assert complete(remedy.applied(config)).objective["free"] == 0.25

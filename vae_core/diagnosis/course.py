@@ -21,9 +21,10 @@ class Moment:
     beta: float | None
     kl_per_dim: tuple[float, ...] = ()
 
-    def get(self, term: str) -> float | None:
-        """A term's value, None where the family has no such term."""
-        return self.terms.get(term)
+    @property
+    def rate(self) -> float | None:
+        """KL, None where there is none to learn: a quantised code's is a constant."""
+        return None if "perplexity" in self.terms else self.terms.get("kl")
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Course:
     @property
     def kl(self) -> float | None:
         """The rate now: the mean of the last three records, nats per image."""
-        values = [moment.terms["kl"] for moment in self.training[-3:] if "kl" in moment.terms]
+        values = [moment.rate for moment in self.training[-3:] if moment.rate is not None]
         return sum(values) / len(values) if values else None
 
     @property
@@ -79,7 +80,8 @@ def _moment(record: Mapping[str, Any], beta: float | None) -> Moment | None:
     """A record as a moment, None where it is damaged; `beta` counts where it names no weight."""
     try:
         terms = {str(name): float(value) for name, value in record["terms"].items()}
-        beta = record.get("beta", record.get("weights", {}).get("kl", beta))
+        # A KL that is only watched weighs 0; its parts are weighed by the control called β.
+        beta = record.get("weights", {}).get("kl") or record.get("beta", beta)
         moment = Moment(
             int(record["step"]),
             int(record["epoch"]),

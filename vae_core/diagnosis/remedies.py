@@ -5,8 +5,14 @@ from __future__ import annotations
 from vae_core.config import RunConfig
 from vae_core.diagnosis.finding import Remedy
 
-FREE_BITS = 0.1
+PLAIN = "vae"
+"""The family that free bits are a variant of."""
+
+FREE_BITS = 0.25
 """Nats a dimension may carry for nothing: enough to be used, little beside a rate of some nats."""
+
+RESTART = 0.03
+"""Share of an even use below which a code is restarted: the setting's own default."""
 
 CLIP = 1.0
 STEPS = 1000
@@ -49,15 +55,15 @@ def warm_up(config: RunConfig, steps: int) -> list[Remedy]:
     ]
 
 
-def free_bits(config: RunConfig) -> list[Remedy]:
-    """Some nats for nothing in every dimension: Kingma et al. (2016), appendix C.8."""
-    if config.objective.get("free_bits") != 0:
+def free_bits(config: RunConfig, beta: float) -> list[Remedy]:
+    """Some nats for nothing in every dimension: Kingma et al. (2016), equation 15."""
+    if config.family != PLAIN:
         return []
     return [
         Remedy(
-            f"Free bits: {FREE_BITS} nats a dimension",
-            "Each dimension may carry that much at no price, so none is switched off.",
-            {"objective": {"free_bits": FREE_BITS}},
+            f"Free bits: {FREE_BITS:g} nats a dimension",
+            "Each dimension may carry that much at no price, so that none is switched off.",
+            {"family": "free-bits", "objective": {"beta": beta, "free": FREE_BITS}},
         )
     ]
 
@@ -107,12 +113,25 @@ def stop_at(config: RunConfig, epoch: int) -> list[Remedy]:
     ]
 
 
-def fewer_codes(config: RunConfig, key: str, codes: int) -> list[Remedy]:
+def restarted_codes(config: RunConfig) -> list[Remedy]:
+    """Unused codes are put where the encodings are: Dhariwal et al., Jukebox (2020), section 3."""
+    if config.objective.get("restart") != 0:
+        return []
+    return [
+        Remedy(
+            "Restart unused codes",
+            "Codes that are hardly used are put onto fresh encodings.",
+            {"objective": {"restart": RESTART}},
+        )
+    ]
+
+
+def fewer_codes(codes: int) -> list[Remedy]:
     """A smaller codebook, all of which can be kept in use."""
     return [
         Remedy(
             f"{codes} codes",
-            "Fewer codes are all used; the unused ones cost nothing but say nothing.",
-            {"objective": {key: codes}},
+            "As many as are used, and room for twice that.",
+            {"objective": {"codes": codes}},
         )
     ]

@@ -60,9 +60,10 @@ def posterior_collapsed(course: Course) -> Finding | None:
     if course.training[-1].step < PATIENCE_STEPS or kl >= COLLAPSED:
         return None
     steps = _fifth(course)
-    cures = remedies.set_beta(config, 1.0 if beta > 1 else beta / 10, steps)
+    lower = 1.0 if beta > 1 else beta / 10
+    cures = remedies.set_beta(config, lower, steps)
     cures += remedies.warm_up(config, steps) if beta <= 1 else []
-    cures += remedies.free_bits(config) + remedies.learned_noise(config)
+    cures += remedies.free_bits(config, min(beta, 1.0)) + remedies.learned_noise(config)
     if config.train.learning_rate > 3e-3:
         cures += remedies.gentler_steps(config)[:1]
     return Finding(
@@ -99,17 +100,15 @@ def autoencoder_in_disguise(course: Course) -> Finding | None:
 
 def kl_exploded(course: Course) -> Finding | None:
     """A step overshot, and the posterior was thrown far away from the prior."""
-    priced = [m for m in course.training if "kl" in m.terms and (m.beta or 0.0) >= PRICED]
-    if not priced:
-        return None
-    peak = max(priced, key=lambda moment: moment.terms["kl"])
-    if peak.terms["kl"] / course.dimensions < EXPLODED:
+    rates = [(m.rate, m.step) for m in course.training if m.rate and (m.beta or 0.0) >= PRICED]
+    peak, step = max(rates, default=(0.0, 0))
+    if peak / course.dimensions < EXPLODED:
         return None
     return Finding(
         "exploded",
         "warning",
         "The KL has exploded: a step overshot, and what was learned until then was thrown away.",
-        f"KL {peak.terms['kl']:.3g} nats per image at step {peak.step}",
+        f"KL {peak:.3g} nats per image at step {step}",
         tuple(
             remedies.gentler_steps(course.config) + remedies.warm_up(course.config, _fifth(course))
         ),
@@ -177,23 +176,21 @@ def overfitted(course: Course) -> Finding | None:
 def codes_died(course: Course) -> Finding | None:
     """Most codes of a codebook are never chosen: van den Oord et al. (2017), VQ-VAE."""
     measured = [m.terms["perplexity"] for m in course.training[-3:] if "perplexity" in m.terms]
-    key = next((key for key in CODEBOOK_KEYS if key in course.config.objective), None)
-    if not measured or key is None or course.training[-1].step < PATIENCE_STEPS:
+    codes = course.config.objective.get("codes")
+    if not measured or codes is None or course.training[-1].step < PATIENCE_STEPS:
         return None
-    codes, perplexity = int(course.config.objective[key]), statistics.fmean(measured)
+    perplexity = statistics.fmean(measured)
     if perplexity >= DEAD_CODES * codes:
         return None
-    fewer = max(2, 2 ** math.ceil(math.log2(2 * max(perplexity, 1.0))))
+    fewer = max(2, 2 ** math.ceil(math.log2(2 * perplexity)))
     return Finding(
         "dead codes",
         "warning",
         "Most codes are dead: the codebook has far more entries than the encoder uses.",
         f"perplexity {perplexity:.3g} of {codes} codes",
-        tuple(remedies.fewer_codes(course.config, key, fewer)),
+        tuple(remedies.restarted_codes(course.config) + remedies.fewer_codes(fewer)),
     )
 
-
-CODEBOOK_KEYS = ("codes", "codebook_size")
 
 SYMPTOMS: tuple[Symptom, ...] = (
     about_to_diverge,

@@ -10,11 +10,11 @@ from pathlib import Path
 from vae_core.config import RunConfig
 from vae_core.errors import UserError
 from vae_core.families import complete
-from vae_core.runs import STORE_VARIABLE, Run, Store
+from vae_core.runs import STORE_VARIABLE, Folder, Run, Store
 from vae_core.training.control import FILE as CONTROL
 from vae_core.training.control import send
 
-__all__ = ["resume", "send", "start"]
+__all__ = ["resume", "send", "spawn", "start"]
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -45,14 +45,16 @@ def resume(run: Run) -> None:
     _launch(run)
 
 
-def _launch(run: Run) -> None:
-    run.file(CONTROL).unlink(missing_ok=True)  # what was said to an earlier worker
-    run.claim(os.getpid())  # until the worker has a process id, so that nobody sees it as dead
-    run.set_status(run.status().model_copy(update={"state": "starting", "message": ""}))
-    environment = os.environ | {STORE_VARIABLE: str(run.path.parent), "PYTHONUNBUFFERED": "1"}
-    with run.file("log.txt").open("ab") as log:
+def spawn(folder: Folder, command: list[str], store: Path) -> None:
+    """Start `python -m vae_core` with `command` in the background; it writes into the folder's log.
+
+    The process is the leader of a session of its own, so it outlives whoever starts it.
+    """
+    folder.claim(os.getpid())  # until it has a process id, so that nobody sees the folder as dead
+    environment = os.environ | {STORE_VARIABLE: str(store), "PYTHONUNBUFFERED": "1"}
+    with folder.file("log.txt").open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "vae_core", "work", run.id],
+            [sys.executable, "-m", "vae_core", *command],
             cwd=ROOT,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -60,4 +62,11 @@ def _launch(run: Run) -> None:
             stderr=log,
             start_new_session=True,
         )
-    run.claim(process.pid)
+    folder.claim(process.pid)
+
+
+def _launch(run: Run) -> None:
+    run.file(CONTROL).unlink(missing_ok=True)  # what was said to an earlier worker
+    run.claim(os.getpid())
+    run.set_status(run.status().model_copy(update={"state": "starting", "message": ""}))
+    spawn(run, ["work", run.id], run.path.parent)

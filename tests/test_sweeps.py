@@ -1,0 +1,439 @@
+"""Sweeps: what they try, how the queue is changed, and the scheduler on real and staged runs."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.engine import tiny
+from tests.test_jobs import until
+from vae_core.errors import UserError
+from vae_core.runs import Run, Status, Store
+from vae_core.sweeps import BETA, SEED, Entry, Sweep, SweepSpec, SweepState, parse_values
+from vae_core.sweeps import study as ledger
+from vae_core.sweeps.scheduler import ATTEMPTS, Scheduler, only_scheduler, work
+from vae_core.sweeps.state import obey
+from vae_core.sweeps.sweep import create_sweep, get_sweep, join_sweep, sweeps_of
+from vae_core.training import jobs, worker
+
+ROOT = Path(__file__).resolve().parents[1]
+MLP = {"backbone": "mlp", "latent_dim": 2, "options": {"hidden": [16]}}
+
+
+def spec(**changes: Any) -> SweepSpec:
+    """β = 1 and 3 on a network that trains in no time."""
+    base = tiny(model=MLP, train={"epochs": 1, "preview_every": 1000})
+    return SweepSpec(**({"base": base, "vary": {BETA: (1.0, 3.0)}} | changes))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path)
+
+
+# --- what is tried -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text, problem",
+    [
+        ("", "no value"),
+        ("0.1,0", "no positive number"),
+        ("-1", "no positive number"),
+        ("1,nan", "no positive number"),
+        ("Infinity", "finite"),
+        ("1e999", "finite"),
+        ("1,1.0", "twice"),
+        ("much", "no positive number"),
+        ("[1]", "no plain value"),
+        ("true", "no positive number"),
+    ],
+)
+def test_values_of_beta_that_cannot_be_tried(text: str, problem: str) -> None:
+    with pytest.raises(UserError, match=problem):
+        parse_values(BETA, text)
+
+
+@given(st.lists(st.floats(1e-6, 1e6), min_size=1, max_size=6, unique=True))
+def test_values_of_beta_are_read_as_written(values: list[float]) -> None:
+    assert parse_values(BETA, ", ".join(map(repr, values))) == tuple(values)
+
+
+def test_a_grid_is_every_combination_and_names_tell_what_differs() -> None:
+    made = spec(vary={BETA: (0.3, 1.0), "model.latent_dim": (2, 8), SEED: (0,)})
+    assert made.total == 4
+    assert [tuple(p.values()) for p in made.points()] == list(
+        itertools.product((0.3, 1.0), (2, 8), (0,))
+    )
+    config = made.config(made.points()[1])
+    assert config.objective["beta"] == 0.3 and config.model.latent_dim == 8
+    assert config.train.threads == 1
+    assert made.run_name("s", made.points()[1]) == "s-beta0.3-latent_dim8"
+    alone = spec(workers=1, base=tiny(train={"threads": None}))
+    assert alone.config({BETA: 1.0}).train.threads is None, "a single worker takes every core"
+
+
+def test_a_family_can_be_varied_and_takes_its_own_options() -> None:
+    made = spec(vary={"family": ("vae", "autoencoder")})
+    assert [made.config(p).family for p in made.points()] == ["vae", "autoencoder"]
+
+
+@pytest.mark.parametrize(
+    "changes, problem",
+    [
+        ({"vary": {}}, "Nothing is varied"),
+        ({"vary": {"model.latent": (1,)}}, "model.latent"),
+        ({"vary": {"model.latent_dim": (1, 0)}}, "model.latent_dim"),
+        ({"vary": {BETA: (1.0,), SEED: tuple(range(2000))}}, "1000 is the most"),
+        ({"workers": 0}, "at least one"),
+        ({"sampler": "tpe"}, "how many runs"),
+        ({"vary": {BETA: (1.0, -1.0)}}, "no positive number"),
+        ({"storage": "nonsense"}, "no database URL"),
+        ({"storage": "nonsense://host/x"}, "no database URL"),
+        ({"storage": "sqlite:////no/such/folder/study.db"}, "cannot be reached"),
+    ],
+)
+def test_what_is_not_possible_is_told_and_leaves_nothing(
+    store: Store, changes: dict[str, Any], problem: str
+) -> None:
+    with pytest.raises(UserError, match=problem):
+        create_sweep(store, "s", spec(**changes))
+    assert sweeps_of(store) == [] and list(store) == []
+    assert not (store.path / ".sweeps" / "s").exists()
+
+
+def test_a_password_is_never_shown(store: Store) -> None:
+    with pytest.raises(UserError) as error:
+        create_sweep(store, "s", spec(storage="postgresql://me:secret@127.0.0.1:1/x"))
+    assert "secret" not in str(error.value)
+
+
+def test_a_name_in_use_and_a_name_that_is_none(store: Store) -> None:
+    create_sweep(store, "s", spec())
+    with pytest.raises(UserError, match="already a sweep called 's'"):
+        create_sweep(store, "s", spec())
+    with pytest.raises(UserError, match="no name of a sweep"):
+        create_sweep(store, "../s", spec())
+    with pytest.raises(UserError, match="no sweep called 'other'"):
+        get_sweep(store, "other")
+    assert list(store) == [], "a sweep is not taken for a run"
+
+
+# --- the queue -----------------------------------------------------------------------------------
+
+
+def queue(*states: str) -> SweepState:
+    entries = (Entry(number=i, params={}, state=state) for i, state in enumerate(states))  # type: ignore[arg-type]
+    return SweepState(state="running", entries=tuple(entries))
+
+
+def test_waiting_entries_change_places_and_the_others_stay() -> None:
+    state = queue("finished", "waiting", "running", "waiting", "waiting")
+    state = obey(state, {"command": "order", "numbers": [4, 0, 1]})
+    assert [entry.number for entry in state.entries] == [0, 4, 2, 1, 3]
+
+
+def test_drop_and_cancel() -> None:
+    state = queue("finished", "waiting", "running", "waiting")
+    dropped = obey(obey(state, {"command": "drop", "number": 1}), {"command": "drop", "number": 0})
+    assert [e.state for e in dropped.entries] == ["finished", "cancelled", "running", "waiting"]
+    cancelled = obey(state, {"command": "cancel"})
+    assert [e.state for e in cancelled.entries] == ["finished", "cancelled", "running", "cancelled"]
+    assert cancelled.wish == "cancel"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {},
+        {"command": "rm"},
+        {"command": "drop"},
+        {"command": "drop", "number": "1"},
+        {"command": "drop", "number": 99},
+        {"command": "order", "numbers": 3},
+        {"command": "order", "numbers": [None, "x", 7]},
+        {"command": "workers", "count": 0},
+    ],
+)
+def test_messages_that_are_not_understood_change_nothing(message: dict[str, Any]) -> None:
+    state = queue("waiting", "running", "waiting")
+    assert obey(state, message) == state
+
+
+# --- the scheduler, with workers in this very process ---------------------------------------------
+
+Begin = Callable[[Run], None]
+
+
+@pytest.fixture
+def begin(monkeypatch: pytest.MonkeyPatch) -> Callable[[Begin], list[str]]:
+    """Replace the worker process by a function; returns the names of what was begun, in order."""
+
+    def replace(train: Begin) -> list[str]:
+        begun: list[str] = []
+
+        def launch(run: Run) -> None:
+            begun.append(run.id)
+            train(run)
+
+        monkeypatch.setattr(jobs, "_launch", launch)
+        return begun
+
+    return replace
+
+
+def at_once(run: Run) -> None:
+    """A worker that is done before anybody looks."""
+    worker.work(run)
+    run.file("job.json").unlink()
+
+
+def dies(run: Run) -> None:
+    """A worker that is killed in the midst of it."""
+    run.file("log.txt").write_text("out of memory\n")
+    run.set_status(Status(state="training", step=3, total_steps=5))
+
+
+def test_a_sweep_to_its_end(store: Store, begin: Any) -> None:
+    begun = begin(at_once)
+    made = create_sweep(store, "s", spec(vary={BETA: (1.0, 3.0, 10.0)}))
+    made.send("order", numbers=[2, 0, 1])
+    seen: list[str] = []
+    ended = work(made, lambda state: seen.append(state.state))
+    assert begun == ["s-beta10", "s-beta1", "s-beta3"]
+    assert ended.state == made.state().state == "finished" and seen[-1] == "finished"
+    for entry in ended.entries:
+        run = store.get(entry.run)
+        assert run.config().objective["beta"] == entry.params[BETA]
+        assert entry.value == run.summary()["elbo"]
+    # The study agrees.
+    trials = ledger.open_study(made.storage(), "s").get_trials()
+    assert {t.params[BETA]: t.value for t in trials} == {
+        entry.params[BETA]: entry.value for entry in ended.entries
+    }
+    # All began with the same weights, and are shown on the same images and the same z.
+    for name in ("originals", "00000000-samples", "00000000-reconstructions"):
+        pictures = {run.file(f"previews/{name}.png").read_bytes() for run in store}
+        assert len(pictures) == 1
+
+
+def test_a_killed_worker_is_replaced_once(store: Store, begin: Any) -> None:
+    begun: list[str] = []
+
+    def train(run: Run) -> None:
+        begun.append(run.id)
+        (dies if len(begun) == 1 else at_once)(run)
+
+    begin(train)
+    ended = work(create_sweep(store, "s", spec(vary={BETA: (1.0,)})))
+    assert begun == ["s-beta1", "s-beta1"]
+    assert ended.entries[0].state == "finished" and ended.entries[0].attempts == 2
+
+
+def test_a_worker_killed_again_marks_its_run_failed_with_the_log(store: Store, begin: Any) -> None:
+    begun = begin(dies)
+    made = create_sweep(store, "s", spec())
+    ended = work(made)
+    assert begun.count("s-beta1") == begun.count("s-beta3") == ATTEMPTS
+    assert ended.state == "finished"
+    for entry in ended.entries:
+        assert entry.state == "failed" and "out of memory" in entry.message
+    trials = ledger.open_study(made.storage(), "s").get_trials()
+    assert {trial.state.name for trial in trials} == {"FAIL"}
+
+
+def test_a_run_that_fails_by_itself_is_not_repeated(store: Store, begin: Any) -> None:
+    def fails(run: Run) -> None:
+        run.set_status(Status(state="failed", message="The loss is nan at step 3."))
+
+    begun = begin(fails)
+    ended = work(create_sweep(store, "s", spec(vary={BETA: (1.0,)})))
+    assert begun == ["s-beta1"]
+    assert ended.entries[0].message == "The loss is nan at step 3."
+
+
+def test_a_full_disk_pauses_and_loses_nothing(store: Store, begin: Any) -> None:
+    begun = begin(at_once)
+    made = create_sweep(store, "s", spec())
+    create, full = Store.create, [True]
+
+    def may_be_full(self: Store, name: str, config: Any) -> Run:
+        if full[0]:
+            raise UserError("The run cannot be created: No space left on device.")
+        return create(self, name, config)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Store, "create", may_be_full)
+        states: list[SweepState] = []
+
+        def watch(state: SweepState) -> None:
+            states.append(state)
+            if state.state == "paused":
+                full[0] = False
+                made.send("resume")
+
+        ended = work(made, watch)
+    assert any("No space left" in state.message for state in states)
+    assert ended.state == "finished" and len(begun) == 2
+    assert len(ledger.open_study(made.storage(), "s").get_trials()) == 2
+
+
+def test_a_storage_that_goes_away_loses_no_result(
+    store: Store, begin: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin(at_once)
+    monkeypatch.setattr("vae_core.sweeps.scheduler.STORAGE_AGAIN_S", 0.1)
+    made = create_sweep(store, "s", spec())
+    tell, failures = ledger.tell, iter([True, True])
+
+    def may_fail(*arguments: Any) -> None:
+        if next(failures, False):
+            raise OSError("connection refused")
+        tell(*arguments)
+
+    monkeypatch.setattr(ledger, "tell", may_fail)
+    states: list[SweepState] = []
+    ended = work(made, states.append)
+    assert any("told later" in state.message for state in states)
+    assert ended.state == "finished" and all(entry.told for entry in ended.entries)
+    assert ended.message == ""
+    assert all(t.value is not None for t in ledger.open_study(made.storage(), "s").get_trials())
+
+
+def test_two_machines_share_one_study(tmp_path: Path, begin: Any) -> None:
+    """Two stores, one database: every point is done once."""
+    begin(at_once)
+    url = f"sqlite:///{tmp_path / 'shared.db'}"
+    here, there = Store(tmp_path / "here"), Store(tmp_path / "there")
+    shared = spec(vary={BETA: (1.0, 3.0, 10.0)}, storage=url)
+    first = create_sweep(here, "s", shared)
+    with pytest.raises(UserError, match="leave out the values of β to join"):
+        create_sweep(there, "s", shared)
+    second = join_sweep(there, "s", url, workers=1)
+    assert second.spec().vary == shared.vary
+
+    one = Scheduler(first)
+    assert one._begin(one.state.of("waiting")[0])
+    one._save()
+    ended = work(second)
+    assert [entry.state for entry in ended.entries] == ["elsewhere", "finished", "finished"]
+    assert [run.id for run in here] == ["s-beta1"] and len(list(there)) == 2
+    rest = work(first)
+    assert [entry.state for entry in rest.entries] == ["finished", "elsewhere", "elsewhere"]
+    trials = ledger.open_study(url, "s").get_trials()
+    assert sorted(trial.params[BETA] for trial in trials) == [1.0, 3.0, 10.0]
+    assert all(trial.value is not None for trial in trials)
+    with pytest.raises(UserError, match="no sweep called 'x' to join"):
+        join_sweep(there, "x", url, workers=1)
+
+
+@pytest.mark.parametrize("sampler", ["random", "tpe"])
+def test_samplers_draw_beta_between_the_ends(store: Store, begin: Any, sampler: str) -> None:
+    begin(at_once)
+    vary = {BETA: (0.1, 10.0), "model.latent_dim": (2, 3)}
+    ended = work(create_sweep(store, "s", spec(vary=vary, sampler=sampler, trials=4)))
+    betas = [entry.params[BETA] for entry in ended.entries]
+    assert len(set(betas)) == 4 and all(0.1 <= beta <= 10 for beta in betas)
+    assert not set(betas) & {0.1, 10.0}
+    assert {entry.params["model.latent_dim"] for entry in ended.entries} <= {2, 3}
+    assert ended.state == "finished"
+
+
+def test_a_scheduler_takes_up_what_another_left(store: Store, begin: Any) -> None:
+    """The first one died; its run was stopped with the machine: it goes on, and nothing twice."""
+    begun = begin(dies)
+    made = create_sweep(store, "s", spec(workers=1))
+    first = Scheduler(made)
+    first._take_up()
+    first._start_what_fits()
+    first._save()
+    assert made.state().state == "interrupted"  # nobody holds it
+    begun_later = begin(at_once)
+    ended = work(made)
+    assert begun == ["s-beta1"] and begun_later == ["s-beta1", "s-beta3"]
+    assert [entry.state for entry in ended.entries] == ["finished", "finished"]
+    assert [entry.attempts for entry in ended.entries] == [1, 1], "a machine's end counts not"
+
+
+def test_one_scheduler_a_sweep(store: Store) -> None:
+    made = create_sweep(store, "s", spec())
+    with only_scheduler(made), pytest.raises(UserError, match="already at work"):
+        work(made)
+
+
+# --- real processes ------------------------------------------------------------------------------
+
+
+def kill(folder: Any) -> None:
+    os.kill(json.loads(folder.file("job.json").read_text())["pid"], signal.SIGKILL)
+
+
+@pytest.mark.timeout(150)
+def test_pause_kill_everything_go_on_stop_and_go_on(store: Store) -> None:
+    base = tiny(model=MLP, train={"epochs": 3000, "checkpoint_every": 20, "preview_every": 10_000})
+    made = create_sweep(store, "s", spec(base=base, vary={BETA: (1.0, 3.0, 9.0)}))
+    command = [sys.executable, "-m", "vae_core", "sweep", "--name", "s", "--store", str(store.path)]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
+    try:
+        runs = [store.path / f"s-beta{beta}" for beta in (1, 3)]
+        until(lambda: all((run / "training_state.pt").exists() for run in runs))
+        one, two = map(Run, runs)
+        made.send("pause")
+        until(lambda: one.status().state == two.status().state == "paused")
+        assert made.state().state == "paused"
+        made.send("resume")
+        until(lambda: one.status().state == "training")
+        kill(one)  # by the system, say: it is replaced
+        until(lambda: made.said().entry(0).attempts == 2)
+        process.kill()
+        process.wait(10)
+        until(lambda: made.state().state == "interrupted")
+        assert two.is_alive(), "runs outlive their scheduler"
+        kill(two)  # the machine goes down
+        until(lambda: not two.is_alive())
+        made.send("drop", number=2)
+        assert made.state().entry(2).state == "cancelled", "told while nobody listens"
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
+        until(lambda: two.is_alive() and two.status().state == "training")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
+        assert made.state().state == "stopped"
+        assert [e.state for e in made.state().entries] == ["waiting", "waiting", "cancelled"]
+        assert one.status().state == two.status().state == "stopped"
+    finally:
+        process.kill()
+        process.wait(10)
+        for run in store:
+            if run.is_alive():
+                kill(run)
+
+
+def test_the_command_line_refuses_bad_input(store: Store) -> None:
+    command = [sys.executable, "-m", "vae_core", "sweep", "--store", str(store.path)]
+    done = subprocess.run(
+        [*command, "--name", "s", "--beta", "1,-1"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: objective.beta: -1.0 is no positive number")
+
+
+def test_a_store_with_sweeps_lists_them_newest_first(store: Store) -> None:
+    for name in ("a", "b"):
+        create_sweep(store, name, spec())
+        time.sleep(0.01)
+    assert [each.id for each in sweeps_of(store)] == ["b", "a"]
+    assert isinstance(sweeps_of(store)[0], Sweep)
+    Sweep(store, "a").delete()
+    assert [each.id for each in sweeps_of(store)] == ["b"]

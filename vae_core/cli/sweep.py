@@ -1,0 +1,190 @@
+"""Commands about sweeps: begin, join or go on with one, list them, tell them."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from vae_core.cli.options import JsonOption, StoreOption, print_json, print_table
+from vae_core.cli.train import SetOption, config_from
+from vae_core.errors import UserError
+from vae_core.runs import Store
+
+if TYPE_CHECKING:
+    from vae_core.sweeps import Sweep, SweepState
+
+app = typer.Typer()
+
+
+@app.command()
+def sweep(
+    name: Annotated[str, typer.Option(help="Name of the sweep; its runs begin with it.")],
+    beta: Annotated[str | None, typer.Option(help="Values of β, such as 0.1,0.3,1.")] = None,
+    vary: Annotated[
+        list[str],
+        typer.Option(metavar="KEY=V1,V2", help="A second setting, e.g. model.latent_dim=8,16."),
+    ] = [],  # noqa: B006 — typer wants a list and copies it
+    seeds: Annotated[str | None, typer.Option(help="Seeds, such as 0,1,2.")] = None,
+    sampler: Annotated[
+        Literal["grid", "random", "tpe"], typer.Option(help="grid tries all; the others draw.")
+    ] = "grid",
+    trials: Annotated[int, typer.Option(help="How many runs random and tpe draw.")] = 0,
+    workers: Annotated[int, typer.Option(help="Runs at a time, one thread each.")] = 2,
+    storage: Annotated[
+        str | None, typer.Option(help="URL of a database that several machines share.")
+    ] = None,
+    preset: Annotated[str | None, typer.Option(help="A recipe; see `presets`.")] = None,
+    family: Annotated[str | None, typer.Option(help="What is learned; see `families`.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="Name of the data set.")] = None,
+    data_dir: Annotated[str | None, typer.Option(help="Where it lies; your own images.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training images.")] = None,
+    settings: SetOption = [],  # noqa: B006
+    background: Annotated[bool, typer.Option(help="Return at once.")] = False,
+    store: StoreOption = None,
+) -> None:
+    """Train one model for each β. With a name alone: go on with that sweep, or join it."""
+    from vae_core.sweeps import BETA, SEED, SweepSpec, parse_values
+
+    runs = Store(store)
+    wanted = {BETA: beta, **dict(map(_key_and_values, vary)), SEED: seeds}
+    varied = {key: parse_values(key, text) for key, text in wanted.items() if text is not None}
+
+    from vae_core.sweeps.launch import launch
+    from vae_core.sweeps.scheduler import work
+    from vae_core.sweeps.sweep import create_sweep, get_sweep, join_sweep
+
+    if varied:
+        base = config_from(preset, family, dataset, data_dir, epochs, settings)
+        spec = SweepSpec(
+            base=base, vary=varied, sampler=sampler, trials=trials, workers=workers, storage=storage
+        )
+        made = create_sweep(runs, name, spec)
+    elif storage is not None:
+        made = join_sweep(runs, name, storage, workers)
+    else:
+        made = get_sweep(runs, name)
+        made.send("workers", count=workers)
+        if made.state().state in ("finished", "cancelled"):
+            raise UserError(f"Sweep {name!r} is {made.state().state}; there is nothing to resume.")
+        made.send("resume")
+    if background:
+        launch(made)
+        print(f"Sweep {name} is at work: python -m vae_core sweeps", file=sys.stderr)
+        return
+    total = made.spec().total
+    with _stopped_politely(made):
+        ended = work(made, _progress(total))
+    _report(made, ended)
+
+
+@app.command("sweep-work", hidden=True)
+def sweep_work(name: str, store: StoreOption = None) -> None:
+    """What the app starts in the background: schedule a sweep, tell its folder alone."""
+    from vae_core.sweeps.scheduler import work
+    from vae_core.sweeps.sweep import get_sweep
+
+    work(get_sweep(Store(store), name))
+
+
+@app.command("sweeps")
+def list_sweeps(store: StoreOption = None, as_json: JsonOption = False) -> None:
+    """List the sweeps, the newest first."""
+    from vae_core.sweeps import sweeps_of
+
+    rows = [_row(each) for each in sweeps_of(Store(store))]
+    if as_json:
+        print_json(rows)
+        return
+    head = ("sweep", "state", "finished", "running", "waiting", "failed", "total")
+    print_table([head, *(tuple(str(row.get(key, "")) for key in head) for row in rows)])
+
+
+@app.command("sweep-tell")
+def tell(
+    name: str,
+    command: Annotated[
+        Literal["pause", "resume", "stop", "cancel"],
+        typer.Argument(help="stop can be resumed; cancel gives the rest up."),
+    ],
+    store: StoreOption = None,
+) -> None:
+    """Pause, resume, stop or cancel a sweep."""
+    from vae_core.sweeps.launch import launch
+    from vae_core.sweeps.sweep import get_sweep
+
+    found = get_sweep(Store(store), name)
+    if command == "resume":
+        launch(found)
+    else:
+        found.send(command)
+
+
+def _key_and_values(entry: str) -> tuple[str, str]:
+    key, equals, text = entry.partition("=")
+    if not equals or not key.strip():
+        raise UserError(f"{entry!r} varies nothing; write KEY=V1,V2, e.g. model.latent_dim=8,16.")
+    return key.strip(), text
+
+
+def _row(found: Sweep) -> dict[str, Any]:
+    try:
+        state, spec = found.state(), found.spec()
+    except UserError as error:
+        return {"sweep": found.id, "state": "damaged", "reason": str(error)}
+    counts = {name: len(state.of(name)) for name in ("finished", "running", "waiting", "failed")}
+    return {"sweep": found.id, "state": state.state, **counts, "total": spec.total}
+
+
+def _progress(total: int) -> Any:
+    """Prints a line whenever an entry changes."""
+    last: dict[int, str] = {}
+    told = ""
+
+    def watch(state: SweepState) -> None:
+        nonlocal told
+        for entry in state.entries:
+            if entry.state != last.get(entry.number, "waiting"):
+                last[entry.number] = entry.state
+                value = "" if entry.value is None else f", ELBO {entry.value:.2f}"
+                over = sum(each.over for each in state.entries)
+                name = entry.run or entry.params
+                print(f"[{over}/{total}] {name}: {entry.state}{value} {entry.message}".rstrip())
+        if state.message not in ("", told):
+            print(state.message, file=sys.stderr)
+        told = state.message
+
+    return watch
+
+
+class _stopped_politely:
+    """Ctrl-C and SIGTERM ask the sweep to stop: its runs save themselves and can go on."""
+
+    def __init__(self, sweep: Sweep) -> None:
+        self.sweep = sweep
+
+    def __enter__(self) -> None:
+        def ask(number: int, frame: FrameType | None) -> None:
+            self.sweep.send("stop")
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+        self.before = {s: signal.signal(s, ask) for s in (signal.SIGINT, signal.SIGTERM)}
+
+    def __exit__(self, *error: object) -> None:
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
+
+
+def _report(made: Sweep, ended: SweepState) -> None:
+    failed = ended.of("failed")
+    print(f"Sweep {made.id}: {ended.state}.", file=sys.stderr)
+    for entry in failed:
+        print(f"  {entry.run} failed: {entry.message}", file=sys.stderr)
+    if ended.state == "stopped":
+        option = f" --store {made.store.path}"
+        print(f"Go on with: python -m vae_core sweep --name {made.id}{option}", file=sys.stderr)
+    if failed:
+        raise typer.Exit(1)

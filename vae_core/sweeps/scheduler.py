@@ -1,0 +1,307 @@
+"""What the process of a sweep does: keep so many runs at work, look after them, write it all down.
+
+It holds nothing that is not in the sweep's folder, the run folders or the study, so it may be
+killed at any moment: the next one reads them and goes on.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock, Timeout
+
+from vae_core.errors import UserError
+from vae_core.runs import Run
+from vae_core.sweeps import study as ledger
+from vae_core.sweeps.state import Entry, SweepState, SweepStateName, Wish, obey
+from vae_core.sweeps.sweep import Sweep
+from vae_core.training import jobs
+
+if TYPE_CHECKING:
+    from optuna import Study
+
+POLL_S = 0.25
+STORAGE_AGAIN_S = 5.0
+"""Pause before a storage that did not answer is tried again."""
+
+ATTEMPTS = 2
+"""A worker that was killed is replaced once; a run that kills two of them is given up."""
+
+Watch = Callable[[SweepState], None]
+
+
+def silent(state: SweepState) -> None:
+    """The watch that shows nothing."""
+
+
+def work(sweep: Sweep, watch: Watch = silent) -> SweepState:
+    """Do a sweep's runs until none is left, or until it is told to stop.
+
+    Args:
+        watch: called with every new state.
+
+    Raises:
+        UserError: when another process works on it, or its folder is damaged.
+    """
+    with only_scheduler(sweep):
+        sweep.claim(os.getpid())
+        return Scheduler(sweep, watch).run()
+
+
+@contextmanager
+def only_scheduler(sweep: Sweep) -> Iterator[None]:
+    """Hold the sweep for this process.
+
+    Raises:
+        UserError: while another process schedules it.
+    """
+    lock = FileLock(sweep.file("scheduler.lock"), timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise UserError(f"Sweep {sweep.id!r} is already at work in another process.") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+class Scheduler:
+    """One sweep at work."""
+
+    def __init__(self, sweep: Sweep, watch: Watch = silent) -> None:
+        self.sweep, self.watch, self.store = sweep, watch, sweep.store
+        self.spec = sweep.spec()
+        self.state = sweep.said()
+        if self.state.wish != "pause":
+            self.state = self.state.model_copy(update={"wish": "run"})
+        self._study: Study | None = None
+        self._storage_again = 0.0
+        self._asked: dict[int, str] = {}
+        """The last command sent to each entry's worker, so that none is sent twice."""
+
+    def run(self) -> SweepState:
+        """Schedule until the end; returns the last state."""
+        self._take_up()
+        while True:
+            before = self.state
+            self._listen()
+            for entry in self.state.of("running"):
+                self._look_after(entry)
+            self._start_what_fits()
+            self._tell_what_ended()
+            self._name_the_state()
+            if self.state != before or before.state == "starting":
+                self._save()
+            if self.state.state not in ("running", "paused"):
+                return self.state
+            time.sleep(POLL_S)
+
+    # --- one round -----------------------------------------------------------------------------
+
+    def _take_up(self) -> None:
+        """Go on with the runs that an earlier scheduler left when it died or the machine did."""
+        self._change(state="starting", message="")
+        for entry in self.state.of("running"):
+            run = self._run_of(entry)
+            if run is None:
+                self._put(entry, state="waiting", run="")
+            else:
+                self._go_on(entry, run)
+
+    def _listen(self) -> None:
+        running = {entry.number for entry in self.state.of("running")}
+        messages, heard = self.sweep.records("control.jsonl", self.state.heard)
+        for message in messages:
+            self.state = obey(self.state, message)
+        self._change(heard=heard if messages else self.state.heard)
+        for entry in self.state.entries:
+            if entry.number in running and entry.state == "cancelled":
+                self._command(entry, "stop")
+
+    def _look_after(self, entry: Entry) -> None:
+        """Move one entry on by what has become of its run."""
+        run = self._run_of(entry)
+        if run is None:
+            self._put(entry, state="cancelled", message="Its run was deleted.")
+            return
+        try:
+            status = run.status()
+        except UserError as error:
+            self._put(entry, state="failed", message=str(error))
+            return
+        match status.state:
+            case "finished":
+                self._finish(entry, run)
+            case "failed":
+                self._put(entry, state="failed", message=status.message or run.log_tail(5))
+            case "interrupted" if entry.attempts < ATTEMPTS:
+                self._go_on(self._put(entry, attempts=entry.attempts + 1), run)
+            case "interrupted":
+                tail = run.log_tail(5)
+                message = f"Its worker was ended {ATTEMPTS} times. {tail}".strip()
+                self._put(entry, state="failed", message=message)
+            case "stopped" if run.is_alive():
+                pass  # it writes its last words
+            case "stopped" if self.state.wish == "stop":
+                self._put(entry, state="waiting")
+            case "stopped":
+                self._put(entry, state="cancelled", message="Stopped by hand.")
+            case _:
+                self._command(entry, COMMANDS[self.state.wish])
+
+    def _start_what_fits(self) -> None:
+        while self.state.wish == "run":
+            if len(self.state.of("running")) >= self.state.workers:
+                return
+            waiting = self.state.of("waiting")
+            if not waiting and len(self.state.entries) >= self.spec.total:
+                return
+            if not self._begin(waiting[0] if waiting else None):
+                return
+
+    def _begin(self, entry: Entry | None) -> bool:
+        """Start one run; False where that has to wait."""
+        try:
+            if entry is None or entry.trial is None:
+                entry = self._claimed(entry)
+            if entry is None:
+                return True
+            run = self._run_of(entry)
+            if run is None:
+                self._start(entry)
+            else:
+                self._go_on(entry, run)
+            return True
+        except ledger.StorageError as error:
+            self._storage_failed(error)
+            return False
+        except UserError as error:  # the disk is full, say: nothing is lost by waiting
+            self._change(wish="pause", message=f"Paused. {error}")
+            return False
+
+    def _claimed(self, entry: Entry | None) -> Entry | None:
+        """The entry whose trial was taken in the study; None when another machine has the point."""
+        study = self._open_study()
+        params = None if entry is None else entry.params
+        with ledger.reaching(self.sweep.storage()):
+            trial = ledger.claim(study, self.spec, params)
+            if trial is not None:
+                trial.set_user_attr("machine", socket.gethostname())
+        if trial is None:
+            if entry is not None:
+                self._put(entry, state="elsewhere", message="Another machine does it.", told=True)
+            return None
+        mine = next((e for e in self.state.entries if e.params == trial.params), None)
+        if mine is None:  # drawn just now
+            mine = Entry(number=len(self.state.entries), params=dict(trial.params))
+            self._change(entries=(*self.state.entries, mine))
+        return self._put(mine, trial=trial.number)
+
+    def _tell_what_ended(self) -> None:
+        """Let the study know of results; those that cannot be told now are told later."""
+        untold = [e for e in self.state.entries if e.over and not e.told and e.trial is not None]
+        if not untold or time.monotonic() < self._storage_again:
+            return
+        try:
+            study = self._open_study()
+            for entry in untold:
+                assert entry.trial is not None
+                with ledger.reaching(self.sweep.storage()):
+                    ledger.tell(study, entry.trial, entry.value)
+                self._put(entry, told=True)
+        except ledger.StorageError as error:
+            self._storage_failed(error)
+        else:
+            self._change(message="" if self.state.wish == "run" else self.state.message)
+
+    def _name_the_state(self) -> None:
+        running, waiting = self.state.of("running"), self.state.of("waiting")
+        drawn = len(self.state.entries) >= self.spec.total
+        untold = any(e.over and not e.told and e.trial is not None for e in self.state.entries)
+        name: SweepStateName = "paused" if self.state.wish == "pause" else "running"
+        if not running and self.state.wish in ENDS:
+            name = ENDS[self.state.wish]
+        elif not (running or waiting or untold) and drawn:
+            name = "finished"
+        self._change(state=name)
+
+    # --- small things --------------------------------------------------------------------------
+
+    def _start(self, entry: Entry) -> None:
+        """Create the entry's run and start its worker."""
+        name = self.store.free_name(self.spec.run_name(self.sweep.id, entry.params))
+        entry = self._put(entry, run=name)
+        self._save()  # so that a scheduler that comes later knows whose run it is
+        jobs.start(self.store, name, self.spec.config(entry.params))
+        self._put(entry, state="running", attempts=1)
+
+    def _go_on(self, entry: Entry, run: Run) -> None:
+        """Put a worker to a run that was begun before, unless it has one or needs none."""
+        if run.status().state in RESUMABLE:
+            jobs.resume(run)
+        self._put(entry, state="running")
+        self._asked.pop(entry.number, None)
+
+    def _finish(self, entry: Entry, run: Run) -> None:
+        summary = run.summary()
+        value = summary.get("elbo")
+        value = -summary["recon"] if value is None else value
+        self._put(entry, state="finished", value=value, message="")
+
+    def _command(self, entry: Entry, command: str) -> None:
+        """Tell a run's worker, once."""
+        if self._asked.get(entry.number, "resume") != command:
+            self._asked[entry.number] = command
+            run = self._run_of(entry)
+            if run is not None:
+                jobs.send(run, {"command": command})
+
+    def _run_of(self, entry: Entry) -> Run | None:
+        """The entry's run, None where it has none yet or it was deleted."""
+        path = self.store.path / entry.run
+        return Run(path) if entry.run and (path / "config.json").exists() else None
+
+    def _open_study(self) -> Study:
+        if time.monotonic() < self._storage_again:
+            raise ledger.StorageError(self.state.message)
+        if self._study is None:
+            seed = self.spec.base.train.seed
+            url = self.sweep.storage()
+            self._study = ledger.open_study(url, self.sweep.id, self.spec.sampler, seed)
+        return self._study
+
+    def _storage_failed(self, error: ledger.StorageError) -> None:
+        if time.monotonic() >= self._storage_again:
+            self._storage_again = time.monotonic() + STORAGE_AGAIN_S
+            message = f"{str(error).rstrip('.')}. Runs go on; their results are told later."
+            self._change(message=message)
+
+    def _put(self, entry: Entry, **changes: Any) -> Entry:
+        changed = entry.model_copy(update=changes)
+        self.state = self.state.having(changed)
+        return changed
+
+    def _change(self, **changes: Any) -> None:
+        self.state = self.state.model_copy(update=changes)
+
+    def _save(self) -> None:
+        try:
+            self.sweep.write_json("state.json", self.state)
+        except UserError as error:  # tried again with the next change; the runs go on
+            print(error, file=sys.stderr)
+        self.watch(self.state)
+
+
+COMMANDS: dict[Wish, str] = {"run": "resume", "pause": "pause", "stop": "stop", "cancel": "stop"}
+"""What a running worker is told when the sweep is to do this."""
+
+RESUMABLE = ("interrupted", "stopped")
+
+ENDS: dict[Wish, SweepStateName] = {"stop": "stopped", "cancel": "cancelled"}

@@ -1,0 +1,149 @@
+"""What a sweep tries: settings and their values, and the configuration and name of each run."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import re
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from vae_core.config import RunConfig, parse_settings
+from vae_core.errors import UserError
+from vae_core.nested import merged
+from vae_core.settings import Settings
+
+BETA, SEED = "objective.beta", "train.seed"
+MOST_RUNS = 1000
+
+Value = bool | int | float | str
+Params = dict[str, Any]
+"""Values by dotted setting, such as {"objective.beta": 0.3}."""
+
+SamplerName = Literal["grid", "random", "tpe"]
+
+
+class SweepSpec(Settings):
+    """A sweep as it was asked for.
+
+    base: what all runs share; the seed too, so that they begin with the same weights.
+    vary: the values of each varied setting. The grid tries every combination; random and TPE draw
+        β between the smallest and the largest, and choose among the values of other settings.
+    trials: how many runs random and TPE draw.
+    storage: URL of a database that machines share; None keeps the study in the sweep's folder.
+    """
+
+    base: RunConfig
+    vary: dict[str, tuple[Value, ...]]
+    sampler: SamplerName = "grid"
+    trials: int = 0
+    workers: int = 2
+    storage: str | None = None
+
+    @property
+    def total(self) -> int:
+        """How many runs the sweep has."""
+        if self.sampler != "grid":
+            return self.trials
+        return math.prod(len(values) for values in self.vary.values())
+
+    def points(self) -> list[Params]:
+        """What is known beforehand of the runs: every combination of a grid, in order."""
+        if self.sampler != "grid":
+            return []
+        return [
+            dict(zip(self.vary, values, strict=True))
+            for values in itertools.product(*self.vary.values())
+        ]
+
+    def config(self, params: Mapping[str, Any]) -> RunConfig:
+        """The configuration of one run.
+
+        Raises:
+            UserError: when a value does not fit its setting, or there is no such setting.
+        """
+        changes: dict[str, Any] = {}
+        for key, value in params.items():
+            changes = merged(changes, parse_settings([f"{key}={json.dumps(value)}"]))
+        if self.workers > 1:  # one thread each: together they do what one run with all threads does
+            changes = merged({"train": {"threads": 1}}, changes)
+        return self.base.updated(changes)
+
+    def run_name(self, sweep: str, params: Mapping[str, Any]) -> str:
+        """`<sweep>-beta0.3-latent_dim8`: the settings that differ between the runs."""
+        parts = [
+            f"{key.rpartition('.')[2]}{value:.4g}"
+            if isinstance(value, float)
+            else f"{key.rpartition('.')[2]}{value}"
+            for key, value in params.items()
+            if len(self.vary[key]) > 1 or key == BETA
+        ]
+        return re.sub(r"[^A-Za-z0-9._-]", "_", "-".join([sweep, *parts]))
+
+
+def parse_values(key: str, text: str) -> tuple[Value, ...]:
+    """`"0.1,0.3,1"` as values of the setting `key`: JSON where it is JSON, else text.
+
+    Raises:
+        UserError: as `check_values`.
+    """
+    values: list[Value] = []
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        try:
+            value = json.loads(part)
+        except (ValueError, RecursionError):
+            value = part
+        values.append(float(value) if key == BETA and _is_number(value) else value)
+    return check_values(key, values)
+
+
+def check_values(key: str, values: list[Any] | tuple[Any, ...]) -> tuple[Value, ...]:
+    """The values to try of one setting.
+
+    Raises:
+        UserError: when there is none, one comes twice, one is no plain value, or a β is not a
+            positive finite number.
+    """
+    if not values:
+        raise UserError(f"{key}: there is no value to try; give some, such as 0.1,0.3,1.")
+    for value in values:
+        if not isinstance(value, bool | int | float | str):
+            raise UserError(f"{key}: {json.dumps(value)} is no plain value that can be varied.")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UserError(f"{key}: {value} is no finite number.")
+        if key == BETA and not (_is_number(value) and float(value) > 0):
+            raise UserError(f"{key}: {value!r} is no positive number; β is tried above 0.")
+    twice = next((value for value in values if list(values).count(value) > 1), None)
+    if twice is not None:
+        raise UserError(f"{key}: {twice!r} comes twice; name each value once.")
+    return tuple(values)
+
+
+def check(spec: SweepSpec) -> SweepSpec:
+    """The specification, once every part of it is possible; configurations are tried one by one.
+
+    Raises:
+        UserError: in one sentence that names the setting.
+    """
+    for key, values in spec.vary.items():
+        check_values(key, values)
+    if spec.workers < 1:
+        raise UserError(f"workers: at least one is needed (it is {spec.workers}).")
+    if spec.sampler != "grid" and spec.trials < 1:
+        raise UserError(f"trials: {spec.sampler} needs to know how many runs to draw.")
+    if spec.total > MOST_RUNS:
+        raise UserError(f"The sweep has {spec.total} runs; {MOST_RUNS} is the most.")
+    if not spec.vary:
+        raise UserError("Nothing is varied; give values of β, such as 0.1,0.3,1.")
+    from vae_core.families import complete  # imports torch
+
+    first = {key: values[0] for key, values in spec.vary.items()}
+    for key, values in spec.vary.items():
+        for value in values:
+            complete(spec.config(first | {key: value}))
+    return spec
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,0 +1,107 @@
+"""The queue of a sweep and what people ask of it: plain values, changed by pure functions."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from vae_core.settings import Settings
+
+EntryState = Literal["waiting", "running", "finished", "failed", "cancelled", "elsewhere"]
+SweepStateName = Literal[
+    "starting", "running", "paused", "finished", "stopped", "cancelled", "failed", "interrupted"
+]
+Wish = Literal["run", "pause", "stop", "cancel"]
+
+ACTIVE: frozenset[SweepStateName] = frozenset({"starting", "running", "paused"})
+
+
+class Entry(Settings):
+    """One run of a sweep.
+
+    number: its name for messages, fixed however the queue is ordered.
+    trial: its number in Optuna's study, once it was claimed there.
+    attempts: how often a worker was started for it; a killed one is replaced once.
+    value: the ELBO on validation images, or −recon where there is none.
+    told: whether the study knows how it ended.
+    elsewhere: another machine that shares the study does it.
+    """
+
+    number: int
+    params: dict[str, Any]
+    state: EntryState = "waiting"
+    run: str = ""
+    trial: int | None = None
+    attempts: int = 0
+    value: float | None = None
+    message: str = ""
+    told: bool = False
+
+    @property
+    def over(self) -> bool:
+        """True once nothing will happen to it any more."""
+        return self.state in ("finished", "failed", "cancelled", "elsewhere")
+
+
+class SweepState(Settings):
+    """Where a sweep stands. `entries` are in the order of the queue.
+
+    heard: bytes of control.jsonl that have been obeyed.
+    """
+
+    state: SweepStateName = "starting"
+    wish: Wish = "run"
+    workers: int = 1
+    entries: tuple[Entry, ...] = ()
+    heard: int = 0
+    message: str = ""
+
+    def entry(self, number: int) -> Entry:
+        """The entry with this number."""
+        return next(entry for entry in self.entries if entry.number == number)
+
+    def having(self, changed: Entry) -> SweepState:
+        """A copy with one entry replaced."""
+        entries = tuple(changed if e.number == changed.number else e for e in self.entries)
+        return self.model_copy(update={"entries": entries})
+
+    def of(self, state: EntryState) -> list[Entry]:
+        """The entries in one state, in the order of the queue."""
+        return [entry for entry in self.entries if entry.state == state]
+
+
+def obey(state: SweepState, message: dict[str, Any]) -> SweepState:
+    """What a message makes of the state; one that is not understood changes nothing.
+
+    pause, resume, stop, cancel: of the whole sweep. drop: one entry, {"number": 3}.
+    order: numbers of waiting entries, first come first. workers: {"count": 2}.
+    """
+    match message:
+        case {"command": "pause" | "stop" as wish}:
+            return state.model_copy(update={"wish": wish})
+        case {"command": "resume"}:
+            return state.model_copy(update={"wish": "run", "message": ""})
+        case {"command": "cancel"}:
+            left = tuple(_dropped(e) if e.state == "waiting" else e for e in state.entries)
+            return state.model_copy(update={"wish": "cancel", "entries": left})
+        case {"command": "drop", "number": int(number)}:
+            gone = (e for e in state.entries if e.number == number and not e.over)
+            for entry in gone:
+                return state.having(_dropped(entry))
+        case {"command": "order", "numbers": list(numbers)}:
+            return _ordered(state, numbers)
+        case {"command": "workers", "count": int(count)} if 1 <= count <= 256:
+            return state.model_copy(update={"workers": count})
+    return state
+
+
+def _dropped(entry: Entry) -> Entry:
+    return entry.model_copy(update={"state": "cancelled"})
+
+
+def _ordered(state: SweepState, numbers: list[Any]) -> SweepState:
+    """Waiting entries in the wished order, those not named behind; the others keep their places."""
+    waiting = state.of("waiting")
+    place = {number: index for index, number in enumerate(numbers) if isinstance(number, int)}
+    queue = iter(sorted(waiting, key=lambda entry: place.get(entry.number, len(numbers))))
+    entries = tuple(next(queue) if e.state == "waiting" else e for e in state.entries)
+    return state.model_copy(update={"entries": entries})

@@ -1,0 +1,169 @@
+"""A sweep's folder: made, read while its scheduler works, and told what to do."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from typing import Any
+
+from vae_core.errors import UserError
+from vae_core.runs import Folder, Store
+from vae_core.sweeps.spec import SweepSpec, check
+from vae_core.sweeps.state import ACTIVE, Entry, SweepState, obey
+
+FOLDER = ".sweeps"
+"""Inside a store; the dot keeps it from being taken for a run."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
+
+
+class Sweep(Folder):
+    """One sweep of a store."""
+
+    kind = "sweep"
+
+    def __init__(self, store: Store, name: str) -> None:
+        super().__init__(store.path / FOLDER / name)
+        self.store = store
+
+    def spec(self) -> SweepSpec:
+        """What it tries.
+
+        Raises:
+            UserError: when sweep.json is missing or damaged.
+        """
+        return self._parse("sweep.json", SweepSpec)
+
+    def state(self) -> SweepState:
+        """Where it stands: as the scheduler said it, with what it was told since.
+
+        Raises:
+            UserError: when state.json is missing or damaged.
+        """
+        said = self.said()
+        for message in self.records("control.jsonl", said.heard)[0]:
+            said = obey(said, message)
+        if said.state in ACTIVE and not self.is_alive():
+            said = self.said().model_copy(update={"entries": said.entries})
+            if said.state in ACTIVE:
+                return said.model_copy(update={"state": "interrupted"})
+        return said
+
+    def said(self) -> SweepState:
+        """What the scheduler last wrote."""
+        return self._parse("state.json", SweepState)
+
+    def storage(self) -> str:
+        """URL of the study."""
+        return self.spec().storage or f"sqlite:///{self.file('study.db')}"
+
+    def send(self, command: str, **values: Any) -> None:
+        """Tell the scheduler, which listens several times a second; see `state.obey`."""
+        self.append("control.jsonl", {"command": command, **values})
+
+    def delete(self) -> None:
+        """Forget the sweep; its runs stay.
+
+        Raises:
+            UserError: while its scheduler works.
+        """
+        if self.is_alive():
+            raise UserError(f"Sweep {self.id!r} is still at work; cancel it before you delete it.")
+        shutil.rmtree(self.path)
+
+
+def get_sweep(store: Store, name: str) -> Sweep:
+    """The sweep called `name`.
+
+    Raises:
+        UserError: when there is none.
+    """
+    sweep = Sweep(store, _checked(name))
+    if not sweep.file("sweep.json").exists():
+        raise UserError(f"There is no sweep called {name!r} in {store.path}.")
+    return sweep
+
+
+def create_sweep(store: Store, name: str, spec: SweepSpec) -> Sweep:
+    """Claim the name, open the study and write the queue; nothing is left behind on an error.
+
+    Raises:
+        UserError: when the specification is not possible, the name is in use here or in the
+            shared storage, the storage cannot be reached or nothing can be written.
+    """
+    sweep = _claimed(store, name, check(spec))
+    try:
+        _begin(sweep, spec)
+    except BaseException:
+        shutil.rmtree(sweep.path, ignore_errors=True)
+        raise
+    return sweep
+
+
+def join_sweep(store: Store, name: str, storage: str, workers: int) -> Sweep:
+    """Take part, from this store, in a sweep that another machine began.
+
+    Raises:
+        UserError: when the storage cannot be reached or has no such sweep, or the name is taken.
+    """
+    from vae_core.sweeps.study import open_study, shared_spec
+
+    found = shared_spec(open_study(storage, _checked(name)), storage)
+    if found is None:
+        raise UserError(f"There is no sweep called {name!r} to join; give values of β to begin it.")
+    spec = found.model_copy(update={"storage": storage, "workers": workers})
+    sweep = _claimed(store, name, spec)
+    sweep.write_json("state.json", _queue(spec))
+    return sweep
+
+
+def sweeps_of(store: Store) -> list[Sweep]:
+    """Every sweep of the store, the newest first."""
+    folders = (store.path / FOLDER).glob("*/sweep.json")
+    newest = sorted(folders, key=lambda path: path.stat().st_mtime, reverse=True)
+    return [Sweep(store, path.parent.name) for path in newest]
+
+
+def _claimed(store: Store, name: str, spec: SweepSpec) -> Sweep:
+    sweep = Sweep(store, _checked(name))
+    try:
+        sweep.path.mkdir(parents=True)
+    except FileExistsError:
+        raise UserError(
+            f"There is already a sweep called {name!r} in {store.path}; choose another name."
+        ) from None
+    except OSError as error:
+        reason = error.strerror or error
+        raise UserError(f"The sweep cannot be created in {store.path}: {reason}.") from None
+    sweep.write_json("sweep.json", spec)
+    if spec.storage:
+        sweep.file("sweep.json").chmod(0o600)  # the URL may hold a password
+    return sweep
+
+
+def _begin(sweep: Sweep, spec: SweepSpec) -> None:
+    from vae_core.sweeps.study import open_study, share_spec, shared_spec
+
+    storage = sweep.storage()
+    study = open_study(storage, sweep.id)
+    if shared_spec(study, storage) is not None:
+        raise UserError(
+            f"The shared storage already has a sweep called {sweep.id!r}; choose another name, or "
+            "leave out the values of β to join it."
+        )
+    share_spec(study, spec, storage)
+    sweep.write_json("state.json", _queue(spec))
+
+
+def _queue(spec: SweepSpec) -> SweepState:
+    entries = tuple(Entry(number=i, params=point) for i, point in enumerate(spec.points()))
+    return SweepState(state="stopped", workers=spec.workers, entries=entries)
+
+
+def _checked(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise UserError(
+            f"{name!r} is no name of a sweep; use letters, digits, dots, dashes and underscores, "
+            "at most 40, beginning with a letter or digit."
+        )
+    return name
