@@ -40,6 +40,8 @@ from vae_core.training.events import (
 from vae_core.types import Context, LossTerms, merged, total
 
 PREVIEWS_A_RUN = 40
+PREVIEW_SEED = 0
+"""Of the samples' z: the same in all runs, whatever their seed, so that they can be compared."""
 PAUSE_POLL_S = 0.05
 LONGEST_WINDOW_S = 0.4
 """A record comes at least this often: charts move twice a second, however slow the steps."""
@@ -204,7 +206,7 @@ class Loop:
         self.model.eval()
         posterior = self._shown.encode(self._originals)
         # Drawn anew with the same noise: some models learn their prior as they go.
-        generator = torch.Generator(self.device).manual_seed(self.config.train.seed)
+        generator = torch.Generator(self.device).manual_seed(PREVIEW_SEED)
         prior = self.model.sample_prior(len(self._originals), generator)
         pictures = [self.model.picture(self._shown.decode(z)) for z in (posterior.mode(), prior)]
         kl = posterior.kl()
