@@ -1,0 +1,129 @@
+"""Suggestions on curves with known answers; comparison and CSV of real configurations."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.engine import make_loop, tiny, trained
+from vae_core.runs import Run, Store
+from vae_core.sweeps.results import Result, curves, differences, result_of, results, table, to_csv
+from vae_core.sweeps.suggestions import by_beta, suggestions
+
+
+def curve(*points: tuple[float, float, float, int]) -> list[Result]:
+    return [
+        Result(f"r{i}", beta, rate, distortion, active, 8)
+        for i, (beta, rate, distortion, active) in enumerate(points)
+    ]
+
+
+KNEE = curve(
+    (0.1, 40.0, 60.0, 8), (0.3, 30.0, 61.0, 8), (1.0, 20.0, 63.0, 7), (3.0, 10.0, 90.0, 5),
+    (10.0, 0.0, 120.0, 0),
+)  # fmt: skip
+
+
+def chosen(found: list[Result]) -> dict[str, float]:
+    return {suggestion.rule: suggestion.beta for suggestion in suggestions(found)}
+
+
+def test_three_rules_on_a_curve_with_a_bend() -> None:
+    assert chosen(KNEE) == {"knee": 1.0, "no dimension lost": 0.3, "best ELBO": 1.0}
+    reasons = {suggestion.rule: suggestion.reason for suggestion in suggestions(KNEE)}
+    # 57 nats for 20 up to the knee, 3 nats for the 20 beyond.
+    assert "bought 2.9 nats of reconstruction, beyond it 0.15" in reasons["knee"]
+    assert "all 8 dimensions" in reasons["no dimension lost"]
+    assert "−83 nats" in reasons["best ELBO"]
+
+
+def test_the_order_of_runs_does_not_matter() -> None:
+    assert chosen(KNEE[::-1]) == chosen(KNEE)
+
+
+@given(st.floats(0.1, 100), st.floats(-50, 50))
+def test_the_knee_does_not_depend_on_units(scale: float, shift: float) -> None:
+    moved = [
+        Result(r.run, r.beta, r.rate * scale, r.distortion * scale + shift, r.active, 8)
+        for r in KNEE
+    ]
+    assert chosen(moved)["knee"] == 1.0
+
+
+def test_a_straight_curve_has_no_knee() -> None:
+    straight = curve((0.1, 20.0, 60.0, 8), (1.0, 10.0, 70.0, 8), (10.0, 0.0, 80.0, 8))
+    assert "knee" not in chosen(straight)
+    assert chosen(straight)["no dimension lost"] == 10.0
+
+
+def test_too_few_betas_suggest_nothing() -> None:
+    assert suggestions([]) == suggestions(KNEE[:1]) == []
+    assert "knee" not in chosen(KNEE[:2])
+
+
+def test_seeds_are_averaged() -> None:
+    pair = curve((1.0, 10.0, 80.0, 8), (1.0, 20.0, 60.0, 6), (2.0, 5.0, 90.0, 5))
+    point = by_beta(pair)[0]
+    assert (point.rate, point.distortion, point.active) == (15.0, 70.0, 7.0)
+    assert chosen(pair)["best ELBO"] == 1.0
+
+
+def test_all_dimensions_by_chance_beyond_a_loss_do_not_count() -> None:
+    points = curve((0.1, 9, 1, 7), (0.3, 8, 2, 8), (1.0, 7, 3, 6), (3.0, 6, 4, 8))
+    assert chosen(points)["no dimension lost"] == 0.3
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return trained(tmp_path_factory.mktemp("store"), "one")
+
+
+def test_differences_are_told_and_nothing_else(run: Run) -> None:
+    config = run.config()
+    other = config.updated({"objective": {"beta": 4.0}, "model": {"latent_dim": 2}})
+    differing = differences({"a": config, "b": other})
+    assert differing == {
+        "objective.beta": {"a": 1.0, "b": 4.0},
+        "model.latent_dim": {"a": 4, "b": 2},
+    }
+    assert differences({"a": config, "b": config}) == {}
+    plain = config.updated({"family": "autoencoder"})
+    assert differences({"a": config, "b": plain})["objective.beta"] == {"a": 1.0, "b": None}
+
+
+def test_csv_of_a_run_holds_every_recorded_value(run: Run) -> None:
+    rows = list(csv.DictReader(io.StringIO(to_csv(curves(run)))))
+    recorded = [r for r in run.history()[0] if r["kind"] in ("step", "validation")]
+    assert len(rows) == sum(len(r["terms"]) + 1 for r in recorded)
+    last = [r for r in rows if r["split"] == "validation" and r["term"] == "kl"][-1]
+    validation = [r for r in recorded if r["kind"] == "validation"][-1]
+    assert float(last["value"]) == validation["terms"]["kl"]
+    assert list(rows[0]) == ["run", "split", "step", "epoch", "time", "term", "value"]
+
+
+def test_a_table_of_runs(run: Run, tmp_path: Path) -> None:
+    other = Store(tmp_path).create("two", tiny(objective={"beta": 4.0}))
+    rows = table([run, other])
+    assert [row["run"] for row in rows] == ["one", "two"]
+    assert [row["objective.beta"] for row in rows] == [1.0, 4.0]
+    assert rows[0]["elbo"] == run.summary()["elbo"] and rows[1]["elbo"] is None
+
+
+def test_what_was_not_measured_is_no_result(run: Run, tmp_path: Path) -> None:
+    other = Store(tmp_path).create("two", tiny())
+    assert result_of(other) is None
+    found = results([run, other])
+    assert [result.run for result in found] == ["one"]
+    assert found[0].elbo == pytest.approx(run.summary()["elbo"])
+
+
+def test_samples_come_from_the_same_z_whatever_the_seed() -> None:
+    first, second = (make_loop(tiny(train={"seed": seed})) for seed in (0, 1))
+    second.model.load_state_dict(first.model.state_dict())
+    pictures = [next(loop.run()).samples for loop in (first, second)]  # type: ignore[attr-defined]
+    assert pictures[0].equal(pictures[1])

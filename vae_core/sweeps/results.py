@@ -1,0 +1,109 @@
+"""What came out of a sweep, or of any runs: one row a run, where they differ, and as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from vae_core.config import RunConfig
+from vae_core.errors import UserError
+from vae_core.runs import Run
+
+MEASURED = ("recon", "kl", "elbo", "active_units", "latent_dim", "step")
+
+
+@dataclass(frozen=True)
+class Result:
+    """A measured run: rate and distortion in nats per image, on validation images."""
+
+    run: str
+    beta: float
+    rate: float
+    distortion: float
+    active: int
+    latent_dim: int
+
+    @property
+    def elbo(self) -> float:
+        return -(self.rate + self.distortion)
+
+
+def results(runs: Iterable[Run]) -> list[Result]:
+    """The runs that were measured and have a β and a KL; damaged ones are passed over."""
+    found = (result_of(run) for run in runs)
+    return [result for result in found if result is not None]
+
+
+def result_of(run: Run) -> Result | None:
+    """What was measured of a run, None where that has not been done."""
+    try:
+        beta, summary = run.config().objective.get("beta"), run.summary()
+        return Result(
+            run.id,
+            float(beta),  # type: ignore[arg-type]
+            float(summary["kl"]),
+            float(summary["recon"]),
+            int(summary["active_units"]),
+            int(summary["latent_dim"]),
+        )
+    except (UserError, KeyError, TypeError, ValueError):
+        return None
+
+
+def differences(configs: Mapping[str, RunConfig]) -> dict[str, dict[str, Any]]:
+    """The settings in which runs differ: {dotted setting: {run: value}}, absent ones as None."""
+    flat = {name: _flat(config.model_dump(mode="json")) for name, config in configs.items()}
+    keys = {key: None for values in flat.values() for key in values}
+    table = {key: {name: values.get(key) for name, values in flat.items()} for key in keys}
+    return {key: row for key, row in table.items() if len(set(map(repr, row.values()))) > 1}
+
+
+def table(runs: Sequence[Run]) -> list[dict[str, Any]]:
+    """One row a run: its name, the settings that differ, and what was measured."""
+    configs = {run.id: run.config() for run in runs}
+    differing = differences(configs)
+    return [
+        {"run": run.id}
+        | {key: row[run.id] for key, row in differing.items()}
+        | {key: run.summary().get(key) for key in MEASURED}
+        for run in runs
+    ]
+
+
+def curves(run: Run) -> Iterator[dict[str, Any]]:
+    """Every recorded value of a run: a row for each term, with step, epoch and training time."""
+    for record in run.history()[0]:
+        if record.get("kind") not in ("step", "validation"):
+            continue
+        for term, value in {**record.get("terms", {}), "total": record.get("total")}.items():
+            yield {
+                "run": run.id,
+                "split": "train" if record["kind"] == "step" else "validation",
+                "step": record.get("step"),
+                "epoch": record.get("epoch"),
+                "time": record.get("time"),
+                "term": term,
+                "value": value,
+            }
+
+
+def to_csv(rows: Iterable[Mapping[str, Any]]) -> str:
+    """Rows as CSV with a head; the columns of all rows, in the order of their appearance."""
+    listed = list(rows)
+    columns = list({key: None for row in listed for key in row})
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(listed)
+    return text.getvalue()
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        inner = _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else None
+        flat |= {f"{prefix}{key}": value} if inner is None else inner
+    return flat
