@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import typer
@@ -50,7 +51,10 @@ def list_families(as_json: JsonOption = False) -> None:
             "name": entry.name,
             "label": entry.label,
             "blurb": entry.blurb,
+            "when": entry.when,
+            "formula": entry.formula,
             "paper": entry.paper,
+            "terms": {name: asdict(quantity) for name, quantity in entry.terms.items()},
             "options": entry.options.model_json_schema().get("properties", {}),
         }
         for entry in families

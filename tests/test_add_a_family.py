@@ -1,0 +1,94 @@
+"""docs/add-a-family.md does what it says: a family from another package trains in a real worker."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = (ROOT / "docs/add-a-family.md").read_text(encoding="utf-8")
+
+TRAIN = """
+import json, sys, time
+from vae_core.config import parse_config
+from vae_core.families import families
+from vae_core.runs import Store
+from vae_core.training import jobs
+
+config = parse_config({
+    "family": "rae",
+    "data": {"dataset": "digits", "image_size": 16, "limit": 120},
+    "model": {"latent_dim": 4, "options": {"channels": [8], "hidden": 16}},
+    "train": {"epochs": 2, "batch_size": 50, "log_every": 1, "threads": 1, "device": "cpu"},
+})
+run = jobs.start(Store(sys.argv[1]), "mine", config)
+until = time.monotonic() + 80
+while run.status().state != "finished" and run.is_alive() and time.monotonic() < until:
+    time.sleep(0.1)
+assert run.status().state == "finished", run.log_tail(40)
+mine = families["rae"]
+print(json.dumps([mine.label, list(mine.options.model_fields), mine.terms["norm"].unit]))
+"""
+
+
+def block(language: str) -> str:
+    """The one code block of the page in a language."""
+    (found,) = re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
+    return str(found)
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """That of a process for which the page's package is installed."""
+    site = tmp_path / "site"
+    project = tomllib.loads(block("toml"))["project"]
+    info = site / f"{project['name']}-{project['version']}.dist-info"
+    info.mkdir(parents=True)
+    (site / "rae.py").write_text(block("python"), encoding="utf-8")
+    (info / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
+    )
+    groups = project["entry-points"].items()
+    points = [f"[{group}]\n" + "\n".join(f"{k} = {v}" for k, v in p.items()) for group, p in groups]
+    (info / "entry_points.txt").write_text("\n".join(points) + "\n")
+    return os.environ | {"PYTHONPATH": f"{site}{os.pathsep}{ROOT}"}
+
+
+def python(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        env=environment, cwd=ROOT, capture_output=True, text=True, timeout=110,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def test_the_family_of_the_page_is_found_and_trained(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    store = tmp_path / "runs"
+    done = python(environment, "-c", TRAIN, str(store))
+    assert json.loads(done.stdout) == ["Regularised autoencoder", ["beta"], "code²"]
+    records = [json.loads(line) for line in (store / "mine/history.jsonl").open()]
+    steps = [record for record in records if record["kind"] == "step"]
+    assert steps[-1]["terms"]["norm"] > 0
+    assert steps[-1]["weights"] == {"recon": 1.0, "norm": 0.05}
+    assert (store / "mine/model.safetensors").exists()
+
+
+def test_a_family_that_fails_to_load_is_reported_and_left_out(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "site/rae.py").write_text("raise RuntimeError('half written')\n")
+    done = python(
+        environment, "-c", "from vae_core.families import families as f; print('rae' in f)"
+    )
+    assert done.stdout.strip() == "False"
+    assert "The family 'rae' of rae is left out: RuntimeError: half written" in done.stderr
