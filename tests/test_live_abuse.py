@@ -167,7 +167,7 @@ def _many_neighbours(luck: random.Random) -> bytes:
 
 
 def _large(luck: random.Random) -> bytes:
-    return bytes(luck.choice([2**10, 2**14, 2**18]))
+    return bytes(luck.choice([2**10, 2**14]))
 
 
 def _text(luck: random.Random) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,6 +23,7 @@ from ui.live.protocol import (
     read_request,
     sequence_of,
 )
+from ui.live.together import Together
 from vae_core.errors import UserError
 from vae_core.runs import Run
 
@@ -97,6 +99,31 @@ def test_cache_forgets_the_model_used_longest_ago(tmp_path: Path):
     cache.get(a)
     cache.get(c)
     assert cache.peek(b) is None and cache.peek(a) is not None and cache.peek(c) is not None
+
+
+# --- decoding for several ------------------------------------------------------------------------
+
+
+def test_what_is_asked_at_one_moment_is_decoded_at_once_and_goes_to_who_asked():
+    sizes: list[int] = []
+
+    async def decode(model: Spread, vectors: np.ndarray) -> np.ndarray:
+        sizes.append(len(vectors))
+        if vectors.sum() < 0:
+            raise ZeroDivisionError
+        return decode_pixels(model, vectors)
+
+    async def ask_all(values: list[float]):
+        vectors = [np.array([[value, 0]], np.float32) for value in values]
+        asked = [together.decode(models[i % 2], z) for i, z in enumerate(vectors)]
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    together, models = Together(decode), (Spread(), Spread())
+    pictures = asyncio.run(ask_all([0.0, 0.2, 0.4, 0.6, 0.8, 1.0]))
+    assert [int(p[0, 0, 0, 0]) for p in pictures] == [0, 51, 102, 153, 204, 255]
+    assert sizes == [3, 3]
+    failed = asyncio.run(ask_all([-1.0, 1.0, -1.0]))
+    assert [type(each) for each in failed] == [ZeroDivisionError, np.ndarray, ZeroDivisionError]
 
 
 # --- the socket ----------------------------------------------------------------------------------

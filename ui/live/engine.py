@@ -21,6 +21,7 @@ from ui.live.models import (
     weights_version,
 )
 from ui.live.protocol import Encoding, Random, Request, Whereabouts
+from ui.live.together import Together
 from ui.live.whereabouts import RegionCache, locate
 from vae_core.errors import UserError
 from vae_core.runs import Run, Store
@@ -50,6 +51,7 @@ class Engine:
         # What takes seconds has a thread of its own, so that somebody's animation does not stop
         # the picture under somebody's hand.
         self._long = ThreadPoolExecutor(1, "live-long")
+        self._together = Together(self._decode_soon)
         self._seconds: WeakKeyDictionary[Decoder, dict[int, float]] = WeakKeyDictionary()
 
     async def model(self, run: Run) -> Decoder:
@@ -65,6 +67,11 @@ class Engine:
 
     async def decode(self, model: Decoder, vectors: np.ndarray) -> np.ndarray:
         """The pictures of latent vectors [n, D]: uint8 [n, H, W, C]."""
+        if len(vectors) == 1:  # under somebody's hand
+            return await self._together.decode(model, vectors)
+        return await self._decode_soon(model, vectors)
+
+    async def _decode_soon(self, model: Decoder, vectors: np.ndarray) -> np.ndarray:
         known = self._seconds.get(model, {}).get(len(vectors))
         if known is not None and known <= INLINE_S:
             return self._decode(model, vectors)
