@@ -1,0 +1,125 @@
+"""The real app over a store of its own, and runs for it to show."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+from vae_core.runs import DEFAULT_STORE, STORE_VARIABLE, Run, Store
+
+ROOT = Path(__file__).resolve().parent.parent
+
+SIZED = {
+    "decoder-2m": {"size": 32, "latent": 64, "channels": [72, 144, 288]},
+    "decoder-9m": {"size": 64, "latent": 128, "channels": [96, 192, 384, 768]},
+}
+"""Convolutional decoders for colour images, of about 2 and 9 million weights."""
+
+
+@contextmanager
+def served(store: Store) -> Iterator[tuple[str, psutil.Process]]:
+    """The app over `store`: its address and its process, once it answers.
+
+    Raises:
+        SystemExit: when it does not start.
+    """
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py"]
+    log = store.path / "app.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [*command, "--server.port", str(port)],
+            cwd=ROOT,
+            env=os.environ | {STORE_VARIABLE: str(store.path)},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        if not _answers(f"{url}/_stcore/health", process):
+            raise SystemExit(f"The app did not start:\n{log.read_text(errors='replace')}")
+        yield url, psutil.Process(process.pid)
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(10)
+
+
+@contextmanager
+def training(store: Store) -> Iterator[Run]:
+    """A run that trains in the background, as the app starts them, once it makes steps.
+
+    Raises:
+        SystemExit: when it does not begin to train.
+    """
+    from vae_core.presets import presets
+    from vae_core.training.jobs import start
+
+    config = presets["sprites-vae"].config.updated({"train": {"epochs": 10_000}})
+    run = start(store, "background", config)
+    try:
+        deadline = time.monotonic() + 120
+        while run.status().step < 20:
+            if time.monotonic() > deadline or not run.is_alive():
+                raise SystemExit(f"The background run does not train:\n{run.log_tail()}")
+            time.sleep(0.5)
+        yield run
+    finally:
+        process = psutil.Process(run.json("job.json")["pid"])
+        process.kill()
+        process.wait(20)
+
+
+def furnish(store: Store) -> None:
+    """The shipped MNIST run and one run of each size, trained for two steps by the command line."""
+    shutil.copytree(DEFAULT_STORE / "mnist-vae", store.path / "mnist-vae")
+    for name, sized in SIZED.items():
+        settings = {
+            "data.image_size": sized["size"],
+            "data.channels": 3,
+            "data.limit": 64,
+            "model.latent_dim": sized["latent"],
+            "model.options.channels": sized["channels"],
+            "train.batch_size": 32,
+        }
+        command = [sys.executable, "-m", "vae_core", "train", "--dataset", "digits"]
+        command += ["--epochs", "1", "--run", name, "--store", str(store.path)]
+        for key, value in settings.items():
+            command += ["--set", f"{key}={value}"]
+        subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+        # Their encodings say nothing after two steps: sliders go by the prior's deviation.
+        store.get(name).file("encodings.safetensors").unlink()
+
+
+def decoder_weights(run: Run) -> int:
+    """Weights of the half that decodes."""
+    from vae_core.loading import load_run
+
+    return sum(weight.numel() for weight in load_run(run).model.decoder.parameters())
+
+
+def _answers(url: str, process: subprocess.Popen[bytes]) -> bool:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with urllib.request.urlopen(url, timeout=5):
+                return True
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.1)
+    return False
