@@ -18,7 +18,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
-from tests.engine import trained
+from tests.engine import tiny, trained
 from tests.pictures import lay_out, png
 from tests.surveys import constructed
 from vae_core import extras
@@ -29,12 +29,20 @@ from vae_core.data import ArrayImages
 from vae_core.data.pictures import from_png, untile
 from vae_core.errors import UserError
 from vae_core.export import Export, Source, as_download, export, formats, onnx_graphs, write_export
-from vae_core.export.networks import DecoderHalf, EncoderHalf
+from vae_core.export.networks import DecoderHalf, EncoderHalf, traced, try_inputs
 from vae_core.export.projector import metadata, sprite, sprite_size
 from vae_core.families import build
 from vae_core.latent.survey import Survey
 from vae_core.loading import load_part, load_run
 from vae_core.runs import DataCard, Run
+
+CARD = DataCard(
+    dataset="digits",
+    image_shape=(1, 16, 16),
+    n_train=300,
+    n_validation=90,
+    label_names=tuple("0123456789"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +171,7 @@ def test_safetensors_builds_the_model_again(run: Run, tmp_path: Path) -> None:
     with safe_open(path, "pt") as file:
         head = file.metadata()
     card = DataCard.model_validate_json(head["data"])
-    model, _ = build(parse_config(head["config"]), card.image_shape)
+    model, _ = build(parse_config(head["config"]), card)
     model.load_state_dict(load_file(path))
     ours = load_run(run)
     assert (head["run"], int(head["step"])) == ("tiny", ours.step)
@@ -217,6 +225,20 @@ def test_missing_onnx_libraries_are_named(run: Run, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(extras, "import_module", missing)
     with pytest.raises(UserError, match="pip install onnx onnxscript onnxruntime"):
         export(Source(run), "onnx")
+
+
+@pytest.mark.parametrize(
+    "family",
+    ["full-covariance", "hierarchical", "spatial-vae", "vq-vae", "fsq", "vamp", "conditional-vae"],
+)
+def test_networks_of_every_kind_are_traced_for_any_batch_size(family: str) -> None:
+    """What the Python module and the ONNX graphs are both made from."""
+    model, _ = build(tiny(family=family), CARD)
+    x, z = try_inputs(model.eval(), 5)
+    for half, example in ((EncoderHalf(model), x), (DecoderHalf(model), z)):
+        program = traced(half, example[:2])
+        with torch.inference_mode():
+            torch.testing.assert_close(program.module()(example), half(example))
 
 
 USE = """

@@ -8,17 +8,21 @@ import numpy as np
 import pytest
 import torch
 
-from tests.engine import trained
+from tests.engine import tiny, trained
 from tests.surveys import constructed
 from vae_core.analysis import CACHED, in_process, map_of, survey_of
 from vae_core.data import ImageSet, load_dataset
 from vae_core.errors import UserError
+from vae_core.families import build
 from vae_core.latent import survey as surveys
 from vae_core.latent.encodings import load_encodings
 from vae_core.latent.survey import finite, load_survey, save_survey, survey
 from vae_core.loading import load_part, load_run, weights_step
 from vae_core.losses import gaussian_kl
+from vae_core.metrics import measure
 from vae_core.runs import Run
+from vae_core.training.worker import data_card
+from vae_core.types import Context
 
 
 @pytest.fixture(scope="module")
@@ -65,19 +69,42 @@ def test_batches_bound_memory_and_change_nothing_but_the_draws(
             return part.images.gather(indices)
 
     shares: list[float] = []
-    monkeypatch.setattr(surveys, "VALUES_A_BATCH", 16 * 256)
+    monkeypatch.setattr(surveys, "BATCH", 16)
+    loaded = load_run(run)
     found = survey(
-        load_run(run).model,
+        loaded.model,
+        loaded.objective,
         ImageSet(Counting(), part.labels),
         (),
         "train",
-        10,
+        Context(10),
         lambda message, share: shares.append(share),
     )
     assert max(taken) == 16 and sum(taken) == len(part)
     np.testing.assert_allclose(found.mu, whole.mu, atol=1e-4)
     np.testing.assert_allclose(found.kl, whole.kl, rtol=1e-3)
     assert shares == sorted(shares) and shares[-1] == 1.0
+
+
+@pytest.mark.parametrize("family", ["autoencoder", "hierarchical", "vamp", "vq-vae", "iwae"])
+def test_surveys_of_other_families_agree_with_what_is_measured_of_them(
+    family: str, tmp_path: Path
+) -> None:
+    """Recon and KL come from one draw for each image, so that only their noise differs."""
+    config = tiny(family=family)
+    dataset = load_dataset(config.data)
+    torch.manual_seed(0)
+    model, objective = build(config, data_card(dataset))
+    found = survey(model, objective, dataset.validation, (), "validation", Context(0))
+    measured = measure(model, objective, dataset.validation, Context(0)).terms
+    assert found.recon.mean() == pytest.approx(measured["recon"], rel=0.02)
+    assert (found.kl is None) == ("kl" not in measured)
+    if found.kl is not None:
+        assert found.kl.mean() == pytest.approx(measured["kl"], rel=0.1, abs=0.05)
+    x = torch.from_numpy(dataset.validation.images.gather(np.arange(5))).float() / 255
+    with torch.inference_mode():
+        modes = model.eval().flatten(model.encode(x).mode())
+    np.testing.assert_allclose(found.mu[:5], modes, atol=1e-4)
 
 
 def test_a_survey_is_made_once_for_each_checkpoint(

@@ -19,6 +19,7 @@ from vae_core.latent.survey import Survey, load_survey, save_survey, survey
 from vae_core.loading import load_part, load_run, weights_step
 from vae_core.losses import gaussian_kl
 from vae_core.runs import STORE_VARIABLE, Run
+from vae_core.types import Context
 
 CACHED = "cached"
 """The split that stands for the images whose encodings the run keeps: no data set is needed."""
@@ -46,7 +47,8 @@ def survey_of(
     loaded = load_run(run)
     dataset, part = load_part(run, split, data_dir, progress)
     model = loaded.model.to(memory_format=torch.channels_last)
-    found = survey(model, part, dataset.label_names, split, loaded.step, progress)
+    context = Context(loaded.step, train_images=loaded.card.n_train)
+    found = survey(model, loaded.objective, part, dataset.label_names, split, context, progress)
     save_survey(run, found, data_dir or loaded.config.data.data_dir)
     return found
 

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
+from torch import Tensor
 
 from vae_core.data import ImageSet, Progress, no_progress
-from vae_core.data.batches import as_floats
+from vae_core.data.batches import labelled
 from vae_core.errors import UserError
 from vae_core.models import LatentModel
+from vae_core.objectives import Objective
 from vae_core.runs import Run
+from vae_core.types import Context, Output, merged
 
-VALUES_A_BATCH = 800_000
-"""Pixel values that are decoded at once: 1024 images of MNIST, 65 of 64×64×3. Larger batches
-gain nothing, and the first feature maps of a batch take several times its memory."""
+BATCH = 1024
+"""At most: `labelled` takes fewer where images are large."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,8 @@ class Survey:
     split: train, validation, test, or "cached" for the images whose encodings the run keeps.
     mu: float32 [N, D]; logvar: float32 [N, D], or None for deterministic codes.
     recon: −log p(x|z) of one z drawn from the posterior, in nats, float32 [N]; None where no image
-        was at hand. kl: KL(q(z|x) ‖ p(z)) in nats, float32 [N]; None where undefined.
+        was at hand. kl: KL(q(z|x) ‖ p(z)) in nats, or its estimate, float32 [N]; None where there
+        is none.
     labels: int64 [N] or None; files: N names, or () where images came from no files.
     indices: int64 [N], places in the part.
     step: the checkpoint that encoded them.
@@ -80,45 +83,66 @@ class Survey:
 @torch.inference_mode()
 def survey(
     model: LatentModel,
+    objective: Objective,
     part: ImageSet,
     label_names: Sequence[str],
     split: str,
-    step: int,
+    context: Context,
     progress: Progress = no_progress,
-    seed: int = 0,
 ) -> Survey:
     """Run every image of a part through the model, clean, in evaluation mode, one z each.
 
-    Memory holds a batch of images and the results, however many images there are. The draws
-    depend on `seed` alone. The model's mode is restored.
+    Memory holds a batch of images and the results, however many images there are. The draws are
+    the same each time. The modes of both modules are restored.
     """
     was_training = model.training
     model.eval()
-    generator = torch.Generator(model.device).manual_seed(seed)
-    n, shape = len(part), part.images.shape[1:]
-    batch_size = max(1, VALUES_A_BATCH // int(np.prod(shape)))
-    mu = np.empty((n, model.latent_size), np.float32)
-    recon = np.empty(n, np.float32)
-    logvar: np.ndarray | None = None
-    kl: np.ndarray | None = None
-    for start in range(0, n, batch_size):
-        chosen = slice(start, min(start + batch_size, n))
-        x = as_floats(part.images.gather(np.arange(chosen.start, chosen.stop)), model.device)
-        output = model(x, generator)
-        posterior = output.posterior
-        mu[chosen] = model.flatten(posterior.mode()).cpu()
-        recon[chosen] = model.likelihood.nll(output.x_logits, x).cpu()
-        if "logvar" in posterior.aux:
-            logvar = np.empty_like(mu) if logvar is None else logvar
-            logvar[chosen] = model.flatten(posterior.aux["logvar"]).cpu()
-        divergence = posterior.kl()
-        if divergence is not None:
-            kl = np.empty_like(recon) if kl is None else kl
-            kl[chosen] = divergence.sum(1).cpu()
-        progress(f"Encoding the {split} images", chosen.stop / n)
+    objective.eval()
+    generator = torch.Generator(model.device).manual_seed(0)
+    n, done = len(part), 0
+    mu, recon = np.empty((n, model.latent_size), np.float32), np.empty(n, np.float32)
+    logvar: np.ndarray | None = np.empty_like(mu)
+    kl: np.ndarray | None = np.empty_like(recon)
+    for x, labels in labelled(part, BATCH, model.device):
+        here = slice(done, done + len(x))
+        given = model if labels is None else model.given(labels)
+        output = given(x, generator)
+        # With several levels a pass follows its draws; an encoding follows the modes.
+        posterior = output.posterior if len(model.latent_shapes) == 1 else given.encode(x)
+        mu[here] = model.flatten(posterior.mode()).cpu()
+        recon[here] = model.likelihood.nll(output.x_logits, x).cpu()
+        if logvar is not None:
+            known = posterior.aux.get("logvar")
+            logvar = None if known is None else _filled(logvar, here, model.flatten(known))
+        if kl is not None:
+            moment = replace(context, generator=generator, labels=labels)
+            rate = _rate(model, objective, x, output, moment)
+            kl = None if rate is None else _filled(kl, here, rate)
+        done = here.stop
+        progress(f"Encoding the {split} images", done / n)
     model.train(was_training)
+    objective.train(was_training)
     names, indices = tuple(label_names), np.arange(n)
-    return Survey(split, mu, logvar, recon, kl, part.labels, names, part.files, indices, step)
+    return Survey(
+        split, mu, logvar, recon, kl, part.labels, names, part.files, indices, context.step
+    )
+
+
+def _rate(
+    model: LatentModel, objective: Objective, x: Tensor, output: Output, context: Context
+) -> Tensor | None:
+    """The KL of each image [B]: the posterior's own, else the one that the objective estimates."""
+    per_dimension = output.posterior.kl()
+    if per_dimension is not None:
+        return per_dimension.flatten(1).sum(1)
+    losses = objective.losses(x, objective(model, x, context), context)
+    term = merged(losses).get("kl")
+    return None if term is None else term.value
+
+
+def _filled(array: np.ndarray, here: slice, values: Tensor) -> np.ndarray:
+    array[here] = values.cpu()
+    return array
 
 
 def save_survey(run: Run, found: Survey, data_dir: str | None) -> None:

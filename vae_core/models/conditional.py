@@ -56,12 +56,12 @@ class ConditionalModel(LatentModel):
 
     def encode(self, x: Tensor) -> Posterior:
         x = self.normalised(x)
-        planes = self._codes(len(x), x)[:, :, None, None].expand(-1, -1, *x.shape[2:])
+        planes = self._codes(x.shape[0], x)[:, :, None, None].expand(-1, -1, *x.shape[2:])
         posterior: Posterior = self.bottleneck(self.encoder(torch.cat([x, planes], 1)))
         return posterior
 
     def decode(self, z: Tensor) -> Tensor:
-        x_logits: Tensor = self.decoder(torch.cat([z, self._codes(len(z), z)], 1))
+        x_logits: Tensor = self.decoder(torch.cat([z, self._codes(z.shape[0], z)], 1))
         return x_logits
 
     def _codes(self, rows: int, like: Tensor) -> Tensor:

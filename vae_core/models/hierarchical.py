@@ -85,7 +85,7 @@ class HierarchicalModel(LatentModel):
     def decode(self, z: Tensor) -> Tensor:
         """Logits of p(x|all levels), [B, D] → [B, C, H, W]."""
         levels = self.split(z)
-        return self._finish(self._descend(len(z), lambda level, h: levels[level]))
+        return self._finish(self._descend(z.shape[0], lambda level, h: levels[level]))
 
     def sample_prior(
         self,
@@ -139,7 +139,7 @@ class HierarchicalModel(LatentModel):
             z.append(choose(posteriors[-1]))
             return z[-1]
 
-        h = self._descend(len(maps[0]), decide)
+        h = self._descend(maps[0].shape[0], decide)
         mu = self.join([q.mu for q in posteriors])
         logvar = self.join([q.logvar for q in posteriors])
         draw = lambda generator: self._infer(maps, lambda q: q.sample(generator))[1]  # noqa: E731
