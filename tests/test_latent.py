@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.decomposition import PCA
 
 from tests.engine import trained
 from vae_core.data.pictures import from_png, tile, to_bytes, to_png, untile
@@ -40,6 +41,22 @@ def test_principal_directions(n: int) -> None:
     assert found.explained.sum() == pytest.approx(1.0, abs=1e-5)
     along = (mu - found.center) @ found.vectors.T
     np.testing.assert_allclose(along.std(0, ddof=1), found.deviations, rtol=1e-3, atol=1e-4)
+    pca = PCA(svd_solver="full").fit(mu.astype(np.float64))
+    np.testing.assert_allclose(found.explained, pca.explained_variance_ratio_, atol=1e-5)
+    overlap = np.abs(np.einsum("kd,kd->k", found.vectors, pca.components_))
+    np.testing.assert_allclose(overlap[: k - (n < 6)], 1, atol=1e-4)  # of 4 centred rows, 3 count
+
+
+def test_of_thousands_of_dimensions_the_first_directions_are_found() -> None:
+    random = np.random.default_rng(0)
+    mu = random.normal(size=(1100, 1050)) / np.sqrt(np.arange(1, 1051))
+    found = principal_directions(mu)
+    pca = PCA(8, svd_solver="covariance_eigh").fit(mu)
+    assert found.vectors.shape == (64, 1050)
+    np.testing.assert_allclose(found.explained[:8], pca.explained_variance_ratio_, rtol=1e-3)
+    overlap = np.abs(np.einsum("kd,kd->k", found.vectors[:8], pca.components_))
+    np.testing.assert_allclose(overlap, 1, atol=0.02)
+    assert latent_axes(mu).vectors.shape == (64, 1050)
 
 
 def test_signs_of_principal_directions_are_stable() -> None:

@@ -106,7 +106,8 @@ def _sliders(path: Path, weights: int | None, version: int | None, kind: str) ->
     encodings = encodings_of(run)
     if encodings is None or len(encodings.mu) < 2:
         size = model_of(run).latent_size
-        return Sliders(PRIOR, prior_axes(size), tuple(f"z{i}" for i in range(size)))
+        found = prior_axes(size)
+        return Sliders(PRIOR, found, tuple(f"z{i}" for i in range(len(found.vectors))))
     if kind == PRINCIPAL:
         kept = load_directions(run, encodings.step)
         directions = kept or principal_directions(encodings.mu)
@@ -117,5 +118,7 @@ def _sliders(path: Path, weights: int | None, version: int | None, kind: str) ->
     # Codes of an autoencoder have a scale of their own: none of them is unused.
     used = np.full(len(variance), True) if kl is None else variance > ACTIVE_VARIANCE
     order = np.lexsort((-(variance if kl is None else kl), ~used))
-    names = tuple(f"z{i}" for i in order)
-    return Sliders(kind, latent_axes(mu, order), names, unused=int((~used).sum()))
+    found = latent_axes(mu, order)
+    shown = order[: len(found.vectors)]
+    names = tuple(f"z{i}" for i in shown)
+    return Sliders(kind, found, names, unused=int((~used[shown]).sum()))

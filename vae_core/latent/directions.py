@@ -12,6 +12,9 @@ from vae_core.latent.region import Region
 from vae_core.runs import Run
 
 FILE = "directions.safetensors"
+MOST_EXACT = 1024
+MOST_DIRECTIONS = 64
+"""Of a latent space of thousands of dimensions (spatial, quantised) only so many are found."""
 
 
 @dataclass(frozen=True)
@@ -33,17 +36,26 @@ class Directions:
 def principal_directions(mu: np.ndarray) -> Directions:
     """Principal components of encodings mu [N, D], the largest variance first; K = min(N, D).
 
+    Where both N and D exceed 1024, only the first 64 are found, by random projections: all of
+    3000 × 3136 take 27 s of one core, these 1.1 s.
+
     The sign of a component is fixed (its largest entry is positive), so that a slider does not
     swap its ends from one fit to the next.
 
     Source: Härkönen et al., GANSpace (2020), section 2, for PCA as the source of sliders whose
-    unit is one standard deviation.
+    unit is one standard deviation; Halko, Martinsson and Tropp, Finding Structure with Randomness
+    (2011), algorithm 4.4, for the projections.
     """
     # Not scikit-learn's PCA, which takes two seconds and 140 MB to import.
     n, d = mu.shape
     center = mu.mean(axis=0, dtype=np.float64)
     centred = mu - center
-    if n > d:  # a fraction of the time: 60 000 × 128 in 0.1 s, not in 1 to 1.7
+    if min(n, d) > MOST_EXACT:
+        from sklearn.utils.extmath import randomized_svd
+
+        _, singular, vectors = randomized_svd(centred, MOST_DIRECTIONS, random_state=0)
+        variance = singular**2 / (n - 1)
+    elif n > d:  # a fraction of the time: 60 000 × 128 in 0.1 s, not in 1 to 1.7
         ascending, columns = np.linalg.eigh(centred.T @ centred / (n - 1))
         variance, vectors = np.maximum(ascending[::-1], 0.0), columns.T[::-1]
     else:
@@ -51,14 +63,19 @@ def principal_directions(mu: np.ndarray) -> Directions:
         variance = singular**2 / max(1, n - 1)
     largest = np.abs(vectors).argmax(axis=1)
     vectors = vectors * np.sign(vectors[np.arange(len(vectors)), largest])[:, None]
-    return _directions(center, vectors, variance, variance.sum())
+    total = np.einsum("nd,nd->", centred, centred) / max(1, n - 1)
+    return _directions(center, vectors, variance, total)
 
 
 def latent_axes(mu: np.ndarray, order: np.ndarray | None = None) -> Directions:
-    """The raw latent dimensions of mu [N, D], in `order` [K] or the largest variance first."""
+    """The raw latent dimensions of mu [N, D], in `order` [K] or the largest variance first.
+
+    At most the first 64 of them.
+    """
     variance = mu.var(axis=0)
-    order = np.argsort(-variance) if order is None else order
-    vectors = np.eye(mu.shape[1], dtype=np.float32)[order]
+    order = (np.argsort(-variance) if order is None else order)[:MOST_DIRECTIONS]
+    vectors = np.zeros((len(order), mu.shape[1]), np.float32)
+    vectors[np.arange(len(order)), order] = 1
     return _directions(mu.mean(axis=0), vectors, variance[order], variance.sum())
 
 
@@ -119,12 +136,16 @@ def _directions(
 
 
 def prior_axes(latent_size: int) -> Directions:
-    """The raw latent dimensions in units of the prior N(0, 1), where no encodings are known."""
+    """The first raw latent dimensions in units of the prior N(0, 1), where no encodings are known.
+
+    At most 64 of them.
+    """
+    k = min(latent_size, MOST_DIRECTIONS)
     return Directions(
         np.zeros(latent_size, np.float32),
-        np.eye(latent_size, dtype=np.float32),
-        np.ones(latent_size, np.float32),
-        np.full(latent_size, 1.0 / latent_size, np.float32),
+        np.eye(k, latent_size, dtype=np.float32),
+        np.ones(k, np.float32),
+        np.full(k, 1.0 / latent_size, np.float32),
     )
 
 
