@@ -11,14 +11,17 @@ import os
 import random
 import socket
 import struct
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
 import uvicorn
+from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from ui.live.animation import AnimationServer, animation_routes
@@ -91,6 +94,26 @@ def test_a_large_model_holds_up_nobody_else(server: uvicorn.Server):
         with pytest.raises(TimeoutError):
             slow.recv(timeout=0)
         assert parse(slow.recv(timeout=10))[1].shape == (1, 4, 5, 3)
+
+
+def test_a_strange_origin_holds_up_nobody_else(server: uvicorn.Server, monkeypatch):
+    asked = threading.Event()
+
+    def unreachable() -> None:  # as Streamlit does where there is no network
+        asked.set()
+        time.sleep(1)
+
+    monkeypatch.setattr("streamlit.net_util.get_internal_ip", lambda: None)
+    monkeypatch.setattr("streamlit.net_util.get_external_ip", unreachable)
+    url = f"ws://127.0.0.1:{port_of(server)}/live/decode/small"
+    with open_socket(server, "small") as other, ThreadPoolExecutor(1) as threads:
+        ask(other, GOOD)
+        strange = threads.submit(connect, url, origin="https://evil.example", open_timeout=10)
+        assert asked.wait(10)
+        for _ in range(5):
+            ask(other, GOOD)
+        assert not strange.done()
+        assert isinstance(strange.exception(10), InvalidStatus)
 
 
 def test_a_flood_leaves_the_others_their_turns(server: uvicorn.Server, models: dict[str, Spread]):

@@ -17,7 +17,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from ui.live.engine import ENGINE, Engine, run_called
-from ui.live.guard import cut, is_allowed
+from ui.live.guard import admits, cut
 from ui.live.http import body_of, guarded
 from ui.live.protocol import (
     error_reply,
@@ -51,7 +51,7 @@ class DecodeServer:
         Nothing is received while an answer is on its way, so a client that only sends fills its
         own buffers, then waits, and after `patience_s` is dropped.
         """
-        if not is_allowed(websocket):
+        if not await admits(websocket):
             await websocket.close(POLICY_VIOLATION)
             return
         await websocket.accept()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from urllib.parse import urlparse
 
 from starlette.requests import HTTPConnection
@@ -20,6 +21,15 @@ def is_allowed(connection: HTTPConnection) -> bool:
     if not is_host_allowed(host):
         return False
     return origin is None or urlparse(origin).netloc == host or is_url_from_allowed_origins(origin)
+
+
+async def admits(connection: HTTPConnection) -> bool:
+    """As `is_allowed`, beside the event loop.
+
+    For an origin that is neither the same nor local, Streamlit's rule looks up this machine's
+    address in the network, and where that does not answer, everybody would wait two seconds.
+    """
+    return await asyncio.to_thread(is_allowed, connection)
 
 
 def cut(websocket: WebSocket) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
-from ui.live.guard import is_allowed
+from ui.live.guard import admits
 from vae_core.errors import UserError
 
 LOGGER = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ def guarded(handler: Handler) -> Handler:
     """`handler` for those who may ask; whatever it raises becomes {"message": sentence}."""
 
     async def answer(request: Request) -> Response:
-        if not is_allowed(request):
+        if not await admits(request):
             return _message(403, "Another site may not use this app.")
         try:
             return await handler(request)
