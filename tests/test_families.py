@@ -250,3 +250,18 @@ def test_more_stages_than_the_image_can_be_halved_are_refused() -> None:
 def test_settings_that_do_not_fit_are_named(values: dict[str, Any], sentence: str) -> None:
     with pytest.raises(UserError, match=sentence):
         complete(parse_config(values))
+
+
+@pytest.mark.parametrize(
+    "family", ["beta-tcvae", "factor-vae", "dip-vae", "info-vae", "wae", "sparse"]
+)
+def test_families_that_compare_images_refuse_a_batch_of_one(family: str) -> None:
+    objective = {"penalty": "kl"} if family == "sparse" else {}
+    config = settings(family).updated({"train": {"batch_size": 1}, "objective": objective})
+    with pytest.raises(UserError, match=r"train\.batch_size: .* compares the images of a batch"):
+        build(config, (1, 16, 16))
+
+
+def test_sigma_vae_refuses_a_likelihood_of_its_own() -> None:
+    with pytest.raises(UserError, match=r"model\.likelihood: σ-VAE finds σ by itself.*'bernoulli'"):
+        made("sigma-vae", likelihood="bernoulli")

@@ -124,6 +124,30 @@ def test_start_takes_what_was_typed_and_watches_that_run(
     assert {"pause-training", "stop-training"} <= buttons(app)
 
 
+def test_the_picker_explains_its_family_with_the_weights_that_are_set() -> None:
+    app = open_page()
+    (formula,) = [each.value for each in app.latex]
+    assert r"\underset{1}{\beta}" in formula
+    assert any("Kingma and Welling (2014)" in caption.value for caption in app.caption)
+    app.number_input(key=f"{FORM}.VaeOptions.objective.beta").set_value(4.0)
+    assert r"\underset{4}{\beta}" in settled(app.run()).latex[0].value
+    app.selectbox(key="train-recipe-digits").set_value("beta-tcvae")
+    (formula,) = [each.value for each in settled(app.run()).latex]
+    assert r"\underset{6}{\beta}" in formula and r"\underset{1}{\alpha}" in formula
+    assert any("β-TCVAE" in markdown.value for markdown in app.markdown)
+
+
+def test_a_family_that_the_images_cannot_serve_says_so_before_the_start() -> None:
+    app = open_page()
+    app.selectbox(key="train-recipe-digits").set_value("beta-tcvae")
+    settled(app.run())
+    app.number_input(key="train.beta-tcvae.digits.TrainConfig.train.batch_size").set_value(1)
+    settled(app.run())
+    (error,) = app.error
+    assert "train.batch_size: β-TCVAE compares the images of a batch" in error.value
+    assert app.button(key="start-training").disabled
+
+
 def test_without_a_name_a_free_one_is_taken(started: list[tuple[str, RunConfig]]) -> None:
     Store().create("digits-vae", complete(SMALL))
     app = open_page()
@@ -253,6 +277,18 @@ def test_beta_can_be_turned_during_the_run() -> None:
     assert slider.value == 2.5
     slider.set_value(4.0).run()
     assert commands(run) == [{"command": "set", "name": "beta", "value": 4.0}]
+
+
+def test_the_formula_of_a_run_has_the_weights_of_its_newest_step() -> None:
+    run = working_run()
+    terms = {"recon": 90.0, "kl": 4.0}
+    for step, beta in ((1, 0.0), (2, 0.25)):
+        weights = {"recon": 1.0, "kl": beta}
+        record = {"kind": "step", "step": step, "terms": terms, "weights": weights, "beta": beta}
+        run.append("history.jsonl", record)
+    app = open_page(run)
+    of_choice, of_run = [each.value for each in app.latex]
+    assert r"\underset{1}{\beta}" in of_choice and r"\underset{0.25}{\beta}" in of_run
 
 
 def test_a_killed_worker_offers_its_log_and_a_resume(monkeypatch: pytest.MonkeyPatch) -> None:

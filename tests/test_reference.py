@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ import torch
 from pythae import models as peers
 from pythae.models.base.base_utils import ModelOutput
 from pythae.models.nn import BaseDecoder, BaseEncoder
+from pythae.models.vq_vae.vq_vae_utils import Quantizer
 from torch import Tensor
 
 from tests.test_families import settings
@@ -192,3 +194,33 @@ def test_iwae_has_the_same_gradient() -> None:
     gradients = torch.autograd.grad(total(ours.terms), weights, retain_graph=True)
     for mine, other in zip(gradients, torch.autograd.grad(theirs.loss, weights), strict=True):
         close(mine, other)
+
+
+def test_vq_vae_chooses_the_same_codes_at_the_same_cost() -> None:
+    """Its commitment is the mean over all numbers of all encodings, ours their sum an image. Its
+    term for the codebook has weight 0 here: ours follows running means instead."""
+    torch.manual_seed(0)
+    config = settings("vq-vae").updated({"objective": {"codes": 16, "commitment": 0.25}})
+    model, objective = build(config, SHAPE)
+    model.eval()
+    x = torch.rand(BATCH, *SHAPE)
+    context = Context(0, torch.Generator().manual_seed(1))
+    output = objective(model, x, context)
+    posterior: Any = output.posterior
+    encodings = posterior.continuous.permute(0, 2, 3, 1)
+    peer = Quantizer(
+        SimpleNamespace(
+            embedding_dim=4,
+            num_embeddings=16,
+            commitment_loss_factor=0.25,
+            quantization_loss_factor=0.0,
+        )
+    )
+    quantiser: Any = model.get_submodule("quantiser")
+    peer.embeddings.weight.data.copy_(quantiser.codebook)
+    theirs = peer(encodings)
+    assert torch.equal(theirs.quantized_indices[:, 0], posterior.indices)
+    assert len(posterior.indices.unique()) > 1
+    close(output.z, theirs.quantized_vector)
+    term = objective.losses(x, output, context)[MODEL]["commitment"]
+    close(total({"commitment": term}) / encodings[0].numel(), theirs.loss)

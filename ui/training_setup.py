@@ -10,6 +10,7 @@ from streamlit.delta_generator import DeltaGenerator
 from ui.background import Background
 from ui.catalog import catalog
 from ui.dataset_view import look
+from ui.family_note import about_choice
 from ui.forms import Form, Place, widget_key
 from ui.keep import keep, kept, remember
 from ui.numbers import grouped, number
@@ -17,14 +18,15 @@ from ui.recipes import on_data, options_of, recipes, recommended, with_backbone
 from ui.state import choose_run
 from ui.timing import Stopwatch, Timing
 from ui.upload import own_images
-from vae_core.config import RunConfig
+from vae_core.config import RunConfig, parse_config
 from vae_core.data import Dataset, datasets
 from vae_core.data.batches import check_batch_size
 from vae_core.errors import UserError
 from vae_core.families import build, complete
 from vae_core.models import backbones, likelihoods
-from vae_core.runs import ACTIVE, Store
+from vae_core.runs import ACTIVE, DataCard, Store
 from vae_core.training import jobs
+from vae_core.training.worker import data_card
 
 FIRST_DATASET = "digits"
 """Built in: whoever opens the page sees real images at once."""
@@ -43,10 +45,15 @@ def set_up() -> None:
     own = datasets[dataset_name].build.origin == "own"
     data_dir = own_images() if own else None
     samples = st.container(key="train-samples")
-    recipe = _choose_recipe(dataset_name)
+    picker, about = st.columns([6, 1], vertical_alignment="bottom", gap="small")
+    with picker:
+        recipe = _choose_recipe(dataset_name)
     sight, more = st.container(key="train-settings", gap="xsmall"), st.expander("More settings")
     name = more.container()
     config, problem = _settings(recipe, dataset_name, data_dir, sight, more)
+    if config is not None:
+        with about:
+            about_choice(config)
     dataset: Dataset | None = None
     with samples:
         if own and data_dir is None:
@@ -116,22 +123,19 @@ def _fit(config: RunConfig, dataset: Dataset) -> str:
     """Why these settings and these images do not go together, "" where they do."""
     try:
         check_batch_size(config.train.batch_size, len(dataset.train))
-        _weights(config.model.model_dump_json(), config.family, dataset.image_shape)
+        _weights(config.to_json(), data_card(dataset))
     except UserError as error:
         return str(error)
     return ""
 
 
 @functools.lru_cache(maxsize=64)
-def _weights(model_json: str, family: str, image_shape: tuple[int, int, int]) -> int:
+def _weights(config_json: str, data: DataCard) -> int:
     """How many weights the network would have; nothing is allocated for it."""
     import torch
 
-    from vae_core.config import ModelConfig
-
-    config = RunConfig(family=family, model=ModelConfig.model_validate_json(model_json))
     with torch.device("meta"):
-        model, _ = build(config, image_shape)
+        model, _ = build(parse_config(config_json), data)
     return model.weight_count()
 
 
@@ -164,7 +168,7 @@ def _start(config: RunConfig | None, dataset: Dataset | None, problem: str, name
     )
     with estimate.container(key="train-estimate", height=44, border=False):
         if ready and config is not None and dataset is not None:
-            weights = _weights(config.model.model_dump_json(), config.family, dataset.image_shape)
+            weights = _weights(config.to_json(), data_card(dataset))
             _estimate(config, weights)
     if pressed and config is not None:
         _stopwatch().cancel()

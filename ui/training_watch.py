@@ -6,11 +6,13 @@ import streamlit as st
 
 from ui.catalog import RESUMABLE, facts_of
 from ui.components.monitor import monitor
+from ui.family_note import about_run
 from ui.live.history import latest_beta
 from ui.numbers import number
 from ui.state import SHIPPED
 from vae_core.config import RunConfig
 from vae_core.errors import UserError
+from vae_core.families import families
 from vae_core.runs import ACTIVE, Run
 from vae_core.training import jobs
 
@@ -41,11 +43,12 @@ def watch(run: Run) -> None:
     """Draw the live view of `run` with its buttons."""
     try:
         config, state = run.config(), run.status().state
+        families[config.family]  # of a plug-in, it may be gone
     except UserError as error:
         st.error(str(error))
         return
     _buttons(run, config, state)
-    monitor(run, state, "beta" in config.objective)
+    monitor(run, state, families[config.family].terms)
     if state in RESUMABLE:
         _log(run, state)
 
@@ -65,7 +68,9 @@ def first_run() -> None:
 def _buttons(run: Run, config: RunConfig, state: str) -> None:
     name, actions, beside = st.columns([1.1, 2.2, 1.4], vertical_alignment="center")
     beta = beside.container(height=ROW_HEIGHT, border=False)
-    name.markdown(f"**{run.id}**")
+    with name.container(gap=None):
+        st.markdown(f"**{run.id}**")
+        about_run(run, config, state)
     with actions.container(horizontal=True, key="run-buttons"):
         if state in ACTIVE:
             _active_buttons(run, state)

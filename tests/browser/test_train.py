@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.engine import trained
 from ui.catalog import facts_of
 from vae_core.runs import ACTIVE, Run, Store
 from vae_core.training import jobs
@@ -198,6 +200,30 @@ def test_the_scrubber_goes_back_and_follows_again(page: Page, app_url: str, stor
     assert canvas.evaluate("canvas => canvas.toDataURL()") != newest
     page.get_by_role("button", name="Newest").click()
     expect(canvas).to_have_attribute("data-shown", f"{last:08d}-samples")
+
+
+def test_the_terms_of_a_family_have_charts_of_their_own_with_units(
+    page: Page, app_url: str, store: Store
+) -> None:
+    run = trained(store.path, "factor", family="factor-vae", objective={"critic_units": 16})
+    run.file("job.json").unlink(missing_ok=True)  # it names this process, which goes on living
+    page.goto(f"{app_url}/train?run=factor")
+    accuracy = page.get_by_test_id("term-accuracy")
+    expect(accuracy.locator(".main-svg").first).to_be_visible()
+    panel = page.locator(".vm-panel", has=accuracy)
+    expect(panel).to_contain_text("Critic's accuracy")
+    expect(panel.locator(".vm-hint")).to_have_text(re.compile(r"^\d+(\.\d+)? %$"))
+    drawn = "plot => plot.data.map(trace => [trace.uid, trace.x.length])"
+    steps = [r for r in run.history()[0] if r["kind"] == "step"]
+    assert dict(accuracy.evaluate(drawn)) == {
+        "train-accuracy": len(steps),
+        "validation-accuracy": 2,
+    }
+    in_common = dict(page.get_by_test_id("live-chart").evaluate(drawn))
+    assert {uid.split("-")[1] for uid in in_common} == {"recon", "kl", "total"}
+    page.get_by_role("button", name="Loss", exact=True).click()
+    expect(page.get_by_text("Kim and Mnih (2018)")).to_be_visible()
+    expect(page.locator(".katex:visible").first).to_be_visible()
 
 
 def test_axes_switch_between_steps_epochs_and_time(page: Page, app_url: str) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -174,6 +175,8 @@ def _take_preview(content: _Content, record: dict[str, Any]) -> None:
 def _take_set(content: _Content, record: dict[str, Any]) -> None:
     train = content.train
     time = train["time"][-1] if train.rows else 0.0
+    if record.get("name", "beta") != "beta":
+        return
     content.beta = short(record["value"])
     content.changes.append({"step": record["step"], "time": short(time), "value": content.beta})
 
@@ -207,13 +210,30 @@ def _row(record: dict[str, Any]) -> dict[str, float]:
 
 def latest_beta(run: Run) -> float | None:
     """β as the end of the history has it; None where nothing was recorded or there is no β."""
-    path = run.file("history.jsonl")
-    if not path.exists():
-        return None
-    records, _ = run.history(max(0, path.stat().st_size - _TAIL))
-    for record in reversed(records):
-        is_set = isinstance(record, dict) and record.get("kind") == "set"
-        beta = record.get("value" if is_set else "beta") if isinstance(record, dict) else None
+    for record in _newest_first(run):
+        is_set = record.get("kind") == "set" and record.get("name", "beta") == "beta"
+        beta = record.get("value" if is_set else "beta")
         if isinstance(beta, float | int) and math.isfinite(beta):
             return float(beta)
     return None
+
+
+def latest_weights(run: Run) -> dict[str, float]:
+    """The weights of the newest step by the name of their term; {} where none was recorded."""
+    for record in _newest_first(run):
+        weights = record.get("weights")
+        if isinstance(weights, dict):
+            return {
+                name: float(value)
+                for name, value in weights.items()
+                if isinstance(value, float | int) and math.isfinite(value)
+            }
+    return {}
+
+
+def _newest_first(run: Run) -> Iterator[dict[str, Any]]:
+    """The records at the end of the history that are records."""
+    path = run.file("history.jsonl")
+    if path.exists():
+        records, _ = run.history(max(0, path.stat().st_size - _TAIL))
+        yield from (record for record in reversed(records) if isinstance(record, dict))

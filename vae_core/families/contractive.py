@@ -27,6 +27,7 @@ from vae_core.runs import DataCard
             "code² per pixel²",
             r"\lambda",
             "Squared Frobenius norm of ∂z/∂x: how much codes move with pixels.",
+            "weight",
         ),
     },
     options=ContractiveOptions,

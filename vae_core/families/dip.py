@@ -16,7 +16,7 @@ SQUARED = "squared covariance"
     "dip-vae",
     label="DIP-VAE",
     blurb="Decorrelates dimensions by the covariance of their codes.",
-    formula=r"-\log p(x \mid z) + D_{\mathrm{KL}}\!\left(q(z \mid x) \,\|\, p(z)\right) + "
+    formula=r"-\log p(x \mid z) + D_{\mathrm{KL}}\!\left(q(z \mid x) \,\|\, p(z)\right) \\ {} + "
     r"\lambda_{od} \textstyle\sum_{i \neq j} C_{ij}^2 + "
     r"\lambda_{d} \textstyle\sum_i (C_{ii} - 1)^2",
     when="You want uncorrelated dimensions at the price of two cheap sums.",
@@ -25,10 +25,14 @@ SQUARED = "squared covariance"
         "recon": RECON,
         "kl": KL,
         "off_diagonal": Quantity(
-            "Off the diagonal", SQUARED, r"\lambda_{od}", "How much dimensions vary together."
+            "Off the diagonal",
+            SQUARED,
+            r"\lambda_{od}",
+            "How much dimensions vary together.",
+            "off_diagonal",
         ),
         "diagonal": Quantity(
-            "On the diagonal", SQUARED, r"\lambda_{d}", "How far variances are from 1."
+            "On the diagonal", SQUARED, r"\lambda_{d}", "How far variances are from 1.", "diagonal"
         ),
     },
     options=DipOptions,

@@ -14,7 +14,7 @@ from vae_core.runs import DataCard
     "factor-vae",
     label="FactorVAE",
     blurb="A critic looks for dependence between dimensions, and the encoder removes it.",
-    formula=r"-\log p(x \mid z) + D_{\mathrm{KL}}\!\left(q(z \mid x) \,\|\, p(z)\right) + "
+    formula=r"-\log p(x \mid z) + D_{\mathrm{KL}}\!\left(q(z \mid x) \,\|\, p(z)\right) \\ {} + "
     r"\gamma\, D_{\mathrm{KL}}\!\left(q(z) \,\|\, \textstyle\prod_d q(z_d)\right)",
     when="As β-TCVAE, with an estimate that does not depend on the batch; it trains longer.",
     paper="Kim and Mnih (2018), equation 2",

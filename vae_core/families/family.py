@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import BaseModel
+
 from vae_core.config import ModelConfig, RunConfig
 from vae_core.errors import UserError
 from vae_core.models import LatentModel, backbones, likelihoods
@@ -24,12 +26,17 @@ NATS = "nats per image"
 
 @dataclass(frozen=True)
 class Quantity:
-    """A logged term as charts name it; `weight` is the symbol of its weight in the formula."""
+    """A logged term as charts name it.
+
+    weight: the symbol of its weight in the formula, as LaTeX; "" where there is none.
+    setting: the objective's setting that holds that weight; "" is the one named like the symbol.
+    """
 
     label: str
     unit: str = NATS
     weight: str = ""
     help: str = ""
+    setting: str = ""
 
 
 RECON = Quantity("Reconstruction", help="−log p(x|z): how far rebuilt images are from real ones.")
@@ -64,6 +71,15 @@ class Family(Entry[Build]):
     terms: Mapping[str, Quantity]
     check: Check = fits_all
     needs_labels: bool = False
+
+    def weights_in(self, options: BaseModel) -> dict[str, float]:
+        """The weights that the settings of an objective give to terms, by the name of the term."""
+        fields = {
+            name: quantity.setting or quantity.weight.removeprefix("\\")
+            for name, quantity in self.terms.items()
+            if quantity.weight
+        }
+        return {name: float(getattr(options, field)) for name, field in fields.items()}
 
     def formula_with(self, weights: Mapping[str, float], shown: Callable[[float], str]) -> str:
         """The formula with the present value of each weight below its symbol.

@@ -15,7 +15,7 @@ from vae_core.runs import DataCard
     label="IWAE",
     blurb="Several draws compete for each image, so the bound comes closer to log p(x).",
     formula=r"-\log \frac{1}{k} \sum_{i=1}^{k} \frac{p(x, z_i)}{q(z_i \mid x)}, "
-    r"\quad z_i \sim q(z \mid x)",
+    r"\\ z_i \sim q(z \mid x)",
     when="You want the best likelihood and more latents in use; a step takes k decodings.",
     paper="Burda et al. (2016), equation 8; doubly reparameterised: Tucker et al. (2019)",
     terms={

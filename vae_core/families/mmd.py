@@ -12,7 +12,11 @@ from vae_core.objectives.mmd import InfoObjective, InfoOptions, WaeObjective, Wa
 from vae_core.runs import DataCard
 
 DISCREPANCY = Quantity(
-    "MMD²", "kernel units", r"\lambda", "How far codes as a whole are from the prior; 0 is alike."
+    "MMD²",
+    "kernel units",
+    r"\lambda",
+    "How far codes as a whole are from the prior; 0 is alike.",
+    "mmd",
 )
 
 
@@ -21,7 +25,7 @@ DISCREPANCY = Quantity(
     label="InfoVAE",
     blurb="Codes as a whole match the prior, while each image keeps what it needs.",
     formula=r"-\log p(x \mid z) + \beta\, D_{\mathrm{KL}}\!\left(q(z \mid x) \,\|\, p(z)\right)"
-    r" + \lambda\, \mathrm{MMD}^2\!\left(q(z), p(z)\right)",
+    r" \\ {} + \lambda\, \mathrm{MMD}^2\!\left(q(z), p(z)\right)",
     when="A VAE forgets too much, and you still want to draw from the prior.",
     paper="Zhao et al. (2019), equation 6",
     terms={"recon": RECON, "kl": replace(KL, weight=r"\beta"), "mmd": DISCREPANCY},

@@ -29,7 +29,7 @@ def leaves_sigma_free(config: RunConfig, data: DataCard, options: VaeOptions) ->
     label="σ-VAE",
     blurb="The noise of the pixels is computed from the error, so that β needs no tuning.",
     formula=r"-\log \mathcal{N}(x;\, \hat{x}, \sigma_*^2 I) + \beta\, "
-    r"D_{\mathrm{KL}}\!\left(q(z \mid x) \,\|\, p(z)\right), \quad "
+    r"D_{\mathrm{KL}}\!\left(q(z \mid x) \,\|\, p(z)\right), \\ "
     r"\sigma_*^2 = \mathrm{MSE}(x, \hat{x})",
     when="Squared errors suit your images and you do not want to balance them against the KL.",
     paper="Rybkin et al. (2021), equation 5",

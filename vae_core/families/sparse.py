@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from vae_core.config import ModelConfig, RunConfig
-from vae_core.families.family import RECON, Quantity, families, need_two_images
+from vae_core.families.family import NATS, RECON, Quantity, families, need_two_images
 from vae_core.families.networks import latent_model
 from vae_core.models import LatentModel
 from vae_core.models.bottlenecks import Deterministic
@@ -26,14 +26,18 @@ def need_a_batch(config: RunConfig, data: DataCard, options: SparseOptions) -> N
     "sparse",
     label="Sparse autoencoder",
     blurb="Many units, of which only a few may speak for each image.",
-    formula=r"-\log p(x \mid z) + \lambda\, \Omega(z), \quad \Omega(z) = "
+    formula=r"-\log p(x \mid z) + \lambda\, \Omega(z), \\ \Omega(z) = "
     r"\textstyle\sum_d |z_d| \;\text{or}\; \sum_d \mathrm{KL}(\rho \,\|\, \bar{z}_d)",
     when="You want parts and strokes as units; give it more latent dimensions than you need.",
     paper="Ng, CS294A lecture notes (2011), section 3; sparse codes: Makhzani and Frey (2014)",
     terms={
         "recon": RECON,
         "sparsity": Quantity(
-            "Sparsity penalty", "Σ|z| or nats", r"\lambda", "What dense codes cost."
+            "Sparsity penalty",
+            NATS,
+            r"\lambda",
+            "Σ|z| in nats of a Laplace prior, or nats of Bernoulli rates.",
+            "weight",
         ),
         "active": Quantity(
             "Speaking units", "%", help="Share of units above a tenth of the largest activation."

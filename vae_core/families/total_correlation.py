@@ -17,8 +17,8 @@ from vae_core.runs import DataCard
     "beta-tcvae",
     label="β-TCVAE",
     blurb="Only the dependence between dimensions is made expensive, not what they carry.",
-    formula=r"-\log p(x \mid z) + \alpha\, I_q(z; x) + "
-    r"\beta\, D_{\mathrm{KL}}\!\left(q(z) \,\|\, \textstyle\prod_d q(z_d)\right) + "
+    formula=r"-\log p(x \mid z) + \alpha\, I_q(z; x) \\ {} + "
+    r"\beta\, D_{\mathrm{KL}}\!\left(q(z) \,\|\, \textstyle\prod_d q(z_d)\right) \\ {} + "
     r"\gamma\, \textstyle\sum_d D_{\mathrm{KL}}\!\left(q(z_d) \,\|\, p(z_d)\right)",
     when="You want one factor of the images in each dimension, sharper than β-VAE gives it.",
     paper="Chen et al. (2018), equation 4",

@@ -32,6 +32,7 @@ class VqVaeOptions(VectorQuantisedOptions, MapOptions):
             "squared distance",
             r"\beta",
             "How far encodings are from their codes, over all places.",
+            "commitment",
         )
     },
     options=VqVaeOptions,

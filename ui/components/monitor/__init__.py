@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import streamlit as st
 
 from ui.theme import BETA, KL, RECONSTRUCTION
+from vae_core.families import Quantity
 from vae_core.runs import Run
 
 _HERE = Path(__file__).parent
@@ -19,25 +21,30 @@ _mount = st.components.v2.component(
     # One module: what is used first, then what uses it.
     js="".join(
         (_HERE / name).read_text(encoding="utf-8")
-        for name in ("charts.js", "previews.js", "monitor.js")
+        for name in ("charts.js", "terms.js", "previews.js", "monitor.js")
     ),
     # Plotly puts its styles into the document's head, where a shadow root does not see them.
     isolate_styles=False,
 )
 
 
-def monitor(run: Run, state: str, has_kl: bool) -> None:
+def monitor(run: Run, state: str, terms: Mapping[str, Quantity]) -> None:
     """Mount the live view of `run`.
 
     Args:
         state: the run's state as this script run saw it; when the browser learns of another,
             the script runs again.
-        has_kl: whether the family has a KL to show per dimension.
+        terms: what the run's family logs. Reconstruction, KL and total share one chart; each of
+            the others gets a small one with its own unit.
     """
     data: dict[str, Any] = {
         "run": run.id,
         "state": state,
-        "has_kl": has_kl,
+        "has_kl": "kl" in terms,
+        "terms": {
+            name: {"label": quantity.label, "unit": quantity.unit, "help": quantity.help}
+            for name, quantity in terms.items()
+        },
         "colors": {"recon": RECONSTRUCTION, "kl": KL, "beta": BETA},
         "plotly": f"/live/plotly.min.js?v={version('plotly')}",
     }

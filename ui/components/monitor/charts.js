@@ -35,6 +35,7 @@ class Charts {
     this.y = "linear";
     this.stepsPerEpoch = null;
     this.clear();
+    this.terms = new Terms(root.querySelector(".vm-terms"), this);
     for (const group of root.querySelectorAll(".vm-switch")) this.wire(group);
     this.resizing = new ResizeObserver(() => this.resize());
     this.resizing.observe(root);
@@ -52,6 +53,7 @@ class Charts {
     this.resizing.disconnect();
     clearTimeout(this.zoomPause);
     for (const plot of [this.loss, this.bars, this.heat]) this.Plotly?.purge(plot);
+    this.terms.remove();
   }
 
   // --- data ---------------------------------------------------------------------------------------
@@ -106,7 +108,7 @@ class Charts {
     this.theme = this.themeNow();
     this.minutes = this.x === "time" && this.lastTime() > MINUTES_FROM_S;
     // The total lies lowest: where it is nearly the reconstruction, both stay visible.
-    this.names = [...this.series.keys()].sort((a, b) => b.endsWith("/total") - a.endsWith("/total"));
+    this.names = [...this.series.keys()].filter((name) => !this.terms.has(name)).sort((a, b) => b.endsWith("/total") - a.endsWith("/total"));
     const traces = this.names.map((name) => this.curve(name));
     if (this.changes.length) traces.push(this.markers());
     this.Plotly.react(this.loss, traces, this.lossLayout(), CONFIG);
@@ -114,12 +116,14 @@ class Charts {
       this.listening = true;
       this.loss.on("plotly_relayout", (change) => this.zoomed(change));
     }
+    this.terms.draw();
     this.offerLog();
     this.stale = false;
   }
 
   extend(grown) {
-    const names = [...grown.keys()];
+    this.terms.extend(grown);
+    const names = [...grown.keys()].filter((name) => !this.terms.has(name));
     const shown = names.map((name) => grown.get(name));
     this.Plotly.extendTraces(
       this.loss,
@@ -246,10 +250,7 @@ class Charts {
 
   hue(term) {
     if (term === "total") return this.css("--st-text-color");
-    if (this.data.colors[term]) return this.data.colors[term];
-    const others = [...new Set(this.names.map((name) => name.split("/")[1]))]
-      .filter((each) => each !== "total" && !this.data.colors[each]);
-    return OTHER_HUES[others.indexOf(term) % OTHER_HUES.length];
+    return this.data.colors[term] ?? OTHER_HUES[this.terms.place(term) % OTHER_HUES.length];
   }
 
   layout() {
@@ -279,7 +280,7 @@ class Charts {
 
   resize() {
     if (!this.Plotly) return;
-    for (const plot of [this.loss, this.bars, this.heat]) {
+    for (const plot of [this.loss, this.bars, this.heat, ...this.terms.plots()]) {
       if (plot.offsetParent && plot.querySelector(".main-svg")) this.Plotly.Plots.resize(plot);
     }
   }
@@ -302,7 +303,7 @@ class Charts {
 
   // A logarithm needs positive values; a learned σ can make nats negative.
   offerLog() {
-    const negative = [...this.series.values()].some((held) => held.y.some((y) => y < 0));
+    const negative = this.names.some((name) => this.series.get(name).y.some((y) => y < 0));
     const button = this.root.querySelector('button[data-value="log"]');
     button.disabled = negative;
     button.title = negative ? "Some values are below zero, so there is no logarithm to show." : "";

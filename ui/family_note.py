@@ -1,0 +1,54 @@
+"""What a family is: one sentence, what it minimises with its present weights, when to take it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import streamlit as st
+
+from ui.live.history import latest_weights
+from ui.numbers import number
+from vae_core.config import RunConfig
+from vae_core.families import Family, families
+from vae_core.runs import ACTIVE, Run
+
+LIVE_S = 2.0
+WIDTH = 460
+ICON = ":material/function:"
+
+
+def about_choice(config: RunConfig) -> None:
+    """A button beside the picker that explains the family with the weights that are set."""
+    family = families[config.family]
+    with st.popover("", icon=ICON, help=f"What {family.label} is and what it minimises"):
+        _note(family, _configured(family, config))
+
+
+def about_run(run: Run, config: RunConfig, state: str) -> None:
+    """The same for a run, with the weights of its newest step; they move while it trains."""
+    with st.popover("Loss", icon=ICON, type="tertiary", help="What this run minimises"):
+        st.fragment(_live, run_every=LIVE_S if state in ACTIVE else None)(run, config)
+
+
+def _live(run: Run, config: RunConfig) -> None:
+    family = families[config.family]
+    _note(family, _configured(family, config) | latest_weights(run))
+
+
+def _configured(family: Family, config: RunConfig) -> dict[str, float]:
+    return family.weights_in(family.parse_options(config.objective, "objective"))
+
+
+def _note(family: Family, weights: Mapping[str, float]) -> None:
+    with st.container(width=WIDTH, gap="small"):
+        st.markdown(f"**{family.label}.** {family.blurb}")
+        formula = family.formula_with(weights, number)
+        st.latex(rf"\begin{{gathered}} {formula} \end{{gathered}}")
+        st.markdown(family.when)
+        st.caption(
+            "  \n".join(
+                f"**{quantity.label}** ({quantity.unit}). {quantity.help}"
+                for quantity in family.terms.values()
+            )
+        )
+        st.caption(f"Source: {family.paper}.")
