@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import threading
 import time
@@ -31,6 +32,7 @@ class Spread(torch.nn.Module):
     """
 
     latent_size = 2
+    labels = 0
     device = torch.device("cpu")
 
     def __init__(self, seconds: float = 0.0, shape: tuple[int, int, int] = SHAPE) -> None:
@@ -61,6 +63,25 @@ class Spread(torch.nn.Module):
 
     def sample_prior(self, n, generator=None, temperature=1.0):
         return temperature * torch.randn(n, 2, generator=generator)
+
+
+class Told(Spread):
+    """A conditional model of three labels: label k is worth k/2 in every pixel and code."""
+
+    labels = 3
+    label = -1
+
+    def given(self, labels):
+        view = copy.copy(self)
+        view.label = int(labels)
+        return view
+
+    def encode(self, x):
+        z = super().encode(x).mode() + self.label / 2
+        return SimpleNamespace(mode=lambda: z)
+
+    def decode(self, z):
+        return super().decode(z) + self.label / 2
 
 
 def make_run(store: Path, name: str) -> Run:

@@ -8,6 +8,7 @@ import io
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -28,7 +29,7 @@ from vae_core.latent.encodings import load_encodings
 from vae_core.latent.region import Region, prior_log_density
 from vae_core.runs import DEFAULT_STORE, Run, Store
 
-from .live import Spread, ask, make_run, parse, port_of, request, serving
+from .live import Spread, Told, ask, make_run, parse, port_of, request, serving
 from .pictures import encoded, picture
 
 SHIPPED = Store(DEFAULT_STORE).get("mnist-vae")
@@ -89,7 +90,7 @@ def trailer_of(reply: bytes):
 @pytest.mark.parametrize("by", ["socket", "post"])
 def test_a_picture_says_where_it_lies(port: int, send: Send, by: str):
     encodings = load_encodings(SHIPPED)
-    z, region = encodings.mu[17] + 0.01, Region(encodings.mu)
+    z, region = encodings.mu[17] + 0.01, Region(encodings.mu, encodings.logvar)
     message = request(3, z, nearest=5)
     if by == "socket":
         with connect(f"ws://127.0.0.1:{port}/live/decode/mnist-vae") as socket:
@@ -148,6 +149,41 @@ def test_text_requests_go_by_post_too(send: Send):
     np.testing.assert_allclose(2 * np.array(half["vector"]), whole["vector"], rtol=1e-5)
     refused = '{"type": "random", "temperature": 4}'
     assert json.loads(send("POST", path, refused.encode(), **kind)[2])["type"] == "error"
+
+
+# --- conditional models ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def told(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, port: int) -> str:
+    """The address of the decoder of a conditional model called `told`."""
+    monkeypatch.setenv("VAE_STORE", str(tmp_path))
+    monkeypatch.setattr(engine, "models", ModelCache(lambda run: Told(shape=(1, 8, 8))))
+    make_run(tmp_path, "told").write_json("config.json", {})
+    return f"ws://127.0.0.1:{port}/live/decode/told"
+
+
+@pytest.mark.parametrize("label, value", [(0, 0), (1, 128), (2, 255)])
+def test_a_conditional_model_is_told_its_label(told: str, send: Send, label: int, value: int):
+    with connect(f"{told}?label={label}") as socket:
+        for _ in range(2):
+            assert (ask(socket, request(1, [[0, 0]]))[1] == value).all()
+    posted = send("POST", f"/live/decode/told?label={label}", request(1, np.zeros((3, 2))))[2]
+    assert (parse(posted)[1] == value).all()
+    black = to_png(np.zeros((1, 8, 8), np.uint8))
+    encoded_as = json.loads(send("POST", f"/live/encode/told?label={label}", black)[2])["vector"]
+    assert encoded_as == [label / 2, label / 2]
+    path = f"/live/animation/told?format=webp&scale=1&label={label}"
+    with Image.open(io.BytesIO(send("POST", path, request(1, np.zeros((2, 2))))[2])) as image:
+        assert np.asarray(image.convert("L")).max() == value
+
+
+@pytest.mark.parametrize("label", ["3", "-2", "", "x", "²", "1e0", "99999999999"])
+def test_a_label_that_is_none_gets_a_sentence(told: str, label: str, send: Send):
+    with connect(f"{told}?label={quote(label)}") as socket:
+        assert "label" in ask(socket, request(1, [[0, 0]]))[1]
+    body = to_png(np.zeros((1, 8, 8), np.uint8))
+    assert "label" in sentence(send("POST", f"/live/encode/told?label={quote(label)}", body))[1]
 
 
 # --- pictures from outside ------------------------------------------------------------------------

@@ -23,12 +23,13 @@ MOST_FRAMES = 240
 
 
 class Wish(Settings):
-    """How the animation is to be: `frame_ms` a picture, enlarged `scale` times."""
+    """How the animation is to be: `frame_ms` a picture, enlarged `scale` times; of one label."""
 
     format: Literal["gif", "webp"] = "gif"
     frame_ms: int = Field(80, ge=20, le=5000)
     scale: int = Field(8, ge=1, le=1024)
     smooth: bool = False
+    label: int | None = None
 
 
 class AnimationServer:
@@ -41,7 +42,7 @@ class AnimationServer:
         """The animation of the vectors in the body, a binary request of the live decoder."""
         run, wish = run_called(request.path_params["run_id"]), _read_wish(request)
         body = await body_of(request, MOST_BYTES)
-        model = await self.engine.model(run)
+        model = await self.engine.model(run, wish.label)
         asked = read_request(body, model.latent_size, MOST_FRAMES)
         if len(asked.vectors) < 2:
             raise UserError("An animation needs two pictures at least.")

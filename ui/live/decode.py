@@ -11,7 +11,7 @@ import json
 import logging
 from typing import Any
 
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -22,6 +22,7 @@ from ui.live.http import body_of, guarded
 from ui.live.protocol import (
     error_reply,
     pixels_reply,
+    read_label,
     read_request,
     read_text,
     sequence_of,
@@ -60,7 +61,7 @@ class DecodeServer:
                 message = await websocket.receive()
                 if message["type"] == "websocket.disconnect":
                     return
-                answer = await self._answer(websocket.path_params["run_id"], message)
+                answer = await self._answer(websocket, message)
                 async with asyncio.timeout(self.patience_s):
                     await websocket.send(answer)
                 # A client may have sent thousands at once; the others have their turns between.
@@ -73,24 +74,24 @@ class DecodeServer:
 
     async def post(self, request: Request) -> Response:
         """One message and its answer for a client that can open no socket."""
-        run_id, body = request.path_params["run_id"], await body_of(request, MOST_BYTES)
+        body = await body_of(request, MOST_BYTES)
         if request.headers.get("content-type", "").startswith("application/json"):
             text = body.decode("utf-8", "replace")
-            return Response(await self._text(run_id, text), media_type="application/json")
-        return Response(await self._pixels(run_id, body), media_type="application/octet-stream")
+            return Response(await self._text(request, text), media_type="application/json")
+        return Response(await self._pixels(request, body), media_type="application/octet-stream")
 
-    async def _answer(self, run_id: str, message: Any) -> dict[str, Any]:
+    async def _answer(self, asker: WebSocket, message: Any) -> dict[str, Any]:
         if message.get("bytes") is not None:
-            return {"type": "websocket.send", "bytes": await self._pixels(run_id, message["bytes"])}
-        return {"type": "websocket.send", "text": await self._text(run_id, message["text"])}
+            return {"type": "websocket.send", "bytes": await self._pixels(asker, message["bytes"])}
+        return {"type": "websocket.send", "text": await self._text(asker, message["text"])}
 
-    async def _pixels(self, run_id: str, message: bytes) -> bytes:
-        sequence = sequence_of(message)
+    async def _pixels(self, asker: HTTPConnection, message: bytes) -> bytes:
+        sequence, run_id = sequence_of(message), asker.path_params["run_id"]
         try:
             if len(message) > MOST_BYTES:
                 raise UserError("The request is too large.")
             run = run_called(run_id)
-            model = await self.engine.model(run)
+            model = await self.engine.model(run, read_label(asker.query_params.get("label")))
             asked = read_request(message, model.latent_size)
             pixels = await self.engine.decode(model, asked.vectors)
             return pixels_reply(sequence, pixels, await self.engine.whereabouts(run, asked))
@@ -100,8 +101,8 @@ class DecodeServer:
             LOGGER.exception("Decoding for run %r failed", run_id)
             return error_reply(sequence, "The picture could not be decoded; see the app's log.")
 
-    async def _text(self, run_id: str, text: str) -> str:
-        sequence = 0
+    async def _text(self, asker: HTTPConnection, text: str) -> str:
+        sequence, run_id = 0, asker.path_params["run_id"]
         try:
             asked = read_text(text)
             sequence = asked.sequence

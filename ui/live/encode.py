@@ -14,6 +14,7 @@ from ui.live.cache import RunCache
 from ui.live.engine import ENGINE, Engine, run_called
 from ui.live.http import body_of, guarded
 from ui.live.models import Decoder, encode_pixels, ready_torch
+from ui.live.protocol import read_label
 from ui.live.whereabouts import ENCODINGS
 from vae_core.data.drawing import Ink, measure_ink, redrawn
 from vae_core.data.visitor import as_drawn, as_trained
@@ -34,7 +35,8 @@ class EncodeServer:
         """The encoding of the picture file in the body, and what the model was shown of it."""
         run, drawn = run_called(request.path_params["run_id"]), request.query_params.get("drawn")
         body = await body_of(request, MOST_BYTES)
-        model = await self.engine.model(run)
+        label = read_label(request.query_params.get("label"))
+        model = await self.engine.model(run, label)
         return JSONResponse(
             await self.engine.in_thread(lambda: self._encoded(run, model, body, drawn == "1"))
         )

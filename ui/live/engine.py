@@ -18,6 +18,7 @@ from ui.live.models import (
     ModelCache,
     decode_pixels,
     draw_prior,
+    told,
     weights_version,
 )
 from ui.live.protocol import Encoding, Random, Request, Whereabouts
@@ -52,18 +53,27 @@ class Engine:
         # the picture under somebody's hand.
         self._long = ThreadPoolExecutor(1, "live-long")
         self._together = Together(self._decode_soon)
+        self._given: WeakKeyDictionary[Decoder, dict[int, Decoder]] = WeakKeyDictionary()
         self._seconds: WeakKeyDictionary[Decoder, dict[int, float]] = WeakKeyDictionary()
 
-    async def model(self, run: Run) -> Decoder:
-        """The run's model as it is now.
+    async def model(self, run: Run, label: int | None = None) -> Decoder:
+        """The run's model as it is now, told `label` where it is conditional.
 
         Raises:
-            UserError: when the run has no weights or is damaged.
+            UserError: when the run has no weights, is damaged, or knows no such label.
         """
         if weights_version(run) is None:
             raise UserError(f"Run {run.id!r} has no weights to decode with.")
         known = self.models.peek(run)
-        return known if known is not None else await self._soon(self.models.get, run)
+        model = known if known is not None else await self._soon(self.models.get, run)
+        if label is None:
+            return model
+        if not -1 <= label < model.labels:
+            raise UserError(f"Run {run.id!r} knows {model.labels} labels; {label} is none of them.")
+        views = self._given.setdefault(model, {})  # kept, because `decode` knows models by identity
+        if label not in views:
+            views[label] = told(model, label)
+        return views[label]
 
     async def decode(self, model: Decoder, vectors: np.ndarray) -> np.ndarray:
         """The pictures of latent vectors [n, D]: uint8 [n, H, W, C]."""

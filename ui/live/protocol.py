@@ -10,11 +10,15 @@ rest is a sentence in UTF-8. Where it was asked for and the run has encodings, a
 the first vector lies: `distance, farther, log_density: float32, found: uint16, zero: uint16`, then
 `found` times `index: uint32, distance: float32`. Everything is little-endian.
 
+A conditional model is told its label by `?label=N` in the address; without one, or with −1, the
+label is unknown to it.
+
 Text requests and replies are JSON; `Random` and `Encoding` are the requests there are.
 """
 
 from __future__ import annotations
 
+import re
 import struct
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -131,6 +135,19 @@ def read_text(text: str) -> Random | Encoding:
         return _TEXT.validate_json(text if len(text) <= MOST_TEXT else "")
     except ValidationError:
         raise UserError("The request is none that this server knows.") from None
+
+
+def read_label(text: str | None) -> int | None:
+    """The label in an address; None where there is none.
+
+    Raises:
+        UserError: when it is no whole number.
+    """
+    if text is None:
+        return None
+    if not re.fullmatch(r"-1|[0-9]{1,6}", text):
+        raise UserError("A label is a whole number, or -1 where it is unknown.")
+    return int(text)
 
 
 def pixels_reply(sequence: int, pixels: np.ndarray, where: Whereabouts | None = None) -> bytes:
