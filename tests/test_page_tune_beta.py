@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+import base64
 import shutil
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from tests.engine import trained
-from tests.test_pages_latent import charts, open_page, texts
+from tests.test_pages_latent import charts, texts
 from ui.numbers import number
 from vae_core.runs import Run, Store
+from vae_core.sweeps import BETA, Sweep, SweepSpec, sweeps_of
+from vae_core.sweeps.sweep import create_sweep
+
+APP = str(Path(__file__).resolve().parents[1] / "streamlit_app.py")
+
+
+def numbers(values: Any) -> list[float]:
+    """A trace's values, which plotly may have packed."""
+    if isinstance(values, dict):
+        packed = base64.b64decode(values["bdata"])
+        return [float(value) for value in np.frombuffer(packed, values["dtype"])]
+    return list(values)
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +43,59 @@ def run(tmp_path: Path, finished: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
     return Store().get("tiny")
 
 
+def tune(tab: str, run: str = "tiny", **parameters: str) -> AppTest:
+    """The page with one of its tabs open."""
+    app = AppTest.from_file(APP, default_timeout=60)
+    app.query_params.update({"run": run, **parameters})
+    app.run()
+    app.session_state["tune-tab"] = tab
+    app.switch_page("pages/tune_beta.py").run()
+    assert not app.exception
+    return app
+
+
+def keys(app: AppTest) -> set[str]:
+    return {button.key for button in app.button if button.key}
+
+
+def test_live_shows_the_schedule_and_where_the_nats_are(run: Run) -> None:
+    warm = {"objective": {"beta": 4.0, "schedule": "linear", "schedule_steps": 4}}
+    run.write_json("config.json", run.config().updated(warm))
+    run.append("history.jsonl", {"kind": "set", "step": 8, "name": "beta", "value": 2.0})
+    app = tune("Live")
+    chart = charts(app)[0]
+    planned, by_hand = (numbers(trace["y"]) for trace in chart["data"])
+    assert (planned[0], max(planned), planned[-1]) == (0.0, 4.0, 4.0)
+    assert by_hand[0] == 2.0
+    assert chart["layout"]["shapes"][0]["x0"] == run.status().step, "where training stands"
+    validation = [r for r in run.history()[0] if r["kind"] == "validation"][-1]["terms"]
+    assert f"KL {number(validation['kl'])} nats" in texts(app)
+    assert "sees nothing wrong" in texts(app)
+
+
+def test_a_collapse_is_told_on_every_tab_and_its_remedy_starts_a_mended_run(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = run.config().updated({"objective": {"beta": 100.0}})
+    run.write_json("config.json", config)
+    run.file("history.jsonl").unlink()
+    for step in (60, 70, 80):
+        terms = {"recon": 200.0, "kl": 0.001}
+        record = {"kind": "step", "step": step, "epoch": 2, "time": 1.0, "terms": terms}
+        run.append("history.jsonl", record | {"total": 200.1, "beta": 100.0, "images_per_s": 1.0})
+    started: list[Run] = []
+    monkeypatch.setattr("vae_core.training.jobs._launch", started.append)
+    for tab in ("Live", "Sweep", "Units"):
+        app = tune(tab)
+        assert "The posterior has collapsed" in texts(app)
+        assert "KL 0.001 nats per image over 4 dimensions at β = 100" in texts(app)
+    app.button(key="remedy-collapsed-0").click().run()
+    assert not app.exception
+    assert [each.id for each in started] == ["tiny-mended"]
+    assert started[0].config().objective["beta"] == 1.0
+    assert app.query_params["run"] == "tiny-mended"
+
+
 def test_comparable_runs_share_one_chart(run: Run, tmp_path: Path) -> None:
     shutil.copytree(run.path, tmp_path / "beta-4")
     other = Store().get("beta-4")
@@ -35,13 +104,16 @@ def test_comparable_runs_share_one_chart(run: Run, tmp_path: Path) -> None:
     shutil.copytree(run.path, tmp_path / "faces")
     faces = Store().get("faces")
     faces.write_json("config.json", run.config().updated({"model": {"likelihood": "gaussian"}}))
-    app = open_page("tune_beta", run="tiny")
+    app = tune("Sweep", sweep="all")
     assert sorted(charts(app)[0]["data"][-1]["text"]) == ["beta-4 · β 4", "tiny · β 1"]
-    assert list(app.dataframe[0].value["run"]) == ["tiny", "beta-4"]
+    table = app.dataframe[0].value
+    assert list(table["run"]) == ["tiny", "beta-4"]
+    assert list(table["objective.beta"]) == [1.0, 4.0]
+    assert "latent_dim" in table and "model.latent_dim" not in table, "only what differs"
 
 
 def test_the_converter_tells_a_weight_in_every_convention(run: Run) -> None:
-    app = open_page("tune_beta", run="tiny")
+    app = tune("Units")
     app.selectbox(key="units-convention").select("pytorch-vae")
     app.number_input(key="units-weight-tiny").set_value(0.5)
     app.number_input(key="units-sigma-tiny").set_value(0.2)
@@ -52,3 +124,80 @@ def test_the_converter_tells_a_weight_in_every_convention(run: Run) -> None:
     for weight in (beta, 0.5, 0.5 * 4, beta * 0.04 / 0.25):
         assert f"**{number(weight)}**" in shown
     assert "Bernoulli" in shown  # a warning that its σ is borrowed
+
+
+def test_a_sweep_is_set_up_started_and_followed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    launched: list[str] = []
+    monkeypatch.setattr("ui.tune.setup.launch", lambda sweep: launched.append(sweep.id))
+    app = tune("Sweep")
+    app.text_input(key="sweep-betas").input("0.5, 2")
+    app.selectbox(key="sweep-second").select("model.latent_dim").run()
+    app.text_input(key="sweep-model.latent_dim").input("2, 4")
+    app.text_input(key="sweep-name").input("s").run()
+    assert app.button(key="start-sweep").label == "Start 4 runs"
+    app.button(key="start-sweep").click().run()
+    assert not app.exception and launched == ["s"]
+    spec = sweeps_of(Store())[0].spec()
+    assert spec.vary == {"objective.beta": (0.5, 2.0), "model.latent_dim": (2, 4)}
+    assert spec.base.data == run.config().data
+    assert app.selectbox(key="sweep-choice").value == "s"
+    assert "β 0.5 · latent_dim 2" in texts(app)
+
+
+@pytest.mark.parametrize("betas, problem", [("0", "no positive"), ("1,1", "twice"), ("", "no v")])
+def test_values_that_cannot_be_tried_are_told_at_once(run: Run, betas: str, problem: str) -> None:
+    app = tune("Sweep")
+    app.text_input(key="sweep-betas").input(betas).run()
+    assert problem in app.error[0].value
+    assert "start-sweep" not in keys(app)
+
+
+def test_the_queue_is_paused_ordered_and_cancelled_from_the_page(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = SweepSpec(base=run.config(), vary={BETA: (1.0, 2.0, 3.0)})
+    sweep = create_sweep(Store(), "s", spec)
+    monkeypatch.setattr(Sweep, "is_alive", lambda self: True)
+    sweep.write_json("state.json", sweep.said().model_copy(update={"state": "running"}))
+    app = tune("Sweep", sweep="s")
+    app.button(key="up-2").click().run()
+    assert [entry.number for entry in sweep.state().entries] == [0, 2, 1]
+    app.button(key="drop-1").click().run()
+    assert sweep.state().entry(1).state == "cancelled"
+    app.button(key="pause-sweep").click().run()
+    assert sweep.state().wish == "pause"
+    assert app.button(key="pause-sweep").label == "Resume"
+    app.button(key="cancel-sweep").click().run()
+    assert [entry.state for entry in sweep.state().entries] == ["cancelled"] * 3
+    assert not app.exception
+
+
+def test_a_finished_sweep_shows_curve_advice_and_board(run: Run, tmp_path: Path) -> None:
+    measured = {0.5: (20.0, 60.0, 4), 1.0: (10.0, 63.0, 4), 2.0: (0.0, 90.0, 0)}
+    spec = SweepSpec(base=run.config(), vary={BETA: tuple(measured)})
+    sweep = create_sweep(Store(), "s", spec)
+    state = sweep.said()
+    for entry in state.entries:
+        beta = entry.params[BETA]
+        kl, recon, active = measured[beta]
+        shutil.copytree(run.path, tmp_path / f"s-{beta}")
+        made = Store().get(f"s-{beta}")
+        made.write_json("config.json", spec.config(entry.params))
+        summary = {"kl": kl, "recon": recon, "elbo": -kl - recon, "active_units": active}
+        made.write_json("summary.json", run.summary() | summary)
+        done = {"state": "finished", "run": made.id, "value": -kl - recon}
+        state = state.having(entry.model_copy(update=done))
+    sweep.write_json("state.json", state.model_copy(update={"state": "finished"}))
+    app = tune("Sweep", sweep="s")
+    assert sorted(charts(app)[0]["data"][-1]["text"])[0] == "s-0.5 · β 0.5"
+    assert numbers(charts(app)[1]["data"][1]["y"]) == [4, 4, 0]
+    shown = texts(app)
+    for advice in ("β = 1 · knee", "β = 1 · no dimension lost", "β = 1 · best ELBO"):
+        assert advice in shown
+    for what in ("samples", "reconstructions", "traversal"):
+        app.segmented_control(key="board-what").set_value(what).run()
+        drawn = [str(html.value) for html in app.get("html") if "board-picture" in str(html.value)]
+        assert len(drawn) == 3
+        assert len({html.partition("src=")[2] for html in drawn}) == 1, "copies of one model"
+    app.button(key="board-open-s-1.0").click().run()
+    assert app.query_params["run"] == "s-1.0"

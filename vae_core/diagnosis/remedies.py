@@ -34,7 +34,7 @@ def set_beta(config: RunConfig, beta: float, steps: int) -> list[Remedy]:
         changes |= {"schedule": "linear", "schedule_steps": max(1, steps)}
     return [
         Remedy(
-            f"Start again with β = {beta:.3g}",
+            f"Train with β = {beta:.3g}",
             f"β rises to {beta:.3g} over the first {steps} steps.",
             {"objective": changes},
         )

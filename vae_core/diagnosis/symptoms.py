@@ -69,8 +69,7 @@ def posterior_collapsed(course: Course) -> Finding | None:
     return Finding(
         "collapsed",
         "warning",
-        "The posterior has collapsed: the code says nothing about the image, so every "
-        "reconstruction is the same blur.",
+        "The posterior has collapsed: every image is rebuilt as the same blur.",
         f"KL {kl:.2g} nats per image over {course.dimensions} dimensions at β = {beta:.3g}",
         tuple(cures),
     )

@@ -1,0 +1,1 @@
+"""What only the page Tune β shows: one idea a file."""

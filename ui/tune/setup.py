@@ -1,0 +1,181 @@
+"""The form of a new sweep."""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+
+from ui.keep import keep, remember
+from ui.numbers import number
+from ui.recipes import recipes
+from ui.state import current_run
+from vae_core.config import RunConfig
+from vae_core.errors import UserError
+from vae_core.families import families
+from vae_core.runs import Run, Store
+from vae_core.sweeps import BETA, SEED, SweepSpec, parse_values
+from vae_core.sweeps.launch import launch
+from vae_core.sweeps.spec import SamplerName
+from vae_core.sweeps.sweep import create_sweep, sweeps_of
+
+NOTHING = "nothing"
+SECOND = {
+    NOTHING: "nothing else",
+    "model.latent_dim": "latent dimensions",
+    "model.sigma": "pixel noise σ",
+    "family": "family",
+    "train.learning_rate": "learning rate",
+}
+SUGGESTED = {
+    "model.latent_dim": "4, 16",
+    "model.sigma": "0.05, 0.1, 0.2",
+    "family": "vae, free-bits",
+    "train.learning_rate": "0.0005, 0.002",
+}
+SAMPLERS: dict[SamplerName, str] = {
+    "grid": "every combination",
+    "random": "random draws between the ends",
+    "tpe": "TPE: towards the best ELBO",
+}
+CURRENT = "current"
+
+
+def set_up() -> str | None:
+    """Draw the form; the name of the sweep that was just started, else None."""
+    left, right = st.columns(2)
+    with left:
+        base = _base()
+    with right:
+        typed = _text("Name", "sweep-name", "", "Its runs' names begin with it.")
+    name = typed or _free_name(base.data.dataset)
+    left, right = st.columns([3, 1], vertical_alignment="bottom")
+    with left:
+        betas = _text("Values of β", "sweep-betas", "0.1, 0.3, 1, 3, 10", "Separated by commas.")
+    with right.popover("Log grid", width="stretch"):
+        _log_grid()
+    left, right = st.columns(2)
+    second = left.selectbox(
+        "Vary also", list(SECOND), format_func=SECOND.__getitem__, key="sweep-second"
+    )
+    values = ""
+    if second != NOTHING:
+        with right:
+            values = _text("Its values", f"sweep-{second}", SUGGESTED[second])
+    left, right = st.columns(2)
+    remember("sweep-epochs", base.train.epochs)
+    epochs = keep("sweep-epochs", left.number_input("Epochs", 1, 100_000, key="sweep-epochs"))
+    remember("sweep-workers", 2)
+    workers = keep(
+        "sweep-workers",
+        right.number_input(
+            "At a time", 1, 64, key="sweep-workers", help="Runs beside each other, one thread each."
+        ),
+    )
+    with st.expander("More"):
+        seeds, sampler, trials, storage = _more()
+    try:
+        varied = {BETA: parse_values(BETA, betas)}
+        if second != NOTHING:
+            varied[second] = parse_values(second, values)
+        if len(found := parse_values(SEED, seeds)) > 1:
+            varied[SEED] = found
+        spec = SweepSpec(
+            base=base.updated({"train": {"epochs": epochs, "seed": found[0]}}),
+            vary=varied,
+            sampler=sampler,
+            trials=trials,
+            workers=workers,
+            storage=storage or None,
+        )
+    except UserError as error:
+        st.error(str(error))
+        return None
+    pressed = st.button(
+        f"Start {spec.total} runs",
+        key="start-sweep",
+        type="primary",
+        icon=":material/play_arrow:",
+        width="stretch",
+    )
+    st.caption(f"“{name}”: the same data, first weights, hold-out images and z in every run.")
+    return _start(name, spec) if pressed else None
+
+
+def _more() -> tuple[str, SamplerName, int, str]:
+    left, right = st.columns(2)
+    with left:
+        seeds = _text("Seeds", "sweep-seeds", "0", "One run of each β for each seed.")
+    sampler = right.selectbox(
+        "Order", list(SAMPLERS), key="sweep-sampler", format_func=SAMPLERS.__getitem__
+    )
+    left, right = st.columns(2)
+    trials = 0
+    if sampler != "grid":
+        trials = left.number_input("How many runs", 1, 1000, 12, key="sweep-trials")
+    with right:
+        storage = _text("Shared storage", "sweep-storage", "", "URL of a database; empty: here.")
+    return seeds, sampler, trials, storage
+
+
+def _start(name: str, spec: SweepSpec) -> str | None:
+    try:
+        made = create_sweep(Store(), name, spec)
+        launch(made)
+    except UserError as error:
+        st.error(str(error))
+        return None
+    return made.id
+
+
+def _base() -> RunConfig:
+    """What all runs share: the settings of the current run, or a recipe."""
+    run = current_run()
+    offered = {name: recipe.label for name, recipe in recipes().items() if _has_beta(recipe.config)}
+    own = None if run is None else _config(run)
+    if run is not None and own is not None and _has_beta(own):
+        offered = {CURRENT: f"settings of {run.id}", **offered}
+    remember("sweep-base", next(iter(offered)))
+    if st.session_state["sweep-base"] not in offered:
+        st.session_state["sweep-base"] = next(iter(offered))
+    chosen = st.selectbox(
+        "Start from", list(offered), format_func=offered.__getitem__, key="sweep-base"
+    )
+    keep("sweep-base", chosen)
+    return own if own is not None and chosen == CURRENT else recipes()[chosen].config
+
+
+def _config(run: Run) -> RunConfig | None:
+    try:
+        return run.config()
+    except UserError:  # its damage is told where the run is shown
+        return None
+
+
+def _has_beta(config: RunConfig) -> bool:
+    return "beta" in families[config.family].options.model_fields
+
+
+def _text(label: str, key: str, start: str, help: str | None = None) -> str:
+    remember(key, start)
+    return keep(key, st.text_input(label, key=key, help=help)).strip()
+
+
+def _log_grid() -> None:
+    low = st.number_input("From", 1e-6, 1e6, 0.1, format="%g", key="log-grid-low")
+    high = st.number_input("To", 1e-6, 1e6, 10.0, format="%g", key="log-grid-high")
+    count = st.number_input("Values", 2, 50, 5, key="log-grid-count")
+    grid = [float(f"{beta:.2g}") for beta in np.geomspace(low, high, count)]
+    text = ", ".join(f"{beta:g}" for beta in grid)
+    st.caption(f"{number(count)} values: {text}")
+    st.button("Use them", key="log-grid-use", on_click=_use_grid, args=(text,))
+
+
+def _use_grid(text: str) -> None:
+    st.session_state["sweep-betas"] = text
+
+
+def _free_name(dataset: str) -> str:
+    names = {sweep.id for sweep in sweeps_of(Store())}
+    wish = f"{dataset}-sweep"
+    numbered = (f"{wish}-{n}" for n in range(2, len(names) + 3))
+    return wish if wish not in names else next(n for n in numbered if n not in names)

@@ -1,0 +1,151 @@
+"""The tab Sweep: a new sweep, one at work, or all runs on the current data."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from ui.catalog import RunFacts, catalog, facts_of
+from ui.keep import keep, remember
+from ui.tune.board import board
+from ui.tune.comparison import comparison
+from ui.tune.outcome import advice, outcome
+from ui.tune.queue import label, queue
+from ui.tune.setup import set_up
+from vae_core.errors import UserError
+from vae_core.runs import Run, Store
+from vae_core.sweeps import BETA, Sweep, sweeps_of
+from vae_core.sweeps.state import ACTIVE
+
+NEW, ALL = "new", "all"
+CHOICE = "sweep-choice"
+LOOK_EVERY_S = 1.5
+
+
+def sweep_tab(run: Run) -> None:
+    """Draw the choice, and beside it what was chosen."""
+    store = Store()
+    names = {NEW: "New sweep", ALL: f"All runs like {run.id}"}
+    names |= {sweep.id: sweep.id for sweep in sweeps_of(store)}
+    asked = st.query_params.get("sweep")
+    remember(CHOICE, asked if asked in names else NEW)
+    if st.session_state[CHOICE] not in names:
+        st.session_state[CHOICE] = NEW
+    new = st.session_state[CHOICE] == NEW
+    left, right = st.columns([1.5, 1] if new else [1, 2.3], gap="medium")
+    with left:
+        chosen = st.selectbox("Sweep", list(names), format_func=names.__getitem__, key=CHOICE)
+        keep(CHOICE, chosen)
+    if chosen == NEW:
+        with left:
+            started = set_up()
+        with right:
+            _explanation()
+        if started:
+            st.session_state[f"{CHOICE}-next"] = started
+            st.rerun()
+        return
+    if chosen == ALL:
+        with left:
+            st.caption("Measured runs whose nats mean the same: data, image size, likelihood.")
+            found = comparable(catalog(store), facts_of(run))
+            advice(found)
+        with right:
+            _runs(found, run)
+        return
+    sweep = Sweep(store, chosen)
+    try:
+        active = sweep.state().state in ACTIVE
+    except UserError as error:
+        right.error(str(error))
+        return
+    every = LOOK_EVERY_S if active else None
+    with left:
+        st.fragment(_queue, run_every=every)(sweep, active)
+    with right:
+        st.fragment(_progress, run_every=every)(sweep, run.id)
+    with st.expander("Compare its runs", icon=":material/compare_arrows:"):
+        comparison([facts.run for facts in _facts(sweep)])
+
+
+def follow() -> None:
+    """Choose the sweep that was just started; call before the tab is drawn."""
+    started = st.session_state.pop(f"{CHOICE}-next", None)
+    if started:
+        st.session_state[CHOICE] = started
+
+
+def comparable(runs: list[RunFacts], current: RunFacts) -> list[RunFacts]:
+    """Measured runs whose nats mean the same: equal data, image size and likelihood."""
+    same = (current.dataset, current.image_shape, current.likelihood)
+    return [
+        run
+        for run in runs
+        if (run.dataset, run.image_shape, run.likelihood) == same
+        and None not in (run.kl, run.recon)
+    ]
+
+
+def _queue(sweep: Sweep, was_active: bool) -> None:
+    try:
+        state = sweep.state()
+        queue(sweep, state, sweep.spec().total)
+    except UserError as error:
+        st.error(str(error))
+        return
+    advice(_facts(sweep))
+    if was_active and state.state not in ACTIVE:
+        st.rerun()  # nobody needs to look again and again any more
+
+
+def _progress(sweep: Sweep, current: str) -> None:
+    try:
+        state = sweep.state()
+    except UserError as error:
+        st.error(str(error))
+        return
+    outcome([facts for facts in _facts(sweep) if None not in (facts.kl, facts.recon)], current)
+    by_beta = sorted(state.entries, key=lambda entry: float(entry.params.get(BETA, 0.0)))
+    columns = []
+    for entry in by_beta:
+        path = sweep.store.path / entry.run
+        run = Run(path) if entry.run and path.is_dir() else None
+        columns.append((label(entry), run))
+    board(columns)
+
+
+def _runs(runs: list[RunFacts], run: Run) -> None:
+    outcome(runs, run.id)
+    ordered = sorted(runs, key=lambda facts: facts.beta or 0.0)
+    board([(facts.id, facts.run) for facts in ordered])
+    with st.expander("Compare", icon=":material/compare_arrows:"):
+        chosen = st.multiselect(
+            "Runs", [facts.id for facts in ordered], key="comparison-runs",
+            default=[facts.id for facts in ordered[:4]],
+        )  # fmt: skip
+        comparison([facts.run for facts in ordered if facts.id in chosen])
+
+
+def _facts(sweep: Sweep) -> list[RunFacts]:
+    paths = (sweep.store.path / entry.run for entry in sweep.state().entries if entry.run)
+    return [facts_of(Run(path)) for path in paths if path.is_dir()]
+
+
+def _explanation() -> None:
+    st.markdown(EXPLANATION)
+
+
+EXPLANATION = """
+#### What a sweep tells
+
+One model for each β, everything else equal: the same images, the same first weights, the same
+z. Beside each other they show
+
+- the **rate–distortion curve**: what each nat of KL buys in reconstruction. Points on one dotted
+  line have the same ELBO;
+- **active dimensions**: how many of them still carry something;
+- a **board**: samples, reconstructions and traversals, β from left to right.
+
+A VAE minimises **distortion + β · rate**, both in nats per image. At β = 1 the sum is −ELBO. A
+larger β buys order and costs sharpness; a smaller one draws better and leaves holes from which
+the prior draws nonsense.
+"""
