@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from tests.engine import make_loop, tiny
 from vae_core.config import parse_config
 from vae_core.errors import UserError
 from vae_core.families import build, complete
@@ -16,6 +17,7 @@ from vae_core.models.bottlenecks import VectorQuantised
 from vae_core.models.quantisers import FiniteScalarQuantiser, Quantiser, VectorQuantiser
 from vae_core.objectives.objective import MODEL
 from vae_core.objectives.quantised import usage
+from vae_core.training.events import Stepped
 from vae_core.types import Context
 
 
@@ -30,8 +32,8 @@ def places(*vectors: list[float]) -> torch.Tensor:
     return torch.tensor(vectors).T[None, :, None, :]
 
 
-def two_codes(**options: Any) -> VectorQuantiser:
-    quantiser = VectorQuantiser(2, 2, **options)
+def two_codes(decay: float = 0.9, restart: float = 0.0) -> VectorQuantiser:
+    quantiser = VectorQuantiser(2, 2, decay, restart)
     quantiser.codebook.copy_(torch.tensor([[0.0, 0.0], [10.0, 0.0]]))
     quantiser.counts.copy_(torch.tensor([4.0, 2.0]))
     quantiser.sums.copy_(quantiser.codebook * quantiser.counts[:, None])
@@ -40,7 +42,7 @@ def two_codes(**options: Any) -> VectorQuantiser:
 
 def test_every_place_takes_its_nearest_code() -> None:
     torch.manual_seed(0)
-    quantiser, z = VectorQuantiser(7, 3), torch.randn(2, 3, 4, 5)
+    quantiser, z = VectorQuantiser(7, 3, 0.9, 0.1), torch.randn(2, 3, 4, 5)
     rows = z.permute(0, 2, 3, 1).reshape(-1, 3)
     expected = torch.cdist(rows, quantiser.codebook).argmin(1).view(2, 4, 5)
     assert torch.equal(quantiser.indices(z), expected)
@@ -81,8 +83,22 @@ def test_a_dead_code_comes_back_to_life() -> None:
     assert float(quantiser.counts[1]) == 2.0  # an even use: it has time to prove itself
 
 
+def test_restarts_bring_most_codes_into_use() -> None:
+    """Learned on digits, with and without: what the encoder left behind at first comes back."""
+    used = {}
+    for restart in (0.0, 0.1):
+        config = tiny(
+            family="vq-vae",
+            objective={"codes": 64, "decay": 0.9, "restart": restart},
+            train={"epochs": 8, "learning_rate": 1e-2, "preview_every": 100},
+        )
+        events = list(make_loop(config).run())
+        used[restart] = [e.terms["codes_used"] for e in events if isinstance(e, Stepped)][-1]
+    assert used[0.1] > 48 and used[0.1] > 1.5 * used[0.0]
+
+
 def test_the_codebook_starts_on_encodings() -> None:
-    quantiser = VectorQuantiser(4, 2)
+    quantiser = VectorQuantiser(4, 2, 0.9, 0.1)
     z = places(*[[float(i), 100.0] for i in range(8)])
     quantiser.start(z)
     rows = z[0, :, 0].T.tolist()
@@ -94,7 +110,7 @@ def test_the_codebook_starts_on_encodings() -> None:
 
 
 def test_more_codes_than_encodings_start_and_restart_without_harm() -> None:
-    quantiser = VectorQuantiser(64, 2, restart=0.5)
+    quantiser = VectorQuantiser(64, 2, 0.9, 0.5)
     z = places([1.0, 2.0], [3.0, 4.0])
     quantiser.start(z)
     for _ in range(5):
@@ -105,7 +121,7 @@ def test_more_codes_than_encodings_start_and_restart_without_harm() -> None:
 
 def test_codes_learn_only_while_training() -> None:
     torch.manual_seed(0)
-    bottleneck = VectorQuantised(3, VectorQuantiser(4, 2))
+    bottleneck = VectorQuantised(3, VectorQuantiser(4, 2, 0.9, 0.1))
     maps = torch.randn(2, 3, 4, 4)
     bottleneck.train()(maps)
     before = bottleneck.quantiser.codebook.clone()
@@ -154,7 +170,9 @@ def test_zero_is_a_level_and_what_is_outside_goes_to_the_end() -> None:
     assert quantiser(far).flatten().tolist() == [0.5, -1.0]
 
 
-@pytest.mark.parametrize("quantiser", [VectorQuantiser(6, 3), FiniteScalarQuantiser((3, 4, 5))])
+@pytest.mark.parametrize(
+    "quantiser", [VectorQuantiser(6, 3, 0.9, 0.1), FiniteScalarQuantiser((3, 4, 5))]
+)
 def test_gradients_pass_straight_through(quantiser: Quantiser) -> None:
     z = torch.randn(2, 3, 4, 4, requires_grad=True)
     seed = torch.randn(2, 3, 4, 4)

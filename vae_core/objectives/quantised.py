@@ -54,7 +54,7 @@ class VectorQuantisedOptions(Settings):
         le=1e4,
     )
     decay: float = setting(
-        0.99,
+        0.97,
         "Codebook memory γ",
         "Share of its running mean that a code keeps at every step.",
         more=True,
@@ -62,7 +62,7 @@ class VectorQuantisedOptions(Settings):
         le=0.9999,
     )
     restart: float = setting(
-        0.03,
+        0.1,
         "Restart below",
         "Codes used less than this share of an even use are put onto a fresh encoding; 0 never.",
         more=True,

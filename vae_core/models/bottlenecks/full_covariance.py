@@ -39,7 +39,11 @@ class FullCovariance(nn.Module):
         """features [B, F] → N(mu, L·Lᵀ) over [B, latent_dim]."""
         diagonal = (0.5 * self.logvar(features).clamp(*self.logvar_range)).exp()
         factor = torch.diag_embed(diagonal).index_put(
-            (torch.arange(features.shape[0], device=features.device)[:, None], self.rows, self.columns),
+            (
+                torch.arange(features.shape[0], device=features.device)[:, None],
+                self.rows,
+                self.columns,
+            ),
             self.below(features),
         )
         return FullCovariancePosterior(self.mu(features), factor)

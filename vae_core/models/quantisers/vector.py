@@ -13,7 +13,8 @@ class VectorQuantiser(Quantiser):
     """K vectors, each the running mean of the encodings that it stood for.
 
     It has no weights: `follow` moves it after every batch. What nothing has come near for a while
-    is put onto an encoding of the batch, and so is the whole codebook at the first batch.
+    is put onto an encoding of the batch, and so is the whole codebook at the first batch. Without
+    restarts most codes are left behind while the encoder finds its scale in the first steps.
 
     Source: van den Oord, Vinyals and Kavukcuoglu, Neural Discrete Representation Learning (2017),
     equations 1 and 2 and appendix A.1; restarts: Zeghidour et al., SoundStream (2021), section
@@ -24,7 +25,7 @@ class VectorQuantiser(Quantiser):
     counts: Tensor
     sums: Tensor
 
-    def __init__(self, codes: int, dim: int, decay: float = 0.99, restart: float = 0.03) -> None:
+    def __init__(self, codes: int, dim: int, decay: float, restart: float) -> None:
         """`restart`: the share of an even use below which a code is put elsewhere."""
         super().__init__()
         self.codes, self.dim = codes, dim
