@@ -24,12 +24,15 @@ values = st.lists(st.integers(-60, 60).map(lambda n: n / 20), min_size=1, max_si
     shown=st.none() | st.integers(1, 64),
     values=values,
     base=st.none() | vectors,
+    given_label=st.none() | st.integers(0, 99),
     prefix=st.sampled_from(["", "beside-"]),
 )
-def test_there_and_back(kind, label, neighbours, at, shown, values, base, prefix) -> None:
-    view = View(kind, label, neighbours, at, shown, values, base)
+def test_there_and_back(
+    kind, label, neighbours, at, shown, values, base, given_label, prefix
+) -> None:
+    view = View(kind, label, neighbours, at, shown, values, base, given_label)
     back = from_query(view.to_query(prefix), prefix)
-    assert (back.kind, back.shown, back.base) == (kind, shown, base)
+    assert (back.kind, back.shown, back.base, back.given) == (kind, shown, base, given_label)
     if any(values):
         assert back.values == pytest.approx(values, abs=1e-6)
     if kind == CLASSES:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.engine import trained
 from tests.pages import open_page, texts
 from ui.components.explorer import explorer_data, moved
 from ui.direction_sets import DIRECTION_SETS, offered, sliders_for
@@ -162,12 +163,21 @@ def test_a_second_run_on_the_same_data_is_shown_beside(run: Run, tmp_path: Path)
     assert app.query_params["beside"] == "third"
 
 
+def test_a_conditional_run_offers_its_labels(tmp_path: Path, run: Run) -> None:
+    assert "conditions" not in explorer_data(run, View(given=3), "full")
+    conditional = trained(tmp_path, "conditional", family="conditional-vae")
+    data = explorer_data(conditional, View(given=3), "hero")
+    assert data["conditions"] == [str(digit) for digit in range(10)] and data["label"] == 3
+    assert explorer_data(conditional, View(given=99), "full")["label"] == 0
+
+
 def test_what_the_browser_tells_becomes_the_view() -> None:
     told = {
         "values": [0.5, 0],
         "base": base64.b64encode(raw(1, 2)).decode(),
         "z": base64.b64encode(raw(3, 4)).decode(),
+        "label": 5,
     }
     view = moved(View(RAW, shown=2), told)
-    assert view == View(RAW, shown=2, values=(0.5, 0.0), base=raw(1, 2), z=raw(3, 4))
+    assert view == View(RAW, shown=2, values=(0.5, 0.0), base=raw(1, 2), given=5, z=raw(3, 4))
     assert moved(view, told | {"base": None}).base is None

@@ -38,7 +38,9 @@ def direction_picker(run: Run, slot: str, compact: bool = False) -> None:
         kind = st.session_state[key]
         now = app_state().views.get(run.id, View())
         at = now.z if kind == LOCAL else None
-        app_state().views[run.id] = View(kind, now.label, now.neighbours, at, z=now.z)
+        app_state().views[run.id] = replace(
+            now, kind=kind, at=at, shown=None, values=None, base=None
+        )
 
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.segmented_control(
@@ -65,7 +67,7 @@ def _neighbourhood(run: Run, slot: str, most: int) -> None:
     def refit() -> None:
         now = app_state().views[run.id]
         count = int(st.session_state[key])
-        app_state().views[run.id] = View(LOCAL, now.label, count, now.z, now.shown, z=now.z)
+        app_state().views[run.id] = replace(now, neighbours=count, at=now.z, values=None, base=None)
 
     key = f"neighbours{slot}-{run.id}"
     st.session_state[key] = min(app_state().views[run.id].neighbours, most)
@@ -92,7 +94,7 @@ def _source(run: Run, slot: str, labels: list[int]) -> None:
     def choose() -> None:
         now = app_state().views[run.id]
         label = st.session_state[key]
-        app_state().views[run.id] = View(CLASSES, label, now.neighbours, shown=now.shown, z=now.z)
+        app_state().views[run.id] = replace(now, label=label, values=None, base=None)
 
     encodings = encodings_of(run)
     assert encodings is not None

@@ -18,8 +18,9 @@ NEIGHBOURS = 200
 MOST_NEIGHBOURS = 100_000
 MOST_SLIDERS = 4096
 FURTHEST = 1e6
+MOST_LABELS = 2**15 - 1
 
-NAMES = ("directions", "label", "neighbours", "at", "shown", "values", "base")
+NAMES = ("directions", "label", "neighbours", "at", "shown", "values", "base", "given")
 """The parameters of the address, each of them optional."""
 
 
@@ -38,6 +39,8 @@ class View:
     values: tuple[float, ...] | None = None
     base: bytes | None = None
     """What the sliders cannot express; None is the center of the directions."""
+    given: int | None = None
+    """The label that a conditional model is told; None leaves it to the page."""
     z: bytes | None = None
     """The point itself, by which it is found again under other directions; not in the address."""
 
@@ -58,6 +61,8 @@ class View:
             found["values"] = ",".join(f"{value:.6g}" for value in self.values)
         if self.base is not None:
             found["base"] = to_text(self.base)
+        if self.given is not None:
+            found["given"] = str(self.given)
         return {prefix + name: value for name, value in found.items()}
 
 
@@ -75,12 +80,13 @@ def from_query(parameters: Mapping[str, str], prefix: str = "") -> View:
     base = to_bytes("base", given["base"]) if "base" in given else None
     return View(
         kind=kind,
-        label=_whole(given, "label", 0, 0, 2**15 - 1),
+        label=_whole(given, "label", 0, 0, MOST_LABELS),
         neighbours=_whole(given, "neighbours", NEIGHBOURS, 2, MOST_NEIGHBOURS),
         at=to_bytes("at", given["at"]) if "at" in given else None,
         shown=_whole(given, "shown", 0, 1, MOST_SLIDERS) if "shown" in given else None,
         values=() if values is None and base is not None else values,
         base=base,
+        given=_whole(given, "given", 0, 0, MOST_LABELS) if "given" in given else None,
     )
 
 

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
+from tests.engine import trained
 from vae_core.latent.encodings import load_encodings
 from vae_core.runs import Store
 
@@ -277,6 +278,31 @@ def test_two_runs_start_from_the_same_image_and_part_by_their_sliders(
         page.wait_for_url("**beside-values=3**")
     finally:
         store.get("twin").delete()
+
+
+def test_a_conditional_model_draws_the_label_that_it_is_told(
+    page: Page, app_url: str, store: Store
+) -> None:
+    run = trained(store.path, "conditional", family="conditional-vae")
+    run.file("job.json").unlink(missing_ok=True)
+    try:
+        open_explorer(page, f"{app_url}/explore?run=conditional&values=1")
+        before = picture(page)
+        condition = page.get_by_test_id("condition")
+        condition.select_option("7")
+        wait_for_change(page, before)
+        page.wait_for_url("**given=7**")
+        told = picture(page)
+        page.reload()
+        page.locator('[data-testid="decoded-image"].drawn').wait_for()
+        expect(condition).to_have_value("7")
+        assert picture(page) == told
+        named(page, "Start from an image of the training data").click()
+        page.get_by_label("Show images with this label").select_option("3")
+        page.locator(".cells button:not([hidden])").first.click()
+        expect(condition).to_have_value("3")
+    finally:
+        run.delete()
 
 
 def test_where_sockets_are_blocked_the_picture_follows_on_release(page: Page, app_url: str) -> None:

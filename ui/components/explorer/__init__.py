@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,7 +15,7 @@ from ui.components.explorer.space import encoded, space_of
 from ui.direction_sets import sliders_for
 from ui.explore_view import View
 from ui.live.models import is_warming_up, wait_until_warm, weights_version
-from ui.loaded import PRIOR, Sliders
+from ui.loaded import PRIOR, Sliders, model_of
 from ui.state import app_state
 from vae_core.runs import Run
 
@@ -67,7 +68,7 @@ def explorer(run: Run, mode: Mode, title: str = "", panel: str = "", linked: boo
         if told is None:
             return
         if mode == "hero":
-            views[run.id] = View(z=_bytes(told["z"]))
+            views[run.id] = View(given=told.get("label"), z=_bytes(told["z"]))
             return
         views[run.id] = moved(views.get(run.id, View()), told)
         app_state().ends[run.id] = told["ends"]
@@ -75,7 +76,7 @@ def explorer(run: Run, mode: Mode, title: str = "", panel: str = "", linked: boo
     def show_more() -> None:
         shown = st.session_state[key].get("shown")
         view = views.get(run.id, View())
-        views[run.id] = View(view.kind, view.label, view.neighbours, view.at, shown, z=view.z)
+        views[run.id] = replace(view, shown=shown, values=None, base=None)
 
     if is_warming_up():  # for some seconds after the server's start
         _mount(key=key, data=waiting_data(run, mode, title))
@@ -83,7 +84,7 @@ def explorer(run: Run, mode: Mode, title: str = "", panel: str = "", linked: boo
         st.rerun()
     view = views.get(run.id, View())
     ends = app_state().ends.get(run.id, [None, None])
-    data = explorer_data(run, view if mode == "full" else View(z=view.z), mode)
+    data = explorer_data(run, view if mode == "full" else View(given=view.given, z=view.z), mode)
     _mount(
         key=key,
         data=data | {"title": title, "linked": linked, "ends": ends},
@@ -97,7 +98,7 @@ def moved(view: View, told: dict[str, Any]) -> View:
     values = tuple(float(value) for value in told["values"])
     base = None if told["base"] is None else _bytes(told["base"])
     z = _bytes(told["z"])
-    return View(view.kind, view.label, view.neighbours, view.at, view.shown, values, base, z)
+    return replace(view, values=values, base=base, given=told.get("label"), z=z)
 
 
 def waiting_data(run: Run, mode: Mode, title: str) -> dict[str, Any]:
@@ -151,7 +152,20 @@ def explorer_data(run: Run, view: View, mode: Mode) -> dict[str, Any]:
         data["view"] = {"values": view.values, "base": base}
     elif fits and view.z is not None:
         data["position"] = base64.b64encode(view.z).decode()
+    data |= conditions_of(run, view)
     return data | (space_of(run, sliders) if mode == "full" else {})
+
+
+def conditions_of(run: Run, view: View) -> dict[str, Any]:
+    """The labels that a conditional model can be told, and the one that it is; {} for others."""
+    count = model_of(run).labels
+    if not count:
+        return {}
+    names = run.data_card().label_names
+    label = view.given if view.given is not None and view.given < count else 0
+    return {"conditions": [names[i] if i < len(names) else str(i) for i in range(count)]} | {
+        "label": label
+    }
 
 
 def directions_data(sliders: Sliders, count: int, view: View) -> dict[str, Any]:

@@ -35,11 +35,7 @@ class Explorer {
     this.takeDirections();
     if (data.waiting) return; // an outline, until Python knows the directions
     this.takeView();
-    this.decoder = new LiveDecoder(data.run, {
-      onPictures: (kind, reply, first) => this.draw(kind, reply, first),
-      onVector: (vector) => this.change(() => this.point.goTo(vector)),
-      onProblem: (sentence) => (this.problem.textContent = sentence),
-    });
+    this.connect();
     this.listen();
     this.show();
     this.askStrips();
@@ -52,6 +48,15 @@ class Explorer {
     this.map?.remove();
     document.removeEventListener("latent-start", this.hear);
     this.root.remove();
+  }
+
+  connect() {
+    this.decoder?.close();
+    this.decoder = new LiveDecoder(this.data.run, this.label, {
+      onPictures: (kind, reply, first) => this.draw(kind, reply, first),
+      onVector: (vector) => this.change(() => this.point.goTo(vector)),
+      onProblem: (sentence) => (this.problem.textContent = sentence),
+    });
   }
 
   // What a rerun of the page brings: perhaps other directions through the same space.
@@ -138,7 +143,7 @@ class Explorer {
 
   tellPython() {
     const ends = this.path ? this.path.report() : [null, null];
-    this.commitTo("view", { ...this.point.report(), ends });
+    this.commitTo("view", { ...this.point.report(), ends, label: this.label });
   }
 
   showMore() {
@@ -177,6 +182,15 @@ class Explorer {
     this.release();
   }
 
+  // Tell a conditional model of another label; the latents, its style, stay.
+  setLabel(label) {
+    this.label = label;
+    this.connect();
+    this.show();
+    this.commit();
+    this.path?.askPictures();
+  }
+
   reset() {
     this.change(() => this.point.toCenter());
   }
@@ -191,6 +205,8 @@ class Explorer {
 
   // Start from encoded image `index`; other explorers of the same images do so too, if linked.
   pick(index) {
+    const label = this.labels?.[index] ?? -1;
+    if (this.label !== null && label >= 0) this.bar.takeLabel(label);
     this.decoder.askVector({ type: "encoding", index });
     this.tell({ index, group: this.data.group });
   }
@@ -202,7 +218,7 @@ class Explorer {
   }
 
   async encodeHere(blob, drawn) {
-    const reply = await encodeImage(this.data.run, blob, drawn);
+    const reply = await encodeImage(this.data.run, this.label, blob, drawn);
     if (!drawn) this.problem.textContent = reply.message ?? "";
     if (reply.vector) this.change(() => this.point.goTo(Float32Array.from(reply.vector)));
     return reply;
@@ -271,12 +287,13 @@ class Explorer {
 
   build(parent) {
     const { mode, shape, title, waiting } = this.data;
+    this.label = this.data.label ?? null;
     this.canvas = element("canvas", { role: "img", "aria-label": "Decoded picture" });
     this.canvas.dataset.testid = "decoded-image";
     [this.canvas.height, this.canvas.width] = [shape[1], shape[2]];
     this.problem = element("p", { class: "problem", role: "status" });
     this.sliders = element("div", { class: "rows" });
-    this.bar = actionBar(this, this.full);
+    this.bar = actionBar(this, this.full, this.data.conditions ?? []);
     this.frame = element("div", { class: "picture" }, [this.canvas]);
     this.left = element("div", { class: "left" }, [this.frame]);
     const heading = element("h2", {}, [title]);
@@ -329,6 +346,7 @@ class Explorer {
     return new SaveDialog(data.run, {
       canvas: this.canvas,
       smooth: this.bar.isSmooth,
+      label: () => this.label,
       here: () => point.vector(),
       directions: () => this.data.directions.names,
       swing: (k) => Array.from({ length: SWING_FRAMES }, (_, i) =>
@@ -337,6 +355,7 @@ class Explorer {
       report: () => ({
         run: data.run,
         step: data.step,
+        ...(this.label === null ? {} : { label: data.conditions[this.label] }),
         directions: this.data.directions.names,
         values: point.values,
         z: Array.from(point.vector()),

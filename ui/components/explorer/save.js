@@ -6,7 +6,7 @@ const PRINT_PX = 512; // least side of an enlarged picture
 const ANIMATION_PX = 280; // least side of an animation
 
 class SaveDialog {
-  // on: {name, canvas, smooth(), here() → z, report() → object, directions() → names,
+  // on: {canvas, smooth(), label(), here() → z, report() → object, directions() → names,
   //      swing(k) → vectors, path() → vectors or null}
   constructor(run, on) {
     Object.assign(this, { run, on });
@@ -70,6 +70,7 @@ class SaveDialog {
     const scale = Math.max(1, Math.ceil(ANIMATION_PX / Math.max(canvas.width, canvas.height)));
     const how = new URLSearchParams({ format, frame_ms: FRAME_MS, scale,
       smooth: Number(this.on.smooth()) });
+    if (this.on.label() !== null) how.set("label", this.on.label());
     this.problem.textContent = "Drawing the frames …";
     try {
       const address = `/live/animation/${encodeURIComponent(this.run)}?${how}`;

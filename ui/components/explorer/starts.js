@@ -67,8 +67,10 @@ class ImagePicker {
 }
 
 // Encode an image file with the model of `run`: {vector, picture} or {message}.
-async function encodeImage(run, blob, drawn) {
-  const address = `/live/encode/${encodeURIComponent(run)}${drawn ? "?drawn=1" : ""}`;
+async function encodeImage(run, label, blob, drawn) {
+  const how = new URLSearchParams(label === null ? {} : { label });
+  if (drawn) how.set("drawn", 1);
+  const address = `/live/encode/${encodeURIComponent(run)}?${how}`;
   try {
     const response = await fetch(address, { method: "POST", body: blob });
     return await response.json();

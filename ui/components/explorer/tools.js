@@ -2,8 +2,9 @@
 
 const LARGEST_TEMPERATURE = 3;
 
-// Reset, Random, Undo, Redo, Smooth; `explorer` does what they ask for.
-function actionBar(explorer, full) {
+// Reset, Random, Undo, Redo, Smooth, and the label that a conditional model is told; `explorer`
+// does what they ask for.
+function actionBar(explorer, full, conditions) {
   const temperature = element("input", {
     type: "number", min: 0, max: LARGEST_TEMPERATURE, step: 0.1, value: 1,
     "aria-label": "Temperature",
@@ -21,7 +22,17 @@ function actionBar(explorer, full) {
   undo.disabled = redo.disabled = true;
   const more = button("", "Show more directions", () => explorer.showMore());
   more.classList.add("more");
+  const names = conditions.map((name, label) => [label, name]);
+  const label = choice(names, "The label that the model is told", (chosen) =>
+    explorer.setLabel(Number(chosen)));
+  label.value = explorer.label;
+  label.dataset.testid = "condition";
+  const takeLabel = (known) => {
+    label.value = known;
+    explorer.setLabel(known);
+  };
   const root = element("div", { class: "actions" }, [
+    ...(names.length ? [labelled("Label", label)] : []),
     button("Reset", "Back to the mean of all encodings", () => explorer.reset()),
     button("Random", "A draw from the prior", draw),
     ...(full ? [labelled("T", temperature)] : []),
@@ -29,7 +40,7 @@ function actionBar(explorer, full) {
     redo,
     labelled("Smooth", smooth),
   ]);
-  return { root, undo, redo, more, isSmooth: () => smooth.checked };
+  return { root, undo, redo, more, takeLabel, isSmooth: () => smooth.checked };
 }
 
 // Where to start from, and what to take home.

@@ -9,9 +9,10 @@ const PATIENCE_MS = 30000; // the first request may wait for the server to load 
 class LiveDecoder {
   // `on` has onPictures(kind, {count, height, width, channels, pixels, where}, first), onVector(vector),
   // onProblem(sentence or "").
-  constructor(runId, on) {
+  // label: what a conditional model is told; null for all others.
+  constructor(runId, label, on) {
     const scheme = location.protocol === "https:" ? "wss" : "ws";
-    this.path = `/live/decode/${encodeURIComponent(runId)}`;
+    this.path = `/live/decode/${encodeURIComponent(runId)}${label === null ? "" : `?label=${label}`}`;
     this.url = `${scheme}://${location.host}${this.path}`;
     this.on = on;
     this.waiting = {};
