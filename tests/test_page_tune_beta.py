@@ -201,3 +201,13 @@ def test_a_finished_sweep_shows_curve_advice_and_board(run: Run, tmp_path: Path)
         assert len({html.partition("src=")[2] for html in drawn}) == 1, "copies of one model"
     app.button(key="board-open-s-1.0").click().run()
     assert app.query_params["run"] == "s-1.0"
+
+
+def test_a_warm_up_is_drawn_before_the_training_starts(run: Run) -> None:
+    app = AppTest.from_file(APP, default_timeout=60).run()
+    app.switch_page("pages/train.py").run()
+    assert not app.exception and charts(app) == [], "a constant β needs no picture"
+    key = "train.digits-vae.digits.VaeOptions.objective.schedule"
+    app.selectbox(key=f"{key}").select("linear").run()
+    values = numbers(charts(app)[0]["data"][0]["y"])
+    assert (values[0], values[-1]) == (0.0, 1.0) and values == sorted(values)

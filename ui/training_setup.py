@@ -17,6 +17,7 @@ from ui.numbers import grouped, number
 from ui.recipes import on_data, options_of, recipes, recommended, with_backbone
 from ui.state import choose_run
 from ui.timing import Stopwatch, Timing
+from ui.tune.schedule import planned
 from ui.upload import own_images
 from vae_core.config import RunConfig, parse_config
 from vae_core.data import Dataset, datasets
@@ -62,6 +63,9 @@ def set_up() -> None:
             dataset = look(config.data)
     if config is not None and dataset is not None and not problem:
         problem = _fit(config, dataset)
+    if config is not None and dataset is not None and not problem:
+        with more:
+            planned(config, data_card(dataset))
     with name:
         typed, free = _choose_name(config)
     _start(config, dataset, problem, typed or free)
