@@ -24,7 +24,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from ui.live.columns import Limits
-from ui.live.guard import is_allowed
+from ui.live.guard import admits, is_allowed
 from ui.live.history import Cursor, History
 from vae_core.errors import UserError
 from vae_core.runs import ACTIVE, Run, Store
@@ -66,7 +66,7 @@ class ProgressServer:
 
     async def endpoint(self, websocket: WebSocket) -> None:
         """Serve one connection until the client leaves or the run is gone."""
-        if not is_allowed(websocket):
+        if not await admits(websocket):
             await websocket.close(POLICY_VIOLATION)
             return
         await websocket.accept()

@@ -1,6 +1,6 @@
 // A drawing board whose every stroke is encoded and answered at once.
 
-const PEN = 0.08; // of the drawing's side
+const PEN = 0.1; // of the drawing's side
 const DRAWING_PX = 280;
 
 // The pen is bright on black.
