@@ -27,7 +27,7 @@ import psutil
 import typer
 from PIL import Image
 
-from vae_core.runs import Run
+from vae_core.runs import DataCard, Run
 
 ROOT = Path(__file__).resolve().parent.parent
 SIDE = 64
@@ -125,6 +125,34 @@ def peaks(images: Path, folder: Path, preset: str, settings: list[str]) -> dict[
     }
 
 
+def report(
+    phases: dict[str, Any], shape: tuple[int, ...], card: DataCard, preset: str, settings: list[str]
+) -> dict[str, Any]:
+    """What was trained on what, and the peaks found."""
+    return {
+        "workload": f"{preset} for one epoch on a folder of images, from unprepared files",
+        "images": shape,
+        "learned_from": card.n_train,
+        "measured_on": card.n_validation,
+        "settings": settings,
+        "peak_mb": max(phase["peak_mb"] for phase in phases.values()),
+        "phases": phases,
+        "machine": platform.machine(),
+        "python": platform.python_version(),
+        "torch": version("torch"),
+    }
+
+
+def show(result: dict[str, Any], as_json: bool) -> None:
+    """Print the result, as JSON or as a small table."""
+    if as_json:
+        print(json.dumps(result, indent=2), flush=True)
+        return
+    print(f"At most {result['peak_mb']:,} MB resident with {result['images'][0]:,} images.")
+    for phase, found in result["phases"].items():
+        print(f"{phase:>10}: {found['peak_mb']:6,} MB, {found['seconds']:6.1f} s", flush=True)
+
+
 def main(
     images: Annotated[int, typer.Option(min=20, help="How many images to draw.")] = 200_000,
     data_dir: Annotated[
@@ -151,24 +179,8 @@ def main(
         card = Run(folder / "runs" / "memory").data_card()
         (prepared,) = (folder / "cache").glob("*/images.npy")
         shape = np.load(prepared, mmap_mode="r").shape
-    result = {
-        "workload": f"{preset} for one epoch on a folder of images, from unprepared files",
-        "images": shape,
-        "learned_from": card.n_train,
-        "measured_on": card.n_validation,
-        "settings": settings,
-        "peak_mb": max(phase["peak_mb"] for phase in phases.values()),
-        "phases": phases,
-        "machine": platform.machine(),
-        "python": platform.python_version(),
-        "torch": version("torch"),
-    }
-    if as_json:
-        print(json.dumps(result, indent=2))
-        return
-    print(f"At most {result['peak_mb']:,} MB resident with {shape[0]:,} images.")
-    for phase, found in phases.items():
-        print(f"{phase:>10}: {found['peak_mb']:6,} MB, {found['seconds']:6.1f} s")
+        # Before clearing up, which takes minutes where the disk is busy.
+        show(report(phases, shape, card, preset, settings), as_json)
 
 
 if __name__ == "__main__":
