@@ -179,6 +179,19 @@ def test_reading_a_large_file_stays_small_in_memory(tmp_path: Path) -> None:
     assert peak < 20e6
 
 
+def test_pages_are_given_back_within_a_large_batch_too(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.arange(100, dtype=np.uint8).reshape(100, 1, 1, 1))
+    images, advised = MappedImages(tmp_path / "a.npy"), []
+
+    class Recorder:
+        def madvise(self, advice: int) -> None:
+            advised.append(advice)
+
+    images._map = Recorder()
+    assert images.gather(np.arange(99, -1, -1)).ravel().tolist() == list(range(99, -1, -1))
+    assert len(advised) >= 100 / 8
+
+
 @pytest.mark.parametrize("kind", [np.zeros((2, 3, 4), np.uint8), np.zeros((2, 1, 4, 4), np.int64)])
 def test_other_arrays_are_no_images(tmp_path: Path, kind: np.ndarray) -> None:
     np.save(tmp_path / "a.npy", kind)
