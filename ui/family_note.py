@@ -20,13 +20,17 @@ ICON = ":material/function:"
 def about_choice(config: RunConfig) -> None:
     """A button beside the picker that explains the family with the weights that are set."""
     family = families[config.family]
-    with st.popover("", icon=ICON, help=f"What {family.label} is and what it minimises"):
+    with st.popover(
+        "", icon=ICON, key="about-choice", help=f"What {family.label} is and what it minimises"
+    ):
         _note(family, _configured(family, config))
 
 
 def about_run(run: Run, config: RunConfig, state: str) -> None:
     """The same for a run, with the weights of its newest step; they move while it trains."""
-    with st.popover("Loss", icon=ICON, type="tertiary", help="What this run minimises"):
+    with st.popover(
+        "Loss", icon=ICON, key="about-run", type="tertiary", help="What this run minimises"
+    ):
         st.fragment(_live, run_every=LIVE_S if state in ACTIVE else None)(run, config)
 
 

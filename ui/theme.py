@@ -61,5 +61,12 @@ def total_color(dark: bool) -> str:
 
 
 def page_style() -> None:
-    """Widths that a theme cannot set: content up to 1400 px with modest margins."""
-    st.html("<style>.stMainBlockContainer { max-width: 1400px; padding-inline: 2.5rem; }</style>")
+    """What a theme cannot set: content up to 1400 px with modest margins, and a mended button.
+
+    The arrow on a popover's button is exchanged when it opens; a click on the old one then counts
+    as one beside the popover, which closes it again. So the button as a whole takes the click.
+    """
+    st.html(
+        "<style>.stMainBlockContainer { max-width: 1400px; padding-inline: 2.5rem; }"
+        "[data-testid=stPopoverButton] * { pointer-events: none; }</style>"
+    )

@@ -68,8 +68,8 @@ def start(page: Page, app_url: str, name: str, epochs: int) -> None:
     page.get_by_text("More settings").click()
     page.locator(".st-key-train-name-0 input, [class*=st-key-train-name] input").first.fill(name)
     page.locator("[class*=ConvOptions-model-options-channels] input").fill("8, 16")
-    page.locator("[class*=ConvOptions-model-options-hidden] input").fill("32")
-    page.locator("[class*=ConvOptions-model-options-hidden] input").press("Enter")
+    page.get_by_role("spinbutton", name="Hidden units").fill("32")
+    page.get_by_role("spinbutton", name="Hidden units").press("Enter")
     page.locator("[class*=TrainConfig-train-log_every] input").fill("2")
     page.locator("[class*=TrainConfig-train-log_every] input").press("Enter")
     page.get_by_text("More settings").click()
@@ -221,9 +221,16 @@ def test_the_terms_of_a_family_have_charts_of_their_own_with_units(
     }
     in_common = dict(page.get_by_test_id("live-chart").evaluate(drawn))
     assert {uid.split("-")[1] for uid in in_common} == {"recon", "kl", "total"}
-    page.get_by_role("button", name="Loss", exact=True).click()
-    expect(page.get_by_text("Kim and Mnih (2018)")).to_be_visible()
-    expect(page.locator(".katex:visible").first).to_be_visible()
+    for key, paper in (
+        ("about-run", "Kim and Mnih (2018)"),
+        ("about-choice", "Kingma and Welling"),
+    ):
+        page.locator(f".st-key-{key} button:visible").click()
+        note = page.get_by_test_id("stPopoverBody")
+        expect(note).to_contain_text(paper)
+        expect(note.locator(".katex").first).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(note).to_have_count(0)
 
 
 def test_axes_switch_between_steps_epochs_and_time(page: Page, app_url: str) -> None:
