@@ -11,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.engine import make_loop, tiny, trained
+from vae_core.errors import UserError
 from vae_core.runs import Run, Store
 from vae_core.sweeps.results import Result, curves, differences, result_of, results, table, to_csv
+from vae_core.sweeps.scoring import score
 from vae_core.sweeps.suggestions import by_beta, suggestions
 
 
@@ -127,3 +129,17 @@ def test_samples_come_from_the_same_z_whatever_the_seed() -> None:
     second.model.load_state_dict(first.model.state_dict())
     pictures = [next(loop.run()).samples for loop in (first, second)]  # type: ignore[attr-defined]
     assert pictures[0].equal(pictures[1])
+
+
+def test_a_run_on_sprites_is_scored_against_their_factors(tmp_path: Path) -> None:
+    data = {"dataset": "sprites", "image_size": 32, "limit": 300}
+    found = score(trained(tmp_path, "sprites", data=data, train={"epochs": 1}))
+    assert {"mig", "sap", "dci_disentanglement", "factor_vae", "beta_vae"} <= set(found)
+    assert all(0 <= found[name] <= 1 for name in found if name not in ("images", "step"))
+    row = table([Store(tmp_path).get("sprites")])[0]
+    assert row["mig"] == found["mig"] and row["beta_vae"] == found["beta_vae"]
+
+
+def test_without_factors_there_is_nothing_to_score(run: Run) -> None:
+    with pytest.raises(UserError, match="no known factors"):
+        score(run)

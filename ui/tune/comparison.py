@@ -15,6 +15,7 @@ from ui.theme import label_color
 from vae_core.errors import UserError
 from vae_core.runs import Run
 from vae_core.sweeps.results import curves, table, to_csv
+from vae_core.sweeps.scoring import score, scores
 
 AXES = {"step": "step", "epoch": "epoch", "time": "training time (s)"}
 FEW = 12
@@ -32,6 +33,7 @@ def comparison(runs: Sequence[Run]) -> None:
         st.warning(str(error))
         return
     st.dataframe(rows, hide_index=True, key="comparison-table")
+    _score_button(runs)
     term, axis = st.columns(2)
     values = [each for run in runs[:FEW] for each in _curves(run)]
     terms = list({row["term"]: None for row in values}) or ["total"]
@@ -55,6 +57,26 @@ def comparison(runs: Sequence[Run]) -> None:
             icon=":material/download:",
             key="curves-csv",
         )
+
+
+def _score_button(runs: Sequence[Run]) -> None:
+    """Offered where a data set knows what its pictures were drawn from."""
+    unscored = [run for run in runs if run.json("data.json", {}).get("factor_names")]
+    unscored = [run for run in unscored if not scores(run)]
+    if unscored and st.button(
+        f"Score {len(unscored)} runs against the known factors",
+        key="score-runs",
+        icon=":material/score:",
+        help="MIG, SAP, DCI, FactorVAE and β-VAE scores of their encodings; some seconds each.",
+    ):
+        bar = st.progress(0.0, "Scoring")
+        for done, run in enumerate(unscored):
+            bar.progress(done / len(unscored), f"Scoring {run.id}")
+            try:
+                score(run)
+            except UserError as error:
+                st.warning(str(error))
+        st.rerun()
 
 
 def curves_figure(values: Sequence[dict[str, Any]], term: str, axis: str) -> go.Figure:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from vae_core.cli.options import JsonOption, StoreOption, print_json, print_table
+from vae_core.cli.options import JsonOption, RunArgument, StoreOption, print_json, print_table
 from vae_core.cli.train import SetOption, config_from
 from vae_core.errors import UserError
 from vae_core.runs import Store
@@ -121,6 +121,18 @@ def tell(
         launch(found)
     else:
         found.send(command)
+
+
+@app.command("score")
+def score_run(run: RunArgument, store: StoreOption = None, as_json: JsonOption = False) -> None:
+    """Score how well single latents stand for known factors (MIG, SAP, DCI, …; sprites)."""
+    from vae_core.sweeps.scoring import score
+
+    found = score(Store(store).get(run))
+    if as_json:
+        print_json(found)
+    else:
+        print_table([(key, f"{value:.4g}") for key, value in found.items()])
 
 
 def _key_and_values(entry: str) -> tuple[str, str]:

@@ -11,6 +11,7 @@ from typing import Any
 from vae_core.config import RunConfig
 from vae_core.errors import UserError
 from vae_core.runs import Run
+from vae_core.sweeps.scoring import scores
 
 MEASURED = ("recon", "kl", "elbo", "active_units", "latent_dim", "step")
 
@@ -62,13 +63,14 @@ def differences(configs: Mapping[str, RunConfig]) -> dict[str, dict[str, Any]]:
 
 
 def table(runs: Sequence[Run]) -> list[dict[str, Any]]:
-    """One row a run: its name, the settings that differ, and what was measured."""
+    """One row a run: its name, the settings that differ, what was measured and what was scored."""
     configs = {run.id: run.config() for run in runs}
     differing = differences(configs)
     return [
         {"run": run.id}
         | {key: row[run.id] for key, row in differing.items()}
         | {key: run.summary().get(key) for key in MEASURED}
+        | {key: value for key, value in scores(run).items() if key not in ("images", "step")}
         for run in runs
     ]
 
