@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from vae_core.presets.preset import preset
+
+MNIST: dict[str, Any] = {
+    "data": {"dataset": "mnist", "validation_fraction": 0.0},
+    "model": {"latent_dim": 16, "options": {"channels": (32, 64), "hidden": 128}},
+}
+MNIST_TRAINING = {"batch_size": 64, "learning_rate": 2e-3, "decay": "cosine"}
 
 PRESETS = (
     preset(
@@ -11,10 +19,28 @@ PRESETS = (
         "Sixteen latents on handwritten digits; the model that is shipped.",
         (1, 28, 28),
         family="vae",
-        data={"dataset": "mnist", "validation_fraction": 0.0},
-        model={"latent_dim": 16, "options": {"channels": (32, 64), "hidden": 128}},
         objective={"schedule": "linear", "schedule_steps": 1500},
-        train={"epochs": 15, "batch_size": 64, "learning_rate": 2e-3, "decay": "cosine"},
+        train={"epochs": 15, **MNIST_TRAINING},
+        **MNIST,
+    ),
+    preset(
+        "mnist-ae",
+        "MNIST autoencoder",
+        "The same network without a prior: sharp copies, and holes between them.",
+        (1, 28, 28),
+        family="autoencoder",
+        train={"epochs": 8, **MNIST_TRAINING},
+        **MNIST,
+    ),
+    preset(
+        "mnist-beta-vae",
+        "MNIST β-VAE",
+        "The same network at β = 4: fewer latents in use, an ordered space, softer digits.",
+        (1, 28, 28),
+        family="vae",
+        objective={"beta": 4.0, "schedule": "linear", "schedule_steps": 1500},
+        train={"epochs": 8, **MNIST_TRAINING},
+        **MNIST,
     ),
     preset(
         "digits-vae",
