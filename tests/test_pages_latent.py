@@ -12,9 +12,12 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from tests.pages import ROOT, open_page, texts
-from ui.axes import axes_of
-from ui.loaded import encodings_of, model_of
+from ui.axes import all_axes, axes_of
+from ui.grids.sheets import ticks
+from ui.grids.traversals import turns
+from ui.loaded import encodings_of
 from ui.numbers import number
+from vae_core.latent.saved import save_direction
 from vae_core.runs import Run
 
 PAGES = ("explore", "grids", "encodings", "tune_beta")
@@ -83,12 +86,27 @@ def test_damaged_weights_are_told_in_a_sentence(run: Run, name: str) -> None:
 # --- grids ---------------------------------------------------------------------------------------
 
 
-def test_the_grid_changes_with_its_controls_and_can_be_taken_home(run: Run) -> None:
+def shown_kind(app: AppTest, kind: str) -> AppTest:
+    app.segmented_control(key="grid-kind").set_value(kind).run()
+    assert not app.exception and not app.warning
+    return app
+
+
+def downloads(app: AppTest) -> list[str]:
+    return [button.proto.label for button in app.get("download_button")]
+
+
+def test_every_kind_of_sheet_is_drawn_and_can_be_taken_home(run: Run) -> None:
     app = open_page("grids")
-    before = charts(app)[0]
-    app.number_input(key="grid-n").set_value(4).run()
-    assert not app.exception and charts(app)[0] != before
-    assert "Download PNG" in [button.proto.label for button in app.get("download_button")]
+    assert downloads(app) == ["PNG"]
+    assert downloads(shown_kind(app, "Traversals")) == ["PNG", "GIF", "WebP"]
+    # A sheet for each prior, and one of real images.
+    assert len(downloads(shown_kind(app, "Samples"))) == 3
+    for how in ("worst", "best"):
+        shown_kind(app, "Reconstructions")
+        app.segmented_control(key="recon-order").set_value(how).run()
+        assert downloads(app) == ["PNG"] and "training images that the run keeps" in texts(app)
+    assert downloads(shown_kind(app, "Interpolations")) == ["PNG", "GIF", "WebP"]
 
 
 def test_course_plots_are_one_click_in_raw_latent_units(run: Run) -> None:
@@ -96,22 +114,35 @@ def test_course_plots_are_one_click_in_raw_latent_units(run: Run) -> None:
     app.button(key="course-3").click().run()
     assert (app.selectbox(key="grid-x").value, app.selectbox(key="grid-y").value) == ("z0", "z1")
     assert app.number_input(key="grid-reach").value == 3.0
-    assert axis_titles(charts(app)[0]) == ["z0, in latent units", "z1, in latent units"]
+    assert app.segmented_control(key="grid-units").value == "latent units"
 
 
-def test_the_grid_is_what_the_decoder_draws(run: Run) -> None:
-    from pages.grids import decoded_tile
-    from ui.live.models import decode_pixels, weights_version
-    from vae_core.data.pictures import from_png
+def test_two_runs_show_the_same_plane_side_by_side(run: Run, tmp_path: Path) -> None:
+    shutil.copytree(run.path, tmp_path / "other")
+    app = open_page("grids", run="tiny")
+    app.selectbox(key="grid-beside").select("other").run()
+    assert not app.exception and downloads(app) == ["PNG", "PNG"]
 
-    steps = np.eye(4, dtype=np.float32)[:2]
-    values = np.array([-2.0, 0.0, 2.0], np.float32)
-    center = np.full(4, 0.25, np.float32)
-    png, size = decoded_tile(run.path, weights_version(run), center, steps, values)
-    assert size == (48, 48)
-    # The upper right cell has both at their largest.
-    expected = decode_pixels(model_of(run), (center + 2 * steps[0] + 2 * steps[1])[None])
-    assert np.abs(from_png(png, 1)[0, :16, 32:].astype(int) - expected[0, ..., 0]).max() <= 1
+
+def test_planes_offer_principal_raw_class_and_saved_directions(run: Run) -> None:
+    mu, labels = encodings_of(run).mu, encodings_of(run).labels
+    save_direction(run, "smile", np.array([0.0, 3.0, 0.0, 4.0]))
+    axes = all_axes(run)
+    assert {"z0", "z3", "towards 0", "towards 9", "saved: smile"} <= axes.keys()
+    np.testing.assert_allclose(axes["saved: smile"].vector, [0, 0.6, 0, 0.8], rtol=1e-6)
+    way = mu[labels == 7].mean(axis=0) - mu.mean(axis=0)
+    np.testing.assert_allclose(axes["towards 7"].vector, way / np.linalg.norm(way), atol=1e-5)
+
+
+def test_animations_go_there_and_back() -> None:
+    pictures = np.arange(3 * 4, dtype=np.uint8).reshape(3, 4, 1, 1, 1)
+    frames = turns(pictures)
+    assert frames.shape == (6, 1, 1, 3)
+    assert frames[:, 0, 0, 0].tolist() == [0, 1, 2, 3, 2, 1]
+
+
+def test_ticks_have_one_length_and_a_true_minus() -> None:
+    assert ticks(np.array([-1.5, -1e-4, 0, 2])) == ["−1.50", "0.00", "0.00", "2.00"]
 
 
 # --- encodings -----------------------------------------------------------------------------------

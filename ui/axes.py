@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
-from ui.loaded import PRINCIPAL, PRIOR, RAW, sliders_of
+from ui.loaded import PRINCIPAL, PRIOR, RAW, encodings_of, sliders_of
 from vae_core.runs import Run
+
+MOST_CLASSES = 100
+"""Beyond, a list of directions towards every class would help nobody."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,37 @@ def axes_of(run: Run) -> dict[str, Axis]:
             axes[label] = Axis(label, found.vectors[i], found.center, float(found.deviations[i]))
         if sliders.kind == PRIOR:
             break
+    return axes
+
+
+def all_axes(run: Run) -> dict[str, Axis]:
+    """`axes_of`, then the ways from the mean to each class, then the directions you saved.
+
+    Raises:
+        UserError: as `axes_of`.
+    """
+    from vae_core.latent.directions import Directions, measured_directions
+    from vae_core.latent.saved import saved_directions
+
+    axes, encodings = axes_of(run), encodings_of(run)
+    if encodings is None:
+        return axes
+
+    def add(found: Directions, names: Iterable[str]) -> None:
+        for i, name in enumerate(names):
+            deviation = float(found.deviations[i])
+            axes[name] = Axis(name, found.vectors[i], found.center, deviation)
+
+    mu, labels = encodings.mu, encodings.labels
+    classes = [] if labels is None else [int(label) for label in np.unique(labels)]
+    if 1 < len(classes) <= MOST_CLASSES:
+        ways = np.stack([mu[labels == label].mean(axis=0) for label in classes]) - mu.mean(axis=0)
+        apart = np.linalg.norm(ways, axis=1) > 0
+        names = dict(enumerate(encodings.label_names))
+        told = [f"towards {names.get(label, label)}" for label in classes]
+        add(measured_directions(mu, ways[apart]), np.array(told)[apart])
+    found, saved = saved_directions(run, mu)
+    add(found, (f"saved: {name}" for name in saved))
     return axes
 
 

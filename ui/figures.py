@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,36 +12,6 @@ from ui.numbers import number
 from ui.theme import BETA, label_color, total_color
 
 MARGIN = {"l": 60, "r": 16, "t": 16, "b": 52}
-
-
-def grid_figure(
-    png: bytes, size: tuple[int, int], reach: float, n: int, titles: tuple[str, str], side: int
-) -> go.Figure:
-    """A tile of n × n pictures over the plane that two axes span, from −reach to reach.
-
-    Args:
-        png: the tile; its first row belongs to the largest value of the second axis.
-        size: its width and height in pixels.
-        titles: names of the axes, with units.
-        side: height of the plot in px.
-    """
-    half = reach * (1 + 1 / max(n - 1, 1))  # cells are centred on their values
-    dx, dy = 2 * half / size[0], 2 * half / size[1]
-    source = "data:image/png;base64," + base64.b64encode(png).decode()
-    image = go.Image(
-        source=source,
-        x0=-half + dx / 2,
-        dx=dx,
-        y0=half - dy / 2,
-        dy=-dy,
-        hovertemplate=f"{titles[0]}: %{{x:.2f}}<br>{titles[1]}: %{{y:.2f}}<extra></extra>",
-    )
-    figure = go.Figure(image)
-    figure.update_xaxes(title=titles[0], range=[-half, half], showgrid=False, constrain="domain")
-    figure.update_yaxes(title=titles[1], range=[-half, half], showgrid=False, constrain="domain")
-    figure.update_yaxes(scaleanchor="x", scaleratio=size[1] / size[0], zeroline=False)
-    figure.update_layout(height=side + MARGIN["t"] + MARGIN["b"], margin=MARGIN)
-    return figure
 
 
 def scatter_figure(

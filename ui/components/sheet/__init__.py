@@ -1,0 +1,60 @@
+"""A sheet of pictures as large as the page allows; a click tells which one was meant."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import streamlit as st
+from PIL import Image
+
+_HERE = Path(__file__).parent
+_mount = st.components.v2.component(
+    "picture_sheet",
+    css=(_HERE / "sheet.css").read_text(encoding="utf-8"),
+    js=(_HERE / "sheet.js").read_text(encoding="utf-8"),
+)
+
+
+def sheet(
+    key: str,
+    picture: np.ndarray,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    across: str = "",
+    upwards: str = "",
+    hint: str = "",
+) -> tuple[int, int] | None:
+    """Mount a sheet; returns (row, column) of the picture that was just clicked, else None.
+
+    Args:
+        picture: all pictures side by side, uint8 [C, rows·H, columns·W].
+        rows, columns: what every row and column is called; "" for no name.
+        across, upwards: what the columns and rows stand for, with the unit.
+        hint: what a click does; "" where it does nothing.
+    """
+    data = {
+        "source": _data_address(picture),
+        "ratio": picture.shape[2] / picture.shape[1],
+        "rows": list(rows),
+        "columns": list(columns),
+        "across": across,
+        "upwards": upwards,
+        "hint": hint,
+    }
+    result = _mount(key=key, data=data, on_cell_change=lambda: None)
+    cell = getattr(result, "cell", None)
+    if cell is None or not (0 <= cell[0] < len(rows) and 0 <= cell[1] < len(columns)):
+        return None
+    return int(cell[0]), int(cell[1])
+
+
+def _data_address(picture: np.ndarray) -> str:
+    """A PNG inside an address, packed for speed: on the way to a browser size hardly matters."""
+    pixels = picture[0] if picture.shape[0] == 1 else picture.transpose(1, 2, 0)
+    buffer = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, "PNG", compress_level=1)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
