@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -10,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal
 
 from tests.engine import trained
@@ -215,3 +219,21 @@ def test_a_run_without_encodings_says_so(vae: LoadedRun, tmp_path: Path) -> None
 def test_learning_over_codes_needs_codes(vae: LoadedRun) -> None:
     with pytest.raises(UserError, match="Run 'tiny' has no codes"):
         learn(vae.run, vae.model)
+
+
+def test_the_commands_learn_a_prior_and_draw_from_it(coded: LoadedRun, tmp_path: Path) -> None:
+    store, picture = ("--store", str(coded.run.path.parent)), tmp_path / "drawn.png"
+
+    def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+        program = [sys.executable, "-m", "vae_core", *arguments, *store]
+        return subprocess.run(program, capture_output=True, text=True, timeout=100)
+
+    learned = command("prior", "tiny", "--epochs", "1", "--json")
+    lengths = json.loads(learned.stdout)
+    assert lengths["uniform"] == pytest.approx(16 * math.log(16))
+    assert 0 < lengths["autoregressive"] < 2 * lengths["uniform"]
+    assert "epoch 1: " in learned.stderr
+    drawn = command("sample", "tiny", "--prior", "autoregressive", "-n", "6", "--out", str(picture))
+    assert drawn.returncode == 0 and "6 pictures of tiny" in drawn.stdout
+    with Image.open(picture) as image:
+        assert image.size == (2 * 16, 3 * 16)

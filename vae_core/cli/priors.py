@@ -53,7 +53,6 @@ def sample(
     store: StoreOption = None,
 ) -> None:
     """Write new pictures of a trained model as one PNG, drawn from one of its priors."""
-    process.prepare()
     import torch
 
     from vae_core.data.pictures import tile, to_png
