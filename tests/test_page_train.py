@@ -342,6 +342,7 @@ def test_latest_beta_reads_the_end_of_a_long_history() -> None:
     run.file("history.jsonl").write_text(f"{line}\n" * 3000)
     run.append("history.jsonl", {"kind": "step", "step": 2, "beta": 8.0})
     run.append("history.jsonl", {"kind": "checkpoint", "step": 2})
+    run.append("history.jsonl", {"kind": "set", "step": 2, "name": "capacity", "value": 12.0})
     assert latest_beta(run) == 8.0
 
 

@@ -67,6 +67,7 @@ def test_every_kind_of_record_arrives(run: Run) -> None:
     for record in (
         step_record(10),
         {"kind": "set", "step": 12, "name": "beta", "value": 4.0},
+        {"kind": "set", "step": 12, "name": "capacity", "value": 9.0},
         {"kind": "preview", "step": 12, "epoch": 0, "time": 1.2, "kl_per_dim": [0.5, 0.0]},
         validation_record(20, [1.5, 0.25]),
         {"kind": "checkpoint", "step": 20},
