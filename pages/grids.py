@@ -12,10 +12,12 @@ from ui.components.sheet import sheet
 from ui.empty import no_runs
 from ui.grids import interpolations, manifold, reconstructions, samples, traversals
 from ui.grids.sheets import Sheet
+from ui.loaded import encodings_of
 from ui.state import current_run, open_in_explore
 from vae_core.data.animation import animation
 from vae_core.data.pictures import to_png
 from vae_core.errors import UserError
+from vae_core.latent.survey import finite
 from vae_core.runs import Run
 
 MANIFOLD = "Manifold"
@@ -93,6 +95,9 @@ def beside(run: Run) -> Run | None:
 def page(run: Run) -> None:
     """The toolbar, the controls of what was chosen, and its pictures."""
     st.title(f"Grids of {run.id}")
+    encodings = encodings_of(run)
+    if encodings is not None:
+        finite(encodings.mu, "encoding")
     kinds, compare = st.columns([3, 1], vertical_alignment="center")
     kind = kinds.segmented_control(
         "Show", [MANIFOLD, *KINDS], default=MANIFOLD, required=True, key="grid-kind",

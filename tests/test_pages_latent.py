@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,14 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from tests.engine import trained
 from tests.pages import ROOT, open_page, texts
 from ui.axes import all_axes, axes_of
 from ui.grids.sheets import ticks
 from ui.grids.traversals import turns
 from ui.loaded import encodings_of
 from ui.numbers import number
+from vae_core.latent.encodings import save_encodings
 from vae_core.latent.saved import save_direction
 from vae_core.runs import Run
 
@@ -132,6 +135,27 @@ def test_planes_offer_principal_raw_class_and_saved_directions(run: Run) -> None
     np.testing.assert_allclose(axes["saved: smile"].vector, [0, 0.6, 0, 0.8], rtol=1e-6)
     way = mu[labels == 7].mean(axis=0) - mu.mean(axis=0)
     np.testing.assert_allclose(axes["towards 7"].vector, way / np.linalg.norm(way), atol=1e-5)
+
+
+def test_course_plots_are_there_among_hundreds_of_dimensions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VAE_STORE", str(tmp_path))
+    deep = trained(tmp_path, "deep", family="hierarchical", train={"epochs": 1})
+    size = encodings_of(deep).mu.shape[1]
+    axes = all_axes(deep)
+    assert size > len(axes) and axes["z1"].vector.tolist() == np.eye(size)[1].tolist()
+    app = open_page("grids", run="deep")
+    app.button(key="course-1").click().run()
+    assert not app.exception and app.selectbox(key="grid-y").value == "z1"
+
+
+def test_a_diverged_run_says_so(run: Run) -> None:
+    broken = encodings_of(run).mu.copy()
+    broken[:5] = np.nan
+    save_encodings(run, replace(encodings_of(run), mu=broken))
+    app = open_page("grids")
+    assert "5 of 300 images have no finite encoding" in app.warning[0].value
 
 
 def test_animations_go_there_and_back() -> None:

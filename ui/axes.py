@@ -52,6 +52,8 @@ def axes_of(run: Run) -> dict[str, Axis]:
 def all_axes(run: Run) -> dict[str, Axis]:
     """`axes_of`, then the ways from the mean to each class, then the directions you saved.
 
+    z0 and z1, which courses plot, are among them even where many others carry more.
+
     Raises:
         UserError: as `axes_of`.
     """
@@ -68,6 +70,8 @@ def all_axes(run: Run) -> dict[str, Axis]:
             axes[name] = Axis(name, found.vectors[i], found.center, deviation)
 
     mu, labels = encodings.mu, encodings.labels
+    missing = [i for i in range(min(2, mu.shape[1])) if f"z{i}" not in axes]
+    add(measured_directions(mu, np.eye(mu.shape[1])[missing]), (f"z{i}" for i in missing))
     classes = [] if labels is None else [int(label) for label in np.unique(labels)]
     if 1 < len(classes) <= MOST_CLASSES:
         ways = np.stack([mu[labels == label].mean(axis=0) for label in classes]) - mu.mean(axis=0)
