@@ -28,7 +28,7 @@ def draw(run: Run, other: Run | None = None) -> list[Sheet]:
         if st.session_state.get(key) not in names:
             st.session_state[key] = names[0] if key == "grid-x" else names[min(1, len(names) - 1)]
     across, upwards, scale, reach, side, center, course = st.columns(
-        [1.3, 1.3, 2.7, 0.8, 0.8, 0.9, 1.1], vertical_alignment="bottom"
+        [1.4, 1.4, 2.4, 0.8, 0.8, 0.9, 1.1], vertical_alignment="bottom"
     )
     first = axes[across.selectbox("Across", names, key="grid-x")]
     second = axes[upwards.selectbox("Upwards", names, key="grid-y")]
