@@ -32,9 +32,9 @@ from vae_core.runs import DataCard, Run
 ROOT = Path(__file__).resolve().parent.parent
 SIDE = 64
 A_FOLDER = 1000
-SAMPLE_EVERY_S, LOOK_EVERY_S = 0.01, 0.1
+SAMPLE_EVERY_S, LOOK_EVERY_S = 0.01, 0.05
 """Phases: preparing (up to the first step, imports included), training, finishing (validation,
-encodings, directions, summary)."""
+encodings, directions, summary), leaving (unloading its libraries makes more of them resident)."""
 
 
 def draw_folder(root: Path, number: int, count: int) -> None:
@@ -84,6 +84,8 @@ def training(images: Path, folder: Path, preset: str, settings: list[str]) -> It
 
 def phase_of(run: Run) -> str:
     """What the process of `run` is at, from what it has recorded."""
+    if run.status().state == "finished":
+        return "leaving"
     records, _ = run.history()
     if not records:
         return "preparing"

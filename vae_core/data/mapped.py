@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 TOGETHER = 8
-"""Images read before their pages are given back: each may map 2 MB, the most that Linux keeps in
-one piece. Whole batches of 64 were seen to add 100 MB to the resident set."""
+"""Images read before their pages are given back. With a batch of 512 at once, 12 KB each, 50 MB
+were resident, and it was no faster."""
 
 
 class MappedImages:
