@@ -24,7 +24,7 @@ class HierarchicalOptions(VaeOptions):
     levels: int = setting(
         2,
         "Levels",
-        "Stochastic levels, each twice as fine as the one above it.",
+        "Each is twice as fine as the one above it and has all latent dimensions at every place.",
         ge=2,
         le=MOST_LEVELS,
     )

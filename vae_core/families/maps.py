@@ -18,7 +18,8 @@ class MapOptions(Settings):
     halvings: int | None = setting(
         None,
         "Halvings",
-        "How often the image is halved before it becomes latents; empty ends at 8×8 or below.",
+        "How often the image is halved; every place then has all latent dimensions. "
+        "Empty ends at 8×8 or below.",
         ge=1,
         le=9,
     )
