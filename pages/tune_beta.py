@@ -8,7 +8,7 @@ from ui.catalog import facts_of
 from ui.empty import no_runs
 from ui.state import current_run
 from ui.training_watch import watch
-from ui.tune.findings import LOOK_EVERY_S, monitor_strip, shares
+from ui.tune.findings import monitor_strip, shares
 from ui.tune.schedule import schedule_chart
 from ui.tune.view import follow, sweep_tab
 from ui.units import converter
@@ -16,6 +16,8 @@ from vae_core.errors import UserError
 from vae_core.runs import ACTIVE, Run
 
 TABS = ("Live", "Sweep", "Units")
+REDRAW_S = 10.0
+"""Plotly builds a chart anew for each look, beside the live ones and the training itself."""
 
 
 def live(run: Run) -> None:
@@ -25,7 +27,7 @@ def live(run: Run) -> None:
         watch(run)
     with beside:
         active = facts_of(run).state in ACTIVE
-        st.fragment(plan, run_every=LOOK_EVERY_S if active else None)(run)
+        st.fragment(plan, run_every=REDRAW_S if active else None)(run)
 
 
 def plan(run: Run) -> None:
