@@ -1,62 +1,43 @@
-"""Where the encoder puts the images: posterior means, coloured by label."""
+"""Where the encoder puts the images, and what hides in that space."""
 
 from __future__ import annotations
 
-import numpy as np
 import streamlit as st
 
-from ui.axes import axes_of
 from ui.empty import no_runs
-from ui.figures import scatter_figure
+from ui.encodings.act import act
+from ui.encodings.shown import CACHED, PARTS, shown_of
 from ui.loaded import encodings_of
-from ui.numbers import grouped
 from ui.state import current_run
 from vae_core.errors import UserError
 from vae_core.runs import Run
 
-SIGMA, RAW_UNITS = "σ", "latent units"
-
 
 def page(run: Run) -> None:
-    """Draw the controls and the scatter."""
-    st.title(f"Encodings of {run.id}")
-    encodings = encodings_of(run)
-    if encodings is None:
-        st.info(
-            "This run has no encodings yet: they are cached when an epoch ends. "
-            "Train it for one epoch, then come back."
-        )
-        if st.button("Go to Train", icon=":material/model_training:"):
-            st.switch_page("pages/train.py", query_params={"run": run.id})
+    """The choice of images, the points, and the tabs below them."""
+    title, part = st.columns([3, 1], vertical_alignment="center")
+    title.title(f"Encodings of {run.id}")
+    if encodings_of(run) is None:
+        no_encodings(run)
         return
-    axes = axes_of(run)
-    names = list(axes)
-    for key in ("encodings-x", "encodings-y"):  # another run may not have the axis chosen before
-        if st.session_state.get(key) not in names:
-            st.session_state[key] = names[0 if key == "encodings-x" else min(1, len(names) - 1)]
-    across, upwards, units = st.columns(3)
-    first = axes[across.selectbox("Across", names, key="encodings-x")]
-    second = axes[upwards.selectbox("Upwards", names, key="encodings-y")]
-    unit = units.segmented_control(
-        "Units",
-        [SIGMA, RAW_UNITS],
-        default=SIGMA,
-        required=True,
-        key="encodings-units",
-        help="σ counts standard deviations of the encodings from their mean; "
-        "latent units are absolute.",
+    split = part.selectbox(
+        "Images", list(PARTS), key=f"encodings-part-{run.id}", format_func=PARTS.__getitem__,
+        help="The run keeps the encodings of some images. All of a part are encoded where its "
+        "data set is present, which takes a moment the first time.",
+    )  # fmt: skip
+    shown = shown_of(run, split or CACHED)
+    if shown is not None:
+        act(shown)
+
+
+def no_encodings(run: Run) -> None:
+    """What to do before the first epoch has ended."""
+    st.info(
+        "This run has no encodings yet: they are cached when an epoch ends. "
+        "Train it for one epoch, then come back."
     )
-    points = np.stack([axis.along(encodings.mu, unit == SIGMA) for axis in (first, second)], axis=1)
-    titles = (f"{first.name}, in {unit}", f"{second.name}, in {unit}")
-    st.plotly_chart(
-        scatter_figure(points, encodings.labels, encodings.label_names, encodings.indices, titles),
-        key="encodings",
-    )
-    st.caption(
-        f"{grouped(len(points))} posterior means of training images, "
-        f"encoded at step {grouped(encodings.step)}. "
-        "Click a label to hide it, twice to see it alone."
-    )
+    if st.button("Go to Train", icon=":material/model_training:"):
+        st.switch_page("pages/train.py", query_params={"run": run.id})
 
 
 current = current_run()

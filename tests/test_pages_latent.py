@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from tests.engine import trained
 from tests.pages import ROOT, open_page, texts
-from ui.axes import all_axes, axes_of
+from ui.axes import all_axes
 from ui.grids.sheets import ticks
 from ui.grids.traversals import turns
 from ui.loaded import encodings_of
@@ -29,15 +27,6 @@ PAGES = ("explore", "grids", "encodings", "tune_beta")
 @pytest.fixture
 def run(tiny_run: Run) -> Run:
     return tiny_run
-
-
-def charts(app: AppTest) -> list[Any]:
-    """The figures on the page, as plotly's JSON."""
-    return [json.loads(chart.proto.spec) for chart in app.get("plotly_chart")]
-
-
-def axis_titles(figure: Any) -> list[str]:
-    return [figure["layout"][axis]["title"]["text"] for axis in ("xaxis", "yaxis")]
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -167,33 +156,6 @@ def test_animations_go_there_and_back() -> None:
 
 def test_ticks_have_one_length_and_a_true_minus() -> None:
     assert ticks(np.array([-1.5, -1e-4, 0, 2])) == ["−1.50", "0.00", "0.00", "2.00"]
-
-
-# --- encodings -----------------------------------------------------------------------------------
-
-
-def test_encodings_are_coloured_by_label_and_counted(run: Run) -> None:
-    app = open_page("encodings")
-    encodings = encodings_of(run)
-    assert f"{number(len(encodings.mu))} posterior means" in texts(app)
-    assert len(charts(app)[0]["data"]) == len(np.unique(encodings.labels)) == 10
-    app.selectbox(key="encodings-x").select("z2").run()
-    assert not app.exception and axis_titles(charts(app)[0])[0] == "z2, in σ"
-
-
-def test_axes_measure_in_sigma_from_the_mean_or_in_latent_units_from_the_origin(run: Run) -> None:
-    mu = encodings_of(run).mu
-    axis = axes_of(run)["z2"]
-    np.testing.assert_allclose(axis.along(mu, in_sigma=False), mu[:, 2], rtol=1e-6)
-    scaled = axis.along(mu, in_sigma=True)
-    assert scaled.mean() == pytest.approx(0, abs=1e-4) and scaled.std() == pytest.approx(
-        1, abs=1e-3
-    )
-
-
-def test_no_encodings_yet(run: Run) -> None:
-    run.file("encodings.safetensors").unlink()
-    assert "no encodings yet" in texts(open_page("encodings"))
 
 
 # --- numbers --------------------------------------------------------------------------------------

@@ -9,42 +9,9 @@ import plotly.graph_objects as go
 
 from ui.catalog import RunFacts
 from ui.numbers import number
-from ui.theme import BETA, label_color, total_color
+from ui.theme import BETA, total_color
 
 MARGIN = {"l": 60, "r": 16, "t": 16, "b": 52}
-
-
-def scatter_figure(
-    points: np.ndarray,
-    labels: np.ndarray | None,
-    names: Sequence[str],
-    indices: np.ndarray,
-    titles: tuple[str, str],
-) -> go.Figure:
-    """Encodings [N, 2] as points, one colour a label; hover tells label and place in the data."""
-    figure = go.Figure()
-    groups = np.zeros(len(points), int) if labels is None else labels
-    for group in np.unique(groups):
-        chosen = groups == group
-        name = "image" if labels is None else _name(names, int(group))
-        figure.add_scattergl(
-            x=points[chosen, 0],
-            y=points[chosen, 1],
-            customdata=indices[chosen],
-            name=name,
-            mode="markers",
-            marker={"size": 4, "opacity": 0.6, "color": label_color(int(group))},
-            hovertemplate=name + " · image %{customdata}<br>%{x:.2f}, %{y:.2f}<extra></extra>",
-        )
-    figure.update_xaxes(title=titles[0], zeroline=True)
-    figure.update_yaxes(title=titles[1], zeroline=True)
-    figure.update_layout(
-        height=600,
-        margin=MARGIN,
-        showlegend=labels is not None,
-        legend={"itemsizing": "constant", "title": None},
-    )
-    return figure
 
 
 def rate_distortion_figure(runs: Sequence[RunFacts], current: str | None, dark: bool) -> go.Figure:
@@ -109,7 +76,3 @@ def _round_steps(low: float, high: float) -> np.ndarray:
     power = 10.0 ** np.floor(np.log10(rough))
     step = power * next(factor for factor in (1, 2, 5, 10) if factor * power >= rough)
     return np.arange(np.floor(low / step) + 1, np.ceil(high / step)) * step
-
-
-def _name(names: Sequence[str], group: int) -> str:
-    return names[group] if 0 <= group < len(names) else str(group)

@@ -1,0 +1,143 @@
+"""Encodings: the page without a browser, and the arithmetic below it."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.pages import open_page, texts
+from ui.axes import axes_of
+from ui.components.scatter import Image, Selection, Spot, read_told
+from ui.encodings.plane import flat_plane, stacked_plane
+from ui.encodings.pointed import nearest_rows
+from ui.loaded import encodings_of
+from vae_core.latent.encodings import save_encodings
+from vae_core.runs import Run
+
+
+@pytest.fixture
+def run(tiny_run: Run) -> Run:
+    return tiny_run
+
+
+def change(run: Run, **changes: Any) -> None:
+    """Encodings as another run may have them."""
+    save_encodings(run, replace(encodings_of(run), **changes))
+
+
+def test_the_page_counts_the_images_and_says_what_to_do(run: Run) -> None:
+    app = open_page("encodings")
+    assert not app.warning
+    assert "**300 images**" in texts(app) and "Click empty space to decode" in texts(app)
+    app.selectbox(key="encodings-x").select("z2").run()
+    assert not app.exception and not app.warning
+
+
+def test_no_encodings_yet(run: Run) -> None:
+    run.file("encodings.safetensors").unlink()
+    assert "no encodings yet" in texts(open_page("encodings"))
+
+
+def test_a_diverged_run_says_so(run: Run) -> None:
+    broken = encodings_of(run).mu.copy()
+    broken[:5] = np.nan
+    change(run, mu=broken)
+    assert "5 of 300 images have no finite encoding" in open_page("encodings").warning[0].value
+
+
+@pytest.mark.parametrize(
+    "labels, names",
+    [(None, ()), (np.zeros(300, np.int64), ("only",)), (np.arange(300) % 150, ())],
+    ids=["none", "one", "150"],
+)
+def test_any_number_of_labels_gives_a_page(
+    run: Run, labels: np.ndarray | None, names: tuple[str, ...]
+) -> None:
+    change(run, labels=labels, label_names=names)
+    app = open_page("encodings")
+    assert not app.warning and "**300 images**" in texts(app)
+
+
+# --- axes -----------------------------------------------------------------------------------------
+
+
+def test_axes_measure_in_sigma_from_the_mean_or_in_latent_units_from_the_origin(run: Run) -> None:
+    mu = encodings_of(run).mu
+    axis = axes_of(run)["z2"]
+    np.testing.assert_allclose(axis.along(mu, in_sigma=False), mu[:, 2], rtol=1e-6)
+    scaled = axis.along(mu, in_sigma=True)
+    assert scaled.mean() == pytest.approx(0, abs=1e-4)
+    assert scaled.std() == pytest.approx(1, abs=1e-3)
+
+
+def test_raw_axes_are_the_prior_s_own_and_principal_ones_are_not(run: Run) -> None:
+    mu, axes = encodings_of(run).mu, axes_of(run)
+    raw = flat_plane(mu, axes["z0"], axes["z3"])
+    assert raw.prior
+    np.testing.assert_allclose(raw.points, mu[:, [0, 3]], rtol=1e-6)
+    first = next(iter(axes.values()))
+    assert not flat_plane(mu, first, axes["z0"]).prior
+
+
+@pytest.mark.parametrize("second", ["z3", "principal"])
+def test_a_point_of_the_plane_is_lifted_to_where_it_came_from(run: Run, second: str) -> None:
+    mu, axes = encodings_of(run).mu, axes_of(run)
+    chosen = axes["z3"] if second == "z3" else next(iter(axes.values()))
+    plane = flat_plane(mu, axes["z0"], chosen)
+    z = plane.lift(0.7, -1.3)
+    np.testing.assert_allclose(flat_plane(z[None], axes["z0"], chosen).points, [[0.7, -1.3]], 1e-4)
+    if second == "z3":  # what is not on the axes stays at the mean
+        np.testing.assert_allclose(z, [0.7, mu[:, 1].mean(), mu[:, 2].mean(), -1.3], atol=1e-4)
+
+
+def test_one_dimension_is_stacked_like_a_histogram(run: Run) -> None:
+    mu = np.array([[0.0], [0.001], [1.0], [0.002], [0.5]])
+    axis = replace(axes_of(run)["z0"], vector=np.ones(1), center=np.zeros(1))
+    plane = stacked_plane(mu, axis)
+    assert plane.points[:, 0].tolist() == mu[:, 0].tolist()
+    assert plane.points[:, 1].tolist() == [1, 2, 1, 3, 1]
+    assert plane.lift(0.3, 99.0).tolist() == pytest.approx([0.3])
+
+
+# --- what a browser says --------------------------------------------------------------------------
+
+
+def told(**said: Any) -> Any:
+    return read_told({"images": "these", **said}, "these", "z0 × z1", 10)
+
+
+def test_clicks_and_selections_are_read() -> None:
+    rows = base64.b64encode(np.array([1, 9], "<i4").tobytes()).decode()
+    assert told(kind="image", index=9) == Image(9)
+    assert told(kind="spot", x=1.5, y=-2, axes="z0 × z1") == Spot(1.5, -2.0)
+    found = told(kind="selection", rows=rows)
+    assert isinstance(found, Selection) and found.rows.tolist() == [1, 9]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"kind": "image", "index": 10},
+        {"kind": "image", "index": -1},
+        {"kind": "image"},
+        {"kind": "image", "index": 1, "images": "others"},
+        {"kind": "spot", "x": 1, "y": 2, "axes": "others"},
+        {"kind": "spot", "x": "nan", "y": 2, "axes": "z0 × z1"},
+        {"kind": "selection", "rows": "!"},
+        {"kind": "selection", "rows": base64.b64encode(np.array([10], "<i4").tobytes()).decode()},
+        {"kind": "selection", "rows": ""},
+        {"kind": "none"},
+    ],
+)
+def test_what_is_not_about_these_points_is_not_believed(said: dict[str, Any]) -> None:
+    assert told(**said) is None
+
+
+def test_nearest_rows_leave_the_image_itself_out() -> None:
+    mu = np.array([[0.0], [3.0], [1.0], [-0.5]])
+    assert nearest_rows(mu, mu[0], 2).tolist() == [0, 3]
+    assert nearest_rows(mu, mu[0], 9, without=0).tolist() == [3, 2, 1]

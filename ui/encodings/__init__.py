@@ -1,0 +1,1 @@
+"""What Encodings shows: a scatter under the hand, what was pointed at, and what hides in it."""

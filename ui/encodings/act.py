@@ -1,0 +1,87 @@
+"""The main act: the points at two thirds, and at one third what was last pointed at."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from ui.components.explorer.space import space_of
+from ui.components.scatter import Image, Selection, Spot, Told, scatter
+from ui.encodings import pointed, selected
+from ui.encodings.colours import MEASURE, colourings
+from ui.encodings.plane import Plane, choose_plane
+from ui.encodings.shown import QUICKLY_COMPARED, Shown, neighbours_of
+from ui.loaded import PRINCIPAL, sliders_of
+from ui.numbers import grouped
+
+RADII = (1, 2)
+
+
+@st.fragment
+def act(shown: Shown) -> None:
+    """One fragment: a click reruns this part alone."""
+    left, right = st.columns([2, 1], gap="medium")
+    with left:
+        plane = choose_plane(shown)
+        told = None if plane is None else _points(shown, plane)
+        _ask_for_purity(shown)
+    with right:
+        if plane is not None:
+            _told(shown, plane, told)
+        selected.direction(shown)
+
+
+def _points(shown: Shown, plane: Plane) -> Told:
+    survey = shown.survey
+    thumbnails = None
+    if shown.kept:
+        thumbnails = space_of(shown.run, sliders_of(shown.run, PRINCIPAL)).get("thumbnails")
+    return scatter(
+        "encodings-scatter",
+        plane.points,
+        run=shown.run.id,
+        images=shown.key,
+        axes=plane.name,
+        titles=plane.titles,
+        labels=survey.labels,
+        label_names=survey.label_names,
+        colourings=colourings(shown),
+        circles=RADII if plane.prior else (),
+        decodes=plane.lift is not None,
+        equal=not plane.flat,
+        plain=plane.lift is None,
+        thumbnails=thumbnails,
+    )
+
+
+def _told(shown: Shown, plane: Plane, told: Told) -> None:
+    if isinstance(told, Image):
+        pointed.image(shown, told.index)
+    elif isinstance(told, Spot):
+        pointed.spot(shown, plane, told)
+    elif isinstance(told, Selection):
+        selected.selection(shown, told.rows)
+    else:
+        empty = "" if plane.lift is None else " Click empty space to decode what lies there."
+        st.markdown(
+            f"**{grouped(len(shown.survey))} images**, encoded at step "
+            f"{grouped(shown.survey.step)}.\n\nClick a point to see the image, what the model "
+            f"makes of it, and its neighbours.{empty} Draw a lasso or a box around points to see "
+            "what they share."
+        )
+
+
+def _ask_for_purity(shown: Shown) -> None:
+    """Neighbours of many images take a while, and are looked for when they are wanted."""
+    asked = st.session_state.setdefault(MEASURE, set())
+    many = len(shown.survey) > QUICKLY_COMPARED and shown.survey.labels is not None
+    if not many or (shown.key in asked and neighbours_of(shown).done):
+        return
+    if shown.key not in asked:
+        if st.button("Measure purity", key="encodings-ask-purity",
+                     help="Compares all images; then points can be coloured by the share of their "
+                     "neighbours that have their label."):  # fmt: skip
+            asked.add(shown.key)
+            st.rerun(scope="fragment")
+        return
+    work = neighbours_of(shown)
+    st.progress(work.share or 0.0, work.message or "Comparing encodings")

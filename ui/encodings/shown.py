@@ -1,0 +1,141 @@
+"""The images that the page is about: those that the run keeps, or a whole part of its data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+
+from ui.background import Background
+from ui.encodings.waiting import awaited
+from ui.live.models import ready_torch, weights_version
+from ui.loaded import encodings_of, encodings_version, model_of
+from vae_core.data import Progress
+from vae_core.data.dataset import Images
+from vae_core.runs import Run
+
+if TYPE_CHECKING:
+    from vae_core.latent.neighbours import Neighbours
+    from vae_core.latent.survey import Survey
+
+CACHED = "cached"
+PARTS = {CACHED: "Kept with the run", "train": "All training", "validation": "All validation",
+         "test": "All test"}  # fmt: skip
+QUICKLY_COMPARED = 10_000
+"""Up to so many images their neighbours are looked for without being asked."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A survey with its images; row i of one is image i of the other.
+
+    key: changes with anything that changes them.
+    """
+
+    run: Run
+    survey: Survey
+    images: Images
+    key: str
+
+    @property
+    def split(self) -> str:
+        return self.survey.split
+
+    @property
+    def kept(self) -> bool:
+        """True for the images whose thumbnails the run keeps."""
+        return self.split == CACHED
+
+    def decoded(self, vectors: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
+        """Pictures of latents [N, D], which a conditional model is told the labels of."""
+        from vae_core.latent.grids import decode_vectors
+
+        model = model_of(self.run)
+        if not model.labels:
+            return decode_vectors(model, vectors)
+        known = np.full(len(vectors), -1) if labels is None else labels
+        told = ((model.given(ready_torch().tensor([int(label)])), z) for label, z in zip(
+            known, vectors, strict=True))  # fmt: skip
+        return np.concatenate([decode_vectors(each, z[None]) for each, z in told])
+
+    def name(self, row: int) -> str:
+        """What a person calls an image: its file, else its place in the data."""
+        survey = self.survey
+        if survey.files:
+            return survey.files[row].encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        part = "training" if self.kept else survey.split
+        return f"{part} image {int(survey.indices[row]) + 1}"
+
+
+def shown_of(run: Run, split: str) -> Shown | None:
+    """The images of a part; None while they are encoded, which the page then shows.
+
+    Raises:
+        UserError: when encodings are damaged or not finite.
+    """
+    from vae_core.latent.survey import finite
+
+    version = f"{weights_version(run)}/{encodings_version(run)}"
+    if split == CACHED:
+        found: Shown | None = _kept(run.path, version)
+    else:
+        work = _whole(run.path, version, split)
+        found = awaited(work, split, lambda: _whole.clear(run.path, version, split))
+    if found is not None:
+        finite(found.survey.mu, "encoding")
+    return found
+
+
+def neighbours_of(shown: Shown) -> Background[Neighbours]:
+    """The neighbours of every image, looked for once and off the script."""
+    return _neighbours(shown.key, shown)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _neighbours(key: str, _shown: Shown) -> Background[Neighbours]:
+    from vae_core.latent.neighbours import nearest_neighbours
+
+    return Background(lambda progress: nearest_neighbours(_shown.survey.mu, progress=progress))
+
+
+@st.cache_resource(max_entries=3, show_spinner="Measuring the images")
+def _kept(path: Path, version: str) -> Shown:
+    """The encodings that the run keeps; measured where its thumbnails are the images themselves."""
+    ready_torch()
+    from vae_core.analysis import survey_of
+    from vae_core.data import ArrayImages, ImageSet
+    from vae_core.latent.survey import survey
+    from vae_core.loading import load_run
+    from vae_core.types import Context
+
+    run = Run(path)
+    kept, found = encodings_of(run), survey_of(run, CACHED)
+    assert kept is not None
+    images = ArrayImages(kept.thumbnails)
+    loaded = load_run(run)
+    if images.shape[1:] == loaded.card.image_shape and np.isfinite(kept.mu).all():
+        part = ImageSet(images, kept.labels)
+        context = Context(loaded.step, train_images=loaded.card.n_train)
+        measured = survey(loaded.model, loaded.objective, part, (), CACHED, context)
+        found = replace(found, recon=measured.recon, kl=measured.kl)
+    return Shown(run, found, images, f"{path}/{version}/{CACHED}")
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _whole(path: Path, version: str, split: str) -> Background[Shown]:
+    run = Run(path)
+
+    def work(progress: Progress) -> Shown:
+        ready_torch()
+        from vae_core.analysis import in_process, survey_of
+        from vae_core.loading import load_part
+
+        in_process(["encode", run.id, "--split", split], run, progress)
+        progress("Reading the images", None)
+        survey, part = survey_of(run, split), load_part(run, split)[1]
+        return Shown(run, survey, part.images, f"{path}/{version}/{split}")
+
+    return Background(work)
