@@ -29,7 +29,7 @@ def linear(start: float, end: float, steps: int) -> Schedule:
 def cyclical(value: float, period: int, ramp: float = 0.5) -> Schedule:
     """Rises from 0 to `value` over the first `ramp` of every `period` steps, then stays.
 
-    Source: Fu et al., Cyclical Annealing Schedule (2019), equation 6.
+    Source: Fu et al., Cyclical Annealing Schedule (2019).
     """
     rise = linear(0.0, value, max(1, round(period * ramp)))
     return lambda step: rise(step % period)

@@ -56,7 +56,7 @@ def warm_up(config: RunConfig, steps: int) -> list[Remedy]:
 
 
 def free_bits(config: RunConfig, beta: float) -> list[Remedy]:
-    """Some nats for nothing in every dimension: Kingma et al. (2016), equation 15."""
+    """Some nats for nothing in every dimension: Kingma et al. (2016)."""
     if config.family != PLAIN:
         return []
     return [

@@ -21,7 +21,7 @@ from vae_core.runs import DataCard
     formula=r"-\log p(x \mid z, y) + \beta\, "
     r"D_{\mathrm{KL}}\!\left(q(z \mid x, y) \,\|\, p(z)\right)",
     when="Your images have labels and you want to draw any label in any style.",
-    paper="Sohn et al. (2015), equation 4, with p(z) = N(0, I)",
+    paper="Sohn et al. (2015), with p(z) = N(0, I)",
     terms={"recon": RECON, "kl": replace(KL, weight=r"\beta")},
     options=ConditionalOptions,
     needs_labels=True,

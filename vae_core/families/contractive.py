@@ -19,7 +19,7 @@ from vae_core.runs import DataCard
     blurb="Its code hardly moves when the image hardly does.",
     formula=r"-\log p(x \mid z) + \lambda \left\| \frac{\partial z}{\partial x} \right\|_F^2",
     when="You want codes that ignore small changes; a step costs one more pass a latent dimension.",
-    paper="Rifai et al. (2011), section 3",
+    paper="Rifai et al. (2011)",
     terms={
         "recon": RECON,
         "jacobian": Quantity(

@@ -16,7 +16,7 @@ from vae_core.runs import DataCard
     blurb="Sees damaged images and learns to give the whole ones back.",
     formula=r"-\log p(x \mid z), \\ z = f(\tilde{x}), \quad \tilde{x} \sim C(\tilde{x} \mid x)",
     when="You want codes that survive noise, or to clean images.",
-    paper="Vincent et al. (2008), equation 6; noises: Vincent et al. (2010), section 3.3",
+    paper="Vincent et al. (2008), section 2.3; noises: Vincent et al. (2010), section 3.3",
     terms={"recon": RECON},
     options=DenoisingOptions,
 )

@@ -17,7 +17,7 @@ from vae_core.runs import DataCard
     formula=r"-\log p(x \mid z) + \beta \sum_d \max\!\left(\lambda,\; "
     r"\mathbb{E}_x\, D_{\mathrm{KL}}(q(z_d \mid x) \,\|\, p(z_d))\right)",
     when="A VAE leaves dimensions unused, or collapses at the start.",
-    paper="Kingma et al. (2016), equation 15",
+    paper="Kingma et al. (2016)",
     terms={
         "recon": RECON,
         "kl": KL,

@@ -16,7 +16,7 @@ from vae_core.objectives.quantised import QuantisedObjective
 from vae_core.runs import DataCard
 from vae_core.settings import setting
 
-USUAL_LEVELS = 5  # the paper's advice is five or more, section 4.1
+USUAL_LEVELS = 5  # the paper's advice is five or more, section 3.2
 MOST_CODES = 2**62
 """Codes are numbered with 64-bit integers."""
 

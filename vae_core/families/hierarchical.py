@@ -43,7 +43,7 @@ LEVELS = {
     formula=r"-\log p(x \mid z_{1 \ldots L}) + \beta\, \textstyle\sum_l "
     r"D_{\mathrm{KL}}\!\left(q(z_l \mid z_{<l}, x) \,\|\, p(z_l \mid z_{<l})\right)",
     when="One level blurs what your pictures hold; it costs more time and more latents.",
-    paper="Sønderby et al. (2016), equation 3; Child (2021), figure 3",
+    paper="Sønderby et al. (2016); Child (2021), figure 3",
     terms={"recon": RECON, "kl": replace(KL, weight=r"\beta"), **LEVELS},
     options=HierarchicalOptions,
 )

@@ -27,7 +27,7 @@ DISCREPANCY = Quantity(
     formula=r"-\log p(x \mid z) + \beta\, D_{\mathrm{KL}}\!\left(q(z \mid x) \,\|\, p(z)\right)"
     r" \\ {} + \lambda\, \mathrm{MMD}^2\!\left(q(z), p(z)\right)",
     when="A VAE forgets too much, and you still want to draw from the prior.",
-    paper="Zhao et al. (2019), equation 6",
+    paper="Zhao et al. (2019)",
     terms={"recon": RECON, "kl": replace(KL, weight=r"\beta"), "mmd": DISCREPANCY},
     options=InfoOptions,
     check=need_two_images,

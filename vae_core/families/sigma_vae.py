@@ -32,7 +32,7 @@ def leaves_sigma_free(config: RunConfig, data: DataCard, options: VaeOptions) ->
     r"D_{\mathrm{KL}}\!\left(q(z \mid x) \,\|\, p(z)\right), \\ "
     r"\sigma_*^2 = \mathrm{MSE}(x, \hat{x})",
     when="Squared errors suit your images and you do not want to balance them against the KL.",
-    paper="Rybkin et al. (2021), equation 5",
+    paper="Rybkin et al. (2021)",
     terms={"recon": RECON, "kl": replace(KL, weight=r"\beta")},
     options=VaeOptions,
     check=leaves_sigma_free,

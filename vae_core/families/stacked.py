@@ -18,7 +18,7 @@ from vae_core.runs import DataCard
     formula=r"\tfrac{1}{2}\left\| h_{l-1} - g_l\!\left(f_l(\tilde{h}_{l-1})\right) \right\|^2 "
     r"\;\text{for}\; l = 1, 2, \dots, \\ \text{then}\quad -\log p(x \mid z)",
     when="You want to see how deep networks were trained before they could be trained at once.",
-    paper="Vincent et al. (2010), sections 3.4 and 4.1",
+    paper="Vincent et al. (2010), section 3.5",
     terms={
         "recon": RECON,
         "layer": Quantity("Layer's reconstruction", help="Of the one layer that learns now."),

@@ -21,7 +21,7 @@ from vae_core.runs import DataCard
     r"\beta\, D_{\mathrm{KL}}\!\left(q(z) \,\|\, \textstyle\prod_d q(z_d)\right) \\ {} + "
     r"\gamma\, \textstyle\sum_d D_{\mathrm{KL}}\!\left(q(z_d) \,\|\, p(z_d)\right)",
     when="You want one factor of the images in each dimension, sharper than β-VAE gives it.",
-    paper="Chen et al. (2018), equation 4",
+    paper="Chen et al. (2018)",
     terms={
         "recon": RECON,
         "kl": KL,

@@ -35,7 +35,7 @@ class VampOptions(VaeOptions):
     formula=r"-\log p(x \mid z) + \beta \left(\log q(z \mid x) - "
     r"\log \tfrac{1}{K} \textstyle\sum_k q(z \mid u_k)\right)",
     when="Samples of a plain VAE fall into gaps between its codes, or latents fall idle.",
-    paper="Tomczak and Welling (2018), equations 2 and 9",
+    paper="Tomczak and Welling (2018)",
     terms={
         "recon": RECON,
         "kl": replace(KL, weight=r"\beta", help="log q(z|x) − log p(z), estimated from draws."),

@@ -108,8 +108,8 @@ def class_directions(
     mu [N, D] with labels [N]; the labels [K] that the directions lead to come second. Where two
     means are the same there is no direction, and the label is left out.
 
-    Source: Larsen et al., Autoencoding beyond pixels using a learned similarity metric (2016),
-    section 4.2: attribute vectors.
+    Source: Larsen et al., Autoencoding beyond pixels using a learned similarity metric (2016):
+    attribute vectors.
 
     Raises:
         ValueError: when no encoding has the label `source`.

@@ -20,7 +20,7 @@ class Region:
     codes, without logvar, the encodings mu [N, D] themselves. The means alone would be too
     narrow: along an unused dimension they do not vary, while every decoded z did.
 
-    Source: Makhzani et al., Adversarial Autoencoders (2015), section 2, for the name.
+    Source: Makhzani et al., Adversarial Autoencoders (2016), section 2, for the name.
 
     With more than `MOST_CORRELATED` dimensions its covariance is taken to be diagonal: each
     dimension has its standard deviation, and that some vary together is not seen.

@@ -61,8 +61,7 @@ def mean_vector(survey: Survey, chosen: np.ndarray) -> np.ndarray:
 def direction_between(survey: Survey, here: np.ndarray, there: np.ndarray) -> Arrow:
     """From the mean encoding of the images at `here` to that of those at `there`.
 
-    Source: Larsen et al., Autoencoding beyond pixels using a learned similarity metric (2016),
-    section 4.2.
+    Source: Larsen et al., Autoencoding beyond pixels using a learned similarity metric (2016).
 
     Raises:
         UserError: when a selection is empty or both have the same mean.

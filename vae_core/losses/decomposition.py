@@ -1,7 +1,7 @@
 """The KL taken apart: mutual information, total correlation, dimension-wise KL.
 
 Source: Chen, Li, Grosse and Duvenaud, Isolating Sources of Disentanglement in VAEs (2018),
-equation 2; the estimators are those of its section 4.1 and appendix C.
+equation 2; the estimators are those of its appendix C.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def decomposition(
 def weighted(batch: int, images: int) -> Tensor:
     """Minibatch-weighted sampling: log 1/(N·M) for each of M in the batch, N images, [M, M].
 
-    Source: Chen et al. (2018), equation 5. It is a lower bound, and biased by about log N.
+    Source: Chen et al. (2018), appendix C. It is a lower bound, and biased by about log N.
     """
     return torch.full((batch, batch), -math.log(images * batch))
 
@@ -56,7 +56,7 @@ def stratified(batch: int, images: int) -> Tensor:
     With M = B − 1 others beside the image that z came from: 1/N for that one, 1/M for all others
     but one, and (N − M)/(N·M) for that one. A batch of a single image stands for itself.
 
-    Source: Chen et al. (2018), appendix C.2, equation S7.
+    Source: Chen et al. (2018), appendix C.
     """
     others = batch - 1
     if others == 0:

@@ -52,6 +52,6 @@ def optimal_variance(mean: Tensor, x: Tensor) -> Tensor:
     It is detached: at the optimum the gradient of the likelihood through σ² is zero.
 
     Source: Rybkin, Daniilidis and Levine, Simple and Effective VAE Training with Calibrated
-    Decoders (2021), equation 5.
+    Decoders (2021).
     """
     return (x - mean).detach().square().mean()

@@ -17,7 +17,7 @@ def mixture_log_density(z: Tensor, mu: Tensor, logvar: Tensor) -> Tensor:
         z: points, [B, D].
         mu, logvar: of K components that weigh the same, [K, D].
 
-    Source: Tomczak and Welling, VAE with a VampPrior (2018), equation 9.
+    Source: Tomczak and Welling, VAE with a VampPrior (2018).
     """
     each = gaussian_log_density(z[:, None], mu, logvar).sum(2)
     return torch.logsumexp(each, 1) - math.log(len(mu))

@@ -46,7 +46,7 @@ class Dimensions:
     mean, variance: of μ over the images. sigma: the mean posterior deviation; 0 for codes.
     aggregated_variance: of the aggregated posterior, variance of μ plus mean σ².
     kl: mean KL to the prior in nats; None for deterministic codes.
-    active: Var_x(μ) > 0.01 (Burda, Grosse and Salakhutdinov 2016, section 5.1).
+    active: Var_x(μ) > 0.01 (Burda, Grosse and Salakhutdinov 2016, section 5.2).
     """
 
     mean: np.ndarray

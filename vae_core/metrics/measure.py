@@ -17,7 +17,7 @@ from vae_core.types import Context, merged, total
 
 ACTIVE_VARIANCE = 0.01
 """A dimension is active when Var_x(E[z|x]) exceeds this: Burda, Grosse and Salakhutdinov,
-Importance Weighted Autoencoders (2016), section 5.1."""
+Importance Weighted Autoencoders (2016), section 5.2."""
 
 
 @dataclass(frozen=True)

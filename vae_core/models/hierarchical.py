@@ -42,9 +42,8 @@ class HierarchicalModel(LatentModel):
     the posterior N(μ, σ²), and their divergence the same number. So a coarse level can be moved
     while finer ones keep their place among what it allows.
 
-    Source: Sønderby et al., Ladder Variational Autoencoders (2016), section 2.1; Child, Very Deep
-    VAEs (2021), figure 3; the posterior relative to the prior: Vahdat and Kautz, NVAE (2020),
-    section 3.2.
+    Source: Sønderby et al., Ladder Variational Autoencoders (2016); Child, Very Deep VAEs (2021),
+    figure 3; the posterior relative to the prior: Vahdat and Kautz, NVAE (2020), section 3.2.
     """
 
     encoder: nn.ModuleList

@@ -22,7 +22,7 @@ class UnpricedPosterior(GaussianPosterior):
 class VampModel(LatentModel):
     """p(z) = 1/K Σₖ q(z|uₖ), with K pictures u that are learned like weights.
 
-    Source: Tomczak and Welling, VAE with a VampPrior (2018), equation 9.
+    Source: Tomczak and Welling, VAE with a VampPrior (2018).
     """
 
     def __init__(self, image_shape: tuple[int, int, int], *parts: Any, components: int) -> None:

@@ -31,8 +31,8 @@ class ConditionalOptions(VaeOptions):
 class ConditionalObjective(VaeObjective):
     """−log p(x|z, y) + β · KL(q(z|x, y) ‖ p(z)).
 
-    Source: Sohn, Lee and Yan (2015), equation 4, with p(z) for p(z|y). Withheld labels: Ho and
-    Salimans, Classifier-Free Diffusion Guidance (2022), algorithm 1.
+    Source: Sohn, Lee and Yan (2015), with p(z) for p(z|y). Withheld labels: Ho and Salimans,
+    Classifier-Free Diffusion Guidance (2022), algorithm 1.
     """
 
     def __init__(self, likelihood: Likelihood, options: ConditionalOptions) -> None:

@@ -28,8 +28,7 @@ class ContractiveOptions(Settings):
 class ContractiveObjective(Objective):
     """−log p(x|z) + λ · ‖∂z/∂x‖²_F, the norm exact.
 
-    Source: Rifai, Vincent, Muller, Glorot and Bengio, Contractive Auto-Encoders (2011),
-    section 3.
+    Source: Rifai, Vincent, Muller, Glorot and Bengio, Contractive Auto-Encoders (2011).
     """
 
     def __init__(self, likelihood: Likelihood, options: ContractiveOptions) -> None:

@@ -31,7 +31,7 @@ class DenoisingObjective(Objective):
     """−log p(x | encode(damaged x)).
 
     Source: Vincent, Larochelle, Bengio and Manzagol, Extracting and Composing Robust Features
-    with Denoising Autoencoders (2008), equation 6.
+    with Denoising Autoencoders (2008), section 2.3.
     """
 
     def __init__(self, likelihood: Likelihood, options: DenoisingOptions) -> None:

@@ -27,8 +27,7 @@ class FreeBitsOptions(VaeOptions):
 class FreeBitsObjective(VaeObjective):
     """−log p(x|z) + β · Σ_d max(λ, mean KL of dimension d), the mean over the batch.
 
-    Source: Kingma et al., Improved Variational Inference with Inverse Autoregressive Flow (2016),
-    equation 15.
+    Source: Kingma et al., Improved Variational Inference with Inverse Autoregressive Flow (2016).
     """
 
     def __init__(self, likelihood: Likelihood, options: FreeBitsOptions) -> None:

@@ -16,7 +16,7 @@ from vae_core.types import Context, LossTerms, Output, Term
 class HierarchicalObjective(VaeObjective):
     """−log p(x|z₁…z_L) + β · Σₗ KL(q(zₗ|z₍<l₎, x) ‖ p(zₗ|z₍<l₎)), z₁ the coarsest.
 
-    Source: Sønderby et al., Ladder Variational Autoencoders (2016), equation 3.
+    Source: Sønderby et al., Ladder Variational Autoencoders (2016).
     """
 
     def __init__(

@@ -39,7 +39,7 @@ class IwaeObjective(Objective):
 
     Source: Burda, Grosse and Salakhutdinov, Importance Weighted Autoencoders (2016), equation 8.
     The other gradient: Tucker, Lawson, Gu and Maddison, Doubly Reparameterized Gradient
-    Estimators for Monte Carlo Objectives (2019), equation 9.
+    Estimators for Monte Carlo Objectives (2019).
     """
 
     def __init__(self, likelihood: Likelihood, options: IwaeOptions) -> None:

@@ -65,8 +65,7 @@ class WaeObjective(Objective):
 class InfoObjective(WaeObjective):
     """−log p(x|z) + β · KL + λ · MMD²(q(z), p(z)).
 
-    Source: Zhao, Song and Ermon, InfoVAE (2019), equation 6, with β for 1 − α and λ for
-    α + λ − 1.
+    Source: Zhao, Song and Ermon, InfoVAE (2019), with β for 1 − α and λ for α + λ − 1.
     """
 
     def __init__(self, likelihood: Likelihood, options: InfoOptions) -> None:

@@ -33,7 +33,7 @@ class StackedObjective(DenoisingObjective):
     last part of the run trains the whole network as a denoising autoencoder. Validation measures
     the whole network throughout.
 
-    Source: Vincent et al., Stacked Denoising Autoencoders (2010), sections 3.4 and 4.1.
+    Source: Vincent et al., Stacked Denoising Autoencoders (2010), section 3.5.
     """
 
     def __init__(

@@ -44,8 +44,7 @@ class TotalCorrelationOptions(Settings):
 class TotalCorrelationObjective(Objective):
     """−log p(x|z) + α · mutual information + β · total correlation + γ · dimension-wise KL.
 
-    Source: Chen, Li, Grosse and Duvenaud, Isolating Sources of Disentanglement in VAEs (2018),
-    equation 4.
+    Source: Chen, Li, Grosse and Duvenaud, Isolating Sources of Disentanglement in VAEs (2018).
     """
 
     def __init__(self, likelihood: Likelihood, options: TotalCorrelationOptions) -> None:

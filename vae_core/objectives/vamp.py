@@ -19,7 +19,7 @@ from vae_core.types import Context, LossTerms, Output, Term
 class VampObjective(VaeObjective):
     """−log p(x|z) + β · (log q(z|x) − log 1/K Σₖ q(z|uₖ)), estimated from the draws of z.
 
-    Source: Tomczak and Welling, VAE with a VampPrior (2018), equations 2 and 9.
+    Source: Tomczak and Welling, VAE with a VampPrior (2018).
     """
 
     def forward(self, model: LatentModel, x: Tensor, context: Context) -> Output:

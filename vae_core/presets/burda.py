@@ -24,8 +24,9 @@ def burda(name: str, label: str, blurb: str, family: str, objective: dict[str, A
         (1, 28, 28),
         source=SOURCE,
         published=(
-            "Batches of 20, Adam at 0.001 falling to 0.0001 over 3280 passes; here 20 passes with "
-            "a cosine. The paper draws black and white pixels anew; here grey is their chance."
+            "Batches of 20, Adam (ε = 0.0001) at 0.001 falling to 0.0001 over 3280 passes; here 20 "
+            "passes with a cosine and the usual ε. The paper draws black and white pixels anew; "
+            "here grey is their chance."
         ),
         family=family,
         data={"dataset": "mnist", "validation_fraction": 0.0},

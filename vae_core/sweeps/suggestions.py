@@ -66,8 +66,8 @@ def knee(points: Sequence[Point]) -> Suggestion | None:
 
     None for fewer than three points, and for a curve without a bend.
 
-    Source: Satopää et al., Finding a "Kneedle" in a Haystack (2011), section III, for a convex
-    falling curve: both axes scaled to [0, 1], the largest 1 − x − y.
+    Source: Satopää et al., Finding a "Kneedle" in a Haystack (2011), for a convex falling curve:
+    both axes scaled to [0, 1], the largest 1 − x − y.
     """
     low, high = min(p.rate for p in points), max(p.rate for p in points)
     best, worst = min(p.distortion for p in points), max(p.distortion for p in points)

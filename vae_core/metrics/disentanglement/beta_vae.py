@@ -21,7 +21,7 @@ def beta_vae_score(
     Args:
         codes: [N, L]. factors: int [N, F].
 
-    Source: Higgins et al., β-VAE (2017), section 3 and algorithm 1.
+    Source: Higgins et al., β-VAE (2017), section 3.
     """
     from sklearn.linear_model import LogisticRegression
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 BINS = 20
-"""Into so many a code is cut: Locatello et al., Challenging Common Assumptions (2019), H."""
+"""Into so many a code is cut: Locatello et al., Challenging Common Assumptions (2019)."""
 
 
 def mutual_information_gap(codes: np.ndarray, factors: np.ndarray, bins: int = BINS) -> float:
@@ -17,7 +17,7 @@ def mutual_information_gap(codes: np.ndarray, factors: np.ndarray, bins: int = B
     Args:
         codes: [N, L] with L ≥ 2. factors: int [N, F].
 
-    Source: Chen et al., Isolating Sources of Disentanglement in VAEs (2018), equation 6.
+    Source: Chen et al., Isolating Sources of Disentanglement in VAEs (2018).
     """
     informations = mutual_informations(codes, factors, bins)
     entropies = np.array([entropy(column) for column in factors.T])

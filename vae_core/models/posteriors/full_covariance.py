@@ -25,7 +25,7 @@ class FullCovariancePosterior:
         return {"mu": self.mu, "logvar": marginal, "factor": self.factor}
 
     def sample(self, generator: Generator | None = None) -> Tensor:
-        """z = μ + L·ε (Kingma and Welling, An Introduction to VAEs (2019), equation 2.37)."""
+        """z = μ + L·ε (Kingma and Welling, An Introduction to VAEs (2019), section 2.5.1)."""
         noise = normal_like(self.mu, generator)
         return self.mu + (self.factor @ noise.unsqueeze(2)).squeeze(2)
 
