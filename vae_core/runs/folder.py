@@ -6,10 +6,13 @@ import errno
 import json
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import psutil
+from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from vae_core.errors import UserError
@@ -149,6 +152,23 @@ class Folder:
     def claim(self, pid: int) -> None:
         """Record that process `pid` works here."""
         self.write_json("job.json", Job(pid=pid, create_time=psutil.Process(pid).create_time()))
+
+    @contextmanager
+    def held(self, lock: str, sentence: str) -> Iterator[None]:
+        """Hold the folder for this process; the system lets go even when the process is killed.
+
+        Args:
+            lock: name of the lock file. sentence: what to say while another process holds it.
+
+        Raises:
+            UserError: with `sentence`.
+        """
+        try:
+            handle = FileLock(self.file(lock), timeout=0).acquire()
+        except Timeout:
+            raise UserError(sentence) from None
+        with handle:
+            yield
 
     # --- inside ------------------------------------------------------------------------------
 

@@ -10,11 +10,9 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
-
-from filelock import FileLock, Timeout
 
 from vae_core.errors import UserError
 from vae_core.runs import Run
@@ -54,22 +52,10 @@ def work(sweep: Sweep, watch: Watch = silent) -> SweepState:
         return Scheduler(sweep, watch).run()
 
 
-@contextmanager
-def only_scheduler(sweep: Sweep) -> Iterator[None]:
-    """Hold the sweep for this process.
-
-    Raises:
-        UserError: while another process schedules it.
-    """
-    lock = FileLock(sweep.file("scheduler.lock"), timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise UserError(f"Sweep {sweep.id!r} is already at work in another process.") from None
-    try:
-        yield
-    finally:
-        lock.release()
+def only_scheduler(sweep: Sweep) -> AbstractContextManager[None]:
+    """Hold the sweep for this process; entering raises a UserError while another one has it."""
+    sentence = f"Sweep {sweep.id!r} is already at work in another process."
+    return sweep.held("scheduler.lock", sentence)
 
 
 class Scheduler:

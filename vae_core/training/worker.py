@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
 from typing import Any
 
 import numpy as np
 import torch
-from filelock import FileLock, Timeout
 
 from vae_core.data import Dataset, load_dataset
 from vae_core.data.dataset import Progress, no_progress
@@ -63,22 +62,10 @@ def work(
         return _train_and_tell(run, listeners, progress)
 
 
-@contextmanager
-def only_worker(run: Run) -> Iterator[None]:
-    """Hold the run for this process; the system lets go of it even when the process is killed.
-
-    Raises:
-        UserError: while another process trains this run, such as after two clicks on Resume.
-    """
-    lock = FileLock(run.file("worker.lock"), timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise UserError(f"Run {run.id!r} is already being trained by another process.") from None
-    try:
-        yield
-    finally:
-        lock.release()
+def only_worker(run: Run) -> AbstractContextManager[None]:
+    """Hold the run for this process; entering raises a UserError while another one trains it,
+    such as after two clicks on Resume."""
+    return run.held("worker.lock", f"Run {run.id!r} is already being trained by another process.")
 
 
 def _train_and_tell(
