@@ -5,12 +5,19 @@ from __future__ import annotations
 import streamlit as st
 
 from ui.empty import no_runs
+from ui.encodings import exporting, outliers, prior
 from ui.encodings.act import act
-from ui.encodings.shown import CACHED, PARTS, shown_of
+from ui.encodings.shown import CACHED, PARTS, Shown, shown_of
 from ui.loaded import encodings_of
 from ui.state import current_run
 from vae_core.errors import UserError
 from vae_core.runs import Run
+
+TABS = {
+    "Does it look like the prior?": prior.draw,
+    "Outliers": outliers.draw,
+    "Export": exporting.draw,
+}
 
 
 def page(run: Run) -> None:
@@ -28,6 +35,17 @@ def page(run: Run) -> None:
     shown = shown_of(run, split or CACHED)
     if shown is not None:
         act(shown)
+        below(shown)
+
+
+@st.fragment
+def below(shown: Shown) -> None:
+    """The tabs; only the open one is drawn, and drawing it leaves the points alone."""
+    places = st.tabs(list(TABS), key="encodings-tab", on_change="rerun")
+    for place, draw in zip(places, TABS.values(), strict=True):
+        if place.open:
+            with place:
+                draw(shown)
 
 
 def no_encodings(run: Run) -> None:

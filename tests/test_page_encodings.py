@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from tests.pages import open_page, texts
 from ui.axes import axes_of
@@ -141,3 +142,56 @@ def test_nearest_rows_leave_the_image_itself_out() -> None:
     mu = np.array([[0.0], [3.0], [1.0], [-0.5]])
     assert nearest_rows(mu, mu[0], 2).tolist() == [0, 3]
     assert nearest_rows(mu, mu[0], 9, without=0).tolist() == [3, 2, 1]
+
+
+# --- tabs -----------------------------------------------------------------------------------------
+
+
+def opened(tab: str, run: Run) -> AppTest:
+    app = open_page("encodings")
+    app.session_state["encodings-tab"] = tab
+    app.run()
+    assert not app.exception and not app.warning
+    return app
+
+
+def test_the_prior_tab_has_a_sentence_and_a_row_for_each_dimension(run: Run) -> None:
+    app = open_page("encodings")
+    assert "No dimension is active" in texts(app)  # ten steps of training teach nothing
+    frame = app.dataframe[0].value
+    mu = encodings_of(run).mu
+    variances = dict(zip(frame["dimension"], frame["variance of μ"], strict=True))
+    assert variances == pytest.approx({f"z{k}": mu[:, k].var() for k in range(4)}, rel=1e-4)
+    assert list(frame["KL, nats"]) == sorted(frame["KL, nats"], reverse=True)
+
+
+def test_outliers_are_ranked_by_what_was_measured_on_the_kept_images(run: Run) -> None:
+    frame = opened("Outliers", run).dataframe[0].value
+    assert len(frame) == 100
+    elbo = frame["ELBO, nats"]
+    assert list(elbo) == sorted(elbo)
+    np.testing.assert_allclose(-elbo, frame["recon, nats"] + frame["KL, nats"], atol=0.02)
+    assert frame["image"].str.fullmatch(r"training image \d+").all()
+
+
+def test_copies_are_found(run: Run) -> None:
+    mu, logvar = encodings_of(run).mu.copy(), encodings_of(run).logvar
+    mu[17] = mu[42]
+    change(run, mu=mu, logvar=logvar)
+    assert "1 group of images with the same encoding" in texts(opened("Outliers", run))
+
+
+def test_thumbnails_that_are_no_whole_images_cannot_be_ranked_and_say_why(run: Run) -> None:
+    kept = encodings_of(run)
+    run.file("thumbnails.png").unlink()
+    save_encodings(run, replace(kept, thumbnails=kept.thumbnails[:, :, ::2, ::2]))
+    assert "choose a part of the data set" in texts(opened("Outliers", run))
+
+
+@pytest.mark.parametrize("to", ["csv", "npz", "safetensors"])
+def test_exports_are_made_and_named(run: Run, to: str) -> None:
+    app = opened("Export", run)
+    app.selectbox(key="encodings-format").select(to).run()
+    app.button[-1].click().run()
+    labels = [button.proto.label for button in app.get("download_button")]
+    assert labels == [f"Download tiny.{to}"]

@@ -94,6 +94,11 @@ def neighbours_of(shown: Shown) -> Background[Neighbours]:
     return _neighbours(shown.key, shown)
 
 
+def forget_neighbours(shown: Shown) -> None:
+    """Look for them again the next time that they are asked for."""
+    _neighbours.clear(shown.key, shown)
+
+
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _neighbours(key: str, _shown: Shown) -> Background[Neighbours]:
     from vae_core.latent.neighbours import nearest_neighbours

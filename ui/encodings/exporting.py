@@ -1,0 +1,53 @@
+"""Everything that can be taken home: encodings and model, made when asked for."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from ui.background import Background
+from ui.encodings.shown import Shown
+from ui.encodings.waiting import awaited
+from ui.numbers import grouped
+from vae_core.data import Progress
+
+_MADE = "encodings-export"
+
+
+def draw(shown: Shown) -> None:
+    """The formats; the file is made off the script and then waits to be downloaded."""
+    from vae_core.export import formats
+
+    choice, make = st.columns([3, 1], vertical_alignment="bottom")
+    to = choice.selectbox(
+        "Format", [entry.name for entry in formats], key="encodings-format",
+        format_func=lambda name: f"{formats[name].label}: {formats[name].blurb}",
+        help=f"Encodings are those of the {grouped(len(shown.survey))} images shown.",
+    )  # fmt: skip
+    assert to is not None
+    wanted = (shown.key, to)
+    if make.button("Make the file", icon=":material/deployed_code:", width="stretch"):
+        st.session_state[_MADE] = (wanted, Background(lambda progress: made(shown, to, progress)))
+    known, work = st.session_state.get(_MADE, (None, None))
+    if known != wanted or work is None:
+        return
+    result = awaited(work, "export", lambda: st.session_state.pop(_MADE))
+    if result is not None:
+        name, data, note = result
+        st.download_button(
+            f"Download {name}", data, name, key="encodings-download", on_click="ignore",
+            icon=":material/download:", type="primary",
+        )  # fmt: skip
+        st.caption(f"{len(data) / 1e6:.1f} MB. {note}")
+
+
+def made(shown: Shown, to: str, progress: Progress) -> tuple[str, bytes, str]:
+    """The name, the bytes and the note of a download.
+
+    Raises:
+        UserError: as `vae_core.export.export`.
+    """
+    from vae_core.export import Source, as_download, export
+
+    result = export(Source(shown.run, shown.split, progress=progress), to)
+    suffix = f"-{to}" if len(result.files) > 1 else ""
+    return *as_download(result, shown.run.id + suffix), result.note
