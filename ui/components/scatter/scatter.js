@@ -263,6 +263,7 @@ class Scatter {
     const [x, y] = this.sight.toPixels(...this.placeOf(index));
     this.preview.style.transform = `translate(${x}px, ${y}px)`;
     this.preview.classList.toggle("below", y < 110);
+    this.preview.classList.toggle("before", x > this.sight.width - 150);
     this.preview.lastChild.textContent = [this.legend.nameOf(index), `image ${index + 1}`]
       .filter(Boolean)
       .join(" · ");

@@ -1,0 +1,142 @@
+"""Encodings in a real browser: what is under the pointer, and files that hold what was selected."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Any
+
+import numpy as np
+import pytest
+from playwright.sync_api import Locator, Page
+
+from vae_core.latent.directions import load_directions
+from vae_core.latent.encodings import Encodings, load_encodings
+from vae_core.latent.saved import forget_direction, load_saved
+from vae_core.runs import Store
+
+WAIT_FOR_EXPLORE = "() => location.pathname.endsWith('/explore')"
+
+
+@pytest.fixture
+def encodings(store: Store) -> Encodings:
+    return load_encodings(store.get("tiny"))
+
+
+@pytest.fixture
+def points(store: Store, encodings: Encodings) -> np.ndarray:
+    """Where the encodings lie along the first two principal directions, in σ: [N, 2]."""
+    found = load_directions(store.get("tiny"), encodings.step)
+    assert found is not None
+    return (encodings.mu - found.center) @ found.vectors[:2].T / found.deviations[:2]
+
+
+@pytest.fixture
+def scatter(page: Page, app_url: str) -> Locator:
+    page.goto(f"{app_url}/encodings?run=tiny")
+    canvas = page.get_by_test_id("scatter")
+    canvas.wait_for()
+    page.get_by_text("300 images", exact=True).wait_for()
+    return canvas
+
+
+def pixels(scatter: Locator, points: np.ndarray) -> np.ndarray:
+    """Where points [N, 2] are on the canvas while all of them are in sight: px [N, 2]."""
+    box = scatter.bounding_box()
+    assert box is not None
+    size = np.array([box["width"], box["height"]])
+    low, high = points.min(axis=0), points.max(axis=0)
+    scale = (0.92 * size / (high - low)).min()
+    return (points - (low + high) / 2) * scale * [1, -1] + size / 2
+
+
+def place(at: np.ndarray) -> Any:
+    return {"x": float(at[0]), "y": float(at[1])}
+
+
+def test_images_are_shown_one_by_one_and_selected_by_a_lasso(
+    page: Page, scatter: Locator, points: np.ndarray, encodings: Encodings, store: Store
+) -> None:
+    at = pixels(scatter, points)
+    row = int(np.argmax(points[:, 0]))
+    scatter.hover(position=place(at[row]))
+    preview = page.locator(".hover.shown")
+    preview.wait_for()
+    name = encodings.label_names[encodings.labels[row]]
+    assert preview.inner_text() == f"{name} · image {row + 1}"
+    drawn = preview.locator("canvas.drawn").evaluate(
+        "c => [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]"
+    )
+    shown = np.array(drawn, np.uint8).reshape(*encodings.thumbnails.shape[2:], 4)[:, :, 0]
+    np.testing.assert_array_equal(shown, encodings.thumbnails[row, 0])
+    scatter.click(position=place(at[row]))
+    page.get_by_text(f"{name} · training image {encodings.indices[row] + 1}").wait_for()
+    assert page.locator(".row-of-pictures img").count() == 2 + 8
+    box = scatter.bounding_box()
+    assert box is not None
+    # All right of the gap that is widest near the third quartile: no point lies on the line.
+    sorted_x = np.sort(at[:, 0])
+    gaps = np.diff(sorted_x[200:260])
+    cut = sorted_x[200 + gaps.argmax()] + gaps.max() / 2
+    inside = np.flatnonzero(at[:, 0] > cut)
+    page.locator("[data-mode=lasso]").first.click()
+    right, top, bottom = box["x"] + box["width"] - 2, box["y"] + 2, box["y"] + box["height"] - 2
+    page.mouse.move(box["x"] + cut, top)
+    page.mouse.down()
+    for corner in ((right, top), (right, bottom), (box["x"] + cut, bottom)):
+        page.mouse.move(*corner)
+    page.mouse.up()
+    page.get_by_text(f"{len(inside)} images selected").wait_for()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="CSV", exact=True).click()
+    table = list(csv.DictReader(io.StringIO(download.value.path().read_text(encoding="utf-8"))))
+    assert [int(line["index"]) for line in table] == encodings.indices[inside].tolist()
+    vectors = [[float(line[f"z{k}"]) for k in range(4)] for line in table]
+    np.testing.assert_allclose(vectors, encodings.mu[inside], rtol=1e-5, atol=1e-6)
+    # Two kept selections make a direction.
+    page.get_by_role("button", name="Keep as A").click()
+    page.get_by_text("Selection A is kept").wait_for()
+    page.mouse.move(box["x"] + 2, top)
+    page.mouse.down()
+    for corner in ((box["x"] + cut, top), (box["x"] + cut, bottom), (box["x"] + 2, bottom)):
+        page.mouse.move(*corner)
+    page.mouse.up()
+    page.get_by_text(f"{300 - len(inside)} images selected").wait_for()
+    page.get_by_role("button", name="Keep as B").click()
+    page.get_by_placeholder("name it").fill("leftwards")
+    page.get_by_role("button", name="Save and open in Explore").click()
+    page.wait_for_function(WAIT_FOR_EXPLORE)
+    (saved,) = load_saved(store.get("tiny"))
+    outside = np.setdiff1d(np.arange(300), inside)
+    way = encodings.mu[outside].mean(axis=0) - encodings.mu[inside].mean(axis=0)
+    forget_direction(store.get("tiny"), saved.name)  # other tests use the same run
+    assert saved.name == "leftwards"
+    np.testing.assert_allclose(saved.vector, way, atol=1e-5)
+
+
+def test_empty_space_is_decoded_where_it_was_clicked(
+    page: Page, scatter: Locator, points: np.ndarray
+) -> None:
+    at = pixels(scatter, points)
+    size = scatter.bounding_box()
+    assert size is not None
+    grid = np.stack(
+        np.meshgrid(
+            np.linspace(20, size["width"] - 20, 40), np.linspace(30, size["height"] - 30, 30)
+        ),
+        axis=-1,
+    ).reshape(-1, 2)
+    away = np.linalg.norm(grid[:, None] - at[None], axis=2).min(axis=1)
+    middle = np.linalg.norm(grid - at.mean(axis=0), axis=1)
+    spot = grid[np.argmin(np.where(away > 14, middle, np.inf))]
+    scatter.click(position=place(spot))
+    page.get_by_text("Decoded from empty space").wait_for()
+    page.get_by_role("button", name="Open in Explore").click()
+    page.wait_for_function(WAIT_FOR_EXPLORE)
+    page.get_by_text("Explore tiny").wait_for()
+    # Back from pixels to σ: the first two sliders stand there, the others at the mean.
+    (x, y), scale = (spot - at[0]), (at[1] - at[0]) / (points[1] - points[0])
+    expected = points[0] + np.array([x, y]) / scale
+    sliders = [page.get_by_test_id(f"direction-slider-{i}") for i in range(4)]
+    positions = [float(slider.input_value()) for slider in sliders]
+    assert positions == pytest.approx([*expected, 0, 0], abs=0.06)
