@@ -65,7 +65,13 @@ def choose_beside(run: Run) -> Run | None:
 
 def page(run: Run) -> None:
     """Draw one explorer, or two of them side by side."""
-    take_in_address(run)
+    state = app_state()
+    try:
+        take_in_address(run)
+    except UserError as error:
+        state.link_problem = str(error)
+    if state.link_problem:
+        st.warning(state.link_problem)
     title, link, choice = st.columns([2, 1.2, 1], vertical_alignment="center")
     title.title(f"Explore {run.id}")
     with choice:

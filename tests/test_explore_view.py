@@ -65,6 +65,7 @@ def test_any_address_is_a_view_or_a_sentence(parameters: dict[str, str]) -> None
         ({"values": "1,two"}, "values"),
         ({"values": "nan"}, "values"),
         ({"values": "inf"}, "values"),
+        ({"values": "0,3.1"}, "values"),
         ({"base": "AAA"}, "base"),
         ({"base": ""}, "base"),
         ({"at": "AADAfw"}, "at"),  # a NaN

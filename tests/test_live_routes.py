@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from websockets.sync.client import connect
 
@@ -334,3 +335,13 @@ def test_a_defect_is_logged_and_told(send: Send, engine: Engine, monkeypatch, ca
     status, said = sentence(send("POST", "/live/encode/mnist-vae", encoded(picture())))
     assert status == 500 and "app's log" in said
     assert "ZeroDivisionError" in caplog.text
+
+
+def test_what_one_picture_took_says_nothing_of_a_strip(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = iter([0.0, 0.001, 10.0, 10.06])  # one picture in 1 ms, then 14 in 60 ms
+    monkeypatch.setattr("ui.live.engine.decode_pixels", lambda model, vectors: vectors)
+    monkeypatch.setattr("ui.live.engine.time.perf_counter", lambda: next(now))
+    engine, model = Engine(ModelCache()), torch.nn.Identity()
+    for count in (1, 14):
+        engine._decode(model, np.zeros((count, 2), np.float32))
+    assert engine._seconds[model] == {1: pytest.approx(0.001), 14: pytest.approx(0.06)}

@@ -14,7 +14,7 @@ from tests.engine import trained
 from tests.pages import open_page, texts
 from ui.components.explorer import explorer_data, moved
 from ui.direction_sets import DIRECTION_SETS, offered, sliders_for
-from ui.explore_view import CLASSES, LOCAL, RAW, SAVED, View
+from ui.explore_view import CLASSES, LOCAL, PRINCIPAL, RAW, SAVED, View
 from ui.loaded import encodings_of
 from vae_core.latent.encodings import save_encodings
 from vae_core.latent.saved import save_direction
@@ -144,11 +144,44 @@ def test_classes_are_offered_where_there_are_labels(run: Run) -> None:
 def test_a_link_reopens_its_view_and_a_damaged_one_says_so(run: Run) -> None:
     view = View(LOCAL, neighbours=50, at=raw(0, 0, 0, 1), values=(1, 0, 0, 0), base=raw(1, 2, 3, 4))
     app = open_page("explore", run="tiny", **view.to_query())
-    assert app.session_state["app-state"].views["tiny"] == view
+    found = app.session_state["app-state"].views["tiny"]
+    assert replace(found, z=None) == view and len(found.z) == 16
     assert dict(app.query_params) == {"run": "tiny"} | view.to_query()
     assert app.number_input[0].value == 50
     app = open_page("explore", run="tiny", base="####")
     assert "The link's base is damaged" in texts(app)
+
+
+def test_a_link_of_zero_values_keeps_its_base_and_knows_its_point(run: Run) -> None:
+    base = raw(1, 2, 3, 4)
+    link = View(base=base, values=(0, 0, 0, 0)).to_query()
+    assert list(link) == ["base"]
+    app = open_page("explore", run="tiny", **link)
+    view = app.session_state["app-state"].views["tiny"]
+    assert view.z == base
+    told = explorer_data(run, view, "full")["view"]
+    assert told["values"] == (0.0,) * 4 and floats(told["base"]).tolist() == [1, 2, 3, 4]
+
+
+def test_a_link_made_for_another_run_opens_this_one_at_its_mean(run: Run) -> None:
+    link = View(LOCAL, at=raw(1, 2), base=raw(1, 2), values=(1,)).to_query()
+    app = open_page("explore", run="tiny", **link)
+    assert app.session_state["app-state"].views["tiny"].kind == LOCAL
+    data = explorer_data(run, app.session_state["app-state"].views["tiny"], "full")
+    assert data["view"] is None and data["position"] is None
+    gone = open_page("explore", run="gone", **link)
+    assert "tiny" not in gone.session_state["app-state"].views or (
+        gone.session_state["app-state"].views["tiny"].kind == PRINCIPAL
+    )
+
+
+def test_labels_and_files_that_are_not_right_leave_the_explorer_standing(run: Run) -> None:
+    found = sliders_for(run, View(CLASSES, label=77))
+    assert "towards 0" not in found.names and len(found.names) == 9
+    run.file("saved_directions.json").write_text("nonsense")
+    app = open_page("explore")
+    assert not app.warning and "damaged" in app.error[0].value
+    assert app.get("button_group")
 
 
 def test_a_second_run_on_the_same_data_is_shown_beside(run: Run, tmp_path: Path) -> None:
@@ -177,7 +210,11 @@ def test_what_the_browser_tells_becomes_the_view() -> None:
         "base": base64.b64encode(raw(1, 2)).decode(),
         "z": base64.b64encode(raw(3, 4)).decode(),
         "label": 5,
+        "directions": "raw/2",
     }
-    view = moved(View(RAW, shown=2), told)
+    view = moved(View(RAW, shown=2), told, "raw/2")
     assert view == View(RAW, shown=2, values=(0.5, 0.0), base=raw(1, 2), given=5, z=raw(3, 4))
-    assert moved(view, told | {"base": None}).base is None
+    assert moved(view, told | {"base": None}, "raw/2").base is None
+    # A release and a change of directions may come in one go: the values were of the old ones.
+    late = moved(View(LOCAL), told, "local/8")
+    assert late == View(LOCAL, given=5, z=raw(3, 4))

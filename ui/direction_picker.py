@@ -51,7 +51,7 @@ def direction_picker(run: Run, slot: str, compact: bool = False) -> None:
             key=key,
             on_change=choose,
             label_visibility="collapsed",
-            help=meaning(sliders_for(run, view)),
+            help=meaning(st.session_state[key], encodings),
         )
         if view.kind == LOCAL and encodings is not None:
             _neighbourhood(run, slot, len(encodings.mu))
@@ -131,7 +131,11 @@ def _keep(run: Run, slot: str) -> None:
                 st.success(f"Kept. Choose “Saved” to drag along {name.strip()}.")
             except UserError as error:
                 st.error(str(error))
-    kept = [each.name for each in load_saved(run)]
+    try:
+        kept = [each.name for each in load_saved(run)]
+    except UserError as error:
+        st.error(str(error))
+        return
     if kept:
         gone = st.selectbox("Kept directions", kept, key=f"kept{slot}-{run.id}")
         if st.button("Remove", key=f"forget{slot}-{run.id}", icon=":material/delete:"):

@@ -10,7 +10,7 @@ import numpy as np
 import streamlit as st
 
 from ui.explore_view import CLASSES, LOCAL, PRINCIPAL, RAW, SAVED, View
-from ui.loaded import PRIOR, Sliders, encodings_of, encodings_version, region_of, sliders_of
+from ui.loaded import Sliders, encodings_of, encodings_version, region_of, sliders_of
 from vae_core.runs import Run
 
 if TYPE_CHECKING:
@@ -38,7 +38,9 @@ def _local(run: Run, encodings: Encodings, view: View) -> Sliders:
     from vae_core.latent.directions import local_directions
 
     region = region_of(run)
-    at = encodings.mu.mean(axis=0) if view.at is None else np.frombuffer(view.at, "<f4")
+    at = encodings.mu.mean(axis=0)
+    if view.at is not None and len(view.at) == 4 * len(at):  # else of another latent size
+        at = np.frombuffer(view.at, "<f4")
     found = local_directions(region, at, view.neighbours)
     return Sliders(LOCAL, found, tuple(f"local {i + 1}" for i in range(len(found.vectors))))
 
@@ -47,7 +49,8 @@ def _classes(run: Run, encodings: Encodings, view: View) -> Sliders:
     from vae_core.latent.directions import class_directions
 
     assert encodings.labels is not None, "offered only where there are labels"
-    found, targets = class_directions(encodings.mu, encodings.labels, view.label)
+    label = view.label if view.label in encodings.labels else int(encodings.labels.min())
+    found, targets = class_directions(encodings.mu, encodings.labels, label)
     names = tuple(f"towards {label_name(encodings, target)}" for target in targets)
     return Sliders(CLASSES, found, names, orthogonal=False)
 
@@ -126,14 +129,14 @@ def _sliders(path: str, version: int | None, saved: int | None, choice: View) ->
     return DIRECTION_SETS[choice.kind].sliders(run, encodings, choice)
 
 
-def meaning(sliders: Sliders) -> str:
-    """What the sliders do, in a sentence or two."""
-    if sliders.kind == PRIOR:
+def meaning(kind: str, encodings: Encodings | None) -> str:
+    """What the sliders of a set do, in a sentence or two."""
+    if encodings is None:
         return (
             "This run has no cached encodings, so the sliders are raw latent dimensions, "
             "and 1 σ is one standard deviation of the prior."
         )
-    return DIRECTION_SETS[sliders.kind].help
+    return DIRECTION_SETS[kind].help
 
 
 def label_name(encodings: Encodings, label: int) -> str:

@@ -1,4 +1,4 @@
-"""Explore's state in the address: taken in once, when a link is opened; kept up from then on."""
+"""Explore's state in the address: taken in when a person opens one, kept up from then on."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import streamlit as st
 
 from ui.explore_view import NAMES, View, from_query
 from ui.state import RUN_PARAMETER, app_state
-from vae_core.errors import UserError
 from vae_core.runs import Run
 
 BESIDE = "beside"
@@ -14,26 +13,29 @@ PREFIX = "beside-"
 
 
 def take_in_address(run: Run) -> None:
-    """At the start of a session: the views that its address describes, told of what is wrong."""
-    state = app_state()
-    if state.address_read:
+    """The views that the address describes, if a link or the browser's history brought it.
+
+    Raises:
+        UserError: naming what cannot be read; that view stays as it was.
+    """
+    state, given = app_state(), st.query_params.to_dict()
+    if given == state.address or given.get(RUN_PARAMETER) != run.id:
         return
-    state.address_read = True
-    state.beside = st.query_params.get(BESIDE)
+    first, state.address = state.address is None, given
+    if first or BESIDE in given:
+        state.beside = given.get(BESIDE)
     for name, prefix in ((run.id, ""), (state.beside, PREFIX)):
-        if name is None or not any(prefix + each in st.query_params for each in NAMES):
-            continue
-        try:
-            state.views[name] = from_query(st.query_params.to_dict(), prefix)
-        except UserError as error:
-            st.warning(str(error))
+        if name is not None and any(prefix + each in given for each in NAMES):
+            state.views[name] = from_query(given, prefix)
+            state.called += 1
 
 
 def write_address(run: Run, beside: Run | None) -> None:
     """Bring the address up to the present view."""
-    views = app_state().views
+    state, views = app_state(), app_state().views
     wanted = {RUN_PARAMETER: run.id} | views.get(run.id, View()).to_query()
     if beside is not None:
         wanted |= {BESIDE: beside.id} | views.get(beside.id, View()).to_query(PREFIX)
+    state.address = wanted
     if st.query_params.to_dict() != wanted:
         st.query_params.from_dict(wanted)

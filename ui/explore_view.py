@@ -18,6 +18,8 @@ NEIGHBOURS = 200
 MOST_NEIGHBOURS = 100_000
 MOST_SLIDERS = 4096
 FURTHEST = 1e6
+REACH = 3.0
+"""A slider goes from −3 σ to 3 σ."""
 MOST_LABELS = 2**15 - 1
 
 NAMES = ("directions", "label", "neighbours", "at", "shown", "values", "base", "given")
@@ -125,6 +127,6 @@ def _values(text: str) -> tuple[float, ...]:
         values = tuple(float(part) for part in text.split(","))
     except ValueError:
         values = (math.nan,)
-    if len(values) > MOST_SLIDERS or not all(abs(value) <= FURTHEST for value in values):
-        raise UserError("The link's values have to be numbers of σ, with commas between them.")
+    if len(values) > MOST_SLIDERS or not all(abs(value) <= REACH for value in values):
+        raise UserError("The link's values have to be numbers of σ from −3 to 3, with commas.")
     return values

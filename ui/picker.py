@@ -19,6 +19,8 @@ def run_picker() -> RunFacts | None:
     run_id = current_run_id(usable_ids(list(facts.values())))
     with st.sidebar:
         if asked and asked != run_id:
+            # What else the address says belongs to that run.
+            st.query_params.from_dict({} if run_id is None else {"run": run_id})
             st.warning(f"There is no run called {asked!r} here.")
         if run_id is None:
             return None

@@ -29,8 +29,12 @@ class AppState:
     """The points A and B of the explorer's path, as base64 of float32, by run."""
     beside: str | None = None
     """The run that Explore compares the current one with."""
-    address_read: bool = False
-    """True once the address with which the session began has been taken in."""
+    address: dict[str, str] | None = None
+    """Explore's address as the app wrote it last; another one comes from a person."""
+    link_problem: str = ""
+    """Why that address could not be read, until a hand moves something."""
+    called: int = 0
+    """How often a person's address was taken in; tells the explorer to go where it says."""
 
 
 def app_state() -> AppState:

@@ -106,14 +106,24 @@ def test_an_image_from_the_training_data_starts_with_its_reconstruction(
 ) -> None:
     open_explorer(page, f"{app_url}/explore?run=tiny")
     before = picture(page)
-    named(page, "Start from an image of the training data").click()
+    named(page, "Start from an image of the data").click()
     page.get_by_label("Show images with this label").select_option("3")
     encodings = load_encodings(store.get("tiny"))
     row = int(np.flatnonzero(encodings.labels == 3)[1])
-    page.locator(".cells button:not([hidden])").nth(1).click()
+    page.locator(".cells:not(.few) button:not([hidden])").nth(1).click()
     wait_for_change(page, before)
     np.testing.assert_allclose(latent(page, tmp_path / "z.npy"), encodings.mu[row], atol=1e-5)
     expect(page.get_by_test_id("whereabouts")).to_contain_text("σ from the mean")
+
+
+def test_a_hold_out_image_starts_with_its_reconstruction(page: Page, app_url: str) -> None:
+    open_explorer(page, f"{app_url}/explore?run=tiny")
+    before = picture(page)
+    named(page, "Start from an image of the data").click()
+    named(page, "Start from hold-out image 4").click()
+    wait_for_change(page, before)
+    named(page, "Back to before").click()
+    expect(slider(page)).to_have_value("0")
 
 
 def test_an_upload_is_encoded_and_what_is_no_image_is_told(
@@ -126,7 +136,7 @@ def test_an_upload_is_encoded_and_what_is_no_image_is_told(
     wait_for_change(page, before)
     (tmp_path / "no.png").write_text("no image")
     page.get_by_test_id("image-upload").set_input_files(tmp_path / "no.png")
-    expect(page.locator(".explorer > .problem")).to_contain_text("image")
+    expect(page.locator(".explorer > .problem").first).to_contain_text("image")
 
 
 def test_a_drawing_is_encoded_stroke_by_stroke(page: Page, app_url: str) -> None:
@@ -206,8 +216,8 @@ def test_a_link_reopens_exactly_this_view(page: Page, app_url: str, tmp_path: Pa
     open_explorer(page, f"{app_url}/explore?run=tiny")
     page.get_by_text("Raw axes").click()
     expect(slider(page)).to_have_attribute("aria-label", re.compile("^Direction z"))
-    named(page, "Start from an image of the training data").click()
-    page.locator(".cells button").nth(2).click()
+    named(page, "Start from an image of the data").click()
+    page.locator(".cells:not(.few) button").nth(2).click()
     page.wait_for_url("**base=**")
     slider(page, 1).focus()
     page.keyboard.press("ArrowRight")
@@ -266,7 +276,7 @@ def test_two_runs_start_from_the_same_image_and_part_by_their_sliders(
         expect(canvases).to_have_count(2)
         page.locator('[data-testid="decoded-image"].drawn').nth(1).wait_for()
         page.get_by_text("Image", exact=True).first.click()
-        page.locator("dialog[open] .cells button").nth(4).click()
+        page.locator("dialog[open] .cells:not(.few) button").nth(4).click()
         markers = page.get_by_test_id("map-marker")
         expect(markers.nth(0)).not_to_have_attribute("aria-valuenow", "0.00")
         there = markers.nth(0).get_attribute("aria-valuetext")
@@ -297,9 +307,9 @@ def test_a_conditional_model_draws_the_label_that_it_is_told(
         page.locator('[data-testid="decoded-image"].drawn').wait_for()
         expect(condition).to_have_value("7")
         assert picture(page) == told
-        named(page, "Start from an image of the training data").click()
+        named(page, "Start from an image of the data").click()
         page.get_by_label("Show images with this label").select_option("3")
-        page.locator(".cells button:not([hidden])").first.click()
+        page.locator(".cells:not(.few) button:not([hidden])").first.click()
         expect(condition).to_have_value("3")
     finally:
         run.delete()
@@ -321,6 +331,6 @@ def test_where_sockets_are_blocked_the_picture_follows_on_release(page: Page, ap
     page.mouse.up()
     wait_for_change(page, before)
     before = picture(page)
-    named(page, "Start from an image of the training data").click()
-    page.locator(".cells button").nth(5).click()
+    named(page, "Start from an image of the data").click()
+    page.locator(".cells:not(.few) button").nth(5).click()
     wait_for_change(page, before)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import defaultdict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -141,8 +140,8 @@ class Engine:
         started = time.perf_counter()
         pixels = decode_pixels(model, vectors)
         seconds = time.perf_counter() - started
-        times = self._seconds.setdefault(model, defaultdict(lambda: seconds))
-        times[len(vectors)] = min(seconds, times[len(vectors)])
+        times = self._seconds.setdefault(model, {})
+        times[len(vectors)] = min(seconds, times.get(len(vectors), seconds))
         return pixels
 
 

@@ -66,12 +66,15 @@ def forget_direction(run: Run, name: str) -> None:
 def saved_directions(run: Run, mu: np.ndarray) -> tuple[Directions, tuple[str, ...]]:
     """The run's saved directions in units of the encodings mu [N, D], and their names.
 
-    Those made for another latent size, before the run was trained anew, are left out.
+    Those made for another latent size, before the run was trained anew, are left out, as is one
+    that somebody's editor made zero.
 
     Raises:
         UserError: as `load_saved`.
     """
-    fitting = [each for each in load_saved(run) if len(each.vector) == mu.shape[1]]
+    fitting = [
+        each for each in load_saved(run) if len(each.vector) == mu.shape[1] and any(each.vector)
+    ]
     vectors = np.array([each.vector for each in fitting]).reshape(-1, mu.shape[1])
     return measured_directions(mu, vectors), tuple(each.name for each in fitting)
 

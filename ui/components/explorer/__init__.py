@@ -15,7 +15,7 @@ from ui.components.explorer.space import encoded, space_of
 from ui.direction_sets import sliders_for
 from ui.explore_view import View
 from ui.live.models import is_warming_up, wait_until_warm, weights_version
-from ui.loaded import PRIOR, Sliders, model_of
+from ui.loaded import PRIOR, Sliders, encodings_version, model_of
 from ui.state import app_state
 from vae_core.runs import Run
 
@@ -37,7 +37,9 @@ _MODULES = (
     "save",
     "rows",
     "point",
+    "origins",
     "tools",
+    "furnish",
     "explorer",
 )
 """One module in the browser, from what is used to what uses it."""
@@ -65,18 +67,21 @@ def explorer(run: Run, mode: Mode, title: str = "", panel: str = "", linked: boo
 
     def remember() -> None:
         told = st.session_state[key].get("view")
-        if told is None:
+        if told is None or told["run"] != run.id:  # the last word of a run shown before
             return
+        app_state().link_problem = ""
+        view = views.get(run.id, View())
         if mode == "hero":
-            views[run.id] = View(given=told.get("label"), z=_bytes(told["z"]))
+            views[run.id] = View(given=told["label"], z=_bytes(told["z"]))
             return
-        views[run.id] = moved(views.get(run.id, View()), told)
+        views[run.id] = moved(view, told, directions_id(run, view))
         app_state().ends[run.id] = told["ends"]
 
     def show_more() -> None:
         shown = st.session_state[key].get("shown")
         view = views.get(run.id, View())
-        views[run.id] = replace(view, shown=shown, values=None, base=None)
+        if shown is not None:
+            views[run.id] = replace(view, shown=shown, values=None, base=None)
 
     if is_warming_up():  # for some seconds after the server's start
         _mount(key=key, data=waiting_data(run, mode, title))
@@ -85,6 +90,8 @@ def explorer(run: Run, mode: Mode, title: str = "", panel: str = "", linked: boo
     view = views.get(run.id, View())
     ends = app_state().ends.get(run.id, [None, None])
     data = explorer_data(run, view if mode == "full" else View(given=view.given, z=view.z), mode)
+    if mode == "full" and view.z is None and view.values is not None:
+        views[run.id] = replace(view, z=point_of(run, view))  # a link says it by its sliders
     _mount(
         key=key,
         data=data | {"title": title, "linked": linked, "ends": ends},
@@ -93,12 +100,36 @@ def explorer(run: Run, mode: Mode, title: str = "", panel: str = "", linked: boo
     )
 
 
-def moved(view: View, told: dict[str, Any]) -> View:
-    """`view` at the point that the browser tells of."""
+def moved(view: View, told: dict[str, Any], directions: str) -> View:
+    """`view` at the point that the browser tells of; `directions` is the id of its own ones.
+
+    Under other directions, left a moment ago, slider values mean something else: the point stays.
+    """
+    z, given = _bytes(told["z"]), told["label"]
+    if told["directions"] != directions:
+        return replace(view, values=None, base=None, given=given, z=z)
     values = tuple(float(value) for value in told["values"])
     base = None if told["base"] is None else _bytes(told["base"])
-    z = _bytes(told["z"])
-    return replace(view, values=values, base=base, given=told.get("label"), z=z)
+    return replace(view, values=values, base=base, given=given, z=z)
+
+
+def directions_id(run: Run, view: View) -> str:
+    """What the directions of a view are known by in the browser."""
+    sliders = sliders_for(run, view)
+    name: str = directions_data(sliders, _shown(sliders, view, "full"))["id"]
+    return name
+
+
+def point_of(run: Run, view: View) -> bytes | None:
+    """The point that a view's base and slider values make; None where they do not fit the run."""
+    found = sliders_for(run, view).directions
+    base = found.center if view.base is None else np.frombuffer(view.base, "<f4")
+    values = np.array(view.values or [0.0])
+    if len(base) != len(found.center) or len(values) > len(found.vectors):
+        return None
+    k = len(values)
+    z = base + (values * found.deviations[:k]) @ found.vectors[:k]
+    return z.astype("<f4").tobytes()
 
 
 def waiting_data(run: Run, mode: Mode, title: str) -> dict[str, Any]:
@@ -135,21 +166,24 @@ def explorer_data(run: Run, view: View, mode: Mode) -> dict[str, Any]:
     sliders = sliders_for(run, view)
     size = len(sliders.directions.center)
     count = _shown(sliders, view, mode)
-    exact = view.values is not None and len(view.values or ()) == count
+    # A link leaves out values that are all zero.
+    values = view.values or ((0.0,) * count if view.base is not None else None)
     fits = all(each is None or len(each) == 4 * size for each in (view.base, view.z))
     data = {
-        "identity": f"{run.id}/{weights_version(run)}/{mode}",
+        "identity": f"{run.id}/{mode}/{size}/{encodings_version(run) is not None}",
+        "version": weights_version(run),
+        "called": app_state().called if mode == "full" else 0,
         "run": run.id,
         "mode": mode,
         "shape": list(run.data_card().image_shape),
-        "directions": directions_data(sliders, count, view),
+        "directions": directions_data(sliders, count),
         "view": None,
         "position": None,
         "thumbnails": None,
     }
-    if fits and exact:
+    if fits and values is not None and len(values) == count:
         base = None if view.base is None else base64.b64encode(view.base).decode()
-        data["view"] = {"values": view.values, "base": base}
+        data["view"] = {"values": values, "base": base}
     elif fits and view.z is not None:
         data["position"] = base64.b64encode(view.z).decode()
     data |= conditions_of(run, view)
@@ -168,7 +202,7 @@ def conditions_of(run: Run, view: View) -> dict[str, Any]:
     }
 
 
-def directions_data(sliders: Sliders, count: int, view: View) -> dict[str, Any]:
+def directions_data(sliders: Sliders, count: int) -> dict[str, Any]:
     """The first `count` directions; `id` changes with anything that changes them."""
     directions = sliders.directions
     total = len(directions.vectors)

@@ -1,18 +1,20 @@
 // Sliders along directions of the latent space, with the picture that they decode to.
 
-const MOST_STRIPS = 9; // fit into one request of at most 64 pictures
+const MOST_STRIPS = 2; // rows in one request: a hand that grabs anew waits for few pictures
 const MORE = 8;
+const IDLE_MS = 250; // without a key for so long, a move by keys has come to rest
 
 const explorers = new WeakMap(); // by parentElement; a rerun of the page finds its explorer again
 
-export default function ({ parentElement, data, setStateValue }) {
+export default function ({ parentElement, data, setStateValue, setTriggerValue }) {
   let explorer = explorers.get(parentElement);
   if (explorer?.data.identity !== data.identity) {
     explorer?.remove();
     explorer = new Explorer(parentElement, data);
     explorers.set(parentElement, explorer);
   } else explorer.update(data);
-  explorer.commitTo = setStateValue;
+  Object.assign(explorer, { commitTo: setStateValue, trigger: setTriggerValue });
+  explorer.tellNews();
   // Streamlit also cleans up after a call that a later one overtakes, before or after that one
   // runs; so wait a moment and leave only if nobody has taken over.
   const call = (explorer.call = {});
@@ -35,18 +37,20 @@ class Explorer {
     this.takeDirections();
     if (data.waiting) return; // an outline, until Python knows the directions
     this.takeView();
+    this.untold = !data.view; // Python gave a point at most; it shall know the values
     this.connect();
-    this.listen();
     this.show();
     this.askStrips();
     this.path?.restore(data.ends.map((end) => end && fromBase64(end, Float32Array)));
   }
 
   remove() {
+    this.removed = true; // and tells Python no more: it may show another run by now
     this.stopPlaying();
+    this.thumbnails.close();
     this.decoder?.close();
     this.map?.remove();
-    document.removeEventListener("latent-start", this.hear);
+    this.origins?.remove();
     this.root.remove();
   }
 
@@ -55,21 +59,31 @@ class Explorer {
     this.decoder = new LiveDecoder(this.data.run, this.label, {
       onPictures: (kind, reply, first) => this.draw(kind, reply, first),
       onVector: (vector) => this.change(() => this.point.goTo(vector)),
-      onProblem: (sentence) => (this.problem.textContent = sentence),
+      onProblem: (sentence) => (this.connection.textContent = sentence),
     });
   }
 
-  // What a rerun of the page brings: perhaps other directions through the same space.
+  // What a rerun of the page brings: perhaps other directions through the same space, weights
+  // that were trained on, or a step back in the browser's history.
   update(data) {
+    const old = this.data;
     this.data = data;
-    if (data.directions.id === this.point.id) return;
-    this.stopPlaying();
+    const turned = data.directions.id !== this.point.id;
+    const called = data.called !== old.called;
+    if (!turned && !called && data.version === old.version) return;
+    if (turned || called) this.stopPlaying();
+    if (turned) this.turn();
+    if (called) this.takeView();
+    this.untold = turned || called;
+    this.show();
+    this.askStrips();
+  }
+
+  turn() {
     const z = this.point.vector();
     this.takeDirections();
     this.point.goTo(z);
-    this.map?.setPlane(data.plane);
-    this.show();
-    this.askStrips();
+    this.map?.setPlane(this.data.plane);
   }
 
   takeDirections() {
@@ -81,6 +95,7 @@ class Explorer {
       return new SliderRow(k, { name, share, dead: directions.dead[k] }, large, {
         onDrag: (value) => this.drag(k, value),
         onRelease: () => this.release(),
+        onPause: () => this.releaseSoon(),
         onSet: (value) => this.change(() => (this.point.values[k] = value)),
       });
     });
@@ -92,11 +107,12 @@ class Explorer {
   }
 
   takeView() {
-    const { view, position } = this.data;
+    const { view, position, label } = this.data;
     const { point } = this;
+    if (label !== undefined && label !== this.label) this.tellModel(label);
     if (view) {
       point.values = [...view.values];
-      if (view.base) point.base = fromBase64(view.base, Float32Array);
+      point.base = view.base ? fromBase64(view.base, Float32Array) : point.center.slice();
     } else if (position) point.goTo(fromBase64(position, Float32Array));
   }
 
@@ -104,11 +120,17 @@ class Explorer {
 
   // Everything but a drag under way: do it, remember what was, tell Python.
   change(action) {
+    if (this.removed) return; // an answer that came too late
     this.stopPlaying();
-    const before = this.point.state();
+    this.problem.textContent = "";
+    const before = this.state();
     action();
     this.show();
     this.settle(before);
+  }
+
+  state() {
+    return { ...this.point.state(), label: this.label };
   }
 
   settle(before) {
@@ -126,9 +148,10 @@ class Explorer {
 
   travel(way) {
     this.stopPlaying();
-    const state = this.trail[way](this.point.state());
+    const state = this.trail[way](this.state());
     if (!state) return;
     this.point.restore(state);
+    if (state.label !== this.label) this.tellModel(state.label);
     this.show();
     this.commit();
   }
@@ -142,23 +165,38 @@ class Explorer {
   }
 
   tellPython() {
+    if (this.removed) return;
     const ends = this.path ? this.path.report() : [null, null];
-    this.commitTo("view", { ...this.point.report(), ends, label: this.label });
+    const { run } = this.data;
+    this.commitTo("view", { run, ...this.point.report(), ends, label: this.label });
+  }
+
+  // What changed without a hand, such as values under other directions.
+  tellNews() {
+    if (this.untold) this.tellPython();
+    this.untold = false;
   }
 
   showMore() {
-    this.commitTo("shown", this.rows.length + MORE);
+    this.trigger("shown", this.rows.length + MORE);
+  }
+
+  // A move that goes on: undo takes all of it back at once, but not what another control did.
+  hold(control) {
+    if (this.holder !== control) this.release();
+    this.holder = control;
+    this.before ??= this.state();
   }
 
   drag(k, value) {
-    this.before ??= this.point.state();
+    this.hold(this.rows[k]);
     this.point.values[k] = value;
     this.follow();
   }
 
   // Anything else that moves the point while a hand holds it: the map's marker, the scrubber.
-  carry(z) {
-    this.before ??= this.point.state();
+  carry(control, z) {
+    this.hold(control);
     this.point.goTo(z);
     this.point.values.forEach((value, k) => this.rows[k].show(value));
     this.follow();
@@ -169,7 +207,14 @@ class Explorer {
     if (this.decoder.live) this.askPicture();
   }
 
+  // Keys repeat: they have come to rest when no other follows.
+  releaseSoon() {
+    clearTimeout(this.pause);
+    this.pause = setTimeout(() => this.release(), IDLE_MS);
+  }
+
   release() {
+    clearTimeout(this.pause);
     if (!this.before) return;
     const { before } = this;
     this.before = null;
@@ -184,10 +229,14 @@ class Explorer {
 
   // Tell a conditional model of another label; the latents, its style, stay.
   setLabel(label) {
+    this.change(() => this.tellModel(label));
+  }
+
+  tellModel(label) {
     this.label = label;
+    this.bar.showLabel(label);
+    if (!this.decoder) return; // not connected yet
     this.connect();
-    this.show();
-    this.commit();
     this.path?.askPictures();
   }
 
@@ -199,51 +248,6 @@ class Explorer {
     if (!(event.ctrlKey || event.metaKey) || event.key.toLowerCase() !== "z") return;
     event.preventDefault();
     this.travel(event.shiftKey ? "forth" : "back");
-  }
-
-  // --- starting points ----------------------------------------------------------------------------
-
-  // Start from encoded image `index`; other explorers of the same images do so too, if linked.
-  pick(index) {
-    const label = this.labels?.[index] ?? -1;
-    if (this.label !== null && label >= 0) this.bar.takeLabel(label);
-    this.decoder.askVector({ type: "encoding", index });
-    this.tell({ index, group: this.data.group });
-  }
-
-  // Start from an image file or a drawing: {picture} as the model was shown it, or {message}.
-  async encode(blob, drawn) {
-    this.tell({ blob, drawn });
-    return this.encodeHere(blob, drawn);
-  }
-
-  async encodeHere(blob, drawn) {
-    const reply = await encodeImage(this.data.run, this.label, blob, drawn);
-    if (!drawn) this.problem.textContent = reply.message ?? "";
-    if (reply.vector) this.change(() => this.point.goTo(Float32Array.from(reply.vector)));
-    return reply;
-  }
-
-  tell(start) {
-    if (!this.data.linked) return;
-    document.dispatchEvent(new CustomEvent("latent-start", { detail: { from: this, ...start } }));
-  }
-
-  listen() {
-    this.hear = ({ detail }) => {
-      if (detail.from === this || !this.data.linked) return;
-      if (detail.blob) this.encodeHere(detail.blob, detail.drawn);
-      else if (detail.group === this.data.group) {
-        this.decoder.askVector({ type: "encoding", index: detail.index });
-      }
-    };
-    document.addEventListener("latent-start", this.hear);
-  }
-
-  nameOf(index) {
-    const label = this.labels?.[index] ?? -1;
-    const name = label < 0 ? "" : `, label ${this.data.label_names[label] ?? label}`;
-    return `image ${this.places[index]}${name}`;
   }
 
   // --- pictures -----------------------------------------------------------------------------------
@@ -274,7 +278,8 @@ class Explorer {
   drawStrips(reply, first) {
     const rows = this.rows.slice(first, first + reply.count / STOPS.length);
     rows.forEach((row, i) => row.drawStrip(reply, i * STOPS.length));
-    if (first + rows.length < this.rows.length) this.askStrips(first + rows.length);
+    const done = first + rows.length;
+    if (done < this.rows.length && !this.decoder.awaits("strips")) this.askStrips(done);
   }
 
   show() {
@@ -292,6 +297,7 @@ class Explorer {
     this.canvas.dataset.testid = "decoded-image";
     [this.canvas.height, this.canvas.width] = [shape[1], shape[2]];
     this.problem = element("p", { class: "problem", role: "status" });
+    this.connection = element("p", { class: "problem", role: "status" });
     this.sliders = element("div", { class: "rows" });
     this.bar = actionBar(this, this.full, this.data.conditions ?? []);
     this.frame = element("div", { class: "picture" }, [this.canvas]);
@@ -301,65 +307,12 @@ class Explorer {
       heading, this.sliders, this.bar.more, this.bar.root,
     ]);
     this.panes = element("div", { class: "panes" }, [this.left, side]);
-    this.root = element("div", { class: `explorer ${mode}` }, [this.panes, this.problem]);
+    this.root = element("div", { class: `explorer ${mode}` }, [
+      this.panes, this.problem, this.connection,
+    ]);
     this.root.inert = Boolean(waiting);
     this.root.onkeydown = (event) => this.shortcut(event);
-    if (this.full) this.furnish();
+    if (this.full) Object.assign(this, furnish(this));
     parent.append(this.root);
-  }
-
-  // What Explore has beyond the two sliders of the first page.
-  furnish() {
-    const { data, thumbnails } = this;
-    this.labels = data.labels && fromBase64(data.labels, Int16Array);
-    this.places = data.places && fromBase64(data.places, Int32Array);
-    const on = { onPick: (index) => this.pick(index), nameOf: (index) => this.nameOf(index) };
-    this.path = new PathPanel({
-      here: () => this.point.vector(),
-      onMove: (z) => this.carry(z),
-      onRelease: () => this.release(),
-      onEnds: () => this.tellPython(),
-      ask: (ends) => this.decoder.ask("ends", ends),
-    });
-    const right = element("div", { class: "right" }, [this.path.root]);
-    if (data.plane) {
-      this.map = new LatentMap(data.plane, this.labels, data.colors, thumbnails, {
-        ...on,
-        onMove: (x, y) => this.carry(this.map.moved(this.point.vector(), x, y)),
-        onRelease: () => this.release(),
-      });
-      this.whereabouts = new Whereabouts(thumbnails, on);
-      this.left.append(this.whereabouts.root);
-      right.prepend(this.map.root);
-    }
-    const picker = new ImagePicker(data.count, this.labels, data.label_names, thumbnails, on);
-    this.board = new DrawingBoard({ onDrawing: (blob) => this.encode(blob, true) });
-    const saver = this.buildSaver();
-    const has = { images: data.count > 0, drawing: data.shape[0] === 1 };
-    const { board, frame } = this;
-    this.panes.append(right, startBar(this, { picker, board, saver, frame, has }));
-    this.root.append(picker.root, saver.root, board.root);
-  }
-
-  buildSaver() {
-    const { point, data } = this;
-    return new SaveDialog(data.run, {
-      canvas: this.canvas,
-      smooth: this.bar.isSmooth,
-      label: () => this.label,
-      here: () => point.vector(),
-      directions: () => this.data.directions.names,
-      swing: (k) => Array.from({ length: SWING_FRAMES }, (_, i) =>
-        point.vector(k, REACH * Math.sin((2 * Math.PI * i) / SWING_FRAMES))),
-      path: () => (this.path.ready ? this.path.frames() : null),
-      report: () => ({
-        run: data.run,
-        step: data.step,
-        ...(this.label === null ? {} : { label: data.conditions[this.label] }),
-        directions: this.data.directions.names,
-        values: point.values,
-        z: Array.from(point.vector()),
-      }),
-    });
   }
 }

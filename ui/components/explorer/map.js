@@ -5,12 +5,13 @@ const MOVED_PX = 3; // less is a click, more is a drag
 const KEY_STEP = 0.1; // σ
 
 class LatentMap {
-  // plane: {center, vectors: one or two, deviations, names, points [N, 2] in σ}, arrays as base64; on: {onMove(x, y) while dragging, onRelease(), onPick(index)}, all in σ.
+  // plane: {center, vectors: one or two, deviations, names, points [N, 2] in σ}, arrays as base64; on: {onMove(x, y) while dragging, onRelease(), onPause() after a key,
+  // onPick(index), nameOf(index)}, all in σ.
   constructor(plane, labels, colors, thumbnails, on) {
     Object.assign(this, { labels, colors, thumbnails, on });
     this.canvas = element("canvas");
     this.marker = element("div", {
-      class: "marker", tabindex: 0, role: "slider", "aria-label": "Position on the map",
+      class: "marker", tabindex: 0, role: "slider", "aria-label": "Position on the map, in σ",
     });
     this.marker.dataset.testid = "map-marker";
     this.preview = element("div", { class: "hover" }, [element("canvas"), element("span")]);
@@ -37,6 +38,7 @@ class LatentMap {
     this.plane = { ...plane, center, vectors };
     this.points = fromBase64(plane.points, Float32Array);
     const sizes = this.points.map(Math.abs).sort();
+    this.marker.setAttribute("aria-roledescription", "point on a map");
     this.reach = Math.max(3, 1.1 * (sizes[Math.floor(0.995 * sizes.length)] ?? 0));
     this.across.textContent = `${plane.names[0]}, σ`;
     this.upwards.textContent = plane.names[1] ? `${plane.names[1]}, σ` : "";
@@ -105,7 +107,7 @@ class LatentMap {
   }
 
   color(i) {
-    const label = this.labels?.[i] ?? 0;
+    const label = Math.max(0, this.labels?.[i] ?? 0); // −1: none is known
     return this.colors[label % this.colors.length];
   }
 
@@ -118,7 +120,10 @@ class LatentMap {
     const inside = (value) => Math.max(-this.reach, Math.min(this.reach, value));
     const [left, top] = this.toPixels(inside(x), inside(y));
     this.marker.style.transform = `translate(${left}px, ${top}px)`;
-    this.marker.setAttribute("aria-valuenow", x.toFixed(2));
+    const spoken = { valuemin: -this.reach, valuemax: this.reach, valuenow: x };
+    for (const [name, value] of Object.entries(spoken)) {
+      this.marker.setAttribute(`aria-${name}`, value.toFixed(2));
+    }
     this.marker.setAttribute("aria-valuetext", `${signed(x)} σ across, ${signed(y)} σ upwards`);
   }
 
@@ -136,7 +141,6 @@ class LatentMap {
     this.field.onpointercancel = () => this.cancel();
     this.field.onpointerleave = () => this.preview.classList.remove("shown");
     this.marker.onkeydown = (event) => this.key(event);
-    this.marker.onblur = () => this.on.onRelease();
   }
 
   drag(event) {
@@ -170,6 +174,7 @@ class LatentMap {
     event.preventDefault();
     const size = event.shiftKey ? 10 * KEY_STEP : KEY_STEP;
     this.on.onMove(this.at[0] + size * step[0], this.at[1] + size * step[1]);
+    this.on.onPause();
   }
 
   // The point under the pointer; −1 where there is none.

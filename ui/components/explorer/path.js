@@ -4,7 +4,7 @@ const PATH_STEPS = 30; // pictures of an exported path, one way
 const PLAY_S = 2.5; // from A to B
 
 class PathPanel {
-  // on: {here() → z, onMove(z), onRelease(), onEnds(), ask(ends): pictures of them}
+  // on: {here() → z, onMove(z), onRelease(), onPause(), onEnds(), ask(ends): pictures of them}
   constructor(on) {
     this.on = on;
     this.ends = { a: null, b: null };
@@ -16,7 +16,7 @@ class PathPanel {
     });
     this.scrubber.dataset.testid = "path-scrubber";
     this.scrubber.oninput = () => this.move(Number(this.scrubber.value));
-    this.scrubber.onchange = () => on.onRelease();
+    this.scrubber.onchange = () => on.onPause();
     this.player = button("▶", "Play from A to B and back", () => this.toggle());
     const shapes = [["linear", "straight"], ["spherical", "arc"]];
     const title = "Shape of the path: a straight line, or an arc that keeps the distance to 0";

@@ -6,7 +6,8 @@ const STOPS = [-3, -2, -1, 0, 1, 2, 3];
 const SWING_S = 4; // from end to end and back
 
 class SliderRow {
-  // about: {name, share (0..1 or null), dead}; on: {onDrag(value), onRelease(), onSet(value)}.
+  // about: {name, share (0..1 or null), dead}; on: {onDrag(value), onRelease(),
+  // onPause() after a key, onSet(value)}.
   constructor(k, about, large, on) {
     this.on = on;
     this.value = 0;
@@ -19,7 +20,12 @@ class SliderRow {
     });
     this.slider.dataset.testid = `direction-slider-${k}`;
     this.slider.oninput = () => this.drag(Number(this.slider.value));
-    this.slider.onchange = () => on.onRelease();
+    this.slider.onpointerdown = () => (this.held = true);
+    this.slider.onchange = () => {
+      if (this.held) on.onRelease();
+      else on.onPause();
+      this.held = false;
+    };
     this.slider.ondblclick = () => on.onSet(0);
     this.output = element("output");
     this.player = button("▶", `Swing along direction ${about.name}`, () => this.toggle());
@@ -65,7 +71,7 @@ class SliderRow {
       this.stop();
       return;
     }
-    const from = Math.asin(this.value / REACH);
+    const from = Math.asin(Math.max(-1, Math.min(1, this.value / REACH)));
     this.swing = play((seconds) =>
       this.drag(REACH * Math.sin(from + (2 * Math.PI * seconds) / SWING_S)));
     this.player.textContent = "■";

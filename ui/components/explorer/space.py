@@ -60,7 +60,6 @@ def _images(path: Path, version: int) -> dict[str, Any]:
     assert encodings is not None
     height, width = encodings.thumbnails.shape[-2:]
     labels = encodings.labels
-    data = run.config().data.model_dump_json().encode() + encodings.indices.tobytes()
     return {
         "count": len(encodings.mu),
         "step": encodings.step,
@@ -75,5 +74,5 @@ def _images(path: Path, version: int) -> dict[str, Any]:
             "height": height,
         },
         # Explorers of the same images may start from one of them together.
-        "group": hashlib.sha256(data).hexdigest()[:16],
+        "group": hashlib.sha256(encodings.thumbnails.tobytes()).hexdigest()[:16],
     }

@@ -3,9 +3,9 @@
 const PAGE_OF_IMAGES = 60;
 
 class ImagePicker {
-  // on: {onPick(index), nameOf(index)}
-  constructor(count, labels, labelNames, thumbnails, on) {
-    Object.assign(this, { count, labels, thumbnails, on });
+  // data: {run, count, label_names, shape}; on: {onPick(index), onHoldOut(blob), nameOf(index)}
+  constructor(data, labels, thumbnails, on) {
+    Object.assign(this, { data, labels, thumbnails, on });
     this.page = 0;
     this.label = "";
     this.cells = Array.from({ length: PAGE_OF_IMAGES }, () => {
@@ -17,7 +17,8 @@ class ImagePicker {
     });
     this.place = element("small");
     const present = [...new Set(labels ?? [])].filter((label) => label >= 0).sort((a, b) => a - b);
-    const filter = [["", "All labels"], ...present.map((l) => [l, labelNames[l] ?? `label ${l}`])];
+    const nameOf = (label) => data.label_names[label] ?? `label ${label}`;
+    const filter = [["", "All labels"], ...present.map((label) => [label, nameOf(label)])];
     const controls = [
       ...(present.length > 1 ? [choice(filter, "Show images with this label", (label) => {
         Object.assign(this, { label, page: 0 });
@@ -27,8 +28,11 @@ class ImagePicker {
       this.place,
       button("›", "Images after these", () => this.turn(1)),
     ];
-    this.root = dialog("Start from an image of the training data", "images", [
-      element("div", { class: "bar" }, controls),
+    this.holdOuts = element("div", { class: "cells few" });
+    this.root = dialog("Start from an image of the data", "images", [
+      element("small", {}, ["Kept aside from training"]),
+      this.holdOuts,
+      element("div", { class: "bar" }, [element("small", {}, ["Learned from"]), ...controls]),
       element("div", { class: "cells" }, this.cells),
     ]);
   }
@@ -36,6 +40,28 @@ class ImagePicker {
   open() {
     this.show();
     this.root.showModal();
+    this.loading ??= this.loadHoldOuts();
+  }
+
+  // The images that the previews show, one a class, side by side in one picture.
+  async loadHoldOuts() {
+    const [, height, width] = this.data.shape;
+    try {
+      const address = `/live/preview/${encodeURIComponent(this.data.run)}/originals.png`;
+      const strip = await createImageBitmap(await (await fetch(address)).blob());
+      for (let x = 0; x + width <= strip.width; x += width) {
+        const canvas = element("canvas", { width, height, class: "drawn" });
+        canvas.getContext("2d").drawImage(strip, x, 0, width, height, 0, 0, width, height);
+        const title = `Start from hold-out image ${x / width + 1}`;
+        this.holdOuts.append(button(canvas, title, () => {
+          this.root.close();
+          canvas.toBlob((blob) => this.on.onHoldOut(blob));
+        }));
+      }
+      strip.close();
+    } catch {
+      this.holdOuts.append("This run keeps no previews of them.");
+    }
   }
 
   turn(by) {
@@ -45,7 +71,7 @@ class ImagePicker {
   }
 
   chosen() {
-    const all = Array.from({ length: this.count }, (_, index) => index);
+    const all = Array.from({ length: this.data.count }, (_, index) => index);
     return this.label === "" ? all : all.filter((i) => this.labels[i] === Number(this.label));
   }
 

@@ -9,9 +9,16 @@ class Thumbnails {
 
   async load(run) {
     const address = `/live/thumbnails/${encodeURIComponent(run)}?v=${this.about.version}`;
-    const response = await fetch(address);
-    if (!response.ok) return; // pictures stay empty, everything else works
-    this.atlas = await createImageBitmap(await response.blob());
+    try {
+      const response = await fetch(address);
+      if (response.ok) this.atlas = await createImageBitmap(await response.blob());
+    } catch {
+      // No connection: pictures stay empty, everything else works.
+    }
+  }
+
+  close() {
+    this.ready.then(() => this.atlas?.close());
   }
 
   async draw(canvas, index) {

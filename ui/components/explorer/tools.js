@@ -1,6 +1,7 @@
 // The bars of buttons below the sliders.
 
 const LARGEST_TEMPERATURE = 3;
+const ADDRESS_MS = 400; // the page has put the last move into the address by then
 
 // Reset, Random, Undo, Redo, Smooth, and the label that a conditional model is told; `explorer`
 // does what they ask for.
@@ -27,10 +28,7 @@ function actionBar(explorer, full, conditions) {
     explorer.setLabel(Number(chosen)));
   label.value = explorer.label;
   label.dataset.testid = "condition";
-  const takeLabel = (known) => {
-    label.value = known;
-    explorer.setLabel(known);
-  };
+  const showLabel = (known) => (label.value = known);
   const root = element("div", { class: "actions" }, [
     ...(names.length ? [labelled("Label", label)] : []),
     button("Reset", "Back to the mean of all encodings", () => explorer.reset()),
@@ -40,14 +38,15 @@ function actionBar(explorer, full, conditions) {
     redo,
     labelled("Smooth", smooth),
   ]);
-  return { root, undo, redo, more, takeLabel, isSmooth: () => smooth.checked };
+  return { root, undo, redo, more, showLabel, isSmooth: () => smooth.checked };
 }
 
 // Where to start from, and what to take home.
-function startBar(explorer, { picker, board, saver, frame, has }) {
+function startBar(explorer, { picker, board, saver, origins, has }) {
+  const { frame } = explorer;
   const file = element("input", { type: "file", accept: "image/*", hidden: "" });
   file.dataset.testid = "image-upload";
-  const take = (files) => files.length && explorer.encode(files[0], false);
+  const take = (files) => files.length && origins.encode(files[0], false);
   file.onchange = () => {
     take(file.files);
     file.value = "";
@@ -57,12 +56,15 @@ function startBar(explorer, { picker, board, saver, frame, has }) {
     event.preventDefault();
     take(event.dataTransfer.files);
   };
-  const images = button("Image", "Start from an image of the training data", () => picker.open());
+  const images = button("Image", "Start from an image of the data", () => picker.open());
   images.disabled = !has.images;
   const upload = "Start from an image file; you can also drop one on the picture";
   const drawing = button("Draw", "Start from a drawing of yours", () => board.root.showModal());
   drawing.hidden = !has.drawing;
-  const link = button("Copy link", "The address of exactly this view", () => copyLink(link));
+  const link = button("Copy link", "The address of exactly this view", () => {
+    explorer.stopPlaying();
+    copyLink(link);
+  });
   return element("div", { class: "actions starts" }, [
     element("span", {}, ["Start from"]),
     images,
@@ -76,6 +78,7 @@ function startBar(explorer, { picker, board, saver, frame, has }) {
 }
 
 async function copyLink(link) {
+  await new Promise((done) => setTimeout(done, ADDRESS_MS));
   try {
     await navigator.clipboard.writeText(location.href);
     link.textContent = "Copied";

@@ -41,6 +41,11 @@ class LiveDecoder {
     this.pump();
   }
 
+  // True while a request of this kind has not been sent yet.
+  awaits(kind) {
+    return Boolean(this.waiting[kind]);
+  }
+
   close() {
     this.closed = true;
     clearTimeout(this.retry);
