@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import base64
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from tests.engine import trained
 from tests.pages import open_page, texts
 from ui.axes import axes_of
 from ui.components.scatter import Image, Selection, Spot, read_told
-from ui.encodings.plane import flat_plane, stacked_plane
+from ui.encodings.plane import STACKED, flat_plane, stacked_plane
 from ui.encodings.pointed import nearest_rows
 from ui.loaded import encodings_of
 from vae_core.latent.encodings import save_encodings
+from vae_core.latent.maps import make_map, save_map
 from vae_core.runs import Run
 
 
@@ -195,3 +198,27 @@ def test_exports_are_made_and_named(run: Run, to: str) -> None:
     app.button[-1].click().run()
     labels = [button.proto.label for button in app.get("download_button")]
     assert labels == [f"Download tiny.{to}"]
+
+
+# --- unusual spaces -------------------------------------------------------------------------------
+
+
+def test_one_latent_dimension_is_stacked_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VAE_STORE", str(tmp_path))
+    trained(tmp_path, "line", model={"latent_dim": 1}, train={"epochs": 1})
+    app = open_page("encodings")
+    assert not app.warning and "**300 images**" in texts(app)
+    assert app.selectbox(key="encodings-y").value == STACKED
+
+
+def test_a_map_of_the_kept_encodings_is_drawn_where_it_is_known(run: Run) -> None:
+    kept = encodings_of(run)
+    drawn = replace(make_map(kept.mu, "pca"), kind="tsne")
+    save_map(run, "cached", drawn, kept.step)
+    app = open_page("encodings")
+    app.segmented_control(key="encodings-view").set_value("t-SNE").run()
+    assert not app.exception and not app.warning
+    # A map knows no way back, so empty space is not offered.
+    assert "Click a point" in texts(app) and "Click empty space" not in texts(app)

@@ -121,9 +121,12 @@ def _drawn(path: Path, key: str, split: str, kind: str) -> Background[np.ndarray
     run = Run(path)
 
     def work(progress: Progress) -> np.ndarray:
-        from vae_core.analysis import in_process, map_of
+        from vae_core.analysis import in_process, map_of, survey_of
+        from vae_core.latent.maps import load_map
 
-        in_process(["encode", run.id, "--split", split, "--map", kind], run, progress)
+        survey = survey_of(run, split)
+        if load_map(run, split, kind, 2, 0, survey.step, len(survey)) is None:
+            in_process(["encode", run.id, "--split", split, "--map", kind], run, progress)
         return map_of(run, split, kind).points
 
     return Background(work)

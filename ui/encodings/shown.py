@@ -136,9 +136,11 @@ def _whole(path: Path, version: str, split: str) -> Background[Shown]:
     def work(progress: Progress) -> Shown:
         ready_torch()
         from vae_core.analysis import in_process, survey_of
-        from vae_core.loading import load_part
+        from vae_core.latent.survey import load_survey
+        from vae_core.loading import load_part, weights_step
 
-        in_process(["encode", run.id, "--split", split], run, progress)
+        if load_survey(run, split, weights_step(run)) is None:
+            in_process(["encode", run.id, "--split", split], run, progress)
         progress("Reading the images", None)
         survey, part = survey_of(run, split), load_part(run, split)[1]
         return Shown(run, survey, part.images, f"{path}/{version}/{split}")

@@ -3,6 +3,7 @@
 const FEW = 6000; // up to so many points are drawn larger
 const FADED = 0x38; // opacity, of 255, of what is not selected
 const THUMBNAIL_PX = 32;
+const TITLE_PX = 34; // room for the title of the upward axis
 
 class Painter {
   constructor(canvas) {
@@ -81,7 +82,7 @@ class Painter {
       for (const y of ticksBetween(bottom, top)) {
         const [, at] = sight.toPixels(0, y);
         line(context, 0, at, sight.width, at);
-        write(context, short(y), 4, at - 4);
+        if (at > TITLE_PX) write(context, short(y), 4, at - 4);
       }
     }
     context.textAlign = "right";
