@@ -22,6 +22,16 @@ export default function ({ parentElement, data, setStateValue }) {
   };
 }
 
+// A click brings all data again; what is the same need not be read again.
+function sameColours(data, before) {
+  const names = ({ name, values, low, high }) => `${name}/${low}/${high}/${values.length}`;
+  return (
+    data.images === before?.images &&
+    data.labels === before.labels &&
+    data.colourings.map(names).join() === before.colourings.map(names).join()
+  );
+}
+
 class Scatter {
   constructor(parent) {
     this.canvas = element("canvas", { tabindex: 0, role: "img" });
@@ -75,7 +85,8 @@ class Scatter {
       if (this.mark) this.mark = this.marked >= 0 ? this.placeOf(this.marked) : null;
       this.fit();
     }
-    this.legend.show(data);
+    if (sameColours(data, before)) this.paint();
+    else this.legend.show(data);
   }
 
   fit() {
