@@ -15,6 +15,8 @@ from vae_core.latent.encodings import Encodings, load_encodings
 from vae_core.latent.saved import forget_direction, load_saved
 from vae_core.runs import Store
 
+pytestmark = pytest.mark.browser
+
 WAIT_FOR_EXPLORE = "() => location.pathname.endsWith('/explore')"
 
 

@@ -15,6 +15,8 @@ from vae_core.latent.grids import decode_vectors
 from vae_core.loading import load_run
 from vae_core.runs import Store
 
+pytestmark = pytest.mark.browser
+
 WAIT_FOR_EXPLORE = "() => location.pathname.endsWith('/explore')"
 
 
