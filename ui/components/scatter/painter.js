@@ -106,15 +106,16 @@ class Painter {
     context.globalAlpha = 1;
   }
 
-  // One image for each part of the view that has a point, so that none covers another.
+  // As many images as fit without covering each other, in the order of the points.
   paintImages(context, { sight, points, isShown, images }) {
-    const taken = new Set();
+    const drawn = [];
+    const covers = (x, y) => ([left, top]) =>
+      Math.abs(left - x) < THUMBNAIL_PX && Math.abs(top - y) < THUMBNAIL_PX;
     for (let i = 0; i < points.count; i++) {
       const [x, y] = sight.toPixels(points.numbers[2 * i], points.numbers[2 * i + 1]);
       if (x < 0 || y < 0 || x > sight.width || y > sight.height || !isShown(i)) continue;
-      const place = `${Math.floor(x / THUMBNAIL_PX)},${Math.floor(y / THUMBNAIL_PX)}`;
-      if (taken.has(place) || !images.draw(context, i, x, y, THUMBNAIL_PX)) continue;
-      taken.add(place);
+      if (drawn.some(covers(x, y)) || !images.draw(context, i, x, y, THUMBNAIL_PX)) continue;
+      drawn.push([x, y]);
     }
   }
 
