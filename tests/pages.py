@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 from streamlit.testing.v1 import AppTest
 
@@ -23,3 +25,8 @@ def texts(app: AppTest) -> str:
     """All that the page says."""
     elements = [*app.title, *app.markdown, *app.caption, *app.info, *app.warning]
     return "\n".join(element.value for element in elements)
+
+
+def charts(app: AppTest) -> list[Any]:
+    """The figures on the page, as plotly's JSON."""
+    return [json.loads(chart.proto.spec) for chart in app.get("plotly_chart")]

@@ -12,7 +12,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from tests.engine import trained
-from tests.test_pages_latent import charts, texts
+from tests.pages import charts, texts
 from ui.numbers import number
 from vae_core.runs import Run, Store
 from vae_core.sweeps import BETA, Sweep, SweepSpec, sweeps_of
