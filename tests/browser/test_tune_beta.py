@@ -93,7 +93,7 @@ def test_a_sweep_of_three_fills_the_board(page: Page, app_url: str, store: Store
     expect(page.locator(".st-key-sweep-buttons")).to_contain_text("finished", timeout=WORKER_MS)
     for name in ("three-beta0.5", "three-beta1", "three-beta50"):
         assert store.get(name).status().state == "finished"
-    chart = page.locator(".st-key-rate-distortion .js-plotly-plot")
+    chart = page.locator(".st-key-rate-distortion .js-plotly-plot").last
     expect(chart).to_be_visible()
     expect(page.get_by_text("best ELBO")).to_be_visible()
     page.get_by_text("Traversal", exact=True).click()
