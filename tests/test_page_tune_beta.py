@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from tests.engine import trained
 from tests.pages import charts, texts
 from ui.numbers import number
 from vae_core.runs import Run, Store
@@ -29,18 +28,9 @@ def numbers(values: Any) -> list[float]:
     return list(values)
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    run = trained(tmp_path_factory.mktemp("finished"), "tiny")
-    run.file("job.json").unlink(missing_ok=True)
-    return run
-
-
 @pytest.fixture
-def run(tmp_path: Path, finished: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
-    monkeypatch.setenv("VAE_STORE", str(tmp_path))
-    shutil.copytree(finished.path, tmp_path / "tiny")
-    return Store().get("tiny")
+def run(tiny_run: Run) -> Run:
+    return tiny_run
 
 
 def tune(tab: str, run: str = "tiny", **parameters: str) -> AppTest:

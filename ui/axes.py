@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ui.loaded import PRINCIPAL, PRIOR, RAW, encodings_of, sliders_of
+from ui.explore_view import PRINCIPAL, RAW
+from ui.loaded import PRIOR, encodings_of, sliders_of
 from vae_core.runs import Run
 
 MOST_CLASSES = 100

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
 
 from ui.explore_view import CLASSES, LOCAL, PRINCIPAL, RAW, SAVED, View
+from ui.live.cache import version_of
 from ui.loaded import Sliders, encodings_of, encodings_version, region_of, sliders_of
+from vae_core.latent.saved import FILE
 from vae_core.runs import Run
 
 if TYPE_CHECKING:
@@ -113,17 +116,14 @@ def sliders_for(run: Run, view: View) -> Sliders:
     encodings = encodings_of(run)
     if view.kind not in offered(run, encodings):
         return sliders_of(run, RAW)
-    saved = run.file("saved_directions.json")
-    version = saved.stat().st_mtime_ns if view.kind == SAVED and saved.exists() else None
+    version = version_of(run, FILE) if view.kind == SAVED else None
     choice = View(view.kind, view.label, view.neighbours, view.at)
-    return _sliders(str(run.path), encodings_version(run), version, choice)
+    return _sliders(run.path, encodings_version(run), version, choice)
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
-def _sliders(path: str, version: int | None, saved: int | None, choice: View) -> Sliders:
-    from pathlib import Path
-
-    run = Run(Path(path))
+def _sliders(path: Path, version: int | None, saved: int | None, choice: View) -> Sliders:
+    run = Run(path)
     encodings = encodings_of(run)
     assert encodings is not None, "offered() asks for encodings"
     return DIRECTION_SETS[choice.kind].sliders(run, encodings, choice)

@@ -82,13 +82,13 @@ def from_query(parameters: Mapping[str, str], prefix: str = "") -> View:
     base = to_bytes("base", given["base"]) if "base" in given else None
     return View(
         kind=kind,
-        label=_whole(given, "label", 0, 0, MOST_LABELS),
-        neighbours=_whole(given, "neighbours", NEIGHBOURS, 2, MOST_NEIGHBOURS),
+        label=_whole(given, "label", 0, MOST_LABELS) or 0,
+        neighbours=_whole(given, "neighbours", 2, MOST_NEIGHBOURS) or NEIGHBOURS,
         at=to_bytes("at", given["at"]) if "at" in given else None,
-        shown=_whole(given, "shown", 0, 1, MOST_SLIDERS) if "shown" in given else None,
+        shown=_whole(given, "shown", 1, MOST_SLIDERS),
         values=() if values is None and base is not None else values,
         base=base,
-        given=_whole(given, "given", 0, 0, MOST_LABELS) if "given" in given else None,
+        given=_whole(given, "given", 0, MOST_LABELS),
     )
 
 
@@ -113,11 +113,11 @@ def to_bytes(name: str, text: str) -> bytes:
     return found
 
 
-def _whole(given: Mapping[str, str], name: str, start: int, least: int, most: int) -> int:
-    text = given.get(name, str(start))
+def _whole(given: Mapping[str, str], name: str, least: int, most: int) -> int | None:
+    text = given.get(name)
+    if text is None:
+        return None
     if not (text.isascii() and text.isdigit() and len(text) < 10 and least <= int(text) <= most):
-        if name not in given:
-            return start
         raise UserError(f"The link's {name} has to be a whole number from {least} to {most}.")
     return int(text)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from ui.explore_view import PRINCIPAL
 from ui.live.cache import version_of
 from ui.live.engine import ENGINE
 from ui.live.models import MODELS, ready_torch, weights_version
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from vae_core.latent.encodings import Encodings
     from vae_core.latent.region import Region
 
-PRINCIPAL, RAW, PRIOR = "principal", "raw", "prior"
+PRIOR = "prior"
 
 
 @dataclass(frozen=True)

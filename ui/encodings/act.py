@@ -10,7 +10,8 @@ from ui.encodings import pointed, selected
 from ui.encodings.colours import MEASURE, colourings
 from ui.encodings.plane import Plane, choose_plane
 from ui.encodings.shown import QUICKLY_COMPARED, Shown, neighbours_of
-from ui.loaded import PRINCIPAL, sliders_of
+from ui.explore_view import PRINCIPAL
+from ui.loaded import sliders_of
 from ui.numbers import grouped
 
 RADII = (1, 2)

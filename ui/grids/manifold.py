@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
 from ui.axes import Axis, all_axes, raw_pair
+from ui.grids.pick import image_number
 from ui.grids.sheets import Sheet, decoded, ticks
 from ui.loaded import encodings_of
 from vae_core.errors import UserError
@@ -45,7 +45,14 @@ def draw(run: Run, other: Run | None = None) -> list[Sheet]:
         "Range ±", 0.1, 10.0, 2.0, 0.5, key="grid-reach", disabled=unit == QUANTILES
     )
     n = int(side.number_input("A side", 2, MOST_A_SIDE, 9, 1, key="grid-n"))
-    image = _image(run, center)
+    image = image_number(
+        run,
+        center,
+        "Image",
+        key="grid-center",
+        placeholder="none",
+        help="Number of an encoded image to stand in the middle; empty for the mean of all.",
+    )
     with course.container(horizontal=True, gap="small"):
         for value in (1.0, 3.0):
             st.button(
@@ -96,21 +103,6 @@ def _counterpart(axes: dict[str, Axis], wanted: Axis, run: Run) -> Axis:
     if name not in plain:
         raise UserError(f"Run {run.id!r} has no direction {name!r}; choose one that both have.")
     return plain[name]
-
-
-def _image(run: Run, place: DeltaGenerator) -> int | None:
-    encodings = encodings_of(run)
-    chosen = place.number_input(
-        "Image",
-        1,
-        len(encodings.mu) if encodings is not None else 1,
-        None,
-        key="grid-center",
-        placeholder="none",
-        disabled=encodings is None,
-        help="Number of an encoded image to stand in the middle; empty for the mean of all.",
-    )
-    return None if chosen is None else int(chosen)
 
 
 def _course_plot(reach: float, names: tuple[str, str]) -> None:

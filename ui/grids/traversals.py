@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
+from ui.explore_view import RAW
+from ui.grids.pick import image_number
 from ui.grids.sheets import Sheet, decoded, ticks
-from ui.loaded import RAW, encodings_of, sliders_of
+from ui.loaded import encodings_of, sliders_of
 from vae_core.latent.planes import dimension_values, even_values, traversal_vectors
 from vae_core.runs import Run
 
@@ -24,19 +26,17 @@ def draw(run: Run) -> list[Sheet]:
     )
     n = int(steps.number_input("Steps", 3, 40, 11, key="traversals-steps"))
     far = float(reach.number_input("Range ±", 0.1, 10.0, 3.0, 0.5, key="traversals-reach"))
-    chosen = image.number_input(
+    chosen = image_number(
+        run,
+        image,
         "Base image",
-        1,
-        len(encodings.mu) if encodings is not None else 1,
-        None,
         key="traversals-image",
         placeholder="the mean",
-        disabled=encodings is None,
         help="The encoded image whose dimensions are moved; empty for the mean of all.",
     )
     base = sliders.directions.center
     if encodings is not None and chosen is not None:
-        base = encodings.mu[int(chosen) - 1]
+        base = encodings.mu[chosen - 1]
     directions = sliders.directions.vectors[:count]
     values = even_values(n, far)
     vectors = traversal_vectors(

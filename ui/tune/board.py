@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
-from ui.loaded import PRINCIPAL, model_of, sliders_of
+from ui.explore_view import PRINCIPAL
+from ui.loaded import model_of, sliders_of
 from ui.tune.queue import open_button
 from vae_core.data.pictures import from_png, tile, to_png, untile
 from vae_core.errors import UserError

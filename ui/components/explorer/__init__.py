@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import zlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -11,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import streamlit as st
 
-from ui.components.explorer.space import encoded, space_of
+from ui.components.explorer.space import encoded, fingerprint, space_of
 from ui.direction_sets import sliders_for
 from ui.explore_view import View
 from ui.live.models import is_warming_up, wait_until_warm, weights_version
@@ -116,8 +115,7 @@ def moved(view: View, told: dict[str, Any], directions: str) -> View:
 def directions_id(run: Run, view: View) -> str:
     """What the directions of a view are known by in the browser."""
     sliders = sliders_for(run, view)
-    name: str = directions_data(sliders, _shown(sliders, view, "full"))["id"]
-    return name
+    return fingerprint(sliders, _shown(sliders, view, "full"))
 
 
 def point_of(run: Run, view: View) -> bytes | None:
@@ -206,10 +204,9 @@ def directions_data(sliders: Sliders, count: int) -> dict[str, Any]:
     """The first `count` directions; `id` changes with anything that changes them."""
     directions = sliders.directions
     total = len(directions.vectors)
-    numbers = np.concatenate([directions.center, directions.vectors[:count].ravel()])
     shares = None if sliders.kind == PRIOR else directions.explained[:count].tolist()
     return {
-        "id": f"{sliders.kind}/{count}/{zlib.crc32(numbers.tobytes()):08x}",
+        "id": fingerprint(sliders, count),
         "center": encoded(directions.center),
         "vectors": encoded(directions.vectors[:count]),
         "deviations": directions.deviations[:count].tolist(),

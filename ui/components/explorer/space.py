@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import streamlit as st
 
-from ui.loaded import PRINCIPAL, Sliders, encodings_of, encodings_version, sliders_of
+from ui.explore_view import PRINCIPAL
+from ui.loaded import Sliders, encodings_of, encodings_version, sliders_of
 from ui.theme import LABELS
 from vae_core.runs import Run
 
@@ -21,7 +23,17 @@ def space_of(run: Run, sliders: Sliders) -> dict[str, Any]:
     version = encodings_version(run)
     if version is None:
         return {"count": 0, "plane": None, "labels": None, "label_names": []}
-    return _images(run.path, version) | {"plane": _plane(run, sliders)}
+    # Directions that are not at right angles span no plane to measure in.
+    chosen = sliders if sliders.orthogonal else sliders_of(run, PRINCIPAL)
+    plane = _plane(run.path, version, fingerprint(chosen, 2), chosen)
+    return _images(run.path, version) | {"plane": plane}
+
+
+def fingerprint(sliders: Sliders, count: int) -> str:
+    """Changes with anything that changes the first `count` directions."""
+    found = sliders.directions
+    numbers = zlib.crc32(found.vectors[:count].tobytes(), zlib.crc32(found.center.tobytes()))
+    return f"{sliders.kind}/{count}/{numbers:08x}"
 
 
 def encoded(array: np.ndarray, dtype: str = "<f4") -> str:
@@ -29,19 +41,18 @@ def encoded(array: np.ndarray, dtype: str = "<f4") -> str:
     return base64.b64encode(np.asarray(array, dtype).tobytes()).decode()
 
 
-def _plane(run: Run, sliders: Sliders) -> dict[str, Any]:
-    """The plane of the first two directions; of the principal ones where the directions that the
-    sliders follow are not at right angles."""
-    chosen = sliders if sliders.orthogonal else sliders_of(run, PRINCIPAL)
-    found = chosen.directions
-    encodings = encodings_of(run)
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _plane(path: Path, version: int, name: str, _chosen: Sliders) -> dict[str, Any]:
+    """The plane of the first two directions, which `name` is the fingerprint of."""
+    found = _chosen.directions
+    encodings = encodings_of(Run(path))
     assert encodings is not None
     two = slice(0, 2)
     deviations = np.maximum(found.deviations[two], 1e-12)
     points = (encodings.mu - found.center) @ found.vectors[two].T / deviations
     if points.shape[1] == 1:  # one latent dimension: a line
         points = np.column_stack([points, np.zeros(len(points))])
-    named = zip(chosen.names[two], found.explained[two], strict=True)
+    named = zip(_chosen.names[two], found.explained[two], strict=True)
     return {
         "center": encoded(found.center),
         "vectors": encoded(found.vectors[two]),
