@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from time import monotonic
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from ui.grids.sheets import ticks
 from ui.grids.traversals import turns
 from ui.loaded import encodings_of
 from ui.numbers import number
+from ui.state import STALE_S
 from vae_core.latent.encodings import save_encodings
 from vae_core.latent.saved import save_direction
 from vae_core.runs import Run
@@ -64,6 +66,34 @@ def test_a_run_picked_on_one_page_is_the_run_of_all(run: Run, tmp_path: Path) ->
     for name in ("explore", "grids", "encodings"):
         app.switch_page(f"pages/{name}.py").run()
         assert app.title[0].value.endswith(" other")
+
+
+def test_a_request_that_left_before_the_choice_does_not_undo_it(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def choosing() -> None:
+        import streamlit as st
+
+        from ui.state import choose_run, current_run_id
+
+        if st.button("other"):
+            choose_run("other")
+        st.text(current_run_id([]))
+
+    shutil.copytree(run.path, tmp_path / "other")
+    app = AppTest.from_function(choosing)
+    app.query_params["run"] = "tiny"
+    app.run()
+    assert app.text[0].value == "tiny"
+    app.button[0].click().run()
+    app.query_params["run"] = "tiny"  # a chart's request, from before
+    app.run()
+    assert app.text[0].value == app.query_params["run"] == "other"
+    later = monotonic() + STALE_S
+    monkeypatch.setattr("ui.state.monotonic", lambda: later)
+    app.query_params["run"] = "tiny"  # the browser's history
+    app.run()
+    assert app.text[0].value == "tiny"
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -6,7 +6,7 @@ import streamlit as st
 
 from ui.catalog import RunFacts, catalog, usable_ids
 from ui.numbers import number
-from ui.state import choose_run, current_run_id
+from ui.state import choose_run, current_run_id, exists
 from ui.theme import state_badge
 
 _KEY = "run-picker"
@@ -18,7 +18,7 @@ def run_picker() -> RunFacts | None:
     asked = st.query_params.get("run")
     run_id = current_run_id(usable_ids(list(facts.values())))
     with st.sidebar:
-        if asked and asked != run_id:
+        if asked and not exists(asked):
             # What else the address says belongs to that run.
             st.query_params.from_dict({} if run_id is None else {"run": run_id})
             st.warning(f"There is no run called {asked!r} here.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from time import monotonic
 
 import numpy as np
 import streamlit as st
@@ -15,6 +16,10 @@ RUN_PARAMETER = "run"
 SHIPPED = "mnist-vae"
 """The run that a newcomer meets first."""
 
+STALE_S = 5.0
+"""How long the address before a choice is not believed: requests that left the browser before
+it heard of the choice, such as a chart's, still carry it, and would undo the choice."""
+
 _KEY = "app-state"
 
 
@@ -23,6 +28,8 @@ class AppState:
     """Everything that outlives a rerun and is not a widget's own value."""
 
     run_id: str | None = None
+    left: tuple[str, float] | None = None
+    """The run that the last choice left, and until when (monotonic, in s) it counts as stale."""
     views: dict[str, View] = field(default_factory=dict)
     """How the explorer was left, by run."""
     ends: dict[str, list[str | None]] = field(default_factory=dict)
@@ -47,7 +54,10 @@ def app_state() -> AppState:
 
 def choose_run(run_id: str) -> None:
     """Make `run_id` the current run, here and in the address."""
-    app_state().run_id = run_id
+    state, before = app_state(), st.query_params.get(RUN_PARAMETER)
+    if before is not None and before != run_id:
+        state.left = (before, monotonic() + STALE_S)
+    state.run_id = run_id
     st.query_params[RUN_PARAMETER] = run_id
 
 
@@ -63,9 +73,11 @@ def current_run_id(usable: list[str]) -> str | None:
 
     Navigation drops the address's parameters, so this also writes the answer back into it.
     """
-    state = app_state()
-    wished = st.query_params.get(RUN_PARAMETER) or state.run_id
-    if wished is None or not _exists(wished):
+    state, asked = app_state(), st.query_params.get(RUN_PARAMETER)
+    if state.left is not None and asked == state.left[0] and monotonic() < state.left[1]:
+        asked = None
+    wished = asked or state.run_id
+    if wished is None or not exists(wished):
         wished = SHIPPED if SHIPPED in usable else next(iter(usable), None)
     state.run_id = wished
     if wished is not None and st.query_params.get(RUN_PARAMETER) != wished:
@@ -76,10 +88,11 @@ def current_run_id(usable: list[str]) -> str | None:
 def current_run() -> Run | None:
     """The current run, as the picker in the sidebar settled it; None in an empty store."""
     run_id = app_state().run_id
-    return Store().get(run_id) if run_id is not None and _exists(run_id) else None
+    return Store().get(run_id) if run_id is not None and exists(run_id) else None
 
 
-def _exists(run_id: str) -> bool:
+def exists(run_id: str) -> bool:
+    """Whether there is a run of that name."""
     try:
         Store().get(run_id)
     except UserError:

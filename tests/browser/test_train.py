@@ -169,7 +169,6 @@ def test_pause_refresh_resume_and_stop(page: Page, app_url: str) -> None:
     expect(page.locator(".st-key-resume-training button")).to_be_visible()
 
 
-@pytest.mark.timeout(240)  # two servers and a worker start in it
 def test_training_and_its_page_outlive_the_server(page: Page, store: Store, tmp_path: Path) -> None:
     port = free_port()
     with serving(store, port, tmp_path / "first.log"):
