@@ -6,7 +6,7 @@ import re
 import shutil
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from vae_core.runs import Store
 
@@ -64,6 +64,34 @@ def test_the_picture_follows_while_the_mouse_is_held_down(page: Page, app_url: s
     wait_for_change(page, halfway)
     assert float(slider(page).input_value()) < -0.5
     page.mouse.up()
+
+
+def test_the_picture_follows_a_finger(browser: Browser, app_url: str) -> None:
+    context = browser.new_context(viewport={"width": 1280, "height": 800}, has_touch=True)
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE_MS)
+    open_explorer(page, f"{app_url}/explore?run=tiny")
+    x, y = thumb(page)
+    board = page.get_by_test_id("latent-map").bounding_box()
+    assert board is not None
+    middle = board["x"] + board["width"] / 2, board["y"] + board["height"] / 2
+    finger = context.new_cdp_session(page)
+
+    def touch(kind: str, *points: tuple[float, float]) -> None:
+        told = [{"x": x, "y": y} for x, y in points]
+        finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": told})
+
+    for start in ((x, y), middle):  # a slider, and the marker on the map
+        before = picture(page)
+        touch("touchStart", start)
+        for step in range(1, 7):
+            touch("touchMove", (start[0] + 10 * step, start[1]))
+        wait_for_change(page, before)  # the finger has not been lifted
+        assert float(slider(page).input_value()) > 0.4
+        touch("touchEnd")
+        page.get_by_role("button", name="Back to the mean").click()
+        expect(slider(page)).to_have_value("0")
+    context.close()
 
 
 def test_arrow_keys_move_a_slider(page: Page, app_url: str) -> None:
