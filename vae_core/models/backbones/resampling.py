@@ -1,10 +1,13 @@
 """Convolutions that halve and double: kernel 4, stride 2, padding 1.
 
-The transposed one is fast on CPUs where it makes few feature maps.
+The transposed one is fast on CPUs where oneDNN's forward pass is slow (`python -m
+benchmarks.upsampling`):
 
-oneDNN's forward pass is slow where a transposed convolution makes few channels: 20 ms for 16→1
-channels, 14×14→28×28, batch 512, where the same sum written as a small convolution takes 6 ms
-(`python -m benchmarks.upsampling`, two cores). Its backward pass has no such weakness and is kept.
+- where it makes few channels: 20 ms for 16→1 channels, 14×14→28×28, batch 512, where the same sum
+  written as a small convolution takes 6 ms on two cores. The backward pass has no such weakness
+  and is kept;
+- where it sees few pixels, as in one picture under somebody's hand: 14.9 ms for 768→384 channels,
+  one image of 4×4, where one product of matrices takes 6.8 ms on one core.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from torch import Tensor, nn
 
 KERNEL, STRIDE, PADDING = 4, 2, 1
 FEW_CHANNELS = 16  # one block of AVX-512; beyond it the native forward pass wins
+FEW_PIXELS = 49  # of all images together: 7×7 of one; beyond it the product has no advantage
 
 
 class Downsampling(nn.Conv2d):
@@ -39,10 +43,28 @@ class Upsampling(nn.ConvTranspose2d):
 
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
         """[B, in, H, W] → [B, out, 2H + extra, 2W + extra]."""
-        if x.is_cpu and self.out_channels <= FEW_CHANNELS and not torch.compiler.is_compiling():
-            out: Tensor = _Subpixel.apply(x, self.weight, self.bias, self.output_padding)
-            return out
+        if not x.is_cpu or torch.compiler.is_compiling():
+            return super().forward(x, output_size)
+        if x.shape[0] * x.shape[2] * x.shape[3] <= FEW_PIXELS and not torch.is_grad_enabled():
+            out = product(x, self.weight, self.output_padding)
+            return out if self.bias is None else out + self.bias[:, None, None]
+        if self.out_channels <= FEW_CHANNELS:
+            pixels: Tensor = _Subpixel.apply(x, self.weight, self.bias, self.output_padding)
+            return pixels
         return super().forward(x, output_size)
+
+
+def product(x: Tensor, weight: Tensor, extra: tuple[int, ...]) -> Tensor:
+    """The transposed convolution as it is defined: each input pixel times the whole kernel, and
+    what falls on one output pixel added up."""
+    batch, inputs, height, width = x.shape
+    outputs = weight.shape[1]
+    kernels = weight.permute(0, 2, 3, 1).reshape(inputs, -1)  # no copy where weights are laid so
+    patches = x.permute(0, 2, 3, 1).reshape(-1, inputs) @ kernels
+    patches = patches.view(batch, height * width, KERNEL, KERNEL, outputs).permute(0, 4, 2, 3, 1)
+    size = (STRIDE * height + extra[0], STRIDE * width + extra[1])
+    columns = patches.reshape(batch, outputs * KERNEL**2, height * width)
+    return F.fold(columns, size, KERNEL, padding=PADDING, stride=STRIDE)
 
 
 def subpixel(x: Tensor, weight: Tensor, extra: tuple[int, int]) -> Tensor:
