@@ -16,15 +16,17 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from optuna import Study
 
 from tests.engine import tiny
 from tests.test_jobs import until
 from vae_core.errors import UserError
 from vae_core.runs import Run, Status, Store
 from vae_core.sweeps import BETA, SEED, Entry, Sweep, SweepSpec, SweepState, parse_values
-from vae_core.sweeps import study as ledger
+from vae_core.sweeps.ledger import Ledger
 from vae_core.sweeps.scheduler import ATTEMPTS, Scheduler, only_scheduler, work
 from vae_core.sweeps.state import obey
+from vae_core.sweeps.study import open_study
 from vae_core.sweeps.sweep import create_sweep, get_sweep, join_sweep, sweeps_of
 from vae_core.training import jobs, worker
 
@@ -114,10 +116,11 @@ def test_what_is_not_possible_is_told_and_leaves_nothing(
     assert not (store.path / ".sweeps" / "s").exists()
 
 
-def test_a_password_is_never_shown(store: Store) -> None:
-    with pytest.raises(UserError) as error:
+def test_a_server_that_is_not_there_is_told_without_the_password(store: Store) -> None:
+    with pytest.raises(UserError, match=r"127\.0\.0\.1:1/x cannot be reached: .*refused") as error:
         create_sweep(store, "s", spec(storage="postgresql://me:secret@127.0.0.1:1/x"))
     assert "secret" not in str(error.value)
+    assert not (store.path / ".sweeps" / "s").exists()
 
 
 def test_a_name_in_use_and_a_name_that_is_none(store: Store) -> None:
@@ -219,7 +222,7 @@ def test_a_sweep_to_its_end(store: Store, begin: Any) -> None:
         assert run.config().objective["beta"] == entry.params[BETA]
         assert entry.value == run.summary()["elbo"]
     # The study agrees.
-    trials = ledger.open_study(made.storage(), "s").get_trials()
+    trials = open_study(made.storage(), "s").get_trials()
     assert {t.params[BETA]: t.value for t in trials} == {
         entry.params[BETA]: entry.value for entry in ended.entries
     }
@@ -250,7 +253,7 @@ def test_a_worker_killed_again_marks_its_run_failed_with_the_log(store: Store, b
     assert ended.state == "finished"
     for entry in ended.entries:
         assert entry.state == "failed" and "out of memory" in entry.message
-    trials = ledger.open_study(made.storage(), "s").get_trials()
+    trials = open_study(made.storage(), "s").get_trials()
     assert {trial.state.name for trial in trials} == {"FAIL"}
 
 
@@ -287,29 +290,29 @@ def test_a_full_disk_pauses_and_loses_nothing(store: Store, begin: Any) -> None:
         ended = work(made, watch)
     assert any("No space left" in state.message for state in states)
     assert ended.state == "finished" and len(begun) == 2
-    assert len(ledger.open_study(made.storage(), "s").get_trials()) == 2
+    assert len(open_study(made.storage(), "s").get_trials()) == 2
 
 
 def test_a_storage_that_goes_away_loses_no_result(
     store: Store, begin: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begin(at_once)
-    monkeypatch.setattr("vae_core.sweeps.scheduler.STORAGE_AGAIN_S", 0.1)
+    monkeypatch.setattr("vae_core.sweeps.ledger.AGAIN_S", 0.1)
     made = create_sweep(store, "s", spec())
-    tell, failures = ledger.tell, iter([True, True])
+    tell, failures = Study.tell, iter([True, True])
 
-    def may_fail(*arguments: Any) -> None:
+    def may_fail(*arguments: Any, **options: Any) -> Any:
         if next(failures, False):
             raise OSError("connection refused")
-        tell(*arguments)
+        return tell(*arguments, **options)
 
-    monkeypatch.setattr(ledger, "tell", may_fail)
+    monkeypatch.setattr(Study, "tell", may_fail)
     states: list[SweepState] = []
     ended = work(made, states.append)
     assert any("told later" in state.message for state in states)
     assert ended.state == "finished" and all(entry.told for entry in ended.entries)
     assert ended.message == ""
-    assert all(t.value is not None for t in ledger.open_study(made.storage(), "s").get_trials())
+    assert all(t.value is not None for t in open_study(made.storage(), "s").get_trials())
 
 
 def test_two_machines_share_one_study(tmp_path: Path, begin: Any) -> None:
@@ -332,11 +335,67 @@ def test_two_machines_share_one_study(tmp_path: Path, begin: Any) -> None:
     assert [run.id for run in here] == ["s-beta1"] and len(list(there)) == 2
     rest = work(first)
     assert [entry.state for entry in rest.entries] == ["finished", "elsewhere", "elsewhere"]
-    trials = ledger.open_study(url, "s").get_trials()
+    trials = open_study(url, "s").get_trials()
     assert sorted(trial.params[BETA] for trial in trials) == [1.0, 3.0, 10.0]
     assert all(trial.value is not None for trial in trials)
     with pytest.raises(UserError, match="no sweep called 'x' to join"):
         join_sweep(there, "x", url, workers=1)
+
+
+def machines(tmp_path: Path, **changes: Any) -> tuple[Ledger, Ledger]:
+    """Two ledgers of one shared study, in two stores."""
+    url = f"sqlite:///{tmp_path / 'shared.db'}"
+    here = create_sweep(Store(tmp_path / "here"), "s", spec(storage=url, **changes))
+    return Ledger(here), Ledger(join_sweep(Store(tmp_path / "there"), "s", url, workers=1))
+
+
+def test_a_point_belongs_to_one_machine_and_asking_again_changes_nothing(tmp_path: Path) -> None:
+    here, there = machines(tmp_path)
+    one, three = {BETA: 1.0}, {BETA: 3.0}
+    assert [here.claim(one), here.claim(one), there.claim(one)] == [0, 0, None]
+    assert [there.claim(three), here.claim(three)] == [1, None]
+    here.tell(0, -9.0)
+    assert here.claim(one) is None, "a trial that is done is not done again"
+    assert len(open_study(here.url, "s").get_trials()) == 2
+
+
+def test_of_two_that_take_a_point_at_once_the_first_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both have looked before either has written."""
+    here, there = machines(tmp_path)
+    point, add = {BETA: 1.0}, Study.add_trial
+
+    def overtaken(study: Study, trial: Any) -> None:
+        monkeypatch.setattr(Study, "add_trial", add)
+        assert there.claim(point) == 0
+        add(study, trial)
+
+    monkeypatch.setattr(Study, "add_trial", overtaken)
+    assert here.claim(point) is None
+    states = [trial.state.name for trial in open_study(here.url, "s").get_trials()]
+    assert states == ["RUNNING", "PRUNED"]
+
+
+def test_machines_draw_as_many_together_as_were_asked_for(tmp_path: Path, begin: Any) -> None:
+    begin(at_once)
+    here, _ = machines(tmp_path, vary={BETA: (0.1, 10.0)}, sampler="random", trials=3)
+    drawn = here.draw(set())
+    assert drawn is not None and drawn.number == 0
+    assert here.draw(set()) == drawn, "what was drawn before its scheduler was killed"
+    ended = work(get_sweep(Store(tmp_path / "there"), "s"))
+    assert [entry.state for entry in ended.entries] == ["finished", "finished", "elsewhere"]
+    assert ended.entries[2].params == drawn.params
+    assert here.draw({0}) is None and len(list(Store(tmp_path / "there"))) == 2
+
+
+def test_a_missing_driver_is_named(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(UserError, match=r"Install it with: pip install 'psycopg\[binary\]'$"):
+        create_sweep(store, "s", spec(storage="postgresql://me:secret@127.0.0.1:1/x"))
+    monkeypatch.setitem(sys.modules, "MySQLdb", None)
+    with pytest.raises(UserError, match=r"no driver for mysql://.*MySQLdb.*Install the package"):
+        create_sweep(store, "s", spec(storage="mysql://me:secret@127.0.0.1:1/x"))
 
 
 @pytest.mark.parametrize("sampler", ["random", "tpe"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from importlib import import_module
 from types import ModuleType
 
@@ -10,6 +11,7 @@ from vae_core.errors import UserError
 PACKAGES = {
     "maps": ("openTSNE", "umap-learn"),
     "onnx": ("onnx", "onnxscript", "onnxruntime"),
+    "postgresql": ("psycopg[binary]",),
 }
 """What each optional extra of pyproject.toml installs, by the names that pip knows."""
 
@@ -23,7 +25,7 @@ def extra(module: str, name: str, purpose: str) -> ModuleType:
     try:
         return import_module(module)
     except ModuleNotFoundError as error:
-        packages = " ".join(PACKAGES[name])
+        packages = shlex.join(PACKAGES[name])
         raise UserError(
             f"{purpose} needs {error.name or module}, which is not installed here. "
             f"Install it with: pip install {packages}"

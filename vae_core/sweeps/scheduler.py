@@ -7,7 +7,6 @@ killed at any moment: the next one reads them and goes on.
 from __future__ import annotations
 
 import os
-import socket
 import sys
 import time
 from collections.abc import Callable
@@ -16,20 +15,26 @@ from typing import TYPE_CHECKING, Any
 
 from vae_core.errors import UserError
 from vae_core.runs import Run
-from vae_core.sweeps import study as ledger
+from vae_core.sweeps.ledger import Ledger
 from vae_core.sweeps.state import Entry, SweepState, SweepStateName, Wish, obey
+from vae_core.sweeps.study import StorageError
 from vae_core.sweeps.sweep import Sweep
 from vae_core.training import jobs
 
 if TYPE_CHECKING:
-    from optuna import Study
+    from optuna.trial import FrozenTrial
 
 POLL_S = 0.25
-STORAGE_AGAIN_S = 5.0
-"""Pause before a storage that did not answer is tried again."""
 
 ATTEMPTS = 2
 """A worker that was killed is replaced once; a run that kills two of them is given up."""
+
+THEIRS: dict[str, Any] = {
+    "state": "elsewhere",
+    "message": "Another machine does it.",
+    "told": True,
+}
+"""What an entry becomes whose trial another machine took."""
 
 Watch = Callable[[SweepState], None]
 
@@ -67,8 +72,7 @@ class Scheduler:
         self.state = sweep.said()
         if self.state.wish != "pause":
             self.state = self.state.model_copy(update={"wish": "run"})
-        self._study: Study | None = None
-        self._storage_again = 0.0
+        self.ledger = Ledger(sweep)
         self._asked: dict[int, str] = {}
         """The last command sent to each entry's worker, so that none is sent twice."""
 
@@ -155,7 +159,9 @@ class Scheduler:
     def _begin(self, entry: Entry | None) -> bool:
         """Start one run; False where that has to wait."""
         try:
-            if entry is None or entry.trial is None:
+            if entry is None:
+                entry = self._drawn()
+            elif entry.trial is None:
                 entry = self._claimed(entry)
             if entry is None:
                 return True
@@ -165,47 +171,42 @@ class Scheduler:
             else:
                 self._go_on(entry, run)
             return True
-        except ledger.StorageError as error:
+        except StorageError as error:
             self._storage_failed(error)
             return False
         except UserError as error:  # the disk is full, say: nothing is lost by waiting
             self._change(wish="pause", message=f"Paused. {error}")
             return False
 
-    def _claimed(self, entry: Entry | None) -> Entry | None:
-        """The entry whose trial was taken in the study; None when another machine has the point."""
-        study = self._open_study()
-        params = None if entry is None else entry.params
-        with ledger.reaching(self.sweep.storage()):
-            trial = ledger.claim(study, self.spec, params)
-            if trial is not None:
-                trial.set_user_attr("machine", socket.gethostname())
+    def _claimed(self, entry: Entry) -> Entry | None:
+        """The entry once the study has it as ours; None when another machine has the point."""
+        trial = self.ledger.claim(entry.params)
+        self._storage_answered()
         if trial is None:
-            if entry is not None:
-                self._put(entry, state="elsewhere", message="Another machine does it.", told=True)
+            self._put(entry, **THEIRS)
             return None
-        mine = next((e for e in self.state.entries if e.params == trial.params), None)
-        if mine is None:  # drawn just now
-            mine = Entry(number=len(self.state.entries), params=dict(trial.params))
-            self._change(entries=(*self.state.entries, mine))
-        return self._put(mine, trial=trial.number)
+        return self._put(entry, trial=trial)
+
+    def _drawn(self) -> Entry | None:
+        """A new entry, as the sampler chose it; None when the study has drawn all its trials."""
+        known = {entry.trial for entry in self.state.entries if entry.trial is not None}
+        trial = self.ledger.draw(known)
+        theirs = [] if trial else self.ledger.others(known)
+        self._storage_answered()
+        for each in theirs:
+            self._enter(each, **THEIRS)
+        return self._enter(trial) if trial else None
 
     def _tell_what_ended(self) -> None:
         """Let the study know of results; those that cannot be told now are told later."""
-        untold = [e for e in self.state.entries if e.over and not e.told and e.trial is not None]
-        if not untold or time.monotonic() < self._storage_again:
-            return
         try:
-            study = self._open_study()
-            for entry in untold:
-                assert entry.trial is not None
-                with ledger.reaching(self.sweep.storage()):
-                    ledger.tell(study, entry.trial, entry.value)
-                self._put(entry, told=True)
-        except ledger.StorageError as error:
+            for entry in self.state.entries:
+                if entry.over and not entry.told and entry.trial is not None:
+                    self.ledger.tell(entry.trial, entry.value)
+                    self._put(entry, told=True)
+                    self._storage_answered()
+        except StorageError as error:
             self._storage_failed(error)
-        else:
-            self._change(message="" if self.state.wish == "run" else self.state.message)
 
     def _name_the_state(self) -> None:
         running, waiting = self.state.of("running"), self.state.of("waiting")
@@ -254,20 +255,19 @@ class Scheduler:
         path = self.store.path / entry.run
         return Run(path) if entry.run and (path / "config.json").exists() else None
 
-    def _open_study(self) -> Study:
-        if time.monotonic() < self._storage_again:
-            raise ledger.StorageError(self.state.message)
-        if self._study is None:
-            seed = self.spec.base.train.seed
-            url = self.sweep.storage()
-            self._study = ledger.open_study(url, self.sweep.id, self.spec.sampler, seed)
-        return self._study
+    def _storage_failed(self, error: StorageError) -> None:
+        message = f"{str(error).rstrip('.')}. Runs go on; their results are told later."
+        self._change(message=message)
 
-    def _storage_failed(self, error: ledger.StorageError) -> None:
-        if time.monotonic() >= self._storage_again:
-            self._storage_again = time.monotonic() + STORAGE_AGAIN_S
-            message = f"{str(error).rstrip('.')}. Runs go on; their results are told later."
-            self._change(message=message)
+    def _storage_answered(self) -> None:
+        if self.state.wish == "run":  # else the message says why it waits
+            self._change(message="")
+
+    def _enter(self, trial: FrozenTrial, **more: Any) -> Entry:
+        number = len(self.state.entries)
+        entry = Entry(number=number, trial=trial.number, params=dict(trial.params), **more)
+        self._change(entries=(*self.state.entries, entry))
+        return entry
 
     def _put(self, entry: Entry, **changes: Any) -> Entry:
         changed = entry.model_copy(update=changes)

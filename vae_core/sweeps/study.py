@@ -1,8 +1,6 @@
-"""Optuna's study, the ledger of a sweep: which settings were claimed, by whom, with what result.
+"""Optuna's study and the database it lies in: opened, and its errors told in a sentence.
 
-The study is Optuna's, so its samplers choose, its database shares, and its tools read it. A grid's
-order is the queue's: each point is enqueued in the study just before it is taken, because a study
-cannot re-order what already waits in it.
+The study is Optuna's, so its samplers choose, its database shares, and its tools read it.
 """
 
 from __future__ import annotations
@@ -12,11 +10,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from vae_core.errors import UserError
-from vae_core.sweeps.spec import BETA, Params, SamplerName, SweepSpec
+from vae_core.extras import extra
+from vae_core.sweeps.spec import SamplerName, SweepSpec
 
 if TYPE_CHECKING:
-    from optuna import Study, Trial
-    from optuna.distributions import BaseDistribution
+    from optuna import Study
     from optuna.samplers import BaseSampler
 
 SPEC = "sweep"
@@ -24,6 +22,9 @@ SPEC = "sweep"
 
 PATIENCE_S = 30
 """How long SQLite waits for another writer."""
+
+CONNECT_S = 10
+"""How long a server may take to answer at all."""
 
 
 class StorageError(UserError):
@@ -47,12 +48,14 @@ def reaching(where: str) -> Iterator[None]:
             f"{shown(where)} is no database URL; write one such as "
             "postgresql://user@host/database or sqlite:////folder/study.db."
         ) from error
-    except ModuleNotFoundError as error:
+    except ImportError as error:
+        missing = error.__cause__ or error  # Optuna's own words name no module
         raise StorageError(
-            f"Python has no driver for {shown(where)}: install {error.name}, then try again."
+            f"Python has no driver for {shown(where)}: {missing}. Install the package that has it, "
+            "or name another driver in the URL."
         ) from error
-    except (SQLAlchemyError, StorageInternalError, ImportError, OSError) as error:
-        reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+    except (SQLAlchemyError, StorageInternalError, OSError) as error:
+        reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0].rstrip(".")
         raise StorageError(f"The study in {shown(where)} cannot be reached: {reason}.") from error
 
 
@@ -88,10 +91,23 @@ def open_study(url: str, name: str, sampler: SamplerName = "grid", seed: int = 0
 
 def _storage(url: str) -> Any:
     from optuna.storages import RDBStorage
+    from sqlalchemy.engine import make_url
 
-    local = url.startswith("sqlite:")
-    options = {"connect_args": {"timeout": PATIENCE_S}} if local else {"pool_pre_ping": True}
-    return RDBStorage(url, engine_kwargs=options)
+    address = make_url(url)
+    # One driver, whichever of them is the default of the installed SQLAlchemy.
+    if address.drivername == "postgresql":
+        address = address.set(drivername="postgresql+psycopg")
+    if address.drivername == "postgresql+psycopg":
+        extra("psycopg", "postgresql", "A study in PostgreSQL")
+    options = ENGINES.get(address.get_backend_name(), {"pool_pre_ping": True})
+    return RDBStorage(address.render_as_string(hide_password=False), engine_kwargs=options)
+
+
+ENGINES: dict[str, dict[str, Any]] = {
+    "sqlite": {"connect_args": {"timeout": PATIENCE_S}},
+    "postgresql": {"pool_pre_ping": True, "connect_args": {"connect_timeout": CONNECT_S}},
+}
+"""What SQLAlchemy is told of a database. A pinged connection outlives a restart of its server."""
 
 
 def shared_spec(study: Study, url: str) -> SweepSpec | None:
@@ -108,56 +124,6 @@ def share_spec(study: Study, spec: SweepSpec, url: str) -> None:
         study.set_user_attr(SPEC, text)
 
 
-def claim(study: Study, spec: SweepSpec, params: Params | None) -> Trial | None:
-    """A trial of the study for this process: of the given point, or of one that is chosen now.
-
-    Returns:
-        None when another machine was faster.
-    """
-    if params is not None:
-        if params in taken(study):
-            return None
-        study.enqueue_trial(params)
-    trial = study.ask(distributions(spec))
-    if spec.sampler == "grid":
-        twins = [t for t in study.get_trials(deepcopy=False) if t.params == trial.params]
-        if any(twin.number < trial.number for twin in twins):
-            from optuna.trial import TrialState
-
-            study.tell(trial, state=TrialState.PRUNED)
-            return None
-    return trial
-
-
-def taken(study: Study) -> list[Params]:
-    """The points of all trials, whoever does them."""
-    return [trial.params for trial in study.get_trials(deepcopy=False)]
-
-
-def tell(study: Study, trial: int, value: float | None) -> None:
-    """How a trial ended; None says that it failed. Telling twice changes nothing."""
-    from optuna.trial import TrialState
-
-    if value is None:
-        study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
-    else:
-        study.tell(trial, value, skip_if_finished=True)
-
-
-def distributions(spec: SweepSpec) -> dict[str, BaseDistribution]:
-    """What may be drawn of each setting."""
-    from optuna.distributions import CategoricalDistribution, FloatDistribution
-
-    drawn: dict[str, BaseDistribution] = {}
-    for key, values in spec.vary.items():
-        if key == BETA and spec.sampler != "grid" and len(values) > 1:
-            betas = [float(value) for value in values]
-            drawn[key] = FloatDistribution(min(betas), max(betas), log=True)
-        else:
-            drawn[key] = CategoricalDistribution(values)
-    return drawn
-
-
 def _random(seed: int) -> BaseSampler:
     from optuna.samplers import RandomSampler
 
@@ -172,7 +138,7 @@ def _tpe(seed: int) -> BaseSampler:
 
 
 SAMPLERS: dict[SamplerName, Callable[[int], BaseSampler]] = {
-    "grid": _random,  # never asked: every point is enqueued
+    "grid": _random,  # never asked: the queue chooses
     "random": _random,
     "tpe": _tpe,
 }
