@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -20,6 +21,18 @@ from vae_core.runs import DEFAULT_STORE, STORE_VARIABLE, Run, Store
 
 ROOT = Path(__file__).resolve().parent.parent
 
+CHROMIUM = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+"""What a browser is started with that nobody looks at."""
+
 SIZED = {
     "decoder-2m": {"size": 32, "latent": 64, "channels": [72, 144, 288]},
     "decoder-9m": {"size": 64, "latent": 128, "channels": [96, 192, 384, 768]},
@@ -27,38 +40,44 @@ SIZED = {
 """Convolutional decoders for colour images, of about 2 and 9 million weights."""
 
 
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    return port
+
+
 @contextmanager
-def served(store: Store) -> Iterator[tuple[str, psutil.Process]]:
+def served(store: Store, port: int | None = None) -> Iterator[tuple[str, psutil.Process]]:
     """The app over `store`: its address and its process, once it answers.
 
     Raises:
-        SystemExit: when it does not start.
+        RuntimeError: with its log, when it does not start.
     """
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = port or free_port()
     command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py"]
-    log = store.path / "app.log"
-    with log.open("wb") as output:
+    with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
             [*command, "--server.port", str(port)],
             cwd=ROOT,
             env=os.environ | {STORE_VARIABLE: str(store.path)},
-            stdout=output,
+            stdout=log,
             stderr=subprocess.STDOUT,
         )
-    url = f"http://127.0.0.1:{port}"
-    try:
-        if not _answers(f"{url}/_stcore/health", process):
-            raise SystemExit(f"The app did not start:\n{log.read_text(errors='replace')}")
-        yield url, psutil.Process(process.pid)
-    finally:
-        process.terminate()
+        url = f"http://127.0.0.1:{port}"
         try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait(10)
+            if not _answers(f"{url}/_stcore/health", process):
+                log.seek(0)
+                raise RuntimeError(f"The app did not start:\n{log.read().decode(errors='replace')}")
+            yield url, psutil.Process(process.pid)
+        finally:
+            process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait(10)
 
 
 @contextmanager
@@ -66,7 +85,7 @@ def training(store: Store) -> Iterator[Run]:
     """A run that trains in the background, as the app starts them, once it makes steps.
 
     Raises:
-        SystemExit: when it does not begin to train.
+        RuntimeError: with its log, when it does not begin to train.
     """
     from vae_core.presets import presets
     from vae_core.training.jobs import start
@@ -77,7 +96,7 @@ def training(store: Store) -> Iterator[Run]:
         deadline = time.monotonic() + 120
         while run.status().step < 20:
             if time.monotonic() > deadline or not run.is_alive():
-                raise SystemExit(f"The background run does not train:\n{run.log_tail()}")
+                raise RuntimeError(f"The background run does not train:\n{run.log_tail()}")
             time.sleep(0.5)
         yield run
     finally:

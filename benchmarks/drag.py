@@ -29,10 +29,9 @@ import psutil
 import typer
 from playwright.sync_api import Browser, sync_playwright
 
-from benchmarks.app import ROOT, SIZED, decoder_weights, furnish, served, training
+from benchmarks.app import CHROMIUM, ROOT, SIZED, decoder_weights, furnish, served, training
 from vae_core.runs import Store
 
-ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"]
 PICTURE = '[data-testid="decoded-image"].drawn'
 MEASURE = (Path(__file__).parent / "drag_page.js").read_text(encoding="utf-8")
 MEASURE = MEASURE[MEASURE.index("async") :].rstrip().removesuffix(";")
@@ -44,7 +43,7 @@ def latency(browser: Browser, url: str, run: str, events: int) -> dict[str, Any]
     """Milliseconds from an input event to changed pixels, over `events` of them.
 
     Raises:
-        SystemExit: when the picture does not follow.
+        RuntimeError: when the picture does not follow.
     """
     busy = busy_cores()
     page = browser.new_page(viewport={"width": 1280, "height": 800})
@@ -66,7 +65,7 @@ def latency(browser: Browser, url: str, run: str, events: int) -> dict[str, Any]
     )[10:]
     page.close()
     if None in times:
-        raise SystemExit(f"{times.count(None)} of {events} movements changed no pixel of {run}.")
+        raise RuntimeError(f"{times.count(None)} of {events} movements changed no pixel of {run}.")
     figures = {f"p{p}": round(float(np.percentile(times, p)), 1) for p in (50, 95)}
     return {**figures, "max": round(max(times), 1), "events": len(times), "busy_cores": busy}
 
@@ -142,7 +141,7 @@ def measure(
         url, server = stack.enter_context(served(store))
         playwright = stack.enter_context(sync_playwright())
         browser = playwright.chromium.launch(
-            executable_path=shutil.which("chromium"), args=ARGUMENTS
+            executable_path=shutil.which("chromium"), args=CHROMIUM
         )
         stack.callback(browser.close)
         say("Opening Explore from the gallery")

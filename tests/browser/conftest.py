@@ -2,35 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from benchmarks.app import CHROMIUM, served
 from tests.engine import trained
 from vae_core.runs import Store
 
-ROOT = Path(__file__).resolve().parents[2]
-ARGUMENTS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 PATIENCE_MS = 60_000
 """Longest that any wait of a test may take; a shared machine can be slow."""
 
@@ -45,43 +26,10 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 
 @pytest.fixture(scope="session")
-def app_url(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def app_url(store: Store) -> Iterator[str]:
     """The address of a running app, without a slash at its end."""
-    port = free_port()
-    with serving(store, port, tmp_path_factory.mktemp("app") / "log.txt"):
-        yield f"http://127.0.0.1:{port}"
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-    return port
-
-
-@contextmanager
-def serving(store: Store, port: int, log: Path) -> Iterator[None]:
-    """The app over `store` at `port`, for as long as the context lasts."""
-    command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py"]
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [*command, "--server.port", str(port)],
-            cwd=ROOT,
-            env=os.environ | {"VAE_STORE": str(store.path)},
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        _wait_until_healthy(f"http://127.0.0.1:{port}", process, log)
-        yield
-    finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait(10)
+    with served(store) as (url, _):
+        yield url
 
 
 @pytest.fixture(scope="session")
@@ -89,7 +37,7 @@ def browser() -> Iterator[Browser]:
     """Debian's Chromium, or the one that playwright brought."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=shutil.which("chromium"), args=ARGUMENTS
+            executable_path=shutil.which("chromium"), args=CHROMIUM
         )
         yield browser
         browser.close()
@@ -106,14 +54,3 @@ def page(browser: Browser) -> Iterator[Page]:
     yield page
     context.close()
     assert errors == []
-
-
-def _wait_until_healthy(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            with urllib.request.urlopen(f"{url}/_stcore/health", timeout=5):
-                return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.1)
-    raise AssertionError(f"The app did not start:\n{log.read_text(errors='replace')}")

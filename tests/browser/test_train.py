@@ -7,17 +7,17 @@ import re
 import shutil
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from benchmarks.app import free_port, served
 from tests.engine import trained
 from ui.catalog import facts_of
 from vae_core.runs import ACTIVE, Run, Store
 from vae_core.training import jobs
 
-from .conftest import PATIENCE_MS, free_port, serving
+from .conftest import PATIENCE_MS
 
 pytestmark = pytest.mark.browser
 
@@ -169,16 +169,16 @@ def test_pause_refresh_resume_and_stop(page: Page, app_url: str) -> None:
     expect(page.locator(".st-key-resume-training button")).to_be_visible()
 
 
-def test_training_and_its_page_outlive_the_server(page: Page, store: Store, tmp_path: Path) -> None:
+def test_training_and_its_page_outlive_the_server(page: Page, store: Store) -> None:
     port = free_port()
-    with serving(store, port, tmp_path / "first.log"):
-        start(page, f"http://127.0.0.1:{port}", "outlives", epochs=5000)
+    with served(store, port) as (url, _):
+        start(page, url, "outlives", epochs=5000)
         grows(page)
     run = store.get("outlives")
     expect(page.locator(".vm")).to_contain_text("tries again")
     assert run.is_alive()
     held = points(page)
-    with serving(store, port, tmp_path / "second.log"):
+    with served(store, port):
         grows(page, beyond=held)  # nobody reloaded the page
         expect_state(page, "training")
         page.locator(".st-key-stop-training button").click()
