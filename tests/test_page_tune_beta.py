@@ -33,12 +33,13 @@ def run(tiny_run: Run) -> Run:
     return tiny_run
 
 
-def tune(tab: str, run: str = "tiny", **parameters: str) -> AppTest:
-    """The page with one of its tabs open."""
+def tune(tab: str, run: str = "tiny", compare: bool = False, **parameters: str) -> AppTest:
+    """The page with one of its tabs open, and runs being compared or not."""
     app = AppTest.from_file(APP, default_timeout=60)
     app.query_params.update({"run": run, **parameters})
     app.run()
     app.session_state["tune-tab"] = tab
+    app.session_state["compare"] = compare
     app.switch_page("pages/tune_beta.py").run()
     assert not app.exception
     return app
@@ -94,12 +95,42 @@ def test_comparable_runs_share_one_chart(run: Run, tmp_path: Path) -> None:
     shutil.copytree(run.path, tmp_path / "faces")
     faces = Store().get("faces")
     faces.write_json("config.json", run.config().updated({"model": {"likelihood": "gaussian"}}))
-    app = tune("Sweep", sweep="all")
+    app = tune("Sweep", sweep="all", compare=True)
     assert sorted(charts(app)[0]["data"][-1]["text"]) == ["beta-4 · β 4", "tiny · β 1"]
     table = app.dataframe[0].value
     assert list(table["run"]) == ["tiny", "beta-4"]
     assert list(table["objective.beta"]) == [1.0, 4.0]
     assert "latent_dim" in table and "model.latent_dim" not in table, "only what differs"
+
+
+def pictures(app: AppTest, name: str) -> list[str]:
+    """The pictures of this class on the page, as they are written into it."""
+    found = [str(html.value) for html in app.get("html") if name in str(html.value)]
+    return [html.partition('src="')[2].partition('"')[0] for html in found]
+
+
+def test_runs_are_compared_by_curves_and_samples_of_the_same_z(run: Run, tmp_path: Path) -> None:
+    shutil.copytree(run.path, tmp_path / "copy")
+    app = tune("Sweep", sweep="all", compare=True)
+    curves = charts(app)[-1]
+    assert {trace["name"] for trace in curves["data"]} == {"tiny", "copy"}
+    assert curves["layout"]["xaxis"]["title"]["text"] == "step"
+    assert "nats" in curves["layout"]["yaxis"]["title"]["text"]
+    app.segmented_control(key="comparison-axis").set_value("epoch").run()
+    curves = charts(app)[-1]
+    validation = next(trace for trace in curves["data"] if trace["line"]["dash"] == "dash")
+    epochs = run.config().train.epochs
+    assert numbers(validation["x"])[-1] == epochs, "whole epochs where a part was measured"
+    train = next(trace for trace in curves["data"] if trace["line"]["dash"] == "solid")
+    assert len(set(numbers(train["x"]))) == len(numbers(train["x"])), "parts of epochs between"
+    drawn = pictures(app, "same-z-picture")
+    assert len(drawn) == 2 and drawn[0] == drawn[1], "equal models, equal z"
+    app.button(key="same-z-again").click().run()
+    assert pictures(app, "same-z-picture")[0] != drawn[0]
+    app.multiselect(key="comparison-runs-all").set_value(["copy"]).run()
+    assert len(pictures(app, "same-z-picture")) == 1
+    (tmp_path / "copy" / "model.safetensors").unlink()
+    assert "No weights yet" in texts(app.run())
 
 
 def test_the_converter_tells_a_weight_in_every_convention(run: Run) -> None:
@@ -186,9 +217,8 @@ def test_a_finished_sweep_shows_curve_advice_and_board(run: Run, tmp_path: Path)
         assert advice in shown
     for what in ("samples", "reconstructions", "traversal"):
         app.segmented_control(key="board-what").set_value(what).run()
-        drawn = [str(html.value) for html in app.get("html") if "board-picture" in str(html.value)]
-        assert len(drawn) == 3
-        assert len({html.partition("src=")[2] for html in drawn}) == 1, "copies of one model"
+        drawn = pictures(app, "board-picture")
+        assert len(drawn) == 3 and len(set(drawn)) == 1, "copies of one model"
     app.button(key="board-open-s-1.0").click().run()
     assert app.query_params["run"] == "s-1.0"
 

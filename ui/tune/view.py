@@ -19,6 +19,8 @@ from vae_core.sweeps.state import ACTIVE
 NEW, ALL = "new", "all"
 CHOICE = "sweep-choice"
 LOOK_EVERY_S = 1.5
+COMPARED = 12
+"""Runs that are compared at first: their curves can be told apart."""
 
 
 def sweep_tab(run: Run) -> None:
@@ -63,8 +65,7 @@ def sweep_tab(run: Run) -> None:
         st.fragment(_queue, run_every=every)(sweep, active)
     with right:
         st.fragment(_progress, run_every=every)(sweep, run.id)
-    with st.expander("Compare its runs", icon=":material/compare_arrows:"):
-        comparison([facts.run for facts in _facts(sweep)])
+    _compare(_facts(sweep), sweep.id)
 
 
 def follow() -> None:
@@ -117,12 +118,20 @@ def _runs(runs: list[RunFacts], run: Run) -> None:
     outcome(runs, run.id)
     ordered = sorted(runs, key=lambda facts: facts.beta or 0.0)
     board([(facts.id, facts.run) for facts in ordered])
-    with st.expander("Compare", icon=":material/compare_arrows:"):
-        chosen = st.multiselect(
-            "Runs", [facts.id for facts in ordered], key="comparison-runs",
-            default=[facts.id for facts in ordered[:4]],
-        )  # fmt: skip
-        comparison([facts.run for facts in ordered if facts.id in chosen])
+    _compare(ordered, ALL)
+
+
+def _compare(offered: list[RunFacts], of: str) -> None:
+    """Runs beside each other; histories and models are only read once somebody looks."""
+    compare = st.expander(
+        "Compare", key="compare", icon=":material/compare_arrows:", on_change="rerun"
+    )
+    if not compare.open:
+        return
+    with compare:
+        ids = [facts.id for facts in offered]
+        chosen = st.multiselect("Runs", ids, default=ids[:COMPARED], key=f"comparison-runs-{of}")
+        comparison([facts.run for facts in offered if facts.id in chosen])
 
 
 def _facts(sweep: Sweep) -> list[RunFacts]:

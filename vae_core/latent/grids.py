@@ -22,6 +22,22 @@ def decode_vectors(model: LatentModel, vectors: np.ndarray) -> np.ndarray:
     return np.concatenate(pictures)
 
 
+@torch.inference_mode()
+def prior_pictures(model: LatentModel, n: int, seed: int = 0) -> np.ndarray:
+    """n samples of the model's own prior: uint8 [n, C, H, W]; labels, where it has them, in turn.
+
+    Models that draw from the same prior over latents of the same shape get the same z.
+    """
+    was_training = model.training
+    model.eval()
+    z = model.sample_prior(n, torch.Generator(model.device).manual_seed(seed))
+    if model.labels:
+        model = model.given(torch.arange(n, device=model.device) % model.labels)
+    pictures = to_bytes(model.picture(model.decode(z)))
+    model.train(was_training)
+    return pictures
+
+
 def decoded_grid(
     model: LatentModel,
     center: np.ndarray,

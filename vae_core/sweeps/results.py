@@ -76,7 +76,11 @@ def table(runs: Sequence[Run]) -> list[dict[str, Any]]:
 
 
 def curves(run: Run) -> Iterator[dict[str, Any]]:
-    """Every recorded value of a run: a row for each term, with step, epoch and training time."""
+    """Every recorded value of a run: a row for each term, with step, epoch and training time.
+
+    Epochs are counted in parts, so that curves of runs with other batch sizes lie on each other.
+    """
+    per_epoch = _steps_per_epoch(run)
     for record in run.history()[0]:
         if record.get("kind") not in ("step", "validation"):
             continue
@@ -85,7 +89,7 @@ def curves(run: Run) -> Iterator[dict[str, Any]]:
                 "run": run.id,
                 "split": "train" if record["kind"] == "step" else "validation",
                 "step": record.get("step"),
-                "epoch": record.get("epoch"),
+                "epoch": record.get("step", 0) / per_epoch if per_epoch else record.get("epoch"),
                 "time": record.get("time"),
                 "term": term,
                 "value": value,
@@ -101,6 +105,12 @@ def to_csv(rows: Iterable[Mapping[str, Any]]) -> str:
     writer.writeheader()
     writer.writerows(listed)
     return text.getvalue()
+
+
+def _steps_per_epoch(run: Run) -> float:
+    """0 where the run has not said how many steps it takes."""
+    total = run.status().total_steps
+    return total / run.config().train.epochs
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

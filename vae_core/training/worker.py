@@ -7,18 +7,17 @@ import signal
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
-from typing import Any
 
 import numpy as np
 import torch
 
 from vae_core.data import Dataset, load_dataset
 from vae_core.data.dataset import Progress, no_progress
-from vae_core.data.pictures import to_bytes
 from vae_core.errors import UserError
 from vae_core.families import build, complete
 from vae_core.latent.directions import principal_directions, save_directions
 from vae_core.latent.encodings import encode_dataset, save_encodings
+from vae_core.latent.grids import prior_pictures
 from vae_core.metrics import measure
 from vae_core.models import LatentModel
 from vae_core.objectives import Objective
@@ -134,19 +133,6 @@ def _keep_latents(run: Run, model: LatentModel, dataset: Dataset, step: int) -> 
     save_encodings(run, encodings)
     save_thumbnail(run, prior_pictures(model, SAMPLES_IN_THUMBNAIL))
     return encodings.mu
-
-
-@torch.inference_mode()
-def prior_pictures(model: LatentModel, n: int) -> Any:
-    """n prior samples, the same each time: uint8 [n, C, H, W]."""
-    was_training = model.training
-    model.eval()
-    z = model.sample_prior(n, torch.Generator(model.device).manual_seed(0))
-    if model.labels:
-        model = model.given(torch.arange(n, device=model.device) % model.labels)
-    pictures = to_bytes(model.picture(model.decode(z)))
-    model.train(was_training)
-    return pictures
 
 
 def _summarise(
