@@ -7,7 +7,9 @@ import streamlit as st
 from ui.empty import no_runs
 from ui.encodings import exporting, outliers, prior
 from ui.encodings.act import act
+from ui.encodings.part_images import PartImages
 from ui.encodings.shown import CACHED, PARTS, Shown, shown_of
+from ui.keep import keep, remember
 from ui.loaded import encodings_of
 from ui.state import current_run
 from vae_core.errors import UserError
@@ -27,15 +29,19 @@ def page(run: Run) -> None:
     if encodings_of(run) is None:
         no_encodings(run)
         return
+    key = f"encodings-part-{run.id}"
+    remember(key, CACHED)
     split = part.selectbox(
-        "Images", list(PARTS), key=f"encodings-part-{run.id}", format_func=PARTS.__getitem__,
+        "Images", list(PARTS), key=key, format_func=PARTS.__getitem__,
         help="The run keeps the encodings of some images. All of a part are encoded where its "
         "data set is present, which takes a moment the first time.",
     )  # fmt: skip
-    shown = shown_of(run, split or CACHED)
+    shown = shown_of(run, keep(key, split or CACHED))
     if shown is not None:
         act(shown)
         below(shown)
+        if isinstance(shown.images, PartImages):
+            shown.images.open()
 
 
 @st.fragment
@@ -45,7 +51,10 @@ def below(shown: Shown) -> None:
     for place, draw in zip(places, TABS.values(), strict=True):
         if place.open:
             with place:
-                draw(shown)
+                try:
+                    draw(shown)
+                except UserError as error:  # such as images that are not at hand
+                    st.warning(str(error))
 
 
 def no_encodings(run: Run) -> None:

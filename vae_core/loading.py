@@ -86,10 +86,19 @@ def load_part(
             f"The images are {dataset.image_shape}, the model was trained on "
             f"{card.image_shape}; give the same data set."
         )
+    return dataset, part_of(dataset, split)
+
+
+def part_of(dataset: Dataset, split: str) -> ImageSet:
+    """The part of a data set that `split` names: train, validation or test.
+
+    Raises:
+        UserError: when it has no such part.
+    """
     parts = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
     if split not in parts:
         raise unknown("split", split, parts)
     part = parts[split]
     if part is None:
         raise UserError(f"Data set {dataset.name!r} has no test part; use --split validation.")
-    return dataset, part
+    return part

@@ -13,6 +13,7 @@ from ui.encodings.shown import QUICKLY_COMPARED, Shown, neighbours_of
 from ui.explore_view import PRINCIPAL
 from ui.loaded import sliders_of
 from ui.numbers import grouped
+from vae_core.errors import UserError
 
 RADII = (1, 2)
 
@@ -27,7 +28,10 @@ def act(shown: Shown) -> None:
         _ask_for_purity(shown)
     with right:
         if plane is not None:
-            _told(shown, plane, told)
+            try:
+                _told(shown, plane, told)
+            except UserError as error:  # such as images that are not at hand
+                st.warning(str(error))
         selected.direction(shown)
 
 

@@ -6,21 +6,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import plotly.graph_objects as go
 import streamlit as st
-from plotly.subplots import make_subplots
 
+from ui.components.svg import drawing
+from ui.encodings.charts import heat_html, histograms_html
 from ui.encodings.shown import Shown
-from ui.numbers import grouped
-from ui.theme import KL, is_dark, total_color
+from ui.numbers import grouped, number
 
 if TYPE_CHECKING:
     from vae_core.metrics.aggregated import Dimensions, Histogram
 
-COLUMNS = 6
 MOST_HISTOGRAMS = 24
-MOST_CORRELATED = 100
-ROW_HEIGHT = 120
+MOST_CORRELATED = 64
 
 
 @dataclass(frozen=True)
@@ -40,12 +37,15 @@ def draw(shown: Shown) -> None:
     look = _look(shown.key, shown)
     st.markdown(look.verdict)
     _told(shown, look)
-    st.plotly_chart(histograms_figure(look, is_dark()), key="encodings-histograms")
-    table, heat = st.columns([1.3, 1], gap="medium")
+    drawing("encodings-histograms", histograms_html(look.histograms, *names_and_notes(look)))
+    table, beside = st.columns([1.3, 1], gap="medium")
     with table:
         st.dataframe(rows(look), hide_index=True, height=380, column_config=_columns())
-    with heat:
-        st.plotly_chart(correlations_figure(look), key="encodings-correlations")
+    with beside:
+        st.caption("Correlation of the posterior means, in the order of the table")
+        drawn = len(look.correlations)
+        heat = heat_html(look.correlations, [f"z{k}" for k in look.order[:drawn]])
+        drawing("encodings-correlations", heat)
 
 
 @st.cache_resource(max_entries=4, show_spinner="Comparing with the prior")
@@ -80,57 +80,17 @@ def _told(shown: Shown, look: Look) -> None:
     )
 
 
-def histograms_figure(look: Look, dark: bool) -> go.Figure:
-    """A small histogram for each dimension, with the prior as a line; densities per unit of z."""
-    count = len(look.histograms)
-    columns = min(COLUMNS, count)
-    lines = -(-count // columns)
-    names = [f"z{k}" if look.found.active[k] else f"z{k}, not active" for k in look.order[:count]]
-    figure = make_subplots(
-        lines, columns, shared_xaxes=True, subplot_titles=names,
-        vertical_spacing=min(0.2, 0.32 / lines), horizontal_spacing=0.02,
-    )  # fmt: skip
-    for i, found in enumerate(look.histograms):
-        place = {"row": i // columns + 1, "col": i % columns + 1}
-        middle = (found.edges[1:] + found.edges[:-1]) / 2
-        figure.add_scatter(
-            x=middle, y=found.posterior, fill="tozeroy", mode="lines",
-            line={"color": KL, "width": 1}, hovertemplate="%{x:.2f}: %{y:.3f}<extra></extra>",
-            **place,
-        )  # fmt: skip
-        figure.add_scatter(
-            x=middle, y=found.prior, mode="lines", hoverinfo="skip",
-            line={"color": total_color(dark), "width": 1.2}, **place,
-        )  # fmt: skip
-    # One scale for all up to three times the prior: what has collapsed to a point is cut.
-    top = 3 * max(float(each.prior.max()) for each in look.histograms)
-    highest = max(float(each.posterior.max()) for each in look.histograms)
-    figure.update_yaxes(visible=False, range=[0, 1.05 * min(top, max(highest, 0.42))])
-    figure.update_xaxes(showgrid=False, zeroline=False, nticks=5)
-    figure.update_annotations(font_size=12)
-    figure.update_layout(
-        height=60 + ROW_HEIGHT * lines,
-        showlegend=False,
-        margin={"l": 8, "r": 8, "t": 28, "b": 28},
-    )
-    return figure
-
-
-def correlations_figure(look: Look) -> go.Figure:
-    """Pearson's correlation of every two dimensions, in the order of the table."""
-    names = [f"z{k}" for k in look.order[: len(look.correlations)]]
-    figure = go.Figure(
-        go.Heatmap(
-            z=look.correlations[::-1], x=names, y=names[::-1], zmin=-1, zmax=1, colorscale="RdBu",
-            hovertemplate="%{x}, %{y}: %{z:.2f}<extra></extra>", colorbar={"thickness": 10},
+def names_and_notes(look: Look) -> tuple[list[str], list[str]]:
+    """What each histogram is called, and what it says when it is pointed at."""
+    found, names, notes = look.found, [], []
+    for k, histogram in zip(look.order, look.histograms, strict=False):
+        names.append(f"z{k}" if found.active[k] else f"z{k}, not active")
+        beyond = 100 * max(0.0, histogram.outside)
+        notes.append(
+            f"z{k}: mean {number(float(found.mean[k]))}, variance "
+            f"{number(float(found.aggregated_variance[k]))}; {beyond:.1f} % lie beyond the edges"
         )
-    )  # fmt: skip
-    figure.update_layout(
-        height=380,
-        margin={"l": 40, "r": 8, "t": 28, "b": 32},
-        title={"text": "Correlation of the posterior means", "font": {"size": 13}, "y": 0.99},
-    )
-    return figure
+    return names, notes
 
 
 def rows(look: Look) -> dict[str, list[object]]:

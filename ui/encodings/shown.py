@@ -10,6 +10,7 @@ import numpy as np
 import streamlit as st
 
 from ui.background import Background
+from ui.encodings.part_images import PartImages
 from ui.encodings.waiting import awaited
 from ui.live.models import ready_torch, weights_version
 from ui.loaded import encodings_of, encodings_version, model_of
@@ -137,12 +138,12 @@ def _whole(path: Path, version: str, split: str) -> Background[Shown]:
         ready_torch()
         from vae_core.analysis import in_process, survey_of
         from vae_core.latent.survey import load_survey
-        from vae_core.loading import load_part, weights_step
+        from vae_core.loading import weights_step
 
         if load_survey(run, split, weights_step(run)) is None:
             in_process(["encode", run.id, "--split", split], run, progress)
-        progress("Reading the images", None)
-        survey, part = survey_of(run, split), load_part(run, split)[1]
-        return Shown(run, survey, part.images, f"{path}/{version}/{split}")
+        survey = survey_of(run, split)
+        images = PartImages(run, split, len(survey))
+        return Shown(run, survey, images, f"{path}/{version}/{split}")
 
     return Background(work)

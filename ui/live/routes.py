@@ -7,6 +7,7 @@ from starlette.routing import BaseRoute
 from ui.live.animation import animation_routes
 from ui.live.decode import decode_routes
 from ui.live.encode import encode_routes
+from ui.live.images import image_routes
 from ui.live.progress import progress_routes
 from ui.live.thumbnails import thumbnail_routes
 
@@ -15,5 +16,6 @@ routes: list[BaseRoute] = [
     *encode_routes(),
     *animation_routes(),
     *thumbnail_routes(),
+    *image_routes(),
     *progress_routes(),
 ]
