@@ -8,14 +8,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Locator, Page, expect
 
 from vae_core.latent.directions import load_directions
 from vae_core.latent.encodings import Encodings, load_encodings
 from vae_core.latent.saved import forget_direction, load_saved
 from vae_core.runs import Store
 
+from .conftest import PATIENCE_MS
+
 pytestmark = pytest.mark.browser
+
+expect.set_options(timeout=PATIENCE_MS)
 
 WAIT_FOR_EXPLORE = "() => location.pathname.endsWith('/explore')"
 
@@ -39,6 +43,10 @@ def scatter(page: Page, app_url: str) -> Locator:
     canvas = page.get_by_test_id("scatter")
     canvas.wait_for()
     page.get_by_text("300 images", exact=True).wait_for()
+    before = None
+    while (box := canvas.bounding_box()) != before:  # the page may still be laid out
+        before = box
+        page.wait_for_timeout(300)
     return canvas
 
 
@@ -63,9 +71,8 @@ def test_images_are_shown_one_by_one_and_selected_by_a_lasso(
     row = int(np.argmax(points[:, 0]))
     scatter.hover(position=place(at[row]))
     preview = page.locator(".hover.shown")
-    preview.wait_for()
     name = encodings.label_names[encodings.labels[row]]
-    assert preview.inner_text() == f"{name} · image {row + 1}"
+    expect(preview).to_have_text(f"{name} · image {row + 1}")
     drawn = preview.locator("canvas.drawn").evaluate(
         "c => [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]"
     )

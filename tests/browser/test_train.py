@@ -110,13 +110,15 @@ def test_train_from_the_page_to_the_end(page: Page, app_url: str, store: Store) 
     run = store.get("short")
     assert run.status().state == "finished"
     assert run.config().train.epochs == 4 and run.config().model.latent_dim == 3
-    drawn = page.evaluate(
-        """() => document.querySelector('[data-testid=live-chart]').data
-             .map(trace => [trace.uid, trace.x.length])"""
-    )
     recorded = [record for record in run.history()[0] if record["kind"] == "step"]
-    assert dict(drawn)["train-kl"] == len(recorded)
-    assert dict(drawn)["validation-total"] == 4
+    page.wait_for_function(
+        """wanted => {
+             const { data } = document.querySelector('[data-testid=live-chart]');
+             const drawn = Object.fromEntries(data.map(trace => [trace.uid, trace.x.length]));
+             return Object.keys(wanted).every(uid => drawn[uid] === wanted[uid]);
+           }""",
+        arg={"train-kl": len(recorded), "validation-total": 4},
+    )
     assert page.get_by_test_id("kl-bars").locator(".point").count() == 3
     for row in ("originals", "reconstructions", "samples"):
         canvas = page.locator(f"canvas[data-name={row}]")
