@@ -6,8 +6,8 @@ import streamlit as st
 
 from ui.background import Background
 from ui.encodings.shown import Shown
-from ui.encodings.waiting import awaited
 from ui.numbers import grouped
+from ui.waiting import awaited
 from vae_core.data import Progress
 
 _MADE = "encodings-export"

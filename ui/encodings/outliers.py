@@ -9,9 +9,9 @@ from ui.components.sheet import sheet
 from ui.encodings.colours import MEASURE
 from ui.encodings.pictures import pictures
 from ui.encodings.shown import QUICKLY_COMPARED, Shown, forget_neighbours, neighbours_of
-from ui.encodings.waiting import awaited
 from ui.numbers import grouped, number
 from ui.state import open_in_explore
+from ui.waiting import awaited
 from vae_core.data.pictures import tile
 from vae_core.errors import UserError
 

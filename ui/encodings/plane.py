@@ -13,7 +13,7 @@ import streamlit as st
 from ui.axes import Axis, all_axes
 from ui.background import Background
 from ui.encodings.shown import Shown
-from ui.encodings.waiting import awaited
+from ui.waiting import awaited
 from vae_core.data import Progress
 from vae_core.runs import Run
 

@@ -11,9 +11,9 @@ import streamlit as st
 
 from ui.background import Background
 from ui.encodings.part_images import PartImages
-from ui.encodings.waiting import awaited
 from ui.live.models import ready_torch, weights_version
 from ui.loaded import encodings_of, encodings_version, model_of
+from ui.waiting import awaited
 from vae_core.data import Progress
 from vae_core.data.dataset import Images
 from vae_core.runs import Run
