@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 
 import numpy as np
 import pytest
@@ -175,6 +175,24 @@ def test_a_diverged_run_says_so(run: Run) -> None:
     save_encodings(run, replace(encodings_of(run), mu=broken))
     app = open_page("grids")
     assert "5 of 300 images have no finite encoding" in app.warning[0].value
+
+
+def test_a_prior_that_takes_long_is_learned_on_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VAE_STORE", str(tmp_path))
+    run = trained(tmp_path, "coded", family="vq-vae", objective={"codes": 16, "halvings": 2})
+    run.file("job.json").unlink()
+    app = shown_kind(open_page("grids"), "Samples")
+    app.button_group(key="samples-priors-coded").set_value(["autoregressive"]).run()
+    app.button(key="samples-learning-autoregressive-coded-start").click().run()
+    until = monotonic() + 60
+    while not run.file("prior-autoregressive.safetensors").exists() and monotonic() < until:
+        assert not app.exception and not app.warning
+        sleep(0.2)
+    app.run()
+    app.run()
+    assert downloads(app) == ["PNG", "PNG"]  # its samples and real images
 
 
 def test_animations_go_there_and_back() -> None:

@@ -19,7 +19,7 @@ from torch.distributions import Categorical, MixtureSameFamily, MultivariateNorm
 from tests.engine import trained
 from vae_core.errors import UserError
 from vae_core.latent.encodings import load_encodings
-from vae_core.latent.priors import priors, sample, suitable
+from vae_core.latent.priors import NotLearned, priors, sample, suitable
 from vae_core.latent.priors.autoregressive import CodeModel, frequency_nats, learn
 from vae_core.latent.priors.gaussian_mixture import Mixture, fit
 from vae_core.loading import LoadedRun, load_run
@@ -147,12 +147,12 @@ def test_colder_codes_are_the_likelier_ones(coded: LoadedRun) -> None:
 
 
 def test_an_autoregressive_prior_is_learned_once_and_drawn_from(coded: LoadedRun) -> None:
-    with pytest.raises(UserError, match="`python -m vae_core prior tiny` learns one"):
+    with pytest.raises(NotLearned, match="`python -m vae_core prior tiny` learns one"):
         sample(coded.run, coded.model, "autoregressive", 2)
-    reported: list[tuple[int, float]] = []
+    reported: list[tuple[int, int, float]] = []
     lengths = learn(coded.run, coded.model, 4, report=lambda *said: reported.append(said))
-    assert [epoch for epoch, _ in reported] == [1, 2, 3, 4]
-    assert lengths.autoregressive == min(nats for _, nats in reported)
+    assert [told[:2] for told in reported] == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert lengths.autoregressive == min(nats for _, _, nats in reported)
     assert lengths.uniform == pytest.approx(16 * math.log(16))
     assert lengths.frequencies < lengths.uniform
     first, second = (
@@ -189,7 +189,7 @@ def test_a_network_learns_what_frequencies_cannot() -> None:
     torch.manual_seed(0)
     codes = torch.randint(2, (400, 1)).expand(-1, 6).contiguous()
     network = CodeModel(2, 6, width=16)
-    best = _train(network, codes[:300], codes[300:], 12, lambda epoch, nats: None)
+    best = _train(network, codes[:300], codes[300:], 12, lambda *told: None)
     assert best == pytest.approx(math.log(2), abs=0.1)
     assert frequency_nats(codes[:300], codes[300:]) == pytest.approx(6 * math.log(2), abs=0.1)
     drawn = network.sample(200, seeded(), 1.0)
@@ -232,7 +232,7 @@ def test_the_commands_learn_a_prior_and_draw_from_it(coded: LoadedRun, tmp_path:
     lengths = json.loads(learned.stdout)
     assert lengths["uniform"] == pytest.approx(16 * math.log(16))
     assert 0 < lengths["autoregressive"] < 2 * lengths["uniform"]
-    assert "epoch 1: " in learned.stderr
+    assert "epoch 1 of 1: " in learned.stderr
     drawn = command("sample", "tiny", "--prior", "autoregressive", "-n", "6", "--out", str(picture))
     assert drawn.returncode == 0 and "6 pictures of tiny" in drawn.stdout
     with Image.open(picture) as image:

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import streamlit as st
 
+from ui.background import Background
 from ui.grids.images import images_of
 from ui.grids.sheets import Sheet, decoded
 from ui.live.models import ready_torch
 from ui.loaded import model_of
+from ui.numbers import number
+from ui.waiting import awaited
+from vae_core.data import Progress
 from vae_core.errors import UserError
 from vae_core.runs import Run
+
+if TYPE_CHECKING:
+    from vae_core.latent.priors import PriorEntry
+    from vae_core.models import LatentModel
 
 SIDE = 6
 
@@ -18,7 +28,7 @@ SIDE = 6
 def draw(run: Run) -> list[Sheet]:
     """The controls, and one sheet for each source; what cannot be shown says why."""
     torch = ready_torch()
-    from vae_core.latent.priors import priors, sample, suitable
+    from vae_core.latent.priors import NotLearned, priors, sample, suitable
 
     model = model_of(run)
     names = suitable(model)
@@ -45,6 +55,9 @@ def draw(run: Run) -> list[Sheet]:
         generator = torch.Generator().manual_seed(seed)
         try:
             z = sample(run, model, name, SIDE * SIDE, generator, temperature)
+        except NotLearned:
+            _learn(run, model, priors[name])
+            continue
         except UserError as error:
             st.info(str(error))
             continue
@@ -57,6 +70,31 @@ def draw(run: Run) -> list[Sheet]:
     except UserError as error:
         st.info(f"Real images are not shown: {error}")
     return sheets
+
+
+def _learn(run: Run, model: LatentModel, entry: PriorEntry) -> None:
+    """A button that learns a prior, and how far that is."""
+    key = f"samples-learning-{entry.name}-{run.id}"
+    work: Background[object] | None = st.session_state.get(key)
+    if work is not None:
+        if awaited(work, key, lambda: st.session_state.pop(key)) is not None:
+            del st.session_state[key]
+            st.rerun()
+        return
+    words, button = st.columns([3, 1], vertical_alignment="center")
+    words.markdown(f"**{entry.label}**  \n{entry.blurb} It takes about half a minute.")
+    learn = entry.learn
+    assert learn is not None, "only what can be learned says that it is not"
+
+    def learned(tell: Progress) -> object:
+        def report(epoch: int, of: int, nats: float) -> None:
+            tell(f"Epoch {epoch} of {of}: {number(nats)} nats per image held out", epoch / of)
+
+        return learn(run, model, report=report)
+
+    if button.button("Learn it", icon=":material/school:", key=f"{key}-start", width="stretch"):
+        st.session_state[key] = Background(learned)
+        st.rerun()
 
 
 def _real(run: Run, seed: int) -> Sheet:

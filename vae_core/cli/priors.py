@@ -30,8 +30,8 @@ def prior(
     from vae_core.latent.priors.autoregressive import learn
     from vae_core.loading import load_run
 
-    def report(epoch: int, nats: float) -> None:
-        print(f"epoch {epoch}: {nats:.2f} nats per image", file=sys.stderr)
+    def report(epoch: int, of: int, nats: float) -> None:
+        print(f"epoch {epoch} of {of}: {nats:.2f} nats per image", file=sys.stderr)
 
     loaded = load_run(Store(store).get(run))
     lengths = dataclasses.asdict(learn(loaded.run, loaded.model, epochs, seed, report))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
@@ -13,7 +12,7 @@ from torch.nn import functional
 
 from vae_core.errors import UserError
 from vae_core.latent.priors.kept import encoded_codes, keep, kept
-from vae_core.latent.priors.prior import priors
+from vae_core.latent.priors.prior import NotLearned, Report, priors
 from vae_core.models import LatentModel
 from vae_core.models.quantised import QuantisedModel
 from vae_core.runs import Run
@@ -21,8 +20,6 @@ from vae_core.runs import Run
 NAME = "autoregressive"
 MOST_CODES = 4096
 HELD_OUT = 10  # every tenth encoding measures
-
-Report = Callable[[int, float], None]
 
 
 class CodeModel(nn.Module):
@@ -64,35 +61,6 @@ class CodeModel(nn.Module):
         return torch.cat(drawn, 1)
 
 
-@priors.prior(
-    NAME,
-    label="Autoregressive",
-    blurb="A small network that lays codes one by one; learned after the run, by a command.",
-    paper="van den Oord, Vinyals and Kavukcuoglu (2017), section 3.3",
-    of_codes=True,
-)
-@dataclass(frozen=True)
-class AutoregressivePrior:
-    """The network that `learn` kept in the run."""
-
-    run: Run
-    model: LatentModel
-
-    def sample(self, n: int, generator: Generator | None, temperature: float) -> Tensor:
-        tensors = kept(self.run, NAME)
-        if tensors is None:
-            raise UserError(
-                f"Run {self.run.id!r} has no autoregressive prior for its present codes; "
-                f"`python -m vae_core prior {self.run.id}` learns one."
-            )
-        vocabulary = tensors.pop("vocabulary")
-        network = CodeModel(len(vocabulary), *tensors["place"].shape)
-        network.load_state_dict(tensors)
-        model = cast(QuantisedModel, self.model)
-        codes = vocabulary[network.sample(n, generator, temperature)].view(n, *model.places)
-        return model.vectors(codes.to(model.device))
-
-
 @dataclass(frozen=True)
 class CodeLength:
     """What a held-out image's codes cost under three priors, in nats."""
@@ -107,14 +75,14 @@ def learn(
     model: LatentModel,
     epochs: int = 30,
     seed: int = 0,
-    report: Report = lambda epoch, nats: None,
+    report: Report = lambda epoch, epochs, nats: None,
 ) -> CodeLength:
     """Learn an autoregressive prior from the run's encodings and keep it in the run.
 
     The epoch that is best on held-out encodings counts; 3000 maps of 7×7 codes take half a minute.
 
     Args:
-        report: told each epoch and the held-out nats per image.
+        report: told after each epoch.
 
     Raises:
         UserError: when the model has no codes, too many of them are in use, or the run has too
@@ -164,9 +132,39 @@ def _train(network: CodeModel, seen: Tensor, held: Tensor, epochs: int, report: 
             optimizer.step()
         with torch.no_grad():
             nats = float(torch.cat([network.nll(part) for part in held.split(256)]).mean())
-        report(epoch + 1, nats)
+        report(epoch + 1, epochs, nats)
         if nats < best:
             best = nats
             weights = {name: value.clone() for name, value in network.state_dict().items()}
     network.load_state_dict(weights)
     return best
+
+
+@priors.prior(
+    NAME,
+    label="Autoregressive",
+    blurb="A small network that lays codes one by one; learned after the run, once.",
+    paper="van den Oord, Vinyals and Kavukcuoglu (2017), section 3.3",
+    of_codes=True,
+    learn=learn,
+)
+@dataclass(frozen=True)
+class AutoregressivePrior:
+    """The network that `learn` kept in the run."""
+
+    run: Run
+    model: LatentModel
+
+    def sample(self, n: int, generator: Generator | None, temperature: float) -> Tensor:
+        tensors = kept(self.run, NAME)
+        if tensors is None:
+            raise NotLearned(
+                f"Run {self.run.id!r} has no autoregressive prior for its present codes; "
+                f"`python -m vae_core prior {self.run.id}` learns one."
+            )
+        vocabulary = tensors.pop("vocabulary")
+        network = CodeModel(len(vocabulary), *tensors["place"].shape)
+        network.load_state_dict(tensors)
+        model = cast(QuantisedModel, self.model)
+        codes = vocabulary[network.sample(n, generator, temperature)].view(n, *model.places)
+        return model.vectors(codes.to(model.device))

@@ -23,13 +23,27 @@ class Prior(Protocol):
 
 
 Build = Callable[[Run, LatentModel], Prior]
+Report = Callable[[int, int, float], None]
+"""Told how many epochs are done, of how many, and the nats per image on what was held out."""
+
+
+class Learn(Protocol):
+    """Learns a prior from a run's encodings and keeps it in the run."""
+
+    def __call__(self, run: Run, model: LatentModel, *, report: Report) -> object: ...
+
+
+class NotLearned(UserError):
+    """The prior has to be learned first, by its entry's `learn`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PriorEntry(Entry[Build]):
-    """A prior, and whether it is one over codes out of a finite set."""
+    """A prior; whether it is one over codes out of a finite set; how it is learned, where that
+    takes too long to be done unasked."""
 
     of_codes: bool = False
+    learn: Learn | None = None
 
     def suits(self, model: LatentModel) -> bool:
         """Whether it can be drawn from for this model."""
@@ -40,12 +54,22 @@ class Priors(Registry[Build]):
     """The priors by name; each builder `(run, model)` fits one to the run or finds it there."""
 
     def prior(
-        self, name: str, *, label: str, blurb: str, paper: str = "", of_codes: bool = False
+        self,
+        name: str,
+        *,
+        label: str,
+        blurb: str,
+        paper: str = "",
+        of_codes: bool = False,
+        learn: Learn | None = None,
     ) -> Callable[[Build], Build]:
         """Decorator that adds the decorated builder under `name`."""
 
         def add(build: Build) -> Build:
-            self.add(PriorEntry(name, label, blurb, build, paper=paper, of_codes=of_codes))
+            entry = PriorEntry(
+                name, label, blurb, build, paper=paper, of_codes=of_codes, learn=learn
+            )
+            self.add(entry)
             return build
 
         return add
@@ -94,8 +118,9 @@ def sample(
     and kept in the run.
 
     Raises:
-        UserError: when there is no such prior, it does not suit the model, it has to be learned
-            first, the run has no encodings, or the temperature is not positive.
+        NotLearned: when it has to be learned first.
+        UserError: when there is no such prior, it does not suit the model, the run has no
+            encodings, or the temperature is not positive.
     """
     entry = priors[prior]
     if not entry.suits(model):
