@@ -81,7 +81,8 @@ PRESETS = (
         "Chen et al., Isolating Sources of Disentanglement in VAEs (2018); network of Locatello et "
         "al. (2019), table 1",
         "Already in nats: β = 6 on the total correlation, Adam at 0.001. The authors' code takes "
-        "batches of 2048; here 64.",
+        "batches of 2048 and weighted sampling; here 64 and the paper's stratified sampling, "
+        "which is unbiased.",
         "beta-tcvae",
         convolutions(32, 32, 64, 64, hidden=256),
         {"beta": 6.0},
