@@ -173,6 +173,28 @@ def test_values_that_cannot_be_tried_are_told_at_once(run: Run, betas: str, prob
     assert "start-sweep" not in keys(app)
 
 
+@pytest.mark.parametrize(
+    "key, text, problem",
+    [
+        ("sweep-name", "taken", "already a sweep called 'taken'"),
+        ("sweep-name", "../out", "is no name of a sweep"),
+        ("sweep-storage", "nonsense", "no database URL"),
+        ("sweep-storage", "sqlite:////no/such/folder/study.db", "cannot be reached"),
+    ],
+)
+def test_a_sweep_that_cannot_begin_says_why_and_leaves_nothing(
+    run: Run, key: str, text: str, problem: str
+) -> None:
+    create_sweep(Store(), "taken", SweepSpec(base=run.config(), vary={BETA: (1.0,)}))
+    app = tune("Sweep")
+    app.text_input(key="sweep-name").input("new")
+    app.text_input(key=key).input(text).run()
+    app.button(key="start-sweep").click().run()
+    assert problem in app.error[0].value and not app.exception
+    assert [sweep.id for sweep in sweeps_of(Store())] == ["taken"]
+    assert [each.id for each in Store()] == ["tiny"]
+
+
 def test_the_queue_is_paused_ordered_and_cancelled_from_the_page(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

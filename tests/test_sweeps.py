@@ -293,6 +293,24 @@ def test_a_full_disk_pauses_and_loses_nothing(store: Store, begin: Any) -> None:
     assert len(open_study(made.storage(), "s").get_trials()) == 2
 
 
+def test_a_state_that_cannot_be_written_stops_no_run(
+    store: Store, begin: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    begin(at_once)
+    made = create_sweep(store, "s", spec())
+    write, full = Sweep.write_json, iter([True] * 3)
+
+    def may_be_full(self: Sweep, name: str, value: Any) -> None:
+        if name == "state.json" and next(full, False):
+            raise UserError("state.json cannot be written: No space left on device.")
+        write(self, name, value)
+
+    monkeypatch.setattr(Sweep, "write_json", may_be_full)
+    ended = work(made)
+    assert ended == made.said() and ended.state == "finished"
+    assert "No space left" in capsys.readouterr().err
+
+
 def test_a_storage_that_goes_away_loses_no_result(
     store: Store, begin: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,5 +1,5 @@
-// The curves and the KL per dimension, drawn by Plotly and updated in place: zoom, hover and hidden
-// curves survive every update.
+// The curves, drawn by Plotly and updated in place: zoom, hover and hidden curves survive every
+// update.
 
 const HELD_AT_MOST = 4000; // points of one curve, before a decimated set is asked for
 const MARKED = 25; // below as many validations each is marked by a dot
@@ -26,16 +26,16 @@ class Charts {
   // `ask(limits or null)` requests decimated curves; limits = {axis, low, high}.
   constructor(root, data, ask) {
     this.loss = root.querySelector(".vm-loss");
-    this.bars = root.querySelector(".vm-bars");
-    this.heat = root.querySelector(".vm-heat");
     this.root = root;
     this.data = data;
     this.ask = ask;
     this.x = "step";
     this.y = "linear";
     this.stepsPerEpoch = null;
-    this.clear();
+    this.pace = new Pace();
+    this.kl = new KlCharts(root, this);
     this.terms = new Terms(root.querySelector(".vm-terms"), this);
+    this.clear();
     for (const group of root.querySelectorAll(".vm-switch")) this.wire(group);
     this.resizing = new ResizeObserver(() => this.resize());
     this.resizing.observe(root);
@@ -44,16 +44,19 @@ class Charts {
   clear() {
     this.series = new Map(); // "train/kl" -> {step, time, y}
     this.changes = [];
-    this.kl = { step: [], values: [] };
+    this.kl.clear();
     this.decimated = false;
-    this.stale = true;
   }
 
   remove() {
+    this.pace.remove();
     this.resizing.disconnect();
     clearTimeout(this.zoomPause);
-    for (const plot of [this.loss, this.bars, this.heat]) this.Plotly?.purge(plot);
-    this.terms.remove();
+    for (const plot of this.plots()) this.Plotly?.purge(plot);
+  }
+
+  plots() {
+    return [this.loss, ...this.kl.plots(), ...this.terms.plots()];
   }
 
   // --- data ---------------------------------------------------------------------------------------
@@ -61,75 +64,63 @@ class Charts {
   take(news) {
     if (news.restart) this.clear();
     if (news.decimated !== undefined) this.decimated = news.decimated;
-    const grown = new Map();
     for (const split of ["train", "validation"]) {
       for (const [term, more] of Object.entries(news[split] ?? {})) {
         const name = `${split}/${term}`;
         const held = this.series.get(name);
-        if (!held) {
-          this.series.set(name, more);
-          this.stale = true;
-        } else {
-          if (held.y.length === 1) this.stale = true; // a dot becomes a line
-          for (const key of ["step", "time", "y"]) held[key].push(...more[key]);
-          grown.set(name, more);
-        }
+        if (!held) this.series.set(name, more);
+        else for (const key of ["step", "time", "y"]) held[key].push(...more[key]);
       }
     }
-    if (news.changes?.length) {
-      this.changes.push(...news.changes);
-      this.stale = true;
-    }
-    for (const key of ["step", "values"]) this.kl[key].push(...(news.kl?.[key] ?? []));
-    if (news.kl?.step?.length || news.restart) this.klStale = true;
+    this.changes.push(...(news.changes ?? []));
+    this.kl.take(news);
     const longest = Math.max(0, ...[...this.series.values()].map((held) => held.y.length));
     if (longest > HELD_AT_MOST) this.ask(this.limits());
-    return grown;
   }
 
   update(news) {
-    const grown = this.take(news);
-    if (!this.Plotly) return;
-    if (this.stale || this.theme !== this.themeNow()) this.draw();
-    else if (grown.size) this.extend(grown);
-    if (this.klStale || this.klTheme !== this.theme) this.drawKl();
-    const points = [...this.series.values()].reduce((sum, held) => sum + held.y.length, 0);
-    this.loss.dataset.points = points;
+    this.take(news);
+    const curves = news.train || news.validation || news.changes || news.restart;
+    if (this.theme !== this.themeNow()) this.drawAll();
+    else if (this.Plotly) {
+      if (curves) this.drawCurves();
+      if (news.kl || news.restart) this.kl.draw();
+    }
   }
 
   begin(Plotly) {
     this.Plotly = Plotly;
-    this.update({});
+    this.drawAll();
+  }
+
+  drawAll() {
+    if (!this.Plotly) return;
+    this.theme = this.themeNow();
+    this.drawCurves();
+    this.kl.draw();
+  }
+
+  drawCurves() {
+    this.pace.ask(this.loss, () => this.drawLoss());
+    this.terms.draw();
   }
 
   // --- the curves ---------------------------------------------------------------------------------
 
-  draw() {
-    this.theme = this.themeNow();
+  drawLoss() {
     this.minutes = this.x === "time" && this.lastTime() > MINUTES_FROM_S;
     // The total lies lowest: where it is nearly the reconstruction, both stay visible.
-    this.names = [...this.series.keys()].filter((name) => !this.terms.has(name)).sort((a, b) => b.endsWith("/total") - a.endsWith("/total"));
-    const traces = this.names.map((name) => this.curve(name));
+    const names = [...this.series.keys()].filter((name) => !this.terms.has(name));
+    names.sort((a, b) => b.endsWith("/total") - a.endsWith("/total"));
+    const traces = names.map((name) => this.curve(name));
     if (this.changes.length) traces.push(this.markers());
     this.Plotly.react(this.loss, traces, this.lossLayout(), CONFIG);
     if (!this.listening) {
       this.listening = true;
       this.loss.on("plotly_relayout", (change) => this.zoomed(change));
     }
-    this.terms.draw();
-    this.offerLog();
-    this.stale = false;
-  }
-
-  extend(grown) {
-    this.terms.extend(grown);
-    const names = [...grown.keys()].filter((name) => !this.terms.has(name));
-    const shown = names.map((name) => grown.get(name));
-    this.Plotly.extendTraces(
-      this.loss,
-      { x: shown.map((more) => this.abscissa(more)), y: shown.map((more) => more.y) },
-      names.map((name) => this.names.indexOf(name)),
-    );
+    this.offerLog(names);
+    this.loss.dataset.points = [...this.series.values()].reduce((sum, held) => sum + held.y.length, 0);
   }
 
   curve(name) {
@@ -205,39 +196,6 @@ class Charts {
     };
   }
 
-  // --- KL per dimension -----------------------------------------------------------------------------
-
-  drawKl() {
-    this.klStale = false;
-    this.klTheme = this.theme;
-    const { step, values } = this.kl;
-    if (!values.length) return;
-    const now = values[values.length - 1];
-    const dimensions = now.map((_, k) => k + 1);
-    const shared = { ...this.layout(), uirevision: "kept", showlegend: false };
-    const color = this.data.colors.kl;
-    this.Plotly.react(
-      this.bars,
-      [{ type: "bar", x: dimensions, y: now, marker: { color },
-         hovertemplate: "dimension %{x}: %{y:.3~g} nats<extra></extra>" }],
-      { ...shared, margin: { l: 46, r: 4, t: 4, b: 36 }, bargap: now.length > 64 ? 0 : 0.25,
-        xaxis: { ...this.axis("dimension"), showgrid: false, ...wholeTicks(now.length) },
-        yaxis: { ...this.axis("nats"), rangemode: "tozero", nticks: 4 } },
-      CONFIG,
-    );
-    this.Plotly.react(
-      this.heat,
-      [{ type: "heatmap", x: step, y: dimensions, z: transposed(values), zmin: 0, showscale: false,
-         colorscale: [[0, "rgba(230,159,0,0.04)"], [0.4, "rgba(230,159,0,0.6)"],
-                      [1, isDark(this.css("--st-background-color")) ? "#ffd98a" : "#8a4b00"]],
-         hovertemplate: "step %{x}, dimension %{y}: %{z:.3~g} nats<extra></extra>" }],
-      { ...shared, margin: { l: 46, r: 4, t: 2, b: 36 },
-        xaxis: { ...this.axis("step"), showgrid: false, nticks: 4 },
-        yaxis: { ...this.axis("dimension"), showgrid: false, ...wholeTicks(now.length, 4) } },
-      CONFIG,
-    );
-  }
-
   // --- looks ----------------------------------------------------------------------------------------
 
   css(name) {
@@ -280,7 +238,7 @@ class Charts {
 
   resize() {
     if (!this.Plotly) return;
-    for (const plot of [this.loss, this.bars, this.heat, ...this.terms.plots()]) {
+    for (const plot of this.plots()) {
       if (plot.offsetParent && plot.querySelector(".main-svg")) this.Plotly.Plots.resize(plot);
     }
   }
@@ -295,15 +253,16 @@ class Charts {
       button.onclick = () => {
         this[name] = button.dataset.value;
         show();
-        if (this.Plotly) this.draw();
+        this.drawAll();
+        this.pace.hurry();
       };
     }
     show();
   }
 
   // A logarithm needs positive values; a learned σ can make nats negative.
-  offerLog() {
-    const negative = this.names.some((name) => this.series.get(name).y.some((y) => y < 0));
+  offerLog(names) {
+    const negative = names.some((name) => this.series.get(name).y.some((y) => y < 0));
     const button = this.root.querySelector('button[data-value="log"]');
     button.disabled = negative;
     button.title = negative ? "Some values are below zero, so there is no logarithm to show." : "";
@@ -334,14 +293,4 @@ function isDark(color) {
   pen.fillStyle = color; // whatever it was, it reads back as #rrggbb
   const [r, g, b] = [1, 3, 5].map((i) => parseInt(pen.fillStyle.slice(i, i + 2), 16));
   return 0.299 * r + 0.587 * g + 0.114 * b < 128;
-}
-
-function transposed(rows) {
-  return rows[rows.length - 1].map((_, k) => rows.map((row) => row[k]));
-}
-
-function wholeTicks(count, most = 8) {
-  const tick = [1, 2, 4, 5, 8, 10, 16, 20, 32, 50, 64, 100, 128, 200, 256, 512]
-    .find((each) => count / each <= most);
-  return { tick0: tick === 1 ? 1 : 0, dtick: tick ?? 1024 };
 }

@@ -22,10 +22,6 @@ class Terms {
     return [...this.panels.values()].map((panel) => panel.plot);
   }
 
-  remove() {
-    for (const plot of this.plots()) this.charts.Plotly?.purge(plot);
-  }
-
   names(term) {
     return ["train", "validation"]
       .map((split) => `${split}/${term}`)
@@ -36,26 +32,17 @@ class Terms {
     const terms = new Set([...this.charts.series.keys()].filter((name) => this.has(name))
       .map((name) => name.split("/")[1]));
     for (const term of terms) if (!this.panels.has(term)) this.add(term);
-    for (const [term, panel] of this.panels) {
-      const traces = this.names(term).map((name) => ({ ...this.charts.curve(name), showlegend: false }));
-      this.charts.Plotly.react(panel.plot, traces, this.layout(), CONFIG);
-      this.tell(term);
+    for (const [term, { plot }] of this.panels) {
+      this.charts.pace.ask(plot, () => this.drawTerm(term, plot));
     }
   }
 
-  extend(grown) {
-    for (const [term, panel] of this.panels) {
-      const all = this.names(term);
-      const names = all.filter((name) => grown.has(name));
-      if (!names.length) continue;
-      const more = names.map((name) => grown.get(name));
-      this.charts.Plotly.extendTraces(
-        panel.plot,
-        { x: more.map((each) => this.charts.abscissa(each)), y: more.map((each) => each.y) },
-        names.map((name) => all.indexOf(name)),
-      );
-      this.tell(term);
-    }
+  drawTerm(term, plot) {
+    const names = this.names(term);
+    if (!names.length) return; // the run began anew, and has not got so far
+    const traces = names.map((name) => ({ ...this.charts.curve(name), showlegend: false }));
+    this.charts.Plotly.react(plot, traces, this.layout(), CONFIG);
+    this.tell(term);
   }
 
   add(term) {
