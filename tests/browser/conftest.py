@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -12,6 +12,7 @@ from benchmarks.app import CHROMIUM, served
 from tests.engine import trained
 from vae_core.runs import Store
 
+FAILED = pytest.StashKey[bool]()
 PATIENCE_MS = 60_000
 """Longest that any wait of a test may take; a shared machine can be slow."""
 
@@ -43,14 +44,30 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Let the fixture `page` know how its test ended."""
+    report = yield
+    if report.when == "call":
+        item.stash[FAILED] = report.failed
+    return report
+
+
 @pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """A fresh tab, 1280 × 800; a script error in it fails the test."""
+def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
+    """A fresh tab, 1280 × 800; a script error in it fails the test.
+
+    What it shows when a test fails is printed with the failure.
+    """
     context = browser.new_context(viewport={"width": 1280, "height": 800})
     page = context.new_page()
     page.set_default_timeout(PATIENCE_MS)
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     yield page
+    if request.node.stash.get(FAILED, False):
+        print(f"{page.url}\n{page.locator('body').inner_text()}")
     context.close()
     assert errors == []

@@ -80,7 +80,7 @@ def test_images_are_shown_one_by_one_and_selected_by_a_lasso(
     np.testing.assert_array_equal(shown, encodings.thumbnails[row, 0])
     scatter.click(position=place(at[row]))
     page.get_by_text(f"{name} · training image {encodings.indices[row] + 1}").wait_for()
-    assert page.locator(".row-of-pictures img").count() == 2 + 8
+    expect(page.locator(".row-of-pictures img")).to_have_count(2 + 8)
     box = scatter.bounding_box()
     assert box is not None
     # All right of the gap that is widest near the third quartile: no point lies on the line.
