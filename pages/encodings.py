@@ -7,6 +7,7 @@ import streamlit as st
 from ui.empty import no_runs
 from ui.encodings import exporting, outliers, prior
 from ui.encodings.act import act
+from ui.encodings.beside import both, choose_beside
 from ui.encodings.part_images import PartImages
 from ui.encodings.shown import CACHED, PARTS, Shown, shown_of
 from ui.keep import keep, remember
@@ -24,7 +25,7 @@ TABS = {
 
 def page(run: Run) -> None:
     """The choice of images, the points, and the tabs below them."""
-    title, part = st.columns([3, 1], vertical_alignment="center")
+    title, compare, part = st.columns([3, 1, 1], vertical_alignment="bottom")
     title.title(f"Encodings of {run.id}")
     if encodings_of(run) is None:
         no_encodings(run)
@@ -36,12 +37,21 @@ def page(run: Run) -> None:
         help="The run keeps the encodings of some images. All of a part are encoded where its "
         "data set is present, which takes a moment the first time.",
     )  # fmt: skip
-    shown = shown_of(run, keep(key, split or CACHED))
-    if shown is not None:
+    split = keep(key, split or CACHED)
+    with compare:
+        other = choose_beside(run)
+    shown = shown_of(run, split)
+    beside = None if other is None else shown_of(other, split)
+    if shown is None or (other is not None and beside is None):
+        return
+    if beside is None:
         act(shown)
-        below(shown)
-        if isinstance(shown.images, PartImages):
-            shown.images.open()
+    else:
+        both(shown, beside)
+    below(shown)
+    for each in (shown, beside):
+        if each is not None and isinstance(each.images, PartImages):
+            each.images.open()
 
 
 @st.fragment

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,13 +16,19 @@ from streamlit.testing.v1 import AppTest
 from tests.engine import trained
 from tests.pages import open_page, texts
 from ui.axes import axes_of
-from ui.components.scatter import Image, Selection, Spot, read_told
-from ui.encodings.plane import STACKED, flat_plane, stacked_plane
+from ui.components.scatter import Image, Nothing, Selection, Spot, read_told
+from ui.encodings.beside import followed, rows_of, same_images
+from ui.encodings.plane import flat_plane, stacked_plane
 from ui.encodings.pointed import nearest_rows
+from ui.encodings.view import STACKED
+from ui.live import images as live_images
+from ui.live.cache import RunCache
 from ui.loaded import encodings_of
+from vae_core.analysis import survey_of
+from vae_core.errors import UserError
 from vae_core.latent.encodings import save_encodings
 from vae_core.latent.maps import make_map, save_map
-from vae_core.runs import Run
+from vae_core.runs import Run, Store
 
 
 @pytest.fixture
@@ -98,6 +106,16 @@ def test_a_point_of_the_plane_is_lifted_to_where_it_came_from(run: Run, second: 
         np.testing.assert_allclose(z, [0.7, mu[:, 1].mean(), mu[:, 2].mean(), -1.3], atol=1e-4)
 
 
+def test_raw_dimensions_share_their_unit_and_mixed_axes_are_in_sigma(run: Run) -> None:
+    mu, axes = encodings_of(run).mu, axes_of(run)
+    space = flat_plane(mu, axes["z0"], axes["z3"], axes["z1"])
+    np.testing.assert_allclose(space.points, mu[:, [0, 3, 1]], rtol=1e-6)
+    assert space.prior and space.lift is None and len(space.titles) == 3
+    mixed = flat_plane(mu, axes["z0"], next(iter(axes.values())), axes["z1"])
+    np.testing.assert_allclose(mixed.points.std(axis=0), 1, rtol=5e-3)
+    assert not mixed.prior and all(title.endswith("σ from the mean") for title in mixed.titles)
+
+
 def test_one_dimension_is_stacked_like_a_histogram(run: Run) -> None:
     mu = np.array([[0.0], [0.001], [1.0], [0.002], [0.5]])
     axis = replace(axes_of(run)["z0"], vector=np.ones(1), center=np.zeros(1))
@@ -112,6 +130,11 @@ def test_one_dimension_is_stacked_like_a_histogram(run: Run) -> None:
 
 def told(**said: Any) -> Any:
     return read_told({"images": "these", **said}, "these", "z0 × z1", 10)
+
+
+def test_what_is_said_has_a_time() -> None:
+    assert told(kind="none", at=17.5) == Nothing() and told(kind="none", at=17.5).at == 17.5
+    assert told(kind="image", index=3, at=12).at == 12
 
 
 def test_clicks_and_selections_are_read() -> None:
@@ -134,7 +157,8 @@ def test_clicks_and_selections_are_read() -> None:
         {"kind": "selection", "rows": "!"},
         {"kind": "selection", "rows": base64.b64encode(np.array([10], "<i4").tobytes()).decode()},
         {"kind": "selection", "rows": ""},
-        {"kind": "none"},
+        {"kind": "spot", "x": 1, "y": 2, "axes": "z0 × z1", "at": "noon"},
+        {"kind": "else"},
     ],
 )
 def test_what_is_not_about_these_points_is_not_believed(said: dict[str, Any]) -> None:
@@ -222,3 +246,90 @@ def test_a_map_of_the_kept_encodings_is_drawn_where_it_is_known(run: Run) -> Non
     assert not app.exception and not app.warning
     # A map knows no way back, so empty space is not offered.
     assert "Click a point" in texts(app) and "Click empty space" not in texts(app)
+
+
+# --- in space, whole parts, and beside another run ------------------------------------------------
+
+
+def test_three_axes_make_a_space_and_a_map_may_have_three_dimensions(run: Run) -> None:
+    app = open_page("encodings")
+    app.selectbox(key="encodings-z").select("z3").run()
+    assert not app.exception and not app.warning
+    assert "Drag to turn the points" in texts(app) and "Click empty space" not in texts(app)
+    kept = encodings_of(run)
+    drawn = replace(make_map(kept.mu, "pca", 3), kind="umap")
+    assert drawn.points.shape == (300, 3)
+    save_map(run, "cached", drawn, kept.step)
+    app.segmented_control(key="encodings-view").set_value("UMAP").run()
+    app.segmented_control(key="encodings-map-dimensions").set_value(3).run()
+    assert not app.exception and not app.warning and "Drag to turn" in texts(app)
+
+
+def test_a_whole_part_is_shown_without_its_images_and_says_so_when_they_are_missing(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = survey_of(run, "validation")
+    monkeypatch.setattr(live_images, "DATASETS", RunCache(absent, "config.json", 2))
+    app = open_page("encodings")
+    app.selectbox(key="encodings-part-tiny").select("validation").run()
+    assert not app.exception and not app.warning
+    assert f"**{len(found)} images**" in texts(app)
+    app.session_state["encodings-tab"] = "Outliers"
+    app.run()
+    assert not app.exception and "The data set is gone." in texts(app)
+    # The choice outlives a visit to another page.
+    app.switch_page("pages/grids.py").run()
+    app.switch_page("pages/encodings.py").run()
+    assert app.selectbox(key="encodings-part-tiny").value == "validation"
+
+
+def absent(run: Run) -> Any:
+    raise UserError("The data set is gone.")
+
+
+def test_another_run_on_the_same_images_stands_beside(run: Run) -> None:
+    shutil.copytree(run.path, run.path.parent / "other")
+    shutil.copytree(run.path, run.path.parent / "fewer")
+    config = run.config()
+    fewer = config.model_copy(update={"data": config.data.model_copy(update={"limit": 100})})
+    Store().get("fewer").write_bytes("config.json", fewer.model_dump_json().encode())
+    app = open_page("encodings", run="tiny")
+    choice = app.selectbox(key="encodings-beside-tiny")
+    assert choice.options == ["other"]  # not "fewer": its place i is another image
+    choice.select("other").run()
+    assert not app.exception and not app.warning
+    assert f"The same {300} images in two spaces" in texts(app)
+
+
+def test_images_are_the_same_where_nothing_chose_others(run: Run) -> None:
+    other = Run(run.path.parent / "other")
+    config = run.config()
+    for change, same in [
+        ({}, True),
+        ({"data_dir": "elsewhere"}, True),  # where a known data set lies does not matter
+        ({"image_size": 32}, True),
+        ({"limit": 50}, False),
+        ({"validation_fraction": 0.5}, False),
+        ({"dataset": "sprites"}, False),
+    ]:
+        data = config.data.model_copy(update=change)
+        text = config.model_copy(update={"data": data}).model_dump_json()
+        other.write_bytes("config.json", text.encode())
+        assert same_images(run, other) is same, change
+
+
+def test_rows_are_matched_by_the_place_of_the_image() -> None:
+    indices = np.array([40, 10, 30, 20])
+    assert rows_of(np.array([10, 11, 20, 99]), indices).tolist() == [1, 3]
+    assert rows_of(np.array([5]), indices).tolist() == []
+    one = shown(indices)
+    other = shown(np.array([30, 50, 40]))
+    assert followed(Image(2), one, other) == Image(0)
+    assert followed(Image(3), one, other) is None and followed(Spot(0, 0), one, other) is None
+    selected = followed(Selection(np.array([0, 1, 2])), one, other)
+    assert isinstance(selected, Selection) and selected.rows.tolist() == [2, 0]
+    assert followed(Selection(np.array([1])), one, other) is None
+
+
+def shown(indices: np.ndarray) -> Any:
+    return SimpleNamespace(survey=SimpleNamespace(indices=indices))

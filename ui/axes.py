@@ -9,6 +9,7 @@ import numpy as np
 
 from ui.explore_view import PRINCIPAL, RAW
 from ui.loaded import PRIOR, encodings_of, sliders_of
+from vae_core.errors import UserError
 from vae_core.runs import Run
 
 MOST_CLASSES = 100
@@ -83,6 +84,23 @@ def all_axes(run: Run) -> dict[str, Axis]:
     found, saved = saved_directions(run, mu)
     add(found, (f"saved: {name}" for name in saved))
     return axes
+
+
+def plain(name: str) -> str:
+    """The name of an axis without the share of the variance that it explains in its run."""
+    return name.partition(" (")[0] if name.startswith("principal ") else name
+
+
+def counterpart(axes: dict[str, Axis], name: str, run: Run) -> Axis:
+    """The axis of `run` that is called `name`, whatever share of the variance it explains.
+
+    Raises:
+        UserError: when there is none.
+    """
+    for known, axis in axes.items():
+        if plain(known) == plain(name):
+            return axis
+    raise UserError(f"Run {run.id!r} has no direction {plain(name)!r}; choose another one.")
 
 
 def raw_pair(axes: dict[str, Axis]) -> tuple[str, str]:

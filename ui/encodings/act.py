@@ -5,12 +5,14 @@ from __future__ import annotations
 import streamlit as st
 
 from ui.components.explorer.space import space_of
-from ui.components.scatter import Image, Selection, Spot, Told, scatter
+from ui.components.scatter import Image, Link, Selection, Spot, Told, scatter
 from ui.encodings import pointed, selected
 from ui.encodings.colours import MEASURE, colourings
-from ui.encodings.plane import Plane, choose_plane
+from ui.encodings.plane import Plane, plane_of
 from ui.encodings.shown import QUICKLY_COMPARED, Shown, neighbours_of
+from ui.encodings.view import choose_view
 from ui.explore_view import PRINCIPAL
+from ui.live.models import weights_version
 from ui.loaded import sliders_of
 from ui.numbers import grouped
 from vae_core.errors import UserError
@@ -21,27 +23,26 @@ RADII = (1, 2)
 @st.fragment
 def act(shown: Shown) -> None:
     """One fragment: a click reruns this part alone."""
+    view = choose_view(shown)
     left, right = st.columns([2, 1], gap="medium")
     with left:
-        plane = choose_plane(shown)
-        told = None if plane is None else _points(shown, plane)
+        plane = plane_of(shown, view)
+        told = None if plane is None else points("encodings-scatter", shown, plane)
         _ask_for_purity(shown)
     with right:
         if plane is not None:
-            try:
-                _told(shown, plane, told)
-            except UserError as error:  # such as images that are not at hand
-                st.warning(str(error))
+            tell(shown, plane, told)
         selected.direction(shown)
 
 
-def _points(shown: Shown, plane: Plane) -> Told:
+def points(key: str, shown: Shown, plane: Plane, link: Link | None = None) -> Told:
+    """Draw the points; returns what was last clicked or drawn around among them."""
     survey = shown.survey
-    thumbnails = None
+    thumbnails = {"split": shown.split, "version": str(weights_version(shown.run))}
     if shown.kept:
-        thumbnails = space_of(shown.run, sliders_of(shown.run, PRINCIPAL)).get("thumbnails")
+        thumbnails = space_of(shown.run, sliders_of(shown.run, PRINCIPAL))["thumbnails"]
     return scatter(
-        "encodings-scatter",
+        key,
         plane.points,
         run=shown.run.id,
         images=shown.key,
@@ -55,24 +56,34 @@ def _points(shown: Shown, plane: Plane) -> Told:
         equal=not plane.flat,
         plain=plane.lift is None,
         thumbnails=thumbnails,
+        link=link,
     )
 
 
-def _told(shown: Shown, plane: Plane, told: Told) -> None:
-    if isinstance(told, Image):
-        pointed.image(shown, told.index)
-    elif isinstance(told, Spot):
-        pointed.spot(shown, plane, told)
-    elif isinstance(told, Selection):
-        selected.selection(shown, told.rows)
-    else:
-        empty = "" if plane.lift is None else " Click empty space to decode what lies there."
-        st.markdown(
-            f"**{grouped(len(shown.survey))} images**, encoded at step "
-            f"{grouped(shown.survey.step)}.\n\nClick a point to see the image, what the model "
-            f"makes of it, and its neighbours.{empty} Draw a lasso or a box around points to see "
-            "what they share."
-        )
+def tell(shown: Shown, plane: Plane, told: Told) -> None:
+    """What was clicked or drawn around; what can be done while it is nothing."""
+    try:
+        if isinstance(told, Image):
+            pointed.image(shown, told.index)
+        elif isinstance(told, Spot):
+            pointed.spot(shown, plane, told)
+        elif isinstance(told, Selection):
+            selected.selection(shown, told.rows)
+        else:
+            _invite(shown, plane)
+    except UserError as error:  # such as images that are not at hand
+        st.warning(str(error))
+
+
+def _invite(shown: Shown, plane: Plane) -> None:
+    empty = "" if plane.lift is None else " Click empty space to decode what lies there."
+    turn = " Drag to turn the points." if plane.points.shape[1] == 3 else ""
+    st.markdown(
+        f"**{grouped(len(shown.survey))} images**, encoded at step "
+        f"{grouped(shown.survey.step)}.\n\nClick a point to see the image, what the model "
+        f"makes of it, and its neighbours.{empty}{turn} Draw a lasso or a box around points to "
+        "see what they share."
+    )
 
 
 def _ask_for_purity(shown: Shown) -> None:

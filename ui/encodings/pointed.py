@@ -31,7 +31,9 @@ def image(shown: Shown, row: int) -> None:
     if known:
         st.caption(", ".join(known) + " nats")
     _neighbours(shown, mu, row)
-    if st.button("Open in Explore", key="encodings-open", icon=":material/open_in_new:"):
+    if st.button(
+        "Open in Explore", key=f"encodings-open-{shown.run.id}", icon=":material/open_in_new:"
+    ):
         open_in_explore(shown.run.id, mu)
 
 
@@ -43,7 +45,9 @@ def spot(shown: Shown, plane: Plane, at: Spot) -> None:
     pictures(shown.decoded(z[None]), ["decoded"], LARGE)
     st.caption(f"At {number(at.x)}, {number(at.y)}; all else as in the mean of the encodings.")
     _neighbours(shown, z)
-    if st.button("Open in Explore", key="encodings-open", icon=":material/open_in_new:"):
+    if st.button(
+        "Open in Explore", key=f"encodings-open-{shown.run.id}", icon=":material/open_in_new:"
+    ):
         open_in_explore(shown.run.id, z)
 
 

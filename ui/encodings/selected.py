@@ -41,13 +41,15 @@ def selection(shown: Shown, rows: np.ndarray) -> None:
         st.caption("Worst reconstructions, in nats")
         pictures(shown.images.gather(worst), [number(float(survey.recon[i])) for i in worst])
     with st.container(horizontal=True, gap="small"):
-        if st.button("Open its mean", key="encodings-open", icon=":material/open_in_new:"):
+        if st.button(
+            "Open its mean", key=f"encodings-open-{shown.run.id}", icon=":material/open_in_new:"
+        ):
             open_in_explore(shown.run.id, center)
         for kind, mime in TABLES.items():
             st.download_button(
                 kind.upper() if kind == "csv" else "Parquet",
                 partial(table_of, shown, rows, kind),
-                f"{shown.run.id}-selection.{kind}", mime, key=f"encodings-{kind}",
+                f"{shown.run.id}-selection.{kind}", mime, key=f"encodings-{kind}-{shown.run.id}",
                 icon=":material/download:", on_click="ignore",
             )  # fmt: skip
     _ends(shown, rows)
@@ -89,7 +91,7 @@ def _ends(shown: Shown, rows: np.ndarray) -> None:
     with st.container(horizontal=True, gap="small"):
         for end in "AB":
             if st.button(
-                f"Keep as {end}", key=f"encodings-keep-{end}",
+                f"Keep as {end}", key=f"encodings-keep-{end}-{shown.run.id}",
                 help="Two kept selections make a direction from here to there.",
             ):  # fmt: skip
                 _kept(shown)[end] = rows

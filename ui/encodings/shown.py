@@ -84,7 +84,8 @@ def shown_of(run: Run, split: str) -> Shown | None:
         found: Shown | None = _kept(run.path, version)
     else:
         work = _whole(run.path, version, split)
-        found = awaited(work, split, lambda: _whole.clear(run.path, version, split))
+        key = f"{split}-{run.id}"
+        found = awaited(work, key, lambda: _whole.clear(run.path, version, split))
     if found is not None:
         finite(found.survey.mu, "encoding")
     return found

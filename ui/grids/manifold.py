@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from ui.axes import Axis, all_axes, raw_pair
+from ui.axes import Axis, all_axes, counterpart, plain, raw_pair
 from ui.grids.pick import image_number
 from ui.grids.sheets import Sheet, decoded, ticks
 from ui.loaded import encodings_of
-from vae_core.errors import UserError
 from vae_core.latent.planes import MOST_A_SIDE, even_values, plane_vectors, quantile_values
 from vae_core.runs import Run
 
@@ -30,8 +29,8 @@ def draw(run: Run, other: Run | None = None) -> list[Sheet]:
     across, upwards, scale, reach, side, center, course = st.columns(
         [1.4, 1.4, 2.4, 0.8, 0.8, 0.9, 1.1], vertical_alignment="bottom"
     )
-    first = axes[across.selectbox("Across", names, key="grid-x")]
-    second = axes[upwards.selectbox("Upwards", names, key="grid-y")]
+    first = axes[across.selectbox("Across", names, key="grid-x", format_func=plain)]
+    second = axes[upwards.selectbox("Upwards", names, key="grid-y", format_func=plain)]
     unit = scale.segmented_control(
         "Steps",
         [SIGMA, RAW_UNITS, QUANTILES],
@@ -67,7 +66,7 @@ def draw(run: Run, other: Run | None = None) -> list[Sheet]:
     sheets = [_plane(run, (first, second), values, unit, image)]
     if other is not None:
         theirs = all_axes(other)
-        pair = (_counterpart(theirs, first, other), _counterpart(theirs, second, other))
+        pair = (counterpart(theirs, first.name, other), counterpart(theirs, second.name, other))
         sheets.append(_plane(other, pair, values, unit, image))
     return sheets
 
@@ -94,15 +93,6 @@ def _plane(
         across=f"{first.name}, in {said}",
         upwards=f"{second.name}, in {said}",
     )
-
-
-def _counterpart(axes: dict[str, Axis], wanted: Axis, run: Run) -> Axis:
-    """The axis of the same name, whatever share of the variance it explains."""
-    plain = {name.partition(" (")[0]: axis for name, axis in axes.items()}
-    name = wanted.name.partition(" (")[0]
-    if name not in plain:
-        raise UserError(f"Run {run.id!r} has no direction {name!r}; choose one that both have.")
-    return plain[name]
 
 
 def _course_plot(reach: float, names: tuple[str, str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import streamlit as st
 from plotly.colors import sample_colorscale, unlabel_rgb
 
 from ui.components.explorer.space import encoded
+from ui.numbers import number
 from ui.theme import LABELS
 
 _HERE = Path(__file__).parent
@@ -22,8 +23,12 @@ _MODULES = (
     "../explorer/vectors",
     "../explorer/thumbnails",
     "points",
+    "space",
     "painter",
     "legend",
+    "images",
+    "link",
+    "hands",
     "scatter",
 )
 """One module in the browser, from what is used to what uses it."""
@@ -53,14 +58,21 @@ class Colouring:
 
 
 @dataclass(frozen=True)
-class Image:
+class _Said:
+    """at: when it was said, in ms by the browser's clock."""
+
+    at: float = field(default=0.0, kw_only=True, compare=False)
+
+
+@dataclass(frozen=True)
+class Image(_Said):
     """A click on the point of row `index`."""
 
     index: int
 
 
 @dataclass(frozen=True)
-class Spot:
+class Spot(_Said):
     """A click beside all points, at (x, y) of the axes."""
 
     x: float
@@ -68,13 +80,26 @@ class Spot:
 
 
 @dataclass(frozen=True)
-class Selection:
+class Selection(_Said):
     """The rows, int64 [M], that were drawn around."""
 
     rows: np.ndarray
 
 
-Told = Image | Spot | Selection | None
+@dataclass(frozen=True)
+class Nothing(_Said):
+    """Whatever was clicked or drawn around has been let go."""
+
+
+Told = Image | Spot | Selection | Nothing | None
+
+
+@dataclass(frozen=True)
+class Link:
+    """Views of one `group` follow each other; ids int64 [N] says which image each row is."""
+
+    group: str
+    ids: np.ndarray
 
 
 def scatter(
@@ -84,7 +109,7 @@ def scatter(
     run: str,
     images: str,
     axes: str,
-    titles: tuple[str, str],
+    titles: Sequence[str],
     labels: np.ndarray | None,
     label_names: Sequence[str],
     colourings: Sequence[Colouring],
@@ -93,8 +118,9 @@ def scatter(
     equal: bool = True,
     plain: bool = False,
     thumbnails: Mapping[str, Any] | None = None,
+    link: Link | None = None,
 ) -> Told:
-    """Mount the points [N, 2]; returns what was last clicked or drawn around, if anything.
+    """Mount the points [N, 2 or 3]; returns what was last clicked or drawn around, if anything.
 
     Args:
         images, axes: what the points stand for and where they lie; what was told of others is
@@ -103,13 +129,15 @@ def scatter(
         decodes: True where a click on empty space means a point of the latent space.
         equal: True where a unit is as long across as upwards.
         plain: True where the numbers along the axes mean nothing.
-        thumbnails: as the explorer's, where row i is thumbnail i.
+        thumbnails: as the explorer's, where row i is thumbnail i; or {"split", "version"} where
+            the live route has to be asked for images by their row.
     """
     data = {
         "run": run,
         "images": images,
         "axes": axes,
         "points": encoded(points),
+        "dimensions": points.shape[1],
         "titles": list(titles),
         "labels": None if labels is None else encoded(np.clip(labels, -1, 2**15 - 1), "<i2"),
         "label_names": list(label_names),
@@ -121,6 +149,7 @@ def scatter(
         "equal": equal,
         "plain": plain,
         "thumbnails": thumbnails,
+        "link": None if link is None else {"group": link.group, "ids": encoded(link.ids, "<i4")},
     }
     result = _mount(key=key, data=data, on_told_change=lambda: None)
     return read_told(getattr(result, "told", None), images, axes, len(points))
@@ -131,15 +160,18 @@ def read_told(told: Any, images: str, axes: str, count: int) -> Told:
     if not isinstance(told, Mapping) or told.get("images") != images:
         return None
     try:
+        at = float(told.get("at", 0.0))
         if told["kind"] == "image" and 0 <= int(told["index"]) < count:
-            return Image(int(told["index"]))
+            return Image(int(told["index"]), at=at)
         if told["kind"] == "spot" and told["axes"] == axes:
             x, y = float(told["x"]), float(told["y"])
-            return Spot(x, y) if np.isfinite([x, y]).all() else None
+            return Spot(x, y, at=at) if np.isfinite([x, y]).all() else None
         if told["kind"] == "selection":
             rows = np.frombuffer(base64.b64decode(told["rows"], validate=True), "<i4")
             if len(rows) and rows.min() >= 0 and rows.max() < count:
-                return Selection(rows.astype(np.int64))
+                return Selection(rows.astype(np.int64), at=at)
+        if told["kind"] == "none":
+            return Nothing(at=at)
     except (KeyError, TypeError, ValueError, OverflowError, binascii.Error):
         return None  # not from this page's own script
     return None
@@ -152,7 +184,7 @@ def _as_data(colouring: Colouring) -> dict[str, Any]:
     return {
         "name": colouring.name,
         "values": encoded(steps, "u1"),
-        "low": f"{colouring.low:.3g}",
-        "high": f"{colouring.high:.3g}",
+        "low": number(colouring.low),
+        "high": number(colouring.high),
         "unit": colouring.unit,
     }

@@ -11,8 +11,8 @@ class Painter {
     this.layer = document.createElement("canvas");
   }
 
-  // scene: {sight, points, color(i) → ABGR, isShown(i), selected: Uint8Array or null, circles,
-  //         mark: [x, y] or null, outline: [[x, y], …], images: {at(i) → draws} or null, css(name)}
+  // scene: {sight, points, space or null, color(i) → ABGR, isShown(i), selected: Uint8Array or null,
+  //         circles, mark: [x, y] or null, outline: [[x, y], …], images: {find(i)} or null, css(name)}
   paint(scene) {
     const { sight } = scene;
     this.scale = devicePixelRatio;
@@ -26,8 +26,10 @@ class Painter {
     this.paintPoints(scene, width, height);
     context.scale(this.scale, this.scale);
     context.font = `11px ${scene.css("--st-font") || "sans-serif"}`;
-    this.paintGrid(context, scene);
+    if (scene.space) this.paintAxes(context, scene);
+    else this.paintGrid(context, scene);
     context.drawImage(this.layer, 0, 0, sight.width, sight.height);
+    if (scene.space) this.paintTitles(context, scene);
     if (scene.images) this.paintImages(context, scene);
     this.paintCircles(context, scene);
     this.paintMarks(context, scene);
@@ -49,19 +51,21 @@ class Painter {
   stamp({ sight, points, color, isShown }, width, height, wanted, opacity) {
     const radius = (points.count <= FEW ? 2.6 : 1.5) * this.scale;
     const disc = discOf(radius);
-    const { numbers, count } = points;
+    const { numbers, count, order, nearness } = points;
     const [sx, sy] = [sight.across * this.scale, sight.upwards * this.scale];
     const [left, top] = [width / 2 - sight.x * sx, height / 2 + sight.y * sy];
     const { words } = this;
     const edge = Math.ceil(radius);
-    for (let i = 0; i < count; i++) {
+    for (let k = 0; k < count; k++) {
+      const i = order ? order[k] : k;
       const x = Math.round(left + numbers[2 * i] * sx);
       const y = Math.round(top - numbers[2 * i + 1] * sy);
       if (!(x >= edge && y >= edge && x < width - edge && y < height - edge)) continue;
       if (!wanted(i) || !isShown(i)) continue;
-      const word = ((color(i) & 0xffffff) | (opacity << 24)) >>> 0;
+      const strength = order ? opacity * (0.4 + 0.6 * nearness(i)) : opacity; // what is far is faint
+      const word = ((color(i) & 0xffffff) | (strength << 24)) >>> 0;
       const at = y * width + x;
-      for (let k = 0; k < disc.length; k += 2) words[at + disc[k + 1] * width + disc[k]] = word;
+      for (let d = 0; d < disc.length; d += 2) words[at + disc[d + 1] * width + disc[d]] = word;
     }
   }
 
@@ -91,11 +95,31 @@ class Painter {
     write(context, titles[1], 8, 16);
   }
 
-  paintCircles(context, { sight, circles, css }) {
+  paintAxes(context, { sight, space, titles, css }) {
+    context.lineWidth = 1;
+    context.strokeStyle = css("--st-border-color");
+    titles.forEach((_, axis) => {
+      const [start, end] = space.ends(axis).map((at) => sight.toPixels(...at));
+      line(context, ...start, ...end);
+    });
+  }
+
+  paintTitles(context, { sight, space, titles, css }) {
+    context.fillStyle = css("--st-text-color");
+    titles.forEach((title, axis) => {
+      const [left, top] = sight.toPixels(...space.ends(axis)[1]);
+      context.textAlign = left > sight.width / 2 ? "right" : "left";
+      write(context, title, left, Math.max(12, Math.min(sight.height - 6, top)));
+    });
+    context.textAlign = "left";
+  }
+
+  paintCircles(context, { sight, space, circles, css }) {
     context.strokeStyle = context.fillStyle = css("--st-text-color");
     context.setLineDash([5, 4]);
     for (const radius of circles) {
-      const [x, y] = sight.toPixels(0, 0);
+      // Seen from any side, a sphere is a circle.
+      const [x, y] = sight.toPixels(...(space ? space.place(0, 0, 0) : [0, 0]));
       context.globalAlpha = 0.65;
       context.beginPath();
       context.ellipse(x, y, radius * sight.across, radius * sight.upwards, 0, 0, 2 * Math.PI);
@@ -106,16 +130,32 @@ class Painter {
     context.globalAlpha = 1;
   }
 
-  // As many images as fit without covering each other, in the order of the points.
+  // As many images as fit without covering each other, in the order of the points. Two that share
+  // a cell would cover each other, so one place for each cell is all that has to be known.
   paintImages(context, { sight, points, isShown, images }) {
-    const drawn = [];
-    const covers = (x, y) => ([left, top]) =>
-      Math.abs(left - x) < THUMBNAIL_PX && Math.abs(top - y) < THUMBNAIL_PX;
+    context.imageSmoothingEnabled = false;
+    const columns = Math.ceil(sight.width / THUMBNAIL_PX) + 2;
+    const taken = [];
+    const isFree = (x, y, cell) => {
+      for (let row = cell - columns; row <= cell + columns; row += columns) {
+        for (let at = row - 1; at <= row + 1; at++) {
+          const other = taken[at];
+          if (other && Math.abs(other[0] - x) < THUMBNAIL_PX && Math.abs(other[1] - y) < THUMBNAIL_PX) return false;
+        }
+      }
+      return true;
+    };
     for (let i = 0; i < points.count; i++) {
       const [x, y] = sight.toPixels(points.numbers[2 * i], points.numbers[2 * i + 1]);
       if (x < 0 || y < 0 || x > sight.width || y > sight.height || !isShown(i)) continue;
-      if (drawn.some(covers(x, y)) || !images.draw(context, i, x, y, THUMBNAIL_PX)) continue;
-      drawn.push([x, y]);
+      const cell = (Math.floor(y / THUMBNAIL_PX) + 1) * columns + Math.floor(x / THUMBNAIL_PX) + 1;
+      if (!isFree(x, y, cell)) continue;
+      taken[cell] = [x, y];
+      const found = images.find(i);
+      if (!found) continue;
+      const { source, left, top, width, height } = found;
+      const [x0, y0] = [x - THUMBNAIL_PX / 2, y - THUMBNAIL_PX / 2];
+      context.drawImage(source, left, top, width, height, x0, y0, THUMBNAIL_PX, THUMBNAIL_PX);
     }
   }
 

@@ -3,13 +3,12 @@
 const CELLS = 128; // a side of the grid by which a point is found
 
 class Points {
-  // numbers: Float32Array [2 N], x and y in turns.
-  constructor(numbers) {
+  // numbers: Float32Array [2 N], x and y in turns; bounds: {low, high} of both where known.
+  constructor(numbers, bounds) {
     this.numbers = numbers;
     this.count = numbers.length / 2;
-    this.x = this.bounds(0);
-    this.y = this.bounds(1);
-    this.sortIntoCells();
+    this.x = bounds ?? this.bounds(0);
+    this.y = bounds ?? this.bounds(1);
   }
 
   bounds(axis) {
@@ -42,6 +41,7 @@ class Points {
 
   // The shown point nearest to (x, y), at most dx and dy away; −1 where there is none.
   nearest(x, y, dx, dy, isShown) {
+    if (!this.starts) this.sortIntoCells();
     let [best, least] = [-1, 1];
     const [left, right] = [this.cell(x - dx, this.x), this.cell(x + dx, this.x)];
     for (let row = this.cell(y - dy, this.y); row <= this.cell(y + dy, this.y); row++) {

@@ -1,9 +1,9 @@
-// Encodings as points under the hand: pan, zoom, point at, click, draw around.
+// Encodings as points under the hand: turn, pan, zoom, point at, click, draw around.
 
 const scatters = new WeakMap();
 const NEAR_PX = 9;
-const MOVED_PX = 4;
 const MODES = {
+  turn: ["Turn", "Drag to turn, turn the wheel to zoom, click an image"],
   pan: ["Move", "Drag to move, turn the wheel to zoom, click an image or empty space"],
   lasso: ["Lasso", "Draw around images to select them"],
   box: ["Box", "Draw a box around images to select them"],
@@ -36,8 +36,9 @@ class Scatter {
   constructor(parent) {
     this.canvas = element("canvas", { tabindex: 0, role: "img" });
     this.canvas.dataset.testid = "scatter";
-    this.preview = element("div", { class: "hover" }, [element("canvas"), element("span")]);
-    this.field = element("div", { class: "field" }, [this.canvas, this.preview]);
+    this.preview = new Preview();
+    this.ring = element("i", { class: "ring" });
+    this.field = element("div", { class: "field" }, [this.canvas, this.ring, this.preview.root]);
     this.legend = new Legend(() => this.paint());
     this.images = element("input", { type: "checkbox" });
     this.images.onchange = () => this.paint();
@@ -53,15 +54,18 @@ class Scatter {
     parent.append(this.root);
     this.painter = new Painter(this.canvas);
     this.sight = new Sight();
+    this.link = new Link((kind, rows) => this.follow(kind, rows));
     this.outline = [];
     this.setMode("pan");
-    this.listen();
+    this.hands = new Hands(this);
     this.watch = new ResizeObserver(() => this.resize());
     this.watch.observe(this.field);
   }
 
   remove() {
     this.watch.disconnect();
+    this.link.close();
+    this.pictures?.close();
     cancelAnimationFrame(this.frame);
     this.root.remove();
   }
@@ -73,20 +77,45 @@ class Scatter {
     if (data.images !== before?.images) {
       this.selected = this.mark = null;
       this.outline = [];
-      this.thumbnails = new Thumbnails(data.run, data.thumbnails);
-      this.thumbnails.ready.then(() => this.paint());
-      this.imagesLabel.hidden = !data.thumbnails;
+      this.open(data);
       this.legend.hidden.clear();
     }
-    if (data.points !== before?.points) {
-      this.points = new Points(fromBase64(data.points, Float32Array));
-      this.outline = [];
-      this.canvas.setAttribute("aria-label", `${this.points.count} encodings`);
-      if (this.mark) this.mark = this.marked >= 0 ? this.placeOf(this.marked) : null;
-      this.fit();
-    }
+    if (data.link?.group !== this.link.group || data.images !== before?.images) this.link.join(data.link);
+    if (data.points !== before?.points || data.dimensions !== before?.dimensions) this.place(data);
     if (sameColours(data, before)) this.paint();
     else this.legend.show(data);
+  }
+
+  open({ run, thumbnails }) {
+    this.pictures?.close();
+    const onArrival = () => {
+      this.preview.draw();
+      if (this.images.checked) this.paint();
+    };
+    const Source = thumbnails?.split ? PartImages : KeptImages;
+    this.pictures = thumbnails ? new Source(run, thumbnails, onArrival) : null;
+    this.imagesLabel.hidden = !thumbnails;
+  }
+
+  place({ points, dimensions }) {
+    const numbers = fromBase64(points, Float32Array);
+    this.space = dimensions === 3 ? new Space(numbers) : null;
+    this.points = this.space ? this.space.seen() : new Points(numbers);
+    this.outline = [];
+    this.canvas.setAttribute("aria-label", `${this.points.count} encodings`);
+    this.modes[0].hidden = !this.space;
+    if (this.space && !this.wasSpace) this.setMode("turn");
+    else if (!this.space && this.mode === "turn") this.setMode("pan");
+    this.wasSpace = Boolean(this.space);
+    if (this.mark) this.mark = this.marked >= 0 ? this.placeOf(this.marked) : null;
+    this.fit();
+  }
+
+  turn(yaw, pitch) {
+    this.space.turn(yaw, pitch);
+    this.points = this.space.seen();
+    if (this.mark) this.mark = this.placeOf(this.marked);
+    this.ring.classList.remove("shown");
   }
 
   fit() {
@@ -112,6 +141,7 @@ class Scatter {
       this.painter.paint({
         sight: this.sight,
         points: this.points,
+        space: this.space,
         color: (i) => this.legend.color(i),
         isShown: (i) => this.legend.isShown(i),
         selected: this.selected,
@@ -120,24 +150,10 @@ class Scatter {
         plain: this.data.plain,
         mark: this.mark,
         outline: this.outline,
-        images: this.images.checked ? this.pictures() : null,
+        images: this.images.checked ? this.pictures : null,
         css: (name) => style.getPropertyValue(name).trim(),
       });
     });
-  }
-
-  pictures() {
-    const { atlas, about } = this.thumbnails;
-    return {
-      draw(context, i, x, y, size) {
-        if (!atlas) return false;
-        const { columns, width, height } = about;
-        const [left, top] = [(i % columns) * width, Math.floor(i / columns) * height];
-        context.imageSmoothingEnabled = false;
-        context.drawImage(atlas, left, top, width, height, x - size / 2, y - size / 2, size, size);
-        return true;
-      },
-    };
   }
 
   placeOf(i) {
@@ -150,83 +166,11 @@ class Scatter {
     for (const each of this.modes) each.setAttribute("aria-pressed", String(each.dataset.mode === mode));
   }
 
-  // --- hands --------------------------------------------------------------------------------------
-
-  listen() {
-    const { canvas } = this;
-    canvas.onpointerdown = (event) => this.press(event);
-    canvas.onpointermove = (event) => (this.pressed ? this.drag(event) : this.hover(event));
-    canvas.onpointerup = (event) => this.release(event);
-    canvas.onpointercancel = () => this.drop();
-    canvas.onpointerleave = () => this.preview.classList.remove("shown");
-    canvas.onkeydown = (event) => this.key(event);
-    canvas.addEventListener(
-      "wheel",
-      (event) => {
-        event.preventDefault();
-        this.sight.zoom(Math.exp(-event.deltaY / 400), event.offsetX, event.offsetY);
-        this.hover(event);
-        this.paint();
-      },
-      { passive: false },
-    );
-  }
-
-  press(event) {
-    if (event.button) return;
-    this.canvas.setPointerCapture(event.pointerId);
-    const { offsetX: x, offsetY: y } = event;
-    this.pressed = { start: [x, y], last: [x, y], moved: false };
-    this.preview.classList.remove("shown");
-  }
-
-  drag({ offsetX: x, offsetY: y }) {
-    const { start, last } = this.pressed;
-    if (!this.pressed.moved) {
-      this.pressed.moved = Math.hypot(x - start[0], y - start[1]) > MOVED_PX;
-      if (!this.pressed.moved) return;
-      if (this.mode !== "pan") this.outline = [this.sight.toPlane(...start)];
-    }
-    if (this.mode === "pan") this.sight.pan(x - last[0], y - last[1]);
-    else if (this.mode === "lasso") this.outline.push(this.sight.toPlane(x, y));
-    else {
-      const corners = [start, [x, start[1]], [x, y], [start[0], y]];
-      this.outline = corners.map((corner) => this.sight.toPlane(...corner));
-    }
-    this.pressed.last = [x, y];
-    this.paint();
-  }
-
-  release({ offsetX, offsetY }) {
-    if (!this.pressed) return;
-    const { moved } = this.pressed;
-    this.pressed = null;
-    if (!moved) this.pick(offsetX, offsetY);
-    else if (this.mode !== "pan") this.select();
-  }
-
-  drop() {
-    this.pressed = null;
-    this.outline = [];
-    this.paint();
-  }
-
-  key(event) {
-    const steps = { ArrowLeft: [40, 0], ArrowRight: [-40, 0], ArrowUp: [0, 40], ArrowDown: [0, -40] };
-    const middle = [this.sight.width / 2, this.sight.height / 2];
-    if (steps[event.key]) this.sight.pan(...steps[event.key]);
-    else if (event.key === "+") this.sight.zoom(1.25, ...middle);
-    else if (event.key === "-") this.sight.zoom(0.8, ...middle);
-    else if (event.key === "Enter") this.pick(...middle);
-    else if (event.key === "Escape") this.clear();
-    else return;
-    event.preventDefault();
-    this.paint();
-  }
+  // --- what a hand does ---------------------------------------------------------------------------
 
   clear() {
-    this.outline = [];
-    this.selected = this.mark = null;
+    this.take([]);
+    this.link.tell("select", []);
     this.say({ kind: "none" });
   }
 
@@ -234,29 +178,50 @@ class Scatter {
     const [x, y] = this.sight.toPlane(left, top);
     const index = this.under(left, top);
     if (index < 0 && !this.data.decodes) return;
-    this.outline = [];
-    this.selected = null;
-    this.marked = index;
-    this.mark = index >= 0 ? this.placeOf(index) : [x, y];
-    this.paint();
+    this.hold(index, index >= 0 ? this.placeOf(index) : [x, y]);
+    this.link.tell("mark", index >= 0 ? [index] : []);
     this.say(index >= 0 ? { kind: "image", index } : { kind: "spot", x, y, axes: this.data.axes });
   }
 
   select() {
     const rows = this.points.inside(this.outline, (i) => this.legend.isShown(i));
-    this.mark = null;
-    this.selected = null;
-    if (rows.length) {
-      this.selected = new Uint8Array(this.points.count);
-      for (const i of rows) this.selected[i] = 1;
-    }
-    this.outline = [];
-    this.paint();
+    this.take(rows);
+    this.link.tell("select", rows);
     this.say(rows.length ? { kind: "selection", rows: toBase64(rows) } : { kind: "none" });
   }
 
+  // --- what shows ---------------------------------------------------------------------------------
+
+  hold(index, place) {
+    this.outline = [];
+    this.selected = null;
+    [this.marked, this.mark] = [index, place];
+    this.paint();
+  }
+
+  take(rows) {
+    this.hold(-1, null);
+    if (!rows.length) return;
+    this.selected = new Uint8Array(this.points.count);
+    for (const i of rows) this.selected[i] = 1;
+  }
+
+  // What the other view did, here.
+  follow(kind, rows) {
+    if (!this.points || !this.sight.width) return;
+    const index = rows[0] ?? -1;
+    if (kind === "select") this.take(rows);
+    else if (kind === "mark") this.hold(index, index >= 0 ? this.placeOf(index) : null);
+    else {
+      this.ring.classList.toggle("shown", index >= 0);
+      if (index < 0) return;
+      const [x, y] = this.sight.toPixels(...this.placeOf(index));
+      this.ring.style.transform = `translate(${x}px, ${y}px)`;
+    }
+  }
+
   say(told) {
-    this.tell({ ...told, images: this.data.images });
+    this.tell({ ...told, images: this.data.images, at: Date.now() });
   }
 
   under(left, top) {
@@ -268,17 +233,15 @@ class Scatter {
   hover({ offsetX, offsetY }) {
     if (!this.points || !this.sight.width) return;
     const index = this.under(offsetX, offsetY);
-    this.preview.classList.toggle("shown", index >= 0);
     this.canvas.classList.toggle("over", index >= 0 || this.data.decodes);
-    if (index < 0) return;
-    const [x, y] = this.sight.toPixels(...this.placeOf(index));
-    this.preview.style.transform = `translate(${x}px, ${y}px)`;
-    this.preview.classList.toggle("below", y < 110);
-    this.preview.classList.toggle("before", x > this.sight.width - 150);
-    this.preview.lastChild.textContent = [this.legend.nameOf(index), `image ${index + 1}`]
-      .filter(Boolean)
-      .join(" · ");
-    this.preview.firstChild.hidden = !this.data.thumbnails;
-    if (this.data.thumbnails) this.thumbnails.draw(this.preview.firstChild, index);
+    this.point(index);
+  }
+
+  point(index) {
+    if (index !== this.preview.index) this.link.tell("hover", index >= 0 ? [index] : []);
+    if (index < 0) return this.preview.hide();
+    const at = this.sight.toPixels(...this.placeOf(index));
+    const name = [this.legend.nameOf(index), `image ${index + 1}`].filter(Boolean).join(" · ");
+    this.preview.show(index, at, this.sight.width, name, this.pictures);
   }
 }

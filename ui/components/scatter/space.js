@@ -1,0 +1,85 @@
+// Points in space, seen from a side that the hand turns: the view is a plane of points again.
+
+const SHADES = 512; // steps of depth by which the points are ordered
+const STEEPEST = Math.PI / 2;
+
+class Space {
+  // numbers: Float32Array [3 N]; the first axis goes across, the second upwards, the third
+  // towards the eye while nothing has been turned.
+  constructor(numbers) {
+    this.numbers = numbers;
+    this.count = numbers.length / 3;
+    this.center = [0, 1, 2].map((axis) => this.middle(axis));
+    this.radius = this.reach();
+    [this.yaw, this.pitch] = [-0.5, 0.35];
+  }
+
+  middle(axis) {
+    let [low, high] = [Infinity, -Infinity];
+    for (let i = axis; i < this.numbers.length; i += 3) {
+      low = Math.min(low, this.numbers[i]);
+      high = Math.max(high, this.numbers[i]);
+    }
+    return this.count ? (low + high) / 2 : 0;
+  }
+
+  reach() {
+    let most = 0;
+    for (let i = 0; i < this.numbers.length; i += 3) {
+      const away = [0, 1, 2].map((axis) => this.numbers[i + axis] - this.center[axis]);
+      most = Math.max(most, Math.hypot(...away));
+    }
+    return most || 1;
+  }
+
+  turn(yaw, pitch) {
+    this.yaw += yaw;
+    this.pitch = Math.max(-STEEPEST, Math.min(STEEPEST, this.pitch + pitch));
+  }
+
+  // What an axis's unit is across, upwards and towards the eye: three rows of three.
+  rotation() {
+    const [cy, sy, cp, sp] = [this.yaw, this.pitch].flatMap((angle) => [Math.cos(angle), Math.sin(angle)]);
+    return [
+      [cy, sp * sy, -cp * sy],
+      [0, cp, sp],
+      [sy, -sp * cy, cp * cy],
+    ];
+  }
+
+  // Where (x, y, z) is seen: [across, upwards].
+  place(x, y, z) {
+    const away = [x, y, z].map((value, axis) => value - this.center[axis]);
+    const rows = this.rotation();
+    return [0, 1].map((side) => away.reduce((sum, value, axis) => sum + value * rows[axis][side], 0));
+  }
+
+  // Both ends of an axis through the middle of the points.
+  ends(axis) {
+    return [-1, 1].map((sign) =>
+      this.place(...this.center.map((value, k) => value + (k === axis ? sign * this.radius : 0))),
+    );
+  }
+
+  // The points as they are seen, those that are farther away first.
+  seen() {
+    const { numbers, count, radius, center } = this;
+    const flat = new Float32Array(2 * count);
+    const depths = new Uint16Array(count);
+    const starts = new Uint32Array(SHADES + 1);
+    const [[xa, xu, xt], [, yu, yt], [za, zu, zt]] = this.rotation();
+    for (let i = 0; i < count; i++) {
+      const [x, y, z] = [numbers[3 * i] - center[0], numbers[3 * i + 1] - center[1], numbers[3 * i + 2] - center[2]];
+      flat[2 * i] = x * xa + z * za;
+      flat[2 * i + 1] = x * xu + y * yu + z * zu;
+      const depth = (x * xt + y * yt + z * zt) / radius;
+      depths[i] = Math.max(0, Math.min(SHADES - 1, Math.floor(((depth + 1) / 2) * SHADES)));
+      starts[depths[i] + 1] += 1;
+    }
+    for (let shade = 0; shade < SHADES; shade++) starts[shade + 1] += starts[shade];
+    const order = new Uint32Array(count);
+    for (let i = 0; i < count; i++) order[starts[depths[i]]++] = i;
+    const points = new Points(flat, { low: -radius, high: radius });
+    return Object.assign(points, { order, nearness: (i) => depths[i] / SHADES });
+  }
+}

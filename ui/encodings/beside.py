@@ -1,0 +1,115 @@
+"""Two runs on the same images side by side: what is selected in one lights up in the other."""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+
+from ui.catalog import catalog
+from ui.components.scatter import Image, Link, Nothing, Selection, Told
+from ui.encodings.act import points, tell
+from ui.encodings.plane import Plane, plane_of
+from ui.encodings.shown import Shown
+from ui.encodings.view import choose_view
+from ui.loaded import encodings_version
+from ui.numbers import grouped
+from vae_core.config import DataConfig
+from vae_core.data import datasets
+from vae_core.runs import Run
+
+TEACHES = (
+    "Draw around a group in one space. Where it stays together in the other, both models found the "
+    "same likeness; where it scatters, only one of them did."
+)
+
+NOWHERE = (
+    "Nothing here answers to it: a place in one space is none in the other, and a run keeps the "
+    "encodings of some images only. Choose a whole part to have all."
+)
+
+
+def choose_beside(run: Run) -> Run | None:
+    """Another run whose images are the same ones, if one is wanted."""
+    facts = {each.id: each for each in catalog() if each.usable}
+    mine = facts.get(run.id)
+    others = [
+        each.id
+        for each in facts.values()
+        if mine and each.id != run.id and each.dataset == mine.dataset
+        and encodings_version(each.run) is not None and same_images(run, each.run)
+    ]  # fmt: skip
+    if not others:
+        return None
+    chosen = st.selectbox(
+        "Compare with", others, None, key=f"encodings-beside-{run.id}", placeholder="another run",
+        help="A run on the same images: what you select in one space is shown in the other.",
+    )  # fmt: skip
+    return None if chosen is None else facts[chosen].run
+
+
+def same_images(run: Run, other: Run) -> bool:
+    """True where place i of a part is the same image in both runs, whatever its size."""
+    return _choice(run.config().data) == _choice(other.config().data)
+
+
+def _choice(config: DataConfig) -> tuple[object, ...]:
+    own = datasets[config.dataset].build.origin == "own"
+    where = config.data_dir if own else None
+    return config.dataset, where, config.validation_fraction, config.limit
+
+
+@st.fragment
+def both(shown: Shown, other: Shown) -> None:
+    """One fragment: two spaces, and below them what was last pointed at in either."""
+    view, link = choose_view(shown), f"{shown.key} {other.key}"
+    st.caption(f"{_shared(shown, other)} {TEACHES}")
+    sides: list[tuple[Shown, Plane, Told]] = []
+    for place, key, each in zip(st.columns(2), ("", "-beside"), (shown, other), strict=True):
+        with place:
+            st.markdown(f"**{each.run.id}**")
+            plane = plane_of(each, view)
+            if plane is not None:
+                ids = Link(link, each.survey.indices)
+                told = points(f"encodings-scatter{key}", each, plane, ids)
+                sides.append((each, plane, told))
+    if len(sides) < 2:
+        return
+    # What was said last counts, in whichever space.
+    latest, _, said = max(sides, key=lambda side: getattr(side[2], "at", 0.0))
+    if said is None or isinstance(said, Nothing):
+        return
+    for place, (each, plane, _) in zip(st.columns(2), sides, strict=True):
+        with place:
+            here = said if each is latest else followed(said, latest, each)
+            if here is None:
+                st.caption(NOWHERE)
+            else:
+                tell(each, plane, here)
+
+
+def followed(said: Told, told: Shown, shown: Shown) -> Told:
+    """What was said of images of `told`, of the same ones in `shown`; None where it has none."""
+    if isinstance(said, Image):
+        rows = np.array([said.index])
+    elif isinstance(said, Selection):
+        rows = said.rows
+    else:
+        return None
+    here = rows_of(told.survey.indices[rows], shown.survey.indices)
+    if not len(here):
+        return None
+    return Selection(here) if isinstance(said, Selection) else Image(int(here[0]))
+
+
+def rows_of(wanted: np.ndarray, indices: np.ndarray) -> np.ndarray:
+    """The rows of `indices` int64 [N], all different, that hold one of `wanted` [M], in the order
+    of `wanted`."""
+    order = np.argsort(indices, kind="stable")
+    places = np.searchsorted(indices, wanted, sorter=order)
+    rows: np.ndarray = order[np.minimum(places, len(indices) - 1)]
+    return rows[indices[rows] == wanted]
+
+
+def _shared(shown: Shown, other: Shown) -> str:
+    count = len(np.intersect1d(shown.survey.indices, other.survey.indices))
+    return f"The same {grouped(count)} images in two spaces."
