@@ -13,6 +13,9 @@ from ui.theme import BETA, total_color
 
 MARGIN = {"l": 60, "r": 16, "t": 16, "b": 52}
 
+MOST_LABELS = 16
+"""Of more points than that, β is told where one points."""
+
 
 def rate_distortion_figure(runs: Sequence[RunFacts], current: str | None, dark: bool) -> go.Figure:
     """Each measured run at (rate, distortion); along a grey line −ELBO = rate + distortion."""
@@ -46,15 +49,17 @@ def rate_distortion_figure(runs: Sequence[RunFacts], current: str | None, dark: 
     figure.add_scatter(
         x=rates,
         y=distortions,
-        mode="markers+text",
-        text=[f"{run.id} · β {number(run.beta)}" for run in runs],
-        textposition="top center",
+        mode="markers+text" if len(runs) <= MOST_LABELS else "markers",
+        text=[f"β {number(run.beta)}" for run in runs],
+        customdata=[run.id for run in runs],
+        # The curve falls and bends upwards: there is room on its upper right.
+        textposition="top right",
         marker={
             "color": BETA,
             "size": [15 if run.id == current else 10 for run in runs],
             "line": {"color": grey, "width": [2 if run.id == current else 0 for run in runs]},
         },
-        hovertemplate="%{text}<br>rate %{x:.2f}, distortion %{y:.2f}<extra></extra>",
+        hovertemplate="%{customdata}: %{text}<br>rate %{x:.2f}, distortion %{y:.2f}<extra></extra>",
     )
     figure.update_xaxes(title="rate = KL (nats per image)", range=[left, right], zeroline=False)
     figure.update_yaxes(

@@ -13,7 +13,7 @@ from vae_core.sweeps import Entry, Sweep, SweepState
 from vae_core.sweeps.launch import launch
 from vae_core.sweeps.state import ACTIVE
 
-IN_SIGHT, HEIGHT = 6, 310
+IN_SIGHT, HEIGHT = 6, 250
 """Rows that are shown without scrolling, and their height in px."""
 
 SIGNS = {
@@ -41,7 +41,9 @@ def queue(sweep: Sweep, state: SweepState, total: int) -> None:
     if state.message:
         st.warning(state.message)
     long = len(state.entries) > IN_SIGHT
-    with st.container(height=HEIGHT if long else "content", border=False, key="sweep-queue"):
+    with st.container(
+        height=HEIGHT if long else "content", border=False, gap=None, key="sweep-queue"
+    ):
         waiting = state.of("waiting")
         for entry in state.entries:
             _row(sweep, entry, waiting)
