@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,8 +13,7 @@ from tests.browser.test_train import WORKER_MS, expect_state, set_number
 from tests.engine import tiny
 from tests.test_jobs import until
 from vae_core.diagnosis import course_of, diagnose
-from vae_core.runs import ACTIVE, Run, Store
-from vae_core.sweeps import sweeps_of
+from vae_core.runs import Run, Store
 from vae_core.training import jobs
 
 pytestmark = pytest.mark.browser
@@ -23,20 +21,6 @@ pytestmark = pytest.mark.browser
 expect.set_options(timeout=PATIENCE_MS)
 
 MLP = {"backbone": "mlp", "latent_dim": 4, "options": {"hidden": [64]}}
-
-
-@pytest.fixture(autouse=True)
-def _nothing_is_left(store: Store) -> Iterator[None]:
-    """End what a failed test may have left at work."""
-    yield
-    for sweep in sweeps_of(store):
-        if sweep.is_alive():
-            sweep.send("cancel")
-            until(lambda sweep=sweep: not sweep.is_alive())  # type: ignore[misc]
-    for run in store:
-        if run.status().state in ACTIVE and run.is_alive():
-            jobs.send(run, {"command": "stop"})
-            until(lambda run=run: not run.is_alive())  # type: ignore[misc]
 
 
 def start(store: Store, name: str, **changes: Any) -> Run:
@@ -66,6 +50,18 @@ def test_beta_is_turned_and_the_worker_takes_it(page: Page, app_url: str, store:
     expect(page.locator(".vm-facts")).to_contain_text("β 100")
     expect(page.locator(".st-key-schedule-beta")).to_be_visible()
     jobs.send(run, {"command": "stop"})
+
+
+def test_charts_are_drawn_when_somebody_sees_them(page: Page, app_url: str) -> None:
+    page.set_viewport_size({"width": 1280, "height": 120})
+    page.goto(f"{app_url}/tune-beta?run=tiny")
+    page.wait_for_function("() => window.Plotly")
+    heat = page.get_by_test_id("kl-heat")
+    expect(page.get_by_test_id("run-state")).to_have_text("finished")
+    page.wait_for_timeout(500)
+    expect(heat.locator(".main-svg")).to_have_count(0)
+    heat.scroll_into_view_if_needed()
+    expect(heat.locator(".main-svg").first).to_be_visible()
 
 
 def test_a_sweep_of_three_fills_the_board(page: Page, app_url: str, store: Store) -> None:

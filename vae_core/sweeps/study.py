@@ -55,7 +55,9 @@ def reaching(where: str) -> Iterator[None]:
             "or name another driver in the URL."
         ) from error
     except (SQLAlchemyError, StorageInternalError, OSError) as error:
-        reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0].rstrip(".")
+        # Optuna wraps what SQLAlchemy raised, which wraps what the driver raised.
+        cause = error.__cause__ if isinstance(error.__cause__, SQLAlchemyError) else error
+        reason = str(getattr(cause, "orig", None) or cause).strip().splitlines()[0].rstrip(".")
         raise StorageError(f"The study in {shown(where)} cannot be reached: {reason}.") from error
 
 

@@ -3,7 +3,7 @@
 // What nobody sees waits until somebody does.
 
 const REST = 4;
-const NEAR = "200px"; // so far outside the window a chart counts as in sight
+const NEAR = "200px"; // so far outside what scrolls a chart counts as in sight
 
 class Pace {
   constructor() {
@@ -16,7 +16,7 @@ class Pace {
         else this.seen.delete(target);
       }
       this.go();
-    }, { rootMargin: NEAR });
+    }, { scrollMargin: NEAR });
     this.shown = () => this.go();
     document.addEventListener("visibilitychange", this.shown);
   }
