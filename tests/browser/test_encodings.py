@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import csv
 import io
+import shutil
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from vae_core.analysis import survey_of
 from vae_core.latent.directions import load_directions
-from vae_core.latent.encodings import Encodings, load_encodings
+from vae_core.latent.encodings import Encodings, load_encodings, save_encodings
 from vae_core.latent.saved import forget_direction, load_saved
+from vae_core.loading import load_part
 from vae_core.runs import Store
 
 from .conftest import PATIENCE_MS
@@ -60,6 +64,30 @@ def pixels(scatter: Locator, points: np.ndarray) -> np.ndarray:
     return (points - (low + high) / 2) * scale * [1, -1] + size / 2
 
 
+def between(at: np.ndarray) -> float:
+    """A place across, near the third quartile of the points at [N, 2], that no point is near."""
+    sorted_x = np.sort(at[:, 0])
+    gaps = np.diff(sorted_x[200:260])
+    return float(sorted_x[200 + gaps.argmax()] + gaps.max() / 2)
+
+
+def grey(canvas: Locator) -> np.ndarray:
+    """The red of a canvas's pixels: uint8 [H, W]."""
+    found = canvas.evaluate(
+        "c => [c.height, ...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]"
+    )
+    return np.array(found[1:], np.uint8).reshape(found[0], -1, 4)[:, :, 0]
+
+
+def picture(canvas: Locator) -> str:
+    """What a canvas shows once everything asked for has been painted."""
+    found: str = canvas.evaluate(
+        "c => new Promise((tell) => "
+        "requestAnimationFrame(() => setTimeout(() => tell(c.toDataURL()))))"
+    )
+    return found
+
+
 def place(at: np.ndarray) -> Any:
     return {"x": float(at[0]), "y": float(at[1])}
 
@@ -73,20 +101,15 @@ def test_images_are_shown_one_by_one_and_selected_by_a_lasso(
     preview = page.locator(".hover.shown")
     name = encodings.label_names[encodings.labels[row]]
     expect(preview).to_have_text(f"{name} · image {row + 1}")
-    drawn = preview.locator("canvas.drawn").evaluate(
-        "c => [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]"
+    np.testing.assert_array_equal(
+        grey(preview.locator("canvas.drawn")), encodings.thumbnails[row, 0]
     )
-    shown = np.array(drawn, np.uint8).reshape(*encodings.thumbnails.shape[2:], 4)[:, :, 0]
-    np.testing.assert_array_equal(shown, encodings.thumbnails[row, 0])
     scatter.click(position=place(at[row]))
     page.get_by_text(f"{name} · training image {encodings.indices[row] + 1}").wait_for()
     expect(page.locator(".row-of-pictures img")).to_have_count(2 + 8)
     box = scatter.bounding_box()
     assert box is not None
-    # All right of the gap that is widest near the third quartile: no point lies on the line.
-    sorted_x = np.sort(at[:, 0])
-    gaps = np.diff(sorted_x[200:260])
-    cut = sorted_x[200 + gaps.argmax()] + gaps.max() / 2
+    cut = between(at)
     inside = np.flatnonzero(at[:, 0] > cut)
     page.locator("[data-mode=lasso]").first.click()
     right, top, bottom = box["x"] + box["width"] - 2, box["y"] + 2, box["y"] + box["height"] - 2
@@ -121,6 +144,103 @@ def test_images_are_shown_one_by_one_and_selected_by_a_lasso(
     forget_direction(store.get("tiny"), saved.name)  # other tests use the same run
     assert saved.name == "leftwards"
     np.testing.assert_allclose(saved.vector, way, atol=1e-5)
+
+
+def test_images_of_a_whole_part_are_fetched_one_by_one(
+    page: Page, scatter: Locator, store: Store
+) -> None:
+    run = store.get("tiny")
+    page.get_by_role("combobox", name="Images").click()
+    page.get_by_role("option", name="All validation").click()
+    found, part = survey_of(run, "validation"), load_part(run, "validation")[1]
+    page.locator(f'canvas[aria-label="{len(found)} encodings"]').wait_for()
+    directions = load_directions(run, found.step)
+    assert directions is not None
+    along = (found.mu - directions.center) @ directions.vectors[:2].T / directions.deviations[:2]
+    row = int(np.argmin(along[:, 1]))
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    scatter.hover(position=place(pixels(scatter, along)[row]))
+    drawn = page.locator(".hover.shown canvas.drawn")
+    drawn.wait_for()
+    np.testing.assert_array_equal(grey(drawn), part.images.gather(np.array([row]))[0, 0])
+    images = [url for url in asked if "/live/images/tiny/validation" in url]
+    assert images and all(url.endswith(f"rows={row}") for url in images)
+
+
+def test_points_in_space_are_turned_by_hand_and_by_keys(page: Page, scatter: Locator) -> None:
+    page.get_by_role("combobox", name="Depth").click()
+    page.get_by_role("option", name="z3").click()
+    turn = page.get_by_role("button", name="Drag to turn")
+    turn.wait_for()
+    assert turn.get_attribute("aria-pressed") == "true"
+    box = scatter.bounding_box()
+    assert box is not None
+    middle = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    views = [picture(scatter)]
+    page.mouse.move(*middle)
+    page.mouse.down()
+    page.mouse.move(middle[0] + 90, middle[1] + 30, steps=3)
+    page.mouse.up()
+    views.append(picture(scatter))
+    scatter.press("ArrowLeft")
+    views.append(picture(scatter))
+    scatter.press("ArrowRight")
+    assert len(set(views)) == 3 and picture(scatter) == views[1]
+    # What is nearest to the middle can be clicked from any side.
+    scatter.press("Enter")
+    page.get_by_text("Nearest images").or_(page.get_by_text("Drag to turn")).first.wait_for()
+    page.get_by_role("button", name="Box").click()
+    page.mouse.move(box["x"] + 3, box["y"] + 3)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] - 3, box["y"] + box["height"] - 3, steps=2)
+    page.mouse.up()
+    page.get_by_text("300 images selected").wait_for()
+
+
+def test_what_is_selected_in_one_run_lights_up_in_the_other(
+    page: Page, app_url: str, store: Store, encodings: Encodings, points: np.ndarray
+) -> None:
+    shutil.copytree(store.get("tiny").path, store.path / "other")
+    try:
+        other = store.get("other")
+        other.file("thumbnails.png").unlink()
+        # The other run keeps fewer of the images, in another order.
+        kept = np.random.default_rng(0).permutation(300)[:200]
+        labels = None if encodings.labels is None else encodings.labels[kept]
+        logvar = None if encodings.logvar is None else encodings.logvar[kept]
+        fewer = replace(
+            encodings, mu=encodings.mu[kept], logvar=logvar, labels=labels,
+            indices=encodings.indices[kept], thumbnails=encodings.thumbnails[kept],
+        )  # fmt: skip
+        save_encodings(other, fewer)
+        page.goto(f"{app_url}/encodings?run=tiny")
+        page.get_by_role("combobox", name="Compare with").click()
+        page.get_by_role("option", name="other").click()
+        page.get_by_text("The same 200 images in two spaces").wait_for()
+        mine, theirs = page.get_by_test_id("scatter").first, page.get_by_test_id("scatter").last
+        page.locator('canvas[aria-label="200 encodings"]').wait_for()
+        at = pixels(mine, points)
+        row = int(kept[np.argmax(points[kept, 0])])
+        mine.hover(position=place(at[row]))
+        page.locator(".ring.shown").wait_for()
+        before = picture(theirs)
+        page.locator("[data-mode=box]").first.click()
+        box = mine.bounding_box()
+        assert box is not None
+        cut = between(at)
+        inside = np.flatnonzero(at[:, 0] > cut)
+        page.mouse.move(box["x"] + cut, box["y"] + 1)
+        page.mouse.down()
+        page.mouse.move(box["x"] + box["width"] - 1, box["y"] + box["height"] - 1, steps=3)
+        page.mouse.up()
+        # At once, before any answer from the server; then the summaries of both.
+        assert picture(theirs) != before
+        page.get_by_text(f"{len(inside)} images selected").wait_for()
+        shared = np.intersect1d(inside, kept)
+        page.get_by_text(f"{len(shared)} images selected").wait_for()
+    finally:
+        shutil.rmtree(store.path / "other")
 
 
 def test_empty_space_is_decoded_where_it_was_clicked(

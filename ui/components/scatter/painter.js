@@ -51,18 +51,18 @@ class Painter {
   stamp({ sight, points, color, isShown }, width, height, wanted, opacity) {
     const radius = (points.count <= FEW ? 2.6 : 1.5) * this.scale;
     const disc = discOf(radius);
-    const { numbers, count, order, nearness } = points;
+    const { numbers, count, farFirst, nearness } = points;
     const [sx, sy] = [sight.across * this.scale, sight.upwards * this.scale];
     const [left, top] = [width / 2 - sight.x * sx, height / 2 + sight.y * sy];
     const { words } = this;
     const edge = Math.ceil(radius);
     for (let k = 0; k < count; k++) {
-      const i = order ? order[k] : k;
+      const i = farFirst ? farFirst[k] : k;
       const x = Math.round(left + numbers[2 * i] * sx);
       const y = Math.round(top - numbers[2 * i + 1] * sy);
       if (!(x >= edge && y >= edge && x < width - edge && y < height - edge)) continue;
       if (!wanted(i) || !isShown(i)) continue;
-      const strength = order ? opacity * (0.4 + 0.6 * nearness(i)) : opacity; // what is far is faint
+      const strength = farFirst ? opacity * (0.4 + 0.6 * nearness(i)) : opacity; // what is far is faint
       const word = ((color(i) & 0xffffff) | (strength << 24)) >>> 0;
       const at = y * width + x;
       for (let d = 0; d < disc.length; d += 2) words[at + disc[d + 1] * width + disc[d]] = word;

@@ -77,9 +77,9 @@ class Space {
       starts[depths[i] + 1] += 1;
     }
     for (let shade = 0; shade < SHADES; shade++) starts[shade + 1] += starts[shade];
-    const order = new Uint32Array(count);
-    for (let i = 0; i < count; i++) order[starts[depths[i]]++] = i;
+    const farFirst = new Uint32Array(count);
+    for (let i = 0; i < count; i++) farFirst[starts[depths[i]]++] = i;
     const points = new Points(flat, { low: -radius, high: radius });
-    return Object.assign(points, { order, nearness: (i) => depths[i] / SHADES });
+    return Object.assign(points, { farFirst, nearness: (i) => depths[i] / SHADES });
   }
 }
