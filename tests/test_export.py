@@ -29,7 +29,7 @@ from vae_core.data import ArrayImages
 from vae_core.data.pictures import from_png, untile
 from vae_core.errors import UserError
 from vae_core.export import Export, Source, as_download, export, formats, onnx_graphs, write_export
-from vae_core.export.networks import DecoderHalf, EncoderHalf, traced, try_inputs
+from vae_core.export.networks import DecoderHalf, EncoderHalf, first, traced, try_inputs
 from vae_core.export.projector import metadata, sprite, sprite_size
 from vae_core.families import build
 from vae_core.latent.survey import Survey
@@ -205,6 +205,25 @@ def test_onnx_agrees_with_pytorch_at_any_batch_size(run: Run, graphs: Export) ->
         np.testing.assert_allclose(decoder.run(["x_hat"], {"z": expected[0]})[0], x_hat, atol=1e-4)
 
 
+def test_the_graphs_of_a_conditional_model_take_the_label_and_the_note_says_so(
+    tmp_path: Path,
+) -> None:
+    from onnxruntime import InferenceSession
+
+    run = trained(tmp_path, "told", family="conditional-vae", train={"epochs": 1})
+    made = export(Source(run), "onnx")
+    assert '"label": int64 [B]' in made.note
+    model = load_run(run).model
+    decoder = InferenceSession(made.files["decoder.onnx"])
+    z, label = torch.zeros(4, 4), torch.tensor([0, 9, 5, -1])
+    (found,) = decoder.run(["x_hat"], {"z": z.numpy(), "label": label.numpy()})
+    for i in range(4):
+        with torch.inference_mode():
+            expected = model.picture(model.given(label[[i]]).decode(z[[i]]))
+        np.testing.assert_allclose(found[[i]], expected, atol=1e-5)
+    assert np.abs(found[0] - found[1]).max() > 1e-3  # labels do tell pictures apart
+
+
 def test_a_graph_that_disagrees_is_not_handed_out(
     run: Run, graphs: Export, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -235,29 +254,32 @@ def test_networks_of_every_kind_are_traced_for_any_batch_size(family: str) -> No
     """What the Python module and the ONNX graphs are both made from."""
     model, _ = build(tiny(family=family), CARD)
     x, z = try_inputs(model.eval(), 5)
-    for half, example in ((EncoderHalf(model), x), (DecoderHalf(model), z)):
-        program = traced(half, example[:2])
+    for half, inputs in ((EncoderHalf(model), x), (DecoderHalf(model), z)):
+        program, arguments = traced(half, first(inputs)), inputs.values()
         with torch.inference_mode():
-            torch.testing.assert_close(program.module()(example), half(example))
+            torch.testing.assert_close(program.module()(*arguments), half(*arguments))
 
 
 USE = """
 import numpy as np, torch
 import model
-x = torch.from_numpy(np.load("x.npy"))
-encoded = model.encode(x)
-np.savez("found.npz", *encoded, x_hat=model.decode(encoded[0]))
+x, *label = (torch.from_numpy(np.load(f"{name}.npy")) for name in NAMES)
+encoded = model.encode(x, *label)
+np.savez("found.npz", *encoded, x_hat=model.decode(encoded[0], *label))
 """
 
 
-@pytest.mark.parametrize("family", ["vae", "autoencoder"])
+@pytest.mark.parametrize("family", ["vae", "autoencoder", "conditional-vae"])
 def test_the_python_module_runs_without_this_project(run: Run, tmp_path: Path, family: str) -> None:
-    if family == "autoencoder":
-        run = trained(tmp_path, "plain", family=family, train={"epochs": 1})
+    if family != "vae":
+        run = trained(tmp_path, "other", family=family, train={"epochs": 1})
     folder = write_export(export(Source(run), "python"), tmp_path, "home")
     x = pictures(run)
-    np.save(folder / "x.npy", x.numpy())
-    (folder / "use.py").write_text(USE)
+    told = [torch.arange(len(x)) % 11 - 1] if family == "conditional-vae" else []
+    inputs = dict(zip(("x", "label"), (x, *told), strict=False))
+    for name, value in inputs.items():
+        np.save(folder / f"{name}.npy", value.numpy())
+    (folder / "use.py").write_text(USE.replace("NAMES", repr(list(inputs))))
     # Isolated but for its own folder: neither this directory nor PYTHONPATH can help.
     start = f"import sys; sys.path.insert(0, {str(folder)!r}); import use, runpy; "
     done = subprocess.run(
@@ -271,10 +293,10 @@ def test_the_python_module_runs_without_this_project(run: Run, tmp_path: Path, f
     assert "16 samples of the prior: (16, " in done.stdout
     model = load_run(run).model
     with torch.inference_mode():
-        expected = EncoderHalf(model)(x)
-        x_hat = DecoderHalf(model)(expected[0])
+        expected = EncoderHalf(model)(x, *told)
+        x_hat = DecoderHalf(model)(expected[0], *told)
     with np.load(folder / "found.npz") as found:
-        assert len(found.files) == len(expected) + 1 == (3 if family == "vae" else 2)
+        assert len(found.files) == len(expected) + 1 == (2 if family == "autoencoder" else 3)
         for i, ours in enumerate(expected):
             np.testing.assert_allclose(found[f"arr_{i}"], ours, atol=1e-5)
         np.testing.assert_allclose(found["x_hat"], x_hat, atol=1e-5)

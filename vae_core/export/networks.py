@@ -13,14 +13,17 @@ EXAMPLES = 2
 
 
 class EncoderHalf(nn.Module):
-    """Images [B, C, H, W] in [0, 1] → posterior mean [B, D] and, where there is one, log σ²."""
+    """Images [B, C, H, W] in [0, 1] → posterior mean [B, D] and, where there is one, log σ².
+
+    A conditional model also takes the label of each image, int64 [B]; −1 where it is not known.
+    """
 
     def __init__(self, model: LatentModel) -> None:
         super().__init__()
         self.model = model
 
-    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        posterior = self.model.encode(x)
+    def forward(self, x: Tensor, label: Tensor | None = None) -> tuple[Tensor, ...]:
+        posterior = _told(self.model, label).encode(x)
         mu = self.model.flatten(posterior.mode())
         if "logvar" not in posterior.aux:
             return (mu,)
@@ -28,25 +31,45 @@ class EncoderHalf(nn.Module):
 
 
 class DecoderHalf(nn.Module):
-    """Flattened latents [B, D] → pictures [B, C, H, W] in [0, 1]."""
+    """Flattened latents [B, D], and labels as `EncoderHalf` → pictures [B, C, H, W] in [0, 1]."""
 
     def __init__(self, model: LatentModel) -> None:
         super().__init__()
         self.model = model
 
-    def forward(self, z: Tensor) -> Tensor:
-        return self.model.picture(self.model.decode(self.model.unflatten(z)))
+    def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
+        logits = _told(self.model, label).decode(self.model.unflatten(z))
+        return self.model.picture(logits)
+
+
+def _told(model: LatentModel, label: Tensor | None) -> LatentModel:
+    return model if label is None else model.given(label)
+
+
+Inputs = dict[str, Tensor]
+"""What a half is called with, by the name of the argument."""
 
 
 @torch.no_grad()
-def try_inputs(model: LatentModel, n: int, seed: int = 0) -> tuple[Tensor, Tensor]:
-    """n pictures that the model itself draws, and the latents they come from: (x, z)."""
+def try_inputs(model: LatentModel, n: int, seed: int = 0) -> tuple[Inputs, Inputs]:
+    """n pictures that the model itself draws, the latents they come from, and their labels where
+    it takes any: ({"x": …}, {"z": …}), both with "label" for a conditional model."""
     z = model.flatten(model.sample_prior(n, torch.Generator(model.device).manual_seed(seed)))
-    return DecoderHalf(model)(z).contiguous(), z
+    label = torch.arange(n, device=z.device) % (model.labels + 1) - 1
+    told = {"label": label} if model.labels else {}
+    x = DecoderHalf(model)(z, **told).contiguous()
+    return {"x": x} | told, {"z": z} | told
 
 
 @torch.no_grad()
-def traced(half: nn.Module, example: Tensor) -> Any:
+def traced(half: nn.Module, inputs: Inputs) -> Any:
     """The operations of one half as a `torch.export.ExportedProgram`, for any batch size."""
-    batch = torch.export.Dim.DYNAMIC
-    return torch.export.export(half.eval(), (example,), dynamic_shapes=({0: batch},))
+    examples = tuple(inputs.values())
+    # One name for the batch of all arguments: images and labels come in the same number.
+    batch = torch.export.Dim.DYNAMIC if len(examples) == 1 else torch.export.Dim("batch")
+    return torch.export.export(half.eval(), examples, dynamic_shapes=({0: batch},) * len(examples))
+
+
+def first(inputs: Inputs, n: int = EXAMPLES) -> Inputs:
+    """The first n of every argument."""
+    return {name: value[:n] for name, value in inputs.items()}

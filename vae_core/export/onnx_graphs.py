@@ -7,15 +7,20 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from vae_core.errors import UserError
-from vae_core.export.networks import EXAMPLES, DecoderHalf, EncoderHalf, traced, try_inputs
+from vae_core.export.networks import DecoderHalf, EncoderHalf, Inputs, first, traced, try_inputs
 from vae_core.export.source import Export, Source, formats
 from vae_core.extras import extra
 
 TOLERANCE = 1e-4
 """The largest difference allowed, in units of the largest value where that is above 1."""
+
+LABELLED = (
+    'Both graphs take the label of each image as a second input, "label": int64 [B], counted from '
+    "0 as in the data set; −1 where it is not known."
+)
 
 CHECKED = 7  # another batch size than the traced one, which shows that it is dynamic
 
@@ -28,6 +33,8 @@ CHECKED = 7  # another batch size than the traced one, which shows that it is dy
 def onnx(source: Source) -> Export:
     """encoder.onnx: x → mu, logvar. decoder.onnx: z → x_hat. A note says how well they agree.
 
+    Both take the labels too, "label" int64 [B], where the model is a conditional one.
+
     Raises:
         UserError: when the ONNX libraries are missing, or a graph disagrees with PyTorch.
     """
@@ -36,25 +43,26 @@ def onnx(source: Source) -> Export:
     model = source.loaded.model
     x, z = try_inputs(model, CHECKED)
     halves = {
-        "encoder": (EncoderHalf(model).eval(), "x", x, ("mu", "logvar")),
-        "decoder": (DecoderHalf(model).eval(), "z", z, ("x_hat",)),
+        "encoder": (EncoderHalf(model).eval(), x, ("mu", "logvar")),
+        "decoder": (DecoderHalf(model).eval(), z, ("x_hat",)),
     }
     files, worst = {}, 0.0
-    for name, (half, argument, example, results) in halves.items():
+    for name, (half, inputs, results) in halves.items():
         source.progress(f"Writing the {name} as ONNX", None)
-        files[f"{name}.onnx"] = _graph(half, argument, example[:EXAMPLES], results)
-        difference = _difference(files[f"{name}.onnx"], half, argument, example)
+        files[f"{name}.onnx"] = _graph(half, first(inputs), results)
+        difference = _difference(files[f"{name}.onnx"], half, inputs)
         if not difference <= TOLERANCE:
             raise UserError(
                 f"The {name}'s ONNX graph differs from PyTorch by {difference:.1e}, more than "
                 f"{TOLERANCE:.0e}; nothing was exported. Take the Python module instead."
             )
         worst = max(worst, difference)
-    return Export(files, f"onnxruntime and PyTorch agree to {worst:.1e} (at most 1e-4 allowed).")
+    note = f"onnxruntime and PyTorch agree to {worst:.1e} (at most 1e-4 allowed)."
+    return Export(files, f"{note} {LABELLED}" if model.labels else note)
 
 
-def _graph(half: nn.Module, argument: str, example: Tensor, results: tuple[str, ...]) -> bytes:
-    program = traced(half, example)
+def _graph(half: nn.Module, inputs: Inputs, results: tuple[str, ...]) -> bytes:
+    program = traced(half, inputs)
     count = len(program.graph_signature.user_outputs)
     # The exporter warns of versions of operators that nobody asked for.
     logger = logging.getLogger("torch.onnx")
@@ -63,9 +71,9 @@ def _graph(half: nn.Module, argument: str, example: Tensor, results: tuple[str, 
     try:
         graph: Any = torch.onnx.export(
             program,
-            (example,),
+            tuple(inputs.values()),
             dynamo=True,
-            input_names=[argument],
+            input_names=list(inputs),
             output_names=list(results[:count]),
             verbose=False,
         )
@@ -75,13 +83,13 @@ def _graph(half: nn.Module, argument: str, example: Tensor, results: tuple[str, 
     return data
 
 
-def _difference(graph: bytes, half: nn.Module, argument: str, example: Tensor) -> float:
-    """How far onnxruntime and PyTorch are apart on `example`, relative to values above 1."""
+def _difference(graph: bytes, half: nn.Module, inputs: Inputs) -> float:
+    """How far onnxruntime and PyTorch are apart on `inputs`, relative to values above 1."""
     runtime = extra("onnxruntime", "onnx", "The ONNX export")
     session = runtime.InferenceSession(graph, providers=["CPUExecutionProvider"])
-    theirs = session.run(None, {argument: example.numpy()})
+    theirs = session.run(None, {name: value.numpy() for name, value in inputs.items()})
     with torch.inference_mode():
-        result = half(example)
+        result = half(*inputs.values())
     ours = [part.numpy() for part in (result if isinstance(result, tuple) else (result,))]
     return max(
         float(np.abs(a - b).max() / max(1.0, np.abs(a).max()))

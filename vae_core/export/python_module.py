@@ -18,8 +18,8 @@ weights.safetensors beside this file.
 
     from model import decode, encode
 
-    {returns} = encode(x)  # x: floats in [0, 1], [B, {shape}]; [B, {latent}] each
-    x_hat = decode(mu)  # pictures in [0, 1], [B, {shape}]
+    {returns} = encode(x{told})  # x: floats in [0, 1], [B, {shape}]; [B, {latent}] each
+    x_hat = decode(mu{told})  # pictures in [0, 1], [B, {shape}]{labelled}
 """
 
 from math import inf, nan  # noqa: F401
@@ -36,20 +36,24 @@ w = load_file(Path(__file__).with_name("weights.safetensors"))
 
 
 @torch.inference_mode()
-def encode(x):
+def encode(x{told}):
 {encoder}
 
 
 @torch.inference_mode()
-def decode(z):
+def decode(z{told}):
 {decoder}
 
 
 if __name__ == "__main__":
-    pictures = decode(torch.randn(16, LATENT_SIZE))
+    pictures = decode(torch.randn(16, LATENT_SIZE){of_none})
     print(f"16 samples of the prior: {{tuple(pictures.shape)}}, "
           f"from {{pictures.min():.3f}} to {{pictures.max():.3f}}")
 '''
+
+LABELLED = """
+
+label: int64 [B], counted from 0 as in the data set; -1 where it is not known."""
 
 
 @formats.register(
@@ -69,6 +73,9 @@ def python(source: Source) -> Export:
         run=source.run.id,
         step=source.loaded.step,
         returns=returns,
+        told=", label" if model.labels else "",
+        labelled=LABELLED if model.labels else "",
+        of_none=", torch.full((16,), -1)" if model.labels else "",
         shape=", ".join(map(str, model.image_shape)),
         image_shape=tuple(model.image_shape),
         latent=model.latent_size,

@@ -73,4 +73,5 @@ class ConditionalModel(LatentModel):
             return like.new_zeros(rows, self.labels)
         # One place more for the unknown, which is cut off again.
         codes = functional.one_hot(self._given.to(like.device) % (self.labels + 1), self.labels + 1)
-        return codes[:, :-1].to(like.dtype).repeat(rows // len(codes), 1)
+        # len() would tie an exported graph to one batch size.
+        return codes[:, :-1].to(like.dtype).repeat(rows // codes.shape[0], 1)
