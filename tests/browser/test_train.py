@@ -5,17 +5,13 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import time
-from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from benchmarks.app import free_port, served
 from tests.engine import trained
-from ui.catalog import facts_of
-from vae_core.runs import ACTIVE, Run, Store
-from vae_core.training import jobs
+from vae_core.runs import Store
 
 from .conftest import PATIENCE_MS
 
@@ -33,23 +29,6 @@ POINTS_IN_SIGHT = """document.querySelector('[data-testid=live-chart]').data
 """Between steps 3000 and 3200."""
 
 FORM = "st-key-train-digits-vae-digits"
-
-
-@pytest.fixture(autouse=True)
-def _no_training_is_left(store: Store) -> Iterator[None]:
-    """End what a failed test may have left at work."""
-    yield
-    for run in store:
-        if facts_of(run).state in ACTIVE:
-            jobs.send(run, {"command": "stop"})
-            wait_until_idle(run)
-
-
-def wait_until_idle(run: Run) -> None:
-    deadline = time.monotonic() + PATIENCE_MS / 1000
-    while run.is_alive():
-        assert time.monotonic() < deadline, f"{run.id} does not end"
-        time.sleep(0.05)
 
 
 def set_number(page: Page, key: str, value: float) -> None:
