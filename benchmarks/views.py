@@ -1,4 +1,5 @@
-"""Seconds behind Grids and Encodings: encoding a whole data set, fitting directions, decoding.
+"""Seconds behind Grids and Encodings: encoding a whole data set, fitting directions, decoding; and
+what a person waits for in a browser that shows all of MNIST's training images as points.
 
 The shipped MNIST model on all of MNIST, with the threads that a background process has; grids on
 one thread, as the app decodes them. The network for 64×64 colour images is untrained: its speed
@@ -21,6 +22,7 @@ from typing import Annotated, Any
 import typer
 
 from benchmarks.training import ROOT, SHARED
+from benchmarks.views_page import page_of_points
 from vae_core.runs import Store
 from vae_core.training import process
 
@@ -113,6 +115,7 @@ def main(
     ] = None,
     images: Annotated[int, typer.Option(min=1, help="Images to encode.")] = 60_000,
     rounds: Annotated[int, typer.Option(min=1, help="Measurements of each.")] = 5,
+    page: Annotated[bool, typer.Option(help="Measure Encodings in a browser too.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Measure what the pages that show the latent space wait for."""
@@ -124,11 +127,19 @@ def main(
     result: dict[str, Any] = encoding(data_dir.resolve(), images, rounds)
     result["principal_directions"] = directions(images, rounds)
     result |= {f"grid 20×20 of {name}": found for name, found in grids(rounds).items()}
+    shown = page_of_points(data_dir.resolve(), rounds) if page else None
     if not as_json:
         for name, found in result.items():
             print(f"{name:>24}: {found['seconds']:.3f} s")
+        if shown is not None:
+            print(f"{shown['points']} points: {json.dumps(shown, indent=2)}")
         return
-    result |= {"cores": os.cpu_count(), "machine": platform.machine(), "torch": version("torch")}
+    result |= {
+        "page": shown,
+        "cores": os.cpu_count(),
+        "machine": platform.machine(),
+        "torch": version("torch"),
+    }
     print(json.dumps(result, indent=2, ensure_ascii=False))
 
 
