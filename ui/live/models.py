@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ui.live.cache import RunCache, version_of
+from vae_core.errors import UserError
 from vae_core.runs import WEIGHTS, Run
 
 
@@ -89,12 +90,18 @@ def load_model(run: Run) -> Decoder:
     become 5 with 3 M weights, 43 become 23 with 9 M (convolutions, one thread of a busy machine).
 
     Raises:
-        UserError: when the run has no weights yet or is damaged.
+        UserError: when the run has no weights yet or is damaged, or its training diverged.
     """
     torch = ready_torch()
     from vae_core.loading import load_run
 
-    return load_run(run).model.to(memory_format=torch.channels_last)
+    model = load_run(run).model
+    if not all(torch.isfinite(weights).all() for weights in model.parameters()):
+        raise UserError(
+            f"Weights of run {run.id!r} are no numbers: the training diverged. Train again with a "
+            "smaller learning rate."
+        )
+    return model.to(memory_format=torch.channels_last)
 
 
 def weights_version(run: Run) -> int | None:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
+from vae_core.errors import UserError
 from vae_core.latent.encodings import load_encodings
 from vae_core.latent.priors.kept import keep, kept
 from vae_core.latent.priors.prior import priors
@@ -42,8 +43,15 @@ class Mixture:
 
 
 def fit(mu: np.ndarray, components: int = COMPONENTS) -> Mixture:
-    """The mixture that fits encodings mu [N, D] best, by expectation maximisation."""
+    """The mixture that fits encodings mu [N, D] best, by expectation maximisation.
+
+    Raises:
+        UserError: when there are fewer than two.
+    """
     from sklearn.mixture import GaussianMixture  # seconds to import
+
+    if len(mu) < 2:
+        raise UserError("A mixture is fitted to at least 2 encodings; this run has one.")
 
     full = mu.shape[1] <= FULL_UP_TO
     # A component needs more points than dimensions, and two that differ.
