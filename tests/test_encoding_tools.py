@@ -17,6 +17,7 @@ from vae_core.errors import UserError
 from vae_core.latent import neighbours as neighbours_file
 from vae_core.latent.grids import decode_vectors, decoded_grid
 from vae_core.latent.neighbours import (
+    agreement,
     closest_pairs,
     duplicates,
     nearest_neighbours,
@@ -70,6 +71,18 @@ def test_purity_is_the_share_of_neighbours_with_the_same_label() -> None:
     labels = np.array([0, 0, 1, 1, 1, 1])
     found = purity(nearest_neighbours(mu, 2), labels)
     np.testing.assert_allclose(found, [0.5, 0.5, 0, 1, 1, 1])
+
+
+def test_two_spaces_agree_as_far_as_they_share_neighbours() -> None:
+    line = np.arange(40, dtype=np.float32)[:, None]
+    same, mirrored = nearest_neighbours(line, 4), nearest_neighbours(-3 * line, 4)
+    assert agreement(same, mirrored) == 4  # neither direction nor scale counts
+    # Evens first, then odds: the nearest in the one are the second nearest in the other.
+    folded = np.where(np.arange(40) % 2 == 0, 0, 1000)[:, None] + line
+    half = agreement(nearest_neighbours(line, 4), nearest_neighbours(folded, 4))
+    inner = [len({i - 2, i - 1, i + 1, i + 2} & {i - 4, i - 2, i + 2, i + 4}) for i in range(4, 36)]
+    assert set(inner) == {2} and half == pytest.approx(2, abs=0.2)
+    assert agreement(nearest_neighbours(line[:1]), nearest_neighbours(line[:1])) == 0
 
 
 def test_duplicates_are_grouped_and_pairs_come_closest_first() -> None:

@@ -5,22 +5,27 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
+from ui.background import Background
 from ui.catalog import catalog
 from ui.components.scatter import Image, Link, Nothing, Selection, Told
+from ui.encodings import selected
 from ui.encodings.act import points, tell
 from ui.encodings.plane import Plane, plane_of
-from ui.encodings.shown import Shown
+from ui.encodings.shown import QUICKLY_COMPARED, Shown
 from ui.encodings.view import choose_view
 from ui.loaded import encodings_version
-from ui.numbers import grouped
+from ui.numbers import grouped, number
 from vae_core.config import DataConfig
-from vae_core.data import datasets
+from vae_core.data import Progress, datasets
 from vae_core.runs import Run
 
 TEACHES = (
     "Draw around a group in one space. Where it stays together in the other, both models found the "
     "same likeness; where it scatters, only one of them did."
 )
+
+ALIKE = 10
+"""Neighbours of each image that are compared."""
 
 NOWHERE = (
     "Nothing here answers to it: a place in one space is none in the other, and a run keeps the "
@@ -85,6 +90,7 @@ def both(shown: Shown, other: Shown) -> None:
                 st.caption(NOWHERE)
             else:
                 tell(each, plane, here)
+            selected.direction(each)
 
 
 def followed(said: Told, told: Shown, shown: Shown) -> Told:
@@ -111,5 +117,29 @@ def rows_of(wanted: np.ndarray, indices: np.ndarray) -> np.ndarray:
 
 
 def _shared(shown: Shown, other: Shown) -> str:
-    count = len(np.intersect1d(shown.survey.indices, other.survey.indices))
-    return f"The same {grouped(count)} images in two spaces."
+    """How many images are in both, and how far the two agree on which of them are alike."""
+    indices = np.intersect1d(shown.survey.indices, other.survey.indices)
+    found = f"The same {grouped(len(indices))} images in two spaces."
+    if not ALIKE < len(indices) <= QUICKLY_COMPARED:
+        return found
+    work = _agreement(shown.key, other.key, shown, other, indices)
+    if not work.wait(1.0) or work.result is None:
+        return found
+    return (
+        f"{found} Of an image's {ALIKE} nearest neighbours in one, {number(work.result)} are among "
+        "its nearest in the other."
+    )
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _agreement(
+    key: str, other_key: str, _shown: Shown, _other: Shown, _indices: np.ndarray
+) -> Background[float]:
+    def work(progress: Progress) -> float:
+        from vae_core.latent.neighbours import agreement, nearest_neighbours
+
+        spaces = (each.survey for each in (_shown, _other))
+        vectors = [survey.mu[rows_of(_indices, survey.indices)] for survey in spaces]
+        return agreement(*(nearest_neighbours(mu, ALIKE, progress) for mu in vectors))
+
+    return Background(work)

@@ -73,7 +73,7 @@ def direction(shown: Shown) -> None:
     from vae_core.latent.saved import save_direction
     from vae_core.latent.selection import direction_between
 
-    with st.form("encodings-direction", border=True):
+    with st.form(f"encodings-direction-{shown.run.id}", border=True):
         counts = f"{grouped(len(ends['A']))} → {grouped(len(ends['B']))} images"
         name = st.text_input("Direction from A to B", placeholder="name it", help=counts)
         if st.form_submit_button("Save and open in Explore", icon=":material/trending_flat:"):

@@ -76,6 +76,17 @@ def purity(neighbours: Neighbours, labels: np.ndarray) -> np.ndarray:
     return shares
 
 
+def agreement(one: Neighbours, other: Neighbours) -> float:
+    """How many of an image's k neighbours in one space are its neighbours in the other too, in
+    [0, k], mean over the images; rows and k have to be the same in both.
+
+    Source: Huh et al., The Platonic Representation Hypothesis (2024), the mutual
+    nearest-neighbour metric, there as a share of k.
+    """
+    shared = (one.places[:, :, None] == other.places[:, None, :]).any(axis=2).sum(axis=1)
+    return float(shared.mean()) if len(shared) else 0.0
+
+
 def closest_pairs(neighbours: Neighbours, n: int = 50) -> tuple[np.ndarray, np.ndarray]:
     """The n pairs of images that lie closest together, the closest first.
 
