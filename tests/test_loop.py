@@ -73,6 +73,18 @@ def test_beta_set_by_hand_takes_effect_and_is_told() -> None:
     assert [e for e in events if isinstance(e, Stepped)][-1].weights["kl"] == 7.5
 
 
+def test_values_are_taken_during_a_validation_and_other_wishes_wait_for_its_end() -> None:
+    loop = make_loop(tiny())
+    asked = iter([[Message("stop"), Message("set", "beta", 7.5)]])
+    # At step 5 the first epoch is over, and the loop is asked between batches of unseen images.
+    told = list(loop.run(lambda: next(asked, []) if not loop.model.training else []))
+    kinds = [type(event) for event in told if event.step == 5]
+    assert kinds.index(ValueSet) < kinds.index(Validated) < kinds.index(Ended)
+    assert loop.model.training and told[-1].step == 5
+    measured = next(event for event in told if isinstance(event, Validated)).measurement
+    assert measured.weights["kl"] == 1.0, "one β for all of its images"
+
+
 def test_what_an_objective_does_not_offer_is_not_set() -> None:
     loop = make_loop(tiny(family="autoencoder"))
     asked = iter([[Message("set", "beta", 7.5)]])

@@ -1,5 +1,5 @@
 """What is measured about a trained model."""
 
-from vae_core.metrics.measure import Measurement, measure
+from vae_core.metrics.measure import Measurement, measure, measuring
 
-__all__ = ["Measurement", "measure"]
+__all__ = ["Measurement", "measure", "measuring"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -49,7 +50,6 @@ class Measurement:
         }
 
 
-@torch.inference_mode()
 def measure(
     model: LatentModel,
     objective: Objective,
@@ -61,6 +61,20 @@ def measure(
 
     The same terms and weights as in training. Both modules' modes are restored.
     """
+    *_, found = measuring(model, objective, part, context, batch_size)
+    assert found is not None
+    return found
+
+
+@torch.inference_mode()
+def measuring(
+    model: LatentModel,
+    objective: Objective,
+    part: ImageSet,
+    context: Context,
+    batch_size: int = 256,
+) -> Iterator[Measurement | None]:
+    """`measure` for who has something else to do between two batches: None after each of them."""
     was_training = model.training
     model.eval()
     objective.eval()
@@ -71,29 +85,31 @@ def measure(
     mu_moments = MeanAndVariance()
     n = len(part)
     start = time.perf_counter()
-    for x, labels in labelled(part, batch_size, model.device):
-        here = replace(context, labels=labels)
-        output = objective(model, x, here)
-        losses = objective.losses(x, output, here)
-        for name, term in merged(losses).items():
-            sums[name] = sums.get(name, 0.0) + float(term.value.sum())
-            weights[name] = term.weight
-        objective_sum += float(total(losses[MODEL])) * len(x)
-        kl = output.posterior.kl()
-        if kl is not None:
-            kl_sum = kl.sum(0) if kl_sum is None else kl_sum + kl.sum(0)
-        mu_moments.add(model.flatten(output.posterior.mode()))
-    seconds = time.perf_counter() - start
-    model.train(was_training)
-    objective.train(was_training)
-    return Measurement(
+    try:
+        for x, labels in labelled(part, batch_size, model.device):
+            here = replace(context, labels=labels)
+            output = objective(model, x, here)
+            losses = objective.losses(x, output, here)
+            for name, term in merged(losses).items():
+                sums[name] = sums.get(name, 0.0) + float(term.value.sum())
+                weights[name] = term.weight
+            objective_sum += float(total(losses[MODEL])) * len(x)
+            kl = output.posterior.kl()
+            if kl is not None:
+                kl_sum = kl.sum(0) if kl_sum is None else kl_sum + kl.sum(0)
+            mu_moments.add(model.flatten(output.posterior.mode()))
+            yield None
+    finally:
+        model.train(was_training)
+        objective.train(was_training)
+    yield Measurement(
         terms={name: value / n for name, value in sums.items()},
         weights=weights,
         total=objective_sum / n,
         kl_per_dim=None if kl_sum is None else (kl_sum / n).tolist(),
         active_units=int((mu_moments.variance() > ACTIVE_VARIANCE).sum()),
         images=n,
-        seconds=seconds,
+        seconds=time.perf_counter() - start,
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -20,9 +20,9 @@ from vae_core.config import RunConfig, TrainConfig
 from vae_core.data import Dataset, hold_outs
 from vae_core.data.batches import as_floats, check_batch_size, labels_at, shuffled
 from vae_core.errors import UserError
-from vae_core.metrics import measure
+from vae_core.metrics import measuring
 from vae_core.models import LatentModel
-from vae_core.objectives.objective import MODEL, Objective
+from vae_core.objectives.objective import Objective
 from vae_core.schedules import DECAYS, Span
 from vae_core.training.adam import Adam
 from vae_core.training.events import (
@@ -30,14 +30,15 @@ from vae_core.training.events import (
     Control,
     Ended,
     Event,
+    Message,
     PauseChanged,
     Previewed,
-    Stepped,
     Validated,
     ValueSet,
     no_control,
 )
-from vae_core.types import Context, LossTerms, merged, total
+from vae_core.training.window import Window
+from vae_core.types import Context, LossTerms, total
 
 PREVIEWS_A_RUN = 40
 PREVIEW_SEED = 0
@@ -87,6 +88,7 @@ class Loop:
         self.learning_rates = {name: decay(o.lr, span) for name, o in self.optimizers.items()}
         self.noise = torch.Generator(self.device).manual_seed(config.train.seed)
         self.overrides: dict[str, float] = {}
+        self._waiting: list[Message] = []
         self.step, self.seconds = 0, 0.0
         self.stopping = self.paused = False
         self.longest_window_s = LONGEST_WINDOW_S
@@ -131,7 +133,7 @@ class Loop:
             if self.step % self.preview_every == 0 or self.step == self.total_steps:
                 yield self._preview()
             if ends_epoch:
-                yield self._validate()
+                yield from self._validate(control)
             if ends_epoch or self.step % self.checkpoint_every == 0:
                 yield from self._close_window()
                 yield self._checkpoint(ends_epoch)
@@ -159,7 +161,8 @@ class Loop:
     def _obey(self, control: Control) -> Iterator[Event]:
         """Do what was asked; while paused, wait here."""
         while True:
-            for message in control():
+            messages, self._waiting = [*self._waiting, *control()], []
+            for message in messages:
                 match message.command:
                     case "pause" | "resume":
                         self.paused = message.command == "pause"
@@ -170,9 +173,8 @@ class Loop:
                         self.stopping = True
                     case "save":
                         yield self._checkpoint(ends_epoch=False)
-                    case "set" if message.name in self.objective.controls(Context(self.step)):
-                        self.overrides[message.name] = message.value
-                        yield ValueSet(*self._now(), message.name, message.value)
+                    case "set":
+                        yield from self._set(message)
             if not self.paused or self.stopping:
                 return
             time.sleep(PAUSE_POLL_S)
@@ -188,11 +190,25 @@ class Loop:
                 )
             yield stepped
 
-    def _validate(self) -> Validated:
+    def _set(self, message: Message) -> Iterator[Event]:
+        if message.name in self.objective.controls(Context(self.step)):
+            self.overrides[message.name] = message.value
+            yield ValueSet(*self._now(), message.name, message.value)
+
+    def _validate(self, control: Control) -> Iterator[Event]:
+        """Measure on unseen images; values are taken between batches, other wishes wait."""
         generator = torch.Generator(self.device).manual_seed(self.config.train.seed + 1)
-        context = self._context(generator)
-        measurement = measure(self.model, self.objective, self.dataset.validation, context)
-        return Validated(*self._now(), measurement)
+        # A value taken meanwhile counts from the next step on, not for half of the images.
+        context = replace(self._context(generator), overrides=dict(self.overrides))
+        for found in measuring(self.model, self.objective, self.dataset.validation, context):
+            if found is not None:
+                yield Validated(*self._now(), found)
+                return
+            for message in control():
+                if message.command == "set":
+                    yield from self._set(message)
+                else:
+                    self._waiting.append(message)
 
     def _prepare_previews(self) -> None:
         part, places = self.dataset.validation, hold_outs(self.dataset)
@@ -243,47 +259,6 @@ class Loop:
 
     def _now(self) -> tuple[int, int, float]:
         return self.step, math.ceil(self.step / self.steps_per_epoch), self.seconds
-
-
-@dataclass
-class Window:
-    """Sums over the steps between two records; tensors stay on the device until it is closed."""
-
-    sums: dict[str, Tensor] = field(default_factory=dict)
-    counts: dict[str, int] = field(default_factory=dict)
-    weights: dict[str, float] = field(default_factory=dict)
-    controls: dict[str, float] = field(default_factory=dict)
-    objective: Tensor | float = 0.0
-    images: int = 0
-    seconds: float = 0.0
-
-    def add(
-        self,
-        losses: Mapping[str, LossTerms],
-        controls: dict[str, float],
-        images: int,
-        seconds: float,
-    ) -> None:
-        """Take in one step; its total is the model's, or that of who is trained in its place."""
-        trained = losses[MODEL] if MODEL in losses else next(iter(losses.values()))
-        with torch.no_grad():
-            for name, term in merged(losses).items():
-                self.sums[name] = self.sums.get(name, 0.0) + term.value.sum()
-                self.counts[name] = self.counts.get(name, 0) + len(term.value)
-                self.weights[name] = term.weight
-            self.objective = self.objective + total(trained) * images
-        self.controls = controls
-        self.images += images
-        self.seconds += seconds
-
-    def close(self, step: int, epoch: int, seconds: float) -> Stepped:
-        """The means over all images of the window, or over those of its steps with the term."""
-        start = time.perf_counter()
-        terms = {name: float(value) / self.counts[name] for name, value in self.sums.items()}
-        mean_total = float(self.objective) / self.images
-        self.seconds += time.perf_counter() - start  # a GPU does its queued work only now
-        speed = self.images / max(self.seconds, 1e-9)
-        return Stepped(step, epoch, seconds, terms, self.weights, self.controls, mean_total, speed)
 
 
 def _optimizer(
