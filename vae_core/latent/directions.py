@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
@@ -55,15 +56,19 @@ def principal_directions(mu: np.ndarray) -> Directions:
 
         _, singular, vectors = randomized_svd(centred, MOST_DIRECTIONS, random_state=0)
         variance = singular**2 / (n - 1)
+        total = np.square(centred).sum() / (n - 1)
     elif n > d:  # a fraction of the time: 60 000 × 128 in 0.1 s, not in 1 to 1.7
-        ascending, columns = np.linalg.eigh(centred.T @ centred / (n - 1))
+        # By torch, whose threads share busy cores: 0.2 s where numpy's product takes 0.5.
+        rows = torch.from_numpy(centred)
+        ascending, columns = np.linalg.eigh((rows.T @ rows).numpy() / (n - 1))
         variance, vectors = np.maximum(ascending[::-1], 0.0), columns.T[::-1]
+        total = variance.sum()
     else:
         _, singular, vectors = np.linalg.svd(centred, full_matrices=False)
         variance = singular**2 / max(1, n - 1)
+        total = variance.sum()
     largest = np.abs(vectors).argmax(axis=1)
     vectors = vectors * np.sign(vectors[np.arange(len(vectors)), largest])[:, None]
-    total = np.einsum("nd,nd->", centred, centred) / max(1, n - 1)
     return _directions(center, vectors, variance, total)
 
 
