@@ -20,6 +20,7 @@ from optuna import Study
 
 from tests.engine import tiny
 from tests.test_jobs import until
+from vae_core.cli.sweep import sweep as go_on
 from vae_core.errors import UserError
 from vae_core.runs import Run, Status, Store
 from vae_core.sweeps import BETA, SEED, Entry, Sweep, SweepSpec, SweepState, parse_values
@@ -504,6 +505,17 @@ def test_the_command_line_refuses_bad_input(store: Store) -> None:
     )
     assert done.returncode == 2
     assert done.stderr.startswith("error: objective.beta: -1.0 is no positive number")
+
+
+def test_going_on_changes_the_number_of_workers_only_when_told(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = create_sweep(store, "s", spec(workers=1))
+    monkeypatch.setattr("vae_core.sweeps.scheduler.work", lambda made, watch: made.state())
+    go_on(name="s", store=store.path)
+    assert made.state().workers == 1
+    go_on(name="s", store=store.path, workers=3)
+    assert made.state().workers == 3
 
 
 def test_a_store_with_sweeps_lists_them_newest_first(store: Store) -> None:

@@ -17,6 +17,8 @@ from vae_core.runs import Store
 if TYPE_CHECKING:
     from vae_core.sweeps import Sweep, SweepState
 
+WORKERS = 2
+
 app = typer.Typer()
 
 
@@ -33,7 +35,9 @@ def sweep(
         Literal["grid", "random", "tpe"], typer.Option(help="grid tries all; the others draw.")
     ] = "grid",
     trials: Annotated[int, typer.Option(help="How many runs random and tpe draw.")] = 0,
-    workers: Annotated[int, typer.Option(help="Runs at a time, one thread each.")] = 2,
+    workers: Annotated[
+        int | None, typer.Option(help="Runs at a time, one thread each; 2, or as before.")
+    ] = None,
     storage: Annotated[
         str | None, typer.Option(help="URL of a database that several machines share.")
     ] = None,
@@ -60,14 +64,20 @@ def sweep(
     if varied:
         base = config_from(preset, family, dataset, data_dir, epochs, settings)
         spec = SweepSpec(
-            base=base, vary=varied, sampler=sampler, trials=trials, workers=workers, storage=storage
+            base=base,
+            vary=varied,
+            sampler=sampler,
+            trials=trials,
+            workers=WORKERS if workers is None else workers,
+            storage=storage,
         )
         made = create_sweep(runs, name, spec)
     elif storage is not None:
-        made = join_sweep(runs, name, storage, workers)
+        made = join_sweep(runs, name, storage, WORKERS if workers is None else workers)
     else:
         made = get_sweep(runs, name)
-        made.send("workers", count=workers)
+        if workers is not None:
+            made.send("workers", count=workers)
         if made.state().state in ("finished", "cancelled"):
             raise UserError(f"Sweep {name!r} is {made.state().state}; there is nothing to resume.")
         made.send("resume")
