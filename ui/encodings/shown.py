@@ -67,7 +67,7 @@ class Shown:
         survey = self.survey
         if survey.files:
             return survey.files[row].encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-        part = "training" if self.kept else survey.split
+        part = "training" if self.kept or survey.split == "train" else survey.split
         return f"{part} image {int(survey.indices[row]) + 1}"
 
 

@@ -16,6 +16,7 @@ class Painter {
   paint(scene) {
     const { sight } = scene;
     this.scale = devicePixelRatio;
+    this.halo = scene.css("--st-background-color");
     const [width, height] = [sight.width, sight.height].map((side) => Math.round(side * this.scale));
     for (const canvas of [this.canvas, this.layer]) {
       if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
@@ -81,18 +82,18 @@ class Painter {
       for (const x of ticksBetween(left, right)) {
         const [at] = sight.toPixels(x, 0);
         line(context, at, 0, at, sight.height);
-        write(context, short(x), at + 3, sight.height - 5);
+        this.write(context, short(x), at + 3, sight.height - 5);
       }
       for (const y of ticksBetween(bottom, top)) {
         const [, at] = sight.toPixels(0, y);
         line(context, 0, at, sight.width, at);
-        if (at > TITLE_PX) write(context, short(y), 4, at - 4);
+        if (at > TITLE_PX) this.write(context, short(y), 4, at - 4);
       }
     }
     context.textAlign = "right";
-    write(context, titles[0], sight.width - 8, sight.height - 20);
+    this.write(context, titles[0], sight.width - 8, sight.height - 20);
     context.textAlign = "left";
-    write(context, titles[1], 8, 16);
+    this.write(context, titles[1], 8, 16);
   }
 
   paintAxes(context, { sight, space, titles, css }) {
@@ -109,7 +110,7 @@ class Painter {
     titles.forEach((title, axis) => {
       const [left, top] = sight.toPixels(...space.ends(axis)[1]);
       context.textAlign = left > sight.width / 2 ? "right" : "left";
-      write(context, title, left, Math.max(12, Math.min(sight.height - 6, top)));
+      this.write(context, title, left, Math.max(12, Math.min(sight.height - 6, top)));
     });
     context.textAlign = "left";
   }
@@ -124,7 +125,7 @@ class Painter {
       context.beginPath();
       context.ellipse(x, y, radius * sight.across, radius * sight.upwards, 0, 0, 2 * Math.PI);
       context.stroke();
-      write(context, `${radius} σ of the prior`, x + 4, y - radius * sight.upwards - 4);
+      this.write(context, `${radius} σ of the prior`, x + 4, y - radius * sight.upwards - 4);
     }
     context.setLineDash([]);
     context.globalAlpha = 1;
@@ -157,6 +158,18 @@ class Painter {
       const [x0, y0] = [x - THUMBNAIL_PX / 2, y - THUMBNAIL_PX / 2];
       context.drawImage(source, left, top, width, height, x0, y0, THUMBNAIL_PX, THUMBNAIL_PX);
     }
+  }
+
+  // Legible over points too.
+  write(context, text, x, y) {
+    context.save();
+    context.globalAlpha = 0.8;
+    context.setLineDash([]);
+    context.lineWidth = 3;
+    context.strokeStyle = this.halo;
+    context.strokeText(text, x, y);
+    context.fillText(text, x, y);
+    context.restore();
   }
 
   paintMarks(context, { sight, mark, outline, css }) {
@@ -210,11 +223,4 @@ function line(context, x0, y0, x1, y1) {
   context.moveTo(x0, y0);
   context.lineTo(x1, y1);
   context.stroke();
-}
-
-function write(context, text, x, y) {
-  const before = context.globalAlpha;
-  context.globalAlpha = 0.7;
-  context.fillText(text, x, y);
-  context.globalAlpha = before;
 }
