@@ -66,12 +66,14 @@ def test_a_diverged_run_says_so(run: Run) -> None:
     [(None, ()), (np.zeros(300, np.int64), ("only",)), (np.arange(300) % 150, ())],
     ids=["none", "one", "150"],
 )
-def test_any_number_of_labels_gives_a_page(
+def test_any_number_of_labels_gives_pages(
     run: Run, labels: np.ndarray | None, names: tuple[str, ...]
 ) -> None:
     change(run, labels=labels, label_names=names)
     app = open_page("encodings")
     assert not app.warning and "**300 images**" in texts(app)
+    assert not opened("Outliers", run).warning
+    assert not open_page("grids").warning
 
 
 # --- axes -----------------------------------------------------------------------------------------

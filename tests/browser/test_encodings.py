@@ -168,7 +168,19 @@ def test_images_of_a_whole_part_are_fetched_one_by_one(
     assert images and all(url.endswith(f"rows={row}") for url in images)
 
 
-def test_points_in_space_are_turned_by_hand_and_by_keys(page: Page, scatter: Locator) -> None:
+def seen(points: np.ndarray) -> np.ndarray:
+    """Points in space [N, 3] from where the view begins: [N, 2] across and upwards, within ±1."""
+    away = points - (points.min(axis=0) + points.max(axis=0)) / 2
+    yaw, pitch = -0.5, 0.35
+    across = np.cos(yaw) * away[:, 0] + np.sin(yaw) * away[:, 2]
+    behind = -np.sin(yaw) * away[:, 0] + np.cos(yaw) * away[:, 2]
+    upwards = np.cos(pitch) * away[:, 1] - np.sin(pitch) * behind
+    return np.stack([across, upwards], axis=1) / np.linalg.norm(away, axis=1).max()
+
+
+def test_points_in_space_are_turned_by_hand_and_by_keys(
+    page: Page, scatter: Locator, points: np.ndarray, encodings: Encodings
+) -> None:
     page.get_by_role("combobox", name="Depth").click()
     page.get_by_role("option", name="z3").click()
     turn = page.get_by_role("button", name="Drag to turn")
@@ -176,6 +188,16 @@ def test_points_in_space_are_turned_by_hand_and_by_keys(page: Page, scatter: Loc
     assert turn.get_attribute("aria-pressed") == "true"
     box = scatter.bounding_box()
     assert box is not None
+    third = encodings.mu[:, 3]
+    view = seen(np.column_stack([points, (third - third.mean()) / third.std()]))
+    row = int(view[:, 0].argmax())
+    size = np.array([box["width"], box["height"]])
+    scatter.hover(position=place(size / 2 + view[row] * [1, -1] * 0.46 * size.min()))
+    page.locator(".hover.shown").get_by_text(f"image {row + 1}", exact=False).wait_for()
+    scatter.click(position=place(size / 2 + view[row] * [1, -1] * 0.46 * size.min()))
+    page.get_by_text(f"training image {encodings.indices[row] + 1}").wait_for()
+    scatter.press("Escape")
+    page.get_by_text("Drag to turn").wait_for()
     middle = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     views = [picture(scatter)]
     page.mouse.move(*middle)
@@ -187,9 +209,6 @@ def test_points_in_space_are_turned_by_hand_and_by_keys(page: Page, scatter: Loc
     views.append(picture(scatter))
     scatter.press("ArrowRight")
     assert len(set(views)) == 3 and picture(scatter) == views[1]
-    # What is nearest to the middle can be clicked from any side.
-    scatter.press("Enter")
-    page.get_by_text("Nearest images").or_(page.get_by_text("Drag to turn")).first.wait_for()
     page.get_by_role("button", name="Box").click()
     page.mouse.move(box["x"] + 3, box["y"] + 3)
     page.mouse.down()

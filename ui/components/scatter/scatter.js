@@ -2,6 +2,7 @@
 
 const scatters = new WeakMap();
 const NEAR_PX = 9;
+const KEYS = "Arrow keys move or turn, + and − zoom, Enter picks what is in the middle, Escape lets go";
 const MODES = {
   turn: ["Turn", "Drag to turn, turn the wheel to zoom, click an image"],
   pan: ["Move", "Drag to move, turn the wheel to zoom, click an image or empty space"],
@@ -34,7 +35,7 @@ function sameColours(data, before) {
 
 class Scatter {
   constructor(parent) {
-    this.canvas = element("canvas", { tabindex: 0, role: "img" });
+    this.canvas = element("canvas", { tabindex: 0, role: "img", "aria-description": KEYS });
     this.canvas.dataset.testid = "scatter";
     this.preview = new Preview();
     this.ring = element("i", { class: "ring" });
