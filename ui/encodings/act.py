@@ -5,9 +5,10 @@ from __future__ import annotations
 import streamlit as st
 
 from ui.components.explorer.space import space_of
-from ui.components.scatter import Image, Link, Selection, Spot, Told, scatter
+from ui.components.scatter import Image, Link, Nothing, Spot, Told, scatter
 from ui.encodings import pointed, selected
 from ui.encodings.colours import MEASURE, colourings
+from ui.encodings.part_images import sign_of_opening
 from ui.encodings.plane import Plane, plane_of
 from ui.encodings.shown import QUICKLY_COMPARED, Shown, neighbours_of
 from ui.encodings.view import choose_view
@@ -62,15 +63,17 @@ def points(key: str, shown: Shown, plane: Plane, link: Link | None = None) -> To
 
 def tell(shown: Shown, plane: Plane, told: Told) -> None:
     """What was clicked or drawn around; what can be done while it is nothing."""
+    if told is None or isinstance(told, Nothing):
+        _invite(shown, plane)
+        return
     try:
-        if isinstance(told, Image):
-            pointed.image(shown, told.index)
-        elif isinstance(told, Spot):
-            pointed.spot(shown, plane, told)
-        elif isinstance(told, Selection):
-            selected.selection(shown, told.rows)
-        else:
-            _invite(shown, plane)
+        with sign_of_opening(shown.images):
+            if isinstance(told, Image):
+                pointed.image(shown, told.index)
+            elif isinstance(told, Spot):
+                pointed.spot(shown, plane, told)
+            else:
+                selected.selection(shown, told.rows)
     except UserError as error:  # such as images that are not at hand
         st.warning(str(error))
 

@@ -7,6 +7,7 @@ import streamlit as st
 
 from ui.components.sheet import sheet
 from ui.encodings.colours import MEASURE
+from ui.encodings.part_images import sign_of_opening
 from ui.encodings.pictures import pictures
 from ui.encodings.shown import QUICKLY_COMPARED, Shown, forget_neighbours, neighbours_of
 from ui.numbers import grouped, number
@@ -31,7 +32,8 @@ def draw(shown: Shown) -> None:
         "draw.",
     )  # fmt: skip
     try:
-        _ranking(shown, by or "recon")
+        with sign_of_opening(shown.images):
+            _ranking(shown, by or "recon")
     except UserError as error:
         st.info(str(error))
     st.markdown("**Duplicates**")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
+import streamlit as st
 
 from ui.background import Background
 from ui.live.images import DATASETS, images_of
+from vae_core.data.dataset import Images
 from vae_core.errors import UserError
 from vae_core.runs import Run
 
@@ -39,7 +42,19 @@ class PartImages:
             )
         return found.gather(indices)
 
+    @property
+    def is_open(self) -> bool:
+        """True once the data set is there to gather from."""
+        return DATASETS.peek(self.run) is not None
+
     def open(self) -> None:
         """Begin to open the data set, so that the first image waits for less."""
-        if DATASETS.peek(self.run) is None:
+        if not self.is_open:
             Background(lambda progress: DATASETS.get(self.run))
+
+
+def sign_of_opening(images: Images) -> AbstractContextManager[None]:
+    """Says that the data set is being opened, where whoever gathers from it has to wait."""
+    if isinstance(images, PartImages) and not images.is_open:
+        return st.spinner("Opening the data set")
+    return nullcontext()
