@@ -107,7 +107,7 @@ def begin(store: Store, data_dir: Path) -> Sweep:
 
 
 def watch(page: Page, url: str, seconds: float) -> dict[str, Any]:
-    """The sweep at work, all runs on the current data, and every choice of the board."""
+    """The sweep at work, every choice of the board over all runs, and some of them compared."""
     found: dict[str, Any] = {}
     page.goto(f"{url}/tune-beta?run=run-000&tune-tab=Sweep&sweep={NAME}")
     page.locator(".st-key-board").wait_for()
@@ -121,6 +121,10 @@ def watch(page: Page, url: str, seconds: float) -> dict[str, Any]:
         for what in ("Reconstructions", "Traversal", "Samples"):
             page.locator(".st-key-board-what").get_by_text(what, exact=True).click()
             page.wait_for_timeout(1e3 * seconds / 3)
+    page.get_by_text("Compare", exact=True).scroll_into_view_if_needed()
+    with asked(url, found, "runs compared"):
+        page.get_by_text("Compare", exact=True).click()
+        page.locator(".same-z-picture").nth(3).wait_for()
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import threading
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -145,5 +146,9 @@ def _import_engine() -> None:
         import vae_core.latent.directions
         import vae_core.latent.encodings
         import vae_core.loading  # noqa: F401
+
+        # The half million objects of these libraries stay. Looking through them for garbage held
+        # the whole server up for 240 to 290 ms each time; without them it takes 36.
+        gc.freeze()
     finally:  # what went wrong, the page that needs it will tell
         _ready.set()
