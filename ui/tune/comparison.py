@@ -24,7 +24,9 @@ def comparison(runs: Sequence[Run]) -> None:
     except UserError as error:
         st.warning(str(error))
         return
-    st.dataframe(rows, hide_index=True, key="comparison-table")
+    floats = {key for row in rows for key, value in row.items() if isinstance(value, float)}
+    short = {key: st.column_config.NumberColumn(format="%.4g") for key in floats}
+    st.dataframe(rows, hide_index=True, key="comparison-table", column_config=short)
     _score_button(runs)
     curves_chart(runs)
     same_z(runs)
