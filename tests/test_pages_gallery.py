@@ -50,8 +50,15 @@ def test_cards_show_what_was_measured(store: Store) -> None:
     for run in store:
         assert f"**{run.id}**" in shown(app)
     assert "/4 active" in shown(app)
-    assert "vae · digits · β 1" in shown(app)
+    assert "vae · digits · β\u00a01" in shown(app)
     assert "explore-first" in buttons(app) and "explore-second" in buttons(app)
+
+
+def test_a_card_without_elbo_shows_the_reconstruction(store: Store) -> None:
+    run = store.get("first")
+    run.write_json("summary.json", run.summary() | {"elbo": None, "kl": None, "recon": 64.48})
+    app = gallery()
+    assert "Recon 64.5 nats" in shown(app) and "ELBO" in shown(app)
 
 
 def test_the_filter_keeps_what_matches_every_word(store: Store) -> None:

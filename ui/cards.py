@@ -44,10 +44,11 @@ def _picture(facts: RunFacts) -> None:
 
 
 def _numbers(facts: RunFacts) -> str:
-    if facts.elbo is None:
+    if facts.recon is None:
         return "Not measured yet."
+    measured = ("Recon", facts.recon) if facts.elbo is None else ("ELBO", facts.elbo)
     dims = f"{number(facts.active_units)}/{number(facts.latent_dim)} active"
-    return f"ELBO {number(facts.elbo)} nats · {dims}"
+    return f"{measured[0]} {number(measured[1])} nats · {dims}"
 
 
 def _menu(facts: RunFacts) -> None:

@@ -38,7 +38,7 @@ def run_picker() -> RunFacts | None:
 
 def describe(facts: RunFacts) -> str:
     """A run in half a line: family, data, β."""
-    beta = "" if facts.beta is None else f"β {number(facts.beta)}"
+    beta = "" if facts.beta is None else f"β\u00a0{number(facts.beta)}"
     return " · ".join(part for part in (facts.family, facts.dataset, beta) if part)
 
 
