@@ -1,5 +1,5 @@
 """Seconds behind Grids and Encodings: encoding a whole data set, fitting directions, decoding; and
-what a person waits for in a browser that shows all of MNIST's training images as points.
+what a person waits for where a browser shows 70 000 points.
 
 The shipped MNIST model on all of MNIST, with the threads that a background process has; grids on
 one thread, as the app decodes them. The network for 64×64 colour images is untrained: its speed
@@ -127,7 +127,7 @@ def main(
     result: dict[str, Any] = encoding(data_dir.resolve(), images, rounds)
     result["principal_directions"] = directions(images, rounds)
     result |= {f"grid 20×20 of {name}": found for name, found in grids(rounds).items()}
-    shown = page_of_points(data_dir.resolve(), rounds) if page else None
+    shown = page_of_points(rounds) if page else None
     if not as_json:
         for name, found in result.items():
             print(f"{name:>24}: {found['seconds']:.3f} s")
