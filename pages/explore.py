@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ui.catalog import catalog
+from ui.catalog import companions
 from ui.components.explorer import explorer
 from ui.direction_picker import direction_picker
 from ui.empty import no_runs
@@ -26,23 +26,9 @@ def panel(run: Run, beside: Run | None, slot: str = "", linked: bool = False) ->
     write_address(run, beside)
 
 
-def companions(run: Run) -> list[str]:
-    """Runs that learned from the same data as `run`, at the same size."""
-    facts = {each.id: each for each in catalog() if each.usable}
-    mine = facts.get(run.id)
-    if mine is None:
-        return []
-    same = (mine.dataset, mine.image_shape)
-    return [
-        each.id
-        for each in facts.values()
-        if each.id != run.id and (each.dataset, each.image_shape) == same
-    ]
-
-
 def choose_beside(run: Run) -> Run | None:
     """The run to compare with, if one is wanted."""
-    state, others = app_state(), companions(run)
+    state, others = app_state(), [each.id for each in companions(run)]
     if not others:
         return None
     key = f"beside-{run.id}"

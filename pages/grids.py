@@ -7,7 +7,7 @@ from typing import Literal
 
 import streamlit as st
 
-from ui.catalog import catalog
+from ui.catalog import companions
 from ui.components.sheet import sheet
 from ui.empty import no_runs
 from ui.grids import interpolations, manifold, reconstructions, samples, traversals
@@ -74,22 +74,15 @@ def downloads(shown: Sheet) -> None:
 
 def beside(run: Run) -> Run | None:
     """Another run on the same data whose plane is drawn beside, if one is wanted."""
-    facts = {each.id: each for each in catalog() if each.usable}
-    mine = facts.get(run.id)
-    others = [
-        each.id
-        for each in facts.values()
-        if mine and each.id != run.id
-        and (each.dataset, each.image_shape) == (mine.dataset, mine.image_shape)
-    ]  # fmt: skip
+    others = {each.id: each.run for each in companions(run)}
     if not others:
         return None
     chosen = st.selectbox(
-        "Compare with", others, None, key="grid-beside", label_visibility="collapsed",
+        "Compare with", list(others), None, key="grid-beside", label_visibility="collapsed",
         placeholder="Compare with another run",
         help="A second run on the same data, such as an autoencoder beside a VAE.",
     )  # fmt: skip
-    return None if chosen is None else facts[chosen].run
+    return None if chosen is None else others[chosen]
 
 
 def page(run: Run) -> None:

@@ -69,6 +69,20 @@ def catalog(store: Store | None = None) -> list[RunFacts]:
     return [facts_of(run) for run in store or Store()]
 
 
+def companions(run: Run, *, same_size: bool = True) -> list[RunFacts]:
+    """The other usable runs on the data of `run`; at its image size, unless that may differ."""
+    usable = [each for each in catalog() if each.usable]
+    mine = next((each for each in usable if each.id == run.id), None)
+    return [
+        each
+        for each in usable
+        if mine is not None
+        and each.id != run.id
+        and each.dataset == mine.dataset
+        and (not same_size or each.image_shape == mine.image_shape)
+    ]
+
+
 def facts_of(run: Run) -> RunFacts:
     """What is known of one run."""
     facts = _read(run.path, tuple(_version(run.file(name)) for name in _READ))

@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from ui.background import Background
-from ui.catalog import catalog
+from ui.catalog import companions
 from ui.components.scatter import Image, Link, Nothing, Selection, Told
 from ui.encodings import selected
 from ui.encodings.act import points, tell
@@ -35,21 +35,19 @@ NOWHERE = (
 
 def choose_beside(run: Run) -> Run | None:
     """Another run whose images are the same ones, if one is wanted."""
-    facts = {each.id: each for each in catalog() if each.usable}
-    mine = facts.get(run.id)
-    others = [
-        each.id
-        for each in facts.values()
-        if mine and each.id != run.id and each.dataset == mine.dataset
-        and encodings_version(each.run) is not None and same_images(run, each.run)
-    ]  # fmt: skip
+    others = {
+        each.id: each.run
+        for each in companions(run, same_size=False)
+        if encodings_version(each.run) is not None and same_images(run, each.run)
+    }
     if not others:
         return None
     chosen = st.selectbox(
-        "Compare with", others, None, key=f"encodings-beside-{run.id}", placeholder="another run",
+        "Compare with", list(others), None, key=f"encodings-beside-{run.id}",
+        placeholder="another run",
         help="A run on the same images: what you select in one space is shown in the other.",
     )  # fmt: skip
-    return None if chosen is None else facts[chosen].run
+    return None if chosen is None else others[chosen]
 
 
 def same_images(run: Run, other: Run) -> bool:
