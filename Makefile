@@ -19,7 +19,8 @@ run: $(RUN_READY) ## Make a virtual environment, install what the app needs, sta
 	$(BIN)/streamlit run streamlit_app.py --server.port $(PORT)
 
 test: $(DEV_READY) ## The same with what the tests need; run every test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not browser" --numprocesses auto --dist worksteal
+	$(BIN)/python -m pytest -m browser
 
 lint: $(DEV_READY) ## Check style, format and types
 	$(BIN)/ruff check .

@@ -30,7 +30,7 @@ def test_groups_stay_apart_and_the_seed_decides(kind: str, dimensions: int) -> N
     assert found.shape == (80, dimensions) and found.dtype == np.float32
     one, other = found[:40], found[40:]
     apart = np.linalg.norm(one.mean(0) - other.mean(0))
-    assert apart > 2 * max(one.std(), other.std())
+    assert apart > 2 * max(one.std(0).max(), other.std(0).max())
     np.testing.assert_array_equal(make_map(mu, kind, dimensions, 3).points, found)
     if kind != "pca":
         assert told[0] is None and told[-1] == pytest.approx(1, abs=0.1)
