@@ -62,4 +62,5 @@ def part(image_set: ImageSet, indices: np.ndarray) -> ImageSet:
         labels=None if image_set.labels is None else image_set.labels[indices],
         factors=None if image_set.factors is None else image_set.factors[indices],
         files=tuple(image_set.files[i] for i in indices) if image_set.files else (),
+        hashes=None if image_set.hashes is None else image_set.hashes[indices],
     )
