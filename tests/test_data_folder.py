@@ -48,7 +48,9 @@ def test_mixed_images_with_labels_from_folders(tmp_path: Path, packed: bool) -> 
     path = pack(tmp_path / "x.zip", MIXED) if packed else lay_out(tmp_path / "x", MIXED)
     dataset = load(path, image_size=16, validation_fraction=0.3)
     assert dataset.image_shape == (3, 16, 16)
-    assert (len(dataset.train), len(dataset.validation), dataset.test) == (5, 2, None)
+    assert len(dataset.train) + len(dataset.validation) == 7 and dataset.test is None
+    for part in (dataset.train, dataset.validation):
+        assert part.labels is not None and set(part.labels) == {0, 1}
     assert dataset.label_names == ("cats", "dogs")
     assert dataset.notes == ()
     found = in_file_order(dataset)

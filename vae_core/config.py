@@ -52,15 +52,22 @@ class DataConfig(Settings):
     validation_fraction: float = setting(
         0.05,
         "Validation share",
-        "Share of the training images kept aside to measure; 0 measures on the test images.",
+        "Share of the training images kept aside to measure; 0 keeps 5 %.",
         more=True,
         ge=0,
         le=0.9,
     )
+    validation: Literal["content", "last"] = setting(
+        "content",
+        "Validation images",
+        "content picks them by what they show, so that an added file moves no other; last takes "
+        "the last training files, as some papers do.",
+        more=True,
+    )
     limit: int | None = setting(
         None,
         "At most",
-        "Learn from this many images, drawn evenly from all; empty takes every one.",
+        "Learn from this many images, the same share of every label; empty takes every one.",
         unit="images",
         more=True,
         ge=2,

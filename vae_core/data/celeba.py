@@ -15,7 +15,7 @@ from vae_core.data.images import part
 from vae_core.data.listing import Listing, list_folder, skipped_note
 from vae_core.data.prepared import prepare_files
 from vae_core.data.source import source
-from vae_core.data.splits import assemble, thin
+from vae_core.data.splits import assemble
 from vae_core.errors import UserError
 
 IMAGE_SIZE = 64
@@ -38,7 +38,7 @@ def load_celeba(config: DataConfig, progress: Progress) -> Dataset:
     """The aligned faces with their official parts.
 
     CelebA brings validation images of its own: they are the validation part, whatever share the
-    configuration names; a share of 0 measures on the test images as everywhere.
+    configuration names.
 
     Raises:
         UserError: when the images are not there or fewer than two can be read.
@@ -67,11 +67,12 @@ def load_celeba(config: DataConfig, progress: Progress) -> Dataset:
     train, validation, test = (np.flatnonzero(parts == p) for p in (TRAIN, VALIDATION, TEST))
     pool = part(everything, train)
     tests = part(everything, test) if len(test) else None
-    if not len(validation) or config.validation_fraction == 0:
-        return assemble("celeba", pool, tests, config, notes=notes)
-    notes += ("Validation images are those that CelebA names, not a share of the training images.",)
-    learned = part(everything, thin(train, config.limit))
-    return Dataset("celeba", learned, part(everything, validation), tests, notes=notes)
+    own = part(everything, validation) if len(validation) else None
+    if own is not None:
+        notes += (
+            "Validation images are those that CelebA names, not a share of the training images.",
+        )
+    return assemble("celeba", pool, tests, config, validation=own, notes=notes)
 
 
 def _find(folder: Path) -> tuple[Path, Listing]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
+
+from vae_core.data.difference import Difference
 
 Progress = Callable[[str, float | None], None]
 """Called with a sentence and the share done in [0, 1], or None where the share is unknown."""
@@ -34,12 +36,15 @@ class ImageSet:
     labels: int64 [N], indices into `Dataset.label_names`, or None.
     factors: int64 [N, F], the generating factors of drawn data, or None.
     files: names of the files the images came from, or () when they came from none.
+    hashes: uint64 [N], equal where images are exact copies: of the prepared pixels, or of what
+        they were made from (`content_hashes`). `assemble` fills them in.
     """
 
     images: Images
     labels: np.ndarray | None = None
     factors: np.ndarray | None = None
     files: tuple[str, ...] = ()
+    hashes: np.ndarray | None = None
 
     def __len__(self) -> int:
         return self.images.shape[0]
@@ -51,6 +56,10 @@ class Dataset:
 
     `test` is None when the source has no test files of its own. `notes` are sentences for the
     person, such as "3 files were skipped: …".
+
+    fixed: the source never gains an image, such as MNIST.
+    left_out: uint64 [M], hashes of the training images that `limit` left out.
+    difference: for the data set of a run, in what it is not the one that the run was trained on.
     """
 
     name: str
@@ -60,6 +69,9 @@ class Dataset:
     label_names: tuple[str, ...] = ()
     factor_names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    fixed: bool = False
+    left_out: np.ndarray = field(default_factory=lambda: np.zeros(0, np.uint64))
+    difference: Difference | None = None
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

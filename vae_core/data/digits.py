@@ -7,6 +7,7 @@ import numpy as np
 from vae_core.config import DataConfig
 from vae_core.data.arrays import bring_to, shape_asked
 from vae_core.data.dataset import Dataset, ImageSet, Progress
+from vae_core.data.hashes import content_hashes
 from vae_core.data.images import ArrayImages
 from vae_core.data.source import source
 from vae_core.data.splits import assemble
@@ -26,5 +27,7 @@ def load_digits(config: DataConfig, progress: Progress) -> Dataset:
     bunch = load()
     small = np.rint(bunch.images * (255 / 16)).astype(np.uint8)[:, None]
     images = bring_to(small, shape_asked(config, (1, 32, 32)), progress, "Enlarging the digits")
-    pool = ImageSet(ArrayImages(images), bunch.target.astype(np.int64))
-    return assemble("digits", pool, None, config, label_names=tuple("0123456789"))
+    # Of the small ones, so that the parts are the same at every size.
+    hashes = content_hashes(ArrayImages(small))
+    pool = ImageSet(ArrayImages(images), bunch.target.astype(np.int64), hashes=hashes)
+    return assemble("digits", pool, None, config, fixed=True, label_names=tuple("0123456789"))

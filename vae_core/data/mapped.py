@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import mmap
+import os
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+
+from vae_core.data.hashes import hashed
 
 TOGETHER = 8
 """Images read before their pages are given back. With a batch of 512 at once, 12 KB each, 50 MB
@@ -51,3 +56,21 @@ class MappedImages:
             if hasattr(mmap, "MADV_DONTNEED"):  # Windows trims by itself and has no such call
                 self._map.madvise(mmap.MADV_DONTNEED)
         return out
+
+    def hashes(self) -> np.ndarray:
+        """uint64 [N], equal where the pixels are equal; kept beside the file once it is known."""
+        path = self.path.with_suffix(".hashes.npy")
+        with suppress(OSError, ValueError, EOFError):
+            kept: np.ndarray = np.load(path, allow_pickle=False)
+            if kept.shape == self.shape[:1] and kept.dtype == np.uint64:
+                return kept
+        found = hashed(self)
+        with suppress(OSError):  # a full disk costs time at the next start, and nothing else
+            handle, working = tempfile.mkstemp(dir=path.parent, prefix=".hashes-")
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    np.save(file, found)
+                os.replace(working, path)
+            finally:
+                Path(working).unlink(missing_ok=True)
+        return found

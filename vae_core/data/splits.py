@@ -1,50 +1,99 @@
-"""Which images are learned from and which are kept aside: the same ones in every run."""
+"""Which images are learned from and which are kept aside: told by what an image shows.
+
+An image is assigned by a hash of its pixels, so that neither its name nor the images beside it
+decide: an added file moves no other into another part, and exact copies lie on one side.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from vae_core.config import DataConfig
 from vae_core.data.dataset import Dataset, ImageSet
+from vae_core.data.hashes import content_hashes, occurrence
 from vae_core.data.images import part
 from vae_core.errors import UserError
 
-SPLIT_SEED = 0
-"""Fixed, and not the run's seed, so that all runs on a data set can be compared."""
-
 LEAST_FRACTION = 0.05
-"""Held out when nothing else is there to measure on."""
+"""Held out where the configuration names no share: something has to be there to measure on."""
+
+Chosen = Callable[[ImageSet, float, bool], np.ndarray]
 
 
-def split(count: int, fraction: float) -> tuple[np.ndarray, np.ndarray]:
-    """Draw `fraction` of `count` images for validation, at least one, and leave at least one.
+def held_out(
+    hashes: np.ndarray, labels: np.ndarray | None, fraction: float, fixed: bool
+) -> np.ndarray:
+    """Which images are kept aside, class by class: a mask, bool [N].
+
+    Of a set that stays as it is (`fixed`) the images with the lowest hashes, `fraction` of each
+    class; of one that may grow all whose hash lies in the lowest `fraction` of what a hash can
+    be. So an added image moves no other one, but for what follows: each class with two different
+    images or more has one on either side, as far as pictures that lie in several classes allow.
+
+    Args:
+        hashes: uint64 [N], equal where images are copies; copies are never parted.
+        labels: int64 [N], or None where there are no classes.
+    """
+    distinct, content = np.unique(hashes, return_inverse=True)
+    classes = [np.sort(content)] if labels is None else _by_class(content, labels)
+    share = np.searchsorted(distinct, np.uint64(min(int(fraction * 2**64), 2**64 - 1)))
+    held = np.zeros(len(distinct), bool)
+    for members in classes:  # contents in ascending order of their hashes, one for each image
+        first_kept = members[min(round(fraction * len(members)), len(members) - 1)]
+        held[members[members < (first_kept if fixed else share)]] = True
+        held[members[0]] = True
+    for members in classes:  # the last word: what cannot be learned need not be measured
+        if held[members].all():
+            held[members[-1]] = False
+    if not held.any() and len(distinct) > 1:  # classes of one image each
+        held[0] = True
+    mask: np.ndarray = held[content]
+    return mask
+
+
+def _by_class(content: np.ndarray, labels: np.ndarray) -> list[np.ndarray]:
+    order = np.lexsort((content, labels))
+    ends = np.flatnonzero(np.diff(labels[order])) + 1
+    return np.split(content[order], ends)
+
+
+def by_content(pool: ImageSet, fraction: float, fixed: bool) -> np.ndarray:
+    """The images that `held_out` names: bool [N]."""
+    assert pool.hashes is not None, "assemble() knows them"
+    return held_out(pool.hashes, pool.labels, fraction, fixed)
+
+
+def the_last(pool: ImageSet, fraction: float, fixed: bool) -> np.ndarray:
+    """The last images in the order of the files, as published recipes have it: bool [N]."""
+    count = len(pool)
+    return np.arange(count) >= count - min(max(1, round(count * fraction)), count - 1)
+
+
+CHOICES: dict[str, Chosen] = {"content": by_content, "last": the_last}
+"""How validation images are chosen, by the name that `data.validation` has for it."""
+
+
+def thin(hashes: np.ndarray, labels: np.ndarray | None, limit: int | None) -> np.ndarray:
+    """At most `limit` of N images: the lowest hashes of each class, in proportion to its size.
+
+    Copies come after everything that differs. Every class has one where `limit` allows. An added
+    image changes one of those taken, not all of them.
 
     Returns:
-        (train, validation): int64 indices, each ascending; together every index once.
-
-    Raises:
-        UserError: when there are fewer than two images.
+        int64 indices, ascending.
     """
-    if count < 2:
-        raise UserError(
-            f"There {'is only one image' if count else 'are no images'}; at least 2 are needed, "
-            "one to learn from and one to measure on. Add images."
-        )
-    held_out = min(max(1, round(count * fraction)), count - 1)
-    order = np.random.default_rng(SPLIT_SEED).permutation(count)
-    return np.sort(order[held_out:]), np.sort(order[:held_out])
-
-
-def thin(indices: np.ndarray, limit: int | None) -> np.ndarray:
-    """At most `limit` of `indices` [N], drawn evenly: one at random from each of `limit` stretches.
-
-    Neither a fixed stride (it would resonate with ordered files) nor pure chance (it would leave
-    gaps); ascending where `indices` is.
-    """
-    if limit is None or limit >= len(indices):
-        return indices
-    edges = np.arange(limit + 1) * len(indices) // limit
-    return indices[np.random.default_rng(SPLIT_SEED).integers(edges[:-1], edges[1:])]
+    count = len(hashes)
+    if limit is None or limit >= count:
+        return np.arange(count)
+    classes = np.zeros(count, np.int64) if labels is None else labels
+    order = np.lexsort((hashes, occurrence(hashes), classes))
+    _, start, sizes = np.unique(classes[order], return_index=True, return_counts=True)
+    rank = (np.arange(count) - np.repeat(start, sizes)) / np.repeat(sizes, sizes)
+    taken = order[np.lexsort((hashes[order], rank))[:limit]]
+    return np.sort(taken)
 
 
 def assemble(
@@ -53,38 +102,103 @@ def assemble(
     test: ImageSet | None,
     config: DataConfig,
     *,
+    validation: ImageSet | None = None,
+    fixed: bool = False,
     label_names: tuple[str, ...] = (),
     factor_names: tuple[str, ...] = (),
     notes: tuple[str, ...] = (),
 ) -> Dataset:
-    """Split the training images `pool` as `config` asks; `test` is the source's own test part.
+    """Three parts that share no image, made of the training images `pool` as `config` asks.
 
-    A validation share of 0 measures on `test`; where there is none, 5 % are held out all the same.
+    `test` and `validation` are the source's own parts, where it has some: they stay whole, and
+    what is an exact copy of an image in them is not learned from. Where there is no such
+    validation part, a share of `pool` becomes it, never the test part.
+
+    Args:
+        fixed: the source is the same everywhere and always, such as MNIST: exact shares are held
+            out. Else files may be added, and none of them shall move another.
 
     Raises:
-        UserError: when `pool` is too small to be split.
+        UserError: when fewer than two different images are left to learn from and to measure on.
     """
-    if config.validation_fraction == 0 and test is not None:
-        return Dataset(
-            name,
-            part(pool, thin(np.arange(len(pool)), config.limit)),
-            test,
-            test,
-            label_names,
-            factor_names,
-            notes,
-        )
-    fraction = config.validation_fraction
-    if fraction == 0:
-        fraction = LEAST_FRACTION
-        notes += ("There are no test images, so 5 % of the images are held out to measure on.",)
-    train, validation = split(len(pool), fraction)
+    pool = _known(pool)
+    test, validation = (each and _known(each) for each in (test, validation))
+    if validation is not None and test is not None:
+        validation, notes = _without(validation, (test,), notes, "Validation", "test")
+    if not len(pool):
+        raise _too_few(0)
+    brought = [each for each in (validation, test) if each is not None]
+    pool, notes = _without(pool, brought, notes, "Training", "held-out")
+    distinct = len(np.unique(_hashes(pool)))
+    if distinct < (1 if validation is not None else 2):
+        raise _too_few(len(pool))
+    if distinct < len(pool):
+        copies = len(pool) - distinct
+        notes += (f"{_copies(copies, 'another', 'others')}; copies lie on one side of the split.",)
+    if validation is None:
+        fraction = config.validation_fraction
+        if fraction == 0:
+            fraction = LEAST_FRACTION
+            notes += (
+                "The validation share is 0, so 5 % of the training images are held out to "
+                "measure on; test images are for the end.",
+            )
+        held = CHOICES[config.validation](pool, fraction, fixed)
+        validation, pool = (part(pool, np.flatnonzero(each)) for each in (held, ~held))
+        pool, notes = _without(pool, (validation,), notes, "Training", "validation")
+        if not len(pool):
+            raise _too_few(len(validation))
+    kept = thin(_hashes(pool), pool.labels, config.limit)
+    left_out = np.delete(_hashes(pool), kept)
     return Dataset(
         name,
-        part(pool, thin(train, config.limit)),
-        part(pool, validation),
+        part(pool, kept) if len(left_out) else pool,
+        validation,
         test,
         label_names,
         factor_names,
         notes,
+        fixed=fixed,
+        left_out=left_out,
+    )
+
+
+def _known(image_set: ImageSet) -> ImageSet:
+    if image_set.hashes is not None:
+        return image_set
+    return replace(image_set, hashes=content_hashes(image_set.images))
+
+
+def _hashes(image_set: ImageSet) -> np.ndarray:
+    assert image_set.hashes is not None
+    return image_set.hashes
+
+
+def _without(
+    image_set: ImageSet, others: Sequence[ImageSet], notes: tuple[str, ...], own: str, their: str
+) -> tuple[ImageSet, tuple[str, ...]]:
+    """`image_set` without what lies in `others` too, and a note that says how many that were."""
+    copies = np.zeros(len(image_set), bool)
+    for other in others:
+        copies |= np.isin(_hashes(image_set), _hashes(other))
+    if not copies.any():
+        return image_set, notes
+    count = int(copies.sum())
+    note = f"{own}: {_copies(count, f'a {their} image', f'{their} images')} and left out."
+    return part(image_set, np.flatnonzero(~copies)), (*notes, note)
+
+
+def _copies(count: int, of_one: str, of_many: str) -> str:
+    if count == 1:
+        return f"1 image is an exact copy of {of_one}"
+    return f"{count} images are exact copies of {of_many}"
+
+
+def _too_few(count: int) -> UserError:
+    what = {0: "There are no images", 1: "There is only one image"}.get(
+        count, f"All {count} images are copies of one"
+    )
+    return UserError(
+        f"{what}; at least 2 different ones are needed, one to learn from and one to measure on. "
+        "Add images."
     )

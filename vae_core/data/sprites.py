@@ -15,9 +15,10 @@ from numpy.lib.stride_tricks import sliding_window_view
 from vae_core.config import DataConfig
 from vae_core.data.arrays import shape_asked, with_channels
 from vae_core.data.dataset import Dataset, ImageSet, Progress
+from vae_core.data.hashes import hash_rows, mixed
 from vae_core.data.images import part
 from vae_core.data.source import source
-from vae_core.data.splits import LEAST_FRACTION, assemble, thin
+from vae_core.data.splits import LEAST_FRACTION, assemble
 from vae_core.errors import UserError
 
 SHAPES = ("square", "ellipse", "heart")
@@ -113,10 +114,32 @@ class SpriteImages:
         windows[np.arange(len(out)), whole[y], whole[x]] = drawn
         return with_channels(out[:, None], channels)
 
+    def hashes(self) -> np.ndarray:
+        """uint64 [737 280], equal where the pixels are: of the stamp and where it lies.
+
+        A square comes back after a quarter of a turn and an ellipse after a half, so some are
+        copies; two places differ by half a pixel and more, so those never are.
+        """
+        stamps, which = _stamps(self.shape[2])
+        of_stamps = hash_rows(stamps.reshape(-1, *stamps.shape[-2:])).reshape(stamps.shape[:-2])
+        drawn = of_stamps[:, :, :, which][..., which]  # [3, 6, 40, 32 (x), 32 (y)]
+        channels = np.full(COUNT, self.shape[1])
+        return mixed((drawn.ravel(), np.arange(COUNT) % (GRID[3] * GRID[4]), channels))
+
 
 def factors_of(indices: np.ndarray) -> np.ndarray:
     """The factors (shape, scale, orientation, x, y) of sprites [N]: int64 [N, 5]."""
     return np.stack(np.unravel_index(indices, GRID), axis=1).astype(np.int64)
+
+
+def drawn_evenly(count: int) -> np.ndarray:
+    """Places in the grid, int64 [count] or the whole of it: one from each of as many stretches.
+
+    Neither a fixed stride, which would resonate with the grid, nor by hash, which would draw all
+    copies of a sprite and few others.
+    """
+    edges = np.arange(count + 1) * COUNT // count if count < COUNT else np.arange(COUNT + 1)
+    return np.random.default_rng(0).integers(edges[:-1], edges[1:])
 
 
 @source(
@@ -142,12 +165,14 @@ def load_sprites(config: DataConfig, progress: Progress) -> Dataset:
         )
     progress("Cutting out the sprites", None)
     _stamps(size)
-    indices = np.arange(COUNT)
+    sprites = SpriteImages(size, channels)
+    factors = factors_of(np.arange(COUNT))
+    pool = ImageSet(sprites, factors[:, 0].copy(), factors, hashes=sprites.hashes())
     if config.limit is not None:
         # The held-out share stays what it is of the sprites in use, not of the whole grid.
         share = config.validation_fraction or LEAST_FRACTION
-        indices = thin(indices, max(config.limit + 1, ceil((config.limit + 0.5) / (1 - share))))
-    factors = factors_of(indices)
-    pool = part(ImageSet(SpriteImages(size, channels)), indices)
-    pool = ImageSet(pool.images, labels=factors[:, 0].copy(), factors=factors)
-    return assemble("sprites", pool, None, config, label_names=SHAPES, factor_names=FACTORS)
+        used = ceil((config.limit + len(SHAPES) / 2) / (1 - share))  # each shape's share is rounded
+        pool = part(pool, drawn_evenly(used))
+    return assemble(
+        "sprites", pool, None, config, fixed=True, label_names=SHAPES, factor_names=FACTORS
+    )

@@ -18,6 +18,8 @@ from vae_core.data.arrays import shape_asked
 from vae_core.data.dataset import Dataset, ImageSet, Progress
 from vae_core.data.download import fetch
 from vae_core.data.folders import data_folder
+from vae_core.data.hashes import content_hashes
+from vae_core.data.images import ArrayImages
 from vae_core.data.prepared import prepare_array
 from vae_core.data.source import Load, source
 from vae_core.data.splits import assemble
@@ -113,8 +115,12 @@ def _loader(entry: _Set) -> Load:
             progress(f"Reading {entry.label}", None)
             found = _read(reader, entry, root, train, progress)
             images = prepare_array(entry.name, found[0], shape, progress)
-            parts.append(ImageSet(images, found[1]))
-        return assemble(entry.name, parts[0], parts[1], config, label_names=entry.label_names)
+            # Of the images as they come, so that the parts are the same at every size.
+            hashes = content_hashes(ArrayImages(found[0]))
+            parts.append(ImageSet(images, found[1], hashes=hashes))
+        return assemble(
+            entry.name, parts[0], parts[1], config, fixed=True, label_names=entry.label_names
+        )
 
     return load
 
