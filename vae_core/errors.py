@@ -9,3 +9,14 @@ class UserError(Exception):
     The command line prints it and exits with status 2; a page shows it. Anything else that is
     raised is a defect of ours and keeps its traceback.
     """
+
+
+class DataChanged(UserError):
+    """A run was to be resumed on other images than it was trained on; nothing was changed.
+
+    acceptable: it can go on with the images as they are now.
+    """
+
+    def __init__(self, message: str, acceptable: bool = False) -> None:
+        super().__init__(message)
+        self.acceptable = acceptable

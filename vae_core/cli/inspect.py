@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, Any, Literal
 
 import typer
@@ -56,7 +57,10 @@ def evaluate(
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure a trained model on images that it has not learned from, in nats per image."""
+    """Measure a trained model on images that it has not learned from, in nats per image.
+
+    They are those that the run itself held out; what has come or gone since is told.
+    """
     import torch
 
     from vae_core.loading import load_part, load_run
@@ -64,15 +68,20 @@ def evaluate(
     from vae_core.types import Context
 
     loaded = load_run(Store(store).get(run))
-    _, part = load_part(loaded.run, split, data_dir)
+    dataset, part = load_part(loaded.run, split, data_dir)
+    difference = dataset.difference
     noise, images = torch.Generator().manual_seed(0), loaded.card.n_train
     context = Context(loaded.step, noise, train_images=images)
     report = measure(loaded.model, loaded.objective, part, context).report()
     report |= {"split": split, "run": run}
+    report["data_difference"] = difference.report() if difference else None
     if as_json:
         print_json(report)
     else:
-        print_table([(key, _cell(value)) for key, value in report.items()])
+        shown = {key: value for key, value in report.items() if key != "data_difference"}
+        print_table([(key, _cell(value)) for key, value in shown.items()])
+    if difference:
+        print(f"{difference.sentence} {len(part)} {split} images were measured.", file=sys.stderr)
 
 
 def _row(run: Run) -> dict[str, Any]:

@@ -47,9 +47,23 @@ def train(
     _train_here(made, store)
 
 
+AcceptOption = Annotated[
+    bool,
+    typer.Option(
+        "--accept-changed-data",
+        help="Go on though images have come, gone or changed: with those that are there now.",
+    ),
+]
+
+
 @app.command()
-def resume(run: RunArgument, store: StoreOption = None) -> None:
-    """Go on with a run exactly where its last save left it."""
+def resume(
+    run: RunArgument, store: StoreOption = None, accept_changed_data: AcceptOption = False
+) -> None:
+    """Go on with a run exactly where its last save left it.
+
+    It refuses where the images are not those that the run was trained on.
+    """
     process.prepare()
     found = Store(store).get(run)
     found.config()
@@ -57,26 +71,33 @@ def resume(run: RunArgument, store: StoreOption = None) -> None:
         raise UserError(f"Run {run!r} is being trained by another process.")
     if found.status().state == "finished":
         raise UserError(f"Run {run!r} is finished; there is nothing to resume.")
-    _train_here(found, store)
+    _train_here(found, store, accept_changed_data)
 
 
 @app.command(hidden=True)
-def work(run: RunArgument, store: StoreOption = None) -> None:
+def work(
+    run: RunArgument, store: StoreOption = None, accept_changed_data: AcceptOption = False
+) -> None:
     """What the app starts in the background: train a created run, tell its folder alone."""
     process.prepare()
     if hasattr(os, "nice"):
         os.nice(NICENESS)
     from vae_core.training import worker
 
-    worker.work(Store(store).get(run))
+    worker.work(Store(store).get(run), accept_changed_data=accept_changed_data)
 
 
-def _train_here(run: Run, store: str | None) -> None:
+def _train_here(run: Run, store: str | None, accept_changed_data: bool = False) -> None:
     from vae_core.training import worker
     from vae_core.training.recorders import ProgressBar
 
     print(f"Run {run.id} in {run.path}", file=sys.stderr)
-    ended = worker.work(run, lambda total, first: [ProgressBar(total, first)], say_steps())
+    ended = worker.work(
+        run,
+        lambda total, first: [ProgressBar(total, first)],
+        say_steps(),
+        accept_changed_data,
+    )
     if not ended.finished:
         option = f" --store {store}" if store else ""
         print(

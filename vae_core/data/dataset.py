@@ -8,6 +8,8 @@ from typing import Protocol
 
 import numpy as np
 
+from vae_core.data.difference import Difference
+
 Progress = Callable[[str, float | None], None]
 """Called with a sentence and the share done in [0, 1], or None where the share is unknown."""
 
@@ -57,6 +59,7 @@ class Dataset:
 
     fixed: the source never gains an image, such as MNIST.
     left_out: uint64 [M], hashes of the training images that `limit` left out.
+    difference: for the data set of a run, in what it is not the one that the run was trained on.
     """
 
     name: str
@@ -68,6 +71,7 @@ class Dataset:
     notes: tuple[str, ...] = ()
     fixed: bool = False
     left_out: np.ndarray = field(default_factory=lambda: np.zeros(0, np.uint64))
+    difference: Difference | None = None
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

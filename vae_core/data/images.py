@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -46,6 +47,39 @@ class PartOfImages:
     def gather(self, indices: np.ndarray) -> np.ndarray:
         """The images at `indices` [B], in that order: uint8 [B, C, H, W], owned by the caller."""
         return self.whole.gather(self.indices[indices])
+
+
+@dataclass(frozen=True)
+class JoinedImages:
+    """Images of one size, those of each of `pieces` after those of the one before; copies nothing.
+
+    starts: int64 [len(pieces)], where each begins.
+    """
+
+    pieces: tuple[Images, ...]
+    starts: np.ndarray
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """(N, C, H, W)."""
+        return sum(each.shape[0] for each in self.pieces), *self.pieces[0].shape[1:]
+
+    def gather(self, indices: np.ndarray) -> np.ndarray:
+        """The images at `indices` [B], in that order: uint8 [B, C, H, W], owned by the caller."""
+        which = np.searchsorted(self.starts, indices, side="right") - 1
+        if len(indices) and (which == which[0]).all():
+            return self.pieces[which[0]].gather(indices - self.starts[which[0]])
+        out = np.empty((len(indices), *self.shape[1:]), np.uint8)
+        for i in np.unique(which):
+            here = which == i
+            out[here] = self.pieces[i].gather(indices[here] - self.starts[i])
+        return out
+
+
+def joined(pieces: Sequence[Images]) -> Images:
+    """All images of `pieces`, one after the other."""
+    counts = [each.shape[0] for each in pieces]
+    return JoinedImages(tuple(pieces), np.cumsum([0, *counts[:-1]]))
 
 
 def part(image_set: ImageSet, indices: np.ndarray) -> ImageSet:

@@ -142,6 +142,22 @@ def labels_from(names: Sequence[str]) -> tuple[np.ndarray | None, tuple[str, ...
     return labels.astype(np.int64)[folder_of], tuple(map(str, label_names))
 
 
+def labels_among(names: Sequence[str], known: Sequence[str]) -> np.ndarray | None:
+    """Labels int64 [N] into `known` of files, each by the folders that it lies in; None where one
+    lies in no such folder. For files of which a single folder is left, which `labels_from` leaves
+    unlabelled."""
+    number = {label: i for i, label in enumerate(known)}
+    found = []
+    for name in names:
+        folders = name.split("/")[:-1]
+        tails = ("/".join(folders[i:]) for i in range(len(folders)))
+        label = next((number[tail] for tail in tails if tail in number), None)
+        if label is None:
+            return None
+        found.append(label)
+    return np.array(found, np.int64)
+
+
 def skipped_note(skipped: Sequence[Skip], total: int, shown: int = 5) -> str:
     """One sentence that counts and lists what was skipped of `total` files."""
     listed = ", ".join(f"{skip.name} ({skip.reason})" for skip in skipped[:shown])

@@ -2,6 +2,7 @@
 
 config.json            the RunConfig
 data.json              DataCard: what a model needs to know of its data to be rebuilt without it
+parts.safetensors      hashes and labels of the images of each part, see vae_core/data/recorded.py
 environment.json       versions, machine, command
 job.json               process id and start time of whoever works on it
 status.json            Status, as the worker last said it
@@ -18,12 +19,13 @@ previews/              <step>-reconstructions.png, <step>-samples.png, originals
 
 from vae_core.runs.folder import Folder
 from vae_core.runs.records import ACTIVE, DataCard, Job, State, Status, process_is
-from vae_core.runs.run import WEIGHTS, Run
+from vae_core.runs.run import PARTS, WEIGHTS, Run
 from vae_core.runs.store import DEFAULT_STORE, STORE_VARIABLE, Store
 
 __all__ = [
     "ACTIVE",
     "DEFAULT_STORE",
+    "PARTS",
     "STORE_VARIABLE",
     "WEIGHTS",
     "DataCard",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import psutil
+from pydantic import Field
 
 from vae_core.settings import Settings
 
@@ -27,6 +28,9 @@ class DataCard(Settings):
     label_names: tuple[str, ...] = ()
     factor_names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    digest: dict[str, str] = Field(default_factory=dict)
+    """Of each part: SHA-256 of its images in their order and of the names of their labels. Empty
+    in runs that were trained before it was kept."""
 
 
 class Status(Settings):
@@ -39,6 +43,8 @@ class Status(Settings):
     images_per_s: float | None = None
     seconds_left: float | None = None
     message: str = ""
+    acceptable: bool = False
+    """Resuming was refused because the images are not as they were, and may be asked for again."""
     updated: str = ""
 
 

@@ -12,6 +12,7 @@ from vae_core.runs.folder import Folder
 from vae_core.runs.records import ACTIVE, DataCard, Status
 
 WEIGHTS = "model.safetensors"
+PARTS = "parts.safetensors"
 
 
 class Run(Folder):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from vae_core.config import RunConfig
@@ -30,8 +31,11 @@ def start(store: Store, name: str, config: RunConfig) -> Run:
     return run
 
 
-def resume(run: Run) -> None:
+def resume(run: Run, accept_changed_data: bool = False) -> None:
     """Go on with a run that was stopped, interrupted or failed, or wake a paused one.
+
+    Where its images are not as they were, its process refuses and says so in the status, unless
+    the images as they are now are accepted.
 
     Raises:
         UserError: when it is finished, or its configuration is damaged.
@@ -42,7 +46,7 @@ def resume(run: Run) -> None:
         return
     if run.status().state == "finished":
         raise UserError(f"Run {run.id!r} is finished; there is nothing to resume.")
-    _launch(run)
+    _launch(run, ["--accept-changed-data"] if accept_changed_data else [])
 
 
 def spawn(folder: Folder, command: list[str], store: Path) -> None:
@@ -65,8 +69,9 @@ def spawn(folder: Folder, command: list[str], store: Path) -> None:
     folder.claim(process.pid)
 
 
-def _launch(run: Run) -> None:
+def _launch(run: Run, options: Sequence[str] = ()) -> None:
     run.file(CONTROL).unlink(missing_ok=True)  # what was said to an earlier worker
     run.claim(os.getpid())
-    run.set_status(run.status().model_copy(update={"state": "starting", "message": ""}))
-    spawn(run, ["work", run.id], run.path.parent)
+    said = {"state": "starting", "message": "", "acceptable": False}
+    run.set_status(run.status().model_copy(update=said))
+    spawn(run, ["work", run.id, *options], run.path.parent)

@@ -13,15 +13,17 @@ import torch
 
 from vae_core.data import Dataset, load_dataset
 from vae_core.data.dataset import Progress, no_progress
-from vae_core.errors import UserError
+from vae_core.data.recorded import recorded_of
+from vae_core.errors import DataChanged, UserError
 from vae_core.families import build, complete
 from vae_core.latent.directions import principal_directions, save_directions
 from vae_core.latent.encodings import encode_dataset, save_encodings
 from vae_core.latent.grids import prior_pictures
+from vae_core.loading import dataset_of, recorded_by, refuse_unknown_labels
 from vae_core.metrics import measure
 from vae_core.models import LatentModel
 from vae_core.objectives import Objective
-from vae_core.runs import DataCard, Run, State, Status
+from vae_core.runs import ACTIVE, PARTS, DataCard, Run, State, Status
 from vae_core.training.checkpoint import forget_after, load_state
 from vae_core.training.control import ControlFile
 from vae_core.training.environment import save_environment
@@ -42,6 +44,7 @@ def work(
     run: Run,
     listeners: Callable[[int, int], Iterable[Recorder]] = lambda total, first: (),
     progress: Progress = no_progress,
+    accept_changed_data: bool = False,
 ) -> Ended:
     """Train a run from where it stands to its end, or until it is told to stop.
 
@@ -51,14 +54,23 @@ def work(
     Args:
         listeners: makes further recorders from the total steps and the step begun with.
         progress: told of data being prepared.
+        accept_changed_data: go on with the images that there are now, see `images_of`.
 
     Raises:
+        DataChanged: when a run is resumed whose images are not as they were; it stays as it is.
         UserError: what a person can mend.
     """
     with only_worker(run):
+        before = run.status()
         run.claim(os.getpid())
         run.set_status(Status(state="starting"))
-        return _train_and_tell(run, listeners, progress)
+        try:
+            return _train_and_tell(run, listeners, progress, accept_changed_data)
+        except DataChanged as error:
+            state: State = "interrupted" if before.state in ACTIVE else before.state
+            said = {"state": state, "message": str(error), "acceptable": error.acceptable}
+            run.set_status(before.model_copy(update=said))
+            raise
 
 
 def only_worker(run: Run) -> AbstractContextManager[None]:
@@ -68,11 +80,16 @@ def only_worker(run: Run) -> AbstractContextManager[None]:
 
 
 def _train_and_tell(
-    run: Run, listeners: Callable[[int, int], Iterable[Recorder]], progress: Progress
+    run: Run,
+    listeners: Callable[[int, int], Iterable[Recorder]],
+    progress: Progress,
+    accept_changed_data: bool,
 ) -> Ended:
     try:
         with terminated_politely() as wishes:
-            return _train(run, listeners, progress, wishes)
+            return _train(run, listeners, progress, wishes, accept_changed_data)
+    except DataChanged:
+        raise  # nothing has failed, and nothing was changed
     except UserError as error:
         _say_why(run, "failed", str(error))
         raise
@@ -93,22 +110,30 @@ def _train(
     listeners: Callable[[int, int], Iterable[Recorder]],
     progress: Progress,
     wishes: Callable[[], list[Message]],
+    accept_changed_data: bool,
 ) -> Ended:
     config = complete(run.config())
     device = choose_device(config.train.device)
     torch.set_num_threads(config.train.threads or os.cpu_count() or 1)
     torch.manual_seed(config.train.seed)
     progress("Preparing the images", None)
-    dataset = load_dataset(config.data, progress)
-    card = data_card(dataset)
+    state = load_state(run)
+    if state is None:
+        dataset = load_dataset(config.data, progress)
+    else:
+        dataset = images_of(run, accept_changed_data, progress)
+    recorded = recorded_of(dataset, None if state is None else recorded_by(run))
+    card = data_card(dataset).model_copy(update={"digest": recorded.digest()})
+    model, objective = build(config, card)
+    run.write_bytes(PARTS, recorded.to_bytes())
     run.write_json("data.json", card)
     save_environment(run, device)
-    model, objective = build(config, card)
     model.to(device).to(memory_format=torch.channels_last)
     objective.to(device)
-    state = load_state(run)
     loop = Loop(config, dataset, model, objective, state)
     forget_after(run, loop.step)
+    if dataset.difference:
+        _note_change(run, dataset.difference.sentence, loop.step)
 
     recorder = RunRecorder(run, loop.total_steps, loop.step)
     everyone = [recorder, *listeners(loop.total_steps, loop.step)]
@@ -125,6 +150,45 @@ def _train(
     _summarise(run, model, objective, dataset, loop)
     recorder.close(ended)
     return ended
+
+
+def images_of(run: Run, accept_changed: bool, progress: Progress = no_progress) -> Dataset:
+    """The images that a run goes on with: those that it recorded, in their parts and their order.
+
+    Args:
+        accept_changed: where they are not as they were, go on with those that are still there
+            and with new ones, each in its part: what was measured on is never learned from.
+
+    Raises:
+        DataChanged: when they are not as they were and that is not accepted, or the run cannot
+            tell what it learned from.
+        UserError: when they are not present, or have labels that the model cannot be told.
+    """
+    dataset = dataset_of(run, progress=progress, grow=accept_changed)
+    difference = dataset.difference
+    if difference is None:
+        return dataset
+    parts = (dataset.train, dataset.validation)
+    if not difference.recorded or difference.elsewhere:
+        way_out = "train it again."
+    elif not all(map(len, parts)):
+        way_out = "put them back."
+    elif not accept_changed:
+        raise DataChanged(
+            f"{difference.sentence} Put them back to resume run {run.id!r} exactly, or accept "
+            "the images as they are now (--accept-changed-data).",
+            acceptable=True,
+        )
+    else:
+        for images in parts:
+            refuse_unknown_labels(run, dataset, images)
+        return dataset
+    raise DataChanged(f"{difference.sentence} So run {run.id!r} cannot be resumed; {way_out}")
+
+
+def _note_change(run: Run, sentence: str, step: int) -> None:
+    message = f"Resumed on the images that were there. {sentence}"
+    run.append("history.jsonl", {"kind": "note", "step": step, "message": message})
 
 
 def _keep_latents(run: Run, model: LatentModel, dataset: Dataset, step: int) -> np.ndarray:

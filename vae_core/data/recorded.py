@@ -1,0 +1,296 @@
+"""The parts of a run: which images it learned from and which it measured, as it recorded them.
+
+The files of a data set come and go. A run keeps the hashes of its own images, and whatever it is
+measured on later is picked by them: nothing that it has learned from is ever held out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from vae_core.data.dataset import Dataset, ImageSet
+from vae_core.data.difference import Difference
+from vae_core.data.hashes import mixed, occurrence
+from vae_core.data.images import PartOfImages, joined, part
+from vae_core.data.listing import labels_among
+from vae_core.data.splits import thin
+
+PARTS = ("train", "validation", "test")
+LEFT_OUT = "left_out"
+NO_LABEL = -1
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What a run keeps of its images, 8 bytes each and 2 for a label.
+
+    hashes: of each part uint64 [N] in the order of training; `left_out` are those that a limit
+        kept from being learned. labels: int64 [N] into `label_names`, −1 where there is none.
+    former: of each part, what was in it until the run went on without it: should it come back,
+        it is known to have been learned from, or measured on.
+    """
+
+    hashes: Mapping[str, np.ndarray]
+    labels: Mapping[str, np.ndarray]
+    label_names: tuple[str, ...] = ()
+    former: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def ever(self, name: str) -> np.ndarray:
+        """The hashes of a part, and of what was once in it: uint64 [M]."""
+        return np.concatenate([self.hashes[name], self.former.get(name, np.zeros(0, np.uint64))])
+
+    def digest(self) -> dict[str, str]:
+        """SHA-256 of the images of each part in their order, with the names of their labels."""
+        return {name: self._digest(name) for name in PARTS}
+
+    def _digest(self, name: str) -> str:
+        known = [*self.label_names, ""]  # the last one stands for no label
+        used, places = np.unique(self.labels[name], return_inverse=True)
+        content = hashlib.sha256(self.hashes[name].astype("<u8").tobytes())
+        content.update(json.dumps([known[label] for label in used]).encode())
+        content.update(places.astype("<u4").tobytes())
+        return content.hexdigest()
+
+    def to_bytes(self) -> bytes:
+        """As a safetensors file."""
+        arrays = {name: np.ascontiguousarray(array) for name, array in self.hashes.items()}
+        if self.label_names:
+            kind = np.int16 if len(self.label_names) < 2**15 else np.int32
+            arrays |= {f"{name}.labels": self.labels[name].astype(kind) for name in PARTS}
+        arrays |= {f"{name}.former": each for name, each in self.former.items() if len(each)}
+        return save(arrays, {"label_names": json.dumps(self.label_names)})
+
+    @staticmethod
+    def from_bytes(data: bytes) -> Recorded:
+        """What `to_bytes` made.
+
+        Raises:
+            ValueError: when the file is damaged.
+        """
+        try:
+            arrays = load(data)
+            head = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+            hashes = {name: arrays[name] for name in (*PARTS, LEFT_OUT)}
+            names = tuple(json.loads(head["__metadata__"]["label_names"]))
+        except (SafetensorError, KeyError, TypeError) as error:
+            raise ValueError(str(error)) from None
+        none = {name: np.full(len(hashes[name]), NO_LABEL) for name in PARTS}
+        labels = {name: arrays.get(f"{name}.labels", none[name]).astype(np.int64) for name in PARTS}
+        former = {name: arrays[f"{name}.former"] for name in PARTS if f"{name}.former" in arrays}
+        return Recorded(hashes, labels, names, former)
+
+
+def recorded_of(dataset: Dataset, before: Recorded | None = None) -> Recorded:
+    """What a run keeps of the images that it is trained on; `before` is what it kept until now."""
+    sets = _sets(dataset)
+    hashes = {name: _hashes(each) for name, each in sets.items()} | {LEFT_OUT: dataset.left_out}
+    if dataset.fixed:  # nothing can be new there, so what was left out need not be known
+        hashes[LEFT_OUT] = np.zeros(0, np.uint64)
+    labels = {name: _labels(each) for name, each in sets.items()}
+    former = {}
+    if before is not None:
+        former = {name: np.setdiff1d(before.ever(name), hashes[name]) for name in PARTS}
+    return Recorded(hashes, labels, dataset.label_names, former)
+
+
+def named(dataset: Dataset, names: tuple[str, ...]) -> Dataset:
+    """`dataset` with its labels numbered as in `names`: a label is what it is called.
+
+    Names that are not among them follow after.
+    """
+    if dataset.label_names[: len(names)] == names:
+        return dataset
+    if not dataset.label_names:
+        return _named_by_folder(dataset, names)
+    known = (*names, *(name for name in dataset.label_names if name not in names))
+    number = np.array([known.index(name) for name in dataset.label_names], np.int64)
+    return _relabelled(
+        dataset, known, lambda each: None if each.labels is None else number[each.labels]
+    )
+
+
+def _named_by_folder(dataset: Dataset, names: tuple[str, ...]) -> Dataset:
+    """Where one folder is left of those that labelled the images, it labels them still."""
+    told = {
+        name: labels_among(each.files, names)
+        for name, each in _sets(dataset).items()
+        if each is not None and each.files
+    }
+    if not told or any(labels is None for labels in told.values()):
+        return dataset
+    return _relabelled(dataset, names, lambda each: labels_among(each.files, names))
+
+
+def _relabelled(
+    dataset: Dataset, names: tuple[str, ...], labels: Callable[[ImageSet], np.ndarray | None]
+) -> Dataset:
+    def again(each: ImageSet) -> ImageSet:
+        return replace(each, labels=labels(each))
+
+    return replace(
+        dataset,
+        train=again(dataset.train),
+        validation=again(dataset.validation),
+        test=dataset.test and again(dataset.test),
+        label_names=names,
+    )
+
+
+def as_recorded(dataset: Dataset, recorded: Recorded) -> Dataset:
+    """The images of `dataset` in the parts that a run recorded, in its order, as far as they are
+    there; `difference` tells what is not as it was. New images belong to no part.
+
+    Args:
+        dataset: every image that there is now, labels numbered as in `recorded`.
+    """
+    return _Found.of(dataset, recorded).parts(recorded.hashes[LEFT_OUT])
+
+
+def grown(dataset: Dataset, recorded: Recorded, limit: int | None) -> Dataset:
+    """As `as_recorded`, and new images come after those of the run: each into the part that holds
+    a copy of it, else into the one that the split gives it.
+
+    So nothing that was measured on is ever learned from, nor the other way round. `limit`: how
+    many are learned from in all.
+    """
+    found = _Found.of(dataset, recorded)
+    hashes, labels = _hashes(found.whole), _labels(found.whole)
+    part_of = {int(h): i for i, name in enumerate(PARTS) for h in recorded.ever(name)}
+    to = [part_of.get(int(hashes[row]), int(found.origin[row])) for row in found.new]
+    added = [found.new[np.array(to, np.int64) == i] for i in range(len(PARTS))]
+    room = None if limit is None else max(0, limit - len(found.rows[0]))
+    taken = thin(hashes[added[0]], labels[added[0]], room)
+    left_out = np.append(recorded.hashes[LEFT_OUT], np.delete(hashes[added[0]], taken))
+    added[0] = added[0][taken]
+    rows = [np.concatenate(pair) for pair in zip(found.rows, added, strict=True)]
+    return replace(found, rows=rows).parts(left_out)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Where the images that a run recorded lie among those that there are now.
+
+    whole: every image there is; origin: int64 [M], the part that the split gives each.
+    rows: of each part, the places in `whole` of what is still there. new: places of the rest.
+    """
+
+    dataset: Dataset
+    whole: ImageSet
+    origin: np.ndarray
+    rows: list[np.ndarray]
+    new: np.ndarray
+    difference: Difference
+
+    @staticmethod
+    def of(dataset: Dataset, recorded: Recorded) -> _Found:
+        sets = [each for each in _sets(dataset).values() if each is not None]
+        whole = _whole(sets)
+        hashes, labels = _hashes(whole), _labels(whole)
+        wanted = np.concatenate([recorded.hashes[name] for name in PARTS])
+        named_as = np.concatenate([recorded.labels[name] for name in PARTS])
+        belongs = np.repeat(np.arange(len(PARTS)), [len(recorded.hashes[name]) for name in PARTS])
+        rows = _matched(wanted, named_as, hashes, labels)
+        there = rows >= 0
+        strange = ~np.isin(hashes, recorded.hashes[LEFT_OUT])
+        strange[rows[there]] = False
+        new = np.flatnonzero(strange & (not dataset.fixed))
+
+        def of_each(mask: np.ndarray) -> dict[str, int]:
+            counts = np.bincount(belongs[mask], minlength=len(PARTS))
+            return dict(zip(PARTS, map(int, counts), strict=True))
+
+        changed = there & (labels[rows] != named_as)
+        everyone = np.ones(len(wanted), bool)
+        return _Found(
+            dataset,
+            whole,
+            np.repeat(np.arange(len(sets)), [len(each) for each in sets]),
+            [rows[(belongs == i) & there] for i in range(len(PARTS))],
+            new,
+            Difference(of_each(everyone), of_each(~there), of_each(changed), len(new)),
+        )
+
+    def parts(self, left_out: np.ndarray) -> Dataset:
+        """The data set with these rows for its parts."""
+        train, validation, test = (
+            replace(part(self.whole, rows), images=PartOfImages(self.whole.images, rows))
+            for rows in self.rows
+        )
+        return replace(
+            self.dataset,
+            train=train,
+            validation=validation,
+            test=test if len(test) else None,
+            left_out=left_out,
+            difference=self.difference or None,
+        )
+
+
+def never_seen(image_set: ImageSet, recorded: Recorded) -> ImageSet:
+    """Those images of `image_set` that are in no part of a run, and never were."""
+    seen = np.isin(_hashes(image_set), np.concatenate([recorded.ever(name) for name in PARTS]))
+    return part(image_set, np.flatnonzero(~seen)) if seen.any() else image_set
+
+
+def _matched(
+    wanted: np.ndarray, named_as: np.ndarray, hashes: np.ndarray, labels: np.ndarray
+) -> np.ndarray:
+    """The row of `hashes` [M] for each image of `wanted` [N], −1 where there is none: int64 [N].
+
+    Copies are told apart by their labels first, then by their order; no row is given twice.
+    """
+    rows = np.full(len(wanted), -1)
+    for mine, theirs in (((wanted, named_as), (hashes, labels)), ((wanted,), (hashes,))):
+        missing = np.flatnonzero(rows < 0)
+        free = np.setdiff1d(np.arange(len(hashes)), rows)
+        if not len(missing) or not len(free):
+            break
+        keys = [
+            mixed((key, occurrence(key)))
+            for key in (mixed(c[missing] for c in mine), mixed(c[free] for c in theirs))
+        ]
+        order = np.argsort(keys[1])
+        places = np.minimum(np.searchsorted(keys[1], keys[0], sorter=order), len(free) - 1)
+        found = keys[1][order[places]] == keys[0]
+        rows[missing[found]] = free[order[places[found]]]
+    return rows
+
+
+def _whole(sets: list[ImageSet]) -> ImageSet:
+    first = sets[0]
+    factors = None
+    if first.factors is not None:
+        factors = np.concatenate([each.factors for each in sets if each.factors is not None])
+    return ImageSet(
+        joined([each.images for each in sets]),
+        None if first.labels is None else np.concatenate([_labels(each) for each in sets]),
+        factors,
+        tuple(name for each in sets for name in each.files),
+        np.concatenate([_hashes(each) for each in sets]),
+    )
+
+
+def _sets(dataset: Dataset) -> dict[str, ImageSet | None]:
+    return {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
+
+
+def _hashes(image_set: ImageSet | None) -> np.ndarray:
+    if image_set is None:
+        return np.zeros(0, np.uint64)
+    assert image_set.hashes is not None, "assemble() knows them"
+    return image_set.hashes
+
+
+def _labels(image_set: ImageSet | None) -> np.ndarray:
+    if image_set is None:
+        return np.zeros(0, np.int64)
+    if image_set.labels is None:
+        return np.full(len(image_set), NO_LABEL)
+    return image_set.labels
