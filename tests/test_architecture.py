@@ -174,6 +174,11 @@ def _dangers(tree: ast.AST) -> list[str]:
     """What would let a file that somebody was handed run code."""
     found = []
     for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef):
+            bases = {ast.unparse(base).split(".")[0] for base in node.bases}
+            methods = {each.name for each in node.body if isinstance(each, ast.FunctionDef)}
+            if bases & PICKLES and "find_class" not in methods:
+                found.append(f"line {node.lineno}: an unpickler that admits whatever is asked")
         if not isinstance(node, ast.Call):
             continue
         name = ast.unparse(node.func)
@@ -200,12 +205,15 @@ def test_the_check_sees_what_could_execute() -> None:
     code = (
         "eval('1')\nmodel.eval()\ntorch.load(f)\ntorch.load(f, weights_only=True)\n"
         "np.load(f, allow_pickle=True)\npickle.loads(b)\n"
+        "class A(pickle.Unpickler): pass\n"
+        "class B(pickle.Unpickler):\n    def find_class(self, module, name): raise KeyError\n"
     )
-    assert [danger.partition(":")[0] for danger in _dangers(ast.parse(code))] == [
+    assert sorted(danger.partition(":")[0] for danger in _dangers(ast.parse(code))) == [
         "line 1",
         "line 3",
         "line 5",
         "line 6",
+        "line 7",
     ]
 
 

@@ -1,4 +1,7 @@
-"""Recipes: whole configurations under a name, some of them published systems rebuilt exactly.
+"""Recipes: whole configurations under a name, many of them published systems rebuilt.
+
+What departs from the published system stands in `Preset.published`; `tests/test_published.py`
+holds the rest to it. Each keeps a validation part: the test part is for `evaluate --split test`.
 
 A new source is one new file with its `PRESETS` and its name below.
 """

@@ -24,17 +24,19 @@ PRESETS = (
         source="A notebook on CIFAR-10",
         published=(
             f"mse.mean() + {WEIGHT:g}·kl.mean(), gradients clipped at norm {CLIP:g}, log σ² "
-            f"clamped to ±10; in nats with σ² = ½, β = {BETA:.4g} and the clip {CLIP_IN_NATS:g}."
+            f"clamped to ±10; in nats with σ² = ½, β = {BETA:.4g} and the clip {CLIP_IN_NATS:g}. "
+            "Convolution, ReLU, batch normalisation, in this order. Of the training files 40 000 "
+            "are learned from and 10 000 measured on, picked by what they show."
         ),
         family="vae",
-        data={"dataset": "cifar10", "validation_fraction": 0.0},
+        data={"dataset": "cifar10", "validation_fraction": 0.2},
         model={
             "backbone": "conv-bn",
             "latent_dim": LATENTS,
             "likelihood": "gaussian",
             "sigma": SCALE.sigma,
             "logvar_range": (-10.0, 10.0),
-            "options": {"channels": (96, 192, 384)},
+            "options": {"channels": (96, 192, 384), "normalise": "after"},
         },
         objective={"beta": BETA},
         train={

@@ -13,7 +13,8 @@ class Preset:
     """`image_shape` is that of the data set in `config`, for counting weights.
 
     source: the paper or system that is rebuilt, "" for our own.
-    published: its hyper-parameters in its own convention, and what they are in nats per image.
+    published: its hyper-parameters in its own convention, what they are in nats per image, and
+        what departs from it here.
     """
 
     name: str

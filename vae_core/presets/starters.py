@@ -7,7 +7,7 @@ from typing import Any
 from vae_core.presets.preset import preset
 
 MNIST: dict[str, Any] = {
-    "data": {"dataset": "mnist", "validation_fraction": 0.0},
+    "data": {"dataset": "mnist"},
     "model": {"latent_dim": 16, "options": {"channels": (32, 64), "hidden": 128}},
 }
 MNIST_TRAINING = {"batch_size": 64, "learning_rate": 2e-3, "decay": "cosine"}

@@ -11,22 +11,28 @@ from vae_core.models.backbones.backbone import Backbone
 from vae_core.models.backbones.trunk import Trunk
 
 
-def backbone_of(trunk: Trunk, latent_dim: int, hidden: tuple[int, ...] = ()) -> Backbone:
+def backbone_of(
+    trunk: Trunk, latent_dim: int, hidden: tuple[int, ...] = (), back: Trunk | None = None
+) -> Backbone:
     """A trunk with fully connected layers of `hidden` ReLU units on either side of the latents.
 
     Without hidden layers the heads read the flattened maps, and one linear layer writes them.
+
+    Args:
+        back: another trunk to come back by.
     """
-    maps = trunk.shapes[-1]
-    features = math.prod(maps)
+    back = back or trunk
+    maps = back.shapes[-1]
+    features = math.prod(trunk.shapes[-1])
     encoder = [*trunk.encoder_layers(), FlattenChannelsLast()]
     for a, b in pairwise((features, *hidden)):
         encoder += [nn.Linear(a, b), nn.ReLU()]
     decoder: list[nn.Module] = []
-    for a, b in pairwise((latent_dim, *reversed(hidden), features)):
+    for a, b in pairwise((latent_dim, *reversed(hidden), math.prod(maps))):
         decoder += [nn.Linear(a, b), nn.ReLU()]
     if not hidden:
         decoder.pop()
-    decoder += [UnflattenChannelsLast(*maps), *trunk.decoder_layers()]
+    decoder += [UnflattenChannelsLast(*maps), *back.decoder_layers()]
     return Backbone(nn.Sequential(*encoder), (features, *hidden)[-1], nn.Sequential(*decoder))
 
 

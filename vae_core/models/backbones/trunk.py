@@ -49,11 +49,17 @@ class Trunk:
 
 
 def halved(
-    image_shape: Shape, channels: tuple[int, ...], *, up: bool, smallest: int = 1
+    image_shape: Shape,
+    channels: tuple[int, ...],
+    option: str = "channels",
+    *,
+    up: bool,
+    smallest: int = 1,
 ) -> tuple[Shape, ...]:
     """The shapes of an image and its maps after each of the stages with so many `channels`.
 
     Args:
+        option: the one that named the channels, for the message.
         up: whether an odd side is halved upwards (kernel 3) or downwards (kernel 4).
         smallest: the least side that maps may have.
 
@@ -64,7 +70,7 @@ def halved(
     most = most_stages(image_shape, smallest)
     if len(channels) > most:
         raise UserError(
-            f"model.options.channels: {len(channels)} stages are too many for images of "
+            f"model.options.{option}: {len(channels)} stages are too many for images of "
             f"{height}×{width}; each halves the size, so use at most {most}."
         )
     sides = [(_half(height, i, up), _half(width, i, up)) for i in range(len(channels) + 1)]

@@ -1,0 +1,291 @@
+"""Presets beside what they rebuild: the networks in plain PyTorch, trained as their authors do.
+
+`python -m benchmarks.published` trains the CIFAR notebook's VAE twice, from the same weights, on
+the same batches with the same noise: by this product's loop, and as the notebook writes it. What
+the two reach is printed, and what the preset reached with its normalisation on the other side.
+`tests/test_published.py` holds every preset to these networks step by step.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+import typer
+from torch import Tensor, nn
+from torch.nn.functional import mse_loss
+
+from vae_core.config import DataConfig, RunConfig
+from vae_core.data import ArrayImages, Dataset, ImageSet, load_dataset
+from vae_core.data.batches import as_floats, shuffled
+from vae_core.families import build, complete
+from vae_core.models import LatentModel
+from vae_core.presets import get_preset
+from vae_core.training.loop import Loop
+
+CPU = torch.device("cpu")
+
+
+class Twin(nn.Module):
+    """encoder → features, heads for mean and log σ², decoder; `picture` ends the decoder."""
+
+    encoder: nn.Sequential
+    mu: nn.Linear
+    logvar: nn.Linear
+    decoder: nn.Sequential
+    picture: Callable[[Tensor], Tensor] = staticmethod(torch.sigmoid)
+    logvar_scale = 1.0
+
+    def forward(self, x: Tensor, noise: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """x [B, C, H, W] → reconstruction, mean and log σ² [B, L]."""
+        features = self.encoder(x)
+        mu, logvar = self.mu(features), self.logvar_scale * self.logvar(features)
+        z = mu + (0.5 * logvar).exp() * torch.randn(mu.shape, generator=noise, dtype=mu.dtype)
+        return self.picture(self.decoder(z)), mu, logvar
+
+
+class Notebook(Twin):
+    """The notebook on CIFAR-10: convolution, ReLU, batch normalisation, three times each way."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        inwards: list[nn.Module] = []
+        for a, b in pairwise((3, 96, 192, 384)):
+            inwards += [nn.Conv2d(a, b, 3, 2, 1), nn.ReLU(), nn.BatchNorm2d(b)]
+        self.encoder = nn.Sequential(*inwards, nn.Flatten())
+        self.mu, self.logvar = nn.Linear(384 * 4 * 4, 128), nn.Linear(384 * 4 * 4, 128)
+        outwards: list[nn.Module] = [nn.Linear(128, 384 * 4 * 4), nn.Unflatten(1, (384, 4, 4))]
+        for a, b in pairwise((384, 192, 96)):
+            outwards += [nn.ConvTranspose2d(a, b, 3, 2, 1, 1), nn.ReLU(), nn.BatchNorm2d(b)]
+        self.decoder = nn.Sequential(*outwards, nn.ConvTranspose2d(96, 3, 3, 2, 1, 1))
+
+
+class Faces(Twin):
+    """PyTorch-VAE's `VanillaVAE`; with `blog` the smaller way back of a blog on CelebA."""
+
+    def __init__(self, blog: bool) -> None:
+        super().__init__()
+        inwards: list[nn.Module] = []
+        for a, b in pairwise((3, 32, 64, 128, 256, 512)):
+            inwards += [nn.Conv2d(a, b, 3, 2, 1), nn.BatchNorm2d(b), nn.LeakyReLU()]
+        self.encoder = nn.Sequential(*inwards, nn.Flatten())
+        self.mu, self.logvar = nn.Linear(512 * 2 * 2, 128), nn.Linear(512 * 2 * 2, 128)
+        widths = (256, 256, 128, 64, 64) if blog else (512, 256, 128, 64, 32, 32)
+        maps = widths[0]
+        outwards: list[nn.Module] = [nn.Linear(128, maps * 2 * 2), nn.Unflatten(1, (maps, 2, 2))]
+        for a, b in pairwise(widths):
+            outwards += [nn.ConvTranspose2d(a, b, 3, 2, 1, 1), nn.BatchNorm2d(b), nn.LeakyReLU()]
+        last = nn.ConvTranspose2d(64, 3, 3, 2, 1, 1) if blog else nn.Conv2d(32, 3, 3, 1, 1)
+        self.decoder = nn.Sequential(*outwards, last)
+
+
+class Course(Twin):
+    """A course's VAE on MNIST, which sees pixels less 0.1307 over 0.3081."""
+
+    picture = nn.Identity()
+    logvar_scale = 2.0  # its second head predicts log σ
+
+    def __init__(self) -> None:
+        super().__init__()
+        flat = 32 * 7 * 7
+        self.encoder = nn.Sequential(
+            nn.Conv2d(1, 16, 4, 2, 1, bias=False), nn.ReLU(),
+            nn.Conv2d(16, 32, 4, 2, 1, bias=False), nn.ReLU(),
+            nn.Flatten(), nn.Linear(flat, 128), nn.ReLU(),
+        )  # fmt: skip
+        self.mu, self.logvar = nn.Linear(128, 5), nn.Linear(128, 5)
+        self.decoder = nn.Sequential(
+            nn.Linear(5, 128), nn.ReLU(), nn.Linear(128, flat), nn.ReLU(),
+            nn.Unflatten(1, (32, 7, 7)),
+            nn.ConvTranspose2d(32, 16, 4, 2, 1, bias=False), nn.ReLU(),
+            nn.ConvTranspose2d(16, 1, 4, 2, 1, bias=False),
+        )  # fmt: skip
+
+
+def divergence(mu: Tensor, logvar: Tensor) -> Tensor:
+    """KL to N(0, I) of each dimension in nats, [B, L], as tutorials write it."""
+    return -0.5 * (1 + logvar - mu.pow(2) - logvar.exp())
+
+
+def notebook_loss(twin: Twin, x: Tensor, noise: torch.Generator) -> Tensor:
+    """MSE + 0.001 · KL, both means over everything, log σ² clamped to ±10."""
+    picture, mu, logvar = twin(x, noise)
+    return mse_loss(picture, x) + 0.001 * divergence(mu, logvar.clamp(-10, 10)).mean()
+
+
+def faces_loss(twin: Twin, x: Tensor, noise: torch.Generator) -> Tensor:
+    """MSE + 0.00025 · KL, summed over dimensions."""
+    picture, mu, logvar = twin(x, noise)
+    return mse_loss(picture, x) + 0.00025 * divergence(mu, logvar).sum(dim=1).mean()
+
+
+def course_loss(twin: Twin, x: Tensor, noise: torch.Generator) -> Tensor:
+    """MSE + 0.1 · KL, both means over everything, on normalised pixels."""
+    x = (x - 0.1307) / 0.3081
+    picture, mu, logvar = twin(x, noise)
+    return mse_loss(picture, x) + 0.1 * divergence(mu, logvar).mean()
+
+
+Loss = Callable[[Twin, Tensor, torch.Generator], Tensor]
+
+
+def give_weights(twin: Twin, model: LatentModel) -> None:
+    """Copy the twin's weights into `model`, which flattens its maps place by place.
+
+    The twin flattens them map by map, as `nn.Flatten` does.
+    """
+    convolutions = [layer for layer in twin.encoder if isinstance(layer, nn.Conv2d)]
+    read = next(m for m in (*twin.encoder, twin.mu) if isinstance(m, nn.Linear)).in_features
+    unflatten = next(layer for layer in twin.decoder if isinstance(layer, nn.Unflatten))
+    maps, written = unflatten.unflattened_size[0], int(np.prod(unflatten.unflattened_size))
+    with torch.no_grad():
+        for own, given in zip(_weighing(model), _weighing(twin), strict=True):
+            for name, value in given.named_parameters(recurse=False):
+                if isinstance(given, nn.Linear) and value.ndim == 2 and value.shape[1] == read:
+                    value = _by_place(value.T, convolutions[-1].out_channels).T
+                if isinstance(given, nn.Linear) and len(value) == written:
+                    value = _by_place(value, maps)
+                own.get_parameter(name).copy_(value)
+
+
+def _weighing(module: nn.Module) -> list[nn.Module]:
+    return [m for m in module.modules() if list(m.parameters(recurse=False))]
+
+
+def _by_place(rows: Tensor, maps: int) -> Tensor:
+    """Rows [maps · places, …] as [places · maps, …]."""
+    return rows.unflatten(0, (maps, -1)).transpose(0, 1).flatten(0, 1)
+
+
+def tinted(size: int) -> Dataset:
+    """Real images in colour that need no download: handwritten digits, ink and paper tinted."""
+    digits = load_dataset(DataConfig(dataset="digits", image_size=size, validation_fraction=0.2))
+    rng = np.random.default_rng(0)
+
+    def colour(part: ImageSet) -> ImageSet:
+        ink = part.images.gather(np.arange(len(part))) / 255.0
+        paper, pen = (
+            rng.uniform(0, 0.4, (2, len(part), 3, 1, 1))
+            + np.array([0, 0.6])[:, None, None, None, None]
+        )
+        return ImageSet(ArrayImages(np.rint(255 * (paper + ink * (pen - paper))).astype(np.uint8)))
+
+    return Dataset("tinted", colour(digits.train), colour(digits.validation))
+
+
+def batches(dataset: Dataset, config: RunConfig) -> Iterator[Tensor]:
+    """The batches of the product's loop, epoch after epoch."""
+    train = config.train
+    for epoch in range(train.epochs):
+        for indices in shuffled(len(dataset.train), train.batch_size, train.seed, epoch):
+            yield as_floats(dataset.train.images.gather(indices), CPU)
+
+
+def train_twin(
+    twin: Twin,
+    loss: Loss,
+    optimizer: torch.optim.Optimizer,
+    images: Iterator[Tensor],
+    seed: int,
+    clip: float | None = None,
+) -> Iterator[float]:
+    """A loop as notebooks have it; yields the loss of every step."""
+    noise = torch.Generator().manual_seed(seed)
+    twin.train()
+    for x in images:
+        optimizer.zero_grad()
+        value = loss(twin, x, noise)
+        value.backward()
+        if clip is not None:
+            nn.utils.clip_grad_norm_(twin.parameters(), clip)
+        optimizer.step()
+        yield value.item()
+
+
+@torch.inference_mode()
+def reached(network: Twin | LatentModel, part: ImageSet) -> dict[str, float]:
+    """Test figures: mean squared error of the mean code and of a drawn one, KL per dimension."""
+    network.eval()
+    noise = torch.Generator().manual_seed(0)
+    sums = torch.zeros(3, dtype=torch.float64)
+    for start in range(0, len(part), 256):
+        x = as_floats(part.images.gather(np.arange(start, min(start + 256, len(part)))), CPU)
+        if isinstance(network, LatentModel):
+            aux = network.encode(x).aux
+            mu, logvar = aux["mu"], aux["logvar"]
+            decode = lambda z: network.likelihood.mean(network.decode(z))  # noqa: E731
+        else:
+            features = network.encoder(x)
+            mu, logvar = network.mu(features), network.logvar(features)
+            decode = lambda z: network.picture(network.decoder(z))  # noqa: E731
+        drawn = mu + (0.5 * logvar).exp() * torch.randn(mu.shape, generator=noise)
+        errors = [mse_loss(decode(z), x) for z in (mu, drawn)]
+        sums += len(x) * torch.stack([*errors, divergence(mu, logvar).mean()]).double()
+    names = ("mse_of_mean_code", "mse_of_drawn_code", "kl_per_dimension")
+    return dict(zip(names, (sums / len(part)).tolist(), strict=True))
+
+
+def notebook_config(steps: int, dataset: Dataset, **options: Any) -> RunConfig:
+    """The preset's configuration with as many whole epochs as `steps` fill."""
+    config = get_preset("cifar-vae").config
+    epochs = max(1, round(steps * config.train.batch_size / len(dataset.train)))
+    changes = {"train": {"epochs": epochs}, "model": {"options": options}}
+    return complete(config.updated(changes))
+
+
+def train_preset(config: RunConfig, dataset: Dataset, twin: Twin | None = None) -> LatentModel:
+    """The preset trained by the product's loop, from the twin's weights or its own."""
+    torch.manual_seed(config.train.seed)
+    model, objective = build(config, dataset.image_shape)
+    if twin is not None:
+        give_weights(twin, model)
+    for _ in Loop(config, dataset, model.to(memory_format=torch.channels_last), objective).run():
+        pass
+    return model
+
+
+def main(
+    steps: Annotated[int, typer.Option(min=1, help="Optimiser steps of each side.")] = 400,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Compare the CIFAR preset with the notebook that it rebuilds."""
+    dataset = tinted(32)
+    config = notebook_config(steps, dataset)
+    torch.manual_seed(0)
+    twin = Notebook()
+    found = {"preset, the twin's first weights": train_preset(config, dataset, twin)}
+    train = config.train
+    optimizer = torch.optim.AdamW(
+        twin.parameters(), lr=train.learning_rate, weight_decay=train.weight_decay
+    )
+    for _ in train_twin(
+        twin, notebook_loss, optimizer, batches(dataset, config), train.seed, clip=1.0
+    ):
+        pass
+    results = {name: reached(model, dataset.validation) for name, model in found.items()}
+    results["twin in plain PyTorch"] = reached(twin, dataset.validation)
+    results["preset, its own first weights"] = reached(
+        train_preset(config, dataset), dataset.validation
+    )
+    before = notebook_config(steps, dataset, normalise="before")
+    results["normalised before the activation"] = reached(
+        train_preset(before, dataset), dataset.validation
+    )
+    steps_made = train.epochs * -(-len(dataset.train) // train.batch_size)
+    if as_json:
+        print(json.dumps({"steps": steps_made, **results}, indent=2))
+        return
+    print(
+        f"{steps_made} steps on {len(dataset.train)} tinted digits, measured on "
+        f"{len(dataset.validation)} others"
+    )
+    for name, figures in results.items():
+        print(f"{name:34}" + "  ".join(f"{key} {value:.5f}" for key, value in figures.items()))
+
+
+if __name__ == "__main__":
+    typer.run(main)
