@@ -97,9 +97,14 @@ def _downsample(indices: np.ndarray, y: np.ndarray, points: int) -> np.ndarray:
 
 
 def heat(steps: list[int], values: list[list[float | None]]) -> dict[str, list[Any]]:
-    """The KL per dimension over time, thinned evenly; the newest moment is always kept."""
+    """The KL per dimension over time, thinned evenly; the newest moment is always kept.
+
+    A step that was measured twice, by a preview and on all unseen images, counts as last measured.
+    """
     if not values:
         return {}
+    once = dict(zip(steps, values, strict=True))
+    steps, values = list(once), list(once.values())
     most = max(2, MAX_CELLS // len(values[-1]))
     picked = np.unique(np.linspace(0, len(values) - 1, min(most, len(values))).round().astype(int))
     return {"step": [steps[i] for i in picked], "values": [values[i] for i in picked]}

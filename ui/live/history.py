@@ -66,24 +66,33 @@ class History:
     def full(self, limits: Limits | None = None) -> tuple[dict[str, Any], Cursor]:
         """Everything, each series decimated to at most `MAX_POINTS`, and the cursor after it.
 
+        `restart` in it says that it takes the place of whatever the client holds.
+
         Args:
             limits: what is looked at; most points are then spent inside, the rest is coarse.
         """
         with self._lock:
             content = self._content
             message = {
+                "restart": True,
                 "train": all_series(content.train, 0, limits),
                 "validation": all_series(content.validation, 0, limits),
                 "kl": heat(content.kl_steps, content.kl),
                 "changes": content.changes,
                 "previews": content.previews,
-                "decimated": content.train.rows > MAX_POINTS,
+                "decimated": max(content.train.rows, content.validation.rows) > MAX_POINTS,
                 **self._now(),
             }
             return message, self._end()
 
-    def since(self, cursor: Cursor) -> tuple[dict[str, Any], Cursor]:
-        """What a client at `cursor` lacks, {} if nothing; `full` if the file has started over."""
+    def since(
+        self, cursor: Cursor, limits: Limits | None = None
+    ) -> tuple[dict[str, Any], Cursor]:
+        """What a client at `cursor` lacks, {} if nothing; `full` if the file has started over.
+
+        Args:
+            limits: what the client looks at, for a `full` answer.
+        """
         with self._lock:
             end, content = self._end(), self._content
             stale = cursor.generation != end.generation
@@ -99,8 +108,7 @@ class History:
                     **self._now(),
                 }
                 return {k: v for k, v in message.items() if v not in ({}, [], "")}, end
-        message, end = self.full()
-        return {**message, "restart": True}, end
+        return self.full(limits)
 
     # --- inside ------------------------------------------------------------------------------
 

@@ -118,11 +118,12 @@ class Watcher:
         self._history = history
         self._cursor = Cursor()
         self._told: dict[str, Any] = {}
-        self._ask: Ask | None = None
+        self._limits: Limits | None = None
+        self._asked = False
 
     def ask(self, ask: Ask) -> None:
-        """Answer `ask` with the next news."""
-        self._ask = ask
+        """Answer `ask` with the next news; what it looks at holds until it asks again."""
+        self._limits, self._asked = ask.limits(), True
 
     def news(self) -> dict[str, Any]:
         """The next message, {} when nothing has changed.
@@ -135,11 +136,9 @@ class Watcher:
         facts = {"status": _status(self._run), "run": _about(self._run)}
         # The status is read before the history: whoever reads "finished" has every record.
         self._history.refresh()
-        if self._ask is not None:
-            series, self._cursor = self._history.full(self._ask.limits())
-            self._ask = None
-        else:
-            series, self._cursor = self._history.since(self._cursor)
+        cursor = Cursor() if self._asked else self._cursor  # an empty cursor lacks everything
+        series, self._cursor = self._history.since(cursor, self._limits)
+        self._asked = False
         new = {key: value for key, value in facts.items() if value != self._told.get(key)}
         self._told |= new
         self.state = facts["status"]["state"]

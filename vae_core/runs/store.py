@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
@@ -15,7 +16,8 @@ from vae_core.runs.run import Run
 STORE_VARIABLE = "VAE_STORE"
 DEFAULT_STORE = Path(__file__).resolve().parents[2] / "trained_models"
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
+LONGEST_NAME = 80
+_NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{LONGEST_NAME - 1}}}")
 
 
 class Store:
@@ -70,10 +72,14 @@ class Store:
         return Run(path)
 
     def free_name(self, wish: str) -> str:
-        """`wish`, or `wish-2`, `wish-3`, … where it is taken."""
+        """`wish`, or `wish-2`, `wish-3`, … where it is taken.
+
+        A wish that is too long is cut, and ends in a digest of all of it, so that long wishes that
+        begin alike stay apart and the same wish has the same name.
+        """
         names = {run.id for run in self if not _never_began(run.path)}
-        numbered = (f"{wish}-{n}" for n in range(2, len(names) + 3))
-        return wish if wish not in names else next(n for n in numbered if n not in names)
+        wishes = (wish, *(f"{wish}-{n}" for n in range(2, len(names) + 3)))
+        return next(name for name in map(_fitting, wishes) if name not in names)
 
     def __iter__(self) -> Iterator[Run]:
         """Every run, the newest configuration first."""
@@ -86,13 +92,20 @@ class Store:
         if not _NAME.fullmatch(name):
             raise UserError(
                 f"{name!r} is no run name; use letters, digits, dots, dashes and underscores, "
-                "at most 80, beginning with a letter or digit."
+                f"at most {LONGEST_NAME}, beginning with a letter or digit."
             )
         return self.path / name
 
     def _uncreated(self, error: OSError) -> UserError:
         reason = error.strerror or error
         return UserError(f"The run cannot be created in {self.path}: {reason}.")
+
+
+def _fitting(wish: str) -> str:
+    if len(wish) <= LONGEST_NAME:
+        return wish
+    digest = hashlib.blake2b(wish.encode(), digest_size=4).hexdigest()
+    return f"{wish[: LONGEST_NAME - len(digest) - 1]}-{digest}"
 
 
 def _is_run_folder(path: Path) -> bool:

@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from vae_core.errors import UserError
+from vae_core.families import complete
 from vae_core.runs import Run
 from vae_core.sweeps.ledger import Ledger
 from vae_core.sweeps.state import Entry, SweepState, SweepStateName, Wish, obey
@@ -97,7 +98,8 @@ class Scheduler:
 
     def _take_up(self) -> None:
         """Go on with the runs that an earlier scheduler left when it died or the machine did."""
-        self._change(state="starting", message="")
+        said = self.state.message if self.state.wish == "pause" else ""
+        self._change(state="starting", message=said)
         for entry in self.state.of("running"):
             run = self._run_of(entry)
             if run is None:
@@ -175,7 +177,7 @@ class Scheduler:
             self._storage_failed(error)
             return False
         except UserError as error:  # the disk is full, say: nothing is lost by waiting
-            self._change(wish="pause", message=f"Paused. {error}")
+            self._change(wish="pause", message=f"Paused. {error} Mend that, then resume.")
             return False
 
     def _claimed(self, entry: Entry) -> Entry | None:
@@ -222,11 +224,16 @@ class Scheduler:
     # --- small things --------------------------------------------------------------------------
 
     def _start(self, entry: Entry) -> None:
-        """Create the entry's run and start its worker."""
+        """Create the entry's run and start its worker; settings that do not fit fail it alone."""
+        try:
+            config = complete(self.spec.config(entry.params))
+        except UserError as error:
+            self._put(entry, state="failed", message=str(error))
+            return
         name = self.store.free_name(self.spec.run_name(self.sweep.id, entry.params))
         entry = self._put(entry, run=name)
         self._save()  # so that a scheduler that comes later knows whose run it is
-        jobs.start(self.store, name, self.spec.config(entry.params))
+        jobs.start(self.store, name, config)
         self._put(entry, state="running", attempts=1)
 
     def _go_on(self, entry: Entry, run: Run) -> None:

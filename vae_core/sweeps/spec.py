@@ -17,6 +17,19 @@ from vae_core.settings import Settings
 BETA, SEED = "objective.beta", "train.seed"
 MOST_RUNS = 1000
 
+OTHER_NATS = frozenset(
+    {
+        "model.likelihood",
+        "model.sigma",
+        "data.dataset",
+        "data.data_dir",
+        "data.image_size",
+        "data.channels",
+        "data.resize",
+    }
+)
+"""Settings that change what a nat of reconstruction means."""
+
 Value = bool | int | float | str
 Params = dict[str, Any]
 """Values by dotted setting, such as {"objective.beta": 0.3}."""
@@ -71,15 +84,22 @@ class SweepSpec(Settings):
         return self.base.updated(changes)
 
     def run_name(self, sweep: str, params: Mapping[str, Any]) -> str:
-        """`<sweep>-beta0.3-latent_dim8`: the settings that differ between the runs."""
+        """`<sweep>-beta0.3-latent_dim8`: the settings that differ between the runs.
+
+        Long ones are cut by `Store.free_name`, to which it is a wish.
+        """
         parts = [
-            f"{key.rpartition('.')[2]}{value:.4g}"
-            if isinstance(value, float)
-            else f"{key.rpartition('.')[2]}{value}"
+            f"{key.rpartition('.')[2]}{self._short(key, value)}"
             for key, value in params.items()
             if len(self.vary[key]) > 1 or key == BETA
         ]
         return re.sub(r"[^A-Za-z0-9._-]", "_", "-".join([sweep, *parts]))
+
+    def _short(self, key: str, value: Any) -> str:
+        """Four digits of a number, all of them where others have the same four."""
+        short = f"{value:.4g}" if isinstance(value, float) else str(value)
+        same = [v for v in self.vary[key] if isinstance(v, float) and f"{v:.4g}" == short]
+        return short if len(same) < 2 else repr(value)
 
 
 def parse_values(key: str, text: str) -> tuple[Value, ...]:
@@ -142,7 +162,22 @@ def check(spec: SweepSpec) -> SweepSpec:
     for key, values in spec.vary.items():
         for value in values:
             complete(spec.config(first | {key: value}))
+    if spec.sampler == "tpe":
+        _check_that_nats_compare(spec)
     return spec
+
+
+def _check_that_nats_compare(spec: SweepSpec) -> None:
+    """TPE goes where the ELBO is higher, so all of its runs have to mean the same by it."""
+    from vae_core.families import families
+
+    for key, values in spec.vary.items():
+        with_elbo = {"kl" in families[str(name)].terms for name in values if key == "family"}
+        if len(with_elbo) > 1 or (key in OTHER_NATS and len(values) > 1):
+            raise UserError(
+                f"{key}: TPE looks for the best ELBO, and runs that differ in this measure other "
+                "nats; take every combination or random draws."
+            )
 
 
 def _is_number(value: Any) -> bool:

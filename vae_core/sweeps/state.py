@@ -14,6 +14,8 @@ Wish = Literal["run", "pause", "stop", "cancel"]
 
 ACTIVE: frozenset[SweepStateName] = frozenset({"starting", "running", "paused"})
 
+BY_HAND = "Paused by hand; its runs hold still until it is resumed."
+
 
 class Entry(Settings):
     """One run of a sweep.
@@ -76,13 +78,15 @@ def obey(state: SweepState, message: dict[str, Any]) -> SweepState:
     order: numbers of waiting entries, first come first. workers: {"count": 2}.
     """
     match message:
-        case {"command": "pause" | "stop" as wish}:
-            return state.model_copy(update={"wish": wish})
+        case {"command": "pause"}:
+            return state.model_copy(update={"wish": "pause", "message": BY_HAND})
+        case {"command": "stop"}:
+            return state.model_copy(update={"wish": "stop", "message": ""})
         case {"command": "resume"}:
             return state.model_copy(update={"wish": "run", "message": ""})
         case {"command": "cancel"}:
             left = tuple(_dropped(e) if e.state == "waiting" else e for e in state.entries)
-            return state.model_copy(update={"wish": "cancel", "entries": left})
+            return state.model_copy(update={"wish": "cancel", "entries": left, "message": ""})
         case {"command": "drop", "number": int(number)}:
             gone = (e for e in state.entries if e.number == number and not e.over)
             for entry in gone:

@@ -5,7 +5,7 @@ The study is Optuna's, so its samplers choose, its database shares, and its tool
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,6 @@ from vae_core.sweeps.spec import SamplerName, SweepSpec
 
 if TYPE_CHECKING:
     from optuna import Study
-    from optuna.samplers import BaseSampler
 
 SPEC = "sweep"
 """Under this name the study keeps the specification, for machines that join."""
@@ -80,12 +79,14 @@ def open_study(url: str, name: str, sampler: SamplerName = "grid", seed: int = 0
     """
     import optuna
 
+    from vae_core.sweeps.samplers import sampler as made
+
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with reaching(url):
         return optuna.create_study(
             storage=_storage(url),
             study_name=name,
-            sampler=SAMPLERS[sampler](seed),
+            sampler=made(sampler, seed),
             direction="maximize",
             load_if_exists=True,
         )
@@ -124,23 +125,3 @@ def share_spec(study: Study, spec: SweepSpec, url: str) -> None:
     with reaching(url):
         text = spec.model_copy(update={"storage": None}).model_dump_json()
         study.set_user_attr(SPEC, text)
-
-
-def _random(seed: int) -> BaseSampler:
-    from optuna.samplers import RandomSampler
-
-    return RandomSampler(seed)
-
-
-def _tpe(seed: int) -> BaseSampler:
-    from optuna.samplers import TPESampler
-
-    # The runs of other workers count as if they had gone badly, so that nobody repeats them.
-    return TPESampler(seed=seed, constant_liar=True)
-
-
-SAMPLERS: dict[SamplerName, Callable[[int], BaseSampler]] = {
-    "grid": _random,  # never asked: the queue chooses
-    "random": _random,
-    "tpe": _tpe,
-}

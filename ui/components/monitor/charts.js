@@ -23,7 +23,8 @@ function loadPlotly(url) {
 }
 
 class Charts {
-  // `ask(limits or null)` requests decimated curves; limits = {axis, low, high}.
+  // `ask(limits or null, again)` requests the curves whole, decimated to `limits` = {axis, low,
+  // high}, unless that is what was asked for last; `again` asks even then.
   constructor(root, data, ask) {
     this.loss = root.querySelector(".vm-loss");
     this.root = root;
@@ -75,7 +76,7 @@ class Charts {
     this.changes.push(...(news.changes ?? []));
     this.kl.take(news);
     const longest = Math.max(0, ...[...this.series.values()].map((held) => held.y.length));
-    if (longest > HELD_AT_MOST) this.ask(this.limits());
+    if (longest > HELD_AT_MOST) this.ask(this.limits(), true);
   }
 
   update(news) {
@@ -108,19 +109,34 @@ class Charts {
   // --- the curves ---------------------------------------------------------------------------------
 
   drawLoss() {
-    this.minutes = this.x === "time" && this.lastTime() > MINUTES_FROM_S;
+    if (!this.series.size) return this.blank(this.loss); // a chart of nothing has axes of nothing
+    // While somebody looks at a stretch, its numbers keep their unit.
+    if (this.drawn !== this.x || !this.limits()) {
+      this.minutes = this.x === "time" && this.lastTime() > MINUTES_FROM_S;
+    }
     // The total lies lowest: where it is nearly the reconstruction, both stay visible.
     const names = [...this.series.keys()].filter((name) => !this.terms.has(name));
     names.sort((a, b) => b.endsWith("/total") - a.endsWith("/total"));
     const traces = names.map((name) => this.curve(name));
     if (this.changes.length) traces.push(this.markers());
     this.Plotly.react(this.loss, traces, this.lossLayout(), CONFIG);
+    this.drawn = this.x;
     if (!this.listening) {
       this.listening = true;
       this.loss.on("plotly_relayout", (change) => this.zoomed(change));
     }
+    this.look();
     this.offerLog(names);
     this.loss.dataset.points = [...this.series.values()].reduce((sum, held) => sum + held.y.length, 0);
+  }
+
+  // An empty panel in place of a chart.
+  blank(plot) {
+    if (!plot.firstChild) return;
+    this.Plotly.purge(plot); // with it go its listeners
+    plot.replaceChildren();
+    if (plot === this.loss) Object.assign(this, { listening: false, drawn: undefined });
+    if (plot === this.loss) plot.dataset.points = 0;
   }
 
   curve(name) {
@@ -270,14 +286,20 @@ class Charts {
 
   zoomed(change) {
     const touched = Object.keys(change).some((key) => key.startsWith("xaxis"));
-    if (!touched || !this.decimated) return;
+    if (!touched) return;
     clearTimeout(this.zoomPause);
-    this.zoomPause = setTimeout(() => this.ask(this.limits()), ZOOM_PAUSE_MS);
+    this.zoomPause = setTimeout(() => this.look(), ZOOM_PAUSE_MS);
+  }
+
+  // Where points were left out, ask for those of the stretch that is looked at. The chart is what
+  // says which one that is: after a zoom, another axis, a new connection, an answer come late.
+  look() {
+    if (this.decimated) this.ask(this.limits());
   }
 
   limits() {
     const axis = this.loss.layout?.xaxis;
-    if (!axis || axis.autorange !== false) return null;
+    if (!axis || axis.autorange !== false || this.drawn !== this.x) return null;
     const scale = this.x === "epoch" ? this.stepsPerEpoch || 1 : this.minutes ? 60 : 1;
     const [low, high] = axis.range.map((value) => value * scale);
     return { axis: this.x === "time" ? "time" : "step", low, high };

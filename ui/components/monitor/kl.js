@@ -18,17 +18,22 @@ class KlCharts {
   }
 
   take(news) {
-    for (const key of ["step", "values"]) this[key].push(...(news.kl?.[key] ?? []));
+    const { step = [], values = [] } = news.kl ?? {};
+    // A preview and a validation of the same step: the later one is of all unseen images.
+    if (this.step.at(-1) === step[0]) for (const key of ["step", "values"]) this[key].pop();
+    this.step.push(...step);
+    this.values.push(...values);
   }
 
   draw() {
-    if (!this.values.length) return;
+    if (!this.values.length) return this.plots().forEach((plot) => this.charts.blank(plot));
     this.charts.pace.ask(this.bars, () => this.drawBars());
     this.charts.pace.ask(this.heat, () => this.drawHeat());
   }
 
   drawBars() {
     const { charts } = this;
+    if (!this.values.length) return; // the run began anew before its turn came
     const now = this.values[this.values.length - 1];
     charts.Plotly.react(
       this.bars,
@@ -43,6 +48,7 @@ class KlCharts {
 
   drawHeat() {
     const { charts, values } = this;
+    if (!values.length) return;
     const dimensions = values[values.length - 1].map((_, k) => k + 1);
     charts.Plotly.react(
       this.heat,

@@ -44,7 +44,7 @@ class Monitor {
     this.now = {};
     this.failures = 0;
     root.querySelector(".vm-charts").classList.toggle("vm-alone", !data.has_kl);
-    this.charts = new Charts(root, data, (limits) => this.ask(limits));
+    this.charts = new Charts(root, data, (limits, again) => this.ask(limits, again));
     this.previews = new Previews(root, data.run);
     this.charts.loss.dataset.points = 0;
     root.dataset.run = data.run;
@@ -60,13 +60,17 @@ class Monitor {
     clearTimeout(this.retry);
     this.socket?.close();
     this.charts.remove();
+    this.previews.remove();
   }
 
   async plot() {
     try {
-      this.charts.begin(await loadPlotly(this.data.plotly));
+      const Plotly = await loadPlotly(this.data.plotly);
+      if (this.removed) return;
+      this.charts.begin(Plotly);
       this.showHead();
     } catch {
+      if (this.removed) return;
       this.problem = "The charts could not be loaded. Reload the page.";
       this.showHead();
     }
@@ -75,6 +79,8 @@ class Monitor {
   // --- the connection -------------------------------------------------------------------------------
 
   connect() {
+    this.asked = false; // what was asked for on a lost connection is answered by nobody
+    this.limits = JSON.stringify(null); // a connection begins with everything
     const scheme = location.protocol === "https:" ? "wss" : "ws";
     const run = encodeURIComponent(this.data.run);
     const socket = new WebSocket(`${scheme}://${location.host}/live/progress/${run}`);
@@ -94,9 +100,14 @@ class Monitor {
     this.retry = setTimeout(() => this.connect(), pause);
   }
 
-  ask(limits) {
-    if (this.asked || this.socket.readyState !== WebSocket.OPEN) return;
+  // Ask for the curves whole. One question is on its way at a time; whoever draws the answer asks
+  // again if something else is looked at by then.
+  ask(limits, again = false) {
+    const wished = JSON.stringify(limits);
+    if (this.asked || (wished === this.limits && !again)) return;
+    if (this.socket.readyState !== WebSocket.OPEN) return;
     this.asked = true; // until the answer is there
+    this.limits = wished;
     this.socket.send(JSON.stringify({ want: "series", ...limits }));
   }
 
@@ -109,7 +120,7 @@ class Monitor {
     }
     this.failures = 0;
     this.problem = "";
-    if (news.restart) this.asked = false;
+    if (news.restart) Object.assign(this, { asked: false, now: {}, dimensions: undefined });
     if (news.status) this.status = news.status;
     if (news.run) this.about = news.run;
     for (const key of ["beta", "active_units", "note"]) {

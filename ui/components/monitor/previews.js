@@ -17,7 +17,9 @@ class Previews {
     );
     this.shape = null;
     this.clear();
+    // The run shown here before leaves nothing behind: no picture, no step, no place of the slider.
     for (const canvas of Object.values(this.canvases)) blank(canvas);
+    this.place(-1);
     this.slider.oninput = () => this.scrub(Number(this.slider.value));
     this.newest.onclick = () => this.scrub(this.steps.length - 1);
   }
@@ -27,6 +29,11 @@ class Previews {
     this.follows = true;
     this.pictures = new Map();
     this.shown = null;
+  }
+
+  // Pictures on their way do not reach the canvases any more, which the next run has.
+  remove() {
+    this.removed = true;
   }
 
   update(news) {
@@ -40,11 +47,7 @@ class Previews {
     if (news.run?.originals) this.show("originals", "originals");
     if (!news.previews && !news.restart) return;
     if (news.restart) this.pictures.clear(); // a resumed run may have drawn a step anew
-    this.slider.max = Math.max(0, this.steps.length - 1);
-    this.slider.disabled = this.steps.length < 2;
-    const index = this.follows ? this.steps.length - 1 : this.nearest();
-    this.slider.value = index;
-    this.at(index);
+    this.at(this.follows ? this.steps.length - 1 : this.nearest());
   }
 
   // The moment shown before, after the list has changed.
@@ -55,15 +58,25 @@ class Previews {
 
   scrub(index) {
     this.follows = index === this.steps.length - 1;
-    this.slider.value = index;
     this.at(index);
   }
 
-  at(index) {
-    if (index < 0 || index >= this.steps.length) return;
-    this.shown = this.steps[index];
-    this.when.textContent = `step ${grouped(this.shown)}`;
+  // Slider and words for the moment `index`, -1 where there is none.
+  place(index) {
+    this.shown = this.steps[index] ?? null;
+    this.slider.max = Math.max(0, this.steps.length - 1);
+    this.slider.disabled = this.steps.length < 2;
+    this.slider.value = Math.max(0, index);
+    put(this.when, this.shown == null ? "" : `step ${grouped(this.shown)}`);
     this.newest.hidden = this.follows;
+  }
+
+  at(index) {
+    this.place(index);
+    if (this.shown == null) {
+      for (const row of ["reconstructions", "samples"]) blank(this.canvases[row]);
+      return;
+    }
     const name = String(this.shown).padStart(8, "0");
     this.show("reconstructions", `${name}-reconstructions`);
     this.show("samples", `${name}-samples`);
@@ -74,7 +87,8 @@ class Previews {
     const canvas = this.canvases[row];
     canvas.dataset.wanted = file;
     const picture = this.picture(file);
-    const draw = () => canvas.dataset.wanted === file && this.draw(canvas, picture);
+    const wanted = () => !this.removed && canvas.dataset.wanted === file;
+    const draw = () => wanted() && this.draw(canvas, picture);
     if (picture.complete && picture.naturalWidth) draw();
     else picture.addEventListener("load", draw, { once: true });
   }
@@ -116,6 +130,8 @@ class Previews {
 function blank(canvas) {
   canvas.width = canvas.height = 1;
   canvas.dataset.empty = "";
+  delete canvas.dataset.shown;
+  delete canvas.dataset.wanted;
 }
 
 function grouped(number) {

@@ -39,7 +39,10 @@ class Terms {
 
   drawTerm(term, plot) {
     const names = this.names(term);
-    if (!names.length) return; // the run began anew, and has not got so far
+    if (!names.length) { // the run began anew, and has not got so far
+      put(this.panels.get(term).now, "");
+      return this.charts.blank(plot);
+    }
     const traces = names.map((name) => ({ ...this.charts.curve(name), showlegend: false }));
     this.charts.Plotly.react(plot, traces, this.layout(), CONFIG);
     this.tell(term);
