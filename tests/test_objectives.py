@@ -15,7 +15,7 @@ from vae_core.losses.covariance import covariance, off_and_on_diagonal
 from vae_core.losses.critic import critic_accuracy, critic_nll, density_ratio, permuted
 from vae_core.losses.density import gaussian_log_density, standard_normal_log_density
 from vae_core.losses.discrepancy import KERNELS, mmd
-from vae_core.losses.sparsity import activation_kl, l1
+from vae_core.losses.sparsity import activation_kl, firing_share, l1, l1_over_l2
 from vae_core.models.posteriors import GaussianPosterior
 from vae_core.objectives.corruption import CORRUPTIONS
 from vae_core.objectives.objective import MODEL
@@ -139,12 +139,23 @@ def test_sparsity() -> None:
     assert activation_kl(torch.zeros(3, 2), 0.2).isfinite().all()
 
 
+def test_sparsity_is_free_of_scale() -> None:
+    codes = torch.tensor([[3.0, 4.0], [0.0, 2.0], [0.0, 0.0]])
+    torch.testing.assert_close(l1_over_l2(codes), torch.tensor([7 / 5, 1.0, 0.0]))
+    torch.testing.assert_close(l1_over_l2(1e-3 * codes), l1_over_l2(codes))
+    fires = torch.tensor([[1.0, 0.3], [0.0, 0.3], [0.0, 0.3], [0.0, 0.3]])
+    torch.testing.assert_close(firing_share(fires), torch.tensor([0.25, 1.0]))
+    torch.testing.assert_close(firing_share(1e-3 * fires), firing_share(fires))
+    assert firing_share(torch.zeros(3, 2)).isfinite().all()
+
+
 def test_codes_of_the_sparse_autoencoder_fit_their_penalty() -> None:
     x = 100 * torch.rand(4, 1, 16, 16)
     config = settings("sparse").updated({"objective": {"penalty": "kl"}})
     rates = build(config, (1, 16, 16))[0].encode(x).mode()
     assert (rates >= 0).all() and (rates <= 1).all()
-    assert (made("sparse")[0].encode(x).mode() < 0).any()
+    codes = made("sparse")[0].encode(x).mode()
+    assert (codes >= 0).all() and (codes == 0).any()
 
 
 # --- the critic -----------------------------------------------------------------------------------

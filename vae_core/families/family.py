@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import BaseModel
@@ -14,7 +14,7 @@ from vae_core.errors import UserError
 from vae_core.models import LatentModel, backbones, likelihoods
 from vae_core.objectives import Objective
 from vae_core.registry import Entry, Registry
-from vae_core.runs import DataCard
+from vae_core.runs import BEFORE, DataCard
 
 Shape = tuple[int, int, int]
 Build = Callable[[ModelConfig, DataCard, Any], tuple[LatentModel, Objective]]
@@ -64,6 +64,7 @@ class Family(Entry[Build]):
     when: one sentence about when to take it.
     terms: what it logs, by the name of the term.
     check: raises a `UserError` that names the setting, where data or settings do not fit.
+    before: what a run stands for that was configured before a setting of the objective existed.
     """
 
     formula: str
@@ -71,6 +72,7 @@ class Family(Entry[Build]):
     terms: Mapping[str, Quantity]
     check: Check = fits_all
     needs_labels: bool = False
+    before: Mapping[str, Any] = field(default_factory=dict)
 
     def weights_in(self, options: BaseModel) -> dict[str, float]:
         """The weights that the settings of an objective give to terms, by the name of the term."""
@@ -108,7 +110,9 @@ class Families(Registry[Build]):
         """
 
         def add(build: Build) -> Build:
-            self.add(Family(name=name, build=build, **facts))
+            family = Family(name=name, build=build, **facts)
+            self.add(family)
+            BEFORE[name] = family.before
             return build
 
         return add

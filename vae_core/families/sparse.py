@@ -1,19 +1,35 @@
-"""The sparse autoencoder."""
+"""The sparse autoencoder, by a penalty and by keeping the k largest codes."""
 
 from __future__ import annotations
 
-from torch import nn
+from functools import partial
 
 from vae_core.config import ModelConfig, RunConfig
-from vae_core.families.family import NATS, RECON, Quantity, families, need_two_images
+from vae_core.errors import UserError
+from vae_core.families.family import RECON, Quantity, families, need_two_images
 from vae_core.families.networks import latent_model
 from vae_core.models import LatentModel
 from vae_core.models.bottlenecks import Deterministic
-from vae_core.objectives.sparse import SparseObjective, SparseOptions
+from vae_core.models.ranged import RangedModel
+from vae_core.models.ranges import KLargest, NonNegative, Range, Rate, Unbounded
+from vae_core.objectives.sparse import (
+    KSparseObjective,
+    KSparseOptions,
+    SparseObjective,
+    SparseOptions,
+)
 from vae_core.runs import DataCard
 
-ACTIVATIONS: dict[str, type[nn.Module]] = {"l1": nn.Identity, "kl": nn.Sigmoid}
-"""Of the codes: a rate of firing lies between 0 and 1."""
+SILENCE = {
+    "active": Quantity(
+        "Speaking units",
+        "% of the units, each image",
+        help="(Σ|z|)² / Σz² over all units: as if so many spoke, all alike.",
+    ),
+    "zeros": Quantity(
+        "Silent units", "% of the units, each image", help="Share of the codes that are exactly 0."
+    ),
+}
 
 
 def need_a_batch(config: RunConfig, data: DataCard, options: SparseOptions) -> None:
@@ -25,34 +41,74 @@ def need_a_batch(config: RunConfig, data: DataCard, options: SparseOptions) -> N
 @families.family(
     "sparse",
     label="Sparse autoencoder",
-    blurb="Many units, of which only a few may speak for each image.",
+    blurb="Many units, of which only a few speak for each image.",
     formula=r"-\log p(x \mid z) + \lambda\, \Omega(z), \\ \Omega(z) = "
-    r"\textstyle\sum_d |z_d| \;\text{or}\; \sum_d \mathrm{KL}(\rho \,\|\, \bar{z}_d)",
-    when="You want parts and strokes as units; give it more latent dimensions than you need.",
-    paper="Ng, CS294A lecture notes (2011), section 3; sparse codes: Makhzani and Frey (2014)",
+    r"\frac{\sum_d |z_d|}{\sqrt{\sum_d z_d^2}} \;\text{or}\; "
+    r"\textstyle\sum_d \mathrm{KL}\!\left(\rho \,\|\, \langle z_d \rangle^2 / "
+    r"\langle z_d^2 \rangle\right)",
+    when="You want parts and strokes as units; give it more latent dimensions than you need. "
+    "Codes are never negative, and with l1 most of them are exactly 0.",
+    paper="Ng, CS294A lecture notes (2011), section 3; free of scale: Hoyer (2004), section 3.1",
     terms={
         "recon": RECON,
         "sparsity": Quantity(
             "Sparsity penalty",
-            NATS,
+            "units or nats",
             r"\lambda",
-            "Σ|z| in nats of a Laplace prior, or nats of Bernoulli rates.",
+            "l1: Σ|z| over the length of z, 1 where one unit speaks. kl: nats of Bernoulli rates.",
             "weight",
         ),
-        "active": Quantity(
-            "Speaking units", "%", help="Share of units above a tenth of the largest activation."
-        ),
-    },
+    }
+    | SILENCE,
     options=SparseOptions,
     check=need_a_batch,
+    before={"measure": "absolute"},
 )
 def sparse(
     config: ModelConfig, data: DataCard, options: SparseOptions
 ) -> tuple[LatentModel, SparseObjective]:
-    """Deterministic code with an activation that fits the penalty."""
-
-    def bottleneck(features: int, latent_dim: int) -> nn.Module:
-        return Deterministic(features, latent_dim, ACTIVATIONS[options.penalty]())
-
-    model = latent_model(config, data, bottleneck)
+    """Deterministic code whose range fits the penalty."""
+    model = ranged(config, data, range_of(options))
     return model, SparseObjective(model.likelihood, options)
+
+
+def range_of(options: SparseOptions) -> Range:
+    """What codes can be: 0 or above, or any number or a rate as in runs from before `measure`."""
+    if options.penalty == "kl":
+        return Rate()
+    return NonNegative() if options.measure == "relative" else Unbounded()
+
+
+def fits_the_code(config: RunConfig, data: DataCard, options: KSparseOptions) -> None:
+    """More units than there are cannot speak."""
+    if options.k > config.model.latent_dim:
+        raise UserError(
+            f"objective.k: {options.k} units cannot speak where there are "
+            f"{config.model.latent_dim} latent dimensions; take fewer, or raise model.latent_dim."
+        )
+
+
+@families.family(
+    "k-sparse",
+    label="k-sparse autoencoder",
+    blurb="Keeps the k largest codes of each image; all others are exactly 0.",
+    formula=r"-\log p(x \mid z), \\ z = \mathrm{top}_k\!\left(\max(f(x), 0)\right)",
+    when="You want parts as units and to say how many make an image; take k well below the "
+    "latent dimensions.",
+    paper="Makhzani and Frey (2014), section 2.1",
+    terms={"recon": RECON} | SILENCE,
+    options=KSparseOptions,
+    check=fits_the_code,
+)
+def k_sparse(
+    config: ModelConfig, data: DataCard, options: KSparseOptions
+) -> tuple[LatentModel, KSparseObjective]:
+    """Deterministic code of at most k units that are not 0."""
+    model = ranged(config, data, KLargest(options.k))
+    return model, KSparseObjective(model.likelihood)
+
+
+def ranged(config: ModelConfig, data: DataCard, codes: Range) -> LatentModel:
+    """A backbone with a point as code, kept to a range."""
+    bottleneck = partial(Deterministic, activation=codes)
+    return latent_model(config, data, bottleneck, RangedModel)

@@ -22,6 +22,11 @@ class LatentModel(nn.Module):
     labels = 0
     """Number of labels that a conditional model can be given."""
 
+    @property
+    def latent_note(self) -> str:
+        """What a person who moves latents should know, one sentence; "" where nothing is special."""
+        return ""
+
     def __init__(
         self,
         image_shape: tuple[int, int, int],

@@ -42,6 +42,13 @@ class QuantisedModel(LatentModel):
     def quantiser(self) -> Quantiser:
         return self._quantiser[0]
 
+    @property
+    def latent_note(self) -> str:
+        return (
+            f"Every place shows the nearest of {self.quantiser.codes} codes, so that pictures "
+            "change in steps."
+        )
+
     def forward(self, x: Tensor, generator: Generator | None = None) -> Output:
         """As of any model; codes that come from the encoder are not sought again."""
         posterior = self.encode(x)

@@ -17,6 +17,7 @@ summary.json           what was measured of the trained model
 previews/              <step>-reconstructions.png, <step>-samples.png, originals.png
 """
 
+from vae_core.runs.earlier import BEFORE
 from vae_core.runs.folder import Folder
 from vae_core.runs.records import ACTIVE, DataCard, Job, State, Status, process_is
 from vae_core.runs.run import PARTS, WEIGHTS, Run
@@ -24,6 +25,7 @@ from vae_core.runs.store import DEFAULT_STORE, STORE_VARIABLE, Store
 
 __all__ = [
     "ACTIVE",
+    "BEFORE",
     "DEFAULT_STORE",
     "PARTS",
     "STORE_VARIABLE",

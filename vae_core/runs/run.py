@@ -8,6 +8,7 @@ from typing import Any
 
 from vae_core.config import RunConfig, parse_config
 from vae_core.errors import UserError
+from vae_core.runs.earlier import as_meant
 from vae_core.runs.folder import Folder
 from vae_core.runs.records import ACTIVE, DataCard, Status
 
@@ -30,7 +31,7 @@ class Run(Folder):
         """
         text = self._text("config.json")
         try:
-            return parse_config(text)
+            return as_meant(parse_config(text))
         except UserError as error:
             raise UserError(f"config.json of run {self.id!r} is damaged. {error}") from None
 
