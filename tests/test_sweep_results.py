@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.engine import make_loop, tiny, trained
 from vae_core.errors import UserError
+from vae_core.loading import load_part, weights_step
 from vae_core.runs import Run, Store
+from vae_core.sweeps import scoring
 from vae_core.sweeps.results import Result, curves, differences, result_of, results, table, to_csv
-from vae_core.sweeps.scoring import score
+from vae_core.sweeps.scoring import remarks, score, scores
 from vae_core.sweeps.suggestions import by_beta, suggestions
 
 
@@ -131,13 +136,109 @@ def test_samples_come_from_the_same_z_whatever_the_seed() -> None:
     assert pictures[0].equal(pictures[1])
 
 
-def test_a_run_on_sprites_is_scored_against_their_factors(tmp_path: Path) -> None:
-    data = {"dataset": "sprites", "image_size": 32, "limit": 300}
-    found = score(trained(tmp_path, "sprites", data=data, train={"epochs": 1}))
-    assert {"mig", "sap", "dci_disentanglement", "factor_vae", "beta_vae"} <= set(found)
-    assert all(0 <= found[name] <= 1 for name in found if name not in ("images", "step"))
-    row = table([Store(tmp_path).get("sprites")])[0]
-    assert row["mig"] == found["mig"] and row["beta_vae"] == found["beta_vae"]
+SPRITES: dict[str, Any] = {
+    "data": {
+        "dataset": "sprites", "image_size": 32, "limit": 1000, "validation_fraction": 0.3,
+    },
+    "train": {"epochs": 4, "learning_rate": 4e-3},
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def sprites(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    run = trained(tmp_path_factory.mktemp("sprites"), "sprites", **SPRITES, family="autoencoder")
+    score(run)
+    return run
+
+
+@pytest.fixture(scope="module")
+def sprites_vae(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    weak = {"objective": {"beta": 0.01}}
+    run = trained(tmp_path_factory.mktemp("sprites-vae"), "sprites", **SPRITES, **weak)
+    score(run)
+    return run
+
+
+def test_means_and_samples_of_held_out_sprites_are_scored(sprites_vae: Run) -> None:
+    found = scores(sprites_vae)
+    names = {
+        "mig", "sap", "dci_disentanglement", "dci_completeness", "dci_informativeness",
+        "factor_vae", "beta_vae",
+    }  # fmt: skip
+    for kind in ("means", "samples"):
+        assert set(found[kind]) == set(found["spread"][kind]) == names
+        assert all(0 <= value <= 1 for value in found[kind].values())
+    held_out = load_part(sprites_vae, "validation")[1]
+    assert (found["part"], found["images"]) == ("validation", len(held_out))
+    assert found["active_units"] + len(found["collapsed"]) == found["latent_dim"] == 4
+    assert found["step"] == weights_step(sprites_vae)
+    row = table([sprites_vae])[0]
+    assert row["mig (means)"] == found["means"]["mig"]
+    assert row["mig (samples) ±"] == found["spread"]["samples"]["mig"]
+
+
+def test_codes_that_are_points_have_no_samples_to_score(sprites: Run) -> None:
+    found = scores(sprites)
+    assert "means" in found and "samples" not in found and set(found["spread"]) == {"means"}
+
+
+def test_only_held_out_images_are_encoded(sprites: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every image that is scored lies in no training part, by its factors."""
+    from vae_core.metrics.disentanglement import scored
+
+    seen: list[np.ndarray] = []
+    encoded = scored.encoded
+    monkeypatch.setattr(
+        scored, "encoded", lambda model, part: seen.append(part.factors) or encoded(model, part)
+    )
+    score(sprites)
+    learned = load_part(sprites, "train")[1].factors
+    assert learned is not None
+    assert not set(map(tuple, learned)) & set(map(tuple, seen[0]))
+
+
+def test_a_collapsed_run_is_not_scored(tmp_path: Path) -> None:
+    run = trained(tmp_path, "sprites", **SPRITES | {"objective": {"beta": 1000.0}})
+    with pytest.raises(UserError, match="has collapsed: none of its 4 latent dimensions"):
+        score(run)
+    assert scores(run) == {}
+
+
+def test_some_collapsed_dimensions_are_named(sprites_vae: Run) -> None:
+    found = scores(sprites_vae) | {"collapsed": [0, 3], "active_units": 2}
+    assert "2 of 4 dimensions have collapsed and count as constant: z0, z3." in remarks(found)
+    assert remarks({}) == []
+
+
+def test_too_few_held_out_images_are_not_scored(tmp_path: Path) -> None:
+    run = trained(tmp_path, "few", data={"dataset": "sprites", "image_size": 32, "limit": 300})
+    with pytest.raises(UserError, match="validation images; scores need 200"):
+        score(run)
+
+
+@pytest.mark.parametrize("change", [{"part": "train"}, {"step": 1}], ids=["older", "other weights"])
+def test_scores_of_other_images_or_weights_are_not_shown(sprites: Run, change: Any) -> None:
+    found = scores(sprites)
+    assert found
+    sprites.write_json("scores.json", found | change)
+    assert scores(sprites) == {} and "mig (means)" not in table([sprites])[0]
+    sprites.write_json("scores.json", {"mig": 0.1, "images": 3000, "step": found["step"]})
+    assert scores(sprites) == {}
+    sprites.write_json("scores.json", found)
+
+
+def test_the_command_names_what_it_scored(
+    sprites_vae: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vae_core.cli.sweep import score_run
+
+    score_run("sprites", store=str(sprites_vae.path.parent), as_json=True)
+    assert json.loads(capsys.readouterr().out) == scores(sprites_vae)
+    monkeypatch.setattr(scoring, "score", scores)
+    score_run("sprites", store=str(sprites_vae.path.parent), as_json=False)
+    said = capsys.readouterr().out
+    assert said.splitlines()[0].split() == ["score", "means", "samples"]
+    assert "validation images" in said
 
 
 def test_without_factors_there_is_nothing_to_score(run: Run) -> None:

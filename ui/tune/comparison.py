@@ -11,7 +11,7 @@ from ui.tune.same_z import same_z
 from vae_core.errors import UserError
 from vae_core.runs import Run
 from vae_core.sweeps.results import curves, table, to_csv
-from vae_core.sweeps.scoring import score, scores
+from vae_core.sweeps.scoring import remarks, score, scores
 
 
 def comparison(runs: Sequence[Run]) -> None:
@@ -27,6 +27,9 @@ def comparison(runs: Sequence[Run]) -> None:
     floats = {key for row in rows for key, value in row.items() if isinstance(value, float)}
     short = {key: st.column_config.NumberColumn(format="%.4g") for key in floats}
     st.dataframe(rows, hide_index=True, key="comparison-table", column_config=short)
+    for run in runs:
+        if said := remarks(scores(run)):
+            st.caption(f"{run.id}: {' '.join(said)}")
     _score_button(runs)
     curves_chart(runs)
     same_z(runs)
@@ -53,7 +56,8 @@ def _score_button(runs: Sequence[Run]) -> None:
         f"Score {len(unscored)} runs against the known factors",
         key="score-runs",
         icon=":material/score:",
-        help="MIG, SAP, DCI, FactorVAE and β-VAE scores of their encodings; some seconds each.",
+        help="MIG, SAP, DCI, FactorVAE and β-VAE scores of their means and samples, on images "
+        "that were held out; about ten seconds each.",
     ):
         bar = st.progress(0.0, "Scoring")
         for done, run in enumerate(unscored):

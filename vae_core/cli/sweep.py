@@ -135,14 +135,21 @@ def tell(
 
 @app.command("score")
 def score_run(run: RunArgument, store: StoreOption = None, as_json: JsonOption = False) -> None:
-    """Score how well single latents stand for known factors (MIG, SAP, DCI, …; sprites)."""
-    from vae_core.sweeps.scoring import score
+    """Score how well single latents stand for known factors, on validation images (sprites)."""
+    from vae_core.sweeps.scoring import KINDS, remarks, score
 
     found = score(Store(store).get(run))
     if as_json:
         print_json(found)
-    else:
-        print_table([(key, f"{value:.4g}") for key, value in found.items()])
+        return
+    kinds = [kind for kind in KINDS if kind in found]
+    rows = [
+        (name, *(f"{found[kind][name]:.3f} ± {found['spread'][kind][name]:.3f}" for kind in kinds))
+        for name in found["means"]
+    ]
+    print_table([("score", *kinds), *rows])
+    for sentence in remarks(found):
+        print(sentence)
 
 
 def _key_and_values(entry: str) -> tuple[str, str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from vae_core.errors import UserError
 from vae_core.runs import Run
 
@@ -11,44 +13,118 @@ FILE = "scores.json"
 CATEGORICAL = "shape"
 """The one factor of drawn data that has no order."""
 
+KINDS = ("means", "samples")
+"""What is scored of an image: the mean of its posterior, and one draw from it."""
+
+PART = "validation"
+"""What is scored: images that the run has not learned from. The metrics of β-VAE and FactorVAE,
+which hold one factor and vary the others, draw their sets from the same images."""
+
+LEAST_IMAGES = 200
+"""With fewer, half of them would hold some of 40 orientations once."""
+
 
 def scores(run: Run) -> dict[str, Any]:
-    """What was scored, {} before that."""
+    """What was scored of the run's present weights, {} before that.
+
+    Scores of another step, or of training images, as they were once taken, are not counted.
+    """
     found = run.json(FILE, {})
-    return found if isinstance(found, dict) else {}
+    known = isinstance(found, dict) and found.get("part") == PART
+    return found if known and found.get("step") == run.summary().get("step") else {}
+
+
+def columns(found: dict[str, Any]) -> dict[str, float]:
+    """Scores as one row: {"mig (means)": 0.1, "mig (means) ±": 0.01, …}; {} of {}."""
+    return {
+        f"{name} ({kind}){sign}": value
+        for kind in KINDS
+        for name in found.get(kind, {})
+        for sign, value in (("", found[kind][name]), (" ±", found["spread"][kind][name]))
+    }
+
+
+def remarks(found: dict[str, Any]) -> list[str]:
+    """What has to be known beside the scores, a sentence each; [] of {}."""
+    if not found:
+        return []
+    said = [
+        f"Scored on {found['images']} {found['part']} images; ± is the standard error, from "
+        f"{found['seeds']} random halves of them."
+    ]
+    silent, total = found["collapsed"], found["latent_dim"]
+    if silent:
+        said.append(
+            f"{len(silent)} of {total} dimensions have collapsed and count as constant: "
+            f"{', '.join(f'z{d}' for d in silent)}."
+        )
+    if total - len(silent) == 1:
+        said.append(
+            "A single dimension is left, so nothing can stand beside it: gaps and concentrations "
+            "say little."
+        )
+    if found["constant_factors"]:
+        said.append(f"Left out, as they do not vary here: {', '.join(found['constant_factors'])}.")
+    return said
 
 
 def score(run: Run) -> dict[str, Any]:
-    """Score the run's encodings against the factors they were made from, and keep the result.
+    """Score the run's codes of its validation images against the factors, and keep the result.
+
+    Returns:
+        `means` and, unless codes are points, `samples`: each score by its name. `spread`: the
+        same, how far each varies (`with_spread`). Beside them `part`, `images`, `seeds`, `step`,
+        `latent_dim`, `active_units`, `collapsed` (dimensions from 0, which count as constant) and
+        `constant_factors` (names, left out of every score).
 
     Raises:
-        UserError: when the data set has no factors, or the run has no encodings yet.
+        UserError: when the data set has no factors, too few images are held out, the training
+            diverged, or every dimension has collapsed.
     """
-    from vae_core.data import load_dataset
-    from vae_core.latent.encodings import load_encodings
-    from vae_core.metrics import disentanglement as d
+    from vae_core.latent.survey import finite
+    from vae_core.loading import load_part, load_run
+    from vae_core.metrics.disentanglement.scored import SEEDS, encoded, with_spread
 
-    encodings = load_encodings(run)
-    dataset = load_dataset(run.config().data)
-    if dataset.train.factors is None:
+    loaded = load_run(run)
+    if not loaded.card.factor_names:
         raise UserError(
-            f"{dataset.name} has no known factors, so run {run.id!r} cannot be scored; sprites do."
+            f"{loaded.card.dataset} has no known factors, so run {run.id!r} cannot be scored; "
+            "sprites do."
         )
-    codes, factors = encodings.mu, dataset.train.factors[encodings.indices]
-    if codes.shape[1] < 2:
-        raise UserError(f"Run {run.id!r} has one latent; the scores compare at least two.")
-    categorical = [k for k, name in enumerate(dataset.factor_names) if name == CATEGORICAL]
-    found = d.dci(codes, factors, categorical)
+    dataset, part = load_part(run, PART)
+    assert part.factors is not None, "a data set that names factors knows them"
+    if len(part) < LEAST_IMAGES:
+        raise UserError(
+            f"Run {run.id!r} has {len(part)} {PART} images; scores need {LEAST_IMAGES}. Train on "
+            "more images (data.limit), or hold more of them out (data.validation_fraction)."
+        )
+    codes = encoded(loaded.model, part)
+    finite(codes.means, "encoding")
+    silent = np.flatnonzero(codes.collapsed).tolist()
+    if len(silent) == loaded.model.latent_size:
+        raise UserError(
+            f"Run {run.id!r} has collapsed: none of its {len(silent)} latent dimensions tells one "
+            "image from another, so there is nothing to score. Train with a smaller β, or warm it "
+            "up more slowly."
+        )
+    names = dataset.factor_names
+    categorical = [k for k, name in enumerate(names) if name == CATEGORICAL]
+    still = [name for k, name in enumerate(names) if np.ptp(part.factors[:, k]) == 0]
+    found = {
+        name: with_spread(values, part.factors, categorical)
+        for name, values in codes.kinds().items()
+    }
     result = {
-        "mig": d.mutual_information_gap(codes, factors),
-        "sap": d.sap_score(codes, factors, categorical),
-        "dci_disentanglement": found.disentanglement,
-        "dci_completeness": found.completeness,
-        "dci_informativeness": found.informativeness,
-        "factor_vae": d.factor_vae_score(codes, factors),
-        "beta_vae": d.beta_vae_score(codes, factors),
-        "images": len(codes),
-        "step": encodings.step,
+        **{name: all_of_them for name, (all_of_them, _) in found.items()},
+        "spread": {name: spread for name, (_, spread) in found.items()},
+        "part": PART,
+        "images": len(part),
+        "seeds": SEEDS,
+        "step": loaded.step,
+        "latent_dim": loaded.model.latent_size,
+        "active_units": loaded.model.latent_size - len(silent),
+        "collapsed": silent,
+        "constant_factors": still,
     }
     run.write_json(FILE, result)
     return result

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from vae_core.metrics.disentanglement.groups import Groups
+from vae_core.metrics.disentanglement.groups import Groups, standardised
 
 POINTS, PAIRS = 500, 64
 
@@ -21,13 +21,16 @@ def beta_vae_score(
     Args:
         codes: [N, L]. factors: int [N, F].
 
+    Raises:
+        UserError: when no factor has two values that recur.
+
     Source: Higgins et al., β-VAE (2017), section 3.
     """
     from sklearn.linear_model import LogisticRegression
 
-    deviation = codes.std(axis=0)
-    scaled = codes / np.where(deviation > 0, deviation, 1.0)
-    groups, rng = Groups(factors), np.random.default_rng(seed)
+    scaled, groups, rng = standardised(codes), Groups(factors), np.random.default_rng(seed)
+    if len(groups.factors()) == 1:
+        return 1.0  # there is nothing else to guess
 
     def draw() -> tuple[np.ndarray, np.ndarray]:
         """Points [points, L] and the factor of each."""

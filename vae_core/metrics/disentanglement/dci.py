@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from vae_core.metrics.disentanglement.groups import varied
+
 TREES = 20
 
 
@@ -26,19 +28,22 @@ def dci(
     """The three scores, from random forests that predict each factor from all latents.
 
     With R_ij the importance of latent i for factor j: D_i = 1 − H_F(R_i· normalised), averaged
-    with each latent's share of all importance; C_j = 1 − H_L(R_·j normalised), averaged over
-    factors. Informativeness is 1 − the error on unseen rows over that of the best constant: root
-    mean squares of an ordered factor, wrong answers of a categorical one.
+    with each latent's share of all importance; C_j = 1 − H_L(R_·j normalised), averaged over the
+    factors that vary. Informativeness is 1 − the error on unseen rows over that of the best
+    constant: root mean squares of an ordered factor, wrong answers of a categorical one.
 
     Args:
-        codes: [N, L] with L ≥ 2. factors: int [N, F], F ≥ 2. categorical: those without an order.
+        codes: [N, L]. factors: int [N, F]. categorical: those without an order.
+
+    Raises:
+        UserError: when no factor varies.
 
     Source: Eastwood and Williams, A Framework for the Quantitative Evaluation of Disentangled
     Representations (2018), section 2.
     """
-    fitted = [_fit(codes, v, k in categorical, seed) for k, v in enumerate(factors.T)]
+    fitted = [_fit(codes, factors[:, k], k in categorical, seed) for k in varied(factors)]
     importance = np.stack([each[0] for each in fitted], axis=1)  # [L, F]
-    share = importance.sum(axis=1) / importance.sum()
+    share = importance.sum(axis=1) / max(importance.sum(), 1e-12)
     return Dci(
         disentanglement=float(share @ _concentration(importance)),
         completeness=float(np.mean(_concentration(importance.T))),
@@ -49,9 +54,10 @@ def dci(
 def _concentration(rows: np.ndarray) -> np.ndarray:
     """1 − entropy of each row, normalised, to the base of its length; 0 for an empty row."""
     totals = rows.sum(axis=1, keepdims=True)
-    p = np.divide(rows, totals, out=np.full_like(rows, 1 / rows.shape[1]), where=totals > 0)
+    p = np.divide(rows, totals, out=np.zeros_like(rows), where=totals > 0)
     logs = np.log(p, out=np.zeros_like(p), where=p > 0)
-    result: np.ndarray = 1 + (p * logs).sum(axis=1) / np.log(rows.shape[1])
+    base = np.log(max(2, rows.shape[1]))  # all of a row of one lies in one place
+    result: np.ndarray = (totals[:, 0] > 0) * (1 + (p * logs).sum(axis=1) / base)
     return result
 
 

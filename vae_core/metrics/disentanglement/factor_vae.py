@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from vae_core.metrics.disentanglement.groups import Groups
+from vae_core.metrics.disentanglement.groups import Groups, standardised
 
 VOTES, ROWS = 800, 64
-COLLAPSED = 0.05
-"""Variance of a mean below which a latent is left out: it says nothing, so it is always still."""
 
 
 def factor_vae_score(
@@ -19,23 +17,28 @@ def factor_vae_score(
     For each vote one factor is fixed, `rows` rows are drawn, and the latent with the smallest
     variance over them is noted, each scaled by its deviation over all rows. Half of the votes
     decide which factor each latent stands for; the other half are counted. Guessing scores 1/F.
+    A latent that never varies is always the stillest and says nothing, so it is left out. How
+    small a latent's values are does not matter; one that varies, but by less than the posterior is
+    wide, is for the caller to leave out (`vae_core.metrics.collapse`): here widths are not known.
 
     Args:
         codes: [N, L]. factors: int [N, F].
 
+    Raises:
+        UserError: when no factor has two values that recur.
+
     Source: Kim and Mnih, Disentangling by Factorising (2018), section 4.
     """
-    deviation = codes.std(axis=0)
-    live = np.flatnonzero(deviation**2 > COLLAPSED)
     groups = Groups(factors)
-    if len(live) == 0:
-        return 1 / max(1, len(groups.factors()))
-    scaled = codes[:, live] / deviation[live]
+    scaled = standardised(codes)
+    scaled = scaled[:, np.ptp(scaled, axis=0) > 0]
+    if scaled.shape[1] == 0:
+        return 1 / len(groups.factors())
     rng = np.random.default_rng(seed)
 
     def table() -> np.ndarray:
         """How often each latent was the stillest while each factor was fixed, [L, F]."""
-        counts = np.zeros((len(live), factors.shape[1]), int)
+        counts = np.zeros((scaled.shape[1], factors.shape[1]), int)
         for factor in rng.choice(groups.factors(), votes):
             stillest = scaled[groups.draw(factor, 1, rows, rng)[0]].var(axis=0).argmin()
             counts[stillest, factor] += 1
@@ -43,4 +46,4 @@ def factor_vae_score(
 
     stands_for = table().argmax(axis=1)
     counted = table()
-    return float(counted[np.arange(len(live)), stands_for].sum() / counted.sum())
+    return float(counted[np.arange(len(counted)), stands_for].sum() / counted.sum())

@@ -4,6 +4,31 @@ from __future__ import annotations
 
 import numpy as np
 
+from vae_core.errors import UserError
+
+
+def varied(factors: np.ndarray) -> np.ndarray:
+    """Which factors [N, F] take more than one value, ascending [≤ F]: every score is about these.
+
+    A factor that never changes has nothing to tell, whichever way it is measured.
+
+    Raises:
+        UserError: when none does.
+    """
+    found = np.flatnonzero((factors != factors[:1]).any(axis=0))
+    if len(found) == 0:
+        raise UserError("No factor varies among these images, so there is nothing to score.")
+    return found
+
+
+def standardised(codes: np.ndarray) -> np.ndarray:
+    """Codes [N, L] at mean 0 and deviation 1 each; 0 where a latent never varies."""
+    centred = codes.astype(np.float64) - codes.mean(axis=0, dtype=np.float64)
+    centred[:, np.ptp(codes, axis=0) == 0] = 0.0
+    deviation = centred.std(axis=0)
+    scaled: np.ndarray = centred / np.where(deviation > 0, deviation, 1.0)
+    return scaled
+
 
 class Groups:
     """The rows of each factor by their value; values that occur once are left out."""
@@ -12,8 +37,17 @@ class Groups:
         self._groups = [_by_value(v) for v in factors.T]
 
     def factors(self) -> list[int]:
-        """Factors that take more than one value."""
-        return [k for k, (_, starts, _) in enumerate(self._groups) if len(starts) > 1]
+        """Factors that take more than one value.
+
+        Raises:
+            UserError: when none does.
+        """
+        found = [k for k, (_, starts, _) in enumerate(self._groups) if len(starts) > 1]
+        if not found:
+            raise UserError(
+                "No factor has two values that recur among these images; score more images."
+            )
+        return found
 
     def draw(self, factor: int, sets: int, size: int, rng: np.random.Generator) -> np.ndarray:
         """`sets` sets of rows [sets, size]; those of a set share one value of `factor`."""

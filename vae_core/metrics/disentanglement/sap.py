@@ -6,6 +6,9 @@ from collections.abc import Collection
 
 import numpy as np
 
+from vae_core.metrics.disentanglement.groups import varied
+from vae_core.metrics.disentanglement.mig import gaps
+
 
 def sap_score(
     codes: np.ndarray, factors: np.ndarray, categorical: Collection[int] = (), seed: int = 0
@@ -14,10 +17,14 @@ def sap_score(
 
     The score of latent i for an ordered factor j is their squared correlation; for a categorical
     one it is the balanced accuracy on unseen rows of thresholds on that latent, scaled so that
-    guessing scores 0. SAP is the mean over factors of the gap between the two best latents.
+    guessing scores 0. SAP is the mean over factors that vary of the gap between the two best
+    latents.
 
     Args:
-        codes: [N, L] with L ≥ 2. factors: int [N, F]. categorical: the factors without an order.
+        codes: [N, L]. factors: int [N, F]. categorical: the factors without an order.
+
+    Raises:
+        UserError: when no factor varies.
 
     Source: Kumar, Sattigeri and Balakrishnan, Variational Inference of Disentangled Latent
     Concepts (2018), section 3.
@@ -25,18 +32,19 @@ def sap_score(
     scores = np.array(
         [
             [
-                _thresholds(z, v, seed) if k in categorical else _squared_correlation(z, v)
-                for k, v in enumerate(factors.T)
+                _thresholds(z, factors[:, k], seed)
+                if k in categorical
+                else _squared_correlation(z, factors[:, k])
+                for k in varied(factors)
             ]
             for z in codes.T
         ]
     )
-    ordered = np.sort(scores, axis=0)
-    return float(np.mean(ordered[-1] - ordered[-2]))
+    return float(np.mean(gaps(scores)))
 
 
 def _squared_correlation(z: np.ndarray, v: np.ndarray) -> float:
-    if z.std() == 0 or v.std() == 0:
+    if np.ptp(z) == 0:
         return 0.0
     return float(np.corrcoef(z, v)[0, 1] ** 2)
 
@@ -47,11 +55,15 @@ def _thresholds(z: np.ndarray, v: np.ndarray, seed: int) -> float:
     from sklearn.model_selection import train_test_split
     from sklearn.tree import DecisionTreeClassifier
 
+    _, which, counts = np.unique(v, return_inverse=True, return_counts=True)
+    twice = counts[which] > 1  # what occurs once cannot be both learned and asked for
+    if np.ptp(z) == 0 or (counts > 1).sum() < 2:
+        return 0.0
     known, unseen, v_known, v_unseen = train_test_split(
-        z[:, None], v, test_size=0.5, random_state=seed, stratify=v
+        z[twice, None], v[twice], test_size=0.5, random_state=seed, stratify=v[twice]
     )
     tree = DecisionTreeClassifier(
-        max_leaf_nodes=len(np.unique(v)), class_weight="balanced", random_state=seed
+        max_leaf_nodes=len(counts), class_weight="balanced", random_state=seed
     )
     predicted = tree.fit(known, v_known).predict(unseen)
     return max(0.0, float(balanced_accuracy_score(v_unseen, predicted, adjusted=True)))
