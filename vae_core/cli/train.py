@@ -61,14 +61,20 @@ def resume(run: RunArgument, store: StoreOption = None) -> None:
 
 
 @app.command(hidden=True)
-def work(run: RunArgument, store: StoreOption = None) -> None:
+def work(
+    run: RunArgument,
+    heard: Annotated[
+        int | None, typer.Option(min=0, help="Bytes of messages that were there before.")
+    ] = None,
+    store: StoreOption = None,
+) -> None:
     """What the app starts in the background: train a created run, tell its folder alone."""
     process.prepare()
     if hasattr(os, "nice"):
         os.nice(NICENESS)
     from vae_core.training import worker
 
-    worker.work(Store(store).get(run))
+    worker.work(Store(store).get(run), heard=heard)
 
 
 def _train_here(run: Run, store: str | None) -> None:

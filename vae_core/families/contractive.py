@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import nn
 
-from vae_core.config import ModelConfig
+from vae_core.config import ModelConfig, RunConfig
 from vae_core.errors import UserError
 from vae_core.families.family import RECON, Quantity, families
 from vae_core.families.networks import deterministic
 from vae_core.models import LatentModel
 from vae_core.objectives.contractive import ContractiveObjective, ContractiveOptions
 from vae_core.runs import DataCard
+
+
+def not_compiled(config: RunConfig, data: DataCard, options: Any) -> None:
+    """The check of families that take the derivative of a derivative."""
+    if config.train.compile:
+        raise UserError(
+            f"train.compile: {families[config.family].label} learns from the derivative of a "
+            "derivative, which compiled networks do not have; switch it off."
+        )
 
 
 @families.family(
@@ -31,6 +42,7 @@ from vae_core.runs import DataCard
         ),
     },
     options=ContractiveOptions,
+    check=not_compiled,
 )
 def contractive(
     config: ModelConfig, data: DataCard, options: ContractiveOptions
