@@ -87,7 +87,7 @@ def facts_of(run: Run) -> RunFacts:
     """What is known of one run."""
     facts = _read(run.path, tuple(_version(run.file(name)) for name in _READ))
     if facts.state in ACTIVE and not run.is_alive():
-        return replace(facts, state="interrupted", can_resume=_has_training_state(run))
+        return replace(facts, state="interrupted", can_resume=run.has_state())
     return facts
 
 
@@ -112,10 +112,6 @@ def _version(path: Path) -> int | None:
         return path.stat().st_mtime_ns
     except OSError:
         return None
-
-
-def _has_training_state(run: Run) -> bool:
-    return run.file("training_state.pt").exists()
 
 
 @functools.lru_cache(maxsize=1024)
@@ -153,5 +149,5 @@ def _read(path: Path, versions: tuple[int | None, ...]) -> RunFacts:
         likelihood=config.model.likelihood,
         image_shape=card.image_shape if card else None,
         has_weights=has_weights,
-        can_resume=status.state in RESUMABLE and _has_training_state(run),
+        can_resume=status.state in RESUMABLE and run.has_state(),
     )

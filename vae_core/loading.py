@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from safetensors import SafetensorError, safe_open
+from torch import Tensor
 
 from vae_core.config import RunConfig
 from vae_core.data import Dataset, ImageSet, Progress, load_dataset, no_progress
@@ -24,12 +27,16 @@ from vae_core.families import build, families
 from vae_core.models import LatentModel
 from vae_core.objectives import Objective
 from vae_core.registry import unknown
-from vae_core.runs import PARTS, WEIGHTS, DataCard, Run
+from vae_core.runs import OBJECTIVE, PARTS, STATE, WEIGHTS, DataCard, Run
 
 
 @dataclass(frozen=True)
 class LoadedRun:
-    """A trained model in evaluation mode and what it was made from; `step` made its weights."""
+    """A trained model and its objective in evaluation mode, and what they were made from.
+
+    `step` made the weights. Where those of the objective are not known, as an older version did
+    not keep them for readers, they are NaN, and so is whatever depends on them.
+    """
 
     run: Run
     config: RunConfig
@@ -43,7 +50,8 @@ def load_run(run: Run, device: str = "cpu") -> LoadedRun:
     """Rebuild a run's model from its folder alone.
 
     Raises:
-        UserError: when the run has no weights yet, or a file of it is missing or damaged.
+        UserError: when the run has no weights yet, they are no numbers, or a file is missing or
+            damaged.
     """
     config, card = run.config(), run.data_card()
     path = run.file(WEIGHTS)
@@ -54,11 +62,42 @@ def load_run(run: Run, device: str = "cpu") -> LoadedRun:
         with safe_open(path, "pt", device=device) as file:
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             step = int((file.metadata() or {}).get("step", 0))
+        own = {
+            name.removeprefix(OBJECTIVE): weights.pop(name)
+            for name in list(weights)
+            if name.startswith(OBJECTIVE)
+        }
         model.load_state_dict(weights)
+        objective.load_state_dict(own or _earlier(objective, run, step))
     except (SafetensorError, OSError, RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"The weights of run {run.id!r} are damaged: {reason}.") from None
-    return LoadedRun(run, config, card, model.to(device).eval(), objective.to(device), step)
+    if not all(tensor.isfinite().all() for tensor in weights.values()):
+        raise UserError(
+            f"Weights of run {run.id!r} are no numbers: the training diverged. Train again with a "
+            "smaller learning rate."
+        )
+    model, objective = model.to(device).eval(), objective.to(device).eval()
+    return LoadedRun(run, config, card, model, objective, step)
+
+
+def _earlier(objective: Objective, run: Run, step: int) -> dict[str, Tensor]:
+    """The weights of an objective whose run was saved by a version that wrote the model's alone:
+    those of the training state of `step` where it is there, NaN where it is not."""
+    unknown_ones = {
+        name: torch.full_like(tensor, math.nan) if tensor.is_floating_point() else tensor
+        for name, tensor in objective.state_dict().items()
+    }
+    if not unknown_ones or not run.file(STATE).exists():
+        return unknown_ones
+    try:
+        state = torch.load(run.file(STATE), map_location="cpu", weights_only=True)
+        known: dict[str, Tensor] = state["modules"]["objective"]
+        return (
+            known if state["step"] == step and known.keys() == unknown_ones.keys() else unknown_ones
+        )
+    except Exception:  # damaged or foreign: then nothing can be told
+        return unknown_ones
 
 
 def weights_step(run: Run) -> int:

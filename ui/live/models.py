@@ -11,7 +11,6 @@ from typing import Any, Protocol
 import numpy as np
 
 from ui.live.cache import RunCache, version_of
-from vae_core.errors import UserError
 from vae_core.runs import WEIGHTS, Run
 
 
@@ -96,13 +95,7 @@ def load_model(run: Run) -> Decoder:
     torch = ready_torch()
     from vae_core.loading import load_run
 
-    model = load_run(run).model
-    if not all(torch.isfinite(weights).all() for weights in model.parameters()):
-        raise UserError(
-            f"Weights of run {run.id!r} are no numbers: the training diverged. Train again with a "
-            "smaller learning rate."
-        )
-    return model.to(memory_format=torch.channels_last)
+    return load_run(run).model.to(memory_format=torch.channels_last)
 
 
 def weights_version(run: Run) -> int | None:

@@ -76,7 +76,12 @@ def resume(
 
 @app.command(hidden=True)
 def work(
-    run: RunArgument, store: StoreOption = None, accept_changed_data: AcceptOption = False
+    run: RunArgument,
+    heard: Annotated[
+        int | None, typer.Option(min=0, help="Bytes of messages that were there before.")
+    ] = None,
+    store: StoreOption = None,
+    accept_changed_data: AcceptOption = False,
 ) -> None:
     """What the app starts in the background: train a created run, tell its folder alone."""
     process.prepare()
@@ -84,7 +89,7 @@ def work(
         os.nice(NICENESS)
     from vae_core.training import worker
 
-    worker.work(Store(store).get(run), accept_changed_data=accept_changed_data)
+    worker.work(Store(store).get(run), heard=heard, accept_changed_data=accept_changed_data)
 
 
 def _train_here(run: Run, store: str | None, accept_changed_data: bool = False) -> None:

@@ -13,10 +13,15 @@ from vae_core.objectives.contractive import ContractiveObjective, ContractiveOpt
 from vae_core.runs import DataCard
 
 
-def compares_images(config: RunConfig, data: DataCard, options: ContractiveOptions) -> None:
-    """A variance of codes needs several images."""
+def fits(config: RunConfig, data: DataCard, options: ContractiveOptions) -> None:
+    """A variance of codes needs several images; compiled networks have no second derivative."""
     if options.measure == "relative":
         need_two_images(config, data, options)
+    if config.train.compile:
+        raise UserError(
+            f"train.compile: {families[config.family].label} learns from the derivative of a "
+            "derivative, which compiled networks do not have; switch it off."
+        )
 
 
 @families.family(
@@ -46,7 +51,7 @@ def compares_images(config: RunConfig, data: DataCard, options: ContractiveOptio
         ),
     },
     options=ContractiveOptions,
-    check=compares_images,
+    check=fits,
     before={"measure": "absolute"},
 )
 def contractive(

@@ -69,6 +69,10 @@ class Objective(nn.Module):
         """What may be changed by hand during a run, and its values at this moment."""
         return {}
 
+    def networks(self, model: LatentModel) -> list[nn.Module]:
+        """What a step spends its time in, for the compiler: what is called, not what holds it."""
+        return [model.encoder, model.decoder]
+
     def players(self, model: nn.Module) -> dict[str, list[nn.Parameter]]:
         """Who is trained on whose terms; each player has an optimiser of its own."""
         return {MODEL: list(model.parameters())}

@@ -73,6 +73,10 @@ class StackedObjective(DenoisingObjective):
             nll = 0.5 * (output.x_logits - output.extra["whole"]).square().flatten(1).sum(1)
         return {_name(place): {"layer": Term(nll)}}
 
+    def networks(self, model: LatentModel) -> list[nn.Module]:
+        alone = [half for layer in self.layers for half in (layer.inward, layer.outward)]
+        return super().networks(model) + alone
+
     def players(self, model: nn.Module) -> dict[str, list[nn.Parameter]]:
         alone = {_name(place): layer.parameters() for place, layer in enumerate(self.layers)}
         return super().players(model) | alone

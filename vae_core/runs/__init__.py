@@ -9,8 +9,8 @@ status.json            Status, as the worker last said it
 control.jsonl          messages to the worker, appended by the app
 history.jsonl          one record a line: steps, validations, previews, β changes, notes
 log.txt                the worker's output, tracebacks included
-model.safetensors      the weights
-training_state.pt      optimiser, RNG, step: for an exact resume
+model.safetensors      the weights and their step; those of the objective as objective.<name>
+training_state.pt      optimiser, RNG of the same step: for an exact resume
 encodings.safetensors  posterior means, log-variances, labels, thumbnails
 directions.safetensors principal directions of the encodings
 summary.json           what was measured of the trained model
@@ -20,14 +20,17 @@ previews/              <step>-reconstructions.png, <step>-samples.png, originals
 from vae_core.runs.earlier import BEFORE
 from vae_core.runs.folder import Folder
 from vae_core.runs.records import ACTIVE, DataCard, Job, State, Status, process_is
-from vae_core.runs.run import PARTS, WEIGHTS, Run
+from vae_core.runs.run import NEXT_STATE, OBJECTIVE, PARTS, STATE, WEIGHTS, Run
 from vae_core.runs.store import DEFAULT_STORE, STORE_VARIABLE, Store
 
 __all__ = [
     "ACTIVE",
     "BEFORE",
     "DEFAULT_STORE",
+    "NEXT_STATE",
+    "OBJECTIVE",
     "PARTS",
+    "STATE",
     "STORE_VARIABLE",
     "WEIGHTS",
     "DataCard",

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,11 @@ from vae_core.runs.records import Job, process_is
 from vae_core.settings import Settings
 
 S = TypeVar("S", bound=Settings)
+
+WRITING = ".writing-"
+"""What the names of files begin with that are not whole yet; then comes the writer's process id."""
+
+LONGEST_WRITE_S = 600.0
 
 
 class Folder:
@@ -116,7 +122,8 @@ class Folder:
         target = self.file(name)
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".writing-")
+            prefix = f"{WRITING}{os.getpid()}-"
+            handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=prefix)
             try:
                 with os.fdopen(handle, "wb") as file:
                     file.write(data)
@@ -129,6 +136,37 @@ class Folder:
                 raise
         except OSError as error:
             raise self._unwritten(name, error) from error
+
+    def rename(self, old: str, new: str) -> None:
+        """Give a file of this folder another name, in place of what had it, atomically.
+
+        Raises:
+            UserError: when the folder cannot be written.
+        """
+        try:
+            os.replace(self.file(old), self.file(new))
+        except OSError as error:
+            raise self._unwritten(new, error) from error
+
+    def sync(self) -> None:
+        """Return once the names in this folder, too, would outlive a power cut."""
+        if not hasattr(os, "O_DIRECTORY"):  # Windows opens no folders, and needs no such thing
+            return
+        try:
+            handle = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # not every file system can
+                raise self._unwritten(".", error) from error
+
+    def clear_leftovers(self) -> None:
+        """Remove what writers that were killed left half written; what is at work stays."""
+        for path in self.path.rglob(f"{WRITING}*"):
+            if _is_leftover(path):
+                path.unlink(missing_ok=True)
 
     def append(self, name: str, record: dict[str, Any]) -> None:
         """Append one JSON record as a line, in a single write.
@@ -206,3 +244,14 @@ class Folder:
             f"{name} of {self.kind} {self.id!r} could not be written: {error.strerror or error}. "
             "Free some space or choose another store, then try again."
         )
+
+
+def _is_leftover(path: Path) -> bool:
+    """True where nobody writes this any more: its writer is gone, or has not moved for long."""
+    writer, dash, _ = path.name.removeprefix(WRITING).partition("-")
+    try:
+        untouched = time.time() - path.stat().st_mtime
+    except OSError:
+        return False
+    at_work = dash and writer.isdecimal() and psutil.pid_exists(int(writer[:9]))
+    return not at_work or int(writer) == os.getpid() or untouched > LONGEST_WRITE_S

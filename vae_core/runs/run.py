@@ -6,6 +6,8 @@ import shutil
 from datetime import UTC, datetime
 from typing import Any
 
+from safetensors import SafetensorError, safe_open
+
 from vae_core.config import RunConfig, parse_config
 from vae_core.errors import UserError
 from vae_core.runs.earlier import as_meant
@@ -13,6 +15,14 @@ from vae_core.runs.folder import Folder
 from vae_core.runs.records import ACTIVE, DataCard, Status
 
 WEIGHTS = "model.safetensors"
+"""The weights; its head says of which step. Its appearance is what makes a save count."""
+
+OBJECTIVE = "objective."
+"""What the names of weights begin with that belong to the objective and not to the model."""
+
+STATE, NEXT_STATE = "training_state.pt", "training_state.next.pt"
+"""The training state of the step of the weights, and that of a save whose weights are to come."""
+
 PARTS = "parts.safetensors"
 
 
@@ -46,6 +56,8 @@ class Run(Folder):
     def status(self) -> Status:
         """The run's state, derived from its process and not from what it last claimed.
 
+        It is finished only when its weights and what was measured are those of its last step.
+
         Raises:
             UserError: when status.json is damaged.
         """
@@ -54,7 +66,22 @@ class Run(Folder):
             said = self._said()  # it may have said its last word just before it ended
             if said.state in ACTIVE:
                 return said.model_copy(update={"state": "interrupted"})
+        if said.state == "finished" and (missing := self._missing(said.total_steps)):
+            return said.model_copy(update={"state": "interrupted", "message": missing})
         return said
+
+    def weights_step(self) -> int | None:
+        """The step whose weights lie here, as the head of their file says; None where it does not,
+        or where there is no such file."""
+        try:
+            with safe_open(self.file(WEIGHTS), "numpy") as file:
+                return int(file.metadata()["step"])
+        except (SafetensorError, OSError, KeyError, TypeError, ValueError):
+            return None
+
+    def has_state(self) -> bool:
+        """True where there is a training state to go on from."""
+        return self.file(STATE).exists() or self.file(NEXT_STATE).exists()
 
     def summary(self) -> dict[str, Any]:
         """What was measured of the trained model; {} before it has been.
@@ -96,6 +123,20 @@ class Run(Folder):
             raise UserError(f"Run {self.id!r} cannot be deleted: {error}.") from error
 
     # --- inside ------------------------------------------------------------------------------
+
+    def _missing(self, total_steps: int) -> str:
+        """What a run that claims to be finished lacks, "" where it lacks nothing."""
+        step = self.weights_step()
+        if step is None:
+            gone = total_steps > 0 and self.has_state()
+            return "Its weights are missing or damaged; resume to write them again." if gone else ""
+        measured = self.summary().get("step", step)
+        if step == measured == total_steps or total_steps == 0:
+            return ""
+        return (
+            f"Its weights are of step {step} and its measurements of step {measured}, of "
+            f"{total_steps}; resume to complete it."
+        )
 
     def _said(self) -> Status:
         return self._parse("status.json", Status) if self.file("status.json").exists() else Status()

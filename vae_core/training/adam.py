@@ -81,8 +81,12 @@ class Adam:
         """Go on from a state of this class or of `torch.optim.Adam`.
 
         Raises:
-            KeyError: when it is that of other parameters.
+            KeyError: when it is that of fewer parameters. ValueError: of other shapes.
         """
         for number, state in enumerate(self.state):
             for name, tensor in state.items():
-                tensor.copy_(saved["state"][number][name])
+                theirs = saved["state"][number][name]
+                if theirs.shape != tensor.shape:  # copying would stretch it
+                    message = f"{name} of parameter {number} is {tuple(theirs.shape)}"
+                    raise ValueError(f"{message}, not {tuple(tensor.shape)}")
+                tensor.copy_(theirs)

@@ -5,47 +5,59 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
 from safetensors.torch import save
 
 from vae_core.errors import UserError
-from vae_core.runs import WEIGHTS, Run
+from vae_core.runs import NEXT_STATE, OBJECTIVE, STATE, WEIGHTS, Run
 from vae_core.training.events import Checkpoint
-
-STATE = "training_state.pt"
 
 
 def save_checkpoint(run: Run, checkpoint: Checkpoint) -> None:
-    """Write both files, each atomically. The state holds the weights too, so that a process
-    killed between the two writes leaves nothing that does not fit together."""
+    """Write weights and state as one step: a process killed anywhere leaves the old or the new.
+
+    The state comes whole under a name of its own. The weights, which say their step, replace those
+    before them, and with that the save counts. Then the state takes its place; where that is not
+    reached, `load_state` does it.
+
+    Raises:
+        UserError: when the disk is full or the folder cannot be written.
+    """
     buffer = io.BytesIO()
     torch.save(dict(checkpoint.state), buffer)
-    run.write_bytes(STATE, buffer.getvalue())
-    weights = {name: tensor.contiguous() for name, tensor in checkpoint.weights.items()}
-    run.write_bytes(WEIGHTS, save(weights, {"step": str(checkpoint.step)}))
+    run.write_bytes(NEXT_STATE, buffer.getvalue())
+    run.sync()
+    run.write_bytes(WEIGHTS, save(_weights(checkpoint), {"step": str(checkpoint.step)}))
+    run.sync()
+    run.rename(NEXT_STATE, STATE)
+    run.sync()
 
 
 def load_state(run: Run) -> Mapping[str, Any] | None:
-    """The training state to resume from, None when the run has not saved one.
+    """The training state that belongs to the run's weights, None when the run has not saved one.
+
+    For its only worker: a save that was cut off is completed where its weights had come, and
+    dropped where they had not.
 
     Raises:
-        UserError: when the file is damaged.
+        UserError: when the file is damaged, or there are weights and no state.
     """
-    path = run.file(STATE)
-    if not path.exists():
-        return None
-    try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, OSError, EOFError, ValueError, UnpicklingError) as error:
-        reason = str(error).splitlines()[0]
+    committed = run.weights_step()
+    if run.file(NEXT_STATE).exists():
+        if committed is not None and _read(run, NEXT_STATE)["step"] == committed:
+            run.rename(NEXT_STATE, STATE)
+        else:
+            run.file(NEXT_STATE).unlink()
+    if run.file(STATE).exists():
+        return _read(run, STATE)
+    if committed:
         raise UserError(
-            f"{STATE} of run {run.id!r} is damaged ({reason}); the run cannot be resumed exactly. "
-            "Its weights can still be explored."
-        ) from None
-    return state
+            f"Run {run.id!r} has weights of step {committed} but no {STATE} to go on from; its "
+            "weights can be explored, and a new run can be trained with its settings."
+        )
+    return None
 
 
 def forget_after(run: Run, step: int) -> None:
@@ -58,3 +70,25 @@ def forget_after(run: Run, step: int) -> None:
         for picture in run.file("previews").glob("*-*.png"):
             if int(picture.name.partition("-")[0]) > step:
                 picture.unlink(missing_ok=True)
+
+
+def _weights(checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
+    """The model's tensors by their names, and the objective's own behind a prefix."""
+    own = checkpoint.state["modules"]["objective"]
+    together = dict(checkpoint.weights) | {OBJECTIVE + name: own[name] for name in own}
+    return {name: tensor.contiguous() for name, tensor in together.items()}
+
+
+def _read(run: Run, name: str) -> dict[str, Any]:
+    try:
+        state = torch.load(run.file(name), map_location="cpu", weights_only=True)
+        reason = "" if isinstance(state["step"], int) else "it names no step"
+    except Exception as error:  # a damaged file fails in more ways than torch names
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+    if reason:
+        raise UserError(
+            f"{name} of run {run.id!r} is damaged ({reason}); the run cannot be resumed exactly. "
+            "Its weights can still be explored."
+        )
+    found: dict[str, Any] = state
+    return found

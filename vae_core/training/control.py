@@ -10,6 +10,7 @@ from vae_core.training.events import Message
 
 FILE = "control.jsonl"
 COMMANDS = frozenset({"pause", "resume", "stop", "save", "set"})
+LONGEST_SHOWN = 80
 
 
 def send(run: Run, message: dict[str, object]) -> None:
@@ -17,30 +18,62 @@ def send(run: Run, message: dict[str, object]) -> None:
     run.append(FILE, message)
 
 
+def said_so_far(run: Run) -> int:
+    """Bytes of messages in the run: what an earlier worker was told, if there is none now."""
+    try:
+        return run.file(FILE).stat().st_size
+    except OSError:
+        return 0
+
+
 class ControlFile:
     """The loop's control channel: what was appended since the last look."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, heard: int) -> None:
+        """`heard`: bytes of the file that were meant for an earlier worker."""
         self._path = run.file(FILE)
-        self._path.touch()
-        self._offset = 0
+        self._offset = heard
 
     def __call__(self) -> list[Message]:
-        if self._path.stat().st_size <= self._offset:
+        try:
+            size = self._path.stat().st_size
+        except FileNotFoundError:
+            size = 0
+        self._offset = min(self._offset, size)  # it was removed: all of it is new
+        if size == self._offset:
             return []
         with self._path.open("rb") as file:
             file.seek(self._offset)
             lines = file.read()
         whole = lines[: lines.rfind(b"\n") + 1]
         self._offset += len(whole)
-        return [message for line in whole.splitlines() if (message := parse(line)) is not None]
+        return [parse(line) or _not_understood(line) for line in whole.splitlines() if line.strip()]
 
 
 def parse(line: bytes) -> Message | None:
-    """A message from one line, None for anything that is not a well-formed one."""
+    """A message from one line, None for anything that is not a well-formed one.
+
+    `set` needs the name of a control and a finite number; whether the run's objective has that
+    control and takes that number, the loop knows.
+    """
     try:
         raw = json.loads(line)
-        message = Message(raw["command"], str(raw.get("name", "")), float(raw.get("value", 0.0)))
-    except (ValueError, TypeError, KeyError, AttributeError):
+        command = raw["command"]
+        if command not in COMMANDS:
+            return None
+        if command != "set":
+            return Message(command)
+        name, value = raw["name"], raw["value"]
+        if not isinstance(name, str) or type(value) not in (int, float):
+            return None
+        message = Message(command, name, float(value))
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         return None
-    return message if message.command in COMMANDS and math.isfinite(message.value) else None
+    return message if math.isfinite(message.value) else None
+
+
+def _not_understood(line: bytes) -> Message:
+    shown = line.decode("utf-8", "replace").strip()
+    if len(shown) > LONGEST_SHOWN:
+        shown = shown[: LONGEST_SHOWN - 1] + "…"
+    return Message("refuse", f"A message was not understood and changed nothing: {shown}")

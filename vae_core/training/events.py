@@ -73,6 +73,13 @@ class ValueSet(Event):
 
 
 @dataclass(frozen=True)
+class Noted(Event):
+    """Something that people who look at the run should know, such as a wish that was refused."""
+
+    message: str
+
+
+@dataclass(frozen=True)
 class PauseChanged(Event):
     """The loop went to sleep, or woke up."""
 
@@ -88,9 +95,12 @@ class Ended(Event):
 
 @dataclass(frozen=True)
 class Message:
-    """A wish from outside; `name` and `value` belong to `set`."""
+    """A wish from outside; `name` and `value` belong to `set`.
 
-    command: Literal["pause", "resume", "stop", "save", "set"]
+    `refuse` is what the channel makes of a message that it cannot read; `name` is the sentence.
+    """
+
+    command: Literal["pause", "resume", "stop", "save", "set", "refuse"]
     name: str = ""
     value: float = 0.0
 

@@ -12,8 +12,7 @@ from vae_core.config import RunConfig
 from vae_core.errors import UserError
 from vae_core.families import complete
 from vae_core.runs import STORE_VARIABLE, Folder, Run, Store
-from vae_core.training.control import FILE as CONTROL
-from vae_core.training.control import send
+from vae_core.training.control import said_so_far, send
 
 __all__ = ["resume", "send", "spawn", "start"]
 
@@ -70,8 +69,8 @@ def spawn(folder: Folder, command: list[str], store: Path) -> None:
 
 
 def _launch(run: Run, options: Sequence[str] = ()) -> None:
-    run.file(CONTROL).unlink(missing_ok=True)  # what was said to an earlier worker
+    heard = said_so_far(run)
     run.claim(os.getpid())
     said = {"state": "starting", "message": "", "acceptable": False}
     run.set_status(run.status().model_copy(update=said))
-    spawn(run, ["work", run.id, *options], run.path.parent)
+    spawn(run, ["work", run.id, "--heard", str(heard), *options], run.path.parent)

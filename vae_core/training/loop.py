@@ -8,37 +8,41 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from vae_core.config import RunConfig, TrainConfig
+from vae_core.config import RunConfig
 from vae_core.data import Dataset, hold_outs
 from vae_core.data.batches import as_floats, check_batch_size, labels_at, shuffled
 from vae_core.errors import UserError
+from vae_core.families import families
 from vae_core.metrics import measuring
 from vae_core.models import LatentModel
 from vae_core.objectives.objective import Objective
-from vae_core.schedules import DECAYS, Span
-from vae_core.training.adam import Adam
+from vae_core.registry import unknown
+from vae_core.schedules import Span
+from vae_core.training.compiled import compile_networks
 from vae_core.training.events import (
     Checkpoint,
     Control,
     Ended,
     Event,
     Message,
+    Noted,
     PauseChanged,
     Previewed,
     Validated,
     ValueSet,
     no_control,
 )
+from vae_core.training.players import Players
+from vae_core.training.soundness import INSTEAD
 from vae_core.training.window import Window
-from vae_core.types import Context, LossTerms, total
+from vae_core.types import Context
 
 PREVIEWS_A_RUN = 40
 PREVIEW_SEED = 0
@@ -46,10 +50,6 @@ PREVIEW_SEED = 0
 PAUSE_POLL_S = 0.05
 LONGEST_WINDOW_S = 0.4
 """A record comes at least this often: charts move twice a second, however slow the steps."""
-OPTIMIZERS: dict[str, Callable[..., Adam]] = {
-    "adam": Adam,
-    "adamw": partial(Adam, decoupled=True),
-}
 
 
 class Loop:
@@ -78,22 +78,17 @@ class Loop:
             1, math.ceil(self.total_steps / PREVIEWS_A_RUN)
         )
         self.checkpoint_every = config.train.checkpoint_every or self.steps_per_epoch
-        self.players = objective.players(model)
-        self.optimizers = {
-            name: _optimizer(config.train, parameters, objective.optimizers.get(name, {}))
-            for name, parameters in self.players.items()
-        }
         span = Span(self.total_steps, self.steps_per_epoch, config.train.decay_factor)
-        decay = DECAYS[config.train.decay]
-        self.learning_rates = {name: decay(o.lr, span) for name, o in self.optimizers.items()}
-        self.noise = torch.Generator(self.device).manual_seed(config.train.seed)
+        self.players = Players(config.train, model, objective, span)
         self.overrides: dict[str, float] = {}
         self._waiting: list[Message] = []
         self.step, self.seconds = 0, 0.0
         self.stopping = self.paused = False
         self.longest_window_s = LONGEST_WINDOW_S
         self._window = Window()
-        self._network = torch.compile(model) if config.train.compile else model
+        self._saved: int | None = None
+        if config.train.compile:
+            compile_networks(objective.networks(model))
         self._prepare_previews()
         if state is not None:
             self._restore(state)
@@ -120,8 +115,11 @@ class Loop:
             start = time.perf_counter()
             part = self.dataset.train
             labels = labels_at(part, indices, self.device)
-            context = self._context(self.noise, labels)
-            losses = self._step(as_floats(part.images.gather(indices), self.device), context)
+            context = self._context(self.players.noise, labels)
+            x = as_floats(part.images.gather(indices), self.device)
+            losses, problem = self.players.step(x, context)
+            if problem:
+                yield from self._give_up(problem)
             controls = self.objective.controls(context)
             self._window.add(losses, controls, len(indices), time.perf_counter() - start)
             self.seconds += time.perf_counter() - start
@@ -138,25 +136,32 @@ class Loop:
                 yield from self._close_window()
                 yield self._checkpoint(ends_epoch)
 
-    def _step(self, x: Tensor, context: Context) -> dict[str, LossTerms]:
-        """One optimiser step for every player that has terms; the terms, for the record."""
-        output = self.objective(self._network, x, context)
-        losses = self.objective.losses(x, output, context)
-        for optimizer in self.optimizers.values():
-            optimizer.zero_grad()
-        left = len(losses)
-        for player, terms in losses.items():
-            left -= 1
-            total(terms).backward(inputs=self.players[player], retain_graph=left > 0)
-        for player in losses:
-            optimizer = self.optimizers[player]
-            if self.config.train.gradient_clip is not None:
-                torch.nn.utils.clip_grad_norm_(
-                    self.players[player], self.config.train.gradient_clip
-                )
-            optimizer.lr = self.learning_rates[player](self.step)
-            optimizer.step()
-        return losses
+    def _give_up(self, problem: str) -> Iterator[Event]:
+        """Save what was reached before a step that may not count, and end the run."""
+        yield from self._close_window()
+        if self.step not in (0, self._saved):
+            yield self._checkpoint(ends_epoch=False)
+        raise UserError(
+            f"Step {self.step + 1} was not taken: {problem}, training diverged. "
+            f"{self._kept()} {INSTEAD}"
+        )
+
+    def _require_sound(self) -> None:
+        """Nothing is shown, measured or saved of what is not finite.
+
+        Raises:
+            UserError: naming the step and the last save.
+        """
+        if self.players.broken():
+            raise UserError(
+                f"The weights are not finite at step {self.step}: training diverged. "
+                f"{self._kept()} {INSTEAD}"
+            )
+
+    def _kept(self) -> str:
+        if self._saved is None:
+            return "Nothing had been saved yet."
+        return f"The weights of step {self._saved} are saved."
 
     def _obey(self, control: Control) -> Iterator[Event]:
         """Do what was asked; while paused, wait here."""
@@ -175,6 +180,8 @@ class Loop:
                         yield self._checkpoint(ends_epoch=False)
                     case "set":
                         yield from self._set(message)
+                    case "refuse":
+                        yield Noted(*self._now(), message.name)
             if not self.paused or self.stopping:
                 return
             time.sleep(PAUSE_POLL_S)
@@ -183,24 +190,42 @@ class Loop:
         if self._window.images:
             stepped = self._window.close(*self._now())
             self._window = Window()
-            if not math.isfinite(stepped.total):
-                raise UserError(
-                    f"The loss is {stepped.total} at step {self.step}: training diverged. Lower "
-                    "train.learning_rate or set train.gradient_clip; the last save is intact."
-                )
             yield stepped
 
     def _set(self, message: Message) -> Iterator[Event]:
-        if message.name in self.objective.controls(Context(self.step)):
-            self.overrides[message.name] = message.value
-            yield ValueSet(*self._now(), message.name, message.value)
+        """Take a value where the objective has such a control and its setting allows it."""
+        controls = self.objective.controls(Context(self.step))
+        try:
+            if message.name not in controls:
+                raise unknown("value to set", message.name, controls)
+            entry = families[self.config.family]
+            if message.name in entry.options.model_fields:
+                asked = self.config.objective | {message.name: message.value}
+                entry.parse_options(asked, "objective")
+        except UserError as error:
+            yield Noted(*self._now(), f"{message.name} = {message.value:g} was refused. {error}")
+            return
+        self.overrides[message.name] = message.value
+        yield ValueSet(*self._now(), message.name, message.value)
 
     def _validate(self, control: Control) -> Iterator[Event]:
-        """Measure on unseen images; values are taken between batches, other wishes wait."""
+        """Measure on unseen images; values are taken between batches, other wishes wait.
+
+        Raises:
+            UserError: when the loss of unseen images is not finite; the weights, which are, are
+                saved first.
+        """
+        self._require_sound()
         generator = torch.Generator(self.device).manual_seed(self.config.train.seed + 1)
         # A value taken meanwhile counts from the next step on, not for half of the images.
         context = replace(self._context(generator), overrides=dict(self.overrides))
         for found in measuring(self.model, self.objective, self.dataset.validation, context):
+            if found is not None and not math.isfinite(found.total):
+                yield self._checkpoint(ends_epoch=False)
+                raise UserError(
+                    f"The loss of the validation images is {found.total:g} at step {self.step}, "
+                    f"though that of the training images is finite. {self._kept()} {INSTEAD}"
+                )
             if found is not None:
                 yield Validated(*self._now(), found)
                 return
@@ -219,6 +244,7 @@ class Loop:
 
     @torch.inference_mode()
     def _preview(self) -> Previewed:
+        self._require_sound()
         self.model.eval()
         posterior = self._shown.encode(self._originals)
         # Drawn anew with the same noise: some models learn their prior as they go.
@@ -227,31 +253,29 @@ class Loop:
         pictures = [self.model.picture(self._shown.decode(z)) for z in (posterior.mode(), prior)]
         kl = posterior.kl()
         self.model.train()
-        per_dim = None if kl is None else kl.mean(0).tolist()
+        per_dim = None if kl is None or not kl.isfinite().all() else kl.mean(0).tolist()
         return Previewed(*self._now(), self._originals, pictures[0], pictures[1], per_dim)
 
     def _checkpoint(self, ends_epoch: bool) -> Checkpoint:
-        modules = {"model": self.model, "objective": self.objective}
+        self._require_sound()
+        self._saved = self.step
+        return self.checkpoint(ends_epoch)
+
+    def checkpoint(self, ends_epoch: bool = False) -> Checkpoint:
+        """All that is needed to go on from this step."""
         state = {
             "step": self.step,
             "seconds": self.seconds,
             "overrides": dict(self.overrides),
-            "noise": self.noise.get_state(),
-            "torch": torch.get_rng_state(),
-            "optimizers": {name: opt.state_dict() for name, opt in self.optimizers.items()},
-            "modules": {name: module.state_dict() for name, module in modules.items()},
+            **self.players.state(),
         }
         return Checkpoint(*self._now(), self.model.state_dict(), state, ends_epoch)
 
     def _restore(self, state: Mapping[str, Any]) -> None:
-        self.model.load_state_dict(state["modules"]["model"])
-        self.objective.load_state_dict(state["modules"]["objective"])
-        for name, optimizer in self.optimizers.items():
-            optimizer.load_state_dict(state["optimizers"][name])
-        self.noise.set_state(state["noise"].cpu())
-        torch.set_rng_state(state["torch"].cpu())
+        self.players.restore(state)
         self.overrides = dict(state["overrides"])
         self.step, self.seconds = state["step"], state["seconds"]
+        self._saved = self.step
 
     def _context(self, generator: torch.Generator, labels: Tensor | None = None) -> Context:
         images = len(self.dataset.train)
@@ -259,15 +283,3 @@ class Loop:
 
     def _now(self) -> tuple[int, int, float]:
         return self.step, math.ceil(self.step / self.steps_per_epoch), self.seconds
-
-
-def _optimizer(
-    train: TrainConfig, parameters: list[torch.nn.Parameter], own: Mapping[str, Any]
-) -> Adam:
-    """The optimiser of one player; `own` comes before what the configuration says."""
-    settings = {
-        "lr": train.learning_rate,
-        "betas": train.adam_betas,
-        "weight_decay": train.weight_decay,
-    }
-    return OPTIMIZERS[train.optimizer](parameters, **settings | dict(own))

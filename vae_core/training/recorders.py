@@ -16,6 +16,7 @@ from vae_core.training.events import (
     Checkpoint,
     Ended,
     Event,
+    Noted,
     PauseChanged,
     Previewed,
     Stepped,
@@ -48,6 +49,7 @@ class RunRecorder:
             Previewed: self._previewed,
             Checkpoint: self._checkpoint,
             ValueSet: self._value_set,
+            Noted: self._noted,
             PauseChanged: self._pause_changed,
             Ended: self._ended,
         }
@@ -85,6 +87,9 @@ class RunRecorder:
 
     def _value_set(self, event: ValueSet) -> None:
         self._record("set", event, name=event.name, value=event.value)
+
+    def _noted(self, event: Noted) -> None:
+        self._record("note", event, message=event.message)
 
     def _pause_changed(self, event: PauseChanged) -> None:
         self._state = "paused" if event.paused else "training"

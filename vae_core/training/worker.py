@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 from collections.abc import Callable, Iterable, Iterator
@@ -19,13 +20,14 @@ from vae_core.families import build, complete
 from vae_core.latent.directions import principal_directions, save_directions
 from vae_core.latent.encodings import encode_dataset, save_encodings
 from vae_core.latent.grids import prior_pictures
+from vae_core.latent.survey import finite
 from vae_core.loading import dataset_of, recorded_by, refuse_unknown_labels
 from vae_core.metrics import measure
 from vae_core.models import LatentModel
 from vae_core.objectives import Objective
 from vae_core.runs import ACTIVE, PARTS, DataCard, Run, State, Status
-from vae_core.training.checkpoint import forget_after, load_state
-from vae_core.training.control import ControlFile
+from vae_core.training.checkpoint import forget_after, load_state, save_checkpoint
+from vae_core.training.control import ControlFile, said_so_far
 from vae_core.training.environment import save_environment
 from vae_core.training.events import Checkpoint, Ended, Message
 from vae_core.training.loop import Loop
@@ -35,6 +37,7 @@ from vae_core.training.recorders import (
     RunRecorder,
     save_thumbnail,
 )
+from vae_core.training.soundness import INSTEAD
 from vae_core.types import Context
 
 ENCODED_IMAGES = 3000
@@ -44,6 +47,7 @@ def work(
     run: Run,
     listeners: Callable[[int, int], Iterable[Recorder]] = lambda total, first: (),
     progress: Progress = no_progress,
+    heard: int | None = None,
     accept_changed_data: bool = False,
 ) -> Ended:
     """Train a run from where it stands to its end, or until it is told to stop.
@@ -54,6 +58,8 @@ def work(
     Args:
         listeners: makes further recorders from the total steps and the step begun with.
         progress: told of data being prepared.
+        heard: bytes of the control file that were there before this worker was asked for; None
+            for all that are there now. What was said to an earlier worker is not said to this one.
         accept_changed_data: go on with the images that there are now, see `images_of`.
 
     Raises:
@@ -61,11 +67,13 @@ def work(
         UserError: what a person can mend.
     """
     with only_worker(run):
+        control = ControlFile(run, said_so_far(run) if heard is None else heard)
         before = run.status()
         run.claim(os.getpid())
         run.set_status(Status(state="starting"))
+        run.clear_leftovers()
         try:
-            return _train_and_tell(run, listeners, progress, accept_changed_data)
+            return _train_and_tell(run, listeners, progress, control, accept_changed_data)
         except DataChanged as error:
             state: State = "interrupted" if before.state in ACTIVE else before.state
             said = {"state": state, "message": str(error), "acceptable": error.acceptable}
@@ -83,11 +91,14 @@ def _train_and_tell(
     run: Run,
     listeners: Callable[[int, int], Iterable[Recorder]],
     progress: Progress,
+    control: ControlFile,
     accept_changed_data: bool,
 ) -> Ended:
     try:
         with terminated_politely() as wishes:
-            return _train(run, listeners, progress, wishes, accept_changed_data)
+            return _train(
+                run, listeners, progress, lambda: wishes() + control(), accept_changed_data
+            )
     except DataChanged:
         raise  # nothing has failed, and nothing was changed
     except UserError as error:
@@ -109,7 +120,7 @@ def _train(
     run: Run,
     listeners: Callable[[int, int], Iterable[Recorder]],
     progress: Progress,
-    wishes: Callable[[], list[Message]],
+    control: Callable[[], list[Message]],
     accept_changed_data: bool,
 ) -> Ended:
     config = complete(run.config())
@@ -131,14 +142,16 @@ def _train(
     model.to(device).to(memory_format=torch.channels_last)
     objective.to(device)
     loop = Loop(config, dataset, model, objective, state)
+    if state is not None and run.weights_step() != loop.step:
+        # An older version wrote the weights after the state, and may have been killed in between.
+        save_checkpoint(run, loop.checkpoint())
     forget_after(run, loop.step)
     if dataset.difference:
         _note_change(run, dataset.difference.sentence, loop.step)
 
     recorder = RunRecorder(run, loop.total_steps, loop.step)
     everyone = [recorder, *listeners(loop.total_steps, loop.step)]
-    file = ControlFile(run)
-    for event in loop.run(lambda: wishes() + file()):
+    for event in loop.run(control):
         for listener in everyone:
             listener(event)
         if isinstance(event, Checkpoint) and event.ends_epoch and loop.step < loop.total_steps:
@@ -194,6 +207,7 @@ def _note_change(run: Run, sentence: str, step: int) -> None:
 def _keep_latents(run: Run, model: LatentModel, dataset: Dataset, step: int) -> np.ndarray:
     """Keep what Explore needs beside the weights of `step`; the posterior means [N, D]."""
     encodings = encode_dataset(model, dataset, step, ENCODED_IMAGES)
+    finite(encodings.mu, "encoding")
     save_encodings(run, encodings)
     save_thumbnail(run, prior_pictures(model, SAMPLES_IN_THUMBNAIL))
     return encodings.mu
@@ -206,6 +220,11 @@ def _summarise(
     images, steps = len(dataset.train), loop.total_steps
     context = Context(loop.step, generator, loop.overrides, None, images, steps)
     measurement = measure(model, objective, dataset.validation, context)
+    if not math.isfinite(measurement.total):
+        raise UserError(
+            f"The loss of the validation images is {measurement.total:g}; the weights of step "
+            f"{loop.step} are saved. {INSTEAD}"
+        )
     run.write_json(
         "summary.json",
         measurement.report()

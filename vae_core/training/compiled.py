@@ -1,0 +1,28 @@
+"""`train.compile`: the networks that a step calls, each compiled where it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from torch import nn
+
+
+def compile_networks(
+    networks: Iterable[nn.Module], backend: str | Callable[..., Any] = "inductor"
+) -> None:
+    """Compile what each network's call does; names and weights stay as they are.
+
+    A model is called through `encode`, `decode` or `given` as its objective likes, so the model
+    itself is the wrong thing to compile; the halves are called by all of them. A list of stages is
+    no network that can be called, each of its stages is.
+    """
+    for network in networks:
+        if _is_callable(network):
+            network.compile(backend=backend)
+        else:
+            compile_networks(network.children(), backend)
+
+
+def _is_callable(network: nn.Module) -> bool:
+    return type(network).forward is not nn.Module.forward
