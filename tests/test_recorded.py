@@ -22,8 +22,9 @@ from vae_core.config import RunConfig
 from vae_core.data import load_dataset
 from vae_core.data.recorded import Recorded, recorded_of
 from vae_core.errors import DataChanged, UserError
-from vae_core.loading import dataset_of, load_part, load_run, recorded_by
+from vae_core.loading import load_part, load_run
 from vae_core.metrics import measure
+from vae_core.run_data import dataset_of, recorded_by
 from vae_core.runs import PARTS, Run, Store
 from vae_core.training import control, jobs
 from vae_core.training.events import Checkpoint, Event
