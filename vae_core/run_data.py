@@ -32,7 +32,12 @@ def dataset_of(
     """
     config, card, recorded = run.config().data, run.data_card(), recorded_by(run)
     config = config.model_copy(update={"data_dir": data_dir or config.data_dir})
-    dataset = named(load_dataset(config, progress), card.label_names)
+    dataset = load_dataset(config, progress)
+    if dataset.image_shape != card.image_shape and config.channels is None:
+        # One picture in colour among grey ones makes colour of all: as the run has it, then.
+        config = config.model_copy(update={"channels": card.image_shape[0]})
+        dataset = load_dataset(config, progress)
+    dataset = named(dataset, card.label_names)
     if dataset.image_shape != card.image_shape:
         raise UserError(
             f"The images are {dataset.image_shape}, the model was trained on "
