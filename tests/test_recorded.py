@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from typer.testing import CliRunner
 
 from tests.engine import trained
@@ -22,8 +23,9 @@ from vae_core.config import RunConfig
 from vae_core.data import load_dataset
 from vae_core.data.recorded import Recorded, recorded_of
 from vae_core.errors import DataChanged, UserError
-from vae_core.loading import dataset_of, load_part, load_run, recorded_by
+from vae_core.loading import load_part, load_run
 from vae_core.metrics import measure
+from vae_core.run_data import dataset_of, recorded_by
 from vae_core.runs import PARTS, Run, Store
 from vae_core.training import control, jobs
 from vae_core.training.events import Checkpoint, Event
@@ -154,6 +156,20 @@ def test_another_folder_is_measured_as_what_it_is(tmp_path: Path) -> None:
         dataset.difference.sentence
     )
     assert pixels(part) and not pixels(part) & pixels(load_dataset(run.config().data).train)
+
+
+def test_one_picture_in_colour_among_grey_ones_changes_no_other(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    digit_files(data, (0, 1), 40)
+    run = train(tmp_path / "runs", on_folder(data))
+    first = measured(run)
+    colour = np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8)
+    Image.fromarray(colour).save(data / "0" / "colour.png")
+    assert load_dataset(run.config().data).image_shape == (3, 16, 16)
+    dataset = dataset_of(run)
+    assert dataset.image_shape == (1, 16, 16) and dataset.difference is not None
+    assert dataset.difference.new == 1 and not any(dataset.difference.gone.values())
+    assert measured(run) == pytest.approx(first, rel=1e-6)
 
 
 def test_images_that_were_only_renamed_are_the_same(tmp_path: Path) -> None:

@@ -16,15 +16,15 @@ from vae_core.data import Dataset, load_dataset
 from vae_core.data.dataset import Progress, no_progress
 from vae_core.data.recorded import recorded_of
 from vae_core.errors import DataChanged, UserError
-from vae_core.families import build, complete
+from vae_core.families import build, complete, families
 from vae_core.latent.directions import principal_directions, save_directions
 from vae_core.latent.encodings import encode_dataset, save_encodings
 from vae_core.latent.grids import prior_pictures
 from vae_core.latent.survey import finite
-from vae_core.loading import dataset_of, recorded_by, refuse_unknown_labels
 from vae_core.metrics import measure
 from vae_core.models import LatentModel
 from vae_core.objectives import Objective
+from vae_core.run_data import dataset_of, recorded_by, refuse_unknown_labels
 from vae_core.runs import ACTIVE, PARTS, DataCard, Run, State, Status
 from vae_core.training.checkpoint import forget_after, load_state, save_checkpoint
 from vae_core.training.control import ControlFile, said_so_far
@@ -189,11 +189,11 @@ def images_of(run: Run, accept_changed: bool, progress: Progress = no_progress) 
     elif not accept_changed:
         raise DataChanged(
             f"{difference.sentence} Put them back to resume run {run.id!r} exactly, or accept "
-            "the images as they are now (--accept-changed-data).",
+            "the images as they are now.",
             acceptable=True,
         )
     else:
-        for images in parts:
+        for images in parts if families[run.config().family].needs_labels else ():
             refuse_unknown_labels(run, dataset, images)
         return dataset
     raise DataChanged(f"{difference.sentence} So run {run.id!r} cannot be resumed; {way_out}")
