@@ -97,13 +97,15 @@ def load_part(
     if split == "validation" and difference is not None and not difference.recorded:
         raise UserError(
             f"{difference.sentence} Its validation images cannot be told from them: measure the "
-            "test images (--split test) where there are some, or train it again."
+            "test images where there are some, or train it again.",
+            shell="--split test",
         )
     if not len(found):
         said = difference.sentence if difference else ""
         raise UserError(
             f"Of the {split} images of run {run.id!r} none is there. {said} Put them back, or "
-            "name the folder where they lie (--data-dir)."
+            "name the folder where they lie.",
+            shell="--data-dir",
         )
     refuse_unknown_labels(run, dataset, found)
     return dataset, found
@@ -205,5 +207,8 @@ def part_of(dataset: Dataset, split: str) -> ImageSet:
         raise unknown("split", split, parts)
     part = parts[split]
     if part is None:
-        raise UserError(f"Data set {dataset.name!r} has no test part; use --split validation.")
+        raise UserError(
+            f"Data set {dataset.name!r} has no test images; take the validation images.",
+            shell="--split validation",
+        )
     return part

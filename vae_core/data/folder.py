@@ -40,7 +40,7 @@ def load_folder(config: DataConfig, progress: Progress) -> Dataset:
     """
     if not config.data_dir:
         raise UserError(
-            "Name the folder or .zip with your images as the data folder (data.data_dir)."
+            "Name the folder or .zip with your images as the data folder.", shell="--data-dir"
         )
     path = data_folder(config.data_dir)
     target = Target(config.image_size or IMAGE_SIZE, config.resize, config.channels)

@@ -176,7 +176,7 @@ def images_of(run: Run, accept_changed: bool, progress: Progress = no_progress) 
     elif not accept_changed:
         raise DataChanged(
             f"{difference.sentence} Put them back to resume run {run.id!r} exactly, or accept "
-            "the images as they are now (--accept-changed-data).",
+            "the images as they are now.",
             acceptable=True,
         )
     else:
