@@ -9,7 +9,7 @@ from ui.encodings import exporting, outliers, prior
 from ui.encodings.act import act
 from ui.encodings.beside import both, choose_beside
 from ui.encodings.part_images import PartImages
-from ui.encodings.shown import CACHED, PARTS, Shown, shown_of
+from ui.encodings.shown import CACHED, Shown, parts_of, shown_of
 from ui.keep import keep, remember
 from ui.loaded import encodings_of
 from ui.state import current_run
@@ -32,8 +32,11 @@ def page(run: Run) -> None:
         return
     key = f"encodings-part-{run.id}"
     remember(key, CACHED)
+    parts = parts_of(run)
+    if st.session_state[key] not in parts:
+        st.session_state[key] = CACHED
     split = part.selectbox(
-        "Images", list(PARTS), key=key, format_func=PARTS.__getitem__,
+        "Images", list(parts), key=key, format_func=parts.__getitem__,
         help="The run keeps the encodings of some images. All of a part are encoded where its "
         "data set is present, which takes a moment the first time.",
     )  # fmt: skip

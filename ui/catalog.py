@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from ui.numbers import images
 from vae_core.errors import UserError
-from vae_core.runs import ACTIVE, WEIGHTS, Run, Store
+from vae_core.runs import ACTIVE, WEIGHTS, MeasuredOn, Run, Store, measured_on
 
 DAMAGED = "damaged"
 RESUMABLE = frozenset({"interrupted", "stopped", "failed"})
@@ -42,7 +43,8 @@ class RunFacts:
     active_units: int | None = None
     latent_dim: int | None = None
     n_train: int | None = None
-    split: str = ""
+    measured: MeasuredOn | None = None
+    """What recon, kl, elbo and active units were measured on."""
     likelihood: str = ""
     image_shape: tuple[int, int, int] | None = None
     has_weights: bool = False
@@ -51,6 +53,11 @@ class RunFacts:
     @property
     def run(self) -> Run:
         return Run(self.path)
+
+    @property
+    def measured_on(self) -> str:
+        """ "3 000 validation images", "" where nothing was measured."""
+        return "" if self.measured is None else images(self.measured.images, self.measured.split)
 
     @property
     def usable(self) -> bool:
@@ -121,7 +128,7 @@ def _read(path: Path, versions: tuple[int | None, ...]) -> RunFacts:
     try:
         config, status = run.config(), run.status()
         card = run.data_card() if versions[1] else None
-        summary = run.summary()
+        summary, measured = run.summary(), measured_on(run) if versions[1] else None
         # When it was trained: the file's own time is that of a copy in a clone or an unpacked zip.
         started = run.json("environment.json", {}).get("started")
         made = datetime.fromisoformat(started).timestamp() if started else made
@@ -145,7 +152,7 @@ def _read(path: Path, versions: tuple[int | None, ...]) -> RunFacts:
         active_units=summary.get("active_units"),
         latent_dim=config.model.latent_dim,
         n_train=card.n_train if card else None,
-        split=summary.get("split", ""),
+        measured=measured,
         likelihood=config.model.likelihood,
         image_shape=card.image_shape if card else None,
         has_weights=has_weights,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from vae_core.runs import in_words
+
 
 def number(value: float | None, unknown: str = "—") -> str:
     """`value` with three significant figures: 97.0, 0.0123, 12 300, 1.2e+05 above 10⁵."""
@@ -27,6 +29,11 @@ def number(value: float | None, unknown: str = "—") -> str:
 def grouped(count: int) -> str:
     """A whole number with thin gaps between thousands: 60 000."""
     return f"{count:,}".replace(",", "\u2009")
+
+
+def images(count: int, split: str) -> str:
+    """How many images of which part, as it stands beside a figure: 3 000 validation images."""
+    return in_words(grouped(count), split)
 
 
 def _exponent(value: float) -> int:

@@ -8,7 +8,13 @@ class UserError(Exception):
 
     The command line prints it and exits with status 2; a page shows it. Anything else that is
     raised is a defect of ours and keeps its traceback.
+
+    shell: what helps in a shell alone, such as an option; the command line adds it to the sentence.
     """
+
+    def __init__(self, message: str = "", *, shell: str = "") -> None:
+        super().__init__(message)
+        self.shell = shell
 
 
 class DataChanged(UserError):
@@ -18,5 +24,5 @@ class DataChanged(UserError):
     """
 
     def __init__(self, message: str, acceptable: bool = False) -> None:
-        super().__init__(message)
+        super().__init__(message, shell="--accept-changed-data" if acceptable else "")
         self.acceptable = acceptable

@@ -125,14 +125,16 @@ def load_part(
     difference = dataset.difference
     if split == "validation" and difference is not None and not difference.recorded:
         raise UserError(
-            f"{difference.sentence} Its validation images cannot be told from them: measure its "
-            "test images, where there are some, or train it again."
+            f"{difference.sentence} Its validation images cannot be told from them: measure the "
+            "test images where there are some, or train it again.",
+            shell="--split test",
         )
     if not len(found):
         said = difference.sentence if difference else ""
         raise UserError(
             f"Of the {split} images of run {run.id!r} none is there. {said} Put them back, or "
-            "name the folder where they lie."
+            "name the folder where they lie.",
+            shell="--data-dir",
         )
     if families[run.config().family].needs_labels:
         refuse_unknown_labels(run, dataset, found)
@@ -150,5 +152,8 @@ def part_of(dataset: Dataset, split: str) -> ImageSet:
         raise unknown("split", split, parts)
     part = parts[split]
     if part is None:
-        raise UserError(f"Data set {dataset.name!r} has no test part; use --split validation.")
+        raise UserError(
+            f"Data set {dataset.name!r} has no test images; take the validation images.",
+            shell="--split validation",
+        )
     return part

@@ -6,7 +6,6 @@ import streamlit as st
 
 from ui.background import Background
 from ui.encodings.shown import Shown
-from ui.numbers import grouped
 from ui.waiting import awaited
 from vae_core.data import Progress
 
@@ -21,7 +20,7 @@ def draw(shown: Shown) -> None:
     to = choice.selectbox(
         "Format", [entry.name for entry in formats], key="encodings-format",
         format_func=lambda name: f"{formats[name].label}: {formats[name].blurb}",
-        help=f"Encodings are those of the {grouped(len(shown.survey))} images shown.",
+        help=f"Encodings are those of the {shown.told} shown.",
     )  # fmt: skip
     assert to is not None
     wanted = (shown.key, to)

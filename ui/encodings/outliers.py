@@ -52,7 +52,7 @@ def _ranking(shown: Shown, by: str) -> None:
     names = [number(float(value)) for value in values[: len(few)]]
     cell = sheet(
         "outliers", both, ["original", "reconstruction"], names,
-        f"{CRITERIA[by]}, nats", hint="Click to open it in Explore",
+        f"{CRITERIA[by]}, nats, of {shown.told}", hint="Click to open it in Explore",
     )  # fmt: skip
     if cell is not None:
         open_in_explore(shown.run.id, shown.survey.mu[few[cell[1]]])

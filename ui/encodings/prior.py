@@ -11,7 +11,7 @@ import streamlit as st
 from ui.components.svg import drawing
 from ui.encodings.charts import heat_html, histograms_html
 from ui.encodings.shown import Shown
-from ui.numbers import grouped, number
+from ui.numbers import number
 
 if TYPE_CHECKING:
     from vae_core.metrics.aggregated import Dimensions, Histogram
@@ -75,7 +75,7 @@ def _told(shown: Shown, look: Look) -> None:
     if look.found.kl is None:
         first = first.replace("the most KL", "the most variance")
     st.caption(
-        f"{first}, over {grouped(len(shown.survey))} images. Filled: where the images are encoded, "
+        f"{first}, over {shown.told}. Filled: where the images are encoded, "
         "the width of each posterior included. Line: the prior N(0, 1)."
     )
 

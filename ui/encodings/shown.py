@@ -13,6 +13,7 @@ from ui.background import Background
 from ui.encodings.part_images import PartImages
 from ui.live.models import ready_torch, weights_version
 from ui.loaded import encodings_of, encodings_version, model_of
+from ui.numbers import images
 from ui.waiting import awaited
 from vae_core.data import Progress
 from vae_core.data.dataset import Images
@@ -23,10 +24,22 @@ if TYPE_CHECKING:
     from vae_core.latent.survey import Survey
 
 CACHED = "cached"
-PARTS = {CACHED: "Kept with the run", "train": "All training", "validation": "All validation",
-         "test": "All test"}  # fmt: skip
+KEPT = "Kept with the run"
 QUICKLY_COMPARED = 10_000
 """Up to so many images their neighbours are looked for without being asked."""
+
+
+def parts_of(run: Run) -> dict[str, str]:
+    """The images that can be chosen, with what they are called: parts that the run has.
+
+    Raises:
+        UserError: when the run's data card is missing or damaged.
+    """
+    card = run.data_card()
+    counts = {"train": card.n_train, "validation": card.n_validation, "test": card.n_test}
+    return {CACHED: KEPT} | {
+        split: f"All {images(count, split)}" for split, count in counts.items() if count
+    }
 
 
 @dataclass(frozen=True)
@@ -44,6 +57,11 @@ class Shown:
     @property
     def split(self) -> str:
         return self.survey.split
+
+    @property
+    def told(self) -> str:
+        """What stands beside a figure: "3 000 training images"."""
+        return images(len(self.survey), self.split)
 
     @property
     def kept(self) -> bool:
@@ -121,14 +139,14 @@ def _kept(path: Path, version: str) -> Shown:
     run = Run(path)
     kept, found = encodings_of(run), survey_of(run, CACHED)
     assert kept is not None
-    images = ArrayImages(kept.thumbnails)
+    pictures = ArrayImages(kept.thumbnails)
     loaded = load_run(run)
-    if images.shape[1:] == loaded.card.image_shape and np.isfinite(kept.mu).all():
-        part = ImageSet(images, kept.labels)
+    if pictures.shape[1:] == loaded.card.image_shape and np.isfinite(kept.mu).all():
+        part = ImageSet(pictures, kept.labels)
         context = Context(loaded.step, train_images=loaded.card.n_train)
         measured = survey(loaded.model, loaded.objective, part, (), CACHED, context)
         found = replace(found, recon=measured.recon, kl=measured.kl)
-    return Shown(run, found, images, f"{path}/{version}/{CACHED}")
+    return Shown(run, found, pictures, f"{path}/{version}/{CACHED}")
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
@@ -144,7 +162,7 @@ def _whole(path: Path, version: str, split: str) -> Background[Shown]:
         if load_survey(run, split, weights_step(run)) is None:
             in_process(["encode", run.id, "--split", split], run, progress)
         survey = survey_of(run, split)
-        images = PartImages(run, split, len(survey))
-        return Shown(run, survey, images, f"{path}/{version}/{split}")
+        pictures = PartImages(run, split, len(survey))
+        return Shown(run, survey, pictures, f"{path}/{version}/{split}")
 
     return Background(work)

@@ -8,6 +8,7 @@ import streamlit as st
 from ui.grids.images import RealImages, images_of
 from ui.grids.sheets import Sheet, decoded
 from ui.live.models import ready_torch
+from ui.numbers import grouped
 from vae_core.latent.ranking import picks
 from vae_core.runs import Run
 
@@ -44,7 +45,7 @@ def draw(run: Run) -> list[Sheet]:
             rows["spread"] = _spread(images, chosen)
     assert survey.recon is not None
     st.caption(
-        f"Of {len(survey)} {images.origin}. Below each: −log p(x|z) in nats. "
+        f"Of {grouped(len(survey))} {images.origin}. Below each: −log p(x|z) in nats. "
         "Difference is the size of the error, pixel by pixel."
     )
     return [

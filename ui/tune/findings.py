@@ -8,7 +8,7 @@ from pathlib import Path
 import streamlit as st
 
 from ui.catalog import facts_of
-from ui.numbers import number
+from ui.numbers import images, number
 from ui.state import choose_run
 from vae_core.diagnosis import Course, Finding, Remedy, course_of, diagnose
 from vae_core.errors import UserError
@@ -51,9 +51,11 @@ def shares(run: Run) -> None:
     heaviest = sorted(last.kl_per_dim, reverse=True)
     few = "" if not heaviest else f"; the fullest dimension has {number(heaviest[0])}"
     st.markdown("**Where the nats are**")
+    part = images(run.data_card().n_validation, "validation")
     st.caption(
-        f"Reconstruction {number(recon)}, KL {number(kl)} nats per image{share}{few}.",
-        help="On unseen images, after the last epoch. A KL near 0 % is a collapse; near 100 % the "
+        f"Reconstruction {number(recon)}, KL {number(kl)} nats per image{share}{few}. "
+        f"Measured on {part}.",
+        help="After the last epoch. A KL near 0 % is a collapse; near 100 % the "
         "code holds far more than the pictures show.",
     )
 

@@ -26,6 +26,7 @@ def outcome(runs: Sequence[RunFacts], current: str | None) -> None:
     curve, units = st.columns([1.7, 1], gap="small")
     with curve:
         _curve(runs, current)
+        st.caption(measured_by(runs))
     found = results(facts.run for facts in runs)
     with units:
         st.plotly_chart(units_figure(found), key="active-units", config={"displayModeBar": False})
@@ -41,6 +42,12 @@ def advice(runs: Sequence[RunFacts]) -> None:
             f"β = {number(suggestion.beta)} · {suggestion.rule}  \n"
             f":gray[:small[{suggestion.reason}]]"
         )
+
+
+def measured_by(runs: Sequence[RunFacts]) -> str:
+    """What the points stand for: every part that one of them was measured on, named once."""
+    parts = dict.fromkeys(run.measured_on for run in runs if run.measured_on)
+    return f"Measured on {' or on '.join(parts)}." if parts else ""
 
 
 def _curve(runs: Sequence[RunFacts], current: str | None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from ui.catalog import facts_of
 from ui.numbers import number
 from ui.theme import STATE_COLORS, BadgeColor
 from ui.tune.findings import findings_of
@@ -148,5 +149,5 @@ def _news(entry: Entry, run: Run | None) -> str:
     if entry.state == "finished" and run is not None:
         found = findings_of(run)
         told = f" · :orange[{found[0].name}]" if found else ""
-        return f"ELBO {number(entry.value)}{told}"
+        return f"ELBO {number(entry.value)} on {facts_of(run).measured_on}{told}"
     return entry.message.splitlines()[-1] if entry.message else ""

@@ -24,5 +24,5 @@ def main() -> None:
     try:
         app()
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {error}" + (f" ({error.shell})" if error.shell else ""), file=sys.stderr)
         sys.exit(2)

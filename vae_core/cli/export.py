@@ -11,7 +11,7 @@ import typer
 
 from vae_core.cli.options import RunArgument, StoreOption, say_steps
 from vae_core.errors import UserError
-from vae_core.runs import Store
+from vae_core.runs import Store, in_words
 from vae_core.training import process
 
 app = typer.Typer()
@@ -81,7 +81,7 @@ def encode(
     if not as_lines:
         measured = {"recon": survey.recon, "kl": survey.kl, "elbo": survey.elbo}
         means = [f"{name} {v.mean():.2f}" for name, v in measured.items() if v is not None]
-        print(f"{len(survey)} images, {', '.join(means)} (nats per image)")
+        print(f"{in_words(len(survey), split)}, {', '.join(means)} (nats per image)")
         if survey.note:
             print(survey.note, file=sys.stderr)
 

@@ -9,7 +9,7 @@ import typer
 
 from vae_core.cli.options import JsonOption, RunArgument, StoreOption, print_json, print_table
 from vae_core.errors import UserError
-from vae_core.runs import Run, Store
+from vae_core.runs import Run, Store, in_words, measured_on
 
 app = typer.Typer()
 
@@ -21,7 +21,7 @@ def list_runs(store: StoreOption = None, as_json: JsonOption = False) -> None:
     if as_json:
         print_json(rows)
         return
-    head = ("run", "state", "family", "data", "beta", "step", "elbo")
+    head = ("run", "state", "family", "data", "beta", "step", "elbo", "measured_on")
     cells = [tuple(_cell(row.get(name)) for name in head) for row in rows]
     print_table([head, *cells])
 
@@ -37,6 +37,7 @@ def show(run: RunArgument, store: StoreOption = None, as_json: JsonOption = Fals
         "data": found.json("data.json", {}),
         "environment": found.json("environment.json", {}),
         "summary": found.summary(),
+        "measured_on": str(measured_on(found) or ""),
     }
     if as_json:
         print_json(shown)
@@ -73,7 +74,7 @@ def evaluate(
     noise, images = torch.Generator().manual_seed(0), loaded.card.n_train
     context = Context(loaded.step, noise, train_images=images)
     report = measure(loaded.model, loaded.objective, part, context).report()
-    report |= {"split": split, "run": run}
+    report |= {"split": split, "measured_on": in_words(len(part), split), "run": run}
     report["data_difference"] = difference.report() if difference else None
     if as_json:
         print_json(report)
@@ -88,6 +89,7 @@ def _row(run: Run) -> dict[str, Any]:
     """What a list shows of a run; a damaged one is listed with its reason."""
     try:
         config, status, summary = run.config(), run.status(), run.summary()
+        part = measured_on(run)
     except UserError as error:
         return {"run": run.id, "state": "damaged", "reason": str(error)}
     return {
@@ -100,6 +102,7 @@ def _row(run: Run) -> dict[str, Any]:
         "total_steps": status.total_steps,
         "elbo": summary.get("elbo"),
         "active_units": summary.get("active_units"),
+        "measured_on": None if part is None else str(part),
     }
 
 

@@ -1,9 +1,10 @@
-"""The person's own images: a folder or a .zip, nested folders becoming labels."""
+"""The person's own images: a folder or a .zip, folders in it becoming labels, or parts."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from vae_core.config import DataConfig
@@ -12,6 +13,7 @@ from vae_core.data.dataset import Dataset, ImageSet, Progress
 from vae_core.data.decode import Target
 from vae_core.data.folders import data_folder
 from vae_core.data.listing import Listing, labels_from, list_folder, skipped_note
+from vae_core.data.own_parts import TEST, TRAIN, VALIDATION, divided, own_parts
 from vae_core.data.prepared import prepare_files
 from vae_core.data.source import source
 from vae_core.data.splits import assemble
@@ -23,19 +25,23 @@ IMAGE_SIZE = 64
 @source(
     "folder",
     label="Your images",
-    blurb="A folder or a .zip of your own; folders inside it become labels.",
+    blurb="A folder or a .zip of your own; folders inside it become labels, train and test parts.",
     origin="own",
     image_shape=(0, IMAGE_SIZE, IMAGE_SIZE),
 )
 def load_folder(config: DataConfig, progress: Progress) -> Dataset:
     """The pictures that `data_dir` names, brought to one size; grey where all of them are grey.
 
+    Folders named train, validation and test are the parts; labels are the folders below them.
+
     Raises:
         UserError: when there is no such place, it cannot be read, is an unsafe zip, or holds
             fewer than two pictures.
     """
     if not config.data_dir:
-        raise UserError("Name the folder or .zip with your images in data.data_dir (--data-dir).")
+        raise UserError(
+            "Name the folder or .zip with your images as the data folder.", shell="--data-dir"
+        )
     path = data_folder(config.data_dir)
     target = Target(config.image_size or IMAGE_SIZE, config.resize, config.channels)
     progress("Looking through the files", None)
@@ -51,9 +57,26 @@ def load_folder(config: DataConfig, progress: Progress) -> Dataset:
             f"There {'is' if names else 'are'} {found} in {path}; at least 2 are needed, one to "
             "learn from and one to measure on. " + " ".join(notes or ("Add some images.",))
         )
-    labels, label_names = labels_from(names)
-    pool = ImageSet(prepared.images, labels, files=names)
-    return assemble("folder", pool, None, config, label_names=label_names, notes=notes)
+    own, seen = own_parts(listing.names)
+    everything = ImageSet(prepared.images, files=names)
+    if own is None:
+        labels, label_names = labels_from(names)
+        pool = replace(everything, labels=labels)
+        return assemble(
+            "folder", pool, None, config, label_names=label_names, notes=(*notes, *seen)
+        )
+    parts, label_names, seen = divided(everything, own.take(prepared.kept))
+    if TRAIN not in parts:
+        raise UserError(f"None of the images in {path} that are to be learned from can be read.")
+    return assemble(
+        "folder",
+        parts[TRAIN],
+        parts.get(TEST),
+        config,
+        validation=parts.get(VALIDATION),
+        label_names=label_names,
+        notes=(*notes, *seen),
+    )
 
 
 @contextmanager

@@ -8,13 +8,14 @@ import numpy as np
 
 from vae_core.export.source import Export, Source, formats
 from vae_core.export.table import readable
+from vae_core.runs import in_words
 
 
 @formats.register(
     "npz", label="NumPy", blurb="Means, log-variances, labels and names as arrays, for np.load."
 )
 def npz(source: Source) -> Export:
-    """Arrays of N images: mu, logvar, recon, kl, labels, label_names, files, index."""
+    """Arrays of N images: mu, logvar, recon, kl, labels, label_names, files, index; and split."""
     survey = source.survey
     arrays = {
         "mu": survey.mu,
@@ -25,8 +26,9 @@ def npz(source: Source) -> Export:
         "label_names": np.array([readable(name) for name in survey.label_names], np.str_),
         "files": np.array([readable(name) for name in survey.files], np.str_),
         "index": survey.indices,
+        "split": np.array(survey.split),
     }
     buffer = io.BytesIO()
     known = {name: array for name, array in arrays.items() if array is not None}
     np.savez_compressed(buffer, allow_pickle=False, **known)
-    return Export({"encodings.npz": buffer.getvalue()}, f"{len(survey)} images.")
+    return Export({"encodings.npz": buffer.getvalue()}, f"{in_words(len(survey), survey.split)}.")

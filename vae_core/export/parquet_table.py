@@ -6,6 +6,7 @@ import io
 
 from vae_core.export.source import Export, Source, formats
 from vae_core.export.table import table
+from vae_core.runs import in_words
 
 
 @formats.register(
@@ -18,4 +19,6 @@ def parquet(source: Source) -> Export:
     buffer = io.BytesIO()
     rows = table(source.survey)
     write_table(rows, buffer, compression="zstd")
-    return Export({"encodings.parquet": buffer.getvalue()}, f"{rows.num_rows} images.")
+    return Export(
+        {"encodings.parquet": buffer.getvalue()}, in_words(rows.num_rows, source.split) + "."
+    )

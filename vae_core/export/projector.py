@@ -18,6 +18,7 @@ from vae_core.export.source import Export, Source, formats
 from vae_core.export.table import readable
 from vae_core.latent.encodings import load_encodings
 from vae_core.latent.survey import Survey
+from vae_core.runs import in_words
 
 LARGEST_SPRITE = 8192
 """Pixels a side: what the projector and most graphics cards take."""
@@ -57,7 +58,9 @@ def projector(source: Source) -> Export:
         "sprite.png": to_png(sprite(images, height, width)),
         "projector_config.pbtxt": config.encode(),
     }
-    return Export(files, f"{len(survey)} images. Open it with: tensorboard --logdir FOLDER")
+    return Export(
+        files, f"{in_words(len(survey), survey.split)}. Open it with: tensorboard --logdir FOLDER"
+    )
 
 
 def vectors(mu: np.ndarray) -> bytes:
@@ -74,7 +77,7 @@ def metadata(survey: Survey) -> str:
         columns["label"] = [survey.label_name(int(label)) for label in survey.labels]
     if survey.files:
         columns["file"] = [readable(name) for name in survey.files]
-    columns["index"] = [str(index) for index in survey.indices]
+    columns |= {"split": [survey.split] * len(survey), "index": [str(i) for i in survey.indices]}
     for name, values in (("recon", survey.recon), ("kl", survey.kl)):
         if values is not None:
             columns[name] = [f"{value:.6g}" for value in values]

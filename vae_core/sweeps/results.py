@@ -10,7 +10,7 @@ from typing import Any
 
 from vae_core.config import RunConfig
 from vae_core.errors import UserError
-from vae_core.runs import Run
+from vae_core.runs import Run, measured_on
 from vae_core.sweeps.scoring import columns, scores
 
 MEASURED = ("recon", "kl", "elbo", "active_units", "latent_dim", "step")
@@ -70,6 +70,7 @@ def table(runs: Sequence[Run]) -> list[dict[str, Any]]:
         {"run": run.id}
         | {key: row[run.id] for key, row in differing.items()}
         | {key: run.summary().get(key) for key in MEASURED}
+        | {"measured on": str(measured_on(run) or "")}
         | columns(scores(run))
         for run in runs
     ]

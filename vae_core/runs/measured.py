@@ -1,0 +1,51 @@
+"""What the figures of a run were measured on: which part of its images, and how many."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vae_core.errors import UserError
+from vae_core.runs.run import Run
+
+TRAINED_ON = "cached"
+"""The part that a survey of the images that a run keeps goes by: they are training images."""
+
+
+@dataclass(frozen=True)
+class MeasuredOn:
+    """A part of a data set (train, validation or test) and the number of images in it."""
+
+    split: str
+    images: int
+
+    def __str__(self) -> str:
+        return in_words(self.images, self.split)
+
+
+def in_words(images: int | str, split: str) -> str:
+    """As it stands beside a figure: "3000 validation images"."""
+    part = {"train": "training", TRAINED_ON: "training"}.get(split, split)
+    return f"{images} {part} image{'' if str(images) == '1' else 's'}"
+
+
+def measured_on(run: Run) -> MeasuredOn | None:
+    """What the figures in the run's `summary.json` were measured on; None where there are none.
+
+    Runs of a time when a validation share of 0 meant the test part call that validation; here it
+    is told by its name.
+
+    Raises:
+        UserError: when a file of the run is damaged.
+    """
+    summary = run.summary()
+    if "split" not in summary:
+        return None
+    split, card, config = str(summary["split"]), run.data_card(), run.config().data
+    # Since then a run keeps digests of its parts, and its test images are never its validation.
+    borrowed = not card.digest and config.validation_fraction == 0 and card.n_test > 0
+    if split == "validation" and borrowed and card.n_validation == card.n_test:
+        split = "test"
+    images = summary.get("images", card.n_validation if split == "validation" else card.n_test)
+    if not isinstance(images, int):
+        raise UserError(f"summary.json of run {run.id!r} is damaged: images is no number.")
+    return MeasuredOn(split, images)
