@@ -74,9 +74,11 @@ class RunRecorder:
         for name, images in strips.items():
             strip = tile(to_bytes(images), len(images))
             self.run.write_bytes(f"previews/{event.step:08d}-{name}.png", to_png(strip))
-        if not self.run.file("previews/originals.png").exists():
-            originals = tile(to_bytes(event.originals), len(event.originals))
-            self.run.write_bytes("previews/originals.png", to_png(originals))
+        # These stay the same all through a run.
+        for name, images in (("originals", event.originals), ("corrupted", event.corrupted)):
+            if images is not None and not self.run.file(f"previews/{name}.png").exists():
+                strip = tile(to_bytes(images), len(images))
+                self.run.write_bytes(f"previews/{name}.png", to_png(strip))
         self._record("preview", event, kl_per_dim=event.kl_per_dim)
 
     def _checkpoint(self, event: Checkpoint) -> None:
