@@ -11,7 +11,6 @@ from vae_core.models import LatentModel
 from vae_core.objectives.denoising import DenoisingObjective, DenoisingOptions
 from vae_core.runs import DataCard
 
-
 REPAIRED = replace(
     RECON, help="−log p(x|z) of the whole image where the encoder was shown the damaged one."
 )
