@@ -9,6 +9,7 @@ from ui.components.explorer import explorer
 from ui.direction_picker import direction_picker
 from ui.empty import no_runs
 from ui.explore_address import take_in_address, write_address
+from ui.loaded import model_of
 from ui.state import app_state, current_run
 from vae_core.errors import UserError
 from vae_core.runs import Run
@@ -21,6 +22,8 @@ def panel(run: Run, beside: Run | None, slot: str = "", linked: bool = False) ->
     try:
         direction_picker(shown, slot, compact=beside is not None)
         explorer(shown, "full", panel=slot, linked=linked)
+        if note := model_of(shown).latent_note:
+            st.caption(note)
     except UserError as error:
         st.warning(str(error))
     write_address(run, beside)

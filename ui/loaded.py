@@ -45,6 +45,15 @@ def model_of(run: Run) -> Any:
     return MODELS.get(run)
 
 
+def corrupts(run: Run) -> bool:
+    """Whether the run's encoder learned from damaged images; elsewhere it is shown whole ones.
+
+    Raises:
+        UserError: as `model_of`.
+    """
+    return _corrupts(run.path, weights_version(run))
+
+
 def encodings_of(run: Run) -> Encodings | None:
     """The run's cached encodings; None where there are none.
 
@@ -78,6 +87,14 @@ def sliders_of(run: Run, kind: str) -> Sliders:
     if not run.path.is_dir():  # deleted while a page showed it
         raise UserError(f"There is no run called {run.id!r} any more. Choose another one.")
     return _sliders(run.path, weights_version(run), encodings_version(run), kind)
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _corrupts(path: Path, version: int | None) -> bool:
+    ready_torch()
+    from vae_core.loading import load_run
+
+    return load_run(Run(path)).objective.corrupts
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
@@ -116,8 +133,9 @@ def _sliders(path: Path, weights: int | None, version: int | None, kind: str) ->
     mu, logvar = encodings.mu, encodings.logvar
     variance = mu.var(axis=0)
     kl = None if logvar is None else 0.5 * (mu**2 + np.exp(logvar) - logvar - 1).mean(axis=0)
-    # Codes of an autoencoder have a scale of their own: none of them is unused.
-    used = np.full(len(variance), True) if kl is None else variance > ACTIVE_VARIANCE
+    # Codes of an autoencoder have a scale of their own: unused is only what is always the same,
+    # such as a sparse unit that speaks for no image.
+    used = variance > (0.0 if kl is None else ACTIVE_VARIANCE)
     order = np.lexsort((-(variance if kl is None else kl), ~used))
     found = latent_axes(mu, order)
     shown = order[: len(found.vectors)]

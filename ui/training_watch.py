@@ -12,7 +12,7 @@ from ui.numbers import number
 from ui.state import SHIPPED
 from vae_core.config import RunConfig
 from vae_core.errors import UserError
-from vae_core.families import families
+from vae_core.families import Quantity, families
 from vae_core.runs import ACTIVE, Run
 from vae_core.training import jobs
 
@@ -50,9 +50,19 @@ def watch(run: Run) -> None:
     _buttons(run, config, state)
     if state in RESUMABLE and state != "failed" and run.status().message:
         st.warning(run.status().message)
-    monitor(run, state, families[config.family].terms)
+    monitor(run, state, _terms(run, config))
     if state in RESUMABLE:
         _log(run, state)
+
+
+def _terms(run: Run, config: RunConfig) -> dict[str, Quantity]:
+    """What the run logs; in its units stands on how many images, once its data are known."""
+    terms = dict(families[config.family].terms)
+    try:
+        card = run.data_card()
+    except UserError:
+        return terms
+    return {name: quantity.in_run(config, card) for name, quantity in terms.items()}
 
 
 def has_something_to_show(run: Run) -> bool:

@@ -9,11 +9,13 @@ from ui.components.scatter import Spot
 from ui.encodings.pictures import pictures
 from ui.encodings.plane import Plane
 from ui.encodings.shown import Shown
+from ui.loaded import corrupts
 from ui.numbers import images, number
 from ui.state import open_in_explore
 
 LARGE = 128
 NEAREST = 8
+WHOLE = ", encoded whole; what the model makes of corrupted images is on Grids"
 
 
 def image(shown: Shown, row: int) -> None:
@@ -29,7 +31,8 @@ def image(shown: Shown, row: int) -> None:
     measured = {"recon": survey.recon, "KL": survey.kl, "ELBO": survey.elbo}
     known = [f"{name} {number(float(v[row]))}" for name, v in measured.items() if v is not None]
     if known:
-        st.caption(f"{', '.join(known)} nats, of {images(1, shown.split)}")
+        whole = WHOLE * corrupts(shown.run)
+        st.caption(f"{', '.join(known)} nats, of {images(1, shown.split)}{whole}")
     _neighbours(shown, mu, row)
     if st.button(
         "Open in Explore", key=f"encodings-open-{shown.run.id}", icon=":material/open_in_new:"

@@ -72,13 +72,7 @@ class Shown:
         """Pictures of latents [N, D], which a conditional model is told the labels of."""
         from vae_core.latent.grids import decode_vectors
 
-        model = model_of(self.run)
-        if not model.labels:
-            return decode_vectors(model, vectors)
-        known = np.full(len(vectors), -1) if labels is None else labels
-        told = ((model.given(ready_torch().tensor([int(label)])), z) for label, z in zip(
-            known, vectors, strict=True))  # fmt: skip
-        return np.concatenate([decode_vectors(each, z[None]) for each, z in told])
+        return decode_vectors(model_of(self.run), vectors, labels)
 
     def name(self, row: int) -> str:
         """What a person calls an image: its file, else its place in the data."""

@@ -22,10 +22,15 @@ MOST_IMAGES = 1000
 
 @dataclass(frozen=True)
 class RealImages:
-    """Images uint8 [N, C, H, W], their survey, the run's own model, and where they are from."""
+    """Images uint8 [N, C, H, W], their surveys, the run's own model, and where they are from.
+
+    survey: of the images as they are. as_trained: of what the encoder learns from, which is the
+        same but for models that learn from corrupted images.
+    """
 
     pictures: np.ndarray
     survey: Survey
+    as_trained: Survey
     loaded: LoadedRun
     origin: str
 
@@ -66,5 +71,8 @@ def _images(path: Path, version: int | None) -> RealImages:
     files = tuple(part.files[i] for i in chosen) if part.files else ()
     shown = ImageSet(ArrayImages(pictures), labels, files=files)
     context = Context(loaded.step, train_images=loaded.card.n_train)
-    found = survey(loaded.model, loaded.objective, shown, names, "shown", context)
-    return RealImages(pictures, found, loaded, origin)
+    about = (loaded.model, loaded.objective, shown, names, "shown", context)
+    found = trained = survey(*about)
+    if loaded.objective.corrupts:
+        trained = survey(*about, corrupted=True)
+    return RealImages(pictures, found, trained, loaded, origin)

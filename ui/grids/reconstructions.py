@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import streamlit as st
 
@@ -11,6 +13,9 @@ from ui.live.models import ready_torch
 from ui.numbers import grouped
 from vae_core.latent.ranking import picks
 from vae_core.runs import Run
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 ORDERS = {"random": "Random", "best": "Best", "worst": "Worst"}
 SPREAD_SCALE = 4
@@ -34,12 +39,18 @@ def draw(run: Run) -> list[Sheet]:
     ):
         st.session_state["recon-seed"] = st.session_state.get("recon-seed", 0) + 1
     images = images_of(run)
-    survey = images.survey
+    survey = images.as_trained
     chosen = picks(survey, how, n, st.session_state.get("recon-seed", 0))
     originals, vectors = images.pictures[chosen], survey.mu[chosen]
-    rebuilt = decoded(run, vectors)
-    rows = {"original": originals, **_corrupted(images, originals), "reconstruction": rebuilt}
-    rows["difference"] = _difference(originals, rebuilt)
+    labels = None if survey.labels is None else survey.labels[chosen]
+    rebuilt = decoded(run, vectors, labels)
+    corrupts = images.loaded.objective.corrupts
+    rows = {"original": originals}
+    if corrupts:
+        from vae_core.data.pictures import to_bytes
+
+        rows["corrupted"] = to_bytes(_seen(images, chosen))
+    rows |= {"reconstruction": rebuilt, "difference": _difference(originals, rebuilt)}
     if wants_spread:
         with st.spinner("Drawing from the posteriors"):
             rows["spread"] = _spread(images, chosen)
@@ -47,6 +58,8 @@ def draw(run: Run) -> list[Sheet]:
     st.caption(
         f"Of {grouped(len(survey))} {images.origin}. Below each: −log p(x|z) in nats. "
         "Difference is the size of the error, pixel by pixel."
+        + " The encoder is shown the corrupted images; errors are measured against the originals."
+        * corrupts
     )
     return [
         Sheet(
@@ -65,25 +78,22 @@ def _difference(originals: np.ndarray, rebuilt: np.ndarray) -> np.ndarray:
     return size.astype(np.uint8)
 
 
-def _corrupted(images: RealImages, originals: np.ndarray) -> dict[str, np.ndarray]:
-    """What a denoising model was shown in training, as a row; nothing for the others."""
+def _seen(images: RealImages, chosen: np.ndarray) -> Tensor:
+    """The images at `chosen` as the encoder was shown them for `as_trained`."""
     torch = ready_torch()
     from vae_core.data.batches import as_floats
-    from vae_core.data.pictures import to_bytes
 
-    x = as_floats(originals, torch.device("cpu"))
-    shown = images.loaded.objective.corrupt(x, torch.Generator().manual_seed(0))
-    return {} if shown is x else {"corrupted": to_bytes(shown)}
+    x = as_floats(images.pictures[chosen], torch.device("cpu"))
+    return images.loaded.objective.corrupted(x, chosen)
 
 
 def _spread(images: RealImages, chosen: np.ndarray) -> np.ndarray:
     torch = ready_torch()
-    from vae_core.data.batches import as_floats
     from vae_core.latent.planes import posterior_spread
 
-    rows = []
-    for i in chosen:
-        x = as_floats(images.pictures[i : i + 1], torch.device("cpu"))
-        _, deviation = posterior_spread(images.loaded.model, x)
+    model, labels, rows = images.loaded.model, images.survey.labels, []
+    for i, x in zip(chosen, _seen(images, chosen).split(1), strict=True):
+        told = model if labels is None else model.given(torch.tensor([int(labels[i])]))
+        _, deviation = posterior_spread(told, x)
         rows.append(np.rint(np.clip(deviation * SPREAD_SCALE, 0, 1) * 255).astype(np.uint8))
     return np.stack(rows)

@@ -54,18 +54,25 @@ class Sheet:
         return tile(self.pictures.reshape(-1, *self.pictures.shape[2:]), self.pictures.shape[1])
 
 
-def decoded(run: Run, vectors: np.ndarray) -> np.ndarray:
-    """The pictures of latents [..., D]: uint8 [..., C, H, W]; a bar shows once it takes long."""
+def decoded(run: Run, vectors: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
+    """The pictures of latents [..., D]: uint8 [..., C, H, W]; a bar shows once it takes long.
+
+    Args:
+        labels: [...], which a conditional model is told; None for unknown ones.
+    """
     from vae_core.latent.grids import decode_vectors
 
     version = (str(run.path), weights_version(run))
-    key = (*version, hashlib.sha256(vectors.tobytes()).hexdigest())
+    of_labels = b"" if labels is None else labels.tobytes()
+    key = (*version, hashlib.sha256(vectors.tobytes() + of_labels).hexdigest())
     kept: dict[object, np.ndarray] = st.session_state.setdefault(_KEPT, {})
     if key not in kept:
         model, flat = model_of(run), vectors.reshape(-1, vectors.shape[-1])
         parts, began, place = [], time.monotonic(), st.empty()
         for start in range(0, len(flat), CHUNK):
-            parts.append(decode_vectors(model, flat[start : start + CHUNK]))
+            here = slice(start, start + CHUNK)
+            told = None if labels is None else labels.reshape(-1)[here]
+            parts.append(decode_vectors(model, flat[here], told))
             if time.monotonic() - began > PATIENCE_S:
                 place.progress(min(1.0, (start + CHUNK) / len(flat)), "Decoding the pictures")
         place.empty()

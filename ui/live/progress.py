@@ -39,7 +39,7 @@ POLICY_VIOLATION = 1008
 NO_SUCH_RUN = 4004
 """Tells the client not to come back."""
 
-_PREVIEW = re.compile(r"originals|[0-9]{8,12}-(reconstructions|samples)")
+_PREVIEW = re.compile(r"originals|corrupted|[0-9]{8,12}-(reconstructions|samples)")
 
 
 class Ask(Settings):
@@ -154,7 +154,8 @@ def _status(run: Run) -> dict[str, Any]:
 
 def _about(run: Run) -> dict[str, Any]:
     """What a page needs to label the numbers; what is not written yet is absent."""
-    about: dict[str, Any] = {"originals": run.file("previews/originals.png").exists()}
+    still = ("originals", "corrupted")
+    about: dict[str, Any] = {name: run.file(f"previews/{name}.png").exists() for name in still}
     try:
         about["epochs"] = run.config().train.epochs
         about["image_shape"] = run.data_card().image_shape

@@ -9,10 +9,22 @@ from typing import Any
 
 from vae_core.config import RunConfig
 
+RECENT_STEPS = 30
+"""What "now" means of training: so many steps, whether they are recorded one by one or together."""
+
+USED = 0.1
+"""Nats: a dimension below carries nothing."""
+
+QUANTISED = {"perplexity", "codes_in_use"}
+"""Terms of models with a finite set of codes."""
+
 
 @dataclass(frozen=True)
 class Moment:
-    """One record: means since the last one, or a validation. Terms in nats per image."""
+    """One record: means since the last one, or a validation. Terms in nats per image.
+
+    images, codes_drawn: what a validation measured, 0 where the record does not say.
+    """
 
     step: int
     epoch: int
@@ -20,11 +32,14 @@ class Moment:
     total: float
     beta: float | None
     kl_per_dim: tuple[float, ...] = ()
+    images: int = 0
+    codes_drawn: int = 0
 
     @property
     def rate(self) -> float | None:
         """KL, None where there is none to learn: a quantised code's is a constant."""
-        return None if "perplexity" in self.terms else self.terms.get("kl")
+        quantised = QUANTISED & self.terms.keys()
+        return None if quantised else self.terms.get("kl")
 
 
 @dataclass(frozen=True)
@@ -35,6 +50,17 @@ class Course:
     training: tuple[Moment, ...]
     validations: tuple[Moment, ...]
     message: str = ""
+    kl_per_dim: tuple[float, ...] = ()
+    """The newest of unseen images, of a validation or a preview; () where none was recorded."""
+
+    @property
+    def recent(self) -> tuple[Moment, ...]:
+        """The records of the last `RECENT_STEPS` steps, or the newest one where it has more."""
+        return tuple(
+            moment
+            for moment in self.training
+            if moment.step > self.training[-1].step - RECENT_STEPS
+        )
 
     @property
     def beta(self) -> float | None:
@@ -44,19 +70,27 @@ class Course:
     @property
     def beta_is_settled(self) -> bool:
         """False while a warm-up or a cycle moves β: what is seen then is meant to pass."""
-        return len({moment.beta for moment in self.training[-3:]}) == 1
+        return len({moment.beta for moment in (*self.training[-3:], *self.recent)}) == 1
 
     @property
     def kl(self) -> float | None:
-        """The rate now: the mean of the last three records, nats per image."""
-        values = [moment.rate for moment in self.training[-3:] if moment.rate is not None]
+        """The rate now: the mean of the recent records, nats per image."""
+        values = [moment.rate for moment in self.recent if moment.rate is not None]
         return sum(values) / len(values) if values else None
 
     @property
     def dimensions(self) -> int:
         """How many dimensions share the KL; the setting, where none was measured yet."""
-        measured = (len(moment.kl_per_dim) for moment in self.validations[-1:])
-        return next(measured, 0) or self.config.model.latent_dim
+        return len(self.kl_per_dim) or self.config.model.latent_dim
+
+    @property
+    def kl_per_used_dimension(self) -> float | None:
+        """Nats that a dimension carries which carries anything, on unseen images; all share the
+        rate of training where no dimensions were measured yet."""
+        if not self.kl_per_dim:
+            return None if self.kl is None else self.kl / self.dimensions
+        used = [value for value in self.kl_per_dim if value >= USED]
+        return sum(used) / len(used) if used else None
 
 
 def course_of(records: Iterable[Mapping[str, Any]], config: RunConfig, message: str = "") -> Course:
@@ -68,12 +102,14 @@ def course_of(records: Iterable[Mapping[str, Any]], config: RunConfig, message: 
     training: list[Moment] = []
     validations: list[Moment] = []
     kept = {"step": training, "validation": validations}
+    per_dim: tuple[float, ...] = ()
     for record in records:
+        per_dim = _per_dimension(record) or per_dim
         moments = kept.get(str(record.get("kind")))
         beta = training[-1].beta if training else None
         if moments is not None and (moment := _moment(record, beta)) is not None:
             moments.append(moment)
-    return Course(config, tuple(training), tuple(validations), message)
+    return Course(config, tuple(training), tuple(validations), message, per_dim)
 
 
 def _moment(record: Mapping[str, Any], beta: float | None) -> Moment | None:
@@ -88,8 +124,19 @@ def _moment(record: Mapping[str, Any], beta: float | None) -> Moment | None:
             terms,
             float(record["total"]),
             None if beta is None else float(beta),
-            tuple(float(value) for value in record.get("kl_per_dim") or ()),
+            _per_dimension(record),
+            int(record.get("images", 0)),
+            int(record.get("codes_drawn", 0)),
         )
     except (KeyError, TypeError, ValueError, AttributeError):
         return None
     return moment if all(map(math.isfinite, (*terms.values(), moment.total))) else None
+
+
+def _per_dimension(record: Mapping[str, Any]) -> tuple[float, ...]:
+    """The KL of every dimension that a record has; () where it has none, or a damaged one."""
+    try:
+        values = tuple(float(value) for value in record.get("kl_per_dim") or ())
+    except (TypeError, ValueError):
+        return ()
+    return values if all(map(math.isfinite, values)) else ()

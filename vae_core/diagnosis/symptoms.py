@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Callable
+from itertools import pairwise
 
 from vae_core.diagnosis import remedies
 from vae_core.diagnosis.course import Course
@@ -19,6 +20,9 @@ Symptom = Callable[[Course], Finding | None]
 PATIENCE_STEPS = 50
 """A network begins with a KL near 0 (0.01 nats at step 2 of a healthy run) and needs this long to
 find a use for its code; from then on healthy runs stayed above 0.7 nats."""
+
+PATIENCE_RATE = 1e-3
+"""At smaller learning rates it needs longer in proportion: a step of Adam is as long as its rate."""
 
 COLLAPSED = 0.1
 """Nats per image, all dimensions together: a tenth of the difference between two equally likely
@@ -32,21 +36,29 @@ PRICED = 0.01
 """A smaller β puts no price on the KL, and then it may grow without anything being wrong."""
 
 EXPLODED = 100.0
-"""Nats per dimension: a mean 14 deviations away from the prior, or e¹⁰⁰ times its variance. Under
-a priced KL nothing but a step that overshot gets there."""
+"""Nats per dimension: a mean 14 deviations away from the prior, or e¹⁰⁰ times its variance.
+Where it got there from one record to the next, a step overshot."""
 
 JUMPED = 3.0
-"""Times the median of the last records, in a loss that otherwise falls."""
+"""Times what the loss is, or has fallen by: it then has lost more than training had gained."""
 
 OVERFITTED = 0.01
-"""Share of the loss by which the validation has to get worse, beyond its noise from epoch to epoch
-(0.2 % in healthy runs), while training still gets better."""
+"""Share of what the validation has gained since its first time that it has to lose again."""
+
+NOISE = 4.0
+"""Times the usual change from one validation to the next: less is chance, and of few images chance
+is wide."""
 
 WORSE_VALIDATIONS = 3
-"""As many validations in a row after the best one: a single bad one is chance."""
+"""Of so many validations the mean counts, and so many come after the best one: a single one, good
+or bad, is chance."""
 
 DEAD_CODES = 0.1
-"""Perplexity over size of the codebook: nine codes in ten say nothing."""
+"""Codes in use, over those that as many draws would show if all were used alike: nine in ten say
+nothing."""
+
+ENOUGH_CODES = 20
+"""Below so many that could show, a tenth of them says nothing."""
 
 
 def posterior_collapsed(course: Course) -> Finding | None:
@@ -57,7 +69,7 @@ def posterior_collapsed(course: Course) -> Finding | None:
     kl, beta, config = course.kl, course.beta, course.config
     if kl is None or beta is None or not course.training:
         return None
-    if course.training[-1].step < PATIENCE_STEPS or kl >= COLLAPSED:
+    if course.training[-1].step < _patience(course) or kl >= COLLAPSED:
         return None
     steps = _fifth(course)
     lower = 1.0 if beta > 1 else beta / 10
@@ -77,18 +89,18 @@ def posterior_collapsed(course: Course) -> Finding | None:
 
 def autoencoder_in_disguise(course: Course) -> Finding | None:
     """β so small that codes are points, and the prior no longer says where they lie."""
-    kl, beta = course.kl, course.beta
-    if kl is None or beta is None or beta >= 1 or not course.beta_is_settled:
+    # The mean of all would hide, behind those that carry nothing, what the others are.
+    per_dimension, beta = course.kl_per_used_dimension, course.beta
+    if per_dimension is None or per_dimension < POINT_LIKE:
         return None
-    per_dimension = kl / course.dimensions
-    if per_dimension < POINT_LIKE:
+    if beta is None or beta >= 1 or not course.beta_is_settled:
         return None
     return Finding(
         "autoencoder",
         "notice",
         f"β = {beta:.3g} is so small that this is an autoencoder: codes are points, and draws "
         "from the prior fall between them.",
-        f"{per_dimension:.3g} nats per dimension; at {POINT_LIKE} a code is a hundred times "
+        f"{per_dimension:.3g} nats per used dimension; at {POINT_LIKE} a code is a hundred times "
         "narrower than the prior",
         tuple(
             remedies.set_beta(course.config, 1.0, _fifth(course))
@@ -99,15 +111,22 @@ def autoencoder_in_disguise(course: Course) -> Finding | None:
 
 def kl_exploded(course: Course) -> Finding | None:
     """A step overshot, and the posterior was thrown far away from the prior."""
-    rates = [(m.rate, m.step) for m in course.training if m.rate and (m.beta or 0.0) >= PRICED]
-    peak, step = max(rates, default=(0.0, 0))
-    if peak / course.dimensions < EXPLODED:
+    high = EXPLODED * course.dimensions
+    before, peak = 0.0, (0.0, 0)
+    for moment in course.training:
+        rate, priced = moment.rate or 0.0, (moment.beta or 0.0) >= PRICED
+        # What grows little by little is paid for, as the detail of large images is.
+        jumped = peak[0] > 0 or rate >= JUMPED * before
+        if priced and jumped and rate >= high:
+            peak = max(peak, (rate, moment.step))
+        before = rate
+    if not peak[0]:
         return None
     return Finding(
         "exploded",
         "warning",
         "The KL has exploded: a step overshot, and what was learned until then was thrown away.",
-        f"KL {peak:.3g} nats per image at step {step}",
+        f"KL {peak[0]:.3g} nats per image at step {peak[1]}",
         tuple(
             remedies.gentler_steps(course.config) + remedies.warm_up(course.config, _fifth(course))
         ),
@@ -124,13 +143,18 @@ def about_to_diverge(course: Course) -> Finding | None:
             course.message,
             tuple(remedies.gentler_steps(course.config)),
         )
-    before = [moment.total for moment in course.training[-21:-1]]
+    if not course.training:
+        return None
+    now = course.training[-1]
+    # Losses under different β do not compare: a β turned up by hand is no jump.
+    same = [moment.total for moment in course.training[:-1] if moment.beta == now.beta]
+    before = same[-20:]
     if len(before) < 5:
         return None
-    usual, now = statistics.median(before), course.training[-1]
-    # A learned σ can make nats negative, so the jump is counted from the best, not from zero.
-    scale = max(abs(usual), 1.0)
-    if now.total - usual < (JUMPED - 1) * scale:
+    usual, largest = statistics.median(before), max(before)
+    # Nats have no natural zero: with a learned σ, or as a density, a loss may be anywhere.
+    scale = max(abs(usual), same[0] - usual, largest - min(before))
+    if now.total - largest < (JUMPED - 1) * scale:
         return None
     return Finding(
         "diverging",
@@ -148,13 +172,17 @@ def overfitted(course: Course) -> Finding | None:
     if len(same) <= WORSE_VALIDATIONS or not course.beta_is_settled:
         return None
     best = min(same, key=lambda moment: moment.total)
-    now = same[-1]
-    margin = OVERFITTED * max(abs(best.total), 1.0)
     later = [moment for moment in same if moment.step > best.step]
-    if len(later) < WORSE_VALIDATIONS or now.total - best.total < margin:
+    changes = [abs(b.total - a.total) for a, b in pairwise(same)][-10:]
+    margin = max(OVERFITTED * (same[0].total - best.total), NOISE * statistics.median(changes))
+    means = [
+        statistics.fmean(moment.total for moment in same[i : i + WORSE_VALIDATIONS])
+        for i in range(len(same) - WORSE_VALIDATIONS + 1)
+    ]
+    now = means[-1]
+    if len(later) < WORSE_VALIDATIONS or now - min(means) < margin:
         return None
-    then = _training_near(course, best.step)
-    seen = _training_near(course, now.step)
+    then, seen = _training_in(course, best.epoch), _training_in(course, same[-1].epoch)
     if seen >= then:
         return None
     return Finding(
@@ -162,8 +190,8 @@ def overfitted(course: Course) -> Finding | None:
         "warning",
         "The model learns its images by heart: unseen ones get worse while those it learns from "
         "get better.",
-        f"validation {now.total:.4g} nats per image, {best.total:.4g} after epoch {best.epoch}; "
-        f"training {seen:.4g}, {then:.4g} then",
+        f"validation {now:.4g} nats per image in the last {WORSE_VALIDATIONS}, {best.total:.4g} "
+        f"after epoch {best.epoch}; training {seen:.4g}, {then:.4g} then",
         tuple(
             remedies.stop_at(course.config, best.epoch)
             + remedies.set_beta(course.config, 2 * (course.beta or 0.0), _fifth(course))
@@ -173,20 +201,24 @@ def overfitted(course: Course) -> Finding | None:
 
 
 def codes_died(course: Course) -> Finding | None:
-    """Most codes of a codebook are never chosen: van den Oord et al. (2017), VQ-VAE."""
-    measured = [m.terms["perplexity"] for m in course.training[-3:] if "perplexity" in m.terms]
-    codes = course.config.objective.get("codes")
-    if not measured or codes is None or course.training[-1].step < PATIENCE_STEPS:
+    """Most codes of a codebook are never chosen: van den Oord et al. (2017), VQ-VAE.
+
+    Judged over all images of the last validation: a batch, or a codebook that is large beside
+    what is looked at, cannot show more codes than it has places.
+    """
+    codes, last = course.config.objective.get("codes"), course.validations[-1:]
+    if codes is None or not last or last[0].step < _patience(course):
         return None
-    perplexity = statistics.fmean(measured)
-    if perplexity >= DEAD_CODES * codes:
+    used = last[0].terms.get("codes_in_use")
+    visible = seen_of_even_use(codes, last[0].codes_drawn)
+    if used is None or visible < ENOUGH_CODES or used >= DEAD_CODES * visible:
         return None
-    fewer = max(2, 2 ** math.ceil(math.log2(2 * perplexity)))
+    fewer = max(2, 2 ** math.ceil(math.log2(2 * used)))
     return Finding(
         "dead codes",
         "warning",
         "Most codes are dead: the codebook has far more entries than the encoder uses.",
-        f"perplexity {perplexity:.3g} of {codes} codes",
+        f"{used:.0f} of {codes} codes in use, over {last[0].images} validation images",
         tuple(remedies.restarted_codes(course.config) + remedies.fewer_codes(fewer)),
     )
 
@@ -215,7 +247,20 @@ def _fifth(course: Course) -> int:
     return max(1, min(remedies.STEPS, round(whole / 5)))
 
 
-def _training_near(course: Course, step: int) -> float:
-    """The training loss around `step`: the mean of the last three records up to it."""
-    until = [moment.total for moment in course.training if moment.step <= step][-3:]
-    return statistics.fmean(until) if until else math.inf
+def _patience(course: Course) -> int:
+    """Steps before which nothing can be said of what codes are used for."""
+    return round(PATIENCE_STEPS * max(1.0, PATIENCE_RATE / course.config.train.learning_rate))
+
+
+def _training_in(course: Course, epoch: int) -> float:
+    """The training loss in an epoch: the mean of its records."""
+    there = [moment.total for moment in course.training if moment.epoch == epoch]
+    return statistics.fmean(there) if there else math.inf
+
+
+def seen_of_even_use(codes: int, drawn: int) -> float:
+    """How many different codes so many draws show on average where all are used alike.
+
+    K · (1 − (1 − 1/K)ⁿ): what a measured number of codes in use has to be held against.
+    """
+    return codes * (1.0 - (1.0 - 1.0 / codes) ** drawn)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from vae_core.config import ModelConfig
 from vae_core.families.family import RECON, families
 from vae_core.families.networks import deterministic
 from vae_core.models import LatentModel
 from vae_core.objectives.denoising import DenoisingObjective, DenoisingOptions
 from vae_core.runs import DataCard
+
+REPAIRED = replace(
+    RECON, help="−log p(x|z) of the whole image where the encoder was shown the damaged one."
+)
 
 
 @families.family(
@@ -17,7 +23,7 @@ from vae_core.runs import DataCard
     formula=r"-\log p(x \mid z), \\ z = f(\tilde{x}), \quad \tilde{x} \sim C(\tilde{x} \mid x)",
     when="You want codes that survive noise, or to clean images.",
     paper="Vincent et al. (2008), section 2.3; noises: Vincent et al. (2010), section 3.3",
-    terms={"recon": RECON},
+    terms={"recon": REPAIRED},
     options=DenoisingOptions,
 )
 def denoising(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import BaseModel
@@ -30,6 +30,8 @@ class Quantity:
 
     weight: the symbol of its weight in the formula, as LaTeX; "" where there is none.
     setting: the objective's setting that holds that weight; "" is the one named like the symbol.
+    measured_on: what follows the unit once the run is known, with {codes}, {n_validation} and
+        {batch_size} in it.
     """
 
     label: str
@@ -37,6 +39,17 @@ class Quantity:
     weight: str = ""
     help: str = ""
     setting: str = ""
+    measured_on: str = ""
+
+    def in_run(self, config: RunConfig, data: DataCard) -> Quantity:
+        """The same with what it is measured on in its unit."""
+        if not self.measured_on:
+            return self
+        facts = {"n_validation": data.n_validation, "batch_size": config.train.batch_size}
+        options = families[config.family].parse_options(config.objective, "objective")
+        if hasattr(options, "code_count"):
+            facts["codes"] = options.code_count(config.model.latent_dim)
+        return replace(self, unit=f"{self.unit} {self.measured_on.format(**facts)}")
 
 
 RECON = Quantity("Reconstruction", help="−log p(x|z): how far rebuilt images are from real ones.")

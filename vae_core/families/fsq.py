@@ -35,6 +35,10 @@ class FsqOptions(MapOptions):
         """The levels of all dimensions."""
         return self.levels or (USUAL_LEVELS,) * latent_dim
 
+    def code_count(self, latent_dim: int) -> int:
+        """How many codes there are, K."""
+        return math.prod(self.levels_of(latent_dim))
+
 
 def levels_fit(config: RunConfig, data: DataCard, options: FsqOptions) -> None:
     """Refuse levels that do not belong to the latent dimensions, or too many combinations."""

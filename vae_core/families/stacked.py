@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from vae_core.config import ModelConfig
-from vae_core.families.family import RECON, Quantity, families
+from vae_core.families.denoising import REPAIRED
+from vae_core.families.family import Quantity, families
 from vae_core.families.networks import deterministic
 from vae_core.models import LatentModel
 from vae_core.models.layers import layers_of
@@ -20,7 +21,7 @@ from vae_core.runs import DataCard
     when="You want to see how deep networks were trained before they could be trained at once.",
     paper="Vincent et al. (2010), section 3.5",
     terms={
-        "recon": RECON,
+        "recon": REPAIRED,
         "layer": Quantity("Layer's reconstruction", help="Of the one layer that learns now."),
     },
     options=StackedOptions,

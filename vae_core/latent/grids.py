@@ -13,13 +13,21 @@ BATCH = 100
 
 
 @torch.inference_mode()
-def decode_vectors(model: LatentModel, vectors: np.ndarray) -> np.ndarray:
-    """The pictures of flattened latents [N, D]: uint8 [N, C, H, W]."""
+def decode_vectors(
+    model: LatentModel, vectors: np.ndarray, labels: np.ndarray | None = None
+) -> np.ndarray:
+    """The pictures of flattened latents [N, D]: uint8 [N, C, H, W].
+
+    Args:
+        labels: int64 [N], which a conditional model is told; None where they are not known.
+    """
     latents = torch.from_numpy(np.ascontiguousarray(vectors, dtype=np.float32))
-    pictures = [
-        to_bytes(model.picture(model.decode(model.unflatten(part.to(model.device)))))
-        for part in latents.split(BATCH)
-    ]
+    told = None if labels is None else torch.from_numpy(np.ascontiguousarray(labels, np.int64))
+    pictures = []
+    for start in range(0, len(latents), BATCH):
+        part = latents[start : start + BATCH].to(model.device)
+        given = model if told is None else model.given(told[start : start + BATCH])
+        pictures.append(to_bytes(model.picture(given.decode(model.unflatten(part)))))
     return np.concatenate(pictures)
 
 

@@ -104,8 +104,14 @@ def survey(
     split: str,
     context: Context,
     progress: Progress = no_progress,
+    *,
+    corrupted: bool = False,
 ) -> Survey:
-    """Run every image of a part through the model, clean, in evaluation mode, one z each.
+    """Run every image of a part through the model in evaluation mode, one z each.
+
+    Images are encoded clean, as who explores them sees them; or `corrupted` as the objective shows
+    them to its encoder in training, image i of the part with `objective.corrupted`'s noise i. What
+    is to be reconstructed is the clean image either way.
 
     Memory holds a batch of images and the results, however many images there are. The draws are
     the same each time. The modes of both modules are restored.
@@ -121,9 +127,10 @@ def survey(
     for x, labels in labelled(part, BATCH, model.device):
         here = slice(done, done + len(x))
         given = model if labels is None else model.given(labels)
-        output = given(x, generator)
+        seen = objective.corrupted(x, range(done, done + len(x))) if corrupted else x
+        output = given(seen, generator)
         # With several levels a pass follows its draws; an encoding follows the modes.
-        posterior = output.posterior if len(model.latent_shapes) == 1 else given.encode(x)
+        posterior = output.posterior if len(model.latent_shapes) == 1 else given.encode(seen)
         mu[here] = model.flatten(posterior.mode()).cpu()
         recon[here] = model.likelihood.nll(output.x_logits, x).cpu()
         if logvar is not None:

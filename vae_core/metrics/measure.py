@@ -12,6 +12,7 @@ from torch import Tensor
 
 from vae_core.data.batches import labelled
 from vae_core.data.dataset import ImageSet
+from vae_core.metrics.code_usage import CodeUsage
 from vae_core.models import LatentModel
 from vae_core.objectives.objective import MODEL, Objective
 from vae_core.types import Context, merged, total
@@ -32,6 +33,8 @@ class Measurement:
     active_units: int
     images: int
     seconds: float
+    codes_drawn: int | None = None
+    """Places of all images, of models with a finite set of codes; terms have what they show."""
 
     @property
     def elbo(self) -> float | None:
@@ -47,7 +50,13 @@ class Measurement:
             "active_units": self.active_units,
             "images_per_s": self.images / self.seconds,
             "images": self.images,
-        }
+        } | self._codes()
+
+    def _codes(self) -> dict[str, Any]:
+        if self.codes_drawn is None:
+            return {}
+        names = ("codes_in_use", "code_perplexity")
+        return {name: self.terms[name] for name in names} | {"codes_drawn": self.codes_drawn}
 
 
 def measure(
@@ -82,7 +91,7 @@ def measuring(
     weights: dict[str, float] = {}
     objective_sum = 0.0
     kl_sum: Tensor | None = None
-    mu_moments = MeanAndVariance()
+    mu_moments, codes = MeanAndVariance(), CodeUsage()
     n = len(part)
     start = time.perf_counter()
     try:
@@ -98,18 +107,21 @@ def measuring(
             if kl is not None:
                 kl_sum = kl.sum(0) if kl_sum is None else kl_sum + kl.sum(0)
             mu_moments.add(model.flatten(output.posterior.mode()))
+            if "indices" in output.posterior.aux:
+                codes.add(output.posterior.aux["indices"])
             yield None
     finally:
         model.train(was_training)
         objective.train(was_training)
     yield Measurement(
-        terms={name: value / n for name, value in sums.items()},
+        terms={name: value / n for name, value in sums.items()} | codes.terms(),
         weights=weights,
         total=objective_sum / n,
         kl_per_dim=None if kl_sum is None else (kl_sum / n).tolist(),
         active_units=int((mu_moments.variance() > ACTIVE_VARIANCE).sum()),
         images=n,
         seconds=time.perf_counter() - start,
+        codes_drawn=codes.drawn or None,
     )
 
 

@@ -24,7 +24,7 @@ class LatentModel(nn.Module):
 
     @property
     def latent_note(self) -> str:
-        """What a person who moves latents should know, one sentence; "" where nothing is special."""
+        """What a person who moves latents should know, one sentence; "" where there is nothing."""
         return ""
 
     def __init__(

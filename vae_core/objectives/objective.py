@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -39,6 +39,26 @@ class Objective(nn.Module):
     def corrupt(self, x: Tensor, generator: Generator | None = None) -> Tensor:
         """What the encoder is shown in place of x, [B, C, H, W]; x itself unless denoising."""
         return x
+
+    @property
+    def corrupts(self) -> bool:
+        """Whether the encoder is shown anything but the images themselves."""
+        return type(self).corrupt is not Objective.corrupt
+
+    def corrupted(self, x: Tensor, numbers: Iterable[int]) -> Tensor:
+        """`corrupt` for pictures that are looked at: the noise of each image follows its number.
+
+        Whoever shows an image again, alone or among others, shows it with the same noise.
+
+        Args:
+            x: images [B, C, H, W]; x itself is returned where nothing is corrupted.
+            numbers: one for each image, such as its place in a data set.
+        """
+        if not self.corrupts:
+            return x
+        seeds = (torch.Generator(x.device).manual_seed(int(number)) for number in numbers)
+        each = [self.corrupt(image, seed) for image, seed in zip(x.split(1), seeds, strict=True)]
+        return torch.cat(each)
 
     def forward(self, model: LatentModel, x: Tensor, context: Context) -> Output:
         """Run the model on images [B, C, H, W] as this objective needs it."""

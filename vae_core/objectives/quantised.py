@@ -18,8 +18,9 @@ class QuantisedObjective(Objective):
     """−log p(x|z) + places · log K, the latter a constant.
 
     A code is certain given the image and, before anything is learned about codes, one of K: its
-    KL is log K (van den Oord et al. 2017, section 3.1). Watched: the perplexity of the batch's
-    codes, exp of their entropy, and how many of them are in use.
+    KL is log K (van den Oord et al. 2017, section 3.1). Watched in training: the perplexity of the
+    batch's codes, exp of their entropy, and how many of them are in use. Who measures a whole part
+    counts them over all its images (`vae_core.metrics`).
     """
 
     def __init__(self, likelihood: Likelihood, codes: int) -> None:
@@ -29,13 +30,12 @@ class QuantisedObjective(Objective):
     def losses(self, x: Tensor, output: Output, context: Context) -> dict[str, LossTerms]:
         losses = super().losses(x, output, context)
         indices = output.posterior.aux["indices"]
-        used, perplexity = usage(indices)
         watched = x.new_ones(len(x))
-        losses[MODEL] |= {
-            "kl": Term(watched * (indices[0].numel() * self.nats_a_place)),
-            "perplexity": Term(watched * perplexity, 0.0),
-            "codes_used": Term(watched * used, 0.0),
-        }
+        losses[MODEL]["kl"] = Term(watched * (indices[0].numel() * self.nats_a_place))
+        if self.training:
+            used, perplexity = usage(indices)
+            losses[MODEL]["perplexity"] = Term(watched * perplexity, 0.0)
+            losses[MODEL]["codes_used"] = Term(watched * used, 0.0)
         return losses
 
 
@@ -69,6 +69,10 @@ class VectorQuantisedOptions(Settings):
         ge=0,
         le=0.9,
     )
+
+    def code_count(self, latent_dim: int) -> int:
+        """How many codes there are, K."""
+        return self.codes
 
 
 class VectorQuantisedObjective(QuantisedObjective):

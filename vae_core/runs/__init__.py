@@ -14,7 +14,8 @@ training_state.pt      optimiser, RNG of the same step: for an exact resume
 encodings.safetensors  posterior means, log-variances, labels, thumbnails
 directions.safetensors principal directions of the encodings
 summary.json           what was measured of the trained model
-previews/              <step>-reconstructions.png, <step>-samples.png, originals.png
+previews/              <step>-reconstructions.png, <step>-samples.png, originals.png;
+                       corrupted.png, where the encoder is shown damaged images
 """
 
 from vae_core.runs.earlier import BEFORE

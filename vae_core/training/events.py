@@ -46,10 +46,12 @@ class Previewed(Event):
     """Hold-out images as they are reconstructed now, and samples from the same z each time.
 
     originals, reconstructions, samples: floats in [0, 1], [n, C, H, W].
+    corrupted: what was encoded, with the same noise each time; None where it is the originals.
     kl_per_dim: nats over the hold-outs, or None.
     """
 
     originals: Tensor
+    corrupted: Tensor | None
     reconstructions: Tensor
     samples: Tensor
     kl_per_dim: list[float] | None

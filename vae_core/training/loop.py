@@ -239,6 +239,7 @@ class Loop:
         part, places = self.dataset.validation, hold_outs(self.dataset)
         images = part.images.gather(places)
         self._originals = as_floats(images, self.device)
+        self._seen = self.objective.corrupted(self._originals, range(len(places)))
         labels = labels_at(part, places, self.device)
         self._shown = self.model if labels is None else self.model.given(labels)
 
@@ -246,7 +247,7 @@ class Loop:
     def _preview(self) -> Previewed:
         self._require_sound()
         self.model.eval()
-        posterior = self._shown.encode(self._originals)
+        posterior = self._shown.encode(self._seen)
         # Drawn anew with the same noise: some models learn their prior as they go.
         generator = torch.Generator(self.device).manual_seed(PREVIEW_SEED)
         prior = self.model.sample_prior(len(self._originals), generator)
@@ -254,7 +255,10 @@ class Loop:
         kl = posterior.kl()
         self.model.train()
         per_dim = None if kl is None or not kl.isfinite().all() else kl.mean(0).tolist()
-        return Previewed(*self._now(), self._originals, pictures[0], pictures[1], per_dim)
+        corrupted = self._seen if self.objective.corrupts else None
+        return Previewed(
+            *self._now(), self._originals, corrupted, pictures[0], pictures[1], per_dim
+        )
 
     def _checkpoint(self, ends_epoch: bool) -> Checkpoint:
         self._require_sound()

@@ -68,17 +68,27 @@ class RunRecorder:
 
     def _validated(self, event: Validated) -> None:
         m = event.measurement
-        kl_per_dim, active = m.kl_per_dim, m.active_units
-        self._record("validation", event, **_terms(m), kl_per_dim=kl_per_dim, active_units=active)
+        codes = {} if m.codes_drawn is None else {"codes_drawn": m.codes_drawn}
+        self._record(
+            "validation",
+            event,
+            **_terms(m),
+            kl_per_dim=m.kl_per_dim,
+            active_units=m.active_units,
+            images=m.images,
+            **codes,
+        )
 
     def _previewed(self, event: Previewed) -> None:
         strips = {"reconstructions": event.reconstructions, "samples": event.samples}
         for name, images in strips.items():
             strip = tile(to_bytes(images), len(images))
             self.run.write_bytes(f"previews/{event.step:08d}-{name}.png", to_png(strip))
-        if not self.run.file("previews/originals.png").exists():
-            originals = tile(to_bytes(event.originals), len(event.originals))
-            self.run.write_bytes("previews/originals.png", to_png(originals))
+        # These stay the same all through a run.
+        for name, still in (("originals", event.originals), ("corrupted", event.corrupted)):
+            if still is not None and not self.run.file(f"previews/{name}.png").exists():
+                strip = tile(to_bytes(still), len(still))
+                self.run.write_bytes(f"previews/{name}.png", to_png(strip))
         self._record("preview", event, kl_per_dim=event.kl_per_dim)
 
     def _checkpoint(self, event: Checkpoint) -> None:

@@ -20,6 +20,7 @@ class Previews {
     // The run shown here before leaves nothing behind: no picture, no step, no place of the slider.
     for (const canvas of Object.values(this.canvases)) blank(canvas);
     this.place(-1);
+    this.canvases.corrupted.closest(".vm-row").hidden = true; // until a run turns out to have it
     this.slider.oninput = () => this.scrub(Number(this.slider.value));
     this.newest.onclick = () => this.scrub(this.steps.length - 1);
   }
@@ -44,7 +45,11 @@ class Previews {
       Object.assign(this, { follows, shown, pictures });
     }
     if (news.previews?.length) this.steps.push(...news.previews);
-    if (news.run?.originals) this.show("originals", "originals");
+    for (const row of ["originals", "corrupted"]) {
+      if (!news.run?.[row]) continue;
+      this.canvases[row].closest(".vm-row").hidden = false;
+      this.show(row, row);
+    }
     if (!news.previews && !news.restart) return;
     if (news.restart) this.pictures.clear(); // a resumed run may have drawn a step anew
     this.at(this.follows ? this.steps.length - 1 : this.nearest());
