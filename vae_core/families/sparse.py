@@ -8,6 +8,7 @@ from vae_core.config import ModelConfig, RunConfig
 from vae_core.families.family import NATS, RECON, Quantity, families, need_two_images
 from vae_core.families.networks import latent_model
 from vae_core.models import LatentModel
+from vae_core.models.autoencoder import Autoencoder
 from vae_core.models.bottlenecks import Deterministic
 from vae_core.objectives.sparse import SparseObjective, SparseOptions
 from vae_core.runs import DataCard
@@ -54,5 +55,5 @@ def sparse(
     def bottleneck(features: int, latent_dim: int) -> nn.Module:
         return Deterministic(features, latent_dim, ACTIVATIONS[options.penalty]())
 
-    model = latent_model(config, data, bottleneck)
+    model = latent_model(config, data, bottleneck, Autoencoder)
     return model, SparseObjective(model.likelihood, options)
