@@ -31,7 +31,7 @@ class Whereabouts {
       "as usual: as the fifth nearest image is from a training draw; a dimension counts by what it " +
       `tells of images. ${this.density(where)}`;
     this.root.dataset.meant = meant;
-    this.gauge.title = `Nearer to the mean: ${shareOf(where.nearer)} of training draws`;
+    this.gauge.title = `Nearer to the mean: ${shareOf(where.nearer)} training draws`;
     this.gauge.firstChild.style.left = `${100 * where.nearer}%`;
     this.cells.forEach((cell, i) => this.showCell(cell, where.nearest[i]));
   }
@@ -53,26 +53,30 @@ class Whereabouts {
   }
 }
 
+// Two lines at most, so that nothing below moves while somebody drags.
 const SENTENCES = {
   typical: ({ distance, nearer, gap }) =>
-    `${distance.toFixed(1)} σ from the mean, where ${shareOf(nearer)} of training draws are nearer; ` +
-    `images lie ${times(gap)} as far as usual`,
+    `${sigmas(distance)}; ${shareOf(nearer)} training draws are nearer. ` +
+    `Images lie ${times(gap)} as far as usual`,
   near: ({ distance, nearer }) =>
-    `${distance.toFixed(1)} σ from the mean: ${shareOf(1 - nearer)} of training draws are farther ` +
-    "out, so it is a place that the model hardly knows",
+    `${sigmas(distance)}, nearer than ${shareOf(1 - nearer)} training draws: training seldom came here`,
   hole: ({ distance, gap }) =>
-    `In a hole: the nearest images are ${times(gap)} as far as usual, ${distance.toFixed(1)} σ from ` +
-    "the mean",
+    `In a hole: the nearest images are ${times(gap)} as far as usual (${sigmas(distance)})`,
   far: ({ distance, nearer }) =>
-    `${distance.toFixed(1)} σ from the mean, farther out than ${shareOf(nearer)} of training draws: ` +
-    "outside what the model has seen",
+    `${sigmas(distance)}, farther than ${shareOf(nearer)} training draws: outside what the model ` +
+    "has seen",
 };
 
+function sigmas(distance) {
+  const shown = distance < 1e4 ? distance.toFixed(1) : distance.toExponential(0);
+  return `${shown} σ from the mean`;
+}
+
 function shareOf(share) {
-  if (share <= 0) return "none";
+  if (share <= 0) return "no";
   if (share >= 1) return "all";
-  if (share < 0.01) return "under 1 %";
-  return share > 0.99 ? "over 99 %" : `${Math.round(100 * share)} %`;
+  const digits = share < 0.01 || share > 0.99 ? 1 : 0;
+  return `${(100 * share).toFixed(digits)} % of`;
 }
 
 function times(factor) {
