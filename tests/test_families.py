@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load, save
+from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
 
 from tests.engine import make_loop, tiny, trained
 from vae_core.config import RunConfig, parse_config
@@ -96,6 +97,32 @@ def test_shapes_gradients_and_learning(family: str, shape: tuple[int, int, int])
     z = model.sample_prior(2)
     assert model.picture(model.decode(z)).shape == (2, *shape)
     torch.testing.assert_close(model.flatten(model.unflatten(model.flatten(z))), model.flatten(z))
+
+
+POINTS = {"autoencoder", "contractive", "denoising", "sparse", "stacked-denoising"}
+CODED = {"fsq", "vq-vae"}
+
+
+@everywhere
+def test_the_density_of_the_prior_is_that_of_what_it_draws(family: str) -> None:
+    """log p(z) where there is one; else the sentence that says why there is none."""
+    model = made(family)[0].eval()
+    z = model.sample_prior(400, torch.Generator().manual_seed(3))
+    found = model.log_prior(z)
+    assert (found is None) == (family in POINTS | CODED) == bool(model.no_density)
+    if found is None:
+        return
+    if family == "vamp":
+        # Tight components far apart, so that N(0, I) would be far off.
+        with torch.no_grad():
+            model.bottleneck.mu.weight.mul_(100)  # type: ignore[union-attr, operator]
+        z = model.sample_prior(400, torch.Generator().manual_seed(3))
+        found, parts = model.log_prior(z), model.components()  # type: ignore[operator]
+        each = Independent(Normal(parts.mu, (0.5 * parts.logvar).exp()), 1)
+        expected = MixtureSameFamily(Categorical(torch.ones(len(parts.mu))), each).log_prob(z)
+    else:
+        expected = Normal(0.0, 1.0).log_prob(model.flatten(z)).sum(1)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-3)
 
 
 @everywhere

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from scipy.stats import multivariate_normal
 from websockets.sync.client import connect
 
 from ui.live import animation as animation_route
@@ -27,7 +28,7 @@ from ui.live.protocol import NEIGHBOURS, REPLY, TRAILER
 from ui.live.thumbnails import thumbnail_routes
 from vae_core.data.pictures import from_png, to_png, untile
 from vae_core.latent.encodings import load_encodings
-from vae_core.latent.region import Region, prior_log_density
+from vae_core.latent.region import Region, Verdict
 from vae_core.runs import DEFAULT_STORE, Run, Store
 
 from .live import Spread, Told, ask, make_run, parse, port_of, request, serving
@@ -80,12 +81,12 @@ def sentence(answer: tuple[int, dict[str, str], bytes]) -> tuple[int, str]:
 
 
 def trailer_of(reply: bytes):
-    """(distance, farther, log density, nearest) behind one picture of 28 × 28."""
+    """The numbers, the verdict and the nearest encodings behind one picture of 28 × 28."""
     rest = reply[REPLY.size + 28 * 28 :]
-    distance, farther, log_density, found, zero = TRAILER.unpack_from(rest)
+    *numbers, found, verdict = TRAILER.unpack_from(rest)
     nearest = np.frombuffer(rest, NEIGHBOURS, offset=TRAILER.size)
-    assert len(nearest) == found and zero == 0
-    return distance, farther, log_density, nearest
+    assert len(nearest) == found
+    return numbers, Verdict(verdict), nearest
 
 
 @pytest.mark.parametrize("by", ["socket", "post"])
@@ -99,10 +100,11 @@ def test_a_picture_says_where_it_lies(port: int, send: Send, by: str):
             reply = socket.recv(timeout=10)
     else:
         reply = send("POST", "/live/decode/mnist-vae", message)[2]
-    distance, farther, log_density, nearest = trailer_of(reply)
-    assert distance == pytest.approx(region.distance(z[None])[0], rel=1e-5)
-    assert farther == pytest.approx(region.share_farther(z[None])[0])
-    assert log_density == pytest.approx(prior_log_density(z[None])[0], rel=1e-5)
+    (*numbers, log_density), verdict, nearest = trailer_of(reply)
+    place = region.place(z.astype(np.float64))
+    told = (place.distance, place.nearer, place.gap, place.closer)
+    assert numbers == pytest.approx(told, rel=1e-5) and verdict is place.verdict is Verdict.TYPICAL
+    assert log_density == pytest.approx(multivariate_normal(np.zeros(16)).logpdf(z), rel=1e-5)
     assert nearest["index"][0] == 17 and nearest["distance"][0] == pytest.approx(0.04, rel=1e-3)
     assert nearest["index"].tolist() == region.nearest(z, 5)[0].tolist()
     assert (np.diff(nearest["distance"]) >= 0).all()
@@ -115,8 +117,9 @@ def test_only_who_asks_is_told(send: Send):
 
 def test_as_far_out_as_floats_go(send: Send):
     reply = send("POST", "/live/decode/mnist-vae", request(1, np.full(16, 3e38), nearest=2))[2]
-    distance, farther, log_density, nearest = trailer_of(reply)
-    assert distance > 1e30 and farther == 0 and log_density < -1e30 and len(nearest) == 2
+    (distance, nearer, gap, closer, log_density), verdict, nearest = trailer_of(reply)
+    assert distance > 1e30 and gap > 1e30 and log_density < -1e30 and len(nearest) == 2
+    assert nearer == closer == 1 and verdict is Verdict.FAR
 
 
 def test_a_run_without_encodings_shows_pictures_alone(

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import save
 from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal
 
 from tests.engine import trained
@@ -23,6 +24,7 @@ from vae_core.latent.priors import NotLearned, priors, sample, suitable
 from vae_core.latent.priors.autoregressive import CodeModel, frequency_nats, learn
 from vae_core.latent.priors.gaussian_mixture import Mixture, fit
 from vae_core.loading import LoadedRun, load_run
+from vae_core.runs import DEFAULT_STORE, Store
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +65,59 @@ def test_a_known_mixture_is_found_again(dims: int) -> None:
     torch.testing.assert_close(covariances, shapes @ shapes.mT, atol=0.12, rtol=0)
 
 
+@pytest.mark.parametrize("name", ["mnist-vae", "mnist-beta-vae", "sprites-vae", "mnist-ae"])
+def test_draws_vary_as_much_as_what_the_decoder_was_trained_on(name: str) -> None:
+    """By dimension, collapsed ones too: Var μ + mean σ², and the covariances of q(z) as a whole."""
+    encodings = load_encodings(Store(DEFAULT_STORE).get(name))
+    mu, logvar = encodings.mu.astype(np.float64), encodings.logvar
+    width = 0.0 if logvar is None else np.exp(logvar.astype(np.float64)).mean(0)
+    mixture = fit(encodings.mu, logvar)
+    drawn = mixture.sample(40_000, seeded(), 1.0).double().numpy()
+    expected = mu.var(0) + width
+    # Four standard errors of a variance of 40 000 draws whose tails are those of a normal.
+    np.testing.assert_allclose(drawn.var(0), expected, rtol=4 * (2 / 40_000) ** 0.5)
+    np.testing.assert_allclose(drawn.mean(0), mu.mean(0), atol=4 * (expected.max() / 40_000) ** 0.5)
+    whole = np.cov(mu.T) + np.diag(np.broadcast_to(width, mu.shape[1]))
+    np.testing.assert_allclose(np.cov(drawn.T), whole, atol=0.03 * expected.max())
+
+
+@pytest.mark.parametrize("dims", [3, 40])
+def test_every_component_has_the_width_of_its_own_images(dims: int) -> None:
+    """Two clouds, one of sure images and one of unsure ones."""
+    mu = 0.1 * np.random.default_rng(7).normal(size=(2000, dims))
+    mu[:, 0] += np.repeat([-5.0, 5.0], 1000)
+    logvar = np.repeat(np.log([0.04, 1.0]), 1000)[:, None] * np.ones(dims)
+    drawn = fit(mu, logvar, components=2).sample(40_000, seeded(), 1.0)
+    left, right = drawn[drawn[:, 0] < 0], drawn[drawn[:, 0] > 0]
+    torch.testing.assert_close(left.var(0), torch.full((dims,), 0.05), rtol=0.06, atol=0)
+    torch.testing.assert_close(right.var(0), torch.full((dims,), 1.01), rtol=0.06, atol=0)
+
+
+def test_a_mixture_fitted_in_an_older_way_is_not_taken(vae: LoadedRun) -> None:
+    """Such a file has the step of the encodings and no version, or an earlier one."""
+    from vae_core.latent.priors import gaussian_mixture
+    from vae_core.latent.priors.kept import kept
+
+    encodings = load_encodings(vae.run)
+    older = fit(encodings.mu)
+    for stamp in ({}, {"version": "1"}):
+        tensors = {name: part.contiguous() for name, part in vars(older).items()}
+        path = "prior-gaussian-mixture.safetensors"
+        vae.run.write_bytes(path, save(tensors, {"step": str(encodings.step)} | stamp))
+        drawn = sample(vae.run, vae.model, "gaussian-mixture", 400, seeded())
+        expected = fit(encodings.mu, encodings.logvar).sample(400, seeded(), 1.0)
+        torch.testing.assert_close(drawn, expected)
+        assert kept(vae.run, "gaussian-mixture", gaussian_mixture.VERSION) is not None
+
+
+def test_what_was_learned_before_versions_were_written_is_still_taken(coded: LoadedRun) -> None:
+    from vae_core.latent.priors.kept import kept
+
+    step = str(load_encodings(coded.run).step)
+    coded.run.write_bytes("prior-old.safetensors", save({"a": torch.ones(2)}, {"step": step}))
+    assert kept(coded.run, "old") is not None and kept(coded.run, "old", 2) is None
+
+
 def test_a_mixture_is_drawn_as_it_says() -> None:
     factors = torch.tensor([[[1.0, 0.0], [0.8, 0.6]], [[0.1, 0.0], [0.0, 0.1]]])
     mixture = Mixture(torch.tensor([0.75, 0.25]), torch.tensor([[5.0, 0], [-5.0, 0]]), factors)
@@ -101,7 +156,9 @@ def test_a_mixture_is_kept_until_the_encodings_are_others(
     before = sample(vae.run, vae.model, "gaussian-mixture", 4, seeded())
     fits: list[int] = []
     monkeypatch.setattr(
-        gaussian_mixture, "fit", lambda mu: fits.append(len(mu)) or fit(mu, components=1)
+        gaussian_mixture,
+        "fit",
+        lambda mu, logvar: fits.append(len(mu)) or fit(mu, logvar, components=1),
     )
     assert torch.equal(sample(vae.run, vae.model, "gaussian-mixture", 4, seeded()), before)
     assert fits == []
@@ -113,7 +170,8 @@ def test_a_mixture_is_kept_until_the_encodings_are_others(
 def test_a_damaged_file_is_fitted_again(vae: LoadedRun) -> None:
     vae.run.write_bytes("prior-gaussian-mixture.safetensors", b"no safetensors")
     drawn = sample(vae.run, vae.model, "gaussian-mixture", 4, seeded())
-    expected = fit(load_encodings(vae.run).mu).sample(4, seeded(), 1.0)
+    encodings = load_encodings(vae.run)
+    expected = fit(encodings.mu, encodings.logvar).sample(4, seeded(), 1.0)
     torch.testing.assert_close(drawn, expected)
 
 

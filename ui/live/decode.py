@@ -94,7 +94,7 @@ class DecodeServer:
             model = await self.engine.model(run, read_label(asker.query_params.get("label")))
             asked = read_request(message, model.latent_size)
             pixels = await self.engine.decode(model, asked.vectors)
-            return pixels_reply(sequence, pixels, await self.engine.whereabouts(run, asked))
+            return pixels_reply(sequence, pixels, await self.engine.whereabouts(run, model, asked))
         except UserError as error:
             return error_reply(sequence, str(error))
         except Exception:

@@ -28,6 +28,7 @@ from vae_core.runs import Run, Store
 
 if TYPE_CHECKING:
     from vae_core.latent.region import Region
+    from vae_core.models.prior_density import PriorDensity
 
 T = TypeVar("T")
 
@@ -53,6 +54,8 @@ class Engine:
         self._long = ThreadPoolExecutor(1, "live-long")
         self._together = Together(self._decode_soon)
         self._given: WeakKeyDictionary[Decoder, dict[int, Decoder]] = WeakKeyDictionary()
+        # Of a learned prior it takes a pass through the encoder.
+        self._densities: WeakKeyDictionary[Decoder, PriorDensity | None] = WeakKeyDictionary()
         self._seconds: WeakKeyDictionary[Decoder, dict[int, float]] = WeakKeyDictionary()
 
     async def model(self, run: Run, label: int | None = None) -> Decoder:
@@ -86,7 +89,7 @@ class Engine:
             return self._decode(model, vectors)
         return await self._soon(self._decode, model, vectors)
 
-    async def whereabouts(self, run: Run, request: Request) -> Whereabouts | None:
+    async def whereabouts(self, run: Run, model: Decoder, request: Request) -> Whereabouts | None:
         """Where the first vector lies; None where it was not asked for or nothing is known."""
         if not request.nearest:
             return None
@@ -97,9 +100,13 @@ class Engine:
             return None
         if region.mu.shape[1] != len(z):
             return None
-        if region.mu.size <= INLINE_NUMBERS:
-            return locate(region, z, request.nearest)
-        return await self._soon(locate, region, z, request.nearest)
+        if model not in self._densities:
+            self._densities[model] = await self._soon(model.prior)
+        density = self._densities[model]
+        known = region.mu.size + (0 if density is None else density.mu.numel())
+        if known <= INLINE_NUMBERS:
+            return locate(region, density, z, request.nearest)
+        return await self._soon(locate, region, density, z, request.nearest)
 
     async def region(self, run: Run) -> Region:
         """The region that the run's encodings fill.

@@ -7,8 +7,9 @@ for none and for no trailer.
 A reply is `sequence: uint32, status: uint8, channels: uint8, count: uint16, height: uint16,
 width: uint16`, then uint8 pixels [count, height, width, channels]; with a status other than 0 the
 rest is a sentence in UTF-8. Where it was asked for and the run has encodings, a trailer says where
-the first vector lies: `distance, farther, log_density: float32, found: uint16, zero: uint16`, then
-`found` times `index: uint32, distance: float32`. Everything is little-endian.
+the first vector lies: `distance, nearer, gap, closer, log_density: float32, found: uint16, verdict:
+uint16`, then `found` times `index: uint32, distance: float32`. The log-density is no number where
+the model has none. Everything is little-endian.
 
 A conditional model is told its label by `?label=N` in the address; without one, or with −1, the
 label is unknown to it.
@@ -21,7 +22,7 @@ from __future__ import annotations
 import re
 import struct
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
@@ -29,9 +30,12 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from vae_core.errors import UserError
 from vae_core.settings import Settings
 
+if TYPE_CHECKING:
+    from vae_core.latent.region import Place
+
 REQUEST = struct.Struct("<IHH")
 REPLY = struct.Struct("<IBBHHH")
-TRAILER = struct.Struct("<fffHH")
+TRAILER = struct.Struct("<fffffHH")
 NEIGHBOURS = np.dtype([("index", "<u4"), ("distance", "<f4")])
 
 MOST_VECTORS = 64
@@ -54,14 +58,13 @@ class Request:
 
 @dataclass(frozen=True)
 class Whereabouts:
-    """Where a latent vector lies; see `vae_core.latent.region` for the first three.
+    """Where a latent vector lies among the encodings and under the prior.
 
-    distance: Mahalanobis, in σ. farther: share of encodings farther out. log_density: nats.
+    log_density: log p(z) in nats, NaN where the model has no density.
     indices, distances: the nearest encodings [k], and how far they are in Euclidean terms [k].
     """
 
-    distance: float
-    farther: float
+    place: Place
     log_density: float
     indices: np.ndarray
     distances: np.ndarray
@@ -171,7 +174,10 @@ def text_error(sequence: int, sentence: str) -> dict[str, Any]:
 def _trailer(where: Whereabouts) -> bytes:
     # A vector may lie so far out that its distance is more than a float32 holds.
     limit = np.finfo(np.float32).max
-    numbers = np.clip([where.distance, where.farther, where.log_density], -limit, limit)
+    place = where.place
+    numbers = np.clip(
+        [place.distance, place.nearer, place.gap, place.closer, where.log_density], -limit, limit
+    )
     nearest = np.empty(len(where.indices), NEIGHBOURS)
     nearest["index"], nearest["distance"] = where.indices, np.minimum(where.distances, limit)
-    return TRAILER.pack(*numbers, len(nearest), 0) + nearest.tobytes()
+    return TRAILER.pack(*numbers, len(nearest), place.verdict) + nearest.tobytes()

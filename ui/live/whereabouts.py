@@ -1,4 +1,4 @@
-"""Where a latent vector lies among the encodings of its run."""
+"""Where a latent vector lies among the encodings of its run, and how likely its model finds it."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from vae_core.runs import Run
 
 if TYPE_CHECKING:
     from vae_core.latent.region import Region
+    from vae_core.models.prior_density import PriorDensity
 
 ENCODINGS = "encodings.safetensors"
 
@@ -41,17 +42,19 @@ class RegionCache(RunCache["Region"]):
         super().__init__(load_region, ENCODINGS, size)
 
 
-def locate(region: Region, z: np.ndarray, nearest: int) -> Whereabouts:
-    """Where z [D] lies in `region`, and the `nearest` encodings beside it."""
-    from vae_core.latent.region import prior_log_density
-
-    one = z[None].astype(np.float64)
+def locate(
+    region: Region, density: PriorDensity | None, z: np.ndarray, nearest: int
+) -> Whereabouts:
+    """Where z [D] lies in `region` and under the prior, and the `nearest` encodings beside it."""
+    one = z.astype(np.float64)
     with np.errstate(over="ignore", invalid="ignore"):  # a vector may lie as far out as floats go
-        indices, distances = region.nearest(z, nearest)
         return Whereabouts(
-            float(region.distance(one)[0]),
-            float(region.share_farther(one)[0]),
-            float(prior_log_density(one)[0]),
-            indices,
-            distances,
+            region.place(one), log_density(density, one), *region.nearest(z, nearest)
         )
+
+
+def log_density(density: PriorDensity | None, z: np.ndarray) -> float:
+    """log p(z) of one z [D] in nats; NaN where there is no density."""
+    if density is None:
+        return float("nan")
+    return float(density.log_density(ready_torch().from_numpy(z)[None])[0])

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 from vae_core.config import ModelConfig
 from vae_core.families.family import KL, RECON, Quantity, families, need_two_images
-from vae_core.families.networks import deterministic, diagonal_gaussian
+from vae_core.families.networks import diagonal_gaussian, latent_model
 from vae_core.models import LatentModel
+from vae_core.models.bottlenecks import Deterministic
 from vae_core.objectives.mmd import InfoObjective, InfoOptions, WaeObjective, WaeOptions
 from vae_core.runs import DataCard
 
@@ -54,6 +55,6 @@ def info_vae(
 def wae(
     config: ModelConfig, data: DataCard, options: WaeOptions
 ) -> tuple[LatentModel, WaeObjective]:
-    """Deterministic code, discrepancy of codes from the prior."""
-    model = deterministic(config, data)
+    """Deterministic code, discrepancy of codes from the prior N(0, I), which they have for it."""
+    model = latent_model(config, data, Deterministic)
     return model, WaeObjective(model.likelihood, options)

@@ -8,6 +8,7 @@ from torch import nn
 
 from vae_core.config import ModelConfig
 from vae_core.models import LatentModel, backbones, likelihoods
+from vae_core.models.autoencoder import Autoencoder
 from vae_core.models.bottlenecks import Deterministic, DiagonalGaussian
 from vae_core.models.likelihoods import Likelihood, resolve_likelihood
 from vae_core.runs import DataCard
@@ -18,7 +19,7 @@ Bottleneck = Callable[[int, int], nn.Module]
 
 def deterministic(config: ModelConfig, data: DataCard) -> LatentModel:
     """A backbone with a point as code: the network of autoencoders."""
-    return latent_model(config, data, Deterministic)
+    return latent_model(config, data, Deterministic, Autoencoder)
 
 
 def diagonal_gaussian(config: ModelConfig, data: DataCard) -> LatentModel:

@@ -1,6 +1,9 @@
-"""Where a point lies: how far from the encodings, and beside which of them."""
+"""Where a point lies: how far from the encodings' mean, in a hole or not, and beside which."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
 
 import numpy as np
 
@@ -11,6 +14,53 @@ so that a step along them counts as far, but not as infinitely far."""
 MOST_CORRELATED = 1024
 """Dimensions up to which the full covariance is taken: at 1024 it takes 0.8 s and at
 3136 it takes 13 s (3000 encodings, one thread), where deviations alone take 0.3 s."""
+
+BESIDE = 5
+"""A point is as lonely as its fifth nearest encoding is far: one alone may be an odd image."""
+
+REFERENCES = 1000
+"""Draws whose own loneliness says what is usual; with 70 000 encodings they take a second."""
+
+BLOCK = 128
+
+SEED = 6_700_417
+"""Of the draws; nobody else's, lest they follow codes that were drawn with a seed of 0."""
+
+RARE = 0.005
+"""Beyond all but this share of what the decoder was trained on, at either end."""
+
+SHELL = 1.0
+"""In σ: so much nearer to the mean than all but `RARE` has a point to be to lie inside a shell.
+In few dimensions draws come close to the mean, and nothing is unusual there."""
+
+
+class Verdict(IntEnum):
+    """What the distances of a point mean, from nothing unusual to a guess."""
+
+    TYPICAL = 0
+    NEAR = 1
+    """Nearer to the mean than nearly everything: in many dimensions, where nothing was drawn."""
+    HOLE = 2
+    """As far out as others are, and yet farther from the nearest encodings than they are."""
+    FAR = 3
+    """Farther out than nearly everything."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a point lies among what the decoder was trained on.
+
+    distance: Mahalanobis distance to the mean, in σ.
+    nearer: the share of training draws nearer to the mean than the point, in [0, 1].
+    gap: how far its nearest encodings are, as a multiple of what is usual for a training draw.
+    closer: the share of training draws with nearer encodings beside them, in [0, 1].
+    """
+
+    distance: float
+    nearer: float
+    gap: float
+    closer: float
+    verdict: Verdict
 
 
 class Region:
@@ -29,20 +79,30 @@ class Region:
     def __init__(self, mu: np.ndarray, logvar: np.ndarray | None = None) -> None:
         self.mu = mu.astype(np.float32)
         noise = np.zeros(mu.shape) if logvar is None else np.exp(logvar.astype(np.float64))
+        width = noise.mean(axis=0)
         self.mean = mu.mean(axis=0, dtype=np.float64)
         centred = mu.astype(np.float64) - self.mean
         degrees = max(1, len(mu) - 1)
+        between = np.einsum("nd,nd->d", centred, centred) / degrees
         self._axes: np.ndarray | None = None  # of a diagonal covariance: the dimensions themselves
+        variances = between + width
         if mu.shape[1] <= MOST_CORRELATED:
-            covariance = centred.T @ centred / degrees + np.diag(noise.mean(axis=0))
+            covariance = centred.T @ centred / degrees + np.diag(width)
             variances, self._axes = np.linalg.eigh(covariance)
-        else:
-            variances = np.einsum("nd,nd->d", centred, centred) / degrees + noise.mean(axis=0)
         floor = max(variances.max() * LEAST_SHARE, np.finfo(np.float64).tiny)
         self._deviations = np.sqrt(np.maximum(variances, floor))
-        self._squares = np.einsum("nd,nd->n", self.mu, self.mu)
-        draws = np.random.default_rng(0).standard_normal(mu.shape)
-        self._known = np.sort(self.distance(self.mu + np.sqrt(noise) * draws))
+        draws = np.random.default_rng(SEED).standard_normal(mu.shape)
+        draws = self.mu + np.sqrt(noise) * draws
+        self._known = np.sort(self.distance(draws))
+        # An unused dimension keeps draws away from the mean and not one encoding: 0 is usual there.
+        least = min(np.quantile(self._known, RARE), np.quantile(self.distance(mu), RARE))
+        self._shell = least - SHELL
+        self._raw = _Cloud(self.mu)
+        self._telling = _telling(between, width)
+        self._weighed = _Cloud((centred * self._telling).astype(np.float32))
+        self._beside = min(BESIDE, len(mu) - 1)
+        self._gaps = self._usual_gaps(draws)
+        self._usual = max(float(np.median(self._gaps)), float(np.finfo(np.float32).tiny))
 
     def distance(self, z: np.ndarray) -> np.ndarray:
         """Mahalanobis distance of points z [B, D] to the mean, in σ: [B].
@@ -53,28 +113,102 @@ class Region:
         white = (centred if self._axes is None else centred @ self._axes) / self._deviations
         return np.sqrt(np.einsum("bd,bd->b", white, white))
 
-    def share_farther(self, z: np.ndarray) -> np.ndarray:
-        """The share of z that the decoder saw, in [0, 1], farther out than each z [B, D]: [B].
+    def share_nearer(self, z: np.ndarray) -> np.ndarray:
+        """The share of z that the decoder saw, in [0, 1], nearer to the mean than z [B, D]: [B].
 
         One draw for each encoding stands for them, the same ones each time.
         """
-        nearer = np.searchsorted(self._known, self.distance(z), side="right")
-        return 1.0 - nearer / len(self._known)
+        return _rank(self._known, self.distance(z))
+
+    def loneliness(self, z: np.ndarray) -> float:
+        """How far the `BESIDE`th nearest encoding is from z [D], dimensions by what they tell.
+
+        What counts along a dimension is the precision of a posterior beyond that of all of them
+        together, 1/σ² − 1/(σ² + Var μ): a step of a posterior's width where images differ, nothing
+        where they do not. Codes that are points are taken as they are.
+
+        Source: Loftsgaarden and Quesenberry, A Nonparametric Estimate of a Multivariate Density
+        Function (1965), for the k-th nearest as a measure of density.
+        """
+        if not self._beside:
+            return 0.0
+        return float(self._weighed.nearest((z - self.mean) * self._telling, self._beside)[1][-1])
+
+    def place(self, z: np.ndarray) -> Place:
+        """Where z [D] lies; 5 ms with 70 000 × 16 encodings, 0.3 ms with 3000."""
+        distance, nearer = self.distance(z[None])[0], self.share_nearer(z[None])[0]
+        lonely = self.loneliness(z)
+        closer = float(_rank(self._gaps, np.array([lonely]))[0])
+        gap = lonely / self._usual if self._beside else 1.0
+        verdict = self._verdict(distance, nearer, closer)
+        return Place(float(distance), float(nearer), gap, closer, verdict)
 
     def nearest(self, z: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """The k encodings nearest to z [D]: their places [k] and Euclidean distances [k].
 
         Exact. One product of a matrix and a vector: 0.1 ms for 3000 × 16, 8 ms for 70 000 × 128.
         """
+        return self._raw.nearest(z, k)
+
+    def _verdict(self, distance: float, nearer: float, closer: float) -> Verdict:
+        if nearer > 1 - RARE:
+            return Verdict.FAR
+        if closer > 1 - RARE:
+            return Verdict.HOLE
+        return Verdict.NEAR if distance < self._shell else Verdict.TYPICAL
+
+    def _usual_gaps(self, draws: np.ndarray) -> np.ndarray:
+        """The loneliness of draws, each without the encoding that it came from, ascending."""
+        if not self._beside:
+            return np.zeros(1)
+        random = np.random.default_rng(SEED)
+        rows = random.permutation(len(draws))[:REFERENCES]
+        found = []
+        for start in range(0, len(rows), BLOCK):
+            block = rows[start : start + BLOCK]
+            z = ((draws[block] - self.mean) * self._telling).astype(np.float32)
+            found.append(self._weighed.distances_without(z, block, self._beside))
+        return np.sort(np.concatenate(found))
+
+
+class _Cloud:
+    """Points float32 [N, D] among which the nearest are sought."""
+
+    def __init__(self, points: np.ndarray) -> None:
+        self.points = points
+        self._squares = np.einsum("nd,nd->n", points, points)
+
+    def nearest(self, z: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """The k nearest to z [D]: their places [k] and distances [k], ascending."""
         z = z.astype(np.float32)
-        k = min(k, len(self.mu))
-        shares = self._squares - 2 * (self.mu @ z)  # |mu - z|² without the |z|² of all
+        k = min(k, len(self.points))
+        shares = self._squares - 2 * (self.points @ z)  # |p − z|² without the |z|² of all
         chosen = np.argpartition(shares, k - 1)[:k]
-        distances = np.linalg.norm(self.mu[chosen] - z, axis=1)
+        distances = np.linalg.norm(self.points[chosen] - z, axis=1)
         order = np.argsort(distances, kind="stable")
         return chosen[order], distances[order]
 
+    def distances_without(self, z: np.ndarray, own: np.ndarray, k: int) -> np.ndarray:
+        """The distance of each z [B, D] to the k-th nearest point but its own [B]: [B]."""
+        shares = self._squares - 2 * (z @ self.points.T)
+        shares[np.arange(len(z)), own] = np.inf
+        kth = np.argpartition(shares, k - 1, axis=1)[:, k - 1]
+        return np.linalg.norm(self.points[kth] - z, axis=1)
 
-def prior_log_density(z: np.ndarray) -> np.ndarray:
-    """log N(z; 0, I) of points z [B, D], in nats: [B]."""
-    return -0.5 * (np.einsum("bd,bd->b", z, z) + z.shape[1] * np.log(2 * np.pi))
+
+def _telling(between: np.ndarray, width: np.ndarray) -> np.ndarray:
+    """√(1/σ² − 1/(σ² + Var μ)) of every dimension [D], from Var μ and the mean σ²; at most 1."""
+    if not width.any() or not between.any():
+        return np.ones_like(between)
+    narrow = np.maximum(width, LEAST_SHARE * (between + width).max())
+    precision = between / (narrow * (between + narrow))
+    weights: np.ndarray = np.sqrt(precision / precision.max())
+    return weights
+
+
+def _rank(ascending: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """The share of `ascending` [N] below each of `values` [B], ties by half: [B] in [0, 1]."""
+    below = np.searchsorted(ascending, values, side="left")
+    upto = np.searchsorted(ascending, values, side="right")
+    shares: np.ndarray = (below + upto) / (2 * len(ascending))
+    return shares

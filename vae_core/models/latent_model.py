@@ -9,6 +9,7 @@ from torch import Generator, Tensor, nn
 
 from vae_core.models.backbones import Backbone
 from vae_core.models.likelihoods import Likelihood
+from vae_core.models.prior_density import PriorDensity
 from vae_core.types import Output, Posterior
 
 
@@ -16,11 +17,14 @@ class LatentModel(nn.Module):
     """A backbone, a bottleneck between its halves, and a likelihood at its end.
 
     Subclasses with another latent structure override `latent_shapes`, `encode`, `decode`,
-    `sample_prior`, and `flatten` and `unflatten`, through which all latent tools work.
+    `sample_prior` and `prior`, and `flatten` and `unflatten`, through which all latent tools work.
     """
 
     labels = 0
     """Number of labels that a conditional model can be given."""
+
+    no_density = ""
+    """Where the model has no density p(z): the sentence that says why."""
 
     @property
     def latent_note(self) -> str:
@@ -93,6 +97,17 @@ class LatentModel(nn.Module):
         """n draws from N(0, temperature²·I), [n, *latent_shape]."""
         shape = (n, *self.latent_shapes[0])
         return temperature * torch.randn(shape, generator=generator, device=self.device)
+
+    def prior(self) -> PriorDensity | None:
+        """p(z) over flattened latents, N(0, I); None where `no_density` says that there is none."""
+        zeros = torch.zeros((1, self.latent_size), device=self.device)
+        return PriorDensity(zeros, zeros)
+
+    @torch.no_grad()
+    def log_prior(self, z: Tensor) -> Tensor | None:
+        """log p(z) in nats of z [B, *latent_shape]: [B]; None where there is no density."""
+        prior = self.prior()
+        return None if prior is None else prior.log_density(self.flatten(z))
 
     def flatten(self, z: Tensor) -> Tensor:
         """The [B, D] view that PCA, sliders and scatter plots use."""

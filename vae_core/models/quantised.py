@@ -19,6 +19,8 @@ class QuantisedModel(LatentModel):
     codes.
     """
 
+    no_density = "The latents of this model are codes of a finite set, which have no density."
+
     def __init__(
         self,
         image_shape: tuple[int, int, int],
@@ -66,6 +68,10 @@ class QuantisedModel(LatentModel):
     def vectors(self, indices: Tensor) -> Tensor:
         """The latents of codes with these numbers [B, h, w]: [B, dim, h, w]."""
         return self.quantiser.vectors(indices)
+
+    def prior(self) -> None:
+        """Codes have probabilities; the continuous vectors that tools move have no density."""
+        return None
 
     @torch.no_grad()
     def sample_prior(

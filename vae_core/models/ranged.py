@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from torch import Generator, Tensor, nn
 
+from vae_core.models.autoencoder import Autoencoder
 from vae_core.models.backbones import Backbone
 from vae_core.models.bottlenecks import Deterministic
-from vae_core.models.latent_model import LatentModel
 from vae_core.models.likelihoods import Likelihood
 from vae_core.models.ranges import Range
 from vae_core.types import Output
 
 
-class RangedModel(LatentModel):
+class RangedModel(Autoencoder):
     """`decode` takes the code nearest to what it is given, so that only codes are ever shown."""
 
     def __init__(

@@ -9,6 +9,7 @@ from torch import Generator, Tensor, nn
 
 from vae_core.models.latent_model import LatentModel
 from vae_core.models.posteriors import GaussianPosterior, normal_like
+from vae_core.models.prior_density import PriorDensity
 
 
 class UnpricedPosterior(GaussianPosterior):
@@ -39,6 +40,12 @@ class VampModel(LatentModel):
         posterior = super().encode(self.pseudo_inputs())
         assert isinstance(posterior, GaussianPosterior)
         return posterior
+
+    @torch.no_grad()
+    def prior(self) -> PriorDensity:
+        """The mixture as it is now."""
+        components = self.components()
+        return PriorDensity(components.mu, components.logvar)
 
     def encode(self, x: Tensor) -> UnpricedPosterior:
         posterior = super().encode(x)

@@ -178,6 +178,7 @@ def explorer_data(run: Run, view: View, mode: Mode) -> dict[str, Any]:
         "view": None,
         "position": None,
         "thumbnails": None,
+        "no_density": model_of(run).no_density,
     }
     if fits and values is not None and len(values) == count:
         base = None if view.base is None else base64.b64encode(view.base).decode()

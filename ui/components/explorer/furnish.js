@@ -26,7 +26,7 @@ function furnish(explorer) {
       ...on,
       onMove: (x, y) => explorer.carry(made.map, made.map.moved(point.vector(), x, y)),
     });
-    made.whereabouts = new Whereabouts(thumbnails, on);
+    made.whereabouts = new Whereabouts(thumbnails, on, data.no_density);
     explorer.left.append(made.whereabouts.root);
     right.prepend(made.map.root);
   }

@@ -1,12 +1,13 @@
-// Where the point lies: inside the region that the model knows, or beyond it; and what lies near.
+// Where the point lies: where training drew, nearer to the mean, farther out or in a hole; and what
+// lies near.
 
 const NEAREST = 5;
-const OUTSIDE = 0.005; // beyond all but this share of the encodings, pictures are guesses
+const MEANT = ["typical", "near", "hole", "far"]; // as `vae_core.latent.region.Verdict` counts
 
 class Whereabouts {
-  // on: {onPick(index), nameOf(index)}
-  constructor(thumbnails, on) {
-    Object.assign(this, { thumbnails, on });
+  // on: {onPick(index), nameOf(index)}; noDensity: why the prior has none, "" where it has one
+  constructor(thumbnails, on, noDensity) {
+    Object.assign(this, { thumbnails, on, noDensity });
     this.sentence = element("p", { class: "sentence" }, ["\u00a0"]);
     this.sentence.dataset.testid = "whereabouts";
     this.gauge = element("div", { class: "gauge" }, [element("i")]);
@@ -22,18 +23,23 @@ class Whereabouts {
     ]);
   }
 
-  show({ distance, farther, logDensity, nearest }) {
-    const beyond = farther < OUTSIDE;
-    const share = farther < 0.01 ? "under 1" : Math.round(100 * farther);
-    this.sentence.textContent = beyond
-      ? `${distance.toFixed(1)} σ from the mean: outside what the model has seen`
-      : `${distance.toFixed(1)} σ from the mean; in training ${share} % were farther out`;
+  show(where) {
+    const meant = MEANT[where.verdict];
+    this.sentence.textContent = SENTENCES[meant](where);
     this.sentence.title =
-      "Mahalanobis distance under the aggregated posterior, from which training draws. " +
-      `Log-density under the prior: ${signed(logDensity, 1)} nats.`;
-    this.root.classList.toggle("beyond", beyond);
-    this.gauge.firstChild.style.width = `${100 * (1 - farther)}%`;
-    this.cells.forEach((cell, i) => this.showCell(cell, nearest[i]));
+      "Distance: Mahalanobis, under the aggregated posterior, from which training draws z. As far " +
+      "as usual: as the fifth nearest image is from a training draw; a dimension counts by what it " +
+      `tells of images. ${this.density(where)}`;
+    this.root.dataset.meant = meant;
+    this.gauge.title = `Nearer to the mean: ${shareOf(where.nearer)} training draws`;
+    this.gauge.firstChild.style.left = `${100 * where.nearer}%`;
+    this.cells.forEach((cell, i) => this.showCell(cell, where.nearest[i]));
+  }
+
+  density({ logDensity }) {
+    return Number.isNaN(logDensity)
+      ? this.noDensity
+      : `Log-density under the prior: ${signed(logDensity, 1)} nats.`;
   }
 
   showCell(cell, found) {
@@ -45,4 +51,34 @@ class Whereabouts {
     cell.setAttribute("aria-label", title);
     this.thumbnails.draw(cell.firstChild, found.index);
   }
+}
+
+// Two lines at most, so that nothing below moves while somebody drags.
+const SENTENCES = {
+  typical: ({ distance, nearer, gap }) =>
+    `${sigmas(distance)}; ${shareOf(nearer)} training draws are nearer. ` +
+    `Images lie ${times(gap)} as far as usual`,
+  near: ({ distance, nearer }) =>
+    `${sigmas(distance)}, nearer than ${shareOf(1 - nearer)} training draws: training seldom came here`,
+  hole: ({ distance, gap }) =>
+    `In a hole: the nearest images are ${times(gap)} as far as usual (${sigmas(distance)})`,
+  far: ({ distance, nearer }) =>
+    `${sigmas(distance)}, farther than ${shareOf(nearer)} training draws: outside what the model ` +
+    "has seen",
+};
+
+function sigmas(distance) {
+  const shown = distance < 1e4 ? distance.toFixed(1) : distance.toExponential(0);
+  return `${shown} σ from the mean`;
+}
+
+function shareOf(share) {
+  if (share <= 0) return "no";
+  if (share >= 1) return "all";
+  const digits = share < 0.01 || share > 0.99 ? 1 : 0;
+  return `${(100 * share).toFixed(digits)} % of`;
+}
+
+function times(factor) {
+  return factor < 99.95 ? `${factor.toFixed(1)} ×` : "over 100 ×";
 }

@@ -163,15 +163,17 @@ function readReply(data) {
   return { sequence, channels, count, height, width, pixels: rest.subarray(0, size), where };
 }
 
-// Where the first vector lies: σ from the mean, share of encodings farther out, log-density under
-// the prior in nats, and the encodings nearest to it.
+// Where the first vector lies: σ from the mean and the share of training draws nearer to it; how far
+// the nearest encodings are, in times as usual, and the share of draws with closer ones; log-density
+// under the prior in nats, no number where there is none; what it means, and the nearest encodings.
 function readWhere(view) {
-  const nearest = Array.from({ length: view.getUint16(12, true) }, (_, i) => ({
-    index: view.getUint32(16 + 8 * i, true),
-    distance: view.getFloat32(20 + 8 * i, true),
+  const nearest = Array.from({ length: view.getUint16(20, true) }, (_, i) => ({
+    index: view.getUint32(24 + 8 * i, true),
+    distance: view.getFloat32(28 + 8 * i, true),
   }));
-  const [distance, farther, logDensity] = [0, 4, 8].map((at) => view.getFloat32(at, true));
-  return { distance, farther, logDensity, nearest };
+  const names = ["distance", "nearer", "gap", "closer", "logDensity"];
+  const numbers = names.map((name, i) => [name, view.getFloat32(4 * i, true)]);
+  return { ...Object.fromEntries(numbers), verdict: view.getUint16(22, true), nearest };
 }
 
 // Draw picture `index` of a reply at its native size; the style sheet scales it.

@@ -1,4 +1,4 @@
-"""Gaussians fitted to where the encodings lie."""
+"""Gaussians fitted to where images are encoded, the width of their posteriors included."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ from vae_core.models import LatentModel
 from vae_core.runs import Run
 
 NAME = "gaussian-mixture"
+VERSION = 2
+"""1 was fitted to posterior means alone, and drew too close to them."""
+
 COMPONENTS = 10
 FULL_UP_TO = 32
 """Dimensions up to which components have a full covariance; beyond it has more numbers than the
@@ -42,8 +45,15 @@ class Mixture:
         return self.means[chosen] + temperature * tilted
 
 
-def fit(mu: np.ndarray, components: int = COMPONENTS) -> Mixture:
-    """The mixture that fits encodings mu [N, D] best, by expectation maximisation.
+def fit(mu: np.ndarray, logvar: np.ndarray | None = None, components: int = COMPONENTS) -> Mixture:
+    """The mixture that fits q(z) = 1/N Σ N(mu_n, diag(exp(logvar_n))), by expectation maximisation.
+
+    The means [N, D] say which component each image belongs to, r_nk; then each covariance takes in
+    the widths, Σ_n r_nk σ_n² / Σ_n r_nk, as it does in the M-step for q(z). So the mixture has the
+    variance of q(z), where the means alone have less.
+
+    Args:
+        logvar: [N, D], or None for deterministic codes, whose q(z) is their means.
 
     Raises:
         UserError: when there are fewer than two.
@@ -60,6 +70,11 @@ def fit(mu: np.ndarray, components: int = COMPONENTS) -> Mixture:
         max(1, min(components, most)), covariance_type="full" if full else "diag", random_state=0
     ).fit(mu.astype(np.float64))
     covariances = found.covariances_
+    if logvar is not None:
+        belongs = found.predict_proba(mu.astype(np.float64))  # [N, K]
+        widths = belongs.T @ np.exp(logvar.astype(np.float64))
+        widths /= np.maximum(belongs.sum(axis=0), np.finfo(np.float64).tiny)[:, None]
+        covariances = covariances + (widths[:, None] * np.eye(mu.shape[1]) if full else widths)
     factors = np.linalg.cholesky(covariances) if full else np.sqrt(covariances)
     parts = (found.weights_, found.means_, factors)
     return Mixture(*(torch.from_numpy(part).float() for part in parts))
@@ -88,10 +103,10 @@ class GaussianMixturePrior:
         Raises:
             UserError: when the run has no encodings or they are damaged.
         """
-        tensors = kept(self.run, NAME)
+        tensors = kept(self.run, NAME, VERSION)
         if tensors is not None:
             return Mixture(**tensors)
         encodings = load_encodings(self.run)
-        mixture = fit(encodings.mu)
-        keep(self.run, NAME, dict(vars(mixture)), encodings.step)
+        mixture = fit(encodings.mu, encodings.logvar)
+        keep(self.run, NAME, dict(vars(mixture)), encodings.step, VERSION)
         return mixture

@@ -15,20 +15,26 @@ from vae_core.runs import Run
 ENCODINGS = "encodings.safetensors"
 
 
-def keep(run: Run, name: str, tensors: dict[str, Tensor], step: int) -> None:
-    """Write the prior called `name`, fitted to the encodings of the checkpoint of `step`."""
+def keep(run: Run, name: str, tensors: dict[str, Tensor], step: int, version: int = 1) -> None:
+    """Write the prior called `name`, fitted to the encodings of the checkpoint of `step`.
+
+    Args:
+        version: of the way in which it is fitted.
+    """
     contiguous = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
-    run.write_bytes(_file(name), save(contiguous, {"step": str(step)}))
+    run.write_bytes(_file(name), save(contiguous, _stamp(str(step), version)))
 
 
-def kept(run: Run, name: str) -> dict[str, Tensor] | None:
-    """What `keep` wrote for the encodings that the run has now; None where there is nothing."""
+def kept(run: Run, name: str, version: int = 1) -> dict[str, Tensor] | None:
+    """What `keep` wrote for the encodings that the run has now, fitted in the way of `version`;
+    None where there is nothing."""
     path = run.file(_file(name))
     if not path.exists():
         return None
     try:
         with safe_open(path, "pt") as file:
-            if file.metadata() is None or file.metadata().get("step") != _step(run):
+            found, step = file.metadata() or {}, _step(run)
+            if step is None or {"version": "1"} | found != _stamp(step, version):
                 return None
             return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError):
@@ -56,6 +62,10 @@ def _step(run: Run) -> str | None:
     with safe_open(path, "pt") as file:
         step: str | None = (file.metadata() or {}).get("step")
         return step
+
+
+def _stamp(step: str, version: int) -> dict[str, str]:
+    return {"step": step, "version": str(version)}
 
 
 def _file(name: str) -> str:

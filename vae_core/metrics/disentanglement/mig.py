@@ -7,7 +7,7 @@ import numpy as np
 from vae_core.metrics.disentanglement.groups import varied
 
 BINS = 20
-"""Into so many a continuous code is cut (Locatello et al., Challenging Common Assumptions, 2019)."""
+"""Cuts of a continuous code: Locatello et al., Challenging Common Assumptions (2019)."""
 
 
 def mutual_information_gap(codes: np.ndarray, factors: np.ndarray, bins: int = BINS) -> float:
