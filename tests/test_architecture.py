@@ -33,7 +33,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "vae_core.diagnosis",
         "vae_core.run_data",
     ),
-    ("vae_core.training", "vae_core.loading", "vae_core.analysis"),
+    ("vae_core.training", "vae_core.loading", "vae_core.in_force", "vae_core.analysis"),
     ("vae_core.export", "vae_core.sweeps"),
     ("ui",),
     ("pages", "vae_core.cli"),

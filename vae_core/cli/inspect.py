@@ -9,7 +9,7 @@ import typer
 
 from vae_core.cli.options import JsonOption, RunArgument, StoreOption, print_json, print_table
 from vae_core.errors import UserError
-from vae_core.runs import Run, Store, in_words, measured_on
+from vae_core.runs import WEIGHTS, Run, Store, in_words, measured_on
 
 app = typer.Typer()
 
@@ -64,6 +64,7 @@ def evaluate(
     """
     import torch
 
+    from vae_core.in_force import controls_in_force
     from vae_core.loading import load_part, load_run
     from vae_core.metrics import measure
     from vae_core.types import Context
@@ -72,7 +73,8 @@ def evaluate(
     dataset, part = load_part(loaded.run, split, data_dir)
     difference = dataset.difference
     noise, images = torch.Generator().manual_seed(0), loaded.card.n_train
-    context = Context(loaded.step, noise, train_images=images)
+    turned = controls_in_force(loaded.run, loaded.step)
+    context = Context(max(0, loaded.step - 1), noise, turned, train_images=images)
     report = measure(loaded.model, loaded.objective, part, context).report()
     report |= {"split": split, "measured_on": in_words(len(part), split), "run": run}
     report["data_difference"] = difference.report() if difference else None
@@ -97,13 +99,23 @@ def _row(run: Run) -> dict[str, Any]:
         "state": status.state,
         "family": config.family,
         "data": config.data.dataset,
-        "beta": config.objective.get("beta"),
+        "beta": _beta(run, config.objective.get("beta")),
         "step": status.step,
         "total_steps": status.total_steps,
         "elbo": summary.get("elbo"),
         "active_units": summary.get("active_units"),
         "measured_on": None if part is None else str(part),
     }
+
+
+def _beta(run: Run, planned: float | None) -> float | None:
+    """β in force at the saved weights; the planned one before there are any."""
+    from vae_core.in_force import beta_in_force
+
+    try:
+        return beta_in_force(run) if run.file(WEIGHTS).exists() else planned
+    except UserError:  # of a family that is not installed here, or damaged
+        return None
 
 
 def _cell(value: Any) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -35,6 +35,8 @@ class Measurement:
     seconds: float
     codes_drawn: int | None = None
     """Places of all images, of models with a finite set of codes; terms have what they show."""
+    controls: dict[str, float] = field(default_factory=dict)
+    """The objective's weights that may be turned, such as β, as they were in force."""
 
     @property
     def elbo(self) -> float | None:
@@ -50,7 +52,11 @@ class Measurement:
             "active_units": self.active_units,
             "images_per_s": self.images / self.seconds,
             "images": self.images,
-        } | self._codes()
+            "term_weights": self.weights,
+            "controls": self.controls,
+            **({"beta": self.controls["beta"]} if "beta" in self.controls else {}),
+            **self._codes(),
+        }
 
     def _codes(self) -> dict[str, Any]:
         if self.codes_drawn is None:
@@ -122,6 +128,7 @@ def measuring(
         images=n,
         seconds=time.perf_counter() - start,
         codes_drawn=codes.drawn or None,
+        controls=objective.controls(context),
     )
 
 

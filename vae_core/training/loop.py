@@ -81,6 +81,7 @@ class Loop:
         span = Span(self.total_steps, self.steps_per_epoch, config.train.decay_factor)
         self.players = Players(config.train, model, objective, span)
         self.overrides: dict[str, float] = {}
+        self._trained_with: Mapping[str, float] = {}
         self._waiting: list[Message] = []
         self.step, self.seconds = 0, 0.0
         self.stopping = self.paused = False
@@ -103,6 +104,15 @@ class Loop:
             yield from self._epoch(self.step // self.steps_per_epoch, control)
         yield Ended(*self._now(), finished=self.step >= self.total_steps)
 
+    def moment(self, generator: torch.Generator) -> Context:
+        """The moment that made the weights: that of the last step, whose β is in force in them.
+
+        What is measured of them is weighed so. A schedule's next value, or one set by hand since,
+        counts from the next step on.
+        """
+        last = self._context(generator)
+        return replace(last, step=max(0, self.step - 1), overrides=self._trained_with)
+
     def _epoch(self, epoch: int, control: Control) -> Iterator[Event]:
         train = self.config.train
         batches = shuffled(len(self.dataset.train), train.batch_size, train.seed, epoch)
@@ -123,7 +133,7 @@ class Loop:
             controls = self.objective.controls(context)
             self._window.add(losses, controls, len(indices), time.perf_counter() - start)
             self.seconds += time.perf_counter() - start
-            self.step += 1
+            self.step, self._trained_with = self.step + 1, context.overrides
             ends_epoch = self.step % self.steps_per_epoch == 0
             slow = self._window.seconds >= self.longest_window_s
             if self.step % train.log_every == 0 or ends_epoch or slow:
@@ -205,7 +215,7 @@ class Loop:
         except UserError as error:
             yield Noted(*self._now(), f"{message.name} = {message.value:g} was refused. {error}")
             return
-        self.overrides[message.name] = message.value
+        self.overrides = {**self.overrides, message.name: message.value}
         yield ValueSet(*self._now(), message.name, message.value)
 
     def _validate(self, control: Control) -> Iterator[Event]:
@@ -217,8 +227,7 @@ class Loop:
         """
         self._require_sound()
         generator = torch.Generator(self.device).manual_seed(self.config.train.seed + 1)
-        # A value taken meanwhile counts from the next step on, not for half of the images.
-        context = replace(self._context(generator), overrides=dict(self.overrides))
+        context = self.moment(generator)
         for found in measuring(self.model, self.objective, self.dataset.validation, context):
             if found is not None and not math.isfinite(found.total):
                 yield self._checkpoint(ends_epoch=False)
@@ -271,6 +280,7 @@ class Loop:
             "step": self.step,
             "seconds": self.seconds,
             "overrides": dict(self.overrides),
+            "trained_with": dict(self._trained_with),
             **self.players.state(),
         }
         return Checkpoint(*self._now(), self.model.state_dict(), state, ends_epoch)
@@ -278,6 +288,7 @@ class Loop:
     def _restore(self, state: Mapping[str, Any]) -> None:
         self.players.restore(state)
         self.overrides = dict(state["overrides"])
+        self._trained_with = dict(state.get("trained_with", self.overrides))
         self.step, self.seconds = state["step"], state["seconds"]
         self._saved = self.step
 

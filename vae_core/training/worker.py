@@ -38,7 +38,6 @@ from vae_core.training.recorders import (
     save_thumbnail,
 )
 from vae_core.training.soundness import INSTEAD
-from vae_core.types import Context
 
 ENCODED_IMAGES = 3000
 
@@ -145,7 +144,7 @@ def _train(
     if state is not None and run.weights_step() != loop.step:
         # An older version wrote the weights after the state, and may have been killed in between.
         save_checkpoint(run, loop.checkpoint())
-    forget_after(run, loop.step)
+    forget_after(run, loop.step, loop.overrides)
     if dataset.difference:
         _note_change(run, dataset.difference.sentence, loop.step)
 
@@ -217,8 +216,7 @@ def _summarise(
     run: Run, model: LatentModel, objective: Objective, dataset: Dataset, loop: Loop
 ) -> None:
     generator = torch.Generator(model.device).manual_seed(0)
-    images, steps = len(dataset.train), loop.total_steps
-    context = Context(loop.step, generator, loop.overrides, None, images, steps)
+    context = loop.moment(generator)
     measurement = measure(model, objective, dataset.validation, context)
     if not math.isfinite(measurement.total):
         raise UserError(
