@@ -58,7 +58,7 @@ def test_the_knee_does_not_depend_on_units(scale: float, shift: float) -> None:
 
 
 def test_a_straight_curve_has_no_knee() -> None:
-    straight = curve((0.1, 20.0, 60.0, 8), (1.0, 10.0, 70.0, 8), (10.0, 0.0, 80.0, 8))
+    straight = curve((0.1, 21.0, 60.0, 8), (1.0, 11.0, 70.0, 8), (10.0, 1.0, 80.0, 8))
     assert "knee" not in chosen(straight)
     assert chosen(straight)["no dimension lost"] == 10.0
 

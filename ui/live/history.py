@@ -85,9 +85,7 @@ class History:
             }
             return message, self._end()
 
-    def since(
-        self, cursor: Cursor, limits: Limits | None = None
-    ) -> tuple[dict[str, Any], Cursor]:
+    def since(self, cursor: Cursor, limits: Limits | None = None) -> tuple[dict[str, Any], Cursor]:
         """What a client at `cursor` lacks, {} if nothing; `full` if the file has started over.
 
         Args:
