@@ -13,9 +13,10 @@ from tests.engine import tiny, trained
 from vae_core.diagnosis import course_of
 from vae_core.runs import DEFAULT_STORE, Run, Status, Store
 from vae_core.sweeps.doubts import doubt, still_falls
+from vae_core.sweeps.points import by_beta
 from vae_core.sweeps.resolved import resolved
 from vae_core.sweeps.results import Result, result_of, results, table
-from vae_core.sweeps.suggestions import Advice, advise, by_beta, suggestions
+from vae_core.sweeps.suggestions import Advice, advise, suggestions
 
 MLP = {"backbone": "mlp", "latent_dim": 2, "options": {"hidden": [16]}}
 
@@ -72,7 +73,7 @@ def test_a_collapsed_model_is_never_suggested() -> None:
 
 
 def test_a_beta_of_which_one_seed_collapsed_is_not_suggested() -> None:
-    half = seeds(1.0, -80.0) + [replace(seeds(1.0, -80.0, rate=0.02)[0], run="gone")]
+    half = [*seeds(1.0, -80.0), replace(seeds(1.0, -80.0, rate=0.02)[0], run="gone")]
     advice = advise(seeds(0.1, -100.0, -101.0, rate=20.0) + half)
     assert {suggestion.beta for suggestion in advice.suggestions} == {0.1}
     assert any("in 1 of 2 seeds" in told for told in advice.cautions)
@@ -107,7 +108,7 @@ def test_a_knee_within_noise_names_the_other() -> None:
     assert unsure.beta == 1.0 and 0.3 in unsure.also and "Seeds leave open" in unsure.reason
 
 
-# --- which runs are averaged -----------------------------------------------------------------------
+# --- which runs are averaged ---------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from tests.engine import make_loop, tiny, trained
 from vae_core.errors import UserError
 from vae_core.runs import Run, Store
+from vae_core.sweeps.points import by_beta
 from vae_core.sweeps.results import Result, curves, differences, result_of, results, table, to_csv
 from vae_core.sweeps.scoring import score
-from vae_core.sweeps.suggestions import by_beta, suggestions
+from vae_core.sweeps.suggestions import suggestions
 
 
 def curve(*points: tuple[float, float, float, int]) -> list[Result]:

@@ -103,6 +103,7 @@ def test_a_family_can_be_varied_and_takes_its_own_options() -> None:
         ({"workers": 0}, "at least one"),
         ({"sampler": "tpe"}, "how many runs"),
         ({"vary": {BETA: (1.0, -1.0)}}, "no positive number"),
+        ({"vary": {BETA: (1.0,), "model.sigma": (0.1, 0.2)}}, "all these runs would be the same"),
         ({"storage": "nonsense"}, "no database URL"),
         ({"storage": "nonsense://host/x"}, "no database URL"),
         ({"storage": "sqlite:////no/such/folder/study.db"}, "cannot be reached"),
@@ -446,7 +447,8 @@ def test_tpe_refuses_runs_whose_nats_do_not_compare(store: Store) -> None:
         "family": ("vae", "autoencoder"),
     }.items():
         with pytest.raises(UserError, match=f"{key}.*other nats"):
-            create_sweep(store, "s", spec(vary={key: values}, sampler="tpe", trials=3))
+            base = tiny(model=MLP | {"likelihood": "gaussian"})
+            create_sweep(store, "s", spec(base=base, vary={key: values}, sampler="tpe", trials=3))
     vary = {BETA: (0.1, 10.0), "family": ("vae", "free-bits")}
     create_sweep(store, "s", spec(vary=vary, sampler="tpe", trials=3))
 

@@ -13,8 +13,9 @@ from ui.numbers import number
 from ui.state import choose_run
 from ui.theme import BETA, is_dark, label_color
 from ui.tune.rate_distortion import rate_distortion_figure
+from vae_core.sweeps.points import by_beta, conditions
 from vae_core.sweeps.results import Result, results
-from vae_core.sweeps.suggestions import Suggestion, advise, by_beta, conditions
+from vae_core.sweeps.suggestions import Suggestion, advise
 
 HEIGHT = 270
 MOST_TICKS = 9
@@ -49,7 +50,8 @@ def advice(runs: Sequence[RunFacts]) -> None:
 
 
 def _head(suggestion: Suggestion) -> str:
-    betas = " or ".join(number(beta) for beta in sorted((suggestion.beta, *suggestion.also)))
+    *others, last = (number(beta) for beta in sorted((suggestion.beta, *suggestion.also)))
+    betas = " or ".join(filter(None, (", ".join(others), last)))
     return " · ".join(filter(None, (f"β = {betas}", suggestion.rule, suggestion.among)))
 
 

@@ -11,8 +11,8 @@ from ui.catalog import RunFacts
 from ui.figures import MARGIN
 from ui.numbers import number
 from ui.theme import BETA, label_color, total_color
+from vae_core.sweeps.points import Point, by_beta, conditions
 from vae_core.sweeps.results import Result
-from vae_core.sweeps.suggestions import Point, by_beta, conditions
 
 MOST_LABELS = 16
 """Of more points than that, β is told where one points."""

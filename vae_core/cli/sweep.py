@@ -87,7 +87,7 @@ def sweep(
         return
     total = made.spec().total
     with _stopped_politely(made):
-        ended = work(made, _progress(total))
+        ended = work(made, _progress(made, total))
     _report(made, ended)
 
 
@@ -161,8 +161,10 @@ def _row(found: Sweep) -> dict[str, Any]:
     return {"sweep": found.id, "state": state.state, **counts, "total": spec.total}
 
 
-def _progress(total: int) -> Any:
+def _progress(made: Sweep, total: int) -> Any:
     """Prints a line whenever an entry changes."""
+    from vae_core.sweeps.results import measured
+
     last: dict[int, str] = {}
     told = ""
 
@@ -171,7 +173,8 @@ def _progress(total: int) -> Any:
         for entry in state.entries:
             if entry.state != last.get(entry.number, "waiting"):
                 last[entry.number] = entry.state
-                value = "" if entry.value is None else f", ELBO {entry.value:.2f}"
+                done = entry.state == "finished"
+                value = f", {measured(made.store.get(entry.run))}" if done else ""
                 over = sum(each.over for each in state.entries)
                 name = entry.run or entry.params
                 print(f"[{over}/{total}] {name}: {entry.state}{value} {entry.message}".rstrip())

@@ -77,6 +77,19 @@ def result_of(run: Run) -> Result | None:
         return None
 
 
+def measured(run: Run) -> str:
+    """ "ELBO −96.7", or "recon 64.5" of a model without one; nats per image. "" before that.
+
+    Raises:
+        UserError: when summary.json is damaged.
+    """
+    for name, label in (("elbo", "ELBO"), ("recon", "recon")):
+        value = run.summary().get(name)
+        if isinstance(value, int | float):
+            return f"{label} {value:.4g}".replace("-", "−")
+    return ""
+
+
 def differences(configs: Mapping[str, RunConfig]) -> dict[str, dict[str, Any]]:
     """The settings in which runs differ: {dotted setting: {run: value}}, absent ones as None."""
     return _differing({n: flat(config.model_dump(mode="json")) for n, config in configs.items()})
