@@ -281,8 +281,8 @@ def test_seeds_of_a_beta_are_one_point_with_a_spread(run: Run) -> None:
     })  # fmt: skip
     app = tune("Sweep", sweep="s")
     curve, units = charts(app)[:2]
-    labels = [trace["text"] for trace in curve["data"] if trace["mode"] == "text"]
-    assert labels == [["β 0.5", "β 1", "β 2", "β 8"]], "one label a β"
+    (labels,) = (trace["text"] for trace in curve["data"] if trace["mode"] == "text")
+    assert [label.strip() for label in labels] == ["β 0.5", "β 1", "β 2", "β 8"], "one label a β"
     means = next(trace for trace in curve["data"] if trace.get("error_x"))
     assert numbers(means["x"]) == [19.5, 9.5, 5.5, pytest.approx(0.055)]
     assert bars(means, "y")[1] == pytest.approx(9 / 2**0.5)

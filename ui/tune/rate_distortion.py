@@ -51,8 +51,8 @@ def rate_distortion_figure(
             x=[point.rate for _, point in points],
             y=[point.distortion for _, point in points],
             mode="text",
-            text=[f"β {number(point.beta)}" for _, point in points],
-            # The curve falls and bends upwards: there is room on its upper right.
+            # Clear of the error bars; the curve falls and bends upwards, so there is room.
+            text=[f"\u2002β {number(point.beta)}" for _, point in points],
             textposition="top right",
             hoverinfo="skip",
             showlegend=False,

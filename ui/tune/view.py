@@ -95,12 +95,16 @@ def _nats(facts: RunFacts) -> tuple[object, ...] | None:
 
 def _queue(sweep: Sweep, was_active: bool) -> None:
     try:
-        state = sweep.state()
-        queue(sweep, state, sweep.spec().total)
+        state, total = sweep.state(), sweep.spec().total
     except UserError as error:
         st.error(str(error))
         return
-    advice(_facts(sweep))
+    if state.state in ACTIVE:
+        queue(sweep, state, total)
+        advice(_facts(sweep))
+    else:  # what came out matters more than in which order
+        advice(_facts(sweep))
+        queue(sweep, state, total)
     if was_active and state.state not in ACTIVE:
         st.rerun()  # nobody needs to look again and again any more
 

@@ -147,9 +147,11 @@ def best_elbo(points: Sequence[Point]) -> Suggestion | None:
     if not also:
         return Suggestion("best ELBO", best.beta, measured)
     apart = max(best.elbo - point.elbo for point in also)
+    widest = _widest(sound)
+    few = ", and there are few seeds" if apart > widest else ""
     reason = (
         f"{_listed((best.beta, *_betas(also)))} cannot be told apart: they differ by {apart:.2g} "
-        f"nats per image, seeds of one β by up to {_widest(sound):.2g}."
+        f"nats per image, seeds of one β by up to {widest:.2g}{few}."
     )
     return Suggestion("best ELBO", best.beta, reason, also=_betas(also))
 
