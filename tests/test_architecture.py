@@ -27,7 +27,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("vae_core.models",),
     ("vae_core.data", "vae_core.objectives", "vae_core.runs", "vae_core.presets"),
     ("vae_core.metrics", "vae_core.families", "vae_core.latent", "vae_core.diagnosis"),
-    ("vae_core.training", "vae_core.loading", "vae_core.analysis"),
+    ("vae_core.training", "vae_core.loading", "vae_core.in_force", "vae_core.analysis"),
     ("vae_core.export", "vae_core.sweeps"),
     ("ui",),
     ("pages", "vae_core.cli"),

@@ -11,7 +11,7 @@ from ui.catalog import RunFacts
 from ui.figures import MARGIN
 from ui.numbers import number
 from ui.theme import BETA, label_color, total_color
-from vae_core.sweeps.points import Point, by_beta, conditions
+from vae_core.sweeps.points import Point, Score, by_beta, conditions
 from vae_core.sweeps.results import Result
 
 MOST_LABELS = 16
@@ -70,7 +70,7 @@ def rate_distortion_figure(
             "color": [hue for hue, _ in hue_and_seeds],
             "symbol": ["circle-open" if _is_ring(told.get(run.id)) else "circle" for run in runs],
             "size": [
-                15 if run.id == current else 10 if seeds == 1 else 6
+                15 if run.id == current else 10 if seeds == 1 else 7
                 for run, (_, seeds) in zip(runs, hue_and_seeds, strict=True)
             ],
             "line": {
@@ -105,16 +105,7 @@ def _is_ring(result: Result | None) -> bool:
 
 def _means(figure: go.Figure, points: Sequence[Point], name: str, hue: str, several: bool) -> None:
     """A thin line through the means of one condition; error bars where there are seeds."""
-    bars = {
-        axis: {
-            "type": "data",
-            "array": [point.deviation(lambda run, of=of: getattr(run, of)) for point in points],  # type: ignore[misc]
-            "thickness": 1.5,
-            "width": 4,
-            "color": hue,
-        }
-        for axis, of in (("error_x", "rate"), ("error_y", "distortion"))
-    }
+    look = {"type": "data", "thickness": 1.5, "width": 4, "color": hue}
     figure.add_scatter(
         x=[point.rate for point in points],
         y=[point.distortion for point in points],
@@ -123,8 +114,13 @@ def _means(figure: go.Figure, points: Sequence[Point], name: str, hue: str, seve
         name=name,
         showlegend=several,
         hoverinfo="skip",
-        **bars,
+        error_x=look | {"array": [_spread(point, lambda run: run.rate) for point in points]},
+        error_y=look | {"array": [_spread(point, lambda run: run.distortion) for point in points]},
     )
+
+
+def _spread(point: Point, score: Score) -> float | None:
+    return point.deviation(score) if len(point.runs) > 1 else None
 
 
 def _equal_elbos(

@@ -8,7 +8,7 @@ import typer
 
 from vae_core.cli.options import JsonOption, RunArgument, StoreOption, print_json, print_table
 from vae_core.errors import UserError
-from vae_core.runs import Run, Store
+from vae_core.runs import WEIGHTS, Run, Store
 
 app = typer.Typer()
 
@@ -59,6 +59,7 @@ def evaluate(
     """Measure a trained model on images that it has not learned from, in nats per image."""
     import torch
 
+    from vae_core.in_force import controls_in_force
     from vae_core.loading import load_part, load_run
     from vae_core.metrics import measure
     from vae_core.types import Context
@@ -66,7 +67,8 @@ def evaluate(
     loaded = load_run(Store(store).get(run))
     _, part = load_part(loaded.run, split, data_dir)
     noise, images = torch.Generator().manual_seed(0), loaded.card.n_train
-    context = Context(loaded.step, noise, train_images=images)
+    turned = controls_in_force(loaded.run, loaded.step)
+    context = Context(max(0, loaded.step - 1), noise, turned, train_images=images)
     report = measure(loaded.model, loaded.objective, part, context).report()
     report |= {"split": split, "run": run}
     if as_json:
@@ -86,12 +88,22 @@ def _row(run: Run) -> dict[str, Any]:
         "state": status.state,
         "family": config.family,
         "data": config.data.dataset,
-        "beta": config.objective.get("beta"),
+        "beta": _beta(run, config.objective.get("beta")),
         "step": status.step,
         "total_steps": status.total_steps,
         "elbo": summary.get("elbo"),
         "active_units": summary.get("active_units"),
     }
+
+
+def _beta(run: Run, planned: float | None) -> float | None:
+    """β in force at the saved weights; the planned one before there are any."""
+    from vae_core.in_force import beta_in_force
+
+    try:
+        return beta_in_force(run) if run.file(WEIGHTS).exists() else planned
+    except UserError:  # of a family that is not installed here, or damaged
+        return None
 
 
 def _cell(value: Any) -> str:

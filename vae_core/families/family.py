@@ -72,14 +72,24 @@ class Family(Entry[Build]):
     check: Check = fits_all
     needs_labels: bool = False
 
-    def weights_in(self, options: BaseModel) -> dict[str, float]:
-        """The weights that the settings of an objective give to terms, by the name of the term."""
+    def weights_in(
+        self, options: BaseModel, controls: Mapping[str, float] | None = None
+    ) -> dict[str, float]:
+        """The weights that the settings of an objective give to terms, by the name of the term.
+
+        Args:
+            controls: what has been turned since, by the name of its setting.
+        """
         fields = {
             name: quantity.setting or quantity.weight.removeprefix("\\")
             for name, quantity in self.terms.items()
             if quantity.weight
         }
-        return {name: float(getattr(options, field)) for name, field in fields.items()}
+        turned = controls or {}
+        return {
+            name: float(turned.get(field, getattr(options, field)))
+            for name, field in fields.items()
+        }
 
     def formula_with(self, weights: Mapping[str, float], shown: Callable[[float], str]) -> str:
         """The formula with the present value of each weight below its symbol.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -32,6 +32,8 @@ class Measurement:
     active_units: int
     images: int
     seconds: float
+    controls: dict[str, float] = field(default_factory=dict)
+    """The objective's weights that may be turned, such as β, as they were in force."""
 
     @property
     def elbo(self) -> float | None:
@@ -47,7 +49,9 @@ class Measurement:
             "active_units": self.active_units,
             "images_per_s": self.images / self.seconds,
             "images": self.images,
-        }
+            "term_weights": self.weights,
+            "controls": self.controls,
+        } | ({"beta": self.controls["beta"]} if "beta" in self.controls else {})
 
 
 def measure(
@@ -110,6 +114,7 @@ def measuring(
         active_units=int((mu_moments.variance() > ACTIVE_VARIANCE).sum()),
         images=n,
         seconds=time.perf_counter() - start,
+        controls=objective.controls(context),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -72,6 +73,22 @@ class Run(Folder):
             UserError: when the file is there but cannot be read.
         """
         return self.records("history.jsonl", offset)
+
+    def set_by_hand(self) -> list[tuple[int, str, float]]:
+        """The values that somebody set during the training, in order: (step, name, value).
+
+        A value counts from the step after the one that it names. Damaged records are passed over.
+
+        Raises:
+            UserError: as `history`.
+        """
+        found = []
+        for record in self.records("history.jsonl", holding=b'"set"')[0]:
+            if record.get("kind") == "set":
+                with suppress(KeyError, TypeError, ValueError):
+                    value = float(record["value"])
+                    found.append((int(record["step"]), str(record.get("name", "beta")), value))
+        return found
 
     # --- writing -----------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from typing import Any
 from vae_core.config import RunConfig
 from vae_core.diagnosis.symptoms import COLLAPSED
 from vae_core.errors import UserError
+from vae_core.in_force import beta_in_force
 from vae_core.runs import Run
 from vae_core.sweeps.doubts import doubt
 from vae_core.sweeps.resolved import flat, resolved
@@ -59,8 +60,8 @@ def results(runs: Iterable[Run]) -> list[Result]:
 def result_of(run: Run) -> Result | None:
     """What was measured of a run, None where that has not been done."""
     try:
-        beta, summary = run.config().objective.get("beta"), run.summary()
-        same = resolved(run)
+        summary, same = run.summary(), resolved(run)
+        beta = beta_in_force(run, summary["step"])
         return Result(
             run.id,
             float(beta),  # type: ignore[arg-type]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 from collections.abc import Mapping
 from pickle import UnpicklingError
 from typing import Any
@@ -48,10 +49,23 @@ def load_state(run: Run) -> Mapping[str, Any] | None:
     return state
 
 
-def forget_after(run: Run, step: int) -> None:
-    """Drop what a killed worker recorded after its last save: those steps come again."""
+def forget_after(run: Run, step: int, overrides: Mapping[str, float]) -> None:
+    """Drop what a killed worker recorded after its last save: those steps come again.
+
+    Args:
+        overrides: the values set by hand that the save holds; others were set after it.
+    """
+
+    def was_saved(record: Mapping[str, Any]) -> bool:
+        at = record.get("step", 0)
+        if record.get("kind") != "set" or at != step:
+            return bool(at <= step)
+        held = overrides.get(record.get("name", "beta"), math.nan)
+        recorded = record.get("value", math.nan)  # rounded
+        return math.isclose(held, recorded, rel_tol=1e-5)
+
     records, _ = run.history()
-    kept = [record for record in records if record.get("step", 0) <= step]
+    kept = [record for record in records if was_saved(record)]
     if len(kept) < len(records):
         lines = "".join(json.dumps(record, separators=(",", ":")) + "\n" for record in kept)
         run.write_bytes("history.jsonl", lines.encode())

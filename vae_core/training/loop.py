@@ -88,6 +88,7 @@ class Loop:
         self.learning_rates = {name: decay(o.lr, span) for name, o in self.optimizers.items()}
         self.noise = torch.Generator(self.device).manual_seed(config.train.seed)
         self.overrides: dict[str, float] = {}
+        self._trained_with: Mapping[str, float] = {}
         self._waiting: list[Message] = []
         self.step, self.seconds = 0, 0.0
         self.stopping = self.paused = False
@@ -108,6 +109,15 @@ class Loop:
             yield from self._epoch(self.step // self.steps_per_epoch, control)
         yield Ended(*self._now(), finished=self.step >= self.total_steps)
 
+    def moment(self, generator: torch.Generator) -> Context:
+        """The moment that made the weights: that of the last step, whose β is in force in them.
+
+        What is measured of them is weighed so. A schedule's next value, or one set by hand since,
+        counts from the next step on.
+        """
+        last = self._context(generator)
+        return replace(last, step=max(0, self.step - 1), overrides=self._trained_with)
+
     def _epoch(self, epoch: int, control: Control) -> Iterator[Event]:
         train = self.config.train
         batches = shuffled(len(self.dataset.train), train.batch_size, train.seed, epoch)
@@ -125,7 +135,7 @@ class Loop:
             controls = self.objective.controls(context)
             self._window.add(losses, controls, len(indices), time.perf_counter() - start)
             self.seconds += time.perf_counter() - start
-            self.step += 1
+            self.step, self._trained_with = self.step + 1, context.overrides
             ends_epoch = self.step % self.steps_per_epoch == 0
             slow = self._window.seconds >= self.longest_window_s
             if self.step % train.log_every == 0 or ends_epoch or slow:
@@ -192,14 +202,13 @@ class Loop:
 
     def _set(self, message: Message) -> Iterator[Event]:
         if message.name in self.objective.controls(Context(self.step)):
-            self.overrides[message.name] = message.value
+            self.overrides = {**self.overrides, message.name: message.value}
             yield ValueSet(*self._now(), message.name, message.value)
 
     def _validate(self, control: Control) -> Iterator[Event]:
         """Measure on unseen images; values are taken between batches, other wishes wait."""
         generator = torch.Generator(self.device).manual_seed(self.config.train.seed + 1)
-        # A value taken meanwhile counts from the next step on, not for half of the images.
-        context = replace(self._context(generator), overrides=dict(self.overrides))
+        context = self.moment(generator)
         for found in measuring(self.model, self.objective, self.dataset.validation, context):
             if found is not None:
                 yield Validated(*self._now(), found)
@@ -236,6 +245,7 @@ class Loop:
             "step": self.step,
             "seconds": self.seconds,
             "overrides": dict(self.overrides),
+            "trained_with": dict(self._trained_with),
             "noise": self.noise.get_state(),
             "torch": torch.get_rng_state(),
             "optimizers": {name: opt.state_dict() for name, opt in self.optimizers.items()},
@@ -251,6 +261,7 @@ class Loop:
         self.noise.set_state(state["noise"].cpu())
         torch.set_rng_state(state["torch"].cpu())
         self.overrides = dict(state["overrides"])
+        self._trained_with = dict(state.get("trained_with", self.overrides))
         self.step, self.seconds = state["step"], state["seconds"]
 
     def _context(self, generator: torch.Generator, labels: Tensor | None = None) -> Context:

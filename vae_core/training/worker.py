@@ -33,7 +33,6 @@ from vae_core.training.recorders import (
     RunRecorder,
     save_thumbnail,
 )
-from vae_core.types import Context
 
 ENCODED_IMAGES = 3000
 
@@ -108,7 +107,7 @@ def _train(
     objective.to(device)
     state = load_state(run)
     loop = Loop(config, dataset, model, objective, state)
-    forget_after(run, loop.step)
+    forget_after(run, loop.step, loop.overrides)
 
     recorder = RunRecorder(run, loop.total_steps, loop.step)
     everyone = [recorder, *listeners(loop.total_steps, loop.step)]
@@ -139,8 +138,7 @@ def _summarise(
     run: Run, model: LatentModel, objective: Objective, dataset: Dataset, loop: Loop
 ) -> None:
     generator = torch.Generator(model.device).manual_seed(0)
-    images, steps = len(dataset.train), loop.total_steps
-    context = Context(loop.step, generator, loop.overrides, None, images, steps)
+    context = loop.moment(generator)
     measurement = measure(model, objective, dataset.validation, context)
     run.write_json(
         "summary.json",
