@@ -121,7 +121,10 @@ def copy(run: Run, store: Path, name: str, measured: dict[str, Any], **changes: 
     shutil.copytree(run.path, store / name)
     made = Run(store / name)
     made.write_json("config.json", run.config().updated(changes))
-    made.write_json("summary.json", run.summary() | {"kl": 8.0, "active_units": 2} | measured)
+    beta = {"controls": {"beta": made.config().objective.get("beta")}}
+    made.write_json(
+        "summary.json", run.summary() | {"kl": 8.0, "active_units": 2} | beta | measured
+    )
     settled(made)
     return made
 
@@ -174,6 +177,15 @@ def test_seeds_are_what_differs_in_nothing_else_whatever_a_setting_is_called(
     assert sorted(len(point.runs) for point in by_beta(results(Store(tmp_path)))) == [1, 1, 1, 1, 2]
     columns = set(table([Store(tmp_path).get(name) for name in ("auto", "spelt")])[0])
     assert "train.seed" in columns and not {"model.likelihood", "train.threads"} & columns
+
+
+def test_a_beta_turned_by_hand_is_shown_and_is_no_seed_of_one_that_was_not(
+    run: Run, tmp_path: Path
+) -> None:
+    copy(run, tmp_path, "planned", {}, objective={"beta": 4.0})
+    copy(run, tmp_path, "turned", {"controls": {"beta": 4.0}}, objective={"beta": 1.0})
+    points = by_beta(results(Store(tmp_path)))
+    assert [(point.beta, len(point.runs)) for point in points] == [(4.0, 1), (4.0, 1)]
 
 
 def test_the_likelihood_is_what_the_family_makes_of_auto(tmp_path: Path) -> None:
