@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 from tests.pages import charts, texts
 from ui.numbers import number
 from vae_core.runs import Run, Store
-from vae_core.sweeps import BETA, Sweep, SweepSpec, sweeps_of
+from vae_core.sweeps import BETA, SEED, Sweep, SweepSpec, sweeps_of
 from vae_core.sweeps.sweep import create_sweep
 
 APP = str(Path(__file__).resolve().parents[1] / "streamlit_app.py")
@@ -91,7 +91,8 @@ def test_comparable_runs_share_one_chart(run: Run, tmp_path: Path) -> None:
     shutil.copytree(run.path, tmp_path / "beta-4")
     other = Store().get("beta-4")
     other.write_json("config.json", run.config().updated({"objective": {"beta": 4.0}}))
-    other.write_json("summary.json", run.summary() | {"kl": 1.0, "recon": 500.0, "elbo": -501.0})
+    measured = {"kl": 1.0, "recon": 500.0, "elbo": -501.0, "controls": {"beta": 4.0}}
+    other.write_json("summary.json", run.summary() | measured)
     shutil.copytree(run.path, tmp_path / "faces")
     faces = Store().get("faces")
     faces.write_json("config.json", run.config().updated({"model": {"likelihood": "gaussian"}}))
@@ -229,7 +230,8 @@ def test_a_finished_sweep_shows_curve_advice_and_board(run: Run, tmp_path: Path)
         made = Store().get(f"s-{beta}")
         made.write_json("config.json", spec.config(entry.params))
         summary = {"kl": kl, "recon": recon, "elbo": -kl - recon, "active_units": active}
-        made.write_json("summary.json", run.summary() | summary)
+        controls = {"controls": {"beta": entry.params[BETA]}}
+        made.write_json("summary.json", run.summary() | summary | controls)
         done = {"state": "finished", "run": made.id, "value": -kl - recon}
         state = state.having(entry.model_copy(update=done))
     sweep.write_json("state.json", state.model_copy(update={"state": "finished"}))
@@ -245,6 +247,127 @@ def test_a_finished_sweep_shows_curve_advice_and_board(run: Run, tmp_path: Path)
         assert len(drawn) == 3 and len(set(drawn)) == 1, "copies of one model"
     app.button(key="board-open-s-1.0").click().run()
     assert app.query_params["run"] == "s-1.0"
+
+
+def staged(
+    run: Run, sweep: Sweep, measured: dict[tuple[float, int], tuple[float, float, int]]
+) -> None:
+    """Let the runs of a sweep have been measured like this: (KL, recon, active) by (β, seed)."""
+    state = sweep.said()
+    for entry in state.entries:
+        kl, recon, active = measured[entry.params[BETA], entry.params.get(SEED, 0)]
+        made = Run(sweep.store.path / sweep.spec().run_name(sweep.id, entry.params))
+        shutil.copytree(run.path, made.path)
+        made.write_json("config.json", sweep.spec().config(entry.params))
+        summary = {"kl": kl, "recon": recon, "elbo": -kl - recon, "active_units": active}
+        controls = {"controls": {"beta": entry.params[BETA]}}
+        made.write_json("summary.json", run.summary() | summary | controls)
+        done = {"state": "finished", "run": made.id, "value": -kl - recon}
+        state = state.having(entry.model_copy(update=done))
+    sweep.write_json("state.json", state.model_copy(update={"state": "finished"}))
+
+
+def bars(trace: dict[str, Any], axis: str) -> list[float]:
+    return numbers(trace[f"error_{axis}"]["array"])
+
+
+def test_seeds_of_a_beta_are_one_point_with_a_spread(run: Run) -> None:
+    """Seeds differ by 8 nats, β = 1 and β = 2 by 2.6; β = 8 has collapsed, with the best ELBO."""
+    base = run.config().updated({"model": {"latent_dim": 4}})
+    vary = {BETA: (0.5, 1.0, 2.0, 8.0), SEED: (0, 1)}
+    sweep = create_sweep(Store(), "s", SweepSpec(base=base, vary=vary))
+    staged(run, sweep, {
+        (0.5, 0): (20.0, 120.0, 4), (0.5, 1): (19.0, 121.0, 4),
+        (1.0, 0): (10.0, 86.0, 2), (1.0, 1): (9.0, 95.0, 1),
+        (2.0, 0): (6.0, 92.6, 1), (2.0, 1): (5.0, 101.6, 1),
+        (8.0, 0): (0.06, 80.0, 0), (8.0, 1): (0.05, 81.0, 0),
+    })  # fmt: skip
+    app = tune("Sweep", sweep="s")
+    curve, units = charts(app)[:2]
+    (labels,) = (trace["text"] for trace in curve["data"] if trace["mode"] == "text")
+    assert [label.strip() for label in labels] == ["β 0.5", "β 1", "β 2", "β 8"], "one label a β"
+    means = next(trace for trace in curve["data"] if trace.get("error_x"))
+    assert numbers(means["x"]) == [19.5, 9.5, 5.5, pytest.approx(0.055)]
+    assert bars(means, "y")[1] == pytest.approx(9 / 2**0.5)
+    assert curve["layout"]["xaxis"]["range"][0] > -1.5, "no KL is below 0"
+    dots = curve["data"][-1]
+    assert len(dots["customdata"]) == 8
+    rings = dict(zip(dots["customdata"], dots["marker"]["symbol"], strict=True))
+    assert [name for name, symbol in rings.items() if symbol == "circle-open"] == [
+        "s-beta8-seed0", "s-beta8-seed1",
+    ]  # fmt: skip
+    assert bars(units["data"][0], "y") == [0, 0.5, 0, 0]
+    shown = texts(app)
+    assert "β = 1 or 2 · best ELBO" in shown
+    assert "they differ by 2.6 nats per image, seeds of one β by up to 8" in shown
+    assert "β = 8 is left out: its code collapsed, to a KL of 0.05 nats" in shown
+    assert "1.5 dimensions" not in shown and "all 4 dimensions" in shown
+
+
+def test_one_seed_of_each_beta_asks_for_more(run: Run) -> None:
+    sweep = create_sweep(Store(), "s", SweepSpec(base=run.config(), vary={BETA: (0.5, 1.0)}))
+    staged(run, sweep, {(0.5, 0): (20.0, 90.0, 4), (1.0, 0): (10.0, 86.0, 4)})
+    shown = texts(tune("Sweep", sweep="s"))
+    assert "β = 1 · best ELBO" in shown and "run more seeds" in shown
+
+
+def test_other_sizes_have_curves_and_advice_of_their_own(run: Run) -> None:
+    """4 of 4 and 16 of 16 dimensions are not 10 of anything."""
+    vary = {BETA: (0.5, 1.0), "model.latent_dim": (4, 16)}
+    sweep = create_sweep(Store(), "s", SweepSpec(base=run.config(), vary=vary))
+    staged(run, sweep, {(0.5, 0): (20.0, 90.0, 4), (1.0, 0): (10.0, 99.0, 4)})
+    for wide in ("s-beta0.5-latent_dim16", "s-beta1-latent_dim16"):
+        made = Store().get(wide)
+        made.write_json("summary.json", made.summary() | {"active_units": 16, "latent_dim": 16})
+    app = tune("Sweep", sweep="s")
+    curve, units = charts(app)[:2]
+    named = [trace["name"] for trace in curve["data"] if trace.get("showlegend")]
+    assert named == ["latent_dim 4", "latent_dim 16"]
+    assert [numbers(line["y"]) for line in units["data"][::2]] == [[4, 4], [16, 16]]
+    shown = texts(app)
+    assert "all 4 dimensions" in shown and "all 16 dimensions" in shown
+    assert "no dimension lost · latent_dim 16" in shown and "10 dimensions" not in shown
+
+
+def test_what_auto_came_to_is_compared_and_other_images_are_not(run: Run, tmp_path: Path) -> None:
+    for name, changes in {
+        "spelt": {"model": {"likelihood": "bernoulli"}},
+        "sigma": {"family": "sigma-vae"},
+        "mine": {"data": {"dataset": "folder", "data_dir": "/pictures/mine"}},
+    }.items():
+        shutil.copytree(run.path, tmp_path / name)
+        made = Store().get(name)
+        made.write_json("config.json", run.config().updated(changes))
+    shutil.copytree(tmp_path / "mine", tmp_path / "yours")
+    yours = Store().get("yours")
+    other = {"data": {"data_dir": "/pictures/yours"}}
+    yours.write_json("config.json", yours.config().updated(other))
+    everything = charts(tune("Sweep", sweep="all"))[0]["data"][-1]["customdata"]
+    assert sorted(everything) == ["spelt", "tiny"], "not σ-VAE's Gaussian"
+    mine = charts(tune("Sweep", run="mine", sweep="all"))[0]["data"][-1]["customdata"]
+    assert mine == ["mine"], "both lie in a folder, which is no name of images"
+
+
+def test_a_run_that_has_not_begun_is_not_called_healthy(run: Run) -> None:
+    run.file("history.jsonl").unlink()
+    shown = texts(tune("Live"))
+    assert "waits for the first steps" in shown and "nothing wrong" not in shown
+
+
+def test_a_model_without_an_elbo_has_none_in_the_queue(run: Run) -> None:
+    vary = {"family": ("vae", "autoencoder")}
+    sweep = create_sweep(Store(), "s", SweepSpec(base=run.config(), vary=vary))
+    state = sweep.said()
+    for entry, elbo in zip(state.entries, (-110.0, None), strict=True):
+        shutil.copytree(run.path, sweep.store.path / f"s-{entry.number}")
+        made = Store().get(f"s-{entry.number}")
+        made.write_json("config.json", sweep.spec().config(entry.params))
+        made.write_json("summary.json", {"recon": 90.0, "kl": elbo and 20.0, "elbo": elbo})
+        done = {"state": "finished", "run": made.id, "value": elbo or -90.0}
+        state = state.having(entry.model_copy(update=done))
+    sweep.write_json("state.json", state.model_copy(update={"state": "finished"}))
+    shown = texts(tune("Sweep", sweep="s"))
+    assert "ELBO −110" in shown and "recon 90" in shown and "ELBO −90" not in shown
 
 
 def test_a_warm_up_is_drawn_before_the_training_starts(run: Run) -> None:

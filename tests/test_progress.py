@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import threading
 import time
@@ -335,6 +336,56 @@ def test_a_client_may_ask_for_a_stretch(client: Client, run: Run) -> None:
         steps = np.array(told(socket)["train"]["recon"]["step"])
     assert len(steps) <= MAX_POINTS
     assert ((steps >= 5000) & (steps <= 6000)).sum() > 900
+
+
+def test_whoever_zooms_in_a_running_training_holds_every_point_once(
+    client: Client, run: Run
+) -> None:
+    """A client replaces at `restart` and appends otherwise, as the browser does."""
+    run.set_status(Status(state="training", step=1, total_steps=90_000))
+    steps = iter(range(90_000))
+    held: dict[str, list[float]] = {"train": [], "validation": [], "kl": []}
+
+    def grow(count: int) -> None:
+        records = []
+        for step in itertools.islice(steps, count):
+            records.append(step_record(step))
+            if step % 100 == 99:
+                kl = {"kind": "preview", "step": step, "kl_per_dim": [0.5, 0.1]}
+                records += [kl, validation_record(step, [0.5, 0.1])]
+        with run.file("history.jsonl").open("a") as file:
+            file.writelines(json.dumps(record) + "\n" for record in records)
+
+    def take(socket: ClientConnection) -> dict[str, Any]:
+        news = told(socket)
+        for part, kept in held.items():
+            new = news.get(part, {})
+            new = new.get("step", []) if part == "kl" else new.get("total", {}).get("step", [])
+            held[part] = new if news.get("restart") else kept + new
+            assert sorted(set(held[part])) == held[part], f"{part} rises, and nothing comes twice"
+        return news
+
+    def inside(low: float, high: float) -> int:
+        return sum(low <= step <= high for step in held["train"])
+
+    grow(5000)
+    with client.watch("a-run") as socket:
+        assert take(socket)["decimated"]
+        assert inside(3000, 3200) < 150
+        for low, high in ((3000, 3200), (100, 150), (3000, 3200)):
+            socket.send(json.dumps({"want": "series", "low": low, "high": high}))
+            assert take(socket)["restart"]
+            assert inside(low, high) == high - low + 1, "every point that was recorded there"
+            grow(300)  # and training goes on
+            assert "restart" not in take(socket)
+            assert inside(low, high) == high - low + 1 and held["train"][-1] % 100 == 99
+        grow(3000)  # more than one message holds: whole again, and as it is looked at
+        assert take(socket)["restart"] and inside(3000, 3200) == 201
+        socket.send(json.dumps({"want": "series"}))
+        assert take(socket)["restart"] and inside(3000, 3200) < 150
+        grow(10)
+        take(socket)
+        assert held["train"][-10:] == list(range(8900, 8910))
 
 
 @pytest.mark.parametrize(

@@ -75,6 +75,18 @@ def test_a_taken_name_loses_nothing(store: Store, run: Run) -> None:
     assert store.free_name("two") == "two"
 
 
+def test_a_wish_that_is_too_long_becomes_a_name_of_its_own(store: Store) -> None:
+    long = "a" * 90
+    names = [store.free_name(wish) for wish in (long + "1", long + "2", "b" * 80)]
+    assert len(set(names)) == 3 and all(len(name) == 80 for name in names)
+    assert store.free_name(long + "1") == names[0], "the same wish, the same name"
+    assert names[2] == "b" * 80, "what fits is left as it is"
+    for name in names:
+        store.create(name, RunConfig())
+    again = [store.free_name(wish) for wish in (long + "1", "b" * 80)]
+    assert not set(again) & set(names) and all(len(name) <= 80 for name in again)
+
+
 BAD_NAMES = ["", ".", "..", "../x", "/abs", "a/b", "a\\b", "x" * 200, "-x", ".hidden", "a b", "a\n"]
 
 

@@ -18,9 +18,10 @@ from vae_core.errors import UserError
 from vae_core.loading import load_part, weights_step
 from vae_core.runs import Run, Store
 from vae_core.sweeps import scoring
+from vae_core.sweeps.points import by_beta
 from vae_core.sweeps.results import Result, curves, differences, result_of, results, table, to_csv
 from vae_core.sweeps.scoring import remarks, score, scores
-from vae_core.sweeps.suggestions import by_beta, suggestions
+from vae_core.sweeps.suggestions import suggestions
 
 
 def curve(*points: tuple[float, float, float, int]) -> list[Result]:
@@ -63,7 +64,7 @@ def test_the_knee_does_not_depend_on_units(scale: float, shift: float) -> None:
 
 
 def test_a_straight_curve_has_no_knee() -> None:
-    straight = curve((0.1, 20.0, 60.0, 8), (1.0, 10.0, 70.0, 8), (10.0, 0.0, 80.0, 8))
+    straight = curve((0.1, 21.0, 60.0, 8), (1.0, 11.0, 70.0, 8), (10.0, 1.0, 80.0, 8))
     assert "knee" not in chosen(straight)
     assert chosen(straight)["no dimension lost"] == 10.0
 

@@ -103,6 +103,7 @@ def test_a_family_can_be_varied_and_takes_its_own_options() -> None:
         ({"workers": 0}, "at least one"),
         ({"sampler": "tpe"}, "how many runs"),
         ({"vary": {BETA: (1.0, -1.0)}}, "no positive number"),
+        ({"vary": {BETA: (1.0,), "model.sigma": (0.1, 0.2)}}, "all these runs would be the same"),
         ({"storage": "nonsense"}, "no database URL"),
         ({"storage": "nonsense://host/x"}, "no database URL"),
         ({"storage": "sqlite:////no/such/folder/study.db"}, "cannot be reached"),
@@ -406,6 +407,98 @@ def test_machines_draw_as_many_together_as_were_asked_for(tmp_path: Path, begin:
     assert [entry.state for entry in ended.entries] == ["finished", "finished", "elsewhere"]
     assert ended.entries[2].params == drawn.params
     assert here.draw({0}) is None and len(list(Store(tmp_path / "there"))) == 2
+
+
+BETWEEN = {"vary": {BETA: (0.1, 10.0), "model.latent_dim": (2, 3)}, "trials": 6}
+
+
+def draws(ledger: Ledger, count: int) -> list[tuple[int, dict[str, Any]]]:
+    """So many trials of one process, each told before the next is drawn."""
+    found = []
+    for _ in range(count):
+        trial = ledger.draw({number for number, _ in found})
+        assert trial is not None
+        ledger.tell(trial.number, -100.0 - trial.params[BETA])
+        found.append((trial.number, trial.params))
+    return found
+
+
+@pytest.mark.parametrize("sampler", ["random", "tpe"])
+def test_every_process_draws_points_of_its_own_and_together_those_of_one(
+    tmp_path: Path, sampler: str
+) -> None:
+    here, there = machines(tmp_path / "two", sampler=sampler, **BETWEEN)
+    drawn = draws(here, 2) + draws(there, 2)
+    again = Ledger(get_sweep(Store(tmp_path / "two/here"), "s"))  # its scheduler was started anew
+    drawn += draws(again, 2)
+    betas = [params[BETA] for _, params in drawn]
+    assert len(set(betas)) == 6
+    alone, _ = machines(tmp_path / "one", sampler=sampler, **BETWEEN)
+    assert draws(alone, 6) == drawn, "the same study, whoever does it"
+    base = tiny(model=MLP, train={"epochs": 1, "seed": 1})
+    other, _ = machines(tmp_path / "other", sampler=sampler, base=base, **BETWEEN)
+    assert not {params[BETA] for _, params in draws(other, 6)} & set(betas)
+
+
+def test_tpe_refuses_runs_whose_nats_do_not_compare(store: Store) -> None:
+    for key, values in {
+        "model.likelihood": ("bernoulli", "gaussian"),
+        "model.sigma": (0.1, 0.2),
+        "family": ("vae", "autoencoder"),
+    }.items():
+        with pytest.raises(UserError, match=f"{key}.*other nats"):
+            base = tiny(model=MLP | {"likelihood": "gaussian"})
+            create_sweep(store, "s", spec(base=base, vary={key: values}, sampler="tpe", trials=3))
+    vary = {BETA: (0.1, 10.0), "family": ("vae", "free-bits")}
+    create_sweep(store, "s", spec(vary=vary, sampler="tpe", trials=3))
+
+
+def test_names_that_are_too_long_are_cut_and_stay_apart(store: Store, begin: Any) -> None:
+    """Twenty widths written out are longer than a run's name may be."""
+    begun = begin(at_once)
+    folders = [str(store.path / ("a-folder-with-a-long-name-" * 3) / name) for name in "ab"]
+    for folder in folders:
+        Path(folder).mkdir(parents=True)
+    vary = {BETA: (1.0, 3.0), "data.data_dir": tuple(folders)}
+    ended = work(create_sweep(store, "a-sweep-whose-name-is-as-long-as-allowed", spec(vary=vary)))
+    assert ended.state == "finished" and ended.message == ""
+    assert [entry.state for entry in ended.entries] == ["finished"] * 4
+    assert len(set(begun)) == 4 and all(len(name) <= 80 for name in begun)
+    made = spec(vary=vary)
+    wishes = {made.run_name("s" * 40, point) for point in made.points()}
+    assert {store.free_name(wish) for wish in wishes} == {store.free_name(wish) for wish in wishes}
+
+
+def test_values_with_the_same_four_digits_have_names_of_their_own() -> None:
+    made = spec(vary={BETA: (0.12341, 0.12342, 1.0)})
+    names = [made.run_name("s", point) for point in made.points()]
+    assert names == ["s-beta0.12341", "s-beta0.12342", "s-beta1"]
+
+
+def test_a_point_that_cannot_be_built_fails_alone(store: Store, begin: Any) -> None:
+    """Each value fits by itself, both of them together do not: nobody waits for that to change."""
+    begin(at_once)
+    vary = {"family": ("vae", "free-bits"), "objective.free": (0.1,)}
+    made = create_sweep(store, "s", spec())
+    made.write_json("sweep.json", spec(vary=vary))
+    entries = tuple(Entry(number=i, params=p) for i, p in enumerate(spec(vary=vary).points()))
+    made.write_json("state.json", made.said().model_copy(update={"entries": entries}))
+    ended = work(made)
+    assert ended.state == "finished"
+    assert [entry.state for entry in ended.entries] == ["failed", "finished"]
+    assert "free" in ended.entries[0].message
+
+
+def test_a_pause_says_why_and_a_new_scheduler_still_says_it(store: Store) -> None:
+    made = create_sweep(store, "s", spec())
+    made.send("pause")
+    assert "by hand" in made.state().message
+    paused = made.said().model_copy(update={"wish": "pause", "message": "Paused. No space left."})
+    made.write_json("state.json", paused)
+    scheduler = Scheduler(made)
+    scheduler._take_up()
+    assert scheduler.state.message == "Paused. No space left."
+    assert obey(scheduler.state, {"command": "cancel"}).message == ""
 
 
 def test_a_missing_driver_is_named(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

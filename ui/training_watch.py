@@ -144,14 +144,16 @@ def _resume(run: Run, accept_changed_data: bool = False) -> None:
 
 def _beta(run: Run, config: RunConfig) -> None:
     """β of the running training; a change is part of the run's history."""
-    key = f"beta-{run.id}"
+    key, seen = f"beta-{run.id}", f"beta-seen-{run.id}"
     now = latest_beta(run)
     start = float(config.objective["beta"]) if now is None else now
-    kept = st.session_state.get(key, start)
+    # It may also be turned by the schedule, in another tab or on the command line.
+    if st.session_state.get(seen) != start or key not in st.session_state:
+        st.session_state[seen] = st.session_state[key] = start
+    kept = st.session_state[key]
     st.select_slider(
         "β",
         sorted({*BETAS, start, kept}),
-        value=start,
         key=key,
         format_func=number,
         help="Weight of the KL from the next step on. More buys order and costs sharpness.",

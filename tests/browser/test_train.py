@@ -37,9 +37,10 @@ def set_number(page: Page, key: str, value: float) -> None:
     field.press("Enter")
 
 
-def start(page: Page, app_url: str, name: str, epochs: int) -> None:
-    """Start a small model on the digits from the page."""
-    page.goto(f"{app_url}/train")
+def start(page: Page, app_url: str, name: str, epochs: int, reload: bool = True) -> None:
+    """Start a small model on the digits from the page, opened anew or as it stands."""
+    if reload:
+        page.goto(f"{app_url}/train")
     button = page.locator(".st-key-start-training button")
     expect(button).to_be_enabled()
     set_number(page, f"{FORM}-TrainConfig-train-epochs", epochs)

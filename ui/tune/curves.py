@@ -48,7 +48,10 @@ def curves_of(run: Run) -> RunCurves:
 def curves_chart(runs: Sequence[Run]) -> None:
     """Draw one term of all runs; which one, and over what, is chosen above it."""
     recorded = {run.id: curves_of(run) for run in runs}
-    terms = list({term: None for found in recorded.values() for _, term in found}) or ["total"]
+    terms = list({term: None for found in recorded.values() for _, term in found})
+    if not terms:
+        st.caption("The curves appear with the first steps.")
+        return
     left, right = st.columns(2)
     term = left.segmented_control("Curve", terms, default=terms[-1], key="comparison-term")
     axis = right.segmented_control("Over", list(AXES), default="step", key="comparison-axis")

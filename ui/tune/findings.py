@@ -80,7 +80,9 @@ def _size(run: Run) -> int:
 def _strip(run: Run) -> None:
     found = findings_of(run)
     with st.container(key="monitor-strip"):
-        if not found:
+        if not found and not _size(run):
+            st.caption(f":material/schedule: The monitor waits for the first steps of {run.id}.")
+        elif not found:
             st.caption(
                 f":material/check_circle: The monitor sees nothing wrong with {run.id}.",
                 help="It looks for a collapsed posterior, an exploding KL, a loss about to "

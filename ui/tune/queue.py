@@ -12,6 +12,7 @@ from vae_core.errors import UserError
 from vae_core.runs import Run
 from vae_core.sweeps import Entry, Sweep, SweepState
 from vae_core.sweeps.launch import launch
+from vae_core.sweeps.results import measured
 from vae_core.sweeps.state import ACTIVE
 
 IN_SIGHT, HEIGHT = 6, 250
@@ -139,15 +140,25 @@ def label(entry: Entry) -> str:
 
 def _news(entry: Entry, run: Run | None) -> str:
     """How far it is, what came out, or what went wrong."""
-    if entry.state == "running" and run is not None:
-        try:
-            status = run.status()
-        except UserError as error:
-            return str(error)
-        share = status.step / status.total_steps if status.total_steps else 0.0
-        return f"{100 * share:.0f} %"
-    if entry.state == "finished" and run is not None:
-        found = findings_of(run)
-        told = f" · :orange[{found[0].name}]" if found else ""
-        return f"ELBO {number(entry.value)} on {facts_of(run).measured_on}{told}"
+    try:
+        if run is not None and entry.state in NEWS:
+            return NEWS[entry.state](run)
+    except UserError as error:
+        return str(error)
     return entry.message.splitlines()[-1] if entry.message else ""
+
+
+def _progress(run: Run) -> str:
+    status = run.status()
+    share = status.step / status.total_steps if status.total_steps else 0.0
+    return f"{100 * share:.0f} %"
+
+
+def _measured(run: Run) -> str:
+    found = findings_of(run)
+    told = f" · :orange[{found[0].name}]" if found else ""
+    return f"{measured(run)}{told}"
+
+
+NEWS = {"running": _progress, "finished": _measured}
+"""What is said of an entry's run, by the state of the entry."""

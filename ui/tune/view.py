@@ -14,6 +14,7 @@ from ui.tune.setup import set_up
 from vae_core.errors import UserError
 from vae_core.runs import Run, Store
 from vae_core.sweeps import BETA, Sweep, sweeps_of
+from vae_core.sweeps.resolved import resolved
 from vae_core.sweeps.state import ACTIVE
 
 NEW, ALL = "new", "all"
@@ -48,7 +49,10 @@ def sweep_tab(run: Run) -> None:
         return
     if chosen == ALL:
         with left:
-            st.caption("Measured runs whose nats mean the same: data, image size, likelihood.")
+            st.caption(
+                "Measured runs whose nats mean the same: images, their size, likelihood, and the "
+                "part measured on."
+            )
             found = comparable(catalog(store), facts_of(run))
             advice(found)
         with right:
@@ -76,24 +80,31 @@ def follow() -> None:
 
 
 def comparable(runs: list[RunFacts], current: RunFacts) -> list[RunFacts]:
-    """Measured runs whose nats mean the same: equal data, image size and likelihood."""
-    same = (current.dataset, current.image_shape, current.likelihood)
-    return [
-        run
-        for run in runs
-        if (run.dataset, run.image_shape, run.likelihood) == same
-        and None not in (run.kl, run.recon)
-    ]
+    """Measured runs whose nats mean the same: equal images, size, likelihood and part measured."""
+    same = _nats(current)
+    measured = [run for run in runs if None not in (run.kl, run.recon)]
+    return [run for run in measured if same is not None and _nats(run) == same]
+
+
+def _nats(facts: RunFacts) -> tuple[object, ...] | None:
+    try:
+        return (*resolved(facts.run).nats, facts.split)
+    except UserError:  # it has not seen its images yet, or is damaged, as is told where it is shown
+        return None
 
 
 def _queue(sweep: Sweep, was_active: bool) -> None:
     try:
-        state = sweep.state()
-        queue(sweep, state, sweep.spec().total)
+        state, total = sweep.state(), sweep.spec().total
     except UserError as error:
         st.error(str(error))
         return
-    advice(_facts(sweep))
+    if state.state in ACTIVE:
+        queue(sweep, state, total)
+        advice(_facts(sweep))
+    else:  # what came out matters more than in which order
+        advice(_facts(sweep))
+        queue(sweep, state, total)
     if was_active and state.state not in ACTIVE:
         st.rerun()  # nobody needs to look again and again any more
 

@@ -12,7 +12,7 @@ import typer
 from vae_core.cli.options import JsonOption, RunArgument, StoreOption, print_json, print_table
 from vae_core.cli.train import SetOption, config_from
 from vae_core.errors import UserError
-from vae_core.runs import Store, measured_on
+from vae_core.runs import Store
 
 if TYPE_CHECKING:
     from vae_core.sweeps import Sweep, SweepState
@@ -168,8 +168,10 @@ def _row(found: Sweep) -> dict[str, Any]:
     return {"sweep": found.id, "state": state.state, **counts, "total": spec.total}
 
 
-def _progress(sweep: Sweep, total: int) -> Any:
+def _progress(made: Sweep, total: int) -> Any:
     """Prints a line whenever an entry changes."""
+    from vae_core.sweeps.results import measured
+
     last: dict[int, str] = {}
     told = ""
 
@@ -178,10 +180,8 @@ def _progress(sweep: Sweep, total: int) -> Any:
         for entry in state.entries:
             if entry.state != last.get(entry.number, "waiting"):
                 last[entry.number] = entry.state
-                value = ""
-                if entry.value is not None and entry.run:
-                    part = measured_on(sweep.store.get(entry.run))
-                    value = f", ELBO {entry.value:.2f} on {part}"
+                done = entry.state == "finished"
+                value = f", {measured(made.store.get(entry.run))}" if done else ""
                 over = sum(each.over for each in state.entries)
                 name = entry.run or entry.params
                 print(f"[{over}/{total}] {name}: {entry.state}{value} {entry.message}".rstrip())

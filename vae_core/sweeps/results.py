@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from vae_core.config import RunConfig
+from vae_core.diagnosis.symptoms import COLLAPSED
 from vae_core.errors import UserError
 from vae_core.in_force import beta_in_force
 from vae_core.runs import Run, measured_on
+from vae_core.sweeps.doubts import doubt
+from vae_core.sweeps.resolved import flat, resolved
 from vae_core.sweeps.scoring import columns, scores
 
 MEASURED = ("recon", "kl", "elbo", "active_units", "latent_dim", "step")
@@ -19,7 +22,13 @@ MEASURED = ("recon", "kl", "elbo", "active_units", "latent_dim", "step")
 
 @dataclass(frozen=True)
 class Result:
-    """A measured run: rate and distortion in nats per image, on validation images."""
+    """A measured run: rate and distortion in nats per image, on validation images.
+
+    condition: what it shares with its seeds under other β, by setting; see `Resolved.condition`.
+    planned: β as the settings have it, where it may have been turned by hand since.
+    pixels: how pixels are described; nats of one description do not compare with another's.
+    doubt: why it was not trained to its end, "" where it was.
+    """
 
     run: str
     beta: float
@@ -27,10 +36,19 @@ class Result:
     distortion: float
     active: int
     latent_dim: int
+    condition: tuple[tuple[str, str], ...] = ()
+    planned: float | None = None
+    pixels: str = ""
+    doubt: str = ""
 
     @property
     def elbo(self) -> float:
         return -(self.rate + self.distortion)
+
+    @property
+    def collapsed(self) -> bool:
+        """True where the code says nothing of an image; the diagnosis draws the same line."""
+        return self.rate < COLLAPSED or self.active == 0
 
 
 def results(runs: Iterable[Run]) -> list[Result]:
@@ -42,7 +60,7 @@ def results(runs: Iterable[Run]) -> list[Result]:
 def result_of(run: Run) -> Result | None:
     """What was measured of a run, None where that has not been done."""
     try:
-        summary = run.summary()
+        summary, same = run.summary(), resolved(run)
         beta = beta_in_force(run, summary["step"])
         return Result(
             run.id,
@@ -51,23 +69,52 @@ def result_of(run: Run) -> Result | None:
             float(summary["recon"]),
             int(summary["active_units"]),
             int(summary["latent_dim"]),
+            same.condition,
+            same.config.objective.get("beta"),
+            same.pixels,
+            doubt(run),
         )
     except (UserError, KeyError, TypeError, ValueError):
         return None
 
 
+def measured(run: Run) -> str:
+    """ "ELBO −96.7 on 3000 validation images", recon of a model without one; "" before that.
+
+    In nats per image.
+
+    Raises:
+        UserError: when summary.json is damaged.
+    """
+    for name, label in (("elbo", "ELBO"), ("recon", "recon")):
+        value = run.summary().get(name)
+        if isinstance(value, int | float):
+            part = measured_on(run)
+            return f"{label} {value:.4g}".replace("-", "−") + (f" on {part}" if part else "")
+    return ""
+
+
 def differences(configs: Mapping[str, RunConfig]) -> dict[str, dict[str, Any]]:
     """The settings in which runs differ: {dotted setting: {run: value}}, absent ones as None."""
-    flat = {name: _flat(config.model_dump(mode="json")) for name, config in configs.items()}
-    keys = {key: None for values in flat.values() for key in values}
-    table = {key: {name: values.get(key) for name, values in flat.items()} for key in keys}
+    return _differing({n: flat(config.model_dump(mode="json")) for n, config in configs.items()})
+
+
+def _differing(settings: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    keys = {key: None for values in settings.values() for key in values}
+    table = {key: {name: values.get(key) for name, values in settings.items()} for key in keys}
     return {key: row for key, row in table.items() if len(set(map(repr, row.values()))) > 1}
+
+
+def _settings(run: Run) -> dict[str, Any]:
+    """As they were resolved, so that "auto" and what it stood for are the same."""
+    if run.file("data.json").exists():
+        return resolved(run).settings
+    return flat(run.config().model_dump(mode="json"))  # it has not seen its data yet
 
 
 def table(runs: Sequence[Run]) -> list[dict[str, Any]]:
     """One row a run: its name, the settings that differ, what was measured and what was scored."""
-    configs = {run.id: run.config() for run in runs}
-    differing = differences(configs)
+    differing = _differing({run.id: _settings(run) for run in runs})
     return [
         {"run": run.id}
         | {key: row[run.id] for key, row in differing.items()}
@@ -114,11 +161,3 @@ def _steps_per_epoch(run: Run) -> float:
     """0 where the run has not said how many steps it takes."""
     total = run.status().total_steps
     return total / run.config().train.epochs
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        inner = _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else None
-        flat |= {f"{prefix}{key}": value} if inner is None else inner
-    return flat

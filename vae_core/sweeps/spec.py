@@ -14,13 +14,13 @@ from vae_core.errors import UserError
 from vae_core.nested import merged
 from vae_core.settings import Settings
 
-BETA, SEED = "objective.beta", "train.seed"
+BETA, SEED, SIGMA = "objective.beta", "train.seed", "model.sigma"
 MOST_RUNS = 1000
 
 OTHER_NATS = frozenset(
     {
         "model.likelihood",
-        "model.sigma",
+        SIGMA,
         "data.dataset",
         "data.data_dir",
         "data.image_size",
@@ -161,7 +161,12 @@ def check(spec: SweepSpec) -> SweepSpec:
     first = {key: values[0] for key, values in spec.vary.items()}
     for key, values in spec.vary.items():
         for value in values:
-            complete(spec.config(first | {key: value}))
+            config = complete(spec.config(first | {key: value}))
+        if key == SIGMA and len(values) > 1 and config.model.likelihood != "gaussian":
+            raise UserError(
+                f"{SIGMA}: only a fixed Gaussian takes σ from it, so that all these runs would be "
+                "the same; set model.likelihood=gaussian."
+            )
     if spec.sampler == "tpe":
         _check_that_nats_compare(spec)
     return spec

@@ -134,6 +134,7 @@ class Previews {
 
 function blank(canvas) {
   canvas.width = canvas.height = 1;
+  canvas.style.width = canvas.style.minWidth = ""; // else one pixel is drawn as wide as a strip
   canvas.dataset.empty = "";
   delete canvas.dataset.shown;
   delete canvas.dataset.wanted;

@@ -1,0 +1,123 @@
+"""What a run's settings come to once its data are known: which runs may be compared or averaged."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vae_core.config import RunConfig
+from vae_core.data.source import datasets
+from vae_core.families import build, complete
+from vae_core.models import likelihoods
+from vae_core.runs import DataCard, Run
+from vae_core.sweeps.spec import BETA, SEED
+
+FIXED_SIGMA = "gaussian"
+"""The likelihood that takes its σ from the settings."""
+
+WITHOUT_EFFECT = frozenset(
+    {
+        "preset",
+        "train.threads",
+        "train.device",
+        "train.compile",
+        "train.log_every",
+        "train.preview_every",
+        "train.checkpoint_every",
+    }
+)
+"""Settings that say where a run came from, how fast it went or how often it was looked at."""
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A run's settings with nothing left to be chosen by data, family or machine.
+
+    config: its configuration with every option spelt out, "auto" and empty ones resolved.
+    pixels: how pixels are described, such as "bernoulli" or "gaussian, σ = 0.1".
+    images: what is known of the images and of the parts they were cut into.
+    """
+
+    config: RunConfig
+    pixels: str
+    images: tuple[tuple[str, str], ...]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Everything that decides what comes out, by dotted name."""
+        found = flat(self.config.model_dump(mode="json"))
+        kept = {key: value for key, value in found.items() if key not in WITHOUT_EFFECT}
+        if self.config.model.likelihood != FIXED_SIGMA:
+            del kept["model.sigma"]
+        return kept
+
+    @property
+    def nats(self) -> tuple[object, ...]:
+        """What a nat per image is measured of: runs that share it can be compared."""
+        data = self.config.data
+        shape = dict(self.images).get("images.image_shape")
+        return (data.dataset, data.data_dir, shape, data.resize, self.pixels)
+
+    @property
+    def condition(self) -> tuple[tuple[str, str], ...]:
+        """What seeds of one β share: every setting but these two, and the images."""
+        shared = {key: repr(value) for key, value in self.settings.items()}
+        return (*((k, v) for k, v in shared.items() if k not in (BETA, SEED)), *self.images)
+
+
+def resolved(run: Run) -> Resolved:
+    """What the run's settings come to; read once for each version of its files.
+
+    Raises:
+        UserError: when its configuration or its data card is missing or damaged.
+    """
+    names = ("config.json", "data.json")
+    versions = (run.file(name).stat().st_mtime_ns for name in names if run.file(name).exists())
+    return _resolved(run.path, tuple(versions))
+
+
+@functools.lru_cache(maxsize=1024)
+def _resolved(path: Path, versions: tuple[int, ...]) -> Resolved:
+    import torch
+
+    run = Run(path)
+    config, card = complete(run.config()), run.data_card()
+    with torch.device("meta"):  # the likelihood alone is asked; no weight is allocated
+        model, _ = build(config, card)
+    likelihood = next(each.name for each in likelihoods if each.build is type(model.likelihood))
+    channels, height, width = card.image_shape
+    config = config.updated(
+        {
+            "data": {
+                "image_size": height if height == width else None,
+                "channels": channels,
+                # Where known images lie is nobody's business; one's own are known by their place.
+                "data_dir": config.data.data_dir if _is_own(config) else None,
+            },
+            "model": {"likelihood": likelihood},
+        }
+    )
+    sigma = f", σ = {config.model.sigma:g}" if likelihood == FIXED_SIGMA else ""
+    return Resolved(config, likelihood + sigma, _images(card))
+
+
+def _is_own(config: RunConfig) -> bool:
+    name = config.data.dataset
+    return name not in datasets or datasets[name].build.origin == "own"
+
+
+def _images(card: DataCard) -> tuple[tuple[str, str], ...]:
+    told = card.model_dump(mode="json", exclude={"notes", "label_names", "factor_names"})
+    return tuple((f"images.{key}", repr(value)) for key, value in told.items())
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings by dotted name; an empty group stays as it is."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        inner = flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else None
+        found |= {f"{prefix}{key}": value} if inner is None else inner
+    return found
