@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from typing import Annotated, Any, Literal
 
 import typer
@@ -63,16 +65,24 @@ def evaluate(
     from vae_core.metrics import measure
     from vae_core.types import Context
 
-    loaded = load_run(Store(store).get(run))
+    loaded = load_run(Store(store).get(run)).sound()
     _, part = load_part(loaded.run, split, data_dir)
     noise, images = torch.Generator().manual_seed(0), loaded.card.n_train
     context = Context(loaded.step, noise, train_images=images)
-    report = measure(loaded.model, loaded.objective, part, context).report()
-    report |= {"split": split, "run": run}
+    found = measure(loaded.model, loaded.objective, part, context)
+    told = _told(found.terms | {"total": found.total})
+    report = found.report() | {"split": split, "run": run}
     if as_json:
-        print_json(report)
+        print_json(report | {"terms": told})
     else:
-        print_table([(key, _cell(value)) for key, value in report.items()])
+        print_table([(key, _cell(value)) for key, value in (told | report).items()])
+    unknown = [name for name, value in told.items() if value is None]
+    if unknown:
+        print(
+            f"{', '.join(unknown)} cannot be told: run {run!r} was saved without the weights of "
+            "its objective.",
+            file=sys.stderr,
+        )
 
 
 def _row(run: Run) -> dict[str, Any]:
@@ -92,6 +102,11 @@ def _row(run: Run) -> dict[str, Any]:
         "elbo": summary.get("elbo"),
         "active_units": summary.get("active_units"),
     }
+
+
+def _told(values: dict[str, float]) -> dict[str, float | None]:
+    """Values by name, None for those that came out as no number."""
+    return {name: value if math.isfinite(value) else None for name, value in values.items()}
 
 
 def _cell(value: Any) -> str:
