@@ -110,9 +110,10 @@ def found_in(run: Run, whole: Run) -> dict[str, Any]:
 def main(store: Store, at_step: int) -> None:
     """Kill before every operation in turn, and after the last."""
     config = tiny(**SETTINGS)
-    whole = store.create("whole", config)
-    assert in_child(lambda: train(whole, at_step, -2)) == 0
-    operations = int(whole.path.with_suffix(".operations").read_text())
+    whole, counted = store.create("whole", config), store.create("counted", config)
+    work(whole)  # here, so that children find all modules imported
+    assert in_child(lambda: train(counted, at_step, -2)) == 0
+    operations = int(counted.path.with_suffix(".operations").read_text())
     for number in range(operations):
         run = store.create(f"killed-{number}", config)
         code = in_child(lambda run=run, number=number: train(run, at_step, number))

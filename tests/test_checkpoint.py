@@ -112,6 +112,7 @@ def test_what_comes_after_the_last_save_is_made_up_for_without_training(run: Run
     assert run.summary()["step"] == 8 and run.file("encodings.safetensors").exists()
     assert [r for r in run.history()[0] if r["kind"] == "step"] == steps
     assert run.file(WEIGHTS).read_bytes() == before
+    run.file("job.json").unlink()  # this process is still alive
     with pytest.raises(UserError, match="is finished"):
         jobs.resume(run)
 
@@ -219,6 +220,7 @@ FOREIGN = {
     "a number": lambda state: 3,
     "text for noise": lambda state: state | {"noise": "x"},
     "no tensors": lambda state: state | {"modules": {"model": 1, "objective": 2}},
+    "a step beyond the end": lambda state: state | {"step": 9},
     "a step of text": lambda state: state | {"step": "eight"},
 }
 

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from typer.testing import CliRunner
 
 from tests.engine import make_loop, tiny, trained
-from vae_core.cli.app import app
 from vae_core.runs import Run, Store
 from vae_core.training import jobs
 from vae_core.training.control import FILE, ControlFile, parse, said_so_far, send
 from vae_core.training.events import Message, Noted, ValueSet
 from vae_core.training.loop import Loop
 from vae_core.training.worker import work
+
+ROOT = Path(__file__).parent.parent
 
 
 def notes(run: Run) -> list[str]:
@@ -45,8 +47,9 @@ def test_what_was_said_to_an_earlier_worker_is_not_said_to_the_next(run: Run) ->
 def test_resume_on_the_command_line_goes_on_after_a_stop(run: Run, tmp_path: Path) -> None:
     for command in ("stop", "pause"):
         send(run, {"command": command})
-    done = CliRunner().invoke(app, ["resume", "tiny", "--store", str(tmp_path)])
-    assert done.exit_code == 0, done.output
+    command = [sys.executable, "-m", "vae_core", "resume", "tiny", "--store", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
     assert run.status().state == "finished"
 
 
