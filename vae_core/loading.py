@@ -35,13 +35,25 @@ class LoadedRun:
     objective: Objective
     step: int
 
+    def sound(self) -> LoadedRun:
+        """Itself, for who hands its weights or what comes out of them to others.
+
+        Raises:
+            UserError: when the weights are no numbers, as older versions saved some.
+        """
+        if not all(tensor.isfinite().all() for tensor in self.model.state_dict().values()):
+            raise UserError(
+                f"Weights of run {self.run.id!r} are no numbers: the training diverged. Train "
+                "again with a smaller learning rate."
+            )
+        return self
+
 
 def load_run(run: Run, device: str = "cpu") -> LoadedRun:
     """Rebuild a run's model from its folder alone.
 
     Raises:
-        UserError: when the run has no weights yet, they are no numbers, or a file is missing or
-            damaged.
+        UserError: when the run has no weights yet, or a file of it is missing or damaged.
     """
     config, card = run.config(), run.data_card()
     path = run.file(WEIGHTS)
@@ -62,11 +74,6 @@ def load_run(run: Run, device: str = "cpu") -> LoadedRun:
     except (SafetensorError, OSError, RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"The weights of run {run.id!r} are damaged: {reason}.") from None
-    if not all(tensor.isfinite().all() for tensor in weights.values()):
-        raise UserError(
-            f"Weights of run {run.id!r} are no numbers: the training diverged. Train again with a "
-            "smaller learning rate."
-        )
     model, objective = model.to(device).eval(), objective.to(device).eval()
     return LoadedRun(run, config, card, model, objective, step)
 

@@ -98,7 +98,7 @@ def load_model(run: Run) -> Decoder:
     torch = ready_torch()
     from vae_core.loading import load_run
 
-    return load_run(run).model.to(memory_format=torch.channels_last)
+    return load_run(run).sound().model.to(memory_format=torch.channels_last)
 
 
 def weights_version(run: Run) -> int | None:

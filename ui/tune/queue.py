@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ui.catalog import facts_of
 from ui.numbers import number
 from ui.theme import STATE_COLORS, BadgeColor
 from ui.tune.findings import findings_of

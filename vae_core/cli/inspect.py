@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from typing import Annotated, Any, Literal
 
@@ -69,22 +70,34 @@ def evaluate(
     from vae_core.metrics import measure
     from vae_core.types import Context
 
-    loaded = load_run(Store(store).get(run))
+    loaded = load_run(Store(store).get(run)).sound()
     dataset, part = load_part(loaded.run, split, data_dir)
     difference = dataset.difference
     noise, images = torch.Generator().manual_seed(0), loaded.card.n_train
     turned = controls_in_force(loaded.run, loaded.step)
     context = Context(max(0, loaded.step - 1), noise, turned, train_images=images)
-    report = measure(loaded.model, loaded.objective, part, context).report()
-    report |= {"split": split, "measured_on": in_words(len(part), split), "run": run}
-    report["data_difference"] = difference.report() if difference else None
+    found = measure(loaded.model, loaded.objective, part, context)
+    told = _told(found.terms | {"total": found.total})
+    report = found.report() | {
+        "split": split,
+        "measured_on": in_words(len(part), split),
+        "run": run,
+        "data_difference": difference.report() if difference else None,
+    }
     if as_json:
-        print_json(report)
+        print_json(report | {"terms": told})
     else:
         shown = {key: value for key, value in report.items() if key != "data_difference"}
-        print_table([(key, _cell(value)) for key, value in shown.items()])
+        print_table([(key, _cell(value)) for key, value in (told | shown).items()])
     if difference:
         print(f"{difference.sentence} {len(part)} {split} images were measured.", file=sys.stderr)
+    unknown = [name for name, value in told.items() if value is None]
+    if unknown:
+        print(
+            f"{', '.join(unknown)} cannot be told: run {run!r} was saved without the weights of "
+            "its objective.",
+            file=sys.stderr,
+        )
 
 
 def _row(run: Run) -> dict[str, Any]:
@@ -116,6 +129,11 @@ def _beta(run: Run, planned: float | None) -> float | None:
         return beta_in_force(run) if run.file(WEIGHTS).exists() else planned
     except UserError:  # of a family that is not installed here, or damaged
         return None
+
+
+def _told(values: dict[str, float]) -> dict[str, float | None]:
+    """Values by name, None for those that came out as no number."""
+    return {name: value if math.isfinite(value) else None for name, value in values.items()}
 
 
 def _cell(value: Any) -> str:

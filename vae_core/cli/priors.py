@@ -33,7 +33,7 @@ def prior(
     def report(epoch: int, of: int, nats: float) -> None:
         print(f"epoch {epoch} of {of}: {nats:.2f} nats per image", file=sys.stderr)
 
-    loaded = load_run(Store(store).get(run))
+    loaded = load_run(Store(store).get(run)).sound()
     lengths = dataclasses.asdict(learn(loaded.run, loaded.model, epochs, seed, report))
     if as_json:
         print_json({"run": run, **lengths})
@@ -60,7 +60,7 @@ def sample(
     from vae_core.latent.priors import sample as drawn
     from vae_core.loading import load_run
 
-    loaded = load_run(Store(store).get(run))
+    loaded = load_run(Store(store).get(run)).sound()
     generator = torch.Generator().manual_seed(seed)
     z = drawn(loaded.run, loaded.model, prior, n, generator, temperature)
     with torch.inference_mode():

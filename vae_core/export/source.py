@@ -42,7 +42,7 @@ class Source:
     @cached_property
     def loaded(self) -> LoadedRun:
         """The run's model in evaluation mode, on the CPU."""
-        return load_run(self.run)
+        return load_run(self.run).sound()
 
     @cached_property
     def survey(self) -> Survey:

@@ -29,9 +29,10 @@ def critic_nll(real: Tensor, shuffled: Tensor) -> Tensor:
 
 
 def critic_accuracy(real: Tensor, shuffled: Tensor) -> Tensor:
-    """Share of both told apart, in %; 50 is guessing, [B]."""
-    right = (density_ratio(real) > 0).float() + (density_ratio(shuffled) < 0).float()
-    return 50.0 * right
+    """Share of both told apart, in %; 50 is guessing, NaN where a logit is, [B]."""
+    seen, mixed = density_ratio(real), density_ratio(shuffled)
+    right = (seen > 0).float() + (mixed < 0).float()
+    return torch.where(seen.isnan() | mixed.isnan(), torch.nan, 50.0 * right)
 
 
 def _softplus(x: Tensor) -> Tensor:

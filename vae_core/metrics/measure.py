@@ -146,7 +146,7 @@ class MeanAndVariance:
 
     def add(self, rows: Tensor) -> None:
         """Take in rows [B, D]."""
-        rows = rows.double()
+        rows = rows.cpu().double()  # on the host: not every device knows float64
         n, mean = len(rows), rows.mean(0)
         squares = (rows - mean).square().sum(0)
         both = self.n + n

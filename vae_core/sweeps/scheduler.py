@@ -55,6 +55,7 @@ def work(sweep: Sweep, watch: Watch = silent) -> SweepState:
     """
     with only_scheduler(sweep):
         sweep.claim(os.getpid())
+        sweep.clear_leftovers()
         return Scheduler(sweep, watch).run()
 
 

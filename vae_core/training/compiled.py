@@ -7,6 +7,10 @@ from typing import Any
 
 from torch import nn
 
+RECOMPILE_LIMIT = 1024
+"""Kinds of calls that are compiled before the compiler silently gives up. It counts those of all
+networks together; each is called while training and while measuring, with and without gradients."""
+
 
 def compile_networks(
     networks: Iterable[nn.Module], backend: str | Callable[..., Any] = "inductor"
@@ -17,6 +21,12 @@ def compile_networks(
     itself is the wrong thing to compile; the halves are called by all of them. A list of stages is
     no network that can be called, each of its stages is.
     """
+    import torch._dynamo  # 150 MB that a run needs only where it is compiled
+    import torch._functorch.config
+
+    torch._dynamo.config.recompile_limit = RECOMPILE_LIMIT
+    torch._dynamo.config.accumulated_recompile_limit = RECOMPILE_LIMIT
+    torch._functorch.config.donated_buffer = False  # players may share a graph, which is then kept
     for network in networks:
         if _is_callable(network):
             network.compile(backend=backend)

@@ -39,7 +39,7 @@ from vae_core.training.events import (
     ValueSet,
     no_control,
 )
-from vae_core.training.players import Players
+from vae_core.training.players import Players, fitting
 from vae_core.training.soundness import INSTEAD
 from vae_core.training.window import Window
 from vae_core.types import Context
@@ -56,7 +56,7 @@ class Loop:
     """Training as an iterator of events, resumable at any step.
 
     Raises (on construction):
-        UserError: when the batch is larger than the data.
+        UserError: when the batch is larger than the data, or the state is that of another run.
     """
 
     def __init__(
@@ -286,10 +286,14 @@ class Loop:
         return Checkpoint(*self._now(), self.model.state_dict(), state, ends_epoch)
 
     def _restore(self, state: Mapping[str, Any]) -> None:
-        self.players.restore(state)
-        self.overrides = dict(state["overrides"])
-        self._trained_with = dict(state.get("trained_with", self.overrides))
-        self.step, self.seconds = state["step"], state["seconds"]
+        with fitting():
+            self.players.restore(state)
+            self.overrides = {name: float(value) for name, value in state["overrides"].items()}
+            self._trained_with = dict(state.get("trained_with", self.overrides))
+            self.step, self.seconds = int(state["step"]), float(state["seconds"])
+            if not 0 <= self.step <= self.total_steps:
+                raise ValueError(f"it is of step {self.step} of {self.total_steps}")
+        self._require_sound()
         self._saved = self.step
 
     def _context(self, generator: torch.Generator, labels: Tensor | None = None) -> Context:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -84,30 +85,36 @@ class Players:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from a state.
-
-        Raises:
-            UserError: when it is that of another network or lacks a part.
-        """
-        try:
-            self.model.load_state_dict(state["modules"]["model"])
-            self.objective.load_state_dict(state["modules"]["objective"])
-            for name, optimizer in self.optimizers.items():
-                optimizer.load_state_dict(state["optimizers"][name])
-            self.noise.set_state(state["noise"].cpu())
-            torch.set_rng_state(state["torch"].cpu())
-        except (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-            reason = " ".join(f"{type(error).__name__}: {error}".split())
-            raise UserError(
-                f"The saved training state does not fit this run ({reason[:200]}); the run cannot "
-                "be resumed exactly. Its weights can still be explored."
-            ) from None
+        """Go on from a state; see `fitting` for what does not belong here."""
+        self.model.load_state_dict(state["modules"]["model"])
+        self.objective.load_state_dict(state["modules"]["objective"])
+        for name, optimizer in self.optimizers.items():
+            optimizer.load_state_dict(state["optimizers"][name])
+        self.noise.set_state(state["noise"].cpu())
+        torch.set_rng_state(state["torch"].cpu())
 
     def _modules(self) -> dict[str, Any]:
         return {"model": self.model.state_dict(), "objective": self.objective.state_dict()}
 
     def _optimizer_states(self) -> dict[str, Any]:
         return {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()}
+
+
+@contextmanager
+def fitting() -> Iterator[None]:
+    """Say in one sentence that a state is not this run's, whatever it is that does not fit.
+
+    Raises:
+        UserError: in place of what torch and Python raise about it.
+    """
+    try:
+        yield
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise UserError(
+            f"The saved training state does not fit this run ({reason[:200]}); the run cannot be "
+            "resumed exactly. Its weights can still be explored."
+        ) from None
 
 
 def _optimizer(train: TrainConfig, weights: Iterable[nn.Parameter], own: Mapping[str, Any]) -> Adam:

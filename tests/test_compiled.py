@@ -1,0 +1,135 @@
+"""`train.compile`: what objectives call is what was compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from tests.engine import make_loop, tiny
+from tests.test_families import FAMILIES, OBJECTIVE_SETTINGS
+from vae_core.config import RunConfig
+from vae_core.errors import UserError
+from vae_core.training import loop as loop_module
+from vae_core.training.compiled import compile_networks
+from vae_core.training.events import Stepped, Validated
+from vae_core.training.loop import Loop
+
+COMPILABLE = [name for name in FAMILIES if name != "contractive"]
+
+
+def config_of(family: str, **train: Any) -> RunConfig:
+    return tiny(
+        family=family,
+        data={"limit": 150},
+        objective=OBJECTIVE_SETTINGS.get(family, {}),
+        train={"epochs": 1, "preview_every": 100} | train,
+    )
+
+
+@pytest.fixture(autouse=True)
+def _forget_what_was_compiled() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    torch._dynamo.reset()
+    yield
+    torch._dynamo.reset()
+    torch.set_num_threads(threads)
+
+
+def counting(calls: list[None]) -> Callable[[Any, Any], Callable[..., Any]]:
+    """A backend that runs graphs as they are and counts how often."""
+
+    def backend(graph: Any, inputs: Any) -> Callable[..., Any]:
+        def run(*values: Any) -> Any:
+            calls.append(None)
+            return graph(*values)
+
+        return run
+
+    return backend
+
+
+def leaves(networks: list[nn.Module]) -> list[nn.Module]:
+    """Those that can be called: the stages in place of a list of stages."""
+    found = []
+    for network in networks:
+        listed = isinstance(network, nn.ModuleList)
+        found += leaves(list(network)) if listed else [network]
+    return found
+
+
+def told(loop: Loop) -> list[dict[str, float]]:
+    """The terms of every step and validation of the whole run."""
+    terms = []
+    for event in loop.run():
+        if isinstance(event, Stepped):
+            terms.append(event.terms)
+        elif isinstance(event, Validated):
+            terms.append(event.measurement.terms)
+    return terms
+
+
+@pytest.mark.parametrize("family", COMPILABLE)
+def test_every_call_of_the_networks_is_a_compiled_one(
+    family: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many compiled graphs run as networks are called without the compiler, and to the same
+    numbers; the names of the weights stay."""
+    plain, called = make_loop(config_of(family)), []
+    for network in leaves(plain.objective.networks(plain.model)):
+        network.register_forward_pre_hook(lambda module, inputs: called.append(None))
+    expected = told(plain)
+
+    compiled: list[None] = []
+    monkeypatch.setattr(
+        loop_module,
+        "compile_networks",
+        lambda networks: compile_networks(networks, counting(compiled)),
+    )
+    loop = make_loop(config_of(family, compile=True))
+    found = told(loop)
+    assert len(compiled) == len(called) > 0
+    assert loop.model.state_dict().keys() == plain.model.state_dict().keys()
+    assert len(found) == len(expected)
+    for ours, theirs in zip(found, expected, strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-3, abs=1e-3)
+
+
+@pytest.mark.parametrize("family", ["factor-vae", "stacked-denoising", "iwae", "vamp"])
+def test_gradients_pass_through_the_compilers_own_graphs(family: str) -> None:
+    """The same forward and backward graphs as `inductor` gets, several players on one of them."""
+    expected = told(make_loop(config_of(family)))
+    loop = make_loop(config_of(family))
+    compile_networks(loop.objective.networks(loop.model), "aot_eager")
+    for ours, theirs in zip(told(loop), expected, strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-3, abs=1e-3)
+
+
+def test_the_setting_compiles_for_good() -> None:
+    """With the real compiler, from the setting to the last validation."""
+    model = {"backbone": "mlp", "latent_dim": 2, "options": {"hidden": [8]}}
+    settings: dict[str, Any] = {
+        "data": {"limit": 100},
+        "model": model,
+        "train": {"epochs": 1, "preview_every": 100, "batch_size": 50},
+    }
+    from vae_core.config import parse_config
+    from vae_core.families import complete
+
+    base = {"data": {"dataset": "digits", "image_size": 16}, "train": {"threads": 1}}
+    plain = complete(parse_config(base).updated(settings))
+    expected = told(make_loop(plain))
+    loop = make_loop(plain.updated({"train": {"compile": True}}))
+    before = torch._dynamo.utils.counters["stats"]["unique_graphs"]
+    for ours, theirs in zip(told(loop), expected, strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-3)
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] > before
+
+
+def test_a_family_that_needs_second_derivatives_refuses() -> None:
+    with pytest.raises(UserError, match=r"train\.compile: Contractive autoencoder .* switch it"):
+        make_loop(config_of("contractive", compile=True))
