@@ -88,7 +88,7 @@ def comparable(runs: list[RunFacts], current: RunFacts) -> list[RunFacts]:
 
 def _nats(facts: RunFacts) -> tuple[object, ...] | None:
     try:
-        return (*resolved(facts.run).nats, facts.split)
+        return (*resolved(facts.run).nats, facts.measured and facts.measured.split)
     except UserError:  # it has not seen its images yet, or is damaged, as is told where it is shown
         return None
 

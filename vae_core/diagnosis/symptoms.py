@@ -22,7 +22,7 @@ PATIENCE_STEPS = 50
 find a use for its code; from then on healthy runs stayed above 0.7 nats."""
 
 PATIENCE_RATE = 1e-3
-"""At smaller learning rates it needs longer in proportion: a step of Adam is as long as its rate."""
+"""At smaller learning rates it needs longer: a step of Adam is as long as its rate."""
 
 COLLAPSED = 0.1
 """Nats per image, all dimensions together: a tenth of the difference between two equally likely
