@@ -81,7 +81,7 @@ def test_tables_hold_vectors_labels_and_files(run: Run, survey: Survey, to: str)
     assert all(
         file.startswith(label) for file, label in zip(table["file"], table["label"], strict=True)
     )
-    assert (table["split"] == "train").all() and table["index"].tolist() == list(range(19))
+    assert (table["split"] == "train").all() and table["index"].tolist() == list(range(18))
 
 
 def test_a_selection_is_exported_alone(run: Run, survey: Survey) -> None:
@@ -113,7 +113,7 @@ def test_tensorboard_reads_the_projector_files(run: Run, survey: Survey, tmp_pat
     vectors = projector_plugin._read_tensor_tsv_file(str(folder / described.tensor_path))
     np.testing.assert_allclose(vectors, survey.mu, rtol=1e-5)
     head, *lines = (folder / described.metadata_path).read_text().splitlines()
-    assert head.split("\t") == ["label", "file", "index", "recon", "kl"]
+    assert head.split("\t") == ["label", "file", "index", "recon", "measured on", "kl"]
     assert [line.split("\t")[1] for line in lines] == list(survey.files)
     width, height = described.sprite.single_image_dim
     picture = Image.open(folder / described.sprite.image_path)
@@ -144,7 +144,7 @@ def test_metadata_of_one_column_has_no_head_and_names_cannot_break_lines() -> No
 
 def test_cached_encodings_are_exported_where_the_data_set_is_not(run: Run) -> None:
     made = export(Source(run, "cached"), "projector")
-    assert made.files["vectors.tsv"].count(b"\n") == 19
+    assert made.files["vectors.tsv"].count(b"\n") == 18
     (data,) = export(Source(run, "cached"), "parquet").files.values()
     assert set(pd.read_parquet(io.BytesIO(data)).columns) >= {"label", "kl", "z0", "z3"}
 
@@ -334,8 +334,8 @@ def test_the_command_line_exports_and_refuses_unknown_formats(
     command = ["export", run.id, "--store", str(run.path.parent), "--split", "cached"]
     done = CliRunner().invoke(app, [*command, "--to", "npz", "--to", "csv", "--out", str(tmp_path)])
     assert done.exit_code == 0, done.output
-    assert f"{tmp_path / 'tiny.csv'}: 19 images." in done.output
-    assert len(pd.read_csv(tmp_path / "tiny.csv")) == 19
+    assert f"{tmp_path / 'tiny.csv'}: 18 training images." in done.output
+    assert len(pd.read_csv(tmp_path / "tiny.csv")) == 18
     nowhere = tmp_path / "none"
     wrong = CliRunner().invoke(app, [*command, "--to", "npz", "--to", "xls", "--out", str(nowhere)])
     assert isinstance(wrong.exception, UserError) and "'xls'" in str(wrong.exception)

@@ -268,6 +268,7 @@ def _optimizer(
     settings = {
         "lr": train.learning_rate,
         "betas": train.adam_betas,
+        "eps": train.adam_epsilon,
         "weight_decay": train.weight_decay,
     }
     return OPTIMIZERS[train.optimizer](parameters, **settings | dict(own))
