@@ -113,7 +113,7 @@ def test_tensorboard_reads_the_projector_files(run: Run, survey: Survey, tmp_pat
     vectors = projector_plugin._read_tensor_tsv_file(str(folder / described.tensor_path))
     np.testing.assert_allclose(vectors, survey.mu, rtol=1e-5)
     head, *lines = (folder / described.metadata_path).read_text().splitlines()
-    assert head.split("\t") == ["label", "file", "index", "recon", "kl"]
+    assert head.split("\t") == ["label", "file", "index", "recon", "measured on", "kl"]
     assert [line.split("\t")[1] for line in lines] == list(survey.files)
     width, height = described.sprite.single_image_dim
     picture = Image.open(folder / described.sprite.image_path)
@@ -334,7 +334,7 @@ def test_the_command_line_exports_and_refuses_unknown_formats(
     command = ["export", run.id, "--store", str(run.path.parent), "--split", "cached"]
     done = CliRunner().invoke(app, [*command, "--to", "npz", "--to", "csv", "--out", str(tmp_path)])
     assert done.exit_code == 0, done.output
-    assert f"{tmp_path / 'tiny.csv'}: 18 images." in done.output
+    assert f"{tmp_path / 'tiny.csv'}: 18 training images." in done.output
     assert len(pd.read_csv(tmp_path / "tiny.csv")) == 18
     nowhere = tmp_path / "none"
     wrong = CliRunner().invoke(app, [*command, "--to", "npz", "--to", "xls", "--out", str(nowhere)])

@@ -165,6 +165,10 @@ class TrainConfig(Settings):
     adam_betas: tuple[float, float] = setting(
         (0.9, 0.999), "Adam betas", "How long the two running averages remember.", more=True
     )
+    adam_epsilon: float = setting(
+        1e-8, "Adam epsilon", "Damps the steps of weights with tiny gradients.", more=True, gt=0,
+        le=1,
+    )  # fmt: skip
     weight_decay: float = setting(
         0.0, "Weight decay", "Pulls weights towards zero.", more=True, ge=0
     )
@@ -188,21 +192,13 @@ class TrainConfig(Settings):
         ge=1,
     )
     preview_every: int | None = setting(
-        None,
-        "Preview every",
-        "Steps between pictures of the hold-out images; empty takes about 40 in a run.",
-        unit="steps",
-        more=True,
-        ge=1,
-    )
+        None, "Preview every", unit="steps", more=True, ge=1,
+        help="Steps between pictures of the hold-out images; empty takes about 40 in a run.",
+    )  # fmt: skip
     checkpoint_every: int | None = setting(
-        None,
-        "Save every",
-        "Steps between saves; empty saves after every epoch.",
-        unit="steps",
-        more=True,
-        ge=1,
-    )
+        None, "Save every", unit="steps", more=True, ge=1,
+        help="Steps between saves; empty saves after every epoch.",
+    )  # fmt: skip
     threads: int | None = setting(
         None, "Threads", "CPU threads; empty takes every core.", more=True, ge=1, le=256
     )

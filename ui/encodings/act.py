@@ -17,6 +17,7 @@ from ui.live.models import weights_version
 from ui.loaded import sliders_of
 from ui.numbers import grouped
 from vae_core.errors import UserError
+from vae_core.runs import part_name
 
 RADII = (1, 2)
 
@@ -81,8 +82,10 @@ def tell(shown: Shown, plane: Plane, told: Told) -> None:
 def _invite(shown: Shown, plane: Plane) -> None:
     empty = "" if plane.lift is None else " Click empty space to decode what lies there."
     turn = " Drag to turn the points." if plane.points.shape[1] == 3 else ""
+    count = len(shown.survey)
     st.markdown(
-        f"**{shown.told}**, encoded at step "
+        f"**{grouped(count)} {'image' if count == 1 else 'images'}** of the "
+        f"{part_name(shown.split)} part, encoded at step "
         f"{grouped(shown.survey.step)}.\n\nClick a point to see the image, what the model "
         f"makes of it, and its neighbours.{empty}{turn} Draw a lasso or a box around points to "
         "see what they share."

@@ -18,7 +18,7 @@ from vae_core.export.source import Export, Source, formats
 from vae_core.export.table import readable
 from vae_core.latent.encodings import load_encodings
 from vae_core.latent.survey import Survey
-from vae_core.runs import in_words
+from vae_core.runs import in_words, part_name
 
 LARGEST_SPRITE = 8192
 """Pixels a side: what the projector and most graphics cards take."""
@@ -77,10 +77,11 @@ def metadata(survey: Survey) -> str:
         columns["label"] = [survey.label_name(int(label)) for label in survey.labels]
     if survey.files:
         columns["file"] = [readable(name) for name in survey.files]
-    columns |= {"split": [survey.split] * len(survey), "index": [str(i) for i in survey.indices]}
+    columns["index"] = [str(index) for index in survey.indices]
     for name, values in (("recon", survey.recon), ("kl", survey.kl)):
         if values is not None:
             columns[name] = [f"{value:.6g}" for value in values]
+            columns["measured on"] = [f"a {part_name(survey.split)} image"] * len(survey)
     head = [list(columns)] if len(columns) > 1 else []
     rows = [*head, *zip(*columns.values(), strict=True)]
     return "".join("\t".join(map(_one_cell, row)) + "\n" for row in rows)

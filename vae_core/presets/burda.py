@@ -25,7 +25,7 @@ def burda(name: str, label: str, blurb: str, family: str, objective: dict[str, A
         source=SOURCE,
         published=(
             "Batches of 20, Adam (ε = 0.0001) at 0.001 falling to 0.0001 over 3280 passes; here 20 "
-            "passes with a cosine and the usual ε. The paper draws black and white pixels anew "
+            "passes with a cosine. The paper draws black and white pixels anew "
             "and begins with Glorot's weights; here grey is the chance of white, and PyTorch's "
             "weights. The last 10 000 training images are kept aside to choose by."
         ),
@@ -33,7 +33,13 @@ def burda(name: str, label: str, blurb: str, family: str, objective: dict[str, A
         data={"dataset": "mnist", "validation_fraction": 1 / 6, "validation": "last"},
         model=NETWORK,
         objective=objective,
-        train={"epochs": 20, "batch_size": 20, "learning_rate": 1e-3, "decay": "cosine"},
+        train={
+            "epochs": 20,
+            "batch_size": 20,
+            "learning_rate": 1e-3,
+            "decay": "cosine",
+            "adam_epsilon": 1e-4,
+        },
     )
 
 

@@ -44,6 +44,8 @@ def faces(name: str, label: str, blurb: str, source: str, published: str, **opti
             "learning_rate": 0.005,
             "decay": "exponential",
             "decay_factor": 0.95,
+            # The nats of an image are P times the mean, and so is what Adam's ε is added to.
+            "adam_epsilon": 1e-8 * SCALE.values,
             "seed": 1265,
         },
     )

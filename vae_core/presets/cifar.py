@@ -14,6 +14,7 @@ SCALE = Scale(math.prod(SHAPE), LATENTS, sigma=math.sqrt(0.5))  # nats are the s
 BETA = CONVENTIONS["mse-mean-kl-mean"].beta(WEIGHT, SCALE)
 # The nats of an image are P times the notebook's mean, and so is their gradient.
 CLIP_IN_NATS = CLIP * SCALE.values
+EPSILON = 1e-8 * SCALE.values  # PyTorch's own, added to a norm of gradients
 
 PRESETS = (
     preset(
@@ -24,7 +25,8 @@ PRESETS = (
         source="A notebook on CIFAR-10",
         published=(
             f"mse.mean() + {WEIGHT:g}·kl.mean(), gradients clipped at norm {CLIP:g}, log σ² "
-            f"clamped to ±10; in nats with σ² = ½, β = {BETA:.4g} and the clip {CLIP_IN_NATS:g}. "
+            f"clamped to ±10; in nats with σ² = ½, β = {BETA:.4g}, the clip {CLIP_IN_NATS:g} "
+            f"and Adam's ε {EPSILON:.3g}. "
             "Convolution, ReLU, batch normalisation, in this order. Of the training files 40 000 "
             "are learned from and 10 000 measured on, picked by what they show."
         ),
@@ -46,6 +48,7 @@ PRESETS = (
             "learning_rate": 1e-3,
             "weight_decay": 1e-5,
             "gradient_clip": CLIP_IN_NATS,
+            "adam_epsilon": EPSILON,
         },
     ),
 )

@@ -22,7 +22,13 @@ MODEL: dict[str, Any] = {
     "pixel_std": STD,
     "scale_head": "logsigma",
 }
-TRAINING: dict[str, Any] = {"epochs": 10, "batch_size": 512, "adam_betas": (0.5, 0.999)}
+# The nats of an image are P/2 times the course's mean, and so is what Adam's ε is added to.
+TRAINING: dict[str, Any] = {
+    "epochs": 10,
+    "batch_size": 512,
+    "adam_betas": (0.5, 0.999),
+    "adam_epsilon": 1e-8 * PIXELS / 2,
+}
 DATA: dict[str, Any] = {"dataset": "mnist"}
 KEPT_ASIDE = "Here 3000 of the 60 000 training images are kept aside to measure on."
 

@@ -20,7 +20,7 @@ previews/              <step>-reconstructions.png, <step>-samples.png, originals
 
 from vae_core.runs.earlier import BEFORE
 from vae_core.runs.folder import Folder
-from vae_core.runs.measured import MeasuredOn, in_words, measured_on
+from vae_core.runs.measured import MeasuredOn, in_words, measured_on, part_name
 from vae_core.runs.records import ACTIVE, DataCard, Job, State, Status, process_is
 from vae_core.runs.run import NEXT_STATE, OBJECTIVE, PARTS, STATE, WEIGHTS, Run
 from vae_core.runs.store import DEFAULT_STORE, STORE_VARIABLE, Store
@@ -45,5 +45,6 @@ __all__ = [
     "Store",
     "in_words",
     "measured_on",
+    "part_name",
     "process_is",
 ]

@@ -24,8 +24,12 @@ class MeasuredOn:
 
 def in_words(images: int | str, split: str) -> str:
     """As it stands beside a figure: "3000 validation images"."""
-    part = {"train": "training", TRAINED_ON: "training"}.get(split, split)
-    return f"{images} {part} image{'' if str(images) == '1' else 's'}"
+    return f"{images} {part_name(split)} image{'' if str(images) == '1' else 's'}"
+
+
+def part_name(split: str) -> str:
+    """The adjective of a part: training, validation or test."""
+    return {"train": "training", TRAINED_ON: "training"}.get(split, split)
 
 
 def measured_on(run: Run) -> MeasuredOn | None:

@@ -122,6 +122,7 @@ def _optimizer(train: TrainConfig, weights: Iterable[nn.Parameter], own: Mapping
     settings = {
         "lr": train.learning_rate,
         "betas": train.adam_betas,
+        "eps": train.adam_epsilon,
         "weight_decay": train.weight_decay,
     }
     return OPTIMIZERS[train.optimizer](list(weights), **settings | dict(own))
