@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from ui.forms import Form, widget_key
-from ui.widgets import bounds, step_of, widget_for
+from ui.widgets import Question, step_of, widget_for
 from vae_core.config import DataConfig, ModelConfig, RunConfig, TrainConfig
 from vae_core.families import complete, families
 from vae_core.models import backbones
@@ -47,16 +48,16 @@ def answer_of(app: AppTest) -> dict[str, Any]:
     return answer
 
 
-def other_value(app: AppTest, key: str) -> Any:
+def other_value(app: AppTest, key: str, question: Question) -> Any:
     """Set the widget `key` to something else, whatever it is."""
     for kind in ("number_input", "selectbox", "text_input", "toggle"):
         for widget in getattr(app, kind):
             if widget.key == key:
-                return change_widget(kind, widget)
+                return change_widget(kind, widget, question)
     raise AssertionError(f"there is no widget {key}")
 
 
-def change_widget(kind: str, widget: Any) -> None:
+def change_widget(kind: str, widget: Any, question: Question) -> None:
     if kind == "toggle":
         widget.set_value(not widget.value)
     elif kind == "selectbox":
@@ -67,9 +68,8 @@ def change_widget(kind: str, widget: Any) -> None:
         numbers = not widget.value or widget.value.lstrip("-")[0].isdigit()
         widget.input("0.25, 0.5" if "." in (widget.value or "") else "8, 16" if numbers else "x")
     else:
-        start = widget.value if widget.value is not None else widget.min
-        fits = widget.max is None or start + widget.step <= widget.max
-        widget.set_value(start + widget.step if fits else start - widget.step)
+        beside = (widget.value or 0) + np.array([1, -1, 8]) * widget.step
+        widget.set_value(next(v.item() for v in beside if not question.refusal(v.item())))
 
 
 @pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
@@ -88,7 +88,7 @@ def test_every_field_comes_back_changed_and_valid(kind: type[Settings]) -> None:
     for question in Form().questions(kind()):
         if question.info.annotation is str:  # names of registered things; they are chosen below
             continue
-        other_value(app, widget_key("form", kind.__name__, question.path))
+        other_value(app, widget_key("form", kind.__name__, question.path), question)
     answer = answer_of(app.run())
     texts = {name for name, info in kind.model_fields.items() if info.annotation is str}
     dictionaries = {"options"} if kind is ModelConfig else set()
@@ -183,12 +183,31 @@ def test_answers_survive_another_page() -> None:
     assert answer_of(app) == {"epochs": 77}
 
 
+@pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
+def test_no_number_field_keeps_a_value_from_the_server(kind: type[Settings]) -> None:
+    """A browser sends nothing that lies beyond the bounds of a field, so fields have none."""
+    for field in form_of(kind).number_input:
+        assert not field.proto.has_min and not field.proto.has_max, field.label
+
+
 @pytest.mark.parametrize(
-    ("name", "expected"),
-    [("epochs", (1, 100_000)), ("learning_rate", (0, 10)), ("weight_decay", (0, None))],
+    ("key", "value", "sentence"),
+    [
+        ("epochs", 0, "Epochs should be greater than or equal to 1."),
+        ("learning_rate", 1e9, "Learning rate should be less than or equal to 10."),
+        ("learning_rate", 0.0, "Learning rate should be greater than 0."),
+        ("weight_decay", -1.0, "Weight decay should be greater than or equal to 0."),
+        ("adam_betas", "0.9, 1.5", "Adam betas: "),
+        ("adam_betas", "much", "Adam betas should be a valid tuple."),
+    ],
 )
-def test_bounds_are_those_of_the_field(name: str, expected: tuple[float, float | None]) -> None:
-    assert bounds(TrainConfig.model_fields[name]) == expected
+def test_what_a_field_does_not_take_is_said_below_it(key: str, value: Any, sentence: str) -> None:
+    app = form_of(TrainConfig)
+    kind = "text_input" if isinstance(value, str) else "number_input"
+    getattr(app, kind)(key=f"form.TrainConfig.{key}").set_value(value)
+    assert key in answer_of(app.run())
+    (said,) = [each.value for each in app.markdown if sentence in each.value]
+    assert said.startswith(":red[")
 
 
 @pytest.mark.parametrize(

@@ -165,8 +165,11 @@ def test_a_bad_name_is_told_and_nothing_typed_is_lost(
     app = open_page()
     app.text_input(key="train-name-0").input(name)
     app.number_input(key=f"{FORM}.TrainConfig.train.epochs").set_value(7)
-    settled(app.run()).button(key="start-training").click().run()
+    app.button(key="start-training").click().run()  # before the page has answered
+    settled(app)
+    assert any(sentence in told.value and ":red[" in told.value for told in app.markdown)
     assert any(sentence in error.value for error in app.error)
+    assert app.button(key="start-training").disabled
     assert started == []
     assert app.text_input(key="train-name-0").value == name
     assert app.number_input(key=f"{FORM}.TrainConfig.train.epochs").value == 7
@@ -249,6 +252,27 @@ def test_an_upload_is_stored_and_survives_another_page(tmp_path: Path) -> None:
     app.checkbox[0].check().run()
     app.checkbox[0].uncheck().run()
     assert app.session_state["answer"] == stored
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "sentence"),
+    [
+        ("ModelConfig.model.latent_dim", 5000, "Latent dimensions should be less than or equal to"),
+        ("VaeOptions.objective.beta", -1.0, "β should be greater than or equal to 0."),
+        ("TrainConfig.train.epochs", 0, "Epochs should be greater than or equal to 1."),
+        ("TrainConfig.train.learning_rate", 1e9, "Learning rate should be less than or equal to"),
+    ],
+)
+def test_start_trains_what_the_fields_show_or_does_not_start(
+    started: list[tuple[str, RunConfig]], field: str, value: float, sentence: str
+) -> None:
+    app = open_page()
+    app.number_input(key=f"{FORM}.{field}").set_value(value)
+    app.button(key="start-training").click().run()  # at once, with the value
+    assert started == []
+    assert any(sentence in told.value and ":red[" in told.value for told in app.markdown)
+    assert app.button(key="start-training").disabled
+    assert app.number_input(key=f"{FORM}.{field}").value == value
 
 
 # --- watch --------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from typing import Any
 
 from streamlit.delta_generator import DeltaGenerator
 
-from ui.widgets import Question, select, widget_for, without_none
+from ui.widgets import Question, complain, select, widget_for, without_none
 from vae_core.registry import Registry
 from vae_core.settings import Settings
 
@@ -56,10 +56,13 @@ class Form:
                 extra = info.json_schema_extra
                 more = bool(extra.get("more")) if isinstance(extra, dict) else False
                 more = (more or dotted in self.below) and dotted not in self.sight
-                yield Question(here, type(settings).__name__, info, value, more)
+                yield Question(here, settings, info, value, more)
 
     def ask(self, settings: Settings, key: str, place: Place) -> dict[str, Any]:
         """Draw the form and return the answers that differ from `settings`, nested by path.
+
+        An answer that its field does not take is returned as well, for whoever validates the whole
+        to refuse, and the form says why below the field.
 
         Args:
             key: names the form in the session; one key, one set of remembered answers.
@@ -67,12 +70,15 @@ class Form:
         changes: dict[str, Any] = {}
         questions = list(self.questions(settings))
         for more, container in ((False, place.sight), (True, place.more)):
-            for cell, question in _cells(container, [q for q in questions if q.more == more]):
+            for cell, below, question in _cells(
+                container, [q for q in questions if q.more == more]
+            ):
                 answer = self._answer(
                     cell, question, widget_key(key, question.owner, question.path)
                 )
                 if answer != question.start:
                     _put(changes, question.path, answer)
+                    complain(below, question.refusal(answer))
         return changes
 
     def _answer(self, cell: DeltaGenerator, question: Question, key: str) -> Any:
@@ -99,11 +105,13 @@ def _is_dictionary(annotation: Any) -> bool:
 
 def _cells(
     container: DeltaGenerator, questions: list[Question]
-) -> Iterator[tuple[DeltaGenerator, Question]]:
-    """Rows of two, so that labels line up."""
+) -> Iterator[tuple[DeltaGenerator, DeltaGenerator, Question]]:
+    """Rows of two, so that labels line up, and the place below each row."""
     for start in range(0, len(questions), 2):
         row = container.columns(2, vertical_alignment="bottom", gap="small")
-        yield from zip(row, questions[start : start + 2], strict=False)
+        below = container.container(gap=None)
+        for cell, question in zip(row, questions[start : start + 2], strict=False):
+            yield cell, below, question
 
 
 def _put(changes: dict[str, Any], path: tuple[str, ...], value: Any) -> None:

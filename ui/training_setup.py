@@ -19,6 +19,7 @@ from ui.state import choose_run
 from ui.timing import Stopwatch, Timing
 from ui.tune.schedule import planned
 from ui.upload import own_images
+from ui.widgets import complain
 from vae_core.config import RunConfig, parse_config
 from vae_core.data import Dataset, datasets
 from vae_core.data.batches import check_batch_size
@@ -68,7 +69,9 @@ def set_up() -> None:
             planned(config, data_card(dataset))
     with name:
         typed, free = _choose_name(config)
-    _start(config, dataset, problem, typed or free)
+        refusal = Store().refusal(typed) if typed else ""
+        complain(name, refusal)
+    _start(config, dataset, problem or refusal, typed or free)
 
 
 def _choose_dataset() -> str:
@@ -174,7 +177,7 @@ def _start(config: RunConfig | None, dataset: Dataset | None, problem: str, name
         if ready and config is not None and dataset is not None:
             weights = _weights(config.to_json(), data_card(dataset))
             _estimate(config, weights)
-    if pressed and config is not None:
+    if pressed and ready and config is not None:
         _stopwatch().cancel()
         try:
             run = jobs.start(Store(), name, config)

@@ -8,27 +8,28 @@ import types
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import streamlit as st
+from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from streamlit.delta_generator import DeltaGenerator
 
 from ui.keep import keep, remember
+from vae_core.settings import Settings
 
 AUTOMATIC = "auto"
-_LARGEST = 2**53 - 1  # what a browser can count to
 
 
 @dataclass(frozen=True)
 class Question:
     """One field of a form: where it belongs, what it is, and the value it starts with.
 
-    `owner` is the class of the settings it belongs to: two backbones may both have a `hidden`.
+    `settings` are those it belongs to: two backbones may both have a `hidden`.
     """
 
     path: tuple[str, ...]
-    owner: str
+    settings: Settings
     info: FieldInfo
     start: Any
     more: bool
@@ -45,7 +46,24 @@ class Question:
     def help(self) -> str | None:
         return self.info.description
 
+    @property
+    def owner(self) -> str:
+        """The class of the settings."""
+        return type(self.settings).__name__
 
+    def refusal(self, answer: Any) -> str:
+        """Why the settings do not take this answer, in a sentence; "" where they do."""
+        name = self.path[-1]
+        try:
+            type(self.settings).model_validate(self.settings.model_dump() | {name: answer})
+        except ValidationError as error:
+            for each in error.errors(include_url=False):
+                if each["loc"][:1] == (name,):
+                    return refused(self.info.title or name, each["msg"])
+        return ""
+
+
+N = TypeVar("N", int, float)
 Widget = Callable[[DeltaGenerator, Question, str, Any, bool], Any]
 
 
@@ -76,14 +94,9 @@ def _toggle(cell: DeltaGenerator, question: Question, key: str, kind: Any, optio
 def _integer(
     cell: DeltaGenerator, question: Question, key: str, kind: Any, optional: bool
 ) -> int | None:
-    low, high = bounds(question.info)
-    low = -_LARGEST if low is None else math.ceil(low)
-    high = _LARGEST if high is None else math.floor(high)
     remember(key, question.start)
-    value = cell.number_input(
+    value = cell.number_input(  # without bounds, see `bounded`
         question.title,
-        min_value=low,
-        max_value=high,
         value=None if optional else "min",
         step=1,
         key=key,
@@ -96,12 +109,9 @@ def _integer(
 def _real(
     cell: DeltaGenerator, question: Question, key: str, kind: Any, optional: bool
 ) -> float | None:
-    low, high = bounds(question.info)
     remember(key, question.start)
-    value = cell.number_input(
+    value = cell.number_input(  # without bounds, see `bounded`
         question.title,
-        min_value=None if low is None else float(low),
-        max_value=None if high is None else float(high),
         value=None if optional else "min",
         step=step_of(question.start),
         format="%.6g",
@@ -172,17 +182,31 @@ def select(cell: DeltaGenerator, question: Question, key: str, labels: dict[Any,
     return keep(key, value)
 
 
-def bounds(info: FieldInfo) -> tuple[float | None, float | None]:
-    """The smallest and largest value that a field takes, None where it is open.
+def bounded(
+    cell: DeltaGenerator, label: str, key: str, low: N, high: N, start: N, **options: Any
+) -> tuple[N, str]:
+    """A number that belongs to no setting, and why it cannot be taken, "" where it can.
 
-    An exclusive bound is returned as it is; validation refuses the one value too many.
+    The widget itself has no bounds: a browser keeps what lies beyond them to itself, so the page
+    would go on with an older number than the one that its field shows.
     """
-    low: float | None = None
-    high: float | None = None
-    for constraint in info.metadata:
-        low = getattr(constraint, "ge", getattr(constraint, "gt", low))
-        high = getattr(constraint, "le", getattr(constraint, "lt", high))
-    return low, high
+    remember(key, start)
+    value: N = keep(key, cell.number_input(label, key=key, **options))
+    problem = "" if low <= value <= high else f"{label} lies between {low:g} and {high:g}."
+    complain(cell, problem)
+    return value, problem
+
+
+def complain(place: DeltaGenerator, problem: str) -> None:
+    """Say beside a field why what it holds cannot be taken; nothing where there is no problem."""
+    if problem:
+        place.markdown(f":red[:small[:material/error: {problem}]]")
+
+
+def refused(title: str, message: str) -> str:
+    """A complaint of pydantic's as a sentence about the field `title`."""
+    what = message.removeprefix("Value error, ").removeprefix("Input ")
+    return f"{title} {what}." if message.startswith("Input ") else f"{title}: {what}."
 
 
 def step_of(start: float | None) -> float:

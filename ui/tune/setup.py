@@ -9,13 +9,14 @@ from ui.keep import keep, remember
 from ui.numbers import number
 from ui.recipes import recipes
 from ui.state import current_run
+from ui.widgets import bounded, complain
 from vae_core.config import RunConfig
 from vae_core.errors import UserError
 from vae_core.families import families
 from vae_core.runs import Run, Store
 from vae_core.sweeps import BETA, SEED, SweepSpec, parse_values
 from vae_core.sweeps.launch import launch
-from vae_core.sweeps.spec import SamplerName
+from vae_core.sweeps.spec import MOST_RUNS, SamplerName, check
 from vae_core.sweeps.sweep import create_sweep, sweeps_of
 
 NOTHING = "nothing"
@@ -50,7 +51,8 @@ def set_up() -> str | None:
     name = typed or _free_name(base.data.dataset)
     left, right = st.columns([3, 1], vertical_alignment="bottom")
     with left:
-        betas = _text("Values of β", "sweep-betas", "0.1, 0.3, 1, 3, 10", "Separated by commas.")
+        start = "0.1, 0.3, 1, 3, 10"
+        betas = _values("Values of β", "sweep-betas", BETA, start, "Separated by commas.")
     with right.popover("Log grid", width="stretch"):
         _log_grid()
     left, right = st.columns(2)
@@ -60,32 +62,31 @@ def set_up() -> str | None:
     values = ""
     if second != NOTHING:
         with right:
-            values = _text("Its values", f"sweep-{second}", SUGGESTED[second])
+            values = _values("Its values", f"sweep-{second}", second, SUGGESTED[second])
     left, right = st.columns(2)
-    remember("sweep-epochs", base.train.epochs)
-    epochs = keep("sweep-epochs", left.number_input("Epochs", 1, 100_000, key="sweep-epochs"))
-    remember("sweep-workers", 2)
-    workers = keep(
-        "sweep-workers",
-        right.number_input(
-            "At a time", 1, 64, key="sweep-workers", help="Runs beside each other, one thread each."
-        ),
-    )
+    epochs, of_epochs = bounded(left, "Epochs", "sweep-epochs", 1, 100_000, base.train.epochs)
+    beside = "Runs beside each other, one thread each."
+    workers, of_workers = bounded(right, "At a time", "sweep-workers", 1, 64, 2, help=beside)
     with st.expander("More"):
-        seeds, sampler, trials, storage = _more()
+        seeds, sampler, trials, storage, of_more = _more()
+    if of_epochs or of_workers or of_more:
+        st.error(of_epochs or of_workers or of_more)
+        return None
     try:
         varied = {BETA: parse_values(BETA, betas)}
         if second != NOTHING:
             varied[second] = parse_values(second, values)
         if len(found := parse_values(SEED, seeds)) > 1:
             varied[SEED] = found
-        spec = SweepSpec(
-            base=base.updated({"train": {"epochs": epochs, "seed": found[0]}}),
-            vary=varied,
-            sampler=sampler,
-            trials=trials,
-            workers=workers,
-            storage=storage or None,
+        spec = check(
+            SweepSpec(
+                base=base.updated({"train": {"epochs": epochs, "seed": found[0]}}),
+                vary=varied,
+                sampler=sampler,
+                trials=trials,
+                workers=workers,
+                storage=storage or None,
+            )
         )
     except UserError as error:
         st.error(str(error))
@@ -101,20 +102,21 @@ def set_up() -> str | None:
     return _start(name, spec) if pressed else None
 
 
-def _more() -> tuple[str, SamplerName, int, str]:
+def _more() -> tuple[str, SamplerName, int, str, str]:
+    """Seeds, order, number of runs, storage, and why one of them cannot be taken."""
     left, right = st.columns(2)
     with left:
-        seeds = _text("Seeds", "sweep-seeds", "0", "One run of each β for each seed.")
+        seeds = _values("Seeds", "sweep-seeds", SEED, "0", "One run of each β for each seed.")
     sampler = right.selectbox(
         "Order", list(SAMPLERS), key="sweep-sampler", format_func=SAMPLERS.__getitem__
     )
     left, right = st.columns(2)
-    trials = 0
+    trials, problem = 0, ""
     if sampler != "grid":
-        trials = left.number_input("How many runs", 1, 1000, 12, key="sweep-trials")
+        trials, problem = bounded(left, "How many runs", "sweep-trials", 1, MOST_RUNS, 12)
     with right:
         storage = _text("Shared storage", "sweep-storage", "", "URL of a database; empty: here.")
-    return seeds, sampler, trials, storage
+    return seeds, sampler, trials, storage, problem
 
 
 def _start(name: str, spec: SweepSpec) -> str | None:
@@ -160,10 +162,23 @@ def _text(label: str, key: str, start: str, help: str | None = None) -> str:
     return keep(key, st.text_input(label, key=key, help=help)).strip()
 
 
+def _values(label: str, key: str, setting: str, start: str, help: str | None = None) -> str:
+    """Values of a setting as they are typed; what is wrong with them is said below them."""
+    typed = _text(label, key, start, help)
+    try:
+        parse_values(setting, typed)
+    except UserError as error:
+        complain(st.container(), str(error))
+    return typed
+
+
 def _log_grid() -> None:
-    low = st.number_input("From", 1e-6, 1e6, 0.1, format="%g", key="log-grid-low")
-    high = st.number_input("To", 1e-6, 1e6, 10.0, format="%g", key="log-grid-high")
-    count = st.number_input("Values", 2, 50, 5, key="log-grid-count")
+    place = st.container(gap="small")
+    low, of_low = bounded(place, "From", "log-grid-low", 1e-6, 1e6, 0.1, format="%g")
+    high, of_high = bounded(place, "To", "log-grid-high", 1e-6, 1e6, 10.0, format="%g")
+    count, of_count = bounded(place, "Values", "log-grid-count", 2, 50, 5)
+    if of_low or of_high or of_count:
+        return
     grid = [float(f"{beta:.2g}") for beta in np.geomspace(low, high, count)]
     text = ", ".join(f"{beta:g}" for beta in grid)
     st.caption(f"{number(count)} values: {text}")

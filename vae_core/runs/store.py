@@ -47,9 +47,7 @@ class Store:
         try:
             path.mkdir()
         except FileExistsError:
-            raise UserError(
-                f"There is already a run called {name!r} in {self.path}; choose another name."
-            ) from None
+            raise UserError(self._taken(name)) from None
         except OSError as error:
             raise self._uncreated(error) from None
         run = Run(path)
@@ -59,6 +57,14 @@ class Store:
             shutil.rmtree(path, ignore_errors=True)  # a claim without a configuration helps nobody
             raise
         return run
+
+    def refusal(self, name: str) -> str:
+        """Why no run could be created with this name, "" where one can."""
+        try:
+            path = self._inside(name)
+        except UserError as error:
+            return str(error)
+        return self._taken(name) if path.exists() and not _never_began(path) else ""
 
     def get(self, name: str) -> Run:
         """The run called `name`.
@@ -95,6 +101,9 @@ class Store:
                 f"at most {LONGEST_NAME}, beginning with a letter or digit."
             )
         return self.path / name
+
+    def _taken(self, name: str) -> str:
+        return f"There is already a run called {name!r} in {self.path}; choose another name."
 
     def _uncreated(self, error: OSError) -> UserError:
         reason = error.strerror or error
