@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from scipy.stats import norm
 
 from vae_core.errors import UserError
@@ -15,6 +16,7 @@ from vae_core.metrics.aggregated import (
     unlike_prior,
     verdict,
 )
+from vae_core.models.prior_density import PriorDensity
 
 N = 4000
 
@@ -95,6 +97,37 @@ def test_the_sentence_says_what_to_do_with_beta(
 ) -> None:
     mu, logvar = posterior(deviations)
     assert sentence in verdict(describe_dimensions(mu + np.float32(shift), logvar))
+
+
+def mixture(*means: float, width: float = 0.5, dims: int = 3) -> PriorDensity:
+    mu = torch.tensor(means)[:, None].expand(-1, dims)
+    return PriorDensity(mu, torch.full_like(mu, 2 * float(np.log(width))))
+
+
+def test_a_learned_prior_is_what_codes_are_compared_with() -> None:
+    """Codes that lie exactly where their prior does: far from N(0, 1), and just right."""
+    prior, random = mixture(-3.0, 3.0), np.random.default_rng(0)
+    mu = random.choice([-3.0, 3.0], size=(N, 3)) + 0.4 * random.normal(size=(N, 3))
+    logvar = np.full((N, 3), 2 * np.log(0.3), np.float32)
+    found = describe_dimensions(mu, logvar, prior)
+    assert found.kl is None and not unlike_prior(found).any()
+    assert "All of them fill the prior well" in verdict(found)
+    assert unlike_prior(describe_dimensions(mu, logvar)).all()
+    moved = describe_dimensions(mu + 5, logvar, prior)
+    assert "do not look like the learned prior" in verdict(moved)
+    columns = (prior.mu[:, 0].numpy(), prior.logvar[:, 0].numpy())
+    drawn = aggregated_histogram(mu[:, 0], logvar[:, 0], 6.0, 24, columns)
+    expected = np.mean([norm.cdf(drawn.edges, centre, 0.5) for centre in (-3, 3)], axis=0)
+    np.testing.assert_allclose(drawn.prior, np.diff(expected) / 0.5, atol=1e-7)
+    np.testing.assert_allclose(drawn.posterior, drawn.prior, atol=0.02)
+
+
+def test_points_with_a_prior_are_compared_with_it_without_a_word_of_beta() -> None:
+    """A Wasserstein autoencoder: no widths, no KL, and yet N(0, I) to fill."""
+    standard = PriorDensity(torch.zeros(1, 2), torch.zeros(1, 2))
+    mu, _ = posterior([0.999, 0.999])
+    said = verdict(describe_dimensions(mu, None, standard))
+    assert said == "2 of 2 dimensions are active. All of them fill the prior well."
 
 
 def test_an_autoencoder_has_no_kl_and_a_diverged_one_no_picture() -> None:

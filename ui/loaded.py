@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from vae_core.latent.directions import Directions
     from vae_core.latent.encodings import Encodings
     from vae_core.latent.region import Region
+    from vae_core.models.prior_density import PriorDensity
 
 PRIOR = "prior"
 
@@ -67,6 +68,21 @@ def encodings_of(run: Run) -> Encodings | None:
 def encodings_version(run: Run) -> int | None:
     """Changes whenever the run's encodings are written; None while there are none."""
     return version_of(run, ENCODINGS)
+
+
+def prior_of(run: Run) -> PriorDensity | None:
+    """The density that the run's model has over z; None where it has none.
+
+    Raises:
+        UserError: when the run has no weights yet or is damaged.
+    """
+    return _prior(str(run.path), weights_version(run))
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _prior(path: str, version: int | None) -> PriorDensity | None:
+    found: PriorDensity | None = model_of(Run(Path(path))).prior()
+    return found
 
 
 def region_of(run: Run) -> Region:

@@ -20,6 +20,8 @@ from vae_core.latent.maps import Map, load_map, make_map, save_map
 from vae_core.latent.survey import Survey, load_survey, save_survey, survey
 from vae_core.loading import load_part, load_run, part_of, weights_step
 from vae_core.losses import gaussian_kl
+from vae_core.models import LatentModel
+from vae_core.models.bottlenecks import FullCovariance
 from vae_core.run_data import dataset_of
 from vae_core.runs import STORE_VARIABLE, Run
 from vae_core.types import Context
@@ -123,11 +125,19 @@ def in_process(command: list[str], run: Run, progress: Progress = no_progress) -
 
 
 def _survey_of_cache(run: Run) -> Survey:
+    """What the run's encodings say; KLs only where means and widths are enough to know them."""
     kept = load_encodings(run)
     kl = None
-    if kept.logvar is not None:
+    if kept.logvar is not None and _has_closed_kl(load_run(run).model):
         kl = gaussian_kl(torch.from_numpy(kept.mu), torch.from_numpy(kept.logvar)).sum(1).numpy()
     return Survey(
         CACHED, kept.mu, kept.logvar, None, kl, kept.labels, kept.label_names, (), kept.indices,
         kept.step, kept.hashes,
     )  # fmt: skip
+
+
+def _has_closed_kl(model: LatentModel) -> bool:
+    """Whether posteriors are diagonal Gaussians and the prior is N(0, I)."""
+    prior = model.prior()
+    diagonal = not isinstance(model.bottleneck, FullCovariance)
+    return diagonal and prior is not None and prior.standard

@@ -14,7 +14,7 @@ from ui.encodings.shown import QUICKLY_COMPARED, Shown, neighbours_of
 from ui.encodings.view import choose_view
 from ui.explore_view import PRINCIPAL
 from ui.live.models import weights_version
-from ui.loaded import sliders_of
+from ui.loaded import prior_of, sliders_of
 from ui.numbers import grouped
 from vae_core.errors import UserError
 from vae_core.runs import part_name
@@ -39,7 +39,7 @@ def act(shown: Shown) -> None:
 
 def points(key: str, shown: Shown, plane: Plane, link: Link | None = None) -> Told:
     """Draw the points; returns what was last clicked or drawn around among them."""
-    survey = shown.survey
+    survey, density = shown.survey, prior_of(shown.run)
     thumbnails = {"split": shown.split, "version": str(weights_version(shown.run))}
     if shown.kept:
         thumbnails = space_of(shown.run, sliders_of(shown.run, PRINCIPAL))["thumbnails"]
@@ -53,7 +53,7 @@ def points(key: str, shown: Shown, plane: Plane, link: Link | None = None) -> To
         labels=survey.labels,
         label_names=survey.label_names,
         colourings=colourings(shown),
-        circles=RADII if plane.prior else (),
+        circles=RADII if plane.prior and density is not None and density.standard else (),
         decodes=plane.lift is not None,
         equal=not plane.flat,
         plain=plane.lift is None,

@@ -27,7 +27,7 @@ class Plane:
 
     lift: from (x, y) to a latent vector float32 [D]; None where a map knows no way back, and in
         space, where a click means a line and not a point.
-    prior: True where all axes are raw dimensions, in which the prior is N(0, 1).
+    prior: True where all axes are raw dimensions, in which most priors are N(0, 1).
     flat: True where one axis is no direction, so that both need not have one scale.
     """
 

@@ -1,4 +1,4 @@
-"""Does it look like the prior? Every dimension beside N(0, 1), and how dimensions go together."""
+"""Does it look like the prior? Every dimension beside it, and how dimensions go together."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import streamlit as st
 from ui.components.svg import drawing
 from ui.encodings.charts import heat_html, histograms_html
 from ui.encodings.shown import Shown
+from ui.loaded import model_of, prior_of
 from ui.numbers import number
 
 if TYPE_CHECKING:
@@ -58,11 +59,18 @@ def _look(key: str, _shown: Shown) -> Look:
     )
 
     mu, logvar = _shown.survey.mu, _shown.survey.logvar
-    found = describe_dimensions(mu, logvar)
+    density = prior_of(_shown.run)
+    found = describe_dimensions(mu, logvar, density)
     order = np.argsort(-(found.variance if found.kl is None else found.kl), kind="stable")
     reach = 4.0 if found.kl is not None else max(4.0, float(np.abs(mu).max()))
+    parts = None if density is None else (density.mu.numpy(), density.logvar.numpy())
     histograms = [
-        aggregated_histogram(mu[:, k], None if logvar is None else logvar[:, k], reach)
+        aggregated_histogram(
+            mu[:, k],
+            None if logvar is None else logvar[:, k],
+            reach,
+            prior=None if parts is None else (parts[0][:, k], parts[1][:, k]),
+        )
         for k in order[:MOST_HISTOGRAMS]
     ]
     drawn = order[:MOST_CORRELATED]
@@ -76,8 +84,15 @@ def _told(shown: Shown, look: Look) -> None:
         first = first.replace("the most KL", "the most variance")
     st.caption(
         f"{first}, over {shown.told}. Filled: where the images are encoded, "
-        "the width of each posterior included. Line: the prior N(0, 1)."
+        f"the width of each posterior included. {_line(shown, look)}"
     )
+
+
+def _line(shown: Shown, look: Look) -> str:
+    """What the line over each histogram is."""
+    if look.found.prior is None:
+        return f"{model_of(shown.run).no_density} Line: N(0, 1), to compare sizes."
+    return f"Line: the prior{' N(0, 1)' if look.found.prior.standard else ', as it was learned'}."
 
 
 def names_and_notes(look: Look) -> tuple[list[str], list[str]]:
@@ -99,7 +114,7 @@ def rows(look: Look) -> dict[str, list[object]]:
     columns: dict[str, np.ndarray | None] = {
         "mean of μ": found.mean,
         "variance of μ": found.variance,
-        "mean σ": found.sigma if found.kl is not None else None,
+        "mean σ": found.sigma if found.sigma.any() else None,
         "KL, nats": found.kl,
         "active": found.active,
     }
@@ -111,7 +126,7 @@ def rows(look: Look) -> dict[str, list[object]]:
 
 def _columns() -> Any:
     help_texts = {
-        "mean of μ": "0 in the prior",
+        "mean of μ": "0 in the prior N(0, 1)",
         "variance of μ": "Above 0.01 a dimension is active (Burda et al., 2016)",
         "mean σ": "Mean deviation of a posterior: 1 where it says nothing, near 0 where it is sure",
         "KL, nats": "What the dimension costs, mean over the images",
