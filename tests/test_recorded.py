@@ -81,7 +81,10 @@ def test_a_run_records_its_parts(tmp_path: Path) -> None:
     run = train(tmp_path / "runs", on_folder(tmp_path / "data"))
     dataset, recorded = load_dataset(run.config().data), recorded_by(run)
     assert recorded is not None
-    assert run.data_card().digest == recorded.digest() == recorded_of(dataset).digest()
+    digest = run.data_card().digest
+    assert digest is not None
+    assert digest.model_dump() == recorded.digest() == recorded_of(dataset).digest()
+    assert len({digest.train, digest.validation, digest.test}) == 3
     for name, part in (("train", dataset.train), ("validation", dataset.validation)):
         assert (recorded.hashes[name] == part.hashes).all()
         assert (recorded.labels[name] == part.labels).all()

@@ -18,7 +18,15 @@ previews/              <step>-reconstructions.png, <step>-samples.png, originals
 """
 
 from vae_core.runs.folder import Folder
-from vae_core.runs.records import ACTIVE, DataCard, Job, State, Status, process_is
+from vae_core.runs.records import (
+    ACTIVE,
+    DataCard,
+    Job,
+    PartDigests,
+    State,
+    Status,
+    process_is,
+)
 from vae_core.runs.run import PARTS, WEIGHTS, Run
 from vae_core.runs.store import DEFAULT_STORE, STORE_VARIABLE, Store
 
@@ -31,6 +39,7 @@ __all__ = [
     "DataCard",
     "Folder",
     "Job",
+    "PartDigests",
     "Run",
     "State",
     "Status",

@@ -23,7 +23,7 @@ from vae_core.metrics import measure
 from vae_core.models import LatentModel
 from vae_core.objectives import Objective
 from vae_core.run_data import dataset_of, recorded_by, refuse_unknown_labels
-from vae_core.runs import ACTIVE, PARTS, DataCard, Run, State, Status
+from vae_core.runs import ACTIVE, PARTS, DataCard, PartDigests, Run, State, Status
 from vae_core.training.checkpoint import forget_after, load_state
 from vae_core.training.control import ControlFile
 from vae_core.training.environment import save_environment
@@ -123,7 +123,7 @@ def _train(
     else:
         dataset = images_of(run, accept_changed_data, progress)
     recorded = recorded_of(dataset, None if state is None else recorded_by(run))
-    card = data_card(dataset).model_copy(update={"digest": recorded.digest()})
+    card = data_card(dataset).model_copy(update={"digest": PartDigests(**recorded.digest())})
     model, objective = build(config, card)
     run.write_bytes(PARTS, recorded.to_bytes())
     run.write_json("data.json", card)
