@@ -137,7 +137,7 @@ def test_what_is_gone_and_relabelled_is_counted_and_the_rest_is_measured(tmp_pat
     assert dataset.difference.new == 0
     assert dataset.difference.sentence == (
         "The images are not those that this run was trained on: 2 of 120 images are gone "
-        "(1 train, 1 validation), 0 are new, 1 have another label (1 validation)."
+        "(1 train, 1 validation), 1 has another label (1 validation)."
     )
     report, said = evaluated(run)
     assert report["images"] == len(held_out) - 1
@@ -155,7 +155,7 @@ def test_another_folder_is_measured_as_what_it_is(tmp_path: Path) -> None:
     run = train(tmp_path / "runs", on_folder(tmp_path / "data"))
     dataset, part = load_part(run, "validation", str(tmp_path / "other"))
     assert dataset.difference is not None and dataset.difference.elsewhere
-    assert "None of the images of this run are here: 60 images are new" in (
+    assert "None of the images of this run are here: what is there, 60 images" in (
         dataset.difference.sentence
     )
     assert pixels(part) and not pixels(part) & pixels(load_dataset(run.config().data).train)
@@ -229,7 +229,7 @@ def test_resume_refuses_other_images_and_changes_nothing(tmp_path: Path) -> None
     shutil.copytree(data, aside)
     delete(data, 110)
     refused = vae("resume", "run", "--store", store, status=2)
-    assert "110 of 300 images are gone" in refused.stderr and "0 are new" in refused.stderr
+    assert "110 of 300 images are gone" in refused.stderr
     assert "--accept-changed-data" in refused.stderr and "Traceback" not in refused.stderr
     status = run.status()
     assert (status.state, status.step, status.acceptable) == ("stopped", step, True)
