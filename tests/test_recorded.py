@@ -20,9 +20,11 @@ from tests.folders import digit_files, on_folder, pixels
 from tests.test_cli import vae
 from vae_core.cli.app import app
 from vae_core.config import RunConfig
-from vae_core.data import load_dataset
+from vae_core.data import hold_outs, load_dataset
+from vae_core.data.pictures import from_png, untile
 from vae_core.data.recorded import Recorded, recorded_of
 from vae_core.errors import DataChanged, UserError
+from vae_core.latent.encodings import load_encodings
 from vae_core.loading import load_part, load_run
 from vae_core.metrics import measure
 from vae_core.run_data import dataset_of, recorded_by
@@ -258,6 +260,14 @@ def test_resume_accepts_other_images_without_a_leak(tmp_path: Path) -> None:
     assert len(notes) == 1 and "30 are new" in notes[0]["message"]
     dataset = dataset_of(run)
     assert dataset.difference is None, "the parts are recorded anew"
+    kept = load_encodings(run)
+    assert (kept.thumbnails == dataset.train.images.gather(kept.indices)).all()
+    originals = from_png(run.file("previews/originals.png").read_bytes(), 1)
+    shown = dataset.validation.images.gather(hold_outs(dataset))
+    assert (untile(originals, 16, 16, len(shown)) == shown).all(), "pictures are of these images"
+    steps = {record["step"] for record in run.history()[0] if record["kind"] == "preview"}
+    for step in steps:
+        assert run.file(f"previews/{step:08d}-reconstructions.png").exists()
     assert dataset.label_names == ("0", "1", "2", "7") == run.data_card().label_names
     assert pixels(dataset.validation) >= held_out
     assert not pixels(dataset.validation) & learned
