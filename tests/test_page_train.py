@@ -320,7 +320,7 @@ def test_a_killed_worker_offers_its_log_and_a_resume(monkeypatch: pytest.MonkeyP
     run.set_status(Status(state="training", step=5, total_steps=50))
     run.file("log.txt").write_text("first line\nKilled by somebody\n")
     resumed: list[str] = []
-    monkeypatch.setattr(jobs, "resume", lambda run: resumed.append(run.id))
+    monkeypatch.setattr(jobs, "resume", lambda run, accept: resumed.append(run.id))
     app = open_page(run)
     assert "pause-training" not in buttons(app)
     assert any("Killed by somebody" in code.value for code in app.code)
@@ -332,13 +332,30 @@ def test_a_resume_that_fails_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     run = Store().create("stopped", complete(SMALL))
     run.set_status(Status(state="stopped"))
 
-    def resume(run: Run) -> None:
+    def resume(run: Run, accept: bool) -> None:
         raise UserError("The training state is damaged.")
 
     monkeypatch.setattr(jobs, "resume", resume)
     app = open_page(run)
     app.button(key="resume-training").click().run()
     assert [error.value for error in app.error] == ["The training state is damaged."]
+
+
+def test_a_resume_that_was_refused_for_other_images_may_be_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = Store().create("changed", complete(SMALL))
+    run.set_status(Status(state="stopped", message="3 images are gone."))
+    asked: list[bool] = []
+    monkeypatch.setattr(jobs, "resume", lambda run, accept: asked.append(accept))
+    app = open_page(run)
+    assert "accept-training" not in buttons(app), "offered only where it can be accepted"
+    assert [warning.value for warning in app.warning] == ["3 images are gone."]
+    run.set_status(Status(state="stopped", message="3 images are gone.", acceptable=True))
+    app.run()
+    app.button(key="accept-training").click().run()
+    app.button(key="resume-training").click().run()
+    assert asked == [True, False] and not app.exception
 
 
 def test_a_finished_run_leads_on_to_explore() -> None:

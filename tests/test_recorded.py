@@ -20,9 +20,11 @@ from tests.folders import digit_files, on_folder, pixels
 from tests.test_cli import vae
 from vae_core.cli.app import app
 from vae_core.config import RunConfig
-from vae_core.data import load_dataset
+from vae_core.data import hold_outs, load_dataset
+from vae_core.data.pictures import from_png, untile
 from vae_core.data.recorded import Recorded, recorded_of
 from vae_core.errors import DataChanged, UserError
+from vae_core.latent.encodings import load_encodings
 from vae_core.loading import load_part, load_run
 from vae_core.metrics import measure
 from vae_core.run_data import dataset_of, recorded_by
@@ -81,7 +83,10 @@ def test_a_run_records_its_parts(tmp_path: Path) -> None:
     run = train(tmp_path / "runs", on_folder(tmp_path / "data"))
     dataset, recorded = load_dataset(run.config().data), recorded_by(run)
     assert recorded is not None
-    assert run.data_card().digest == recorded.digest() == recorded_of(dataset).digest()
+    digest = run.data_card().digest
+    assert digest is not None
+    assert digest.model_dump() == recorded.digest() == recorded_of(dataset).digest()
+    assert len({digest.train, digest.validation, digest.test}) == 3
     for name, part in (("train", dataset.train), ("validation", dataset.validation)):
         assert (recorded.hashes[name] == part.hashes).all()
         assert (recorded.labels[name] == part.labels).all()
@@ -134,7 +139,7 @@ def test_what_is_gone_and_relabelled_is_counted_and_the_rest_is_measured(tmp_pat
     assert dataset.difference.new == 0
     assert dataset.difference.sentence == (
         "The images are not those that this run was trained on: 2 of 120 images are gone "
-        "(1 train, 1 validation), 0 are new, 1 have another label (1 validation)."
+        "(1 train, 1 validation), 1 has another label (1 validation)."
     )
     report, said = evaluated(run)
     assert report["images"] == len(held_out) - 1
@@ -152,7 +157,7 @@ def test_another_folder_is_measured_as_what_it_is(tmp_path: Path) -> None:
     run = train(tmp_path / "runs", on_folder(tmp_path / "data"))
     dataset, part = load_part(run, "validation", str(tmp_path / "other"))
     assert dataset.difference is not None and dataset.difference.elsewhere
-    assert "None of the images of this run are here: 60 images are new" in (
+    assert "None of the images of this run are here: what is there, 60 images" in (
         dataset.difference.sentence
     )
     assert pixels(part) and not pixels(part) & pixels(load_dataset(run.config().data).train)
@@ -226,7 +231,7 @@ def test_resume_refuses_other_images_and_changes_nothing(tmp_path: Path) -> None
     shutil.copytree(data, aside)
     delete(data, 110)
     refused = vae("resume", "run", "--store", store, status=2)
-    assert "110 of 300 images are gone" in refused.stderr and "0 are new" in refused.stderr
+    assert "110 of 300 images are gone" in refused.stderr
     assert "--accept-changed-data" in refused.stderr and "Traceback" not in refused.stderr
     status = run.status()
     assert (status.state, status.step, status.acceptable) == ("stopped", step, True)
@@ -255,6 +260,14 @@ def test_resume_accepts_other_images_without_a_leak(tmp_path: Path) -> None:
     assert len(notes) == 1 and "30 are new" in notes[0]["message"]
     dataset = dataset_of(run)
     assert dataset.difference is None, "the parts are recorded anew"
+    kept = load_encodings(run)
+    assert (kept.thumbnails == dataset.train.images.gather(kept.indices)).all()
+    originals = from_png(run.file("previews/originals.png").read_bytes(), 1)
+    shown = dataset.validation.images.gather(hold_outs(dataset))
+    assert (untile(originals, 16, 16, len(shown)) == shown).all(), "pictures are of these images"
+    steps = {record["step"] for record in run.history()[0] if record["kind"] == "preview"}
+    for step in steps:
+        assert run.file(f"previews/{step:08d}-reconstructions.png").exists()
     assert dataset.label_names == ("0", "1", "2", "7") == run.data_card().label_names
     assert pixels(dataset.validation) >= held_out
     assert not pixels(dataset.validation) & learned

@@ -53,9 +53,9 @@ def choose_beside(run: Run) -> Run | None:
 def same_images(run: Run, other: Run) -> bool:
     """True where both runs recorded the same images; of older runs, which recorded none, where
     both chose alike, so that place i of a part is the same image."""
-    digests = run.data_card().digest, other.data_card().digest
-    if any(digests):
-        return digests[0] == digests[1]
+    mine, theirs = run.data_card().digest, other.data_card().digest
+    if mine or theirs:
+        return mine == theirs
     return _choice(run.config().data) == _choice(other.config().data)
 
 

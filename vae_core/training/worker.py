@@ -16,7 +16,7 @@ from vae_core.data import Dataset, load_dataset
 from vae_core.data.dataset import Progress, no_progress
 from vae_core.data.recorded import recorded_of
 from vae_core.errors import DataChanged, UserError
-from vae_core.families import build, complete, families
+from vae_core.families import build, complete
 from vae_core.latent.directions import principal_directions, save_directions
 from vae_core.latent.encodings import encode_dataset, save_encodings
 from vae_core.latent.grids import prior_pictures
@@ -24,8 +24,9 @@ from vae_core.latent.survey import finite
 from vae_core.metrics import measure
 from vae_core.models import LatentModel
 from vae_core.objectives import Objective
-from vae_core.run_data import dataset_of, recorded_by, refuse_unknown_labels
-from vae_core.runs import ACTIVE, PARTS, DataCard, Run, State, Status
+from vae_core.run_data import recorded_by
+from vae_core.runs import ACTIVE, PARTS, DataCard, PartDigests, Run, State, Status
+from vae_core.training.changed_data import images_of, note_change
 from vae_core.training.checkpoint import forget_after, load_state, save_checkpoint
 from vae_core.training.control import ControlFile, said_so_far
 from vae_core.training.environment import save_environment
@@ -133,7 +134,7 @@ def _train(
     else:
         dataset = images_of(run, accept_changed_data, progress)
     recorded = recorded_of(dataset, None if state is None else recorded_by(run))
-    card = data_card(dataset).model_copy(update={"digest": recorded.digest()})
+    card = data_card(dataset).model_copy(update={"digest": PartDigests(**recorded.digest())})
     model, objective = build(config, card)
     run.write_bytes(PARTS, recorded.to_bytes())
     run.write_json("data.json", card)
@@ -146,7 +147,7 @@ def _train(
         save_checkpoint(run, loop.checkpoint())
     forget_after(run, loop.step, loop.overrides)
     if dataset.difference:
-        _note_change(run, dataset.difference.sentence, loop.step)
+        note_change(run, dataset.difference, loop.step)
 
     recorder = RunRecorder(run, loop.total_steps, loop.step)
     everyone = [recorder, *listeners(loop.total_steps, loop.step)]
@@ -162,45 +163,6 @@ def _train(
     _summarise(run, model, objective, dataset, loop)
     recorder.close(ended)
     return ended
-
-
-def images_of(run: Run, accept_changed: bool, progress: Progress = no_progress) -> Dataset:
-    """The images that a run goes on with: those that it recorded, in their parts and their order.
-
-    Args:
-        accept_changed: where they are not as they were, go on with those that are still there
-            and with new ones, each in its part: what was measured on is never learned from.
-
-    Raises:
-        DataChanged: when they are not as they were and that is not accepted, or the run cannot
-            tell what it learned from.
-        UserError: when they are not present, or have labels that the model cannot be told.
-    """
-    dataset = dataset_of(run, progress=progress, grow=accept_changed)
-    difference = dataset.difference
-    if difference is None:
-        return dataset
-    parts = (dataset.train, dataset.validation)
-    if not difference.recorded or difference.elsewhere:
-        way_out = "train it again."
-    elif not all(map(len, parts)):
-        way_out = "put them back."
-    elif not accept_changed:
-        raise DataChanged(
-            f"{difference.sentence} Put them back to resume run {run.id!r} exactly, or accept "
-            "the images as they are now.",
-            acceptable=True,
-        )
-    else:
-        for images in parts if families[run.config().family].needs_labels else ():
-            refuse_unknown_labels(run, dataset, images)
-        return dataset
-    raise DataChanged(f"{difference.sentence} So run {run.id!r} cannot be resumed; {way_out}")
-
-
-def _note_change(run: Run, sentence: str, step: int) -> None:
-    message = f"Resumed on the images that were there. {sentence}"
-    run.append("history.jsonl", {"kind": "note", "step": step, "message": message})
 
 
 def _keep_latents(run: Run, model: LatentModel, dataset: Dataset, step: int) -> np.ndarray:
