@@ -107,7 +107,7 @@ def test_cards_say_it(store: Store) -> None:
     from ui.cards import _numbers
 
     run = measured(store, "new", tiny(), {"n_validation": 3000}, images=3000)
-    assert _numbers(facts_of(run)).endswith("3\u2009000 validation images")
+    assert _numbers(facts_of(run)).endswith("3\u2009000\u00a0validation\u00a0images")
 
 
 # --- pages have no command line ---------------------------------------------------------------
