@@ -47,6 +47,9 @@ def page(run: Run) -> None:
     beside = None if other is None else shown_of(other, split)
     if shown is None or (other is not None and beside is None):
         return
+    for each in (shown, beside):
+        if each is not None and each.survey.note:
+            st.info(each.survey.note)
     if beside is None:
         act(shown)
     else:

@@ -14,6 +14,7 @@ from tests.live import port_of, serving
 from ui.encodings.part_images import PartImages
 from ui.live import images as images_file
 from ui.live.images import DATASETS, MOST_ROWS, image_routes, images_of, read_rows, reduced
+from vae_core.analysis import survey_of
 from vae_core.data.images import PartOfImages
 from vae_core.data.pictures import from_png, untile
 from vae_core.errors import UserError
@@ -105,8 +106,18 @@ def test_a_part_is_opened_when_an_image_is_wanted_and_has_to_be_the_one_encoded(
         images.gather(np.array([5, 2])), part.images.gather(np.array([5, 2]))
     )
     assert DATASETS.peek(run) is not None
-    fewer = replace(part, images=PartOfImages(part.images, np.arange(9)))
+    assert part.hashes is not None
+    fewer = replace(
+        part, images=PartOfImages(part.images, np.arange(9)[::-1]), hashes=part.hashes[:9][::-1]
+    )
     other = replace(DATASETS.get(run), train=fewer)
     monkeypatch.setattr(images_file, "DATASETS", type("Known", (), {"get": lambda run: other}))
     with pytest.raises(UserError, match="has 9 images of this part"):
         images.gather(np.array([0]))
+    # What was encoded is found again by what it shows, and what is gone is not made up.
+    survey_of(run, "train")
+    np.testing.assert_array_equal(
+        images.gather(np.array([5, 2])), part.images.gather(np.array([5, 2]))
+    )
+    with pytest.raises(UserError, match="1 of the 2 images asked for is no longer in the data set"):
+        images.gather(np.array([5, 9]))

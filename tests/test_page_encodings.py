@@ -292,21 +292,35 @@ def absent(run: Run) -> Any:
 def test_another_run_on_the_same_images_stands_beside(run: Run) -> None:
     shutil.copytree(run.path, run.path.parent / "other")
     shutil.copytree(run.path, run.path.parent / "fewer")
-    config = run.config()
-    fewer = config.model_copy(update={"data": config.data.model_copy(update={"limit": 100})})
-    Store().get("fewer").write_bytes("config.json", fewer.model_dump_json().encode())
+    fewer = run.data_card().model_copy(update={"digest": None})
+    Store().get("fewer").write_json("data.json", fewer)
     app = open_page("encodings", run="tiny")
     choice = app.selectbox(key="encodings-beside-tiny")
-    assert choice.options == ["other"]  # not "fewer": its place i is another image
+    assert choice.options == ["other"]  # not "fewer": its images are others
     choice.select("other").run()
     assert not app.exception and not app.warning
     said = "The same 300 images in two spaces. Of an image's 10 nearest neighbours in one, 10 are"
     assert said in texts(app)  # a copy agrees with itself
 
 
-def test_images_are_the_same_where_nothing_chose_others(run: Run) -> None:
+def test_images_are_the_same_where_both_runs_recorded_the_same(run: Run) -> None:
+    other = Run(run.path.parent / "other")
+    card = run.data_card()
+    assert card.digest is not None
+    for digest, same in [
+        (card.digest, True),
+        (card.digest.model_copy(update={"validation": "of other images"}), False),
+        (None, False),
+    ]:
+        other.write_json("data.json", card.model_copy(update={"digest": digest}))
+        assert same_images(run, other) is same, digest
+
+
+def test_images_of_older_runs_are_the_same_where_nothing_chose_others(run: Run) -> None:
     other = Run(run.path.parent / "other")
     config = run.config()
+    for each in (run, other):
+        each.write_json("data.json", run.data_card().model_copy(update={"digest": None}))
     for change, same in [
         ({}, True),
         ({"data_dir": "elsewhere"}, True),  # where a known data set lies does not matter
@@ -321,7 +335,7 @@ def test_images_are_the_same_where_nothing_chose_others(run: Run) -> None:
         assert same_images(run, other) is same, change
 
 
-def test_rows_are_matched_by_the_place_of_the_image() -> None:
+def test_rows_are_matched_by_what_the_image_is() -> None:
     indices = np.array([40, 10, 30, 20])
     assert rows_of(np.array([10, 11, 20, 99]), indices).tolist() == [1, 3]
     assert rows_of(np.array([5]), indices).tolist() == []
@@ -335,4 +349,4 @@ def test_rows_are_matched_by_the_place_of_the_image() -> None:
 
 
 def shown(indices: np.ndarray) -> Any:
-    return SimpleNamespace(survey=SimpleNamespace(indices=indices))
+    return SimpleNamespace(survey=SimpleNamespace(identities=indices))

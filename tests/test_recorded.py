@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from typer.testing import CliRunner
 
 from tests.engine import trained
@@ -22,8 +23,9 @@ from vae_core.config import RunConfig
 from vae_core.data import load_dataset
 from vae_core.data.recorded import Recorded, recorded_of
 from vae_core.errors import DataChanged, UserError
-from vae_core.loading import dataset_of, load_part, load_run, recorded_by
+from vae_core.loading import load_part, load_run
 from vae_core.metrics import measure
+from vae_core.run_data import dataset_of, recorded_by
 from vae_core.runs import PARTS, Run, Store
 from vae_core.training import control, jobs
 from vae_core.training.events import Checkpoint, Event
@@ -79,7 +81,10 @@ def test_a_run_records_its_parts(tmp_path: Path) -> None:
     run = train(tmp_path / "runs", on_folder(tmp_path / "data"))
     dataset, recorded = load_dataset(run.config().data), recorded_by(run)
     assert recorded is not None
-    assert run.data_card().digest == recorded.digest() == recorded_of(dataset).digest()
+    digest = run.data_card().digest
+    assert digest is not None
+    assert digest.model_dump() == recorded.digest() == recorded_of(dataset).digest()
+    assert len({digest.train, digest.validation, digest.test}) == 3
     for name, part in (("train", dataset.train), ("validation", dataset.validation)):
         assert (recorded.hashes[name] == part.hashes).all()
         assert (recorded.labels[name] == part.labels).all()
@@ -132,7 +137,7 @@ def test_what_is_gone_and_relabelled_is_counted_and_the_rest_is_measured(tmp_pat
     assert dataset.difference.new == 0
     assert dataset.difference.sentence == (
         "The images are not those that this run was trained on: 2 of 120 images are gone "
-        "(1 train, 1 validation), 0 are new, 1 have another label (1 validation)."
+        "(1 train, 1 validation), 1 has another label (1 validation)."
     )
     report, said = evaluated(run)
     assert report["images"] == len(held_out) - 1
@@ -150,10 +155,24 @@ def test_another_folder_is_measured_as_what_it_is(tmp_path: Path) -> None:
     run = train(tmp_path / "runs", on_folder(tmp_path / "data"))
     dataset, part = load_part(run, "validation", str(tmp_path / "other"))
     assert dataset.difference is not None and dataset.difference.elsewhere
-    assert "None of the images of this run are here: 60 images are new" in (
+    assert "None of the images of this run are here: what is there, 60 images" in (
         dataset.difference.sentence
     )
     assert pixels(part) and not pixels(part) & pixels(load_dataset(run.config().data).train)
+
+
+def test_one_picture_in_colour_among_grey_ones_changes_no_other(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    digit_files(data, (0, 1), 40)
+    run = train(tmp_path / "runs", on_folder(data))
+    first = measured(run)
+    colour = np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8)
+    Image.fromarray(colour).save(data / "0" / "colour.png")
+    assert load_dataset(run.config().data).image_shape == (3, 16, 16)
+    dataset = dataset_of(run)
+    assert dataset.image_shape == (1, 16, 16) and dataset.difference is not None
+    assert dataset.difference.new == 1 and not any(dataset.difference.gone.values())
+    assert measured(run) == pytest.approx(first, rel=1e-6)
 
 
 def test_images_that_were_only_renamed_are_the_same(tmp_path: Path) -> None:
@@ -210,7 +229,7 @@ def test_resume_refuses_other_images_and_changes_nothing(tmp_path: Path) -> None
     shutil.copytree(data, aside)
     delete(data, 110)
     refused = vae("resume", "run", "--store", store, status=2)
-    assert "110 of 300 images are gone" in refused.stderr and "0 are new" in refused.stderr
+    assert "110 of 300 images are gone" in refused.stderr
     assert "--accept-changed-data" in refused.stderr and "Traceback" not in refused.stderr
     status = run.status()
     assert (status.state, status.step, status.acceptable) == ("stopped", step, True)

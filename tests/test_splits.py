@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from vae_core.config import DataConfig
 from vae_core.data import ArrayImages, Dataset, ImageSet, MappedImages
 from vae_core.data.hashes import content_hashes, hash_rows, hashed, mixed, occurrence
+from vae_core.data.images import PartOfImages
 from vae_core.data.splits import assemble, held_out, thin
 from vae_core.data.sprites import COUNT, SIZES, SpriteImages
 from vae_core.data.stack import StackWriter
@@ -138,6 +139,8 @@ def test_hashes_of_a_mapped_stack_are_kept_beside_it(tmp_path: object) -> None:
     assert (np.load(kept) == expected).all()
     np.save(kept, expected[::-1])
     assert (content_hashes(MappedImages(path)) == expected[::-1]).all(), "read, not made again"
+    few = PartOfImages(MappedImages(path), np.array([3, 1]))
+    assert (content_hashes(few) == expected[::-1][[3, 1]]).all(), "the whole knows them"
     kept.write_bytes(b"cut")
     assert (content_hashes(MappedImages(path)) == expected).all()
 

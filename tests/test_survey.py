@@ -16,7 +16,7 @@ from vae_core.errors import UserError
 from vae_core.families import build
 from vae_core.latent import survey as surveys
 from vae_core.latent.encodings import load_encodings
-from vae_core.latent.survey import finite, load_survey, save_survey, survey
+from vae_core.latent.survey import finite, load_survey, save_survey, survey, surveyed_hashes
 from vae_core.loading import load_part, load_run, weights_step
 from vae_core.losses import gaussian_kl
 from vae_core.metrics import measure
@@ -123,10 +123,17 @@ def test_a_survey_is_made_once_for_each_checkpoint(
 
 def test_names_of_files_come_back_whatever_they_are(tmp_path: Path) -> None:
     files = ("a b/ü.png", "tab\there\nand line.png", b"\xff.png".decode("utf-8", "surrogateescape"))
-    kept = constructed(np.ones((3, 2)), files=files, labels=np.array([0, 1, 1]))
+    hashes = np.array([2**64 - 1, 7, 9], np.uint64)
+    kept = constructed(
+        np.ones((3, 2)), files=files, labels=np.array([0, 1, 1]), hashes=hashes, note="One is gone."
+    )
     save_survey(Run(tmp_path), kept, "/data/here")
     again = load_survey(Run(tmp_path), "train", 10)
     assert again is not None and again.files == files and again.label_names == ()
+    assert again.note == kept.note and again.hashes is not None
+    assert again.hashes.tolist() == hashes.tolist()
+    assert surveyed_hashes(Run(tmp_path), "train").tolist() == hashes.tolist()
+    assert surveyed_hashes(Run(tmp_path), "test") is None
     assert again.logvar is None and again.recon is None and again.elbo is None
     assert load_survey(Run(tmp_path), "train", 10, "/data/there") is None
     assert load_survey(Run(tmp_path), "train", 10, "/data/here") is not None

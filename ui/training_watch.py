@@ -48,6 +48,8 @@ def watch(run: Run) -> None:
         st.error(str(error))
         return
     _buttons(run, config, state)
+    if state in RESUMABLE and state != "failed" and run.status().message:
+        st.warning(run.status().message)
     monitor(run, state, families[config.family].terms)
     if state in RESUMABLE:
         _log(run, state)
@@ -108,16 +110,26 @@ def _idle_buttons(run: Run, state: str) -> None:
     if state in RESUMABLE and st.button(
         "Resume", key="resume-training", icon=":material/play_arrow:"
     ):
-        try:
-            jobs.resume(run)
-        except UserError as error:
-            st.error(str(error))
-        else:
-            st.rerun()
+        _resume(run)
+    if state in RESUMABLE and run.status().acceptable and st.button(
+        "Resume on these images", key="accept-training", icon=":material/published_with_changes:",
+        help="Go on with the images as they are now. What the run was measured on is never learned "
+        "from, and the change is noted in its history.",
+    ):  # fmt: skip
+        _resume(run, accept_changed_data=True)
     if run.file("model.safetensors").exists() and st.button(
         "Explore", key="explore-training", icon=":material/tune:"
     ):
         st.switch_page("pages/explore.py", query_params={"run": run.id})
+
+
+def _resume(run: Run, accept_changed_data: bool = False) -> None:
+    try:
+        jobs.resume(run, accept_changed_data)
+    except UserError as error:
+        st.error(str(error))
+    else:
+        st.rerun()
 
 
 def _beta(run: Run, config: RunConfig) -> None:

@@ -6,18 +6,21 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from vae_core.data import Progress, no_progress
+from vae_core.data import Images, Progress, no_progress
+from vae_core.data.again import found_again
 from vae_core.errors import UserError
 from vae_core.latent.encodings import load_encodings
 from vae_core.latent.maps import Map, load_map, make_map, save_map
 from vae_core.latent.survey import Survey, load_survey, save_survey, survey
-from vae_core.loading import load_part, load_run, weights_step
+from vae_core.loading import load_part, load_run, part_of, weights_step
 from vae_core.losses import gaussian_kl
+from vae_core.run_data import dataset_of
 from vae_core.runs import STORE_VARIABLE, Run
 from vae_core.types import Context
 
@@ -49,8 +52,23 @@ def survey_of(
     model = loaded.model.to(memory_format=torch.channels_last)
     context = Context(loaded.step, train_images=loaded.card.n_train)
     found = survey(model, loaded.objective, part, dataset.label_names, split, context, progress)
+    if dataset.difference:
+        found = replace(found, note=dataset.difference.sentence)
     save_survey(run, found, data_dir or loaded.config.data.data_dir)
     return found
+
+
+def images_of_survey(
+    run: Run, found: Survey, data_dir: str | None = None, progress: Progress = no_progress
+) -> Images:
+    """The images that the rows of a survey of a part are of, whatever has come or gone since.
+
+    Raises:
+        UserError: when the data set is not present; on gathering, when an image is gone.
+    """
+    part = part_of(dataset_of(run, data_dir, progress), found.split)
+    assert found.hashes is not None, "a whole part knows them"
+    return found_again(part, found.hashes)
 
 
 def map_of(
@@ -111,5 +129,5 @@ def _survey_of_cache(run: Run) -> Survey:
         kl = gaussian_kl(torch.from_numpy(kept.mu), torch.from_numpy(kept.logvar)).sum(1).numpy()
     return Survey(
         CACHED, kept.mu, kept.logvar, None, kl, kept.labels, kept.label_names, (), kept.indices,
-        kept.step,
+        kept.step, kept.hashes,
     )  # fmt: skip

@@ -58,11 +58,7 @@ class DataConfig(Settings):
         le=0.9,
     )
     validation: Literal["content", "last"] = setting(
-        "content",
-        "Validation images",
-        "content picks them by what they show, so that an added file moves no other; last takes "
-        "the last training files, as some papers do.",
-        more=True,
+        "content", "Validation images", "By what they show, or the last of the files.", more=True
     )
     limit: int | None = setting(
         None,

@@ -51,7 +51,11 @@ def choose_beside(run: Run) -> Run | None:
 
 
 def same_images(run: Run, other: Run) -> bool:
-    """True where place i of a part is the same image in both runs, whatever its size."""
+    """True where both runs recorded the same images; of older runs, which recorded none, where
+    both chose alike, so that place i of a part is the same image."""
+    mine, theirs = run.data_card().digest, other.data_card().digest
+    if mine or theirs:
+        return mine == theirs
     return _choice(run.config().data) == _choice(other.config().data)
 
 
@@ -67,13 +71,18 @@ def both(shown: Shown, other: Shown) -> None:
     view, link = choose_view(shown), f"{shown.key} {other.key}"
     st.caption(f"{_shared(shown, other)} {TEACHES}")
     sides: list[tuple[Shown, Plane, Told]] = []
-    for place, key, each in zip(st.columns(2), ("", "-beside"), (shown, other), strict=True):
+    pair = shown.survey.identities, other.survey.identities
+    # One small number for each image in either, which the browser can take.
+    numbers = np.unique(np.concatenate(pair), return_inverse=True)[1]
+    numbered = np.split(numbers, [len(shown.survey)])
+    for place, key, each, ids in zip(
+        st.columns(2), ("", "-beside"), (shown, other), numbered, strict=True
+    ):
         with place:
             st.markdown(f"**{each.run.id}**")
             plane = plane_of(each, view)
             if plane is not None:
-                ids = Link(link, each.survey.indices)
-                told = points(f"encodings-scatter{key}", each, plane, ids)
+                told = points(f"encodings-scatter{key}", each, plane, Link(link, ids))
                 sides.append((each, plane, told))
     if len(sides) < 2:
         return
@@ -99,28 +108,28 @@ def followed(said: Told, told: Shown, shown: Shown) -> Told:
         rows = said.rows
     else:
         return None
-    here = rows_of(told.survey.indices[rows], shown.survey.indices)
+    here = rows_of(told.survey.identities[rows], shown.survey.identities)
     if not len(here):
         return None
     return Selection(here) if isinstance(said, Selection) else Image(int(here[0]))
 
 
-def rows_of(wanted: np.ndarray, indices: np.ndarray) -> np.ndarray:
-    """The rows of `indices` int64 [N], all different, that hold one of `wanted` [M], in the order
-    of `wanted`."""
-    order = np.argsort(indices, kind="stable")
-    places = np.searchsorted(indices, wanted, sorter=order)
-    rows: np.ndarray = order[np.minimum(places, len(indices) - 1)]
-    return rows[indices[rows] == wanted]
+def rows_of(wanted: np.ndarray, identities: np.ndarray) -> np.ndarray:
+    """The rows of `identities` [N], all different, that hold one of `wanted` [M], in the order of
+    `wanted`."""
+    order = np.argsort(identities, kind="stable")
+    places = np.searchsorted(identities, wanted, sorter=order)
+    rows: np.ndarray = order[np.minimum(places, len(identities) - 1)]
+    return rows[identities[rows] == wanted]
 
 
 def _shared(shown: Shown, other: Shown) -> str:
     """How many images are in both, and how far the two agree on which of them are alike."""
-    indices = np.intersect1d(shown.survey.indices, other.survey.indices)
-    found = f"The same {grouped(len(indices))} images in two spaces."
-    if not ALIKE < len(indices) <= QUICKLY_COMPARED:
+    shared = np.intersect1d(shown.survey.identities, other.survey.identities)
+    found = f"The same {grouped(len(shared))} images in two spaces."
+    if not ALIKE < len(shared) <= QUICKLY_COMPARED:
         return found
-    work = _agreement(shown.key, other.key, shown, other, indices)
+    work = _agreement(shown.key, other.key, shown, other, shared)
     if not work.wait(1.0) or work.result is None:
         return found
     return (
@@ -131,13 +140,13 @@ def _shared(shown: Shown, other: Shown) -> str:
 
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _agreement(
-    key: str, other_key: str, _shown: Shown, _other: Shown, _indices: np.ndarray
+    key: str, other_key: str, _shown: Shown, _other: Shown, _shared: np.ndarray
 ) -> Background[float]:
     def work(progress: Progress) -> float:
         from vae_core.latent.neighbours import agreement, nearest_neighbours
 
         spaces = (each.survey for each in (_shown, _other))
-        vectors = [survey.mu[rows_of(_indices, survey.indices)] for survey in spaces]
+        vectors = [survey.mu[rows_of(_shared, survey.identities)] for survey in spaces]
         return agreement(*(nearest_neighbours(mu, ALIKE, progress) for mu in vectors))
 
     return Background(work)

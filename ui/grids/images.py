@@ -46,6 +46,7 @@ def _images(path: Path, version: int | None) -> RealImages:
     from vae_core.data.samples import spread
     from vae_core.latent.survey import survey
     from vae_core.loading import load_part, load_run
+    from vae_core.run_data import recorded_by
     from vae_core.types import Context
 
     run = Run(path)
@@ -54,8 +55,11 @@ def _images(path: Path, version: int | None) -> RealImages:
         part, names = ImageSet(ArrayImages(kept.thumbnails), kept.labels), kept.label_names
         origin = "training images that the run keeps"
     else:
-        dataset, part = load_part(run, "validation")
-        names, origin = dataset.label_names, "validation images"
+        # An older run did not record which images it held out: then any will do, named as such.
+        split = "train" if recorded_by(run) is None else "validation"
+        dataset, part = load_part(run, split)
+        names = dataset.label_names
+        origin = {"validation": "validation images", "train": "images of the data set"}[split]
     chosen = spread(part, MOST_IMAGES)
     pictures = part.images.gather(chosen)
     labels = None if part.labels is None else part.labels[chosen]

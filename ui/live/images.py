@@ -33,9 +33,9 @@ HEADERS = {
 
 def _load(run: Run) -> Dataset:
     ready_torch()
-    from vae_core.loading import load_part
+    from vae_core.run_data import dataset_of
 
-    return load_part(run, "train")[0]
+    return dataset_of(run)
 
 
 DATASETS: RunCache[Dataset] = RunCache(_load, "config.json", 2)
@@ -43,15 +43,23 @@ DATASETS: RunCache[Dataset] = RunCache(_load, "config.json", 2)
 
 
 def images_of(run: Run, split: str) -> Images:
-    """The images of a part of the run's data set, loaded where need be.
+    """The images of a part of the run's data set, loaded where need be: in the order of the
+    survey that the run keeps of it, so that row i of one is image i of the other.
 
     Raises:
         UserError: when it is not present, is not the one trained on, or has no such part.
     """
     ready_torch()
+    return _in_order(run, DATASETS.get(run), split)
+
+
+def _in_order(run: Run, dataset: Dataset, split: str) -> Images:
+    from vae_core.data.again import found_again
+    from vae_core.latent.survey import surveyed_hashes
     from vae_core.loading import part_of
 
-    return part_of(DATASETS.get(run), split).images
+    part, hashes = part_of(dataset, split), surveyed_hashes(run, split)
+    return part.images if hashes is None else found_again(part, hashes)
 
 
 async def images(request: Request) -> Response:
@@ -64,12 +72,10 @@ async def images(request: Request) -> Response:
     dataset = DATASETS.peek(run)
     if dataset is None:
         raise Refused(404, f"The images of run {run.id!r} are not open.")
-    from vae_core.loading import part_of
-
-    part = part_of(dataset, request.path_params["split"])
-    if rows.max() >= len(part):
-        raise UserError(f"There are {len(part)} images, counted from 0.")
-    body = await asyncio.to_thread(sprite, part.images, rows)
+    found = await asyncio.to_thread(_in_order, run, dataset, request.path_params["split"])
+    if rows.max() >= found.shape[0]:
+        raise UserError(f"There are {found.shape[0]} images, counted from 0.")
+    body = await asyncio.to_thread(sprite, found, rows)
     return Response(body, media_type="image/png", headers=HEADERS)
 
 

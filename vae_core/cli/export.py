@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -44,6 +45,8 @@ def export(
         made = made_of(source, name)
         suffix = f"-{name}" if len(made.files) > 1 else ""
         print(f"{write_export(made, out, run + suffix)}: {made.note}")
+    if source.images_note:
+        print(source.images_note, file=sys.stderr)
 
 
 @app.command()
@@ -79,6 +82,8 @@ def encode(
         measured = {"recon": survey.recon, "kl": survey.kl, "elbo": survey.elbo}
         means = [f"{name} {v.mean():.2f}" for name, v in measured.items() if v is not None]
         print(f"{in_words(len(survey), split)}, {', '.join(means)} (nats per image)")
+        if survey.note:
+            print(survey.note, file=sys.stderr)
 
 
 def _say_as_lines(message: str, share: float | None) -> None:

@@ -11,7 +11,7 @@ import typer
 
 from vae_core.cli.options import RunArgument, StoreOption, say_steps
 from vae_core.config import RunConfig, parse_config, parse_settings
-from vae_core.errors import UserError
+from vae_core.errors import DataChanged, UserError
 from vae_core.runs import Run, Store
 from vae_core.training import process
 
@@ -92,12 +92,17 @@ def _train_here(run: Run, store: str | None, accept_changed_data: bool = False) 
     from vae_core.training.recorders import ProgressBar
 
     print(f"Run {run.id} in {run.path}", file=sys.stderr)
-    ended = worker.work(
-        run,
-        lambda total, first: [ProgressBar(total, first)],
-        say_steps(),
-        accept_changed_data,
-    )
+    try:
+        ended = worker.work(
+            run,
+            lambda total, first: [ProgressBar(total, first)],
+            say_steps(),
+            accept_changed_data,
+        )
+    except DataChanged as error:
+        if error.acceptable:
+            raise UserError(f"{error} To accept them, add --accept-changed-data.") from None
+        raise
     if not ended.finished:
         option = f" --store {store}" if store else ""
         print(

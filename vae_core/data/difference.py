@@ -10,7 +10,7 @@ UNKNOWN = (
     "This run was trained before runs kept a list of their images, so which ones it learned from "
     "is not known."
 )
-ELSEWHERE = "None of the images of this run are here: {new} are new to it."
+ELSEWHERE = "None of the images of this run are here: what is there, {new}, is new to it."
 
 
 @dataclass(frozen=True)
@@ -46,17 +46,17 @@ class Difference:
             return ""
         if self.elsewhere:
             return ELSEWHERE.format(new=_images(self.new))
+        gone, relabelled = sum(self.gone.values()), sum(self.relabelled.values())
+        total = _images(sum(self.images.values()))
         said = [
-            f"{sum(self.gone.values())} of {_images(sum(self.images.values()))} are gone"
-            f"{self._by_part(self.gone)}",
-            f"{self.new} are new",
-            f"{sum(self.relabelled.values())} have another label{self._by_part(self.relabelled)}",
+            f"{gone} of {total} {_verb(gone, 'is', 'are')} gone {_by_part(self.gone)}",
+            f"{self.new} {_verb(self.new, 'is', 'are')} new",
+            f"{relabelled} {_verb(relabelled, 'has', 'have')} another label "
+            f"{_by_part(self.relabelled)}",
         ]
-        return f"The images are not those that this run was trained on: {', '.join(said)}."
-
-    def _by_part(self, counts: Mapping[str, int]) -> str:
-        named = [f"{count} {part}" for part, count in counts.items() if count]
-        return f" ({', '.join(named)})" if named else ""
+        counted = zip(said, (gone, self.new, relabelled), strict=True)
+        listed = ", ".join(each for each, count in counted if count)
+        return f"The images are not those that this run was trained on: {listed}."
 
     def report(self) -> dict[str, Any]:
         """For a machine, the sentence included."""
@@ -68,6 +68,14 @@ class Difference:
             "new": self.new,
             "sentence": self.sentence,
         }
+
+
+def _by_part(counts: Mapping[str, int]) -> str:
+    return f"({', '.join(f'{count} {part}' for part, count in counts.items() if count)})"
+
+
+def _verb(count: int, one: str, many: str) -> str:
+    return one if count == 1 else many
 
 
 def _images(count: int) -> str:

@@ -10,8 +10,8 @@ import numpy as np
 
 from vae_core.data.dataset import Images
 
-BLOCK = 1024
-"""Images that are gathered together to be hashed."""
+BLOCK = 4 * 2**20
+"""Bytes of the images that are gathered together to be hashed."""
 
 
 @runtime_checkable
@@ -33,8 +33,9 @@ def content_hashes(images: Images) -> np.ndarray:
 
 def hashed(images: Images) -> np.ndarray:
     """The same through the pixels, a block at a time: uint64 [N]."""
-    count = images.shape[0]
-    blocks = (np.arange(i, min(i + BLOCK, count)) for i in range(0, count, BLOCK))
+    count, *shape = images.shape
+    at_once = max(1, BLOCK // int(np.prod(shape)))
+    blocks = (np.arange(i, min(i + at_once, count)) for i in range(0, count, at_once))
     found = [hash_rows(images.gather(block)) for block in blocks]
     return np.concatenate(found) if found else np.zeros(0, np.uint64)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from vae_core.data.dataset import Images, ImageSet
+from vae_core.data.hashes import Hashed, hashed
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,11 @@ class PartOfImages:
     def gather(self, indices: np.ndarray) -> np.ndarray:
         """The images at `indices` [B], in that order: uint8 [B, C, H, W], owned by the caller."""
         return self.whole.gather(self.indices[indices])
+
+    def hashes(self) -> np.ndarray:
+        """uint64 [N], equal where the pixels are equal."""
+        # What the whole knows need not be made again.
+        return self.whole.hashes()[self.indices] if isinstance(self.whole, Hashed) else hashed(self)
 
 
 @dataclass(frozen=True)

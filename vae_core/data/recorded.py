@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from vae_core.data.again import matched
 from vae_core.data.dataset import Dataset, ImageSet
 from vae_core.data.difference import Difference
-from vae_core.data.hashes import mixed, occurrence
 from vae_core.data.images import PartOfImages, joined, part
-from vae_core.data.listing import labels_among
 from vae_core.data.splits import thin
 
 PARTS = ("train", "validation", "test")
@@ -100,49 +99,6 @@ def recorded_of(dataset: Dataset, before: Recorded | None = None) -> Recorded:
     return Recorded(hashes, labels, dataset.label_names, former)
 
 
-def named(dataset: Dataset, names: tuple[str, ...]) -> Dataset:
-    """`dataset` with its labels numbered as in `names`: a label is what it is called.
-
-    Names that are not among them follow after.
-    """
-    if dataset.label_names[: len(names)] == names:
-        return dataset
-    if not dataset.label_names:
-        return _named_by_folder(dataset, names)
-    known = (*names, *(name for name in dataset.label_names if name not in names))
-    number = np.array([known.index(name) for name in dataset.label_names], np.int64)
-    return _relabelled(
-        dataset, known, lambda each: None if each.labels is None else number[each.labels]
-    )
-
-
-def _named_by_folder(dataset: Dataset, names: tuple[str, ...]) -> Dataset:
-    """Where one folder is left of those that labelled the images, it labels them still."""
-    told = {
-        name: labels_among(each.files, names)
-        for name, each in _sets(dataset).items()
-        if each is not None and each.files
-    }
-    if not told or any(labels is None for labels in told.values()):
-        return dataset
-    return _relabelled(dataset, names, lambda each: labels_among(each.files, names))
-
-
-def _relabelled(
-    dataset: Dataset, names: tuple[str, ...], labels: Callable[[ImageSet], np.ndarray | None]
-) -> Dataset:
-    def again(each: ImageSet) -> ImageSet:
-        return replace(each, labels=labels(each))
-
-    return replace(
-        dataset,
-        train=again(dataset.train),
-        validation=again(dataset.validation),
-        test=dataset.test and again(dataset.test),
-        label_names=names,
-    )
-
-
 def as_recorded(dataset: Dataset, recorded: Recorded) -> Dataset:
     """The images of `dataset` in the parts that a run recorded, in its order, as far as they are
     there; `difference` tells what is not as it was. New images belong to no part.
@@ -196,7 +152,7 @@ class _Found:
         wanted = np.concatenate([recorded.hashes[name] for name in PARTS])
         named_as = np.concatenate([recorded.labels[name] for name in PARTS])
         belongs = np.repeat(np.arange(len(PARTS)), [len(recorded.hashes[name]) for name in PARTS])
-        rows = _matched(wanted, named_as, hashes, labels)
+        rows = matched(wanted, named_as, hashes, labels)
         there = rows >= 0
         strange = ~np.isin(hashes, recorded.hashes[LEFT_OUT])
         strange[rows[there]] = False
@@ -237,30 +193,6 @@ def never_seen(image_set: ImageSet, recorded: Recorded) -> ImageSet:
     """Those images of `image_set` that are in no part of a run, and never were."""
     seen = np.isin(_hashes(image_set), np.concatenate([recorded.ever(name) for name in PARTS]))
     return part(image_set, np.flatnonzero(~seen)) if seen.any() else image_set
-
-
-def _matched(
-    wanted: np.ndarray, named_as: np.ndarray, hashes: np.ndarray, labels: np.ndarray
-) -> np.ndarray:
-    """The row of `hashes` [M] for each image of `wanted` [N], −1 where there is none: int64 [N].
-
-    Copies are told apart by their labels first, then by their order; no row is given twice.
-    """
-    rows = np.full(len(wanted), -1)
-    for mine, theirs in (((wanted, named_as), (hashes, labels)), ((wanted,), (hashes,))):
-        missing = np.flatnonzero(rows < 0)
-        free = np.setdiff1d(np.arange(len(hashes)), rows)
-        if not len(missing) or not len(free):
-            break
-        keys = [
-            mixed((key, occurrence(key)))
-            for key in (mixed(c[missing] for c in mine), mixed(c[free] for c in theirs))
-        ]
-        order = np.argsort(keys[1])
-        places = np.minimum(np.searchsorted(keys[1], keys[0], sorter=order), len(free) - 1)
-        found = keys[1][order[places]] == keys[0]
-        rows[missing[found]] = free[order[places[found]]]
-    return rows
 
 
 def _whole(sets: list[ImageSet]) -> ImageSet:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from vae_core.analysis import CACHED
+from vae_core.analysis import CACHED, images_of_survey
 from vae_core.data import ArrayImages, Images
 from vae_core.data.images import PartOfImages
 from vae_core.data.pictures import tile, to_png
@@ -18,7 +18,6 @@ from vae_core.export.source import Export, Source, formats
 from vae_core.export.table import readable
 from vae_core.latent.encodings import load_encodings
 from vae_core.latent.survey import Survey
-from vae_core.loading import load_part
 from vae_core.runs import in_words, part_name
 
 LARGEST_SPRITE = 8192
@@ -124,7 +123,7 @@ def _images(source: Source) -> Images:
     if source.split == CACHED:
         images = ArrayImages(load_encodings(source.run).thumbnails)
     else:
-        images = load_part(source.run, source.split, source.data_dir, source.progress)[1].images
+        return images_of_survey(source.run, source.survey, source.data_dir, source.progress)
     return images if source.rows is None else PartOfImages(images, source.rows)
 
 

@@ -51,6 +51,11 @@ class Source:
         finite(found.mu, "encoding")
         return found if self.rows is None else found.rows(self.rows)
 
+    @property
+    def images_note(self) -> str:
+        """What a person should know of the images that were read, "" for nothing."""
+        return self.survey.note if "survey" in vars(self) else ""
+
 
 formats: Registry[Callable[[Source], Export]] = Registry("export format")
 """Functions `Source -> Export`."""

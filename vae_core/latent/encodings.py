@@ -33,6 +33,7 @@ class Encodings:
     indices: int64 [N], places in the training part; labels: int64 [N] or None.
     thumbnails: uint8 [N, C, h, w], at most 32 px a side.
     step: the checkpoint that encoded them.
+    hashes: uint64 [N], which image each is; None in runs from before they were kept.
     """
 
     mu: np.ndarray
@@ -42,6 +43,7 @@ class Encodings:
     label_names: tuple[str, ...]
     thumbnails: np.ndarray
     step: int
+    hashes: np.ndarray | None = None
 
 
 @torch.inference_mode()
@@ -72,7 +74,8 @@ def encode_dataset(model: LatentModel, dataset: Dataset, step: int, limit: int) 
     chosen = ImageSet(PartOfImages(train.images, indices), labels)
     mu, logvar = encode(model, chosen)
     thumbnails = _thumbnails(chosen.images)
-    return Encodings(mu, logvar, indices, labels, dataset.label_names, thumbnails, step)
+    hashes = None if train.hashes is None else train.hashes[indices]
+    return Encodings(mu, logvar, indices, labels, dataset.label_names, thumbnails, step, hashes)
 
 
 def save_encodings(run: Run, encodings: Encodings) -> None:
@@ -84,6 +87,7 @@ def save_encodings(run: Run, encodings: Encodings) -> None:
     arrays = {"mu": encodings.mu, "indices": encodings.indices}
     arrays |= {} if encodings.logvar is None else {"logvar": encodings.logvar}
     arrays |= {} if encodings.labels is None else {"labels": encodings.labels}
+    arrays |= {} if encodings.hashes is None else {"hashes": encodings.hashes}
     metadata = {
         "step": str(encodings.step),
         "label_names": json.dumps(encodings.label_names),
@@ -119,6 +123,7 @@ def load_encodings(run: Run) -> Encodings:
             tuple(json.loads(metadata["label_names"])),
             untile(atlas, height, width, len(arrays["mu"])),
             int(metadata["step"]),
+            arrays.get("hashes"),
         )
     except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
         raise UserError(f"The encodings of run {run.id!r} are damaged: {error}.") from None

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from vae_core.data import ImageSet, Progress, no_progress
 from vae_core.data.batches import labelled
+from vae_core.data.hashes import mixed, occurrence
 from vae_core.errors import UserError
 from vae_core.models import LatentModel
 from vae_core.objectives import Objective
@@ -35,6 +36,8 @@ class Survey:
     labels: int64 [N] or None; files: N names, or () where images came from no files.
     indices: int64 [N], places in the part.
     step: the checkpoint that encoded them.
+    hashes: uint64 [N], which image each is, whatever its place; None where that is not known.
+    note: what a person should know of the images, such as that some are gone; "" for nothing.
     """
 
     split: str
@@ -47,9 +50,19 @@ class Survey:
     files: tuple[str, ...]
     indices: np.ndarray
     step: int
+    hashes: np.ndarray | None = None
+    note: str = ""
 
     def __len__(self) -> int:
         return len(self.mu)
+
+    @property
+    def identities(self) -> np.ndarray:
+        """A number for each image that another survey has for it too, int64 or uint64 [N]: made
+        of what it shows, and of its place only where that is not known. No two are the same."""
+        if self.hashes is None:
+            return self.indices
+        return mixed((self.hashes, occurrence(self.hashes)))
 
     @property
     def elbo(self) -> np.ndarray | None:
@@ -77,6 +90,8 @@ class Survey:
             tuple(self.files[i] for i in chosen) if self.files else (),
             self.indices[chosen],
             self.step,
+            pick(self.hashes),
+            self.note,
         )
 
 
@@ -124,8 +139,9 @@ def survey(
     objective.train(was_training)
     names, indices = tuple(label_names), np.arange(n)
     return Survey(
-        split, mu, logvar, recon, kl, part.labels, names, part.files, indices, context.step
-    )
+        split, mu, logvar, recon, kl, part.labels, names, part.files, indices, context.step,
+        part.hashes,
+    )  # fmt: skip
 
 
 def _rate(
@@ -155,9 +171,10 @@ def save_survey(run: Run, found: Survey, data_dir: str | None) -> None:
         "labels": found.labels,
         "label_names": _packed(found.label_names),
         "files": _packed(found.files),
+        "hashes": found.hashes,
     }
     present = {name: np.ascontiguousarray(a) for name, a in arrays.items() if a is not None}
-    metadata = {"step": str(found.step), "data_dir": data_dir or ""}
+    metadata = {"step": str(found.step), "data_dir": data_dir or "", "note": found.note}
     run.write_bytes(_file(found.split), save(present, metadata))
 
 
@@ -187,9 +204,21 @@ def load_survey(run: Run, split: str, step: int, data_dir: str | None = None) ->
             _unpacked(arrays["files"]),
             np.arange(len(arrays["mu"])),
             step,
+            arrays["hashes"],  # without them it was made before a run kept its parts
+            metadata.get("note", ""),
         )
     except (SafetensorError, KeyError, ValueError, OSError):
         return None  # a cache: whoever asks makes the survey again
+
+
+def surveyed_hashes(run: Run, split: str) -> np.ndarray | None:
+    """Which images the survey that a run keeps is of: uint64 [N]; None where it keeps none."""
+    try:
+        with safe_open(run.file(_file(split)), "numpy") as file:
+            found: np.ndarray = file.get_tensor("hashes")
+    except (SafetensorError, KeyError, OSError):
+        return None
+    return found
 
 
 def finite(values: np.ndarray, what: str) -> np.ndarray:

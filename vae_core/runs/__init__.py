@@ -19,7 +19,15 @@ previews/              <step>-reconstructions.png, <step>-samples.png, originals
 
 from vae_core.runs.folder import Folder
 from vae_core.runs.measured import MeasuredOn, in_words, measured_on, part_name
-from vae_core.runs.records import ACTIVE, DataCard, Job, State, Status, process_is
+from vae_core.runs.records import (
+    ACTIVE,
+    DataCard,
+    Job,
+    PartDigests,
+    State,
+    Status,
+    process_is,
+)
 from vae_core.runs.run import PARTS, WEIGHTS, Run
 from vae_core.runs.store import DEFAULT_STORE, STORE_VARIABLE, Store
 
@@ -33,6 +41,7 @@ __all__ = [
     "Folder",
     "Job",
     "MeasuredOn",
+    "PartDigests",
     "Run",
     "State",
     "Status",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Literal
 
 import psutil
-from pydantic import Field
 
 from vae_core.settings import Settings
 
@@ -15,6 +14,14 @@ ACTIVE: frozenset[State] = frozenset({"starting", "training", "paused"})
 # Start times are computed from the wall clock, which may be set right while a run trains. A
 # process id that is reused belongs to a process that began much later than this.
 _SAME_START_S = 10.0
+
+
+class PartDigests(Settings):
+    """Of each part: SHA-256 of its images in their order and of the names of their labels."""
+
+    train: str
+    validation: str
+    test: str
 
 
 class DataCard(Settings):
@@ -28,9 +35,8 @@ class DataCard(Settings):
     label_names: tuple[str, ...] = ()
     factor_names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    digest: dict[str, str] = Field(default_factory=dict)
-    """Of each part: SHA-256 of its images in their order and of the names of their labels. Empty
-    in runs that were trained before it was kept."""
+    digest: PartDigests | None = None
+    """None in runs that were trained before it was kept."""
 
 
 class Status(Settings):

@@ -24,12 +24,14 @@ def score(run: Run) -> dict[str, Any]:
     Raises:
         UserError: when the data set has no factors, or the run has no encodings yet.
     """
-    from vae_core.data import load_dataset
     from vae_core.latent.encodings import load_encodings
     from vae_core.metrics import disentanglement as d
+    from vae_core.run_data import dataset_of
 
     encodings = load_encodings(run)
-    dataset = load_dataset(run.config().data)
+    dataset = dataset_of(run)
+    if dataset.difference:  # then the places that the encodings name are those of other images
+        raise UserError(f"{dataset.difference.sentence} So run {run.id!r} cannot be scored.")
     if dataset.train.factors is None:
         raise UserError(
             f"{dataset.name} has no known factors, so run {run.id!r} cannot be scored; sprites do."

@@ -15,15 +15,15 @@ from vae_core.data import Dataset, load_dataset
 from vae_core.data.dataset import Progress, no_progress
 from vae_core.data.recorded import recorded_of
 from vae_core.errors import DataChanged, UserError
-from vae_core.families import build, complete
+from vae_core.families import build, complete, families
 from vae_core.latent.directions import principal_directions, save_directions
 from vae_core.latent.encodings import encode_dataset, save_encodings
 from vae_core.latent.grids import prior_pictures
-from vae_core.loading import dataset_of, recorded_by, refuse_unknown_labels
 from vae_core.metrics import measure
 from vae_core.models import LatentModel
 from vae_core.objectives import Objective
-from vae_core.runs import ACTIVE, PARTS, DataCard, Run, State, Status
+from vae_core.run_data import dataset_of, recorded_by, refuse_unknown_labels
+from vae_core.runs import ACTIVE, PARTS, DataCard, PartDigests, Run, State, Status
 from vae_core.training.checkpoint import forget_after, load_state
 from vae_core.training.control import ControlFile
 from vae_core.training.environment import save_environment
@@ -123,7 +123,7 @@ def _train(
     else:
         dataset = images_of(run, accept_changed_data, progress)
     recorded = recorded_of(dataset, None if state is None else recorded_by(run))
-    card = data_card(dataset).model_copy(update={"digest": recorded.digest()})
+    card = data_card(dataset).model_copy(update={"digest": PartDigests(**recorded.digest())})
     model, objective = build(config, card)
     run.write_bytes(PARTS, recorded.to_bytes())
     run.write_json("data.json", card)
@@ -180,7 +180,7 @@ def images_of(run: Run, accept_changed: bool, progress: Progress = no_progress) 
             acceptable=True,
         )
     else:
-        for images in parts:
+        for images in parts if families[run.config().family].needs_labels else ():
             refuse_unknown_labels(run, dataset, images)
         return dataset
     raise DataChanged(f"{difference.sentence} So run {run.id!r} cannot be resumed; {way_out}")
