@@ -48,7 +48,8 @@ def _numbers(facts: RunFacts) -> str:
         return "Not measured yet."
     measured = ("Recon", facts.recon) if facts.elbo is None else ("ELBO", facts.elbo)
     dims = f"{number(facts.active_units)}/{number(facts.latent_dim)} active"
-    return f"{measured[0]} {number(measured[1])} nats · {dims} · {facts.measured_on}"
+    part = facts.measured_on.replace(" ", "\u00a0")  # a line breaks before it, not in it
+    return f"{measured[0]} {number(measured[1])} nats · {dims} · {part}"
 
 
 def _menu(facts: RunFacts) -> None:

@@ -36,7 +36,10 @@ def parts_of(run: Run) -> dict[str, str]:
         UserError: when the run's data card is missing or damaged.
     """
     card = run.data_card()
-    counts = {"train": card.n_train, "validation": card.n_validation, "test": card.n_test}
+    # Without digests the run is of a time when it did not record its parts: its validation images
+    # cannot be told from those it learned from.
+    held_out = card.n_validation if card.digest else 0
+    counts = {"train": card.n_train, "validation": held_out, "test": card.n_test}
     return {CACHED: KEPT} | {
         split: f"All {images(count, split)}" for split, count in counts.items() if count
     }

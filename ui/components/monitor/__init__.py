@@ -9,6 +9,7 @@ from typing import Any
 
 import streamlit as st
 
+from ui.numbers import images
 from ui.theme import BETA, KL, RECONSTRUCTION
 from vae_core.families import Quantity
 from vae_core.runs import Run
@@ -28,6 +29,12 @@ _mount = st.components.v2.component(
 )
 
 
+def _validation(run: Run) -> str:
+    """What the dashed curves are measured on: 3 000 validation images."""
+    held_out = run.json("data.json", {}).get("n_validation")
+    return images(held_out, "validation") if held_out else "validation"
+
+
 def monitor(run: Run, state: str, terms: Mapping[str, Quantity]) -> None:
     """Mount the live view of `run`.
 
@@ -41,6 +48,7 @@ def monitor(run: Run, state: str, terms: Mapping[str, Quantity]) -> None:
         "run": run.id,
         "state": state,
         "has_kl": "kl" in terms,
+        "measured_on": _validation(run),
         "terms": {
             name: {"label": quantity.label, "unit": quantity.unit, "help": quantity.help}
             for name, quantity in terms.items()

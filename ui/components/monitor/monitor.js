@@ -43,6 +43,7 @@ class Monitor {
     this.about = {};
     this.now = {};
     this.failures = 0;
+    put(root.querySelector(".vm-hint"), `dashed: ${data.measured_on}`);
     root.querySelector(".vm-charts").classList.toggle("vm-alone", !data.has_kl);
     this.charts = new Charts(root, data, (limits, again) => this.ask(limits, again));
     this.previews = new Previews(root, data.run);
