@@ -20,7 +20,7 @@ def list_runs(store: StoreOption = None, as_json: JsonOption = False) -> None:
     if as_json:
         print_json(rows)
         return
-    head = ("run", "state", "family", "data", "beta", "step", "elbo")
+    head = ("run", "state", "family", "data", "beta", "step", "elbo", "bits_per_dim", "mse")
     cells = [tuple(_cell(row.get(name)) for name in head) for row in rows]
     print_table([head, *cells])
 
@@ -36,6 +36,7 @@ def show(run: RunArgument, store: StoreOption = None, as_json: JsonOption = Fals
         "data": found.json("data.json", {}),
         "environment": found.json("environment.json", {}),
         "summary": found.summary(),
+        "in_force": {"beta": _beta(found, None)},
     }
     if as_json:
         print_json(shown)
@@ -92,6 +93,9 @@ def _row(run: Run) -> dict[str, Any]:
         "step": status.step,
         "total_steps": status.total_steps,
         "elbo": summary.get("elbo"),
+        "nats_per_pixel": summary.get("nats_per_pixel"),
+        "bits_per_dim": summary.get("bits_per_dim"),
+        "mse": summary.get("mse"),
         "active_units": summary.get("active_units"),
     }
 
