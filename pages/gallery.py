@@ -18,7 +18,7 @@ COLUMNS = 4
 SORTS = {
     "Newest": lambda facts: -facts.made,
     "Name": lambda facts: facts.id.lower(),
-    "Best ELBO": lambda facts: -facts.elbo if facts.elbo is not None else float("inf"),
+    "Best ELBO": lambda facts: (bool(facts.incomparable), -(facts.elbo or float("-inf"))),
     "Data set": lambda facts: (facts.dataset, -facts.made),
 }
 

@@ -11,13 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from vae_core.losses import gaussian_kl, gaussian_nll
-from vae_core.losses.conventions import CONVENTIONS, Scale
+from vae_core.losses import bernoulli_nll, gaussian_kl, gaussian_nll
+from vae_core.losses.conventions import BERNOULLI, CONVENTIONS, Scale
 
 positive = st.floats(1e-3, 1e3)
 scales = st.builds(
     Scale, st.integers(64, 20_000), st.integers(1, 512), st.floats(0.01, 2), st.floats(0.1, 2)
 )
+
+
+def _bce(x_logits: Tensor, x: Tensor) -> Tensor:
+    return F.binary_cross_entropy(torch.sigmoid(x_logits), x, reduction="none")
+
 
 LITERAL: dict[str, Callable[[Tensor, Tensor, Tensor, float], Tensor]] = {
     "mse-mean-kl-mean": lambda x, y, kl, w: (x - y).square().mean() + w * kl.mean(),
@@ -26,6 +31,9 @@ LITERAL: dict[str, Callable[[Tensor, Tensor, Tensor, float], Tensor]] = {
     "pythae": lambda x, y, kl, w: (
         0.5 * F.mse_loss(y, x, reduction="none").flatten(1).sum(-1) + w * kl.sum(1)
     ).mean(0),
+    "bce-sum-kl-sum": lambda x, y, kl, w: _bce(y, x).sum() + w * kl.sum(),
+    "bce-mean-kl-sum": lambda x, y, kl, w: _bce(y, x).mean() + w * kl.sum(1).mean(),
+    "bce-mean-kl-mean": lambda x, y, kl, w: _bce(y, x).mean() + w * kl.mean(),
 }
 """(pixels, reconstruction, KL [B, L], weight) → the loss as its authors compute it."""
 
@@ -54,8 +62,14 @@ def test_both_losses_have_the_same_gradient_but_for_a_factor(
 
     scale = Scale(192, latents, sigma, std)
     beta = CONVENTIONS[name].beta(weight, scale)
-    ours = gradient(lambda x_hat, kl: (gaussian_nll(x_hat, x, sigma**2) + beta * kl.sum(1)).mean())
-    theirs = gradient(lambda x_hat, kl: LITERAL[name](x / std, x_hat / std, kl, weight))
+    bernoulli = CONVENTIONS[name].pixels == BERNOULLI
+
+    def nll(x_hat: Tensor) -> Tensor:
+        return bernoulli_nll(x_hat, x) if bernoulli else gaussian_nll(x_hat, x, sigma**2)
+
+    s = 1.0 if bernoulli else std  # a probability is divided by nothing
+    ours = gradient(lambda x_hat, kl: (nll(x_hat) + beta * kl.sum(1)).mean())
+    theirs = gradient(lambda x_hat, kl: LITERAL[name](x / s, x_hat / s, kl, weight))
     factor = ours.norm() / theirs.norm()
     torch.testing.assert_close(ours, factor * theirs)
 

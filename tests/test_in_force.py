@@ -207,5 +207,7 @@ def test_evaluate_weighs_as_the_weights_were_trained(tmp_path: Path) -> None:
     command = ["evaluate", run.id, "--store", str(tmp_path), "--json"]
     found = json.loads(CliRunner().invoke(app, command, catch_exceptions=False).stdout)
     assert found["beta"] == 0.25 and found["term_weights"] == told["term_weights"]
+    assert found["bits_per_dim"] == pytest.approx(told["bits_per_dim"], rel=1e-3)
+    assert found["nats_per_pixel"] == pytest.approx(-found["elbo"] / 256)
     listed = CliRunner().invoke(app, ["list", "--store", str(tmp_path), "--json"]).stdout
     assert json.loads(listed)[0]["beta"] == 0.25

@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from tests.engine import trained
 from tests.pages import charts, texts
 from ui.numbers import number
+from vae_core.loading import load_run
 from vae_core.runs import Run, Store
 from vae_core.sweeps import BETA, SEED, Sweep, SweepSpec, sweeps_of
 from vae_core.sweeps.sweep import create_sweep
@@ -139,15 +141,32 @@ def test_runs_are_compared_by_curves_and_samples_of_the_same_z(run: Run, tmp_pat
 def test_the_converter_tells_a_weight_in_every_convention(run: Run) -> None:
     app = tune("Units")
     app.selectbox(key="units-convention").select("pytorch-vae")
-    app.number_input(key="units-weight-tiny").set_value(0.5)
-    app.number_input(key="units-sigma-tiny").set_value(0.2)
-    app.number_input(key="units-s-tiny").set_value(0.5).run()
+    app.number_input(key="units-weight-tiny-10").set_value(0.5)
+    app.number_input(key="units-sigma-tiny-10").set_value(0.2)
+    app.number_input(key="units-s-tiny-10").set_value(0.5).run()
     # β = w·P·s²/(2σ²) with P = 16·16; L = 4 times as much as a mean over dimensions.
     beta = 0.5 * 256 * 0.25 / (2 * 0.04)
     shown = texts(app)
     for weight in (beta, 0.5, 0.5 * 4, beta * 0.04 / 0.25):
         assert f"**{number(weight)}**" in shown
     assert "Bernoulli" in shown  # a warning that its σ is borrowed
+    assert f"**{number(beta / 256)}**" in shown  # of a mean cross-entropy: β = w·P
+
+
+def test_units_of_a_run_take_its_own_sigma_beta_and_latents(tmp_path: Path) -> None:
+    """The σ that a colour run has learned, not the 0.1 that its settings hold; 4·2·2 latents."""
+    changes = {"family": "spatial-vae", "model": {"likelihood": "gaussian-optimal"}}
+    objective = {"beta": 4.0, "schedule": "linear", "schedule_steps": 20, "halvings": 3}
+    run = trained(tmp_path, "learned", **changes, objective=objective)
+    sigma = float(load_run(run).model.likelihood.variance) ** 0.5
+    app = tune("Units", "learned")
+    assert not app.exception
+    assert app.number_input(key="units-weight-learned-10").value == pytest.approx(4.0 * 9 / 20)
+    found = app.number_input(key="units-sigma-learned-10").value
+    assert found == pytest.approx(sigma, rel=1e-3) and abs(found - 0.1) > 0.02
+    size = load_run(run).model.latent_size
+    assert size > 4 and f"L = {size} latent dimensions" in texts(app)
+    assert "saved weights have learned" in texts(app) and "cross-entropy" not in texts(app)
 
 
 def test_a_sweep_is_set_up_started_and_followed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -61,6 +61,40 @@ def test_a_card_without_elbo_shows_the_reconstruction(store: Store) -> None:
     assert "Recon 64.5 nats" in shown(app) and "ELBO" in shown(app)
 
 
+def test_a_card_shows_the_beta_that_its_weights_were_trained_with(store: Store) -> None:
+    run = store.get("first")
+    warming = {"objective": {"beta": 4.0, "schedule": "linear", "schedule_steps": 20}}
+    run.write_json("config.json", run.config().updated(warming))
+    old = {name: value for name, value in run.summary().items() if name != "controls"}
+    run.write_json("summary.json", old)  # as an early version left it
+    assert facts_of(run).beta == pytest.approx(4.0 * 9 / 20)  # of ten steps, half way of twenty
+    assert "vae · digits · β\u00a01.80" in shown(gallery())
+
+
+def test_a_card_counts_active_units_of_all_latents(store: Store) -> None:
+    run = store.get("first")
+    run.write_json("summary.json", run.summary() | {"active_units": 200, "latent_dim": 256})
+    assert "200/256 active" in shown(gallery())
+
+
+def test_a_card_of_a_fixed_sigma_shows_what_can_be_compared(store: Store) -> None:
+    run = store.get("first")
+    measured = {"incomparable": "σ is fixed.", "elbo": -11491.0, "mse": 0.0123, "kl": 7.5}
+    run.write_json("summary.json", run.summary() | measured)
+    told = shown(gallery())
+    assert "MSE 0.0123 a value · KL 7.5" in told and "491" not in told
+
+
+def test_a_card_of_an_early_version_knows_that_its_sigma_was_fixed(store: Store) -> None:
+    run = store.get("first")
+    model = {"model": {"likelihood": "gaussian", "sigma": 0.5**0.5}}
+    run.write_json("config.json", run.config().updated(model))
+    late = ("incomparable", "mse")
+    run.write_json("summary.json", {k: v for k, v in run.summary().items() if k not in late})
+    assert "σ is fixed at 0.707" in facts_of(run).incomparable
+    assert "ELBO" not in shown(gallery()).split("**first**")[1].split("**second**")[0]
+
+
 def test_the_filter_keeps_what_matches_every_word(store: Store) -> None:
     app = gallery()
     app.text_input(key="gallery-filter").input("digits SECOND").run()

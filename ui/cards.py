@@ -46,10 +46,26 @@ def _picture(facts: RunFacts) -> None:
 def _numbers(facts: RunFacts) -> str:
     if facts.recon is None:
         return "Not measured yet."
-    measured = ("Recon", facts.recon) if facts.elbo is None else ("ELBO", facts.elbo)
-    dims = f"{number(facts.active_units)}/{number(facts.latent_dim)} active"
+    dims = f"{number(facts.active_units)}/{number(facts.latent_size)} active"
     part = facts.measured_on.replace(" ", "\u00a0")  # a line breaks before it, not in it
-    return f"{measured[0]} {number(measured[1])} nats · {dims} · {part}"
+    return f"{comparable(facts)} · {dims} · {part}"
+
+
+def comparable(facts: RunFacts) -> str:
+    """The figure by which a measured run compares with others, with its unit.
+
+    The ELBO, and in bits for each value of the images where that is known, so that other sizes
+    compare. Where σ is fixed the ELBO is a matter of σ: then the squared error and the KL.
+    """
+    if facts.incomparable and facts.mse is not None:
+        kl = "" if facts.kl is None else f" · KL {number(facts.kl)} nats"
+        return f"MSE {number(facts.mse)} a value{kl}"
+    if facts.incomparable and facts.kl is not None:
+        return f"KL {number(facts.kl)} nats"
+    if facts.elbo is None:
+        return f"Recon {number(facts.recon)} nats"
+    bits = "" if facts.bits_per_dim is None else f" ({number(facts.bits_per_dim)} bits/dim)"
+    return f"ELBO {number(facts.elbo)} nats{bits}"
 
 
 def _menu(facts: RunFacts) -> None:

@@ -6,9 +6,12 @@ import functools
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from ui.numbers import images
+from vae_core.config import RunConfig
 from vae_core.errors import UserError
+from vae_core.in_force import beta_in_force
 from vae_core.runs import ACTIVE, WEIGHTS, MeasuredOn, Run, Store, measured_on
 
 DAMAGED = "damaged"
@@ -41,7 +44,13 @@ class RunFacts:
     kl: float | None = None
     elbo: float | None = None
     active_units: int | None = None
-    latent_dim: int | None = None
+    latent_size: int | None = None
+    """Latent dimensions of the flattened code: what active units are a part of."""
+    bits_per_dim: float | None = None
+    is_density: bool = True
+    mse: float | None = None
+    incomparable: str = ""
+    """Why its ELBO says little, "" where it compares; the squared error does."""
     n_train: int | None = None
     measured: MeasuredOn | None = None
     """What recon, kl, elbo and active units were measured on."""
@@ -121,6 +130,29 @@ def _version(path: Path) -> int | None:
         return None
 
 
+def _beta(run: Run, config: RunConfig, summary: dict[str, Any], has_weights: bool) -> float | None:
+    """β of the measured weights, else of the saved ones, else as it is planned."""
+    if not has_weights:
+        planned: float | None = config.objective.get("beta")
+        return planned
+    try:
+        return beta_in_force(run, summary.get("step"))
+    except UserError:  # its family is not installed here; the run can still be looked through
+        return None
+
+
+def _incomparable(config: RunConfig, summary: dict[str, Any]) -> str:
+    """As it was measured; asked of the likelihood where an early version measured."""
+    if "incomparable" in summary or config.model.likelihood == "auto":
+        return str(summary.get("incomparable", ""))
+    from vae_core.models.likelihoods import likelihoods  # torch, which new runs do without
+
+    try:
+        return str(likelihoods[config.model.likelihood].build(config.model).incomparable)
+    except UserError:
+        return ""
+
+
 @functools.lru_cache(maxsize=1024)
 def _read(path: Path, versions: tuple[int | None, ...]) -> RunFacts:
     run = Run(path)
@@ -145,12 +177,16 @@ def _read(path: Path, versions: tuple[int | None, ...]) -> RunFacts:
         status.message if status.state == "failed" else "",
         family=config.family,
         dataset=config.data.dataset,
-        beta=config.objective.get("beta"),
+        beta=_beta(run, config, summary, has_weights),
         recon=summary.get("recon"),
         kl=summary.get("kl"),
         elbo=summary.get("elbo"),
         active_units=summary.get("active_units"),
-        latent_dim=config.model.latent_dim,
+        latent_size=summary.get("latent_dim"),
+        bits_per_dim=summary.get("bits_per_dim"),
+        is_density=summary.get("is_density", True),
+        mse=summary.get("mse"),
+        incomparable=_incomparable(config, summary),
         n_train=card.n_train if card else None,
         measured=measured,
         likelihood=config.model.likelihood,

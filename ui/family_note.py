@@ -10,7 +10,8 @@ from ui.live.history import latest_weights
 from ui.numbers import number
 from vae_core.config import RunConfig
 from vae_core.families import Family, families
-from vae_core.runs import ACTIVE, Run
+from vae_core.in_force import weights_in_force
+from vae_core.runs import ACTIVE, WEIGHTS, Run
 
 LIVE_S = 2.0
 WIDTH = 460
@@ -31,12 +32,19 @@ def about_run(run: Run, config: RunConfig, state: str) -> None:
     with st.popover(
         "Loss", icon=ICON, key="about-run", type="tertiary", help="What this run minimises"
     ):
-        st.fragment(_live, run_every=LIVE_S if state in ACTIVE else None)(run, config)
+        st.fragment(_live, run_every=LIVE_S if state in ACTIVE else None)(run, config, state)
 
 
-def _live(run: Run, config: RunConfig) -> None:
+def _live(run: Run, config: RunConfig, state: str) -> None:
     family = families[config.family]
-    _note(family, _configured(family, config) | latest_weights(run))
+    _note(family, _configured(family, config) | _newest(run, state))
+
+
+def _newest(run: Run, state: str) -> dict[str, float]:
+    """The weights that move while it trains; afterwards those of what was kept of it."""
+    if state not in ACTIVE and run.file(WEIGHTS).exists():
+        return weights_in_force(run)
+    return latest_weights(run)
 
 
 def _configured(family: Family, config: RunConfig) -> dict[str, float]:

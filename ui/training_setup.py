@@ -24,7 +24,7 @@ from vae_core.config import RunConfig, parse_config
 from vae_core.data import Dataset, datasets
 from vae_core.data.batches import check_batch_size
 from vae_core.errors import UserError
-from vae_core.families import build, complete
+from vae_core.families import complete, outline
 from vae_core.models import backbones, likelihoods
 from vae_core.runs import ACTIVE, DataCard, Store
 from vae_core.training import jobs
@@ -139,11 +139,7 @@ def _fit(config: RunConfig, dataset: Dataset) -> str:
 @functools.lru_cache(maxsize=64)
 def _weights(config_json: str, data: DataCard) -> int:
     """How many weights the network would have; nothing is allocated for it."""
-    import torch
-
-    with torch.device("meta"):
-        model, _ = build(parse_config(config_json), data)
-    return model.weight_count()
+    return outline(parse_config(config_json), data).weight_count()
 
 
 def _choose_name(config: RunConfig | None) -> tuple[str, str]:

@@ -71,8 +71,7 @@ def test_a_name_that_cannot_be_is_said_beside_the_field(
 
 
 def test_a_sweep_of_what_cannot_be_does_not_start(page: Page, app_url: str, store: Store) -> None:
-    page.goto(f"{app_url}/tune_beta")
-    page.get_by_role("tab", name="Sweep").click()
+    page.goto(f"{app_url}/tune-beta?run=tiny&tune-tab=Sweep")
     field = page.locator(".st-key-sweep-workers input")
     field.fill("65")
     field.press("Enter")

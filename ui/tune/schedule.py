@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import functools
-from pathlib import Path
-
 import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
 from ui.theme import BETA, is_dark, total_color
-from vae_core.config import RunConfig, parse_config
+from vae_core.config import RunConfig
 from vae_core.errors import UserError
+from vae_core.in_force import controls_of
 from vae_core.runs import DataCard, Run
 
 POINTS = 400
@@ -23,7 +21,7 @@ def schedule_chart(run: Run) -> None:
     try:
         config, card, status = run.config(), run.data_card(), run.status()
         total = status.total_steps or steps_of(config, card.n_train)
-        curves = _curves(config.to_json(), card.model_dump_json(), total)
+        curves = _curves(config, card, total)
     except UserError:  # its data are being prepared; the chart comes with the first step
         st.caption("The schedule appears with the first step.")
         return
@@ -37,7 +35,7 @@ def schedule_chart(run: Run) -> None:
 def planned(config: RunConfig, card: DataCard) -> None:
     """What moves in a training that has not begun; nothing where every weight stays as it is."""
     total = steps_of(config, card.n_train)
-    for name, values in _curves(config.to_json(), card.model_dump_json(), total).items():
+    for name, values in _curves(config, card, total).items():
         if np.ptp(values) > 0:
             figure = schedule_figure(name, values, total, 0, [], is_dark())
             st.plotly_chart(figure, key=f"planned-{name}", config={"displayModeBar": False})
@@ -86,26 +84,11 @@ def schedule_figure(
 
 def changes(run: Run, name: str) -> list[tuple[int, float]]:
     """Where a value was set by hand: (step, value), in order."""
-    path = run.file("history.jsonl")
-    return _changes(run.path, path.stat().st_size if path.exists() else 0, name)
+    return [(step, value) for step, which, value in run.set_by_hand() if which == name]
 
 
-@functools.lru_cache(maxsize=64)
-def _changes(path: Path, size: int, name: str) -> list[tuple[int, float]]:
-    set_by_hand = [r for r in Run(path).history()[0] if r.get("kind") == "set"]
-    return [(int(r["step"]), float(r["value"])) for r in set_by_hand if r.get("name") == name]
-
-
-@functools.lru_cache(maxsize=64)
-def _curves(config: str, card: str, total: int) -> dict[str, np.ndarray]:
+def _curves(config: RunConfig, card: DataCard, total: int) -> dict[str, np.ndarray]:
     """{control: its value at `POINTS` moments between step 0 and `total`}."""
-    import torch
-
-    from vae_core.families import build
-    from vae_core.types import Context
-
-    with torch.device("meta"):  # the objective alone is asked; no weight is allocated
-        _, objective = build(parse_config(config), DataCard.model_validate_json(card))
-    steps = np.linspace(0, total, POINTS)
-    asked = [objective.controls(Context(round(step), total_steps=total)) for step in steps]
+    controls = controls_of(config, card)
+    asked = [controls(round(step), {}, total) for step in np.linspace(0, total, POINTS)]
     return {name: np.array([values[name] for values in asked]) for name in asked[0]}

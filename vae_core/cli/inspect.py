@@ -22,7 +22,10 @@ def list_runs(store: StoreOption = None, as_json: JsonOption = False) -> None:
     if as_json:
         print_json(rows)
         return
-    head = ("run", "state", "family", "data", "beta", "step", "elbo", "measured_on")
+    head = (
+        "run", "state", "family", "data", "beta", "step", "elbo", "bits_per_dim", "mse",
+        "measured_on",
+    )  # fmt: skip
     cells = [tuple(_cell(row.get(name)) for name in head) for row in rows]
     print_table([head, *cells])
 
@@ -38,6 +41,7 @@ def show(run: RunArgument, store: StoreOption = None, as_json: JsonOption = Fals
         "data": found.json("data.json", {}),
         "environment": found.json("environment.json", {}),
         "summary": found.summary(),
+        "in_force": {"beta": _beta(found, None)},
         "measured_on": str(measured_on(found) or ""),
     }
     if as_json:
@@ -116,6 +120,9 @@ def _row(run: Run) -> dict[str, Any]:
         "step": status.step,
         "total_steps": status.total_steps,
         "elbo": summary.get("elbo"),
+        "nats_per_pixel": summary.get("nats_per_pixel"),
+        "bits_per_dim": summary.get("bits_per_dim"),
+        "mse": summary.get("mse"),
         "active_units": summary.get("active_units"),
         "measured_on": None if part is None else str(part),
     }

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import torch
 from pydantic import BaseModel
 
 from vae_core.config import ModelConfig, RunConfig
@@ -169,6 +170,16 @@ def complete(config: RunConfig) -> RunConfig:
             "model": {"options": options.model_dump(mode="json")},
         }
     )
+
+
+def outline(config: RunConfig, data: DataCard | Shape) -> LatentModel:
+    """The model as `build` makes it, without memory for its weights: for its sizes.
+
+    Raises:
+        UserError: as `build`.
+    """
+    with torch.device("meta"):
+        return build(config, data)[0]
 
 
 def build(config: RunConfig, data: DataCard | Shape) -> tuple[LatentModel, Objective]:

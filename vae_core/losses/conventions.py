@@ -1,8 +1,8 @@
 """β between the conventions of tutorials and libraries, and nats per image.
 
-Each of them weighs a squared error against a KL. Times a constant, its loss is the Gaussian
-−log p(x|z) + β·KL of this product, so their gradients point the same way: the constant makes the
-squared error one in nats, and what it makes of the weight is β.
+Each of them weighs a squared error, or a binary cross-entropy, against a KL. Times a constant, its
+loss is the −log p(x|z) + β·KL of this product, Gaussian or Bernoulli, so their gradients point the
+same way: the constant makes the error one in nats per image, and what it makes of the weight is β.
 """
 
 from __future__ import annotations
@@ -28,15 +28,22 @@ class Scale:
     pixel_std: float = 1.0
 
 
+GAUSSIAN, BERNOULLI = "gaussian", "bernoulli"
+
+
 @dataclass(frozen=True)
 class Convention:
-    """One way to write the loss; `unit` is the β that the weight w = 1 stands for."""
+    """One way to write the loss; `unit` is the β that the weight w = 1 stands for.
+
+    pixels: the likelihood that its error belongs to, "" where it is any.
+    """
 
     name: str
     label: str
     loss: str
     formula: str
     unit: Callable[[Scale], float]
+    pixels: str = GAUSSIAN
 
     def beta(self, weight: float, scale: Scale) -> float:
         """β in nats per image of this convention's weight."""
@@ -53,7 +60,9 @@ def _squared(scale: Scale) -> float:
 
 
 _ALL = (
-    Convention("nats", "This app", "−log p(x|z) + β · KL, in nats per image", "β", lambda _: 1.0),
+    Convention(
+        "nats", "This app", "−log p(x|z) + β · KL, in nats per image", "β", lambda _: 1.0, ""
+    ),
     Convention(
         "mse-mean-kl-mean",
         "Means of both",
@@ -84,6 +93,31 @@ _ALL = (
         "(½ · (x̂ − x)².sum(dim=1) + beta · kl.sum(dim=1)).mean()",
         "beta · s² / σ²",
         lambda scale: 2 * _squared(scale),
+    ),
+    # PyTorch's own example of a VAE, pytorch/examples/vae/main.py; its nats are those of an image.
+    Convention(
+        "bce-sum-kl-sum",
+        "Sums of both",
+        "bce.sum() + w · kl.sum()",
+        "w",
+        lambda _: 1.0,
+        BERNOULLI,
+    ),
+    Convention(
+        "bce-mean-kl-sum",
+        "Mean cross-entropy, summed KL",
+        "bce.mean() + w · kl.sum(dim=1).mean()",
+        "w · P",
+        lambda scale: scale.values,
+        BERNOULLI,
+    ),
+    Convention(
+        "bce-mean-kl-mean",
+        "Means of both, cross-entropy",
+        "bce.mean() + w · kl.mean()",
+        "w · P / L",
+        lambda scale: scale.values / scale.latent_dim,
+        BERNOULLI,
     ),
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -13,6 +14,7 @@ from torch import Tensor
 from vae_core.data.batches import labelled
 from vae_core.data.dataset import ImageSet
 from vae_core.metrics.code_usage import CodeUsage
+from vae_core.metrics.sizes import bits_per_dim, nats_per_value
 from vae_core.models import LatentModel
 from vae_core.objectives.objective import MODEL, Objective
 from vae_core.types import Context, merged, total
@@ -37,6 +39,14 @@ class Measurement:
     """Places of all images, of models with a finite set of codes; terms have what they show."""
     controls: dict[str, float] = field(default_factory=dict)
     """The objective's weights that may be turned, such as β, as they were in force."""
+    values: int = 1
+    """Numbers in an image, C·H·W."""
+    mse: float | None = None
+    """Mean squared error of a reconstruction, for each of these, on the [0, 1] scale."""
+    sigma: float | None = None
+    is_density: bool = False
+    incomparable: str = ""
+    """σ of p(x|z), whether it is a density, and why its ELBO says little: of the likelihood."""
 
     @property
     def elbo(self) -> float | None:
@@ -45,10 +55,21 @@ class Measurement:
 
     def report(self) -> dict[str, Any]:
         """What `summary.json` and `evaluate --json` say."""
+        nats = None if self.elbo is None else -self.elbo
+        per_value = None if nats is None else nats_per_value(nats, self.values)
+        density = self.is_density
         return {
             "recon": self.terms["recon"],
             "kl": self.terms.get("kl"),
             "elbo": self.elbo,
+            "nats_per_pixel": per_value,
+            "bits_per_dim": None
+            if nats is None
+            else bits_per_dim(nats, self.values, is_density=density),
+            "mse": self.mse,
+            "sigma": self.sigma,
+            "is_density": density,
+            "incomparable": self.incomparable,
             "active_units": self.active_units,
             "images_per_s": self.images / self.seconds,
             "images": self.images,
@@ -98,7 +119,8 @@ def measuring(
     objective_sum = 0.0
     kl_sum: Tensor | None = None
     mu_moments, codes = MeanAndVariance(), CodeUsage()
-    n = len(part)
+    squares = 0.0
+    n, values = len(part), math.prod(model.image_shape)
     start = time.perf_counter()
     try:
         for x, labels in labelled(part, batch_size, model.device):
@@ -112,6 +134,7 @@ def measuring(
             kl = output.posterior.kl()
             if kl is not None:
                 kl_sum = kl.sum(0) if kl_sum is None else kl_sum + kl.sum(0)
+            squares += _squared_error(model, output.x_logits, x)
             mu_moments.add(model.flatten(output.posterior.mode()))
             if "indices" in output.posterior.aux:
                 codes.add(output.posterior.aux["indices"])
@@ -129,7 +152,19 @@ def measuring(
         seconds=time.perf_counter() - start,
         codes_drawn=codes.drawn or None,
         controls=objective.controls(context),
+        values=values,
+        mse=squares / (n * values),
+        sigma=model.likelihood.noise,
+        is_density=model.likelihood.is_density,
+        incomparable=model.likelihood.incomparable,
     )
+
+
+def _squared_error(model: LatentModel, x_logits: Tensor, x: Tensor) -> float:
+    """Sum over images and values, the mean over draws, of what is shown as the reconstruction."""
+    draws = len(x_logits) // len(x)
+    pictures = model.picture(x_logits).unflatten(0, (draws, len(x)))
+    return float((pictures - x).square().sum()) / draws
 
 
 class MeanAndVariance:

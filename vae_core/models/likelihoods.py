@@ -18,6 +18,22 @@ AUTOMATIC = {1: "bernoulli", 3: "gaussian-optimal"}
 class Likelihood(nn.Module):
     """Turns logits into a picture and into nats."""
 
+    is_density = False
+    """True where p(x|z) is a density over the [0, 1] scale of pixels."""
+
+    learns_noise = False
+    """True where σ comes from the training, not from the settings."""
+
+    @property
+    def noise(self) -> float | None:
+        """σ with which images are measured, on the [0, 1] scale; None where there is none."""
+        return None
+
+    @property
+    def incomparable(self) -> str:
+        """Why its nats say little beside those of other runs, "" where they compare."""
+        return ""
+
     def mean(self, x_logits: Tensor) -> Tensor:
         """The expected image under p(x|z), [B, C, H, W]; may leave [0, 1] without a sigmoid."""
         raise AssertionError("a likelihood defines its mean")
@@ -51,12 +67,25 @@ class Bernoulli(Likelihood):
 class Gaussian(Likelihood):
     """N(mean, σ²) with one σ on the [0, 1] scale."""
 
+    is_density = True
+
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.sigma = config.sigma
         self.pixel_mean = config.pixel_mean
         self.pixel_std = config.pixel_std
         self.squash = torch.sigmoid if config.output == "sigmoid" else self._denormalise
+
+    @property
+    def noise(self) -> float | None:
+        return float(self.sigma)
+
+    @property
+    def incomparable(self) -> str:
+        return (
+            f"σ is fixed at {self.sigma:.3g}, so the ELBO tells how well that was chosen, and only "
+            "runs with the same σ compare by it. Squared error and KL do."
+        )
 
     def mean(self, x_logits: Tensor) -> Tensor:
         return self.squash(x_logits)
@@ -78,6 +107,8 @@ class OptimalGaussian(Gaussian):
     """σ-VAE: while training σ² is the batch's mean squared error; its running mean, kept with the
     weights as batch normalisation keeps its statistics, measures other images afterwards."""
 
+    learns_noise = True
+
     MOMENTUM = 0.02
     FLOOR = 1e-6  # σ = 0.001, a quarter of a grey level: keeps a perfect copy from −∞ nats
 
@@ -88,6 +119,14 @@ class OptimalGaussian(Gaussian):
         super().__init__(config)
         self.register_buffer("variance", torch.tensor(1.0))
         self.register_buffer("batches", torch.tensor(0, dtype=torch.int64))
+
+    @property
+    def noise(self) -> float | None:
+        return float(self.variance) ** 0.5
+
+    @property
+    def incomparable(self) -> str:
+        return ""
 
     def nll(self, x_logits: Tensor, x: Tensor) -> Tensor:
         mean = self.mean(x_logits)

@@ -132,7 +132,8 @@ def point_of(run: Run, view: View) -> bytes | None:
 
 def waiting_data(run: Run, mode: Mode, title: str) -> dict[str, Any]:
     """As `explorer_data`, of what is known before the engine is there: the explorer's outline."""
-    count = min(SLIDERS[mode], run.config().model.latent_dim)
+    size = run.summary().get("latent_dim") or run.config().model.latent_dim
+    count = min(SLIDERS[mode], size)
     return {
         "identity": "waiting",
         "waiting": True,
