@@ -110,6 +110,15 @@ def test_a_torn_last_line_waits_for_its_rest(run: Run) -> None:
     assert history.full()[0]["train"]["kl"]["step"] == [1.0]
 
 
+def test_quick_steps_keep_their_own_moments(run: Run) -> None:
+    for step in range(5):
+        run.append("history.jsonl", step_record(step, time=10 + step / 1000))
+    history = History(run)
+    history.refresh()
+    times = history.full()[0]["train"]["total"]["time"]
+    assert times == [10.0, 10.001, 10.002, 10.003, 10.004]
+
+
 def test_damaged_lines_are_left_out_and_said(run: Run) -> None:
     for record in (step_record(1), {"kind": "step"}, {"kind": "preview"}, step_record(2)):
         run.append("history.jsonl", record)
@@ -353,8 +362,9 @@ def test_whoever_zooms_in_a_running_training_holds_every_point_once(
             if step % 100 == 99:
                 kl = {"kind": "preview", "step": step, "kl_per_dim": [0.5, 0.1]}
                 records += [kl, validation_record(step, [0.5, 0.1])]
-        with run.file("history.jsonl").open("a") as file:
-            file.writelines(json.dumps(record) + "\n" for record in records)
+        lines = "".join(json.dumps(record) + "\n" for record in records)
+        with run.file("history.jsonl").open("ab", buffering=0) as file:
+            file.write(lines.encode())  # in one piece, so that one message tells it
 
     def take(socket: ClientConnection) -> dict[str, Any]:
         news = told(socket)

@@ -20,6 +20,7 @@ from optuna import Study
 
 from tests.engine import tiny
 from tests.test_jobs import until
+from vae_core.cli.sweep import list_sweeps
 from vae_core.cli.sweep import sweep as go_on
 from vae_core.errors import UserError
 from vae_core.runs import Run, Status, Store
@@ -489,10 +490,14 @@ def test_a_point_that_cannot_be_built_fails_alone(store: Store, begin: Any) -> N
     assert "free" in ended.entries[0].message
 
 
-def test_a_pause_says_why_and_a_new_scheduler_still_says_it(store: Store) -> None:
+def test_a_pause_says_why_and_a_new_scheduler_still_says_it(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
     made = create_sweep(store, "s", spec())
     made.send("pause")
     assert "by hand" in made.state().message
+    list_sweeps(store=store.path)
+    assert "Paused by hand" in capsys.readouterr().out
     paused = made.said().model_copy(update={"wish": "pause", "message": "Paused. No space left."})
     made.write_json("state.json", paused)
     scheduler = Scheduler(made)

@@ -62,7 +62,8 @@ def all_series(columns: Columns, start: int, limits: Limits | None) -> dict[str,
         if len(kept):
             shown[name.removeprefix("y:")] = {
                 "step": step[kept].tolist(),
-                "time": [round(value, 2) for value in np.nan_to_num(time[kept]).tolist()],
+                # As it was recorded: steps of a small network lie a millisecond apart.
+                "time": np.nan_to_num(time[kept]).tolist(),
                 "y": [short(value) for value in y[kept].tolist()],
             }
     return shown

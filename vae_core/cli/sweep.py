@@ -109,7 +109,7 @@ def list_sweeps(store: StoreOption = None, as_json: JsonOption = False) -> None:
     if as_json:
         print_json(rows)
         return
-    head = ("sweep", "state", "finished", "running", "waiting", "failed", "total")
+    head = ("sweep", "state", "finished", "running", "waiting", "failed", "total", "message")
     print_table([head, *(tuple(str(row.get(key, "")) for key in head) for row in rows)])
 
 
@@ -165,7 +165,8 @@ def _row(found: Sweep) -> dict[str, Any]:
     except UserError as error:
         return {"sweep": found.id, "state": "damaged", "reason": str(error)}
     counts = {name: len(state.of(name)) for name in ("finished", "running", "waiting", "failed")}
-    return {"sweep": found.id, "state": state.state, **counts, "total": spec.total}
+    facts = {"sweep": found.id, "state": state.state, **counts, "total": spec.total}
+    return facts | {"message": state.message}
 
 
 def _progress(made: Sweep, total: int) -> Any:
