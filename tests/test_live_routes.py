@@ -110,6 +110,13 @@ def test_a_picture_says_where_it_lies(port: int, send: Send, by: str):
     assert (np.diff(nearest["distance"]) >= 0).all()
 
 
+def test_a_model_without_a_prior_tells_no_density(send: Send):
+    reply = send("POST", "/live/decode/mnist-ae", request(3, np.ones(16), nearest=5))[2]
+    (*numbers, log_density), verdict, nearest = trailer_of(reply)
+    assert np.isnan(log_density) and np.isfinite(numbers).all()
+    assert verdict in set(Verdict) and len(nearest) == 5
+
+
 def test_only_who_asks_is_told(send: Send):
     plain = send("POST", "/live/decode/mnist-vae", request(1, np.zeros(16)))[2]
     assert len(plain) == REPLY.size + 28 * 28

@@ -191,3 +191,16 @@ def test_another_process_encodes_and_maps_and_tells_how_far_it_is(run: Run) -> N
     assert run.file("map-train-pca-3d.safetensors").exists()
     with pytest.raises(UserError, match="There is no map 'tsna'"):
         in_process(["encode", run.id, "--split", "train", "--map", "tsna"], run)
+
+
+@pytest.mark.parametrize(
+    ("family", "known"),
+    [("vae", True), ("dip-vae", True), ("vamp", False), ("full-covariance", False),
+     ("wae", False), ("autoencoder", False)],
+)  # fmt: skip
+def test_kept_encodings_have_a_kl_where_means_and_widths_tell_it(
+    tmp_path: Path, family: str, known: bool
+) -> None:
+    """Of a learned prior, or of dimensions that vary together, N(0, I)'s formula says another."""
+    run = trained(tmp_path, "kept", family=family, train={"epochs": 1})
+    assert (survey_of(run, CACHED).kl is not None) is known

@@ -13,6 +13,7 @@ from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
 from tests.engine import trained
+from ui.explore_view import to_text
 from vae_core.latent.encodings import load_encodings
 from vae_core.runs import Store
 
@@ -114,6 +115,25 @@ def test_an_image_from_the_training_data_starts_with_its_reconstruction(
     wait_for_change(page, before)
     np.testing.assert_allclose(latent(page, tmp_path / "z.npy"), encodings.mu[row], atol=1e-5)
     expect(page.get_by_test_id("whereabouts")).to_contain_text("σ from the mean")
+
+
+def test_where_a_point_lies_is_told_at_both_ends_and_nothing_moves(
+    page: Page, app_url: str, store: Store
+) -> None:
+    mu = load_encodings(store.get("tiny")).mu
+    heights = []
+    for z, meant, words in (
+        (mu.mean(axis=0), "typical", "0.0 σ from the mean; "),
+        (mu.mean(axis=0) + 50, "far", "farther than all training draws"),
+    ):
+        base = to_text(z.astype("<f4").tobytes())
+        open_explorer(page, f"{app_url}/explore?run=tiny&base={base}")
+        sentence = page.get_by_test_id("whereabouts")
+        expect(sentence).to_contain_text(words)
+        expect(page.locator(f".whereabouts[data-meant={meant}]")).to_be_visible()
+        expect(sentence).to_have_attribute("title", re.compile("Log-density under the prior: −"))
+        heights.append(sentence.bounding_box()["height"])  # type: ignore[index]
+    assert heights[0] == heights[1]
 
 
 def test_a_hold_out_image_starts_with_its_reconstruction(page: Page, app_url: str) -> None:

@@ -8,7 +8,7 @@ import streamlit as st
 from ui.axes import Axis, all_axes, counterpart, plain, raw_pair
 from ui.grids.pick import image_number
 from ui.grids.sheets import Sheet, decoded, ticks
-from ui.loaded import encodings_of
+from ui.loaded import encodings_of, prior_of
 from vae_core.latent.planes import MOST_A_SIDE, even_values, plane_vectors, quantile_values
 from vae_core.runs import Run
 
@@ -31,14 +31,21 @@ def draw(run: Run, other: Run | None = None) -> list[Sheet]:
     )
     first = axes[across.selectbox("Across", names, key="grid-x", format_func=plain)]
     second = axes[upwards.selectbox("Upwards", names, key="grid-y", format_func=plain)]
+    density = prior_of(run)
+    units = [SIGMA, RAW_UNITS]
+    if density is not None and density.standard:  # of another prior the cuts would not be equal
+        units.append(QUANTILES)
+    if st.session_state.get("grid-units") not in units:
+        st.session_state.pop("grid-units", None)
     unit = scale.segmented_control(
         "Steps",
-        [SIGMA, RAW_UNITS, QUANTILES],
+        units,
         default=SIGMA,
         required=True,
         key="grid-units",
         help="σ counts standard deviations of the encodings from their mean. Latent units are "
-        "absolute, with all else at 0. Quantiles cut the prior into equal shares.",
+        "absolute, with all else at 0. Quantiles cut the prior N(0, I) into equal shares; models "
+        "with another prior, or none, do not offer them.",
     )
     far = reach.number_input(
         "Range ±", 0.1, 10.0, 2.0, 0.5, key="grid-reach", disabled=unit == QUANTILES

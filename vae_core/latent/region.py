@@ -135,7 +135,7 @@ class Region:
         return float(self._weighed.nearest((z - self.mean) * self._telling, self._beside)[1][-1])
 
     def place(self, z: np.ndarray) -> Place:
-        """Where z [D] lies; 5 ms with 70 000 × 16 encodings, 0.3 ms with 3000."""
+        """Where z [D] lies; 0.1 ms with 3000 × 16 encodings, 0.5 ms with 70 000 × 16."""
         distance, nearer = self.distance(z[None])[0], self.share_nearer(z[None])[0]
         lonely = self.loneliness(z)
         closer = float(_rank(self._gaps, np.array([lonely]))[0])
