@@ -211,7 +211,7 @@ def test_a_beta_turned_up_by_hand_is_no_jump() -> None:
         if type(e).__name__ == "Stepped"
     ]  # fmt: skip
     totals = [record["total"] for record in records]
-    assert max(totals[60:63]) > 3 * max(totals[40:60])
+    assert max(totals[57:63]) > 4 * max(totals[37:57])
     assert "diverging" not in told(records, loop.config)
 
 

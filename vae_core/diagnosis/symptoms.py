@@ -22,7 +22,7 @@ PATIENCE_STEPS = 50
 find a use for its code; from then on healthy runs stayed above 0.7 nats."""
 
 PATIENCE_RATE = 1e-3
-"""At smaller learning rates it needs longer: a step of Adam is as long as its rate."""
+"""At smaller learning rates it takes longer: a step of Adam is as long as its rate."""
 
 COLLAPSED = 0.1
 """Nats per image, all dimensions together: a tenth of the difference between two equally likely
@@ -46,8 +46,8 @@ OVERFITTED = 0.01
 """Share of what the validation has gained since its first time that it has to lose again."""
 
 NOISE = 4.0
-"""Times the usual change from one validation to the next: less is chance, and of few images chance
-is wide."""
+"""Times the usual change between two validations since the best one: less is chance, and of few
+images chance is wide."""
 
 WORSE_VALIDATIONS = 3
 """Of so many validations the mean counts, and so many come after the best one: a single one, good
@@ -173,14 +173,17 @@ def overfitted(course: Course) -> Finding | None:
         return None
     best = min(same, key=lambda moment: moment.total)
     later = [moment for moment in same if moment.step > best.step]
-    changes = [abs(b.total - a.total) for a, b in pairwise(same)][-10:]
-    margin = max(OVERFITTED * (same[0].total - best.total), NOISE * statistics.median(changes))
+    if len(later) < WORSE_VALIDATIONS:
+        return None
+    changes = [b.total - a.total for a, b in pairwise((best, *later))][-10:]
+    usual = math.hypot(*changes) / math.sqrt(len(changes))
+    margin = max(OVERFITTED * (same[0].total - best.total), NOISE * usual)
     means = [
         statistics.fmean(moment.total for moment in same[i : i + WORSE_VALIDATIONS])
         for i in range(len(same) - WORSE_VALIDATIONS + 1)
     ]
     now = means[-1]
-    if len(later) < WORSE_VALIDATIONS or now - min(means) < margin:
+    if now - min(means) < margin:
         return None
     then, seen = _training_in(course, best.epoch), _training_in(course, same[-1].epoch)
     if seen >= then:
