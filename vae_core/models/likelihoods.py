@@ -78,7 +78,7 @@ class OptimalGaussian(Gaussian):
     """σ-VAE: while training σ² is the batch's mean squared error; its running mean, kept with the
     weights as batch normalisation keeps its statistics, measures other images afterwards."""
 
-    MOMENTUM = 0.02
+    MOMENTUM = 0.1
     FLOOR = 1e-6  # σ = 0.001, a quarter of a grey level: keeps a perfect copy from −∞ nats
 
     variance: Tensor
