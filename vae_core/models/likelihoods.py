@@ -109,7 +109,7 @@ class OptimalGaussian(Gaussian):
 
     learns_noise = True
 
-    MOMENTUM = 0.02
+    MOMENTUM = 0.1
     FLOOR = 1e-6  # σ = 0.001, a quarter of a grey level: keeps a perfect copy from −∞ nats
 
     variance: Tensor

@@ -8,16 +8,9 @@ import torch
 from torch import Generator, Tensor, nn
 
 from vae_core.models.latent_model import LatentModel
-from vae_core.models.posteriors import GaussianPosterior, normal_like
+from vae_core.models.posteriors import GaussianPosterior, MixturePricedPosterior, normal_like
 from vae_core.models.prior_density import PriorDensity
-
-
-class UnpricedPosterior(GaussianPosterior):
-    """A Gaussian under a prior against which its divergence has no closed form."""
-
-    def kl(self) -> None:
-        """Only estimated, by an objective that knows the prior."""
-        return None
+from vae_core.models.statistics import running_statistics
 
 
 class VampModel(LatentModel):
@@ -36,8 +29,14 @@ class VampModel(LatentModel):
         return torch.sigmoid(self.pseudo_logits)
 
     def components(self) -> GaussianPosterior:
-        """What the prior is a mixture of; mu and logvar [K, D]."""
-        posterior = super().encode(self.pseudo_inputs())
+        """What the prior is a mixture of; mu and logvar [K, D].
+
+        The prior is one distribution, whatever images are at hand: the learned pictures are
+        normalised by the running statistics of the images, in training too, and are no part of
+        them.
+        """
+        with running_statistics(self.encoder):
+            posterior = super().encode(self.pseudo_inputs())
         assert isinstance(posterior, GaussianPosterior)
         return posterior
 
@@ -47,10 +46,10 @@ class VampModel(LatentModel):
         components = self.components()
         return PriorDensity(components.mu, components.logvar)
 
-    def encode(self, x: Tensor) -> UnpricedPosterior:
+    def encode(self, x: Tensor) -> MixturePricedPosterior:
         posterior = super().encode(x)
         assert isinstance(posterior, GaussianPosterior)
-        return UnpricedPosterior(posterior.mu, posterior.logvar)
+        return MixturePricedPosterior(posterior.mu, posterior.logvar, self.components)
 
     @torch.no_grad()
     def sample_prior(
