@@ -23,6 +23,7 @@ from vae_core.presets import presets
 from vae_core.runs import DataCard, Run, Store, measured_on
 from vae_core.sweeps.results import table
 
+DIGEST = {"train": "0", "validation": "0", "test": "0"}
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -73,7 +74,7 @@ def test_presets_hold_out_what_they_say(name: str, files: int, held_out: int, la
 
 def test_runs_tell_what_they_were_measured_on(store: Store) -> None:
     new = measured(
-        store, "new", tiny(), {"n_validation": 3000, "n_test": 10_000, "digest": {"train": "0"}},
+        store, "new", tiny(), {"n_validation": 3000, "n_test": 10_000, "digest": DIGEST},
         images=3000,
     )  # fmt: skip
     assert str(measured_on(new)) == "3000 validation images"

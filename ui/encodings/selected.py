@@ -9,9 +9,10 @@ import streamlit as st
 
 from ui.encodings.pictures import pictures
 from ui.encodings.shown import Shown
-from ui.numbers import grouped, images, number
+from ui.numbers import grouped, number
 from ui.state import open_in_explore
 from vae_core.errors import UserError
+from vae_core.runs import part_name
 
 LARGE = 112
 WORST = 4
@@ -24,7 +25,10 @@ def selection(shown: Shown, rows: np.ndarray) -> None:
     from vae_core.latent.selection import label_mix, mean_image, mean_vector
 
     survey = shown.survey
-    st.markdown(f"**{images(len(rows), shown.split)} selected**")
+    st.markdown(
+        f"**{grouped(len(rows))} {'image' if len(rows) == 1 else 'images'} selected** of the "
+        f"{part_name(shown.split)} part"
+    )
     mix = label_mix(survey, rows)
     if mix:
         named = [f"{name}: {100 * n / len(rows):.0f} %" for name, n in mix.items()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
 
@@ -60,7 +60,7 @@ def own_parts(names: Sequence[str]) -> tuple[OwnParts | None, tuple[str, ...]]:
     ), ()
 
 
-def _shared(folders: Collection[str]) -> int:
+def _shared(folders: Iterable[str]) -> int:
     """How many folders all have in common from the top."""
     parts = [tuple(filter(None, folder.split("/"))) for folder in folders]
     both = zip(min(parts), max(parts), strict=False)  # what these share, all in between share

@@ -176,7 +176,9 @@ class _Found:
     def parts(self, left_out: np.ndarray) -> Dataset:
         """The data set with these rows for its parts."""
         train, validation, test = (
-            replace(part(self.whole, rows), images=PartOfImages(self.whole.images, rows))
+            _as_labelled(
+                replace(part(self.whole, rows), images=PartOfImages(self.whole.images, rows))
+            )
             for rows in self.rows
         )
         return replace(
@@ -187,6 +189,12 @@ class _Found:
             left_out=left_out,
             difference=self.difference or None,
         )
+
+
+def _as_labelled(image_set: ImageSet) -> ImageSet:
+    """A part of which no image has a label has none, though others have, such as test images."""
+    bare = image_set.labels is not None and (image_set.labels == NO_LABEL).all()
+    return replace(image_set, labels=None) if bare and len(image_set) else image_set
 
 
 def never_seen(image_set: ImageSet, recorded: Recorded) -> ImageSet:

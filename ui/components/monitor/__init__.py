@@ -32,7 +32,7 @@ _mount = st.components.v2.component(
 def _validation(run: Run) -> str:
     """What the dashed curves are measured on: 3 000 validation images."""
     held_out = run.json("data.json", {}).get("n_validation")
-    return images(held_out, "validation") if held_out else "validation"
+    return f"measured on {images(held_out, 'validation')}" if held_out else ""
 
 
 def monitor(run: Run, state: str, terms: Mapping[str, Quantity]) -> None:

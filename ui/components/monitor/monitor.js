@@ -43,7 +43,6 @@ class Monitor {
     this.about = {};
     this.now = {};
     this.failures = 0;
-    put(root.querySelector(".vm-hint"), `dashed: ${data.measured_on}`);
     root.querySelector(".vm-charts").classList.toggle("vm-alone", !data.has_kl);
     this.charts = new Charts(root, data, (limits, again) => this.ask(limits, again));
     this.previews = new Previews(root, data.run);
@@ -161,6 +160,7 @@ class Monitor {
       total ? `step ${grouped(step)} of ${grouped(total)}` : state === "starting" ? "preparing images and network" : "",
       speed ? `${grouped(Number(speed.toPrecision(3)))} images/s` : "",
       this.now.beta == null ? "" : `β ${Number(this.now.beta.toPrecision(3))}`,
+      this.data.measured_on,
     ].filter(Boolean).join(" · "));
     const active = this.now.active_units;
     put(this.part(".vm-active"), active == null || !this.dimensions ? "" : `${active} of ${this.dimensions} active`);
