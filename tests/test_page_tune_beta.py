@@ -93,7 +93,8 @@ def test_comparable_runs_share_one_chart(run: Run, tmp_path: Path) -> None:
     shutil.copytree(run.path, tmp_path / "beta-4")
     other = Store().get("beta-4")
     other.write_json("config.json", run.config().updated({"objective": {"beta": 4.0}}))
-    other.write_json("summary.json", run.summary() | {"kl": 1.0, "recon": 500.0, "elbo": -501.0})
+    measured = {"kl": 1.0, "recon": 500.0, "elbo": -501.0, "controls": {"beta": 4.0}}
+    other.write_json("summary.json", run.summary() | measured)
     shutil.copytree(run.path, tmp_path / "faces")
     faces = Store().get("faces")
     faces.write_json("config.json", run.config().updated({"model": {"likelihood": "gaussian"}}))
@@ -155,7 +156,7 @@ def test_the_converter_tells_a_weight_in_every_convention(run: Run) -> None:
 def test_units_of_a_run_take_its_own_sigma_beta_and_latents(tmp_path: Path) -> None:
     """The σ that a colour run has learned, not the 0.1 that its settings hold; 4·2·2 latents."""
     changes = {"family": "spatial-vae", "model": {"likelihood": "gaussian-optimal"}}
-    objective = {"beta": 4.0, "schedule": "linear", "schedule_steps": 20, "halvings": 3}
+    objective = {"beta": 4.0, "schedule": "linear", "schedule_steps": 20, "halvings": 2}
     run = trained(tmp_path, "learned", **changes, objective=objective)
     sigma = float(load_run(run).model.likelihood.variance) ** 0.5
     app = tune("Units", "learned")
@@ -248,7 +249,8 @@ def test_a_finished_sweep_shows_curve_advice_and_board(run: Run, tmp_path: Path)
         made = Store().get(f"s-{beta}")
         made.write_json("config.json", spec.config(entry.params))
         summary = {"kl": kl, "recon": recon, "elbo": -kl - recon, "active_units": active}
-        made.write_json("summary.json", run.summary() | summary)
+        controls = {"controls": {"beta": entry.params[BETA]}}
+        made.write_json("summary.json", run.summary() | summary | controls)
         done = {"state": "finished", "run": made.id, "value": -kl - recon}
         state = state.having(entry.model_copy(update=done))
     sweep.write_json("state.json", state.model_copy(update={"state": "finished"}))
