@@ -191,7 +191,8 @@ def bounded(
     would go on with an older number than the one that its field shows.
     """
     remember(key, start)
-    value: N = keep(key, cell.number_input(label, key=key, **options))
+    step = 1 if isinstance(start, int) else step_of(start)
+    value: N = keep(key, cell.number_input(label, step=step, key=key, **options))
     problem = "" if low <= value <= high else f"{label} lies between {low:g} and {high:g}."
     complain(cell, problem)
     return value, problem
