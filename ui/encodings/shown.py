@@ -127,7 +127,7 @@ def _kept(path: Path, version: str) -> Shown:
         part = ImageSet(images, kept.labels)
         context = Context(loaded.step, train_images=loaded.card.n_train)
         measured = survey(loaded.model, loaded.objective, part, (), CACHED, context)
-        found = replace(found, recon=measured.recon, kl=measured.kl)
+        found = replace(found, recon=measured.recon, kl=measured.kl, kl_error=measured.kl_error)
     return Shown(run, found, images, f"{path}/{version}/{CACHED}")
 
 
