@@ -7,20 +7,18 @@ what they have kept. Both have to agree on the images of the training.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
 from tests.engine import make_loop
 from vae_core.config import RunConfig, parse_config
 from vae_core.data.batches import as_floats
 from vae_core.errors import UserError
 from vae_core.families import complete, families
-from vae_core.models import backbones
+from vae_core.models import backbones, likelihoods
 from vae_core.models.vamp import VampModel
 from vae_core.training.loop import Loop
 from vae_core.types import Context, merged
@@ -96,3 +94,28 @@ def test_training_and_evaluation_agree_on_the_training_images(family: str, backb
     assert here["recon"] == pytest.approx(there["recon"], rel=0.05, abs=1.0)
     if "kl" in there:
         assert here["kl"] == pytest.approx(there["kl"], rel=0.1, abs=0.5)
+
+
+def test_a_learned_sigma_follows_the_error_within_a_few_batches() -> None:
+    """The error falls tenfold; thirty batches later evaluation must not use an average of both."""
+    torch.manual_seed(0)
+    likelihood = likelihoods["gaussian-optimal"].build(parse_config({}).model)
+    x = torch.full((8, 3, 8, 8), 0.5)
+    for batch in range(60):
+        error = (0.01 if batch < 30 else 0.001) ** 0.5 * torch.randn_like(x)
+        likelihood.nll(torch.logit((x + error).clamp(0.01, 0.99)), x)
+    assert float(likelihood.variance) == pytest.approx(0.001, rel=0.5)
+
+
+@pytest.mark.parametrize("backbone", ["conv-bn", "deep-conv"])
+def test_asking_for_the_prior_changes_no_statistics(backbone: str) -> None:
+    """In training too: a prior is one distribution, whoever asks and whatever batch is at hand."""
+    torch.manual_seed(0)
+    model = make_loop(config("vamp", backbone)).model.train()
+    assert isinstance(model, VampModel)
+    model.encode(torch.rand(16, 1, 8, 8))
+    before = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    sampled = model.sample_prior(4, torch.Generator().manual_seed(0))
+    again = model.eval().sample_prior(4, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(sampled, again)
+    assert all(torch.equal(before[name], buffer) for name, buffer in model.named_buffers())

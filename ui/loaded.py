@@ -125,6 +125,7 @@ def _encodings(path: Path, version: int) -> Encodings:
 def _sliders(path: Path, weights: int | None, version: int | None, kind: str) -> Sliders:
     ready_torch()
     import numpy as np
+    import torch
 
     from vae_core.latent.directions import (
         latent_axes,
@@ -132,6 +133,7 @@ def _sliders(path: Path, weights: int | None, version: int | None, kind: str) ->
         principal_directions,
         prior_axes,
     )
+    from vae_core.losses import gaussian_kl
     from vae_core.metrics.measure import ACTIVE_VARIANCE
 
     run = Run(path)
@@ -148,7 +150,9 @@ def _sliders(path: Path, weights: int | None, version: int | None, kind: str) ->
         return Sliders(kind, directions, tuple(f"{i + 1}" for i in range(len(directions.vectors))))
     mu, logvar = encodings.mu, encodings.logvar
     variance = mu.var(axis=0)
-    kl = None if logvar is None else 0.5 * (mu**2 + np.exp(logvar) - logvar - 1).mean(axis=0)
+    kl = None
+    if logvar is not None:
+        kl = gaussian_kl(torch.from_numpy(mu), torch.from_numpy(logvar)).mean(0).numpy()
     # Codes of an autoencoder have a scale of their own: unused is only what is always the same,
     # such as a sparse unit that speaks for no image.
     used = variance > (0.0 if kl is None else ACTIVE_VARIANCE)

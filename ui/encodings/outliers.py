@@ -66,6 +66,7 @@ def table(shown: Shown, rows: np.ndarray) -> dict[str, list[object]]:
     if survey.labels is not None:
         columns["label"] = [survey.label_name(int(survey.labels[row])) for row in rows]
     measured = {"ELBO, nats": survey.elbo, "recon, nats": survey.recon, "KL, nats": survey.kl}
+    measured["± KL, nats"] = survey.kl_error
     return columns | {
         name: np.round(values[rows], 2).tolist()
         for name, values in measured.items()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import streamlit as st
 
@@ -12,6 +14,9 @@ from ui.encodings.shown import Shown
 from ui.loaded import corrupts
 from ui.numbers import images, number
 from ui.state import open_in_explore
+
+if TYPE_CHECKING:
+    from vae_core.latent.survey import Survey
 
 LARGE = 128
 NEAREST = 8
@@ -30,6 +35,7 @@ def image(shown: Shown, row: int) -> None:
     pictures(both, ["original", "reconstruction"], LARGE)
     measured = {"recon": survey.recon, "KL": survey.kl, "ELBO": survey.elbo}
     known = [f"{name} {number(float(v[row]))}" for name, v in measured.items() if v is not None]
+    known += estimated(survey, row)
     if known:
         whole = WHOLE * corrupts(shown.run)
         st.caption(f"{', '.join(known)} nats, of {images(1, shown.split)}{whole}")
@@ -38,6 +44,16 @@ def image(shown: Shown, row: int) -> None:
         "Open in Explore", key=f"encodings-open-{shown.run.id}", icon=":material/open_in_new:"
     ):
         open_in_explore(shown.run.id, mu)
+
+
+def estimated(survey: Survey, row: int) -> list[str]:
+    """How well an image's KL is known, where it has no closed form."""
+    if survey.kl_error is None:
+        return []
+    from vae_core.models.posteriors import EVALUATION_DRAWS
+
+    error = number(float(survey.kl_error[row]))
+    return [f"the KL estimated from {EVALUATION_DRAWS} draws, ± {error}"]
 
 
 def spot(shown: Shown, plane: Plane, at: Spot) -> None:

@@ -142,7 +142,7 @@ def _kept(path: Path, version: str) -> Shown:
         part = ImageSet(pictures, kept.labels)
         context = Context(loaded.step, train_images=loaded.card.n_train)
         measured = survey(loaded.model, loaded.objective, part, (), CACHED, context)
-        found = replace(found, recon=measured.recon, kl=measured.kl)
+        found = replace(found, recon=measured.recon, kl=measured.kl, kl_error=measured.kl_error)
     return Shown(run, found, pictures, f"{path}/{version}/{CACHED}")
 
 

@@ -15,13 +15,14 @@ from vae_core.runs import in_words
     "npz", label="NumPy", blurb="Means, log-variances, labels and names as arrays, for np.load."
 )
 def npz(source: Source) -> Export:
-    """Arrays of N images: mu, logvar, recon, kl, labels, label_names, files, index; and split."""
+    """As arrays of N images: mu, logvar, recon, kl, kl_error, labels, files, index; and split."""
     survey = source.survey
     arrays = {
         "mu": survey.mu,
         "logvar": survey.logvar,
         "recon": survey.recon,
         "kl": survey.kl,
+        "kl_error": survey.kl_error,
         "labels": survey.labels,
         "label_names": np.array([readable(name) for name in survey.label_names], np.str_),
         "files": np.array([readable(name) for name in survey.files], np.str_),

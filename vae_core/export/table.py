@@ -11,7 +11,7 @@ def table(survey: Survey) -> Any:
     """A pyarrow table of what is known of every image.
 
     Columns: split, index (place in the split), file, label, recon, kl, elbo (in nats), as far as
-    they are known, then z0, z1, …: the posterior mean.
+    they are known, kl_error where kl is estimated from draws, then z0, z1, …: the posterior mean.
     """
     import pyarrow as pa
 
@@ -21,6 +21,7 @@ def table(survey: Survey) -> Any:
     if survey.labels is not None:
         columns["label"] = [readable(survey.label_name(int(i))) for i in survey.labels]
     measured = {"recon": survey.recon, "kl": survey.kl, "elbo": survey.elbo}
+    measured["kl_error"] = survey.kl_error
     columns |= {name: values for name, values in measured.items() if values is not None}
     columns |= {f"z{i}": survey.mu[:, i] for i in range(survey.mu.shape[1])}
     return pa.table(columns)

@@ -16,6 +16,7 @@ from vae_core.data.batches import labelled
 from vae_core.data.hashes import mixed, occurrence
 from vae_core.errors import UserError
 from vae_core.models import LatentModel
+from vae_core.models.posteriors import divergence
 from vae_core.objectives import Objective
 from vae_core.runs import Run
 from vae_core.types import Context, Output, merged
@@ -31,8 +32,9 @@ class Survey:
     split: train, validation, test, or "cached" for the images whose encodings the run keeps.
     mu: float32 [N, D]; logvar: float32 [N, D], or None for deterministic codes.
     recon: −log p(x|z) of one z drawn from the posterior, in nats, float32 [N]; None where no image
-        was at hand. kl: KL(q(z|x) ‖ p(z)) in nats, or its estimate, float32 [N]; None where there
-        is none.
+        was at hand. kl: KL(q(z|x) ‖ p(z)) in nats, float32 [N]; None where there is none.
+    kl_error: the standard error of kl in nats, float32 [N], where it is the mean over
+        `EVALUATION_DRAWS` draws of z; None where it has a closed form.
     labels: int64 [N] or None; files: N names, or () where images came from no files.
     indices: int64 [N], places in the part.
     step: the checkpoint that encoded them.
@@ -52,6 +54,7 @@ class Survey:
     step: int
     hashes: np.ndarray | None = None
     note: str = ""
+    kl_error: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.mu)
@@ -92,6 +95,7 @@ class Survey:
             self.step,
             pick(self.hashes),
             self.note,
+            pick(self.kl_error),
         )
 
 
@@ -124,6 +128,7 @@ def survey(
     mu, recon = np.empty((n, model.latent_size), np.float32), np.empty(n, np.float32)
     logvar: np.ndarray | None = np.empty_like(mu)
     kl: np.ndarray | None = np.empty_like(recon)
+    kl_error: np.ndarray | None = np.empty_like(recon)
     for x, labels in labelled(part, BATCH, model.device):
         here = slice(done, done + len(x))
         given = model if labels is None else model.given(labels)
@@ -139,7 +144,10 @@ def survey(
         if kl is not None:
             moment = replace(context, generator=generator, labels=labels)
             rate = _rate(model, objective, x, output, moment)
-            kl = None if rate is None else _filled(kl, here, rate)
+            kl = None if rate is None else _filled(kl, here, rate[0])
+            error = None if rate is None else rate[1]
+            if kl_error is not None:
+                kl_error = None if error is None else _filled(kl_error, here, error)
         done = here.stop
         progress(f"Encoding the {split} images", done / n)
     model.train(was_training)
@@ -147,20 +155,21 @@ def survey(
     names, indices = tuple(label_names), np.arange(n)
     return Survey(
         split, mu, logvar, recon, kl, part.labels, names, part.files, indices, context.step,
-        part.hashes,
+        part.hashes, kl_error=kl_error,
     )  # fmt: skip
 
 
 def _rate(
     model: LatentModel, objective: Objective, x: Tensor, output: Output, context: Context
-) -> Tensor | None:
-    """The KL of each image [B]: the posterior's own, else the one that the objective estimates."""
-    per_dimension = output.posterior.kl()
-    if per_dimension is not None:
-        return per_dimension.flatten(1).sum(1)
+) -> tuple[Tensor, Tensor | None] | None:
+    """The KL of each image and its standard error, [B] each: the posterior's own, else the KL
+    that the objective knows, such as that of codes."""
+    own = divergence(output.posterior, context.generator)
+    if own is not None:
+        return own
     losses = objective.losses(x, objective(model, x, context), context)
     term = merged(losses).get("kl")
-    return None if term is None else term.value
+    return None if term is None else (term.value, None)
 
 
 def _filled(array: np.ndarray, here: slice, values: Tensor) -> np.ndarray:
@@ -175,6 +184,7 @@ def save_survey(run: Run, found: Survey, data_dir: str | None) -> None:
         "logvar": found.logvar,
         "recon": found.recon,
         "kl": found.kl,
+        "kl_error": found.kl_error,
         "labels": found.labels,
         "label_names": _packed(found.label_names),
         "files": _packed(found.files),
@@ -213,6 +223,7 @@ def load_survey(run: Run, split: str, step: int, data_dir: str | None = None) ->
             step,
             arrays["hashes"],  # without them it was made before a run kept its parts
             metadata.get("note", ""),
+            arrays.get("kl_error"),
         )
     except (SafetensorError, KeyError, ValueError, OSError):
         return None  # a cache: whoever asks makes the survey again

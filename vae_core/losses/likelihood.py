@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from vae_core.losses.density import gaussian_log_density
 
 
 def bernoulli_nll(x_logits: Tensor, x: Tensor) -> Tensor:
@@ -40,10 +40,8 @@ def gaussian_nll(mean: Tensor, x: Tensor, variance: Tensor | float) -> Tensor:
 
     Source: Kingma and Welling (2014), appendix C.2.
     """
-    variance = torch.as_tensor(variance, dtype=x.dtype, device=x.device)
-    pixels = x[0].numel()
-    squared_error = (x - mean).square().flatten(1).sum(1)
-    return 0.5 * (squared_error / variance + pixels * (math.log(2 * math.pi) + variance.log()))
+    logvar = torch.as_tensor(variance, dtype=x.dtype, device=x.device).log()
+    return -gaussian_log_density(x, mean, logvar).flatten(1).sum(1)
 
 
 def optimal_variance(mean: Tensor, x: Tensor) -> Tensor:

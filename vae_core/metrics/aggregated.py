@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from vae_core.errors import UserError
+from vae_core.losses import gaussian_kl
 from vae_core.metrics.measure import ACTIVE_VARIANCE
 from vae_core.models.prior_density import PriorDensity
 
@@ -84,7 +85,8 @@ def describe_dimensions(
         return Dimensions(mean, variance, nothing, variance, None, active, prior)
     squares = np.exp(logvar).mean(axis=0, dtype=np.float64)
     sigma = np.exp(0.5 * logvar).mean(axis=0, dtype=np.float64)
-    kl = 0.5 * (mean**2 + variance + squares - 1 - logvar.mean(axis=0, dtype=np.float64))
+    each = gaussian_kl(torch.from_numpy(mu), torch.from_numpy(logvar))
+    kl = each.mean(0, dtype=torch.float64).numpy()
     known = kl if prior is None or prior.standard else None
     return Dimensions(mean, variance, sigma, variance + squares, known, active, prior)
 

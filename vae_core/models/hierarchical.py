@@ -10,6 +10,7 @@ from typing import cast
 import torch
 from torch import Generator, Tensor, nn
 
+from vae_core.losses import gaussian_kl
 from vae_core.models.backbones import Backbone, Shape, Trunk
 from vae_core.models.latent_model import LatentModel
 from vae_core.models.likelihoods import Likelihood
@@ -26,11 +27,16 @@ class PathPosterior(GaussianPosterior):
     `encode` follows the modes, `HierarchicalModel.forward` the draws that it returns as z.
     """
 
-    walk: Callable[[Generator | None], Tensor]
+    walk: Callable[[Generator | None], tuple[PathPosterior, Tensor]]
 
     def sample(self, generator: Generator | None = None) -> Tensor:
         """A draw of all levels, each given the draws above it, [B, D]."""
-        return self.walk(generator)
+        return self.walk(generator)[1]
+
+    def kl_draws(self, n: int, generator: Generator | None = None) -> Tensor:
+        """The divergence along n drawn paths in nats, [n, B]: finer levels hang on the draws."""
+        paths = (self.walk(generator)[0] for _ in range(n))
+        return torch.stack([gaussian_kl(path.mu, path.logvar).sum(1) for path in paths])
 
 
 class HierarchicalModel(LatentModel):
@@ -141,7 +147,7 @@ class HierarchicalModel(LatentModel):
         h = self._descend(maps[0].shape[0], decide)
         mu = self.join([q.mu for q in posteriors])
         logvar = self.join([q.logvar for q in posteriors])
-        draw = lambda generator: self._infer(maps, lambda q: q.sample(generator))[1]  # noqa: E731
+        draw = lambda generator: self._infer(maps, lambda q: q.sample(generator))[:2]  # noqa: E731
         return PathPosterior(mu, logvar, draw), self.join(z), h
 
     def _descend(self, n: int, decide: Callable[[int, Tensor], Tensor]) -> Tensor:
