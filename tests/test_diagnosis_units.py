@@ -116,8 +116,9 @@ def test_charts_and_summary_say_what_codes_were_counted_on(tmp_path: Path) -> No
     assert 1 <= summary["codes_in_use"] <= 256
     assert summary["codes_drawn"] == 64 * summary["images"]
     unit = terms["codes_in_use"].in_run(run.config(), card).unit
-    assert unit == f"codes of 256, over {card.n_validation} validation images"
-    assert terms["perplexity"].in_run(run.config(), card).unit == "codes over 64 training images"
+    assert unit == f"of 256, {card.n_validation} images"
+    assert "validation images" in terms["codes_in_use"].help
+    assert "one training batch" in terms["perplexity"].help
     assert terms["recon"].in_run(run.config(), card) == terms["recon"]
 
 

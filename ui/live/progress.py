@@ -154,8 +154,9 @@ def _status(run: Run) -> dict[str, Any]:
 
 def _about(run: Run) -> dict[str, Any]:
     """What a page needs to label the numbers; what is not written yet is absent."""
-    still = ("originals", "corrupted")
-    about: dict[str, Any] = {name: run.file(f"previews/{name}.png").exists() for name in still}
+    about: dict[str, Any] = {"originals": run.file("previews/originals.png").exists()}
+    if run.file("previews/corrupted.png").exists():
+        about["corrupted"] = True
     try:
         about["epochs"] = run.config().train.epochs
         about["image_shape"] = run.data_card().image_shape

@@ -27,26 +27,24 @@ CODES = {
         "Codes in use",
         "codes",
         help="Different codes over all validation images together.",
-        measured_on="of {codes}, over {n_validation} validation images",
+        measured="of {codes}, {n_validation} images",
     ),
     "code_perplexity": Quantity(
         "Perplexity",
         "codes",
         help="exp of the entropy of the codes of all validation images: as if so many were used, "
         "all alike.",
-        measured_on="over {n_validation} validation images",
+        measured="codes, {n_validation} images",
     ),
     "perplexity": Quantity(
         "Perplexity, one batch",
         "codes",
         help="The same within one training batch, whose size bounds it.",
-        measured_on="over {batch_size} training images",
     ),
     "codes_used": Quantity(
         "Codes in use, one batch",
         "codes",
         help="Different codes within one training batch, whose size bounds them.",
-        measured_on="over {batch_size} training images",
     ),
 }
 

@@ -31,8 +31,7 @@ class Quantity:
 
     weight: the symbol of its weight in the formula, as LaTeX; "" where there is none.
     setting: the objective's setting that holds that weight; "" is the one named like the symbol.
-    measured_on: what follows the unit once the run is known, with {codes}, {n_validation} and
-        {batch_size} in it.
+    measured: the unit once the run is known, with {codes} and {n_validation} in it; "" for `unit`.
     """
 
     label: str
@@ -40,17 +39,17 @@ class Quantity:
     weight: str = ""
     help: str = ""
     setting: str = ""
-    measured_on: str = ""
+    measured: str = ""
 
     def in_run(self, config: RunConfig, data: DataCard) -> Quantity:
-        """The same with what it is measured on in its unit."""
-        if not self.measured_on:
+        """The same, with what it is measured on in its unit."""
+        if not self.measured:
             return self
-        facts = {"n_validation": data.n_validation, "batch_size": config.train.batch_size}
+        facts = {"n_validation": data.n_validation}
         options = families[config.family].parse_options(config.objective, "objective")
         if hasattr(options, "code_count"):
             facts["codes"] = options.code_count(config.model.latent_dim)
-        return replace(self, unit=f"{self.unit} {self.measured_on.format(**facts)}")
+        return replace(self, unit=self.measured.format(**facts))
 
 
 RECON = Quantity("Reconstruction", help="−log p(x|z): how far rebuilt images are from real ones.")
