@@ -12,7 +12,7 @@ import torch
 from tests.engine import trained
 from vae_core.config import ModelConfig
 from vae_core.losses import bernoulli_nll, gaussian_nll
-from vae_core.metrics.sizes import bits_per_dim, nats_per_value, psnr
+from vae_core.metrics.sizes import bits_per_dim, nats_per_value
 from vae_core.models.likelihoods import likelihoods
 from vae_core.runs import Run
 
@@ -47,10 +47,6 @@ def test_a_larger_picture_of_the_same_pixels_has_the_same_bits() -> None:
         assert bits_per_dim(-1.5 * values, values, is_density=True) == pytest.approx(
             8 - 1.5 / math.log(2)
         )
-
-
-def test_psnr_of_a_tenth() -> None:
-    assert psnr(0.01) == pytest.approx(20.0) and psnr(0.0) == math.inf
 
 
 @pytest.mark.parametrize(

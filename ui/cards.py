@@ -14,6 +14,15 @@ from vae_core.errors import UserError
 PICTURE = 168
 """Side of a thumbnail in px: 4 × 4 samples of 42 px."""
 
+BITS_OF_A_DENSITY = (
+    "Bits per dimension of 8-bit images, as papers give them: −ELBO in bits, over C·H·W, and 8 "
+    "bits more because the density is that of pixels on the [0, 1] scale."
+)
+BITS_OF_A_PROBABILITY = (
+    "−ELBO in bits, over C·H·W. The Bernoulli likelihood takes a grey value for the chance of a "
+    "white pixel: this is no density of the images, and compares with binarised data only."
+)
+
 
 def card(facts: RunFacts) -> None:
     """Draw one run."""
@@ -22,7 +31,9 @@ def card(facts: RunFacts) -> None:
         told = f":red[{facts.problem}]" if facts.problem else _numbers(facts)
         about = " · ".join(part for part in (describe(facts), age(facts.made)) if part)
         # One element for three lines: a page of cards is sent and drawn sooner.
-        st.markdown(f"**{facts.id}**  \n:gray[:small[{about}]]  \n:small[{told}]")
+        st.markdown(
+            f"**{facts.id}**  \n:gray[:small[{about}]]  \n:small[{told}]", help=_meaning(facts)
+        )
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             state_badge(facts.state)
             st.space("stretch")
@@ -49,6 +60,15 @@ def _numbers(facts: RunFacts) -> str:
     dims = f"{number(facts.active_units)}/{number(facts.latent_size)} active"
     part = facts.measured_on.replace(" ", "\u00a0")  # a line breaks before it, not in it
     return f"{comparable(facts)} · {dims} · {part}"
+
+
+def _meaning(facts: RunFacts) -> str | None:
+    """What the figure that compares says, and what it does not."""
+    if facts.incomparable:
+        return facts.incomparable
+    if facts.bits_per_dim is None:
+        return None
+    return BITS_OF_A_DENSITY if facts.is_density else BITS_OF_A_PROBABILITY
 
 
 def comparable(facts: RunFacts) -> str:

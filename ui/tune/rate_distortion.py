@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -64,7 +65,7 @@ def rate_distortion_figure(
         x=rates,
         y=distortions,
         mode="markers",
-        text=[_label(told.get(run.id)) for run in runs],
+        text=[_label(told.get(run.id)) + _other_units(run) for run in runs],
         customdata=[run.id for run in runs],
         marker={
             "color": [hue for hue, _ in hue_and_seeds],
@@ -97,6 +98,17 @@ def rate_distortion_figure(
 
 def _label(result: Result | None) -> str:
     return "no β" if result is None else f"β {number(result.beta)}"
+
+
+def _other_units(run: RunFacts) -> str:
+    """The ELBO as other sizes of images and other papers compare with it."""
+    if run.elbo is None or run.bits_per_dim is None or run.image_shape is None:
+        return ""
+    a_value = run.elbo / math.prod(run.image_shape)
+    return (
+        f"<br>ELBO {number(run.elbo)} nats, {number(a_value)} a pixel value, "
+        f"{number(run.bits_per_dim)} bits per dimension"
+    )
 
 
 def _is_ring(result: Result | None) -> bool:

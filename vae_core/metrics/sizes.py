@@ -7,15 +7,6 @@ import math
 GREY_LEVELS = 256
 """Of 8-bit images: a density over [0, 1] counts volumes, a paper counts levels."""
 
-BITS_OF_A_DENSITY = (
-    "Bits per dimension of 8-bit images, as papers give them: −ELBO in bits, over C·H·W, and 8 "
-    "bits more because the density is that of pixels on the [0, 1] scale."
-)
-BITS_OF_A_PROBABILITY = (
-    "−ELBO in bits, over C·H·W. The Bernoulli likelihood takes a grey value for the chance of a "
-    "white pixel: this is no density of the images, and compares with binarised data only."
-)
-
 
 def nats_per_value(nats: float, values: int) -> float:
     """−ELBO of an image of `values` = C·H·W numbers, for each of them."""
@@ -34,8 +25,3 @@ def bits_per_dim(nats: float, values: int, *, is_density: bool) -> float:
     section 3.1.
     """
     return nats_per_value(nats, values) / math.log(2) + is_density * math.log2(GREY_LEVELS)
-
-
-def psnr(mse: float) -> float:
-    """Peak signal-to-noise ratio in dB of a mean squared error on the [0, 1] scale."""
-    return -10 * math.log10(mse) if mse > 0 else math.inf

@@ -17,7 +17,17 @@ from vae_core.sweeps.doubts import doubt
 from vae_core.sweeps.resolved import flat, resolved
 from vae_core.sweeps.scoring import columns, scores
 
-MEASURED = ("recon", "kl", "elbo", "active_units", "latent_dim", "step")
+MEASURED = (
+    "recon",
+    "kl",
+    "elbo",
+    "nats_per_pixel",
+    "bits_per_dim",
+    "mse",
+    "active_units",
+    "latent_dim",
+    "step",
+)
 
 
 @dataclass(frozen=True)
