@@ -66,4 +66,4 @@ def _samples(path: Path, version: int, seed: int) -> bytes:
     from vae_core.latent.grids import prior_pictures
     from vae_core.loading import load_run
 
-    return to_png(tile(prior_pictures(load_run(Run(path)).model, COUNT, seed), COUNT))
+    return to_png(tile(prior_pictures(load_run(Run(path)).sound().model, COUNT, seed), COUNT))
