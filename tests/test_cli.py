@@ -56,7 +56,7 @@ def test_from_training_to_evaluation(tmp_path: Path) -> None:
     finished = vae("resume", "my-run", *store, status=2)
     assert "is finished" in finished.stderr
     no_test = vae("evaluate", "my-run", "--split", "test", *store, status=2)
-    assert "has no test part" in no_test.stderr
+    assert "has no test images" in no_test.stderr
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,9 @@ def test_shapes_gradients_and_learning(family: str, shape: tuple[int, int, int])
     torch.testing.assert_close(model.flatten(model.unflatten(model.flatten(z))), model.flatten(z))
 
 
-POINTS = {"autoencoder", "contractive", "denoising", "sparse", "stacked-denoising"}
+POINTS = {
+    "autoencoder", "contractive", "denoising", "k-sparse", "sparse", "stacked-denoising",
+}  # fmt: skip
 CODED = {"fsq", "vq-vae"}
 
 

@@ -166,7 +166,7 @@ def test_the_cached_encodings_are_a_survey_without_images(run: Run) -> None:
 def test_wrong_words_and_missing_images_are_told(run: Run, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="There is no split 'training'"):
         survey_of(run, "training")
-    with pytest.raises(UserError, match="has no test part"):
+    with pytest.raises(UserError, match="has no test images"):
         survey_of(run, "test")
     with pytest.raises(UserError, match="no weights yet"):
         survey_of(Run(tmp_path), "train")

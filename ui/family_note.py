@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 
 import streamlit as st
 
 from ui.live.history import latest_weights
 from ui.numbers import number
 from vae_core.config import RunConfig
+from vae_core.errors import UserError
 from vae_core.families import Family, families
 from vae_core.in_force import weights_in_force
 from vae_core.runs import ACTIVE, WEIGHTS, Run
@@ -43,7 +45,8 @@ def _live(run: Run, config: RunConfig, state: str) -> None:
 def _newest(run: Run, state: str) -> dict[str, float]:
     """The weights that move while it trains; afterwards those of what was kept of it."""
     if state not in ACTIVE and run.file(WEIGHTS).exists():
-        return weights_in_force(run)
+        with suppress(UserError):  # damaged weights, which the page tells of elsewhere
+            return weights_in_force(run)
     return latest_weights(run)
 
 

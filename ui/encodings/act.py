@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import streamlit as st
 
 from ui.components.explorer.space import space_of
@@ -39,7 +41,9 @@ def act(shown: Shown) -> None:
 
 def points(key: str, shown: Shown, plane: Plane, link: Link | None = None) -> Told:
     """Draw the points; returns what was last clicked or drawn around among them."""
-    survey, density = shown.survey, prior_of(shown.run)
+    survey, density = shown.survey, None
+    with suppress(UserError):  # encodings of an earlier step may be good where weights are not
+        density = prior_of(shown.run)
     thumbnails = {"split": shown.split, "version": str(weights_version(shown.run))}
     if shown.kept:
         thumbnails = space_of(shown.run, sliders_of(shown.run, PRINCIPAL))["thumbnails"]

@@ -102,7 +102,7 @@ def _train_here(run: Run, store: str | None, accept_changed_data: bool = False) 
             run,
             lambda total, first: [ProgressBar(total, first)],
             say_steps(),
-            accept_changed_data,
+            accept_changed_data=accept_changed_data,
         )
     except DataChanged as error:
         if error.acceptable:

@@ -30,11 +30,7 @@ POLL_S = 0.25
 ATTEMPTS = 2
 """A worker that was killed is replaced once; a run that kills two of them is given up."""
 
-THEIRS: dict[str, Any] = {
-    "state": "elsewhere",
-    "message": "Another machine does it.",
-    "told": True,
-}
+THEIRS: dict[str, Any] = dict(state="elsewhere", message="Another machine does it.", told=True)
 """What an entry becomes whose trial another machine took."""
 
 Watch = Callable[[SweepState], None]

@@ -107,8 +107,7 @@ class Loop:
     def moment(self, generator: torch.Generator) -> Context:
         """The moment that made the weights: that of the last step, whose β is in force in them.
 
-        What is measured of them is weighed so. A schedule's next value, or one set by hand since,
-        counts from the next step on.
+        A schedule's next value, or one set by hand since, counts from the next step on.
         """
         last = self._context(generator)
         return replace(last, step=max(0, self.step - 1), overrides=self._trained_with)
@@ -222,8 +221,7 @@ class Loop:
         """Measure on unseen images; values are taken between batches, other wishes wait.
 
         Raises:
-            UserError: when the loss of unseen images is not finite; the weights, which are, are
-                saved first.
+            UserError: when their loss is not finite; the weights, which are, are saved first.
         """
         self._require_sound()
         generator = torch.Generator(self.device).manual_seed(self.config.train.seed + 1)
@@ -265,9 +263,7 @@ class Loop:
         self.model.train()
         per_dim = None if kl is None or not kl.isfinite().all() else kl.mean(0).tolist()
         corrupted = self._seen if self.objective.corrupts else None
-        return Previewed(
-            *self._now(), self._originals, corrupted, pictures[0], pictures[1], per_dim
-        )
+        return Previewed(*self._now(), self._originals, corrupted, *pictures, per_dim)
 
     def _checkpoint(self, ends_epoch: bool) -> Checkpoint:
         self._require_sound()
