@@ -154,8 +154,8 @@ def sprites(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 @pytest.fixture(scope="module")
 def sprites_vae(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    weak = {"objective": {"beta": 0.01}}
-    run = trained(tmp_path_factory.mktemp("sprites-vae"), "sprites", **SPRITES, **weak)
+    weak = {"objective": {"beta": 0.01}, "train": {"epochs": 16, "learning_rate": 4e-3}}
+    run = trained(tmp_path_factory.mktemp("sprites-vae"), "sprites", **SPRITES | weak)
     score(run)
     return run
 
