@@ -58,7 +58,8 @@ PRESETS = (
         "A blog's smaller way back from 128 latents, on faces of 64×64: 3 225 795 weights.",
         "A blog on CelebA, after Subramanian, PyTorch-VAE (2020)",
         "The blog prints 3 225 795 weights. The widths of the way back, 256, 256, 128, 64, 64 and "
-        "3, are worked out from that number; its last layer ends in a sigmoid here.",
+        "3, are worked out from that number, which other networks have too; the last layer ends in "
+        "a sigmoid here.",
         decoder_channels=(256, 256, 128, 64, 64),
     ),
     faces(
