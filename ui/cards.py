@@ -29,7 +29,8 @@ def card(facts: RunFacts) -> None:
     with st.container(border=True, key=f"card-{facts.id}", height="stretch"):
         _picture(facts)
         told = f":red[{facts.problem}]" if facts.problem else _numbers(facts)
-        about = " · ".join(part for part in (describe(facts), age(facts.made)) if part)
+        about = _between(*describe(facts).split(" · "), _whole(age(facts.made)))
+        told = told.replace("\u2009", "\u202f")  # as thin a gap, in which no line breaks
         # One element for three lines: a page of cards is sent and drawn sooner.
         st.markdown(
             f"**{facts.id}**  \n:gray[:small[{about}]]  \n:small[{told}]", help=_meaning(facts)
@@ -58,8 +59,19 @@ def _numbers(facts: RunFacts) -> str:
     if facts.recon is None:
         return "Not measured yet."
     dims = f"{number(facts.active_units)}/{number(facts.latent_size)} active"
-    part = facts.measured_on.replace(" ", "\u00a0")  # a line breaks before it, not in it
-    return f"{comparable(facts)} · {dims} · {part}"
+    return _between(
+        comparable(facts).replace(" bits", "\u00a0bits"), dims, _whole(facts.measured_on)
+    )
+
+
+def _between(*parts: str) -> str:
+    """Parts with dots between, for a narrow line, which never begins with a dot."""
+    return "\u00a0· ".join(part for part in parts if part)
+
+
+def _whole(part: str) -> str:
+    """A line breaks before it, not in it."""
+    return part.replace(" ", "\u00a0")
 
 
 def _meaning(facts: RunFacts) -> str | None:

@@ -151,8 +151,8 @@ def test_images_of_a_whole_part_are_fetched_one_by_one(
 ) -> None:
     run = store.get("tiny")
     page.get_by_role("combobox", name="Images").click()
-    page.get_by_role("option", name="All validation").click()
     found, part = survey_of(run, "validation"), load_part(run, "validation")[1]
+    page.get_by_role("option", name=f"All {len(found)} validation images", exact=True).click()
     page.locator(f'canvas[aria-label="{len(found)} encodings"]').wait_for()
     directions = load_directions(run, found.step)
     assert directions is not None
@@ -228,9 +228,10 @@ def test_what_is_selected_in_one_run_lights_up_in_the_other(
         kept = np.random.default_rng(0).permutation(300)[:200]
         labels = None if encodings.labels is None else encodings.labels[kept]
         logvar = None if encodings.logvar is None else encodings.logvar[kept]
+        hashes = None if encodings.hashes is None else encodings.hashes[kept]
         fewer = replace(
             encodings, mu=encodings.mu[kept], logvar=logvar, labels=labels,
-            indices=encodings.indices[kept], thumbnails=encodings.thumbnails[kept],
+            indices=encodings.indices[kept], thumbnails=encodings.thumbnails[kept], hashes=hashes,
         )  # fmt: skip
         save_encodings(other, fewer)
         page.goto(f"{app_url}/encodings?run=tiny")

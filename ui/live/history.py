@@ -40,6 +40,8 @@ class _Content:
     previews: list[int] = field(default_factory=list)
     note: str = ""
     beta: float | None = None
+    measured: int | None = None
+    """Images that the newest validation measured; early runs did not record it."""
 
 
 class History:
@@ -146,6 +148,7 @@ class History:
             "active_units": int(active) if math.isfinite(active) else None,
             "beta": self._content.beta,
             "note": self._content.note,
+            "measured": self._content.measured,
         }
         return {key: value for key, value in now.items() if value is not None}
 
@@ -169,6 +172,7 @@ def _take_step(content: _Content, record: dict[str, Any]) -> None:
 def _take_validation(content: _Content, record: dict[str, Any]) -> None:
     active = record.get("active_units")
     row = _row(record)
+    content.measured = record.get("images", content.measured)
     content.validation.append(row if active is None else {**row, "active": float(active)})
     _take_kl(content, record)
 

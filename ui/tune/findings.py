@@ -12,7 +12,7 @@ from ui.numbers import images, number
 from ui.state import choose_run
 from vae_core.diagnosis import Course, Finding, Remedy, course_of, diagnose
 from vae_core.errors import UserError
-from vae_core.runs import ACTIVE, Run, Store
+from vae_core.runs import ACTIVE, Run, Store, validated_on
 from vae_core.training import jobs
 
 TAIL_BYTES = 2**21
@@ -51,10 +51,10 @@ def shares(run: Run) -> None:
     heaviest = sorted(last.kl_per_dim, reverse=True)
     few = "" if not heaviest else f"; the fullest dimension has {number(heaviest[0])}"
     st.markdown("**Where the nats are**")
-    part = images(run.data_card().n_validation, "validation")
+    part = validated_on(run)
     st.caption(
         f"Reconstruction {number(recon)}, KL {number(kl)} nats per image{share}{few}. "
-        f"Measured on {part}.",
+        f"Measured on {images(last.images or part.images, part.split)}.",
         help="After the last epoch. A KL near 0 % is a collapse; near 100 % the "
         "code holds far more than the pictures show.",
     )

@@ -20,7 +20,7 @@ previews/              <step>-reconstructions.png, <step>-samples.png, originals
 
 from vae_core.runs.earlier import BEFORE
 from vae_core.runs.folder import Folder
-from vae_core.runs.measured import MeasuredOn, in_words, measured_on, part_name
+from vae_core.runs.measured import MeasuredOn, in_words, measured_on, part_name, validated_on
 from vae_core.runs.records import (
     ACTIVE,
     DataCard,
@@ -56,4 +56,5 @@ __all__ = [
     "measured_on",
     "part_name",
     "process_is",
+    "validated_on",
 ]

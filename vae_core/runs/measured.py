@@ -35,21 +35,32 @@ def part_name(split: str) -> str:
 def measured_on(run: Run) -> MeasuredOn | None:
     """What the figures in the run's `summary.json` were measured on; None where there are none.
 
-    Runs of a time when a validation share of 0 meant the test part call that validation; here it
-    is told by its name.
-
     Raises:
         UserError: when a file of the run is damaged.
     """
     summary = run.summary()
     if "split" not in summary:
         return None
-    split, card, config = str(summary["split"]), run.data_card(), run.config().data
-    # Since then a run keeps digests of its parts, and its test images are never its validation.
-    borrowed = not card.digest and config.validation_fraction == 0 and card.n_test > 0
-    if split == "validation" and borrowed and card.n_validation == card.n_test:
-        split = "test"
+    split, card = str(summary["split"]), run.data_card()
+    if split == "validation":
+        split = validated_on(run).split
     images = summary.get("images", card.n_validation if split == "validation" else card.n_test)
     if not isinstance(images, int):
         raise UserError(f"summary.json of run {run.id!r} is damaged: images is no number.")
     return MeasuredOn(split, images)
+
+
+def validated_on(run: Run) -> MeasuredOn:
+    """What the validation records of the run's history were measured on.
+
+    Runs of a time when a validation share of 0 meant the test part call that validation; here it
+    is told by its name.
+
+    Raises:
+        UserError: when a file of the run is missing or damaged.
+    """
+    card, config = run.data_card(), run.config().data
+    # Since then a run keeps digests of its parts, and its test images are never its validation.
+    borrowed = not card.digest and config.validation_fraction == 0 and card.n_test > 0
+    borrowed = borrowed and card.n_validation == card.n_test
+    return MeasuredOn("test" if borrowed else "validation", card.n_validation)

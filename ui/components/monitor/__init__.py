@@ -9,10 +9,10 @@ from typing import Any
 
 import streamlit as st
 
-from ui.numbers import images
 from ui.theme import BETA, KL, RECONSTRUCTION
+from vae_core.errors import UserError
 from vae_core.families import Quantity
-from vae_core.runs import Run
+from vae_core.runs import Run, validated_on
 
 _HERE = Path(__file__).parent
 _mount = st.components.v2.component(
@@ -29,10 +29,13 @@ _mount = st.components.v2.component(
 )
 
 
-def _validation(run: Run) -> str:
-    """What the dashed curves are measured on: 3 000 validation images."""
-    held_out = run.json("data.json", {}).get("n_validation")
-    return f"measured on {images(held_out, 'validation')}" if held_out else ""
+def _validation(run: Run) -> dict[str, Any]:
+    """What the dashed curves are measured on; a record that counts its images goes before."""
+    try:
+        part = validated_on(run)
+    except UserError:  # it has no data yet, or its damage is told where the run is shown
+        return {"count": 0, "part": "validation"}
+    return {"count": part.images, "part": part.split}
 
 
 def monitor(run: Run, state: str, terms: Mapping[str, Quantity]) -> None:

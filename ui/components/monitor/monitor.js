@@ -123,7 +123,7 @@ class Monitor {
     if (news.restart) Object.assign(this, { asked: false, now: {}, dimensions: undefined });
     if (news.status) this.status = news.status;
     if (news.run) this.about = news.run;
-    for (const key of ["beta", "active_units", "note"]) {
+    for (const key of ["beta", "active_units", "note", "measured"]) {
       if (key in news) this.now[key] = news[key];
     }
     if (news.kl?.values?.length) this.dimensions = news.kl.values[0].length;
@@ -156,11 +156,12 @@ class Monitor {
     bar.setAttribute("aria-valuenow", Math.round(100 * share));
     const left = state === "training" ? this.status.seconds_left : null;
     put(this.part(".vm-left"), left == null ? "" : `${inWords(left)} left`);
+    const measured = this.now.measured ?? this.data.measured_on.count;
     put(this.part(".vm-facts"), [
       total ? `step ${grouped(step)} of ${grouped(total)}` : state === "starting" ? "preparing images and network" : "",
       speed ? `${grouped(Number(speed.toPrecision(3)))} images/s` : "",
       this.now.beta == null ? "" : `β ${Number(this.now.beta.toPrecision(3))}`,
-      this.data.measured_on,
+      measured ? `measured on ${grouped(measured)} ${this.data.measured_on.part} images` : "",
     ].filter(Boolean).join(" · "));
     const active = this.now.active_units;
     put(this.part(".vm-active"), active == null || !this.dimensions ? "" : `${active} of ${this.dimensions} active`);
