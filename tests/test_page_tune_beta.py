@@ -100,8 +100,10 @@ def test_comparable_runs_share_one_chart(run: Run, tmp_path: Path) -> None:
     faces.write_json("config.json", run.config().updated({"model": {"likelihood": "gaussian"}}))
     app = tune("Sweep", sweep="all", compare=True)
     points = charts(app)[0]["data"][-1]
-    shown = sorted(zip(points["customdata"], points["text"], strict=True))
+    heads = [text.partition("<br>")[0] for text in points["text"]]
+    shown = sorted(zip(points["customdata"], heads, strict=True))
     assert shown == [("beta-4", "β 4"), ("tiny", "β 1")]
+    assert all("bits per dimension" in text for text in points["text"])
     table = app.dataframe[0].value
     assert list(table["run"]) == ["tiny", "beta-4"]
     assert list(table["objective.beta"]) == [1.0, 4.0]
@@ -255,7 +257,8 @@ def test_a_finished_sweep_shows_curve_advice_and_board(run: Run, tmp_path: Path)
         state = state.having(entry.model_copy(update=done))
     sweep.write_json("state.json", state.model_copy(update={"state": "finished"}))
     app = tune("Sweep", sweep="s")
-    assert sorted(charts(app)[0]["data"][-1]["text"]) == ["β 0.5", "β 1", "β 2"]
+    heads = [text.partition("<br>")[0] for text in charts(app)[0]["data"][-1]["text"]]
+    assert sorted(heads) == ["β 0.5", "β 1", "β 2"]
     assert numbers(charts(app)[1]["data"][1]["y"]) == [4, 4, 0]
     shown = texts(app)
     for advice in ("β = 1 · knee", "β = 1 · no dimension lost", "β = 1 · best ELBO"):
