@@ -33,7 +33,7 @@ def ranked(survey: Survey, by: str = "-elbo") -> tuple[np.ndarray, np.ndarray]:
             if survey.recon is None
             else "This model has no KL, and so no ELBO; rank by reconstruction error"
         )
-        raise UserError(f"These images cannot be ranked by {by}. {reason}.")
+        raise UserError(f"These images cannot be ranked so. {reason}.")
     finite(values, by)
     order = np.argsort(-values, kind="stable")
     return order, values[order]
