@@ -74,9 +74,8 @@ class Loop:
         self.device = model.device
         self.steps_per_epoch = math.ceil(n / config.train.batch_size)
         self.total_steps = self.steps_per_epoch * config.train.epochs
-        self.preview_every = config.train.preview_every or max(
-            1, math.ceil(self.total_steps / PREVIEWS_A_RUN)
-        )
+        seldom = max(1, math.ceil(self.total_steps / PREVIEWS_A_RUN))
+        self.preview_every = config.train.preview_every or seldom
         self.checkpoint_every = config.train.checkpoint_every or self.steps_per_epoch
         span = Span(self.total_steps, self.steps_per_epoch, config.train.decay_factor)
         self.players = Players(config.train, model, objective, span)
@@ -258,12 +257,13 @@ class Loop:
         # Drawn anew with the same noise: some models learn their prior as they go.
         generator = torch.Generator(self.device).manual_seed(PREVIEW_SEED)
         prior = self.model.sample_prior(len(self._originals), generator)
-        pictures = [self.model.picture(self._shown.decode(z)) for z in (posterior.mode(), prior)]
+        zs = (posterior.mode(), prior)
+        rebuilt, drawn = (self.model.picture(self._shown.decode(z)) for z in zs)
         kl = posterior.kl()
         self.model.train()
         per_dim = None if kl is None or not kl.isfinite().all() else kl.mean(0).tolist()
         corrupted = self._seen if self.objective.corrupts else None
-        return Previewed(*self._now(), self._originals, corrupted, *pictures, per_dim)
+        return Previewed(*self._now(), self._originals, corrupted, rebuilt, drawn, per_dim)
 
     def _checkpoint(self, ends_epoch: bool) -> Checkpoint:
         self._require_sound()
