@@ -239,38 +239,6 @@ def test_the_queue_is_paused_ordered_and_cancelled_from_the_page(
     assert not app.exception
 
 
-def test_a_finished_sweep_shows_curve_advice_and_board(run: Run, tmp_path: Path) -> None:
-    measured = {0.5: (20.0, 60.0, 4), 1.0: (10.0, 63.0, 4), 2.0: (0.0, 90.0, 0)}
-    spec = SweepSpec(base=run.config(), vary={BETA: tuple(measured)})
-    sweep = create_sweep(Store(), "s", spec)
-    state = sweep.said()
-    for entry in state.entries:
-        beta = entry.params[BETA]
-        kl, recon, active = measured[beta]
-        shutil.copytree(run.path, tmp_path / f"s-{beta}")
-        made = Store().get(f"s-{beta}")
-        made.write_json("config.json", spec.config(entry.params))
-        summary = {"kl": kl, "recon": recon, "elbo": -kl - recon, "active_units": active}
-        controls = {"controls": {"beta": entry.params[BETA]}}
-        made.write_json("summary.json", run.summary() | summary | controls)
-        done = {"state": "finished", "run": made.id, "value": -kl - recon}
-        state = state.having(entry.model_copy(update=done))
-    sweep.write_json("state.json", state.model_copy(update={"state": "finished"}))
-    app = tune("Sweep", sweep="s")
-    heads = [text.partition("<br>")[0] for text in charts(app)[0]["data"][-1]["text"]]
-    assert sorted(heads) == ["β 0.5", "β 1", "β 2"]
-    assert numbers(charts(app)[1]["data"][1]["y"]) == [4, 4, 0]
-    shown = texts(app)
-    for advice in ("β = 1 · knee", "β = 1 · no dimension lost", "β = 1 · best ELBO"):
-        assert advice in shown
-    for what in ("samples", "reconstructions", "traversal"):
-        app.segmented_control(key="board-what").set_value(what).run()
-        drawn = pictures(app, "board-picture")
-        assert len(drawn) == 3 and len(set(drawn)) == 1, "copies of one model"
-    app.button(key="board-open-s-1.0").click().run()
-    assert app.query_params["run"] == "s-1.0"
-
-
 def staged(
     run: Run, sweep: Sweep, measured: dict[tuple[float, int], tuple[float, float, int]]
 ) -> None:
@@ -287,6 +255,27 @@ def staged(
         done = {"state": "finished", "run": made.id, "value": -kl - recon}
         state = state.having(entry.model_copy(update=done))
     sweep.write_json("state.json", state.model_copy(update={"state": "finished"}))
+
+
+def test_a_finished_sweep_shows_curve_advice_and_board(run: Run) -> None:
+    measured = {(0.5, 0): (20.0, 60.0, 4), (1.0, 0): (10.0, 63.0, 4), (2.0, 0): (0.0, 90.0, 0)}
+    spec = SweepSpec(base=run.config(), vary={BETA: tuple(beta for beta, _ in measured)})
+    sweep = create_sweep(Store(), "s", spec)
+    staged(run, sweep, measured)
+    app = tune("Sweep", sweep="s")
+    heads = [text.partition("<br>")[0] for text in charts(app)[0]["data"][-1]["text"]]
+    assert sorted(heads) == ["β 0.5", "β 1", "β 2"]
+    assert numbers(charts(app)[1]["data"][1]["y"]) == [4, 4, 0]
+    shown = texts(app)
+    for advice in ("β = 1 · knee", "β = 1 · no dimension lost", "β = 1 · best ELBO"):
+        assert advice in shown
+    for what in ("samples", "reconstructions", "traversal"):
+        app.segmented_control(key="board-what").set_value(what).run()
+        drawn = pictures(app, "board-picture")
+        assert len(drawn) == 3 and len(set(drawn)) == 1, "copies of one model"
+    chosen = spec.run_name("s", {BETA: 1.0})
+    app.button(key=f"board-open-{chosen}").click().run()
+    assert app.query_params["run"] == chosen
 
 
 def bars(trace: dict[str, Any], axis: str) -> list[float]:

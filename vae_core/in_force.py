@@ -88,7 +88,10 @@ def _controls_of(config: str, card: str) -> Controls:
 
 
 def _saved_step(run: Run) -> int:
-    from vae_core.loading import weights_step
+    step = run.weights_step()
+    if step is not None:
+        return step
+    from vae_core.loading import weights_step  # late as well: it knows why there is none
 
     return weights_step(run)
 

@@ -7,7 +7,7 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -184,7 +184,7 @@ class Folder:
         Raises:
             UserError: when the disk is full or the folder cannot be written.
         """
-        line = json.dumps(record, separators=(",", ":")).encode() + b"\n"
+        line = _line(record)
         try:
             with self.file(name).open("a+b", buffering=0) as file:
                 if file.seek(0, os.SEEK_END):
@@ -194,6 +194,14 @@ class Folder:
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
             raise self._unwritten(name, error) from error
+
+    def write_records(self, name: str, records: Iterable[dict[str, Any]]) -> None:
+        """Write a .jsonl file anew, atomically.
+
+        Raises:
+            UserError: as `write_bytes`.
+        """
+        self.write_bytes(name, b"".join(map(_line, records)))
 
     def claim(self, pid: int) -> None:
         """Record that process `pid` works here."""
@@ -252,6 +260,10 @@ class Folder:
             f"{name} of {self.kind} {self.id!r} could not be written: {error.strerror or error}. "
             "Free some space or choose another store, then try again."
         )
+
+
+def _line(record: dict[str, Any]) -> bytes:
+    return json.dumps(record, separators=(",", ":")).encode() + b"\n"
 
 
 def _is_leftover(path: Path) -> bool:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 from vae_core.data import Dataset
 from vae_core.data.dataset import Progress, no_progress
 from vae_core.data.difference import Difference
@@ -56,7 +54,6 @@ def note_change(run: Run, difference: Difference, step: int) -> None:
     kept = [record for record in run.history()[0] if record.get("kind") != "preview"]
     message = f"Resumed on the images that were there. {difference.sentence}"
     kept.append({"kind": "note", "step": step, "message": message})
-    lines = "".join(json.dumps(record, separators=(",", ":")) + "\n" for record in kept)
-    run.write_bytes("history.jsonl", lines.encode())
+    run.write_records("history.jsonl", kept)
     for picture in run.file("previews").glob("*.png"):
         picture.unlink(missing_ok=True)

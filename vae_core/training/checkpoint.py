@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -79,8 +78,7 @@ def forget_after(run: Run, step: int, overrides: Mapping[str, float]) -> None:
     records, _ = run.history()
     kept = [record for record in records if was_saved(record)]
     if len(kept) < len(records):
-        lines = "".join(json.dumps(record, separators=(",", ":")) + "\n" for record in kept)
-        run.write_bytes("history.jsonl", lines.encode())
+        run.write_records("history.jsonl", kept)
         for picture in run.file("previews").glob("*-*.png"):
             if int(picture.name.partition("-")[0]) > step:
                 picture.unlink(missing_ok=True)
