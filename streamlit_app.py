@@ -56,7 +56,7 @@ else:
     from streamlit.runtime.pages_manager import PagesManager
 
     from ui.live.models import warm_up
-    from ui.live.routes import routes
+    from ui.live.routes import live_mount
 
     warm_up()
 
@@ -64,4 +64,7 @@ else:
     # of its old kind, with every file in pages/ as a page and main() never run.
     PagesManager.uses_pages_directory = False
 
-    app = st.App(__file__, routes=routes)
+    # The first tells Streamlit where the script lies, and so which config.toml is meant, before the
+    # routes ask it for the base path; started by uvicorn from elsewhere it would not know.
+    st.App(__file__)
+    app = st.App(__file__, routes=[live_mount()])

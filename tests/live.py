@@ -15,9 +15,10 @@ import numpy as np
 import torch
 import uvicorn
 from starlette.applications import Starlette
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Mount
 from websockets.sync.client import ClientConnection
 
+from ui.live.address import LIVE
 from ui.live.protocol import REPLY, REQUEST
 from vae_core.runs import Run
 
@@ -94,9 +95,8 @@ def make_run(store: Path, name: str) -> Run:
 @contextmanager
 def serving(routes: Sequence[BaseRoute]) -> Iterator[uvicorn.Server]:
     """A uvicorn of the kind that Streamlit starts, in a thread, on a port of its own."""
-    config = uvicorn.Config(
-        Starlette(routes=routes), port=0, log_config=None, ws="websockets-sansio"
-    )
+    app = Starlette(routes=[Mount(f"/{LIVE}", routes=routes)])
+    config = uvicorn.Config(app, port=0, log_config=None, ws="websockets-sansio")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

@@ -17,9 +17,11 @@ import uvicorn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.applications import Starlette
+from starlette.routing import Mount
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+from ui.live.address import LIVE
 from ui.live.columns import MAX_CELLS, MAX_POINTS, Columns, decimate, heat
 from ui.live.history import Cursor, History
 from ui.live.progress import ProgressServer, progress_routes
@@ -293,7 +295,8 @@ def told(socket: ClientConnection) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[Client]:
-    app = Starlette(routes=progress_routes(ProgressServer(interval=0.02)))
+    routes = progress_routes(ProgressServer(interval=0.02))
+    app = Starlette(routes=[Mount(f"/{LIVE}", routes=routes)])
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

@@ -65,4 +65,4 @@ def _read_wish(request: Request) -> Wish:
 def animation_routes(server: AnimationServer | None = None) -> list[BaseRoute]:
     """The route that makes animations."""
     server = server or AnimationServer()
-    return [Route("/live/animation/{run_id}", guarded(server.post), methods=["POST"])]
+    return [Route("/animation/{run_id}", guarded(server.post), methods=["POST"])]

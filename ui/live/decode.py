@@ -118,7 +118,7 @@ class DecodeServer:
 
 def decode_routes(server: DecodeServer | None = None) -> list[BaseRoute]:
     """The routes of the live decoder."""
-    server, path = server or DecodeServer(), "/live/decode/{run_id}"
+    server, path = server or DecodeServer(), "/decode/{run_id}"
     return [
         WebSocketRoute(path, server.endpoint),
         Route(path, guarded(server.post), methods=["POST"]),

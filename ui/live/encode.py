@@ -71,4 +71,4 @@ def ink_of(run: Run) -> Ink:
 def encode_routes(server: EncodeServer | None = None) -> list[BaseRoute]:
     """The route that encodes what a person brings."""
     server = server or EncodeServer()
-    return [Route("/live/encode/{run_id}", guarded(server.post), methods=["POST"])]
+    return [Route("/encode/{run_id}", guarded(server.post), methods=["POST"])]

@@ -116,4 +116,4 @@ def reduced(pictures: np.ndarray, most: int) -> np.ndarray:
 
 def image_routes() -> list[BaseRoute]:
     """The route of the images."""
-    return [Route("/live/images/{run_id}/{split}", guarded(images))]
+    return [Route("/images/{run_id}/{split}", guarded(images))]

@@ -208,7 +208,7 @@ def _check(request: Request) -> None:
 def progress_routes(server: ProgressServer | None = None) -> list[BaseRoute]:
     """The routes of the live charts."""
     return [
-        WebSocketRoute("/live/progress/{run_id}", (server or ProgressServer()).endpoint),
-        Route("/live/preview/{run_id}/{name}.png", preview),
-        Route("/live/plotly.min.js", plotly_script),
+        WebSocketRoute("/progress/{run_id}", (server or ProgressServer()).endpoint),
+        Route("/preview/{run_id}/{name}.png", preview),
+        Route("/plotly.min.js", plotly_script),
     ]

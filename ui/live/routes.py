@@ -1,9 +1,10 @@
-"""Every route that the app adds to Streamlit's server."""
+"""Every route that the app adds to Streamlit's server, under one mount."""
 
 from __future__ import annotations
 
-from starlette.routing import BaseRoute
+from starlette.routing import Mount
 
+from ui.live.address import mount_path
 from ui.live.animation import animation_routes
 from ui.live.decode import decode_routes
 from ui.live.encode import encode_routes
@@ -11,11 +12,17 @@ from ui.live.images import image_routes
 from ui.live.progress import progress_routes
 from ui.live.thumbnails import thumbnail_routes
 
-routes: list[BaseRoute] = [
-    *decode_routes(),
-    *encode_routes(),
-    *animation_routes(),
-    *thumbnail_routes(),
-    *image_routes(),
-    *progress_routes(),
-]
+
+def live_mount() -> Mount:
+    """The live routes, wherever this server is told to answer (`server.baseUrlPath`)."""
+    return Mount(
+        mount_path(),
+        routes=[
+            *decode_routes(),
+            *encode_routes(),
+            *animation_routes(),
+            *thumbnail_routes(),
+            *image_routes(),
+            *progress_routes(),
+        ],
+    )

@@ -34,4 +34,4 @@ async def thumbnails(request: Request) -> Response:
 
 def thumbnail_routes() -> list[BaseRoute]:
     """The route of the thumbnails."""
-    return [Route("/live/thumbnails/{run_id}", guarded(thumbnails))]
+    return [Route("/thumbnails/{run_id}", guarded(thumbnails))]

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import streamlit as st
 
+from ui.components import script
 from ui.components.explorer.space import encoded, fingerprint, space_of
 from ui.direction_sets import sliders_for
 from ui.explore_view import View
@@ -41,12 +42,10 @@ _MODULES = (
     "furnish",
     "explorer",
 )
-"""One module in the browser, from what is used to what uses it."""
-
 _mount = st.components.v2.component(
     "latent_explorer",
     css=(_HERE / "explorer.css").read_text(encoding="utf-8"),
-    js="".join((_HERE / f"{name}.js").read_text(encoding="utf-8") for name in _MODULES),
+    js=script(_HERE, _MODULES),
 )
 
 

@@ -68,12 +68,11 @@ class SaveDialog {
   async animation(name, format, vectors) {
     const { canvas } = this.on;
     const scale = Math.max(1, Math.ceil(ANIMATION_PX / Math.max(canvas.width, canvas.height)));
-    const how = new URLSearchParams({ format, frame_ms: FRAME_MS, scale,
-      smooth: Number(this.on.smooth()) });
-    if (this.on.label() !== null) how.set("label", this.on.label());
+    const how = { format, frame_ms: FRAME_MS, scale, smooth: Number(this.on.smooth()),
+      label: this.on.label() };
     this.problem.textContent = "Drawing the frames …";
     try {
-      const address = `/live/animation/${encodeURIComponent(this.run)}?${how}`;
+      const address = liveAddress(["animation", this.run], how);
       const response = await fetch(address, { method: "POST", body: requestFrame(vectors) });
       if (response.ok) download(`${this.run}-${name}.${format}`, await response.blob());
       this.problem.textContent = response.ok ? "" : (await response.json()).message;

@@ -47,7 +47,7 @@ class ImagePicker {
   async loadHoldOuts() {
     const [, height, width] = this.data.shape;
     try {
-      const address = `/live/preview/${encodeURIComponent(this.data.run)}/originals.png`;
+      const address = liveAddress(["preview", this.data.run, "originals.png"]);
       const strip = await createImageBitmap(await (await fetch(address)).blob());
       for (let x = 0; x + width <= strip.width; x += width) {
         const canvas = element("canvas", { width, height, class: "drawn" });
@@ -94,9 +94,7 @@ class ImagePicker {
 
 // Encode an image file with the model of `run`: {vector, picture} or {message}.
 async function encodeImage(run, label, blob, drawn) {
-  const how = new URLSearchParams(label === null ? {} : { label });
-  if (drawn) how.set("drawn", 1);
-  const address = `/live/encode/${encodeURIComponent(run)}?${how}`;
+  const address = liveAddress(["encode", run], { label, drawn: drawn ? 1 : null });
   try {
     const response = await fetch(address, { method: "POST", body: blob });
     return await response.json();

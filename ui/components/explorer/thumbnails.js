@@ -8,9 +8,8 @@ class Thumbnails {
   }
 
   async load(run) {
-    const address = `/live/thumbnails/${encodeURIComponent(run)}?v=${this.about.version}`;
     try {
-      const response = await fetch(address);
+      const response = await fetch(liveAddress(["thumbnails", run], { v: this.about.version }));
       if (response.ok) this.atlas = await createImageBitmap(await response.blob());
     } catch {
       // No connection: pictures stay empty, everything else works.

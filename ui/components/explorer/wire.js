@@ -11,9 +11,7 @@ class LiveDecoder {
   // onProblem(sentence or "").
   // label: what a conditional model is told; null for all others.
   constructor(runId, label, on) {
-    const scheme = location.protocol === "https:" ? "wss" : "ws";
-    this.path = `/live/decode/${encodeURIComponent(runId)}${label === null ? "" : `?label=${label}`}`;
-    this.url = `${scheme}://${location.host}${this.path}`;
+    this.asked = [["decode", runId], { label }];
     this.on = on;
     this.waiting = {};
     this.flying = null;
@@ -54,7 +52,7 @@ class LiveDecoder {
   }
 
   open() {
-    const socket = new WebSocket(this.url);
+    const socket = new WebSocket(liveSocket(...this.asked));
     socket.binaryType = "arraybuffer";
     socket.onopen = () => this.pump();
     socket.onmessage = (event) => this.receive(event.data);
@@ -110,7 +108,7 @@ class LiveDecoder {
     const { sequence } = this;
     const headers = { "content-type": kind };
     try {
-      const response = await fetch(this.path, { method: "POST", body, headers });
+      const response = await fetch(liveAddress(...this.asked), { method: "POST", body, headers });
       const type = response.headers.get("content-type") ?? "";
       const json = type.includes("json");
       const answer = json ? await response.json() : readReply(await response.arrayBuffer());

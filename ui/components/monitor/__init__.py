@@ -9,6 +9,7 @@ from typing import Any
 
 import streamlit as st
 
+from ui.components import script
 from ui.theme import BETA, KL, RECONSTRUCTION
 from vae_core.errors import UserError
 from vae_core.families import Quantity
@@ -19,11 +20,7 @@ _mount = st.components.v2.component(
     "run_monitor",
     html=(_HERE / "monitor.html").read_text(encoding="utf-8"),
     css=(_HERE / "monitor.css").read_text(encoding="utf-8"),
-    # One module: what is used first, then what uses it.
-    js="".join(
-        (_HERE / name).read_text(encoding="utf-8")
-        for name in ("pace.js", "kl.js", "charts.js", "terms.js", "previews.js", "monitor.js")
-    ),
+    js=script(_HERE, ("pace", "kl", "charts", "terms", "previews", "monitor")),
     # Plotly puts its styles into the document's head, where a shadow root does not see them.
     isolate_styles=False,
 )
@@ -57,6 +54,6 @@ def monitor(run: Run, state: str, terms: Mapping[str, Quantity]) -> None:
             for name, quantity in terms.items()
         },
         "colors": {"recon": RECONSTRUCTION, "kl": KL, "beta": BETA},
-        "plotly": f"/live/plotly.min.js?v={version('plotly')}",
+        "plotly": version("plotly"),
     }
     _mount(key="run-monitor", data=data, on_state_change=lambda: None)

@@ -8,10 +8,11 @@ const MINUTES_FROM_S = 600;
 const CONFIG = { displayModeBar: false, responsive: true, doubleClick: "reset+autosize" };
 const OTHER_HUES = ["#009E73", "#56B4E9", "#8A8F98", "#882255"];
 
-function loadPlotly(url) {
+// version: of the library that the server has.
+function loadPlotly(version) {
   window.__plotlyLoading ??= new Promise((done, fail) => {
     const script = document.createElement("script");
-    script.src = url;
+    script.src = liveAddress(["plotly.min.js"], { v: version });
     script.onload = () => done(window.Plotly);
     script.onerror = () => {
       window.__plotlyLoading = undefined;

@@ -81,9 +81,7 @@ class Monitor {
   connect() {
     this.asked = false; // what was asked for on a lost connection is answered by nobody
     this.limits = JSON.stringify(null); // a connection begins with everything
-    const scheme = location.protocol === "https:" ? "wss" : "ws";
-    const run = encodeURIComponent(this.data.run);
-    const socket = new WebSocket(`${scheme}://${location.host}/live/progress/${run}`);
+    const socket = new WebSocket(liveSocket(["progress", this.data.run]));
     socket.onmessage = (event) => this.receive(JSON.parse(event.data));
     socket.onclose = (event) => this.lost(event.code);
     this.socket = socket;

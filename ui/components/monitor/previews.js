@@ -7,7 +7,7 @@ const KEPT_PICTURES = 240;
 
 class Previews {
   constructor(root, run) {
-    this.run = encodeURIComponent(run);
+    this.run = run;
     this.root = root;
     this.slider = root.querySelector(".vm-scrub input");
     this.when = root.querySelector(".vm-when");
@@ -102,7 +102,7 @@ class Previews {
     const held = this.pictures.get(file);
     if (held) return held;
     const picture = new Image();
-    picture.src = `/live/preview/${this.run}/${file}.png`;
+    picture.src = liveAddress(["preview", this.run, `${file}.png`]);
     picture.onerror = () => this.pictures.delete(file);
     this.pictures.set(file, picture);
     if (this.pictures.size > KEPT_PICTURES) this.pictures.delete(this.pictures.keys().next().value);

@@ -13,6 +13,7 @@ import numpy as np
 import streamlit as st
 from plotly.colors import sample_colorscale, unlabel_rgb
 
+from ui.components import script
 from ui.components.explorer.space import encoded
 from ui.numbers import number
 from ui.theme import LABELS
@@ -31,12 +32,10 @@ _MODULES = (
     "hands",
     "scatter",
 )
-"""One module in the browser, from what is used to what uses it."""
-
 _mount = st.components.v2.component(
     "encodings_scatter",
     css=(_HERE / "scatter.css").read_text(encoding="utf-8"),
-    js="".join((_HERE / f"{name}.js").read_text(encoding="utf-8") for name in _MODULES),
+    js=script(_HERE, _MODULES),
 )
 
 STEPS = 64

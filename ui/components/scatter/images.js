@@ -27,8 +27,7 @@ class KeptImages {
 
 class PartImages {
   constructor(run, { split, version }, onArrival) {
-    this.address = `/live/images/${encodeURIComponent(run)}/${split}?v=${version}&rows=`;
-    this.onArrival = onArrival;
+    Object.assign(this, { run, split, version, onArrival });
     this.sprites = [];
     this.places = new Map();
     this.wanted = new Set();
@@ -66,7 +65,8 @@ class PartImages {
 
   async fetch(rows) {
     try {
-      const response = await fetch(this.address + rows.join());
+      const asked = { v: this.version, rows: rows.join() };
+      const response = await fetch(liveAddress(["images", this.run, this.split], asked));
       return response.ok ? await createImageBitmap(await response.blob()) : null;
     } catch {
       return null; // no connection: points stay without pictures, everything else works
