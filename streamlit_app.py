@@ -10,6 +10,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from ui.login import account, logged_in
 from ui.picker import run_picker
 from ui.theme import page_style
 
@@ -32,6 +33,8 @@ def main() -> None:
         layout="wide",
         initial_sidebar_state=256,
     )
+    if not logged_in():
+        return
     here = Path(__file__).parent / "pages"
     navigation = st.navigation(
         [
@@ -47,16 +50,28 @@ def main() -> None:
     )
     page_style()
     run_picker()
+    account()
     navigation.run()
 
 
 if __name__ == "__main__":
     main()
 else:
+    import sys
+
+    from starlette.middleware import Middleware
     from streamlit.runtime.pages_manager import PagesManager
 
+    from ui import access
+    from ui.live.guard import Door
     from ui.live.models import warm_up
-    from ui.live.routes import routes
+    from ui.live.routes import live_mount
+    from ui.without_paths import show
+
+    try:
+        access.check()
+    except access.Misconfigured as error:
+        sys.exit(f"The app was not started. {error}")
 
     warm_up()
 
@@ -64,4 +79,9 @@ else:
     # of its old kind, with every file in pages/ as a page and main() never run.
     PagesManager.uses_pages_directory = False
 
-    app = st.App(__file__, routes=routes)
+    app = st.App(
+        __file__,
+        routes=[live_mount()],
+        middleware=[Middleware(Door)],
+        on_script_error=show,
+    )

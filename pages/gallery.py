@@ -10,6 +10,7 @@ from ui.components.explorer import explorer
 from ui.empty import no_runs
 from ui.numbers import grouped
 from ui.state import SHIPPED, choose_run
+from ui.without_paths import without_paths
 from vae_core.errors import UserError
 
 HERO_HEIGHT = 310
@@ -31,7 +32,7 @@ def hero(facts: RunFacts) -> None:
     try:
         explorer(facts.run, "hero", title)
     except UserError as error:
-        st.warning(str(error))
+        st.warning(without_paths(error))
 
 
 def hero_buttons(facts: RunFacts) -> None:

@@ -9,6 +9,7 @@ from ui.numbers import number
 from ui.picker import describe
 from ui.state import choose_run
 from ui.theme import state_badge
+from ui.without_paths import without_paths
 from vae_core.errors import UserError
 
 PICTURE = 168
@@ -122,7 +123,7 @@ def _resume(facts: RunFacts) -> None:
     try:
         resume(facts.run)
     except UserError as error:
-        st.error(str(error))
+        st.error(without_paths(error))
         return
     choose_run(facts.id)
     st.switch_page("pages/train.py", query_params={"run": facts.id})
@@ -132,7 +133,7 @@ def _delete(facts: RunFacts) -> None:
     try:
         facts.run.delete()
     except UserError as error:
-        st.error(str(error))
+        st.error(without_paths(error))
         return
     st.toast(f"Run {facts.id} is deleted.")
     st.rerun()

@@ -12,6 +12,7 @@ from ui.direction_sets import DIRECTION_SETS, label_name, meaning, offered, slid
 from ui.explore_view import CLASSES, LOCAL, MOST_NEIGHBOURS, View
 from ui.loaded import encodings_of
 from ui.state import app_state
+from ui.without_paths import without_paths
 from vae_core.errors import UserError
 from vae_core.runs import Run
 
@@ -130,11 +131,11 @@ def _keep(run: Run, slot: str) -> None:
                 save_direction(run, name, _vector(run, view, ways.index(way)))
                 st.success(f"Kept. Choose “Saved” to drag along {name.strip()}.")
             except UserError as error:
-                st.error(str(error))
+                st.error(without_paths(error))
     try:
         kept = [each.name for each in load_saved(run)]
     except UserError as error:
-        st.error(str(error))
+        st.error(without_paths(error))
         return
     if kept:
         gone = st.selectbox("Kept directions", kept, key=f"kept{slot}-{run.id}")

@@ -20,6 +20,7 @@ from ui.timing import Stopwatch, Timing
 from ui.tune.schedule import planned
 from ui.upload import own_images
 from ui.widgets import complain
+from ui.without_paths import without_paths
 from vae_core.config import RunConfig, parse_config
 from vae_core.data import Dataset, datasets
 from vae_core.data.batches import check_batch_size
@@ -123,7 +124,7 @@ def _settings(
     try:
         return complete(base.updated(changes)), ""
     except UserError as error:
-        return None, str(error)
+        return None, without_paths(error)
 
 
 def _fit(config: RunConfig, dataset: Dataset) -> str:
@@ -132,7 +133,7 @@ def _fit(config: RunConfig, dataset: Dataset) -> str:
         check_batch_size(config.train.batch_size, len(dataset.train))
         _weights(config.to_json(), data_card(dataset))
     except UserError as error:
-        return str(error)
+        return without_paths(error)
     return ""
 
 
@@ -178,7 +179,7 @@ def _start(config: RunConfig | None, dataset: Dataset | None, problem: str, name
         try:
             run = jobs.start(Store(), name, config)
         except UserError as error:
-            st.error(str(error))
+            st.error(without_paths(error))
             return
         st.session_state[_STARTED] = st.session_state.get(_STARTED, 0) + 1
         choose_run(run.id)

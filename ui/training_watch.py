@@ -10,6 +10,7 @@ from ui.family_note import about_run
 from ui.live.history import latest_beta
 from ui.numbers import number
 from ui.state import SHIPPED
+from ui.without_paths import without_paths
 from vae_core.config import RunConfig
 from vae_core.errors import UserError
 from vae_core.families import Quantity, families
@@ -45,11 +46,11 @@ def watch(run: Run) -> None:
         config, state = run.config(), run.status().state
         families[config.family]  # of a plug-in, it may be gone
     except UserError as error:
-        st.error(str(error))
+        st.error(without_paths(error))
         return
     _buttons(run, config, state)
     if state in RESUMABLE and state != "failed" and run.status().message:
-        st.warning(run.status().message)
+        st.warning(without_paths(run.status().message))
     monitor(run, state, _terms(run, config))
     if state in RESUMABLE:
         _log(run, state)
@@ -137,7 +138,7 @@ def _resume(run: Run, accept_changed_data: bool = False) -> None:
     try:
         jobs.resume(run, accept_changed_data)
     except UserError as error:
-        st.error(str(error))
+        st.error(without_paths(error))
     else:
         st.rerun()
 
@@ -167,4 +168,4 @@ def _log(run: Run, state: str) -> None:
     tail = run.log_tail(40)
     if tail:
         with st.expander("Log", expanded=state == "failed", icon=":material/article:"):
-            st.code(tail, language=None, wrap_lines=True)
+            st.code(without_paths(tail), language=None, wrap_lines=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from ui.keep import keep, remember
+from ui.without_paths import without_paths
 from vae_core.data import save_uploads
 from vae_core.errors import UserError
 
@@ -38,6 +39,6 @@ def own_images() -> str | None:
         try:
             stored[ids] = str(save_uploads((file.name, file) for file in files))
         except UserError as error:
-            st.error(str(error))
+            st.error(without_paths(error))
             return None
     return stored[ids]

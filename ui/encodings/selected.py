@@ -11,6 +11,7 @@ from ui.encodings.pictures import pictures
 from ui.encodings.shown import Shown
 from ui.numbers import grouped, number
 from ui.state import open_in_explore
+from ui.without_paths import without_paths
 from vae_core.errors import UserError
 from vae_core.runs import part_name
 
@@ -85,7 +86,7 @@ def direction(shown: Shown) -> None:
                 arrow = direction_between(shown.survey, ends["A"], ends["B"])
                 save_direction(shown.run, name, arrow.vector * arrow.length)
             except UserError as error:
-                st.warning(str(error))
+                st.warning(without_paths(error))
             else:
                 ends.clear()
                 open_in_explore(shown.run.id, arrow.start)

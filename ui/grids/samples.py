@@ -14,6 +14,7 @@ from ui.live.models import ready_torch
 from ui.loaded import model_of
 from ui.numbers import number
 from ui.waiting import awaited
+from ui.without_paths import without_paths
 from vae_core.data import Progress
 from vae_core.errors import UserError
 from vae_core.runs import Run
@@ -59,7 +60,7 @@ def draw(run: Run) -> list[Sheet]:
             _learn(run, model, priors[name])
             continue
         except UserError as error:
-            st.info(str(error))
+            st.info(without_paths(error))
             continue
         with torch.inference_mode():
             vectors = model.flatten(z).float().numpy().reshape(SIDE, SIDE, -1)
@@ -68,7 +69,7 @@ def draw(run: Run) -> list[Sheet]:
     try:
         sheets.append(_real(run, seed))
     except UserError as error:
-        st.info(f"Real images are not shown: {error}")
+        st.info(f"Real images are not shown: {without_paths(error)}")
     return sheets
 
 

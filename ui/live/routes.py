@@ -1,21 +1,30 @@
-"""Every route that the app adds to Streamlit's server."""
+"""Every route that the app adds to Streamlit's server, under one mount and behind one guard."""
 
 from __future__ import annotations
 
-from starlette.routing import BaseRoute
+from starlette.middleware import Middleware
+from starlette.routing import Mount
 
 from ui.live.animation import animation_routes
 from ui.live.decode import decode_routes
 from ui.live.encode import encode_routes
+from ui.live.guard import Guard
 from ui.live.images import image_routes
 from ui.live.progress import progress_routes
 from ui.live.thumbnails import thumbnail_routes
 
-routes: list[BaseRoute] = [
-    *decode_routes(),
-    *encode_routes(),
-    *animation_routes(),
-    *thumbnail_routes(),
-    *image_routes(),
-    *progress_routes(),
-]
+
+def live_mount() -> Mount:
+    """The live routes; no route of ours lies outside."""
+    return Mount(
+        "/live",
+        routes=[
+            *decode_routes(),
+            *encode_routes(),
+            *animation_routes(),
+            *thumbnail_routes(),
+            *image_routes(),
+            *progress_routes(),
+        ],
+        middleware=[Middleware(Guard)],
+    )

@@ -8,6 +8,7 @@ import streamlit as st
 
 from ui.tune.curves import curves_chart
 from ui.tune.same_z import same_z
+from ui.without_paths import without_paths
 from vae_core.errors import UserError
 from vae_core.runs import Run
 from vae_core.sweeps.results import curves, table, to_csv
@@ -22,7 +23,7 @@ def comparison(runs: Sequence[Run]) -> None:
     try:
         rows = table(runs)
     except UserError as error:
-        st.warning(str(error))
+        st.warning(without_paths(error))
         return
     floats = {key for row in rows for key, value in row.items() if isinstance(value, float)}
     short = {key: st.column_config.NumberColumn(format="%.4g") for key in floats}
@@ -65,5 +66,5 @@ def _score_button(runs: Sequence[Run]) -> None:
             try:
                 score(run)
             except UserError as error:
-                st.warning(str(error))
+                st.warning(without_paths(error))
         st.rerun()

@@ -10,6 +10,7 @@ import streamlit as st
 from ui.catalog import facts_of
 from ui.numbers import images, number
 from ui.state import choose_run
+from ui.without_paths import without_paths
 from vae_core.diagnosis import Course, Finding, Remedy, course_of, diagnose
 from vae_core.errors import UserError
 from vae_core.runs import ACTIVE, Run, Store, validated_on
@@ -127,7 +128,7 @@ def _start(run: Run, remedy: Remedy) -> None:
         name = store.free_name(f"{run.id.removesuffix('-mended')}-mended")
         mended = jobs.start(store, name, remedy.applied(run.config()))
     except UserError as error:
-        st.error(str(error))
+        st.error(without_paths(error))
         return
     choose_run(mended.id)
     st.rerun()

@@ -7,6 +7,7 @@ import streamlit as st
 from ui.numbers import number
 from ui.theme import STATE_COLORS, BadgeColor
 from ui.tune.findings import findings_of
+from ui.without_paths import without_paths
 from vae_core.errors import UserError
 from vae_core.runs import Run
 from vae_core.sweeps import Entry, Sweep, SweepState
@@ -40,7 +41,7 @@ def queue(sweep: Sweep, state: SweepState, total: int) -> None:
         _buttons(sweep, state)
     st.progress(over / max(total, 1))
     if state.message:
-        st.warning(state.message)
+        st.warning(without_paths(state.message))
     long = len(state.entries) > IN_SIGHT
     with st.container(
         height=HEIGHT if long else "content", border=False, gap=None, key="sweep-queue"
@@ -76,7 +77,7 @@ def _buttons(sweep: Sweep, state: SweepState) -> None:
         try:
             launch(sweep)
         except UserError as error:
-            st.error(str(error))
+            st.error(without_paths(error))
         else:
             st.rerun()
 
@@ -143,8 +144,8 @@ def _news(entry: Entry, run: Run | None) -> str:
         if run is not None and entry.state in NEWS:
             return NEWS[entry.state](run)
     except UserError as error:
-        return str(error)
-    return entry.message.splitlines()[-1] if entry.message else ""
+        return without_paths(error)
+    return without_paths(entry.message.splitlines()[-1]) if entry.message else ""
 
 
 def _progress(run: Run) -> str:

@@ -10,6 +10,7 @@ from ui.numbers import number
 from ui.recipes import recipes
 from ui.state import current_run
 from ui.widgets import bounded, complain
+from ui.without_paths import without_paths
 from vae_core.config import RunConfig
 from vae_core.errors import UserError
 from vae_core.families import families
@@ -89,7 +90,7 @@ def set_up() -> str | None:
             )
         )
     except UserError as error:
-        st.error(str(error))
+        st.error(without_paths(error))
         return None
     pressed = st.button(
         f"Start {spec.total} runs",
@@ -124,7 +125,7 @@ def _start(name: str, spec: SweepSpec) -> str | None:
         made = create_sweep(Store(), name, spec)
         launch(made)
     except UserError as error:
-        st.error(str(error))
+        st.error(without_paths(error))
         return None
     return made.id
 
@@ -168,7 +169,7 @@ def _values(label: str, key: str, setting: str, start: str, help: str | None = N
     try:
         parse_values(setting, typed)
     except UserError as error:
-        complain(st.container(), str(error))
+        complain(st.container(), without_paths(error))
     return typed
 
 
