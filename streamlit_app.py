@@ -60,6 +60,7 @@ else:
     import sys
 
     from starlette.middleware import Middleware
+    from streamlit.logger import get_logger
     from streamlit.runtime.pages_manager import PagesManager
 
     from ui import access
@@ -67,6 +68,8 @@ else:
     from ui.live.models import warm_up
     from ui.live.routes import live_mount
     from ui.without_paths import show
+
+    get_logger("ui")  # who came in and who was refused, written as Streamlit writes its own log
 
     try:
         access.check()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from ui import access
 from ui.cards import card
 from ui.catalog import RunFacts, catalog
 from ui.components.explorer import explorer
@@ -41,7 +42,9 @@ def hero_buttons(facts: RunFacts) -> None:
     if explore.button("Open in Explore", icon=":material/tune:", type="primary", width="stretch"):
         choose_run(facts.id)
         st.switch_page("pages/explore.py", query_params={"run": facts.id})
-    if train.button("Train on your own images", icon=":material/upload:", width="stretch"):
+    if not access.only_looking() and train.button(
+        "Train on your own images", icon=":material/upload:", width="stretch"
+    ):
         st.switch_page("pages/train.py")
 
 

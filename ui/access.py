@@ -183,7 +183,7 @@ def acting(function: Callable[P, T]) -> Callable[P, T]:
     return checked
 
 
-def button(help: str | None = None, disabled: bool = False) -> dict[str, Any]:
+def control(help: str | None = None, disabled: bool = False) -> dict[str, Any]:
     """The options of a widget that changes something: for readers it is off, and says why."""
     reason = only_looking()
     return {"help": reason or help, "disabled": disabled or bool(reason)}

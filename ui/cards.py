@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from ui import access
 from ui.catalog import RunFacts, age
 from ui.numbers import number
 from ui.picker import describe
@@ -103,16 +104,17 @@ def comparable(facts: RunFacts) -> str:
 
 def _menu(facts: RunFacts) -> None:
     if facts.can_resume and st.button(
-        "Resume training", key=f"resume-{facts.id}", icon=":material/play_arrow:", width="stretch"
-    ):
+        "Resume training", key=f"resume-{facts.id}", icon=":material/play_arrow:", width="stretch",
+        **access.control(),
+    ):  # fmt: skip
         _resume(facts)
     sure = st.checkbox("Delete for good", key=f"sure-{facts.id}")
     if st.button(
         f"Delete {facts.id}",
         key=f"delete-{facts.id}",
         icon=":material/delete:",
-        disabled=not sure,
         width="stretch",
+        **access.control(disabled=not sure),
     ):
         _delete(facts)
 
@@ -121,7 +123,7 @@ def _resume(facts: RunFacts) -> None:
     from vae_core.training.jobs import resume  # imports torch, which the gallery can do without
 
     try:
-        resume(facts.run)
+        access.acting(resume)(facts.run)
     except UserError as error:
         st.error(without_paths(error))
         return
@@ -131,7 +133,7 @@ def _resume(facts: RunFacts) -> None:
 
 def _delete(facts: RunFacts) -> None:
     try:
-        facts.run.delete()
+        access.acting(facts.run.delete)()
     except UserError as error:
         st.error(without_paths(error))
         return

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+
 import streamlit as st
 from streamlit.auth_util import get_secrets_auth_section
 
 from ui import access
 from ui.without_paths import without_paths
+
+LOGGER = logging.getLogger(__name__)
+
+_SEEN = "seen-logged-in"
 
 
 def logged_in() -> bool:
@@ -17,7 +23,12 @@ def logged_in() -> bool:
     except access.Misconfigured as error:
         st.error(without_paths(error))
         return False
-    if not needed or st.user.get("is_logged_in"):
+    if not needed:
+        return True
+    if st.user.get("is_logged_in"):
+        if not st.session_state.get(_SEEN):
+            st.session_state[_SEEN] = True
+            LOGGER.info("%s comes in", st.user.get("email") or st.user.get("sub"))
         return True
     _log_in()
     return False

@@ -7,6 +7,7 @@ import functools
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from ui import access
 from ui.background import Background
 from ui.catalog import catalog
 from ui.dataset_view import look
@@ -43,7 +44,10 @@ _DATASET, _STARTED = "train-dataset", "train-started"
 
 
 def set_up() -> None:
-    """Draw the set-up; starting a run makes it the current one."""
+    """Draw the set-up; starting a run makes it the current one. Readers are told that they are."""
+    if reason := access.only_looking():
+        st.info(reason, icon=":material/visibility:")
+        return
     dataset_name = _choose_dataset()
     own = datasets[dataset_name].build.origin == "own"
     data_dir = own_images() if own else None
@@ -118,7 +122,7 @@ def _settings(
         nested=options_of(base),
         sight=_SIGHT,
         below=_BELOW,
-        hidden=_HIDDEN | ({"data.data_dir"} if own else frozenset()),
+        hidden=_HIDDEN if access.at_this_computer() and not own else _HIDDEN | {"data.data_dir"},
     )
     changes = form.ask(base, key, Place(sight, more))
     try:
@@ -168,7 +172,7 @@ def _start(config: RunConfig | None, dataset: Dataset | None, problem: str, name
         type="primary",
         icon=":material/play_arrow:",
         width="stretch",
-        disabled=not ready,
+        **access.control(disabled=not ready),
     )
     with estimate.container(key="train-estimate", height=44, border=False):
         if ready and config is not None and dataset is not None:
@@ -177,7 +181,7 @@ def _start(config: RunConfig | None, dataset: Dataset | None, problem: str, name
     if pressed and ready and config is not None:
         _stopwatch().cancel()
         try:
-            run = jobs.start(Store(), name, config)
+            run = access.acting(jobs.start)(Store(), name, config)
         except UserError as error:
             st.error(without_paths(error))
             return

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
+from ui import access
 from ui.background import Background
 from ui.grids.images import images_of
 from ui.grids.sheets import Sheet, decoded
@@ -93,8 +94,14 @@ def _learn(run: Run, model: LatentModel, entry: PriorEntry) -> None:
 
         return learn(run, model, report=report)
 
-    if button.button("Learn it", icon=":material/school:", key=f"{key}-start", width="stretch"):
-        st.session_state[key] = Background(learned)
+    if button.button(
+        "Learn it",
+        icon=":material/school:",
+        key=f"{key}-start",
+        width="stretch",
+        **access.control(),
+    ):
+        st.session_state[key] = access.acting(Background)(learned)
         st.rerun()
 
 

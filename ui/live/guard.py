@@ -35,10 +35,16 @@ PATIENCE_S = 20.0
 
 POLICY_VIOLATION, TRY_AGAIN_LATER = 1008, 1013
 
-_PRIVATE = re.compile(r"/(media|_stcore/(upload_file|metrics|agent|script-health-check))(/|$)")
+_PRIVATE = re.compile(
+    r"(?<!/static)/(media|_stcore/(upload_file|metrics|agent|script-health-check))(/|$)"
+)
 """Routes of Streamlit's that carry what somebody made or brought."""
 
 _UPLOADS = re.compile(r"/_stcore/upload_file/")
+
+_COMPUTES = re.compile(r"/(decode|encode|animation)/")
+"""Live routes that answer what they are sent and keep nothing of it; by any other that is sent
+something, something is changed."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +76,11 @@ class Guard:
         """Let a connection in, or tell it why not."""
         if scope["type"] == "lifespan":
             return await self._app(scope, receive, send)
-        refusal = refused(HTTPConnection(scope), private=True)
+        safe = scope.get("method", "GET") in ("GET", "HEAD", "OPTIONS")
+        writes = not safe and not _COMPUTES.match(
+            scope["path"].removeprefix(scope.get("root_path", ""))
+        )
+        refusal = refused(HTTPConnection(scope), private=True, writes=writes)
         if refusal is not None:
             return await _refuse(refusal, scope, receive, send)
         connection = Connection(receive)
@@ -83,6 +93,8 @@ class Guard:
             self._free -= 1
             try:
                 connection.bound(MOST_MESSAGE)
+                if who := scope["visitor"].get("email"):
+                    LOGGER.info("%s opens %s", who, scope["path"])
                 await self._app(scope, receive, patient)
             finally:
                 self._free += 1

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from ui import access
 from ui.tune.curves import curves_chart
 from ui.tune.same_z import same_z
 from ui.without_paths import without_paths
@@ -57,14 +58,16 @@ def _score_button(runs: Sequence[Run]) -> None:
         f"Score {len(unscored)} runs against the known factors",
         key="score-runs",
         icon=":material/score:",
-        help="MIG, SAP, DCI, FactorVAE and β-VAE scores of their means and samples, on images "
-        "that were held out; about ten seconds each.",
+        **access.control(
+            "MIG, SAP, DCI, FactorVAE and β-VAE scores of their means and samples, on images that "
+            "were held out; about ten seconds each."
+        ),
     ):
         bar = st.progress(0.0, "Scoring")
         for done, run in enumerate(unscored):
             bar.progress(done / len(unscored), f"Scoring {run.id}")
             try:
-                score(run)
+                access.acting(score)(run)
             except UserError as error:
                 st.warning(without_paths(error))
         st.rerun()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from ui import access
 from ui.catalog import facts_of
 from ui.numbers import images, number
 from ui.state import choose_run
@@ -116,7 +117,7 @@ def _button(run: Run, finding: Finding, remedy: Remedy, index: int) -> None:
         remedy.label,
         key=f"remedy-{finding.name.replace(' ', '-')}-{index}",
         icon=":material/healing:",
-        help=remedy.help,
+        **access.control(remedy.help),
     ):
         _start(run, remedy)
 
@@ -126,7 +127,7 @@ def _start(run: Run, remedy: Remedy) -> None:
     store = Store()
     try:
         name = store.free_name(f"{run.id.removesuffix('-mended')}-mended")
-        mended = jobs.start(store, name, remedy.applied(run.config()))
+        mended = access.acting(jobs.start)(store, name, remedy.applied(run.config()))
     except UserError as error:
         st.error(without_paths(error))
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from ui import access
 from ui.numbers import number
 from ui.theme import STATE_COLORS, BadgeColor
 from ui.tune.findings import findings_of
@@ -60,22 +61,23 @@ def _buttons(sweep: Sweep, state: SweepState) -> None:
             "Resume" if paused else "Pause",
             key="pause-sweep",
             icon=":material/play_arrow:" if paused else ":material/pause:",
-            on_click=sweep.send,
+            on_click=access.acting(sweep.send),
             args=("resume" if paused else "pause",),
+            **access.control(),
         )
         st.button(
             "Cancel",
             key="cancel-sweep",
             icon=":material/close:",
-            on_click=sweep.send,
+            on_click=access.acting(sweep.send),
             args=("cancel",),
-            help="Runs at work save themselves and stop; the rest is given up.",
+            **access.control("Runs at work save themselves and stop; the rest is given up."),
         )
     elif state.state in ("interrupted", "stopped") and st.button(
-        "Resume", key="resume-sweep", icon=":material/play_arrow:"
+        "Resume", key="resume-sweep", icon=":material/play_arrow:", **access.control()
     ):
         try:
-            launch(sweep)
+            access.acting(launch)(sweep)
         except UserError as error:
             st.error(without_paths(error))
         else:
@@ -112,10 +114,10 @@ def _small(
         "",
         key=f"{what}-{entry.number}",
         icon=icon,
-        help=help,
         type="tertiary",
-        on_click=sweep.send,
+        on_click=access.acting(sweep.send),
         kwargs=told,
+        **access.control(help),
     )
 
 
