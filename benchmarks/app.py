@@ -11,7 +11,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -49,27 +49,34 @@ def free_port() -> int:
 
 
 @contextmanager
-def served(store: Store, port: int | None = None) -> Iterator[tuple[str, psutil.Process]]:
+def served(
+    store: Store, port: int | None = None, options: Sequence[str] = (), log: Path | None = None
+) -> Iterator[tuple[str, psutil.Process]]:
     """The app over `store`: its address and its process, once it answers.
+
+    Args:
+        options: more of `streamlit run`'s.
+        log: where its log is kept.
 
     Raises:
         RuntimeError: with its log, when it does not start.
     """
     port = port or free_port()
     command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py"]
-    with tempfile.TemporaryFile() as log:
+    with tempfile.TemporaryFile() if log is None else open(log, "w+b") as output:
         process = subprocess.Popen(
-            [*command, "--server.port", str(port)],
+            [*command, "--server.port", str(port), *options],
             cwd=ROOT,
             env=os.environ | {STORE_VARIABLE: str(store.path)},
-            stdout=log,
+            stdout=output,
             stderr=subprocess.STDOUT,
         )
         url = f"http://127.0.0.1:{port}"
         try:
             if not _answers(f"{url}/_stcore/health", process):
-                log.seek(0)
-                raise RuntimeError(f"The app did not start:\n{log.read().decode(errors='replace')}")
+                output.seek(0)
+                said = output.read().decode(errors="replace")
+                raise RuntimeError(f"The app did not start:\n{said}")
             yield url, psutil.Process(process.pid)
         finally:
             process.terminate()

@@ -13,6 +13,7 @@ from ui.encodings.shown import CACHED, Shown, parts_of, shown_of
 from ui.keep import keep, remember
 from ui.loaded import encodings_of
 from ui.state import current_run
+from ui.without_paths import without_paths
 from vae_core.errors import UserError
 from vae_core.runs import Run
 
@@ -70,7 +71,7 @@ def below(shown: Shown) -> None:
                 try:
                     draw(shown)
                 except UserError as error:  # such as images that are not at hand
-                    st.warning(str(error))
+                    st.warning(without_paths(error))
 
 
 def no_encodings(run: Run) -> None:
@@ -90,4 +91,4 @@ else:
     try:
         page(current)
     except UserError as error:
-        st.warning(str(error))
+        st.warning(without_paths(error))

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from ui.without_paths import without_paths
 from vae_core.data import Progress
 from vae_core.errors import UserError
 
@@ -36,9 +37,11 @@ class Background(Generic[T]):
         try:
             self.result = self._work(self._tell)
         except UserError as error:
-            self.problem = str(error)
+            self.problem = without_paths(error)
         except BaseException as error:
-            self.problem = f"This failed unexpectedly: {type(error).__name__}: {error}."
+            self.problem = without_paths(
+                f"This failed unexpectedly: {type(error).__name__}: {error}."
+            )
             raise
         finally:
             self._done.set()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import streamlit as st
 
+from ui import access
 from ui.catalog import RunFacts, age
 from ui.numbers import number
 from ui.picker import describe
 from ui.state import choose_run
 from ui.theme import state_badge
+from ui.without_paths import without_paths
 from vae_core.errors import UserError
 
 PICTURE = 168
@@ -102,16 +104,17 @@ def comparable(facts: RunFacts) -> str:
 
 def _menu(facts: RunFacts) -> None:
     if facts.can_resume and st.button(
-        "Resume training", key=f"resume-{facts.id}", icon=":material/play_arrow:", width="stretch"
-    ):
+        "Resume training", key=f"resume-{facts.id}", icon=":material/play_arrow:", width="stretch",
+        **access.control(),
+    ):  # fmt: skip
         _resume(facts)
     sure = st.checkbox("Delete for good", key=f"sure-{facts.id}")
     if st.button(
         f"Delete {facts.id}",
         key=f"delete-{facts.id}",
         icon=":material/delete:",
-        disabled=not sure,
         width="stretch",
+        **access.control(disabled=not sure),
     ):
         _delete(facts)
 
@@ -120,9 +123,9 @@ def _resume(facts: RunFacts) -> None:
     from vae_core.training.jobs import resume  # imports torch, which the gallery can do without
 
     try:
-        resume(facts.run)
+        access.acting(resume)(facts.run)
     except UserError as error:
-        st.error(str(error))
+        st.error(without_paths(error))
         return
     choose_run(facts.id)
     st.switch_page("pages/train.py", query_params={"run": facts.id})
@@ -130,9 +133,9 @@ def _resume(facts: RunFacts) -> None:
 
 def _delete(facts: RunFacts) -> None:
     try:
-        facts.run.delete()
+        access.acting(facts.run.delete)()
     except UserError as error:
-        st.error(str(error))
+        st.error(without_paths(error))
         return
     st.toast(f"Run {facts.id} is deleted.")
     st.rerun()

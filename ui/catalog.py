@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ui.numbers import images
+from ui.without_paths import without_paths
 from vae_core.config import RunConfig
 from vae_core.errors import UserError
 from vae_core.in_force import beta_in_force
@@ -168,13 +169,13 @@ def _read(path: Path, versions: tuple[int | None, ...]) -> RunFacts:
         if card is None and has_weights:
             raise UserError(f"Run {run.id!r} has weights but no data.json to rebuild them with.")
     except (UserError, ValueError) as error:
-        return RunFacts(run.id, path, made, DAMAGED, str(error))
+        return RunFacts(run.id, path, made, DAMAGED, without_paths(error))
     return RunFacts(
         run.id,
         path,
         made,
         status.state,
-        status.message if status.state == "failed" else "",
+        without_paths(status.message) if status.state == "failed" else "",
         family=config.family,
         dataset=config.data.dataset,
         beta=_beta(run, config, summary, has_weights),

@@ -14,6 +14,7 @@ from PIL import Image
 from ui.background import Background
 from ui.numbers import grouped
 from ui.theme import label_color
+from ui.without_paths import without_paths
 from vae_core.config import DataConfig, parse_config
 from vae_core.data import Dataset, label_counts, load_dataset, sample_images
 
@@ -70,7 +71,7 @@ def _show(dataset: Dataset, samples: str) -> None:
     if counts:
         st.html(_balance(counts))
     for note in dataset.notes:
-        st.caption(f":material/info: {note}")
+        st.caption(f":material/info: {without_paths(note)}")
 
 
 @st.cache_data(max_entries=16, show_spinner=False)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 
+from ui import access
 from ui.catalog import RESUMABLE, facts_of
 from ui.components.monitor import monitor
 from ui.family_note import about_run
 from ui.live.history import latest_beta
 from ui.numbers import number
 from ui.state import SHIPPED
+from ui.without_paths import without_paths
 from vae_core.config import RunConfig
 from vae_core.errors import UserError
 from vae_core.families import Quantity, families
@@ -45,11 +49,11 @@ def watch(run: Run) -> None:
         config, state = run.config(), run.status().state
         families[config.family]  # of a plug-in, it may be gone
     except UserError as error:
-        st.error(str(error))
+        st.error(without_paths(error))
         return
     _buttons(run, config, state)
     if state in RESUMABLE and state != "failed" and run.status().message:
-        st.warning(run.status().message)
+        st.warning(without_paths(run.status().message))
     monitor(run, state, _terms(run, config))
     if state in RESUMABLE:
         _log(run, state)
@@ -101,30 +105,30 @@ def _active_buttons(run: Run, state: str) -> None:
         "Resume" if paused else "Pause",
         key="pause-training",
         icon=":material/play_arrow:" if paused else ":material/pause:",
-        disabled=state == "starting",
+        **access.control(disabled=state == "starting"),
     ):
-        jobs.send(run, {"command": "resume" if paused else "pause"})
-    if st.button("Stop", key="stop-training", icon=":material/stop:"):
-        jobs.send(run, {"command": "stop"})
+        _send(run, {"command": "resume" if paused else "pause"})
+    if st.button("Stop", key="stop-training", icon=":material/stop:", **access.control()):
+        _send(run, {"command": "stop"})
     if st.button(
         "Save",
         key="save-training",
         icon=":material/save:",
-        help="Save the weights now; they are saved after every epoch anyway.",
+        **access.control("Save the weights now; they are saved after every epoch anyway."),
     ):
-        jobs.send(run, {"command": "save"})
+        _send(run, {"command": "save"})
         st.toast("The weights are saved before the next step.")
 
 
 def _idle_buttons(run: Run, state: str) -> None:
     if state in RESUMABLE and st.button(
-        "Resume", key="resume-training", icon=":material/play_arrow:"
+        "Resume", key="resume-training", icon=":material/play_arrow:", **access.control()
     ):
         _resume(run)
     if state in RESUMABLE and run.status().acceptable and st.button(
         "Resume on these images", key="accept-training", icon=":material/published_with_changes:",
-        help="Go on with the images as they are now. What the run was measured on is never learned "
-        "from, and the change is noted in its history.",
+        **access.control("Go on with the images as they are now. What the run was measured on is "
+        "never learned from, and the change is noted in its history."),
     ):  # fmt: skip
         _resume(run, accept_changed_data=True)
     if run.file("model.safetensors").exists() and st.button(
@@ -135,11 +139,15 @@ def _idle_buttons(run: Run, state: str) -> None:
 
 def _resume(run: Run, accept_changed_data: bool = False) -> None:
     try:
-        jobs.resume(run, accept_changed_data)
+        access.acting(jobs.resume)(run, accept_changed_data)
     except UserError as error:
-        st.error(str(error))
+        st.error(without_paths(error))
     else:
         st.rerun()
+
+
+def _send(run: Run, message: dict[str, Any]) -> None:
+    access.acting(jobs.send)(run, message)
 
 
 def _beta(run: Run, config: RunConfig) -> None:
@@ -156,8 +164,10 @@ def _beta(run: Run, config: RunConfig) -> None:
         sorted({*BETAS, start, kept}),
         key=key,
         format_func=number,
-        help="Weight of the KL from the next step on. More buys order and costs sharpness.",
-        on_change=lambda: jobs.send(
+        **access.control(
+            "Weight of the KL from the next step on. More buys order and costs sharpness."
+        ),
+        on_change=lambda: _send(
             run, {"command": "set", "name": "beta", "value": st.session_state[key]}
         ),
     )
@@ -167,4 +177,4 @@ def _log(run: Run, state: str) -> None:
     tail = run.log_tail(40)
     if tail:
         with st.expander("Log", expanded=state == "failed", icon=":material/article:"):
-            st.code(tail, language=None, wrap_lines=True)
+            st.code(without_paths(tail), language=None, wrap_lines=True)

@@ -16,7 +16,7 @@ from starlette.routing import BaseRoute, Route
 
 from ui.live.cache import RunCache
 from ui.live.engine import run_called
-from ui.live.http import Refused, guarded
+from ui.live.http import Refused, answered
 from ui.live.models import ready_torch
 from vae_core.data import Dataset
 from vae_core.data.dataset import Images
@@ -116,4 +116,4 @@ def reduced(pictures: np.ndarray, most: int) -> np.ndarray:
 
 def image_routes() -> list[BaseRoute]:
     """The route of the images."""
-    return [Route("/images/{run_id}/{split}", guarded(images))]
+    return [Route("/images/{run_id}/{split}", answered(images))]

@@ -8,7 +8,8 @@ from starlette.routing import BaseRoute, Route
 
 from ui.live.cache import version_of
 from ui.live.engine import run_called
-from ui.live.http import Refused, guarded
+from ui.live.http import Refused, answered
+from ui.without_paths import without_paths
 from vae_core.errors import UserError
 
 THUMBNAILS = "thumbnails.png"
@@ -22,7 +23,7 @@ async def thumbnails(request: Request) -> Response:
     try:
         run = run_called(request.path_params["run_id"])
     except UserError as error:
-        raise Refused(404, str(error)) from None
+        raise Refused(404, without_paths(error)) from None
     version = version_of(run, THUMBNAILS)
     if version is None:
         raise Refused(404, f"Run {run.id!r} keeps no thumbnails.")
@@ -34,4 +35,4 @@ async def thumbnails(request: Request) -> Response:
 
 def thumbnail_routes() -> list[BaseRoute]:
     """The route of the thumbnails."""
-    return [Route("/thumbnails/{run_id}", guarded(thumbnails))]
+    return [Route("/thumbnails/{run_id}", answered(thumbnails))]

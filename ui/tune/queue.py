@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
+from ui import access
 from ui.numbers import number
 from ui.theme import STATE_COLORS, BadgeColor
 from ui.tune.findings import findings_of
+from ui.without_paths import without_paths
 from vae_core.errors import UserError
 from vae_core.runs import Run
 from vae_core.sweeps import Entry, Sweep, SweepState
@@ -40,7 +42,7 @@ def queue(sweep: Sweep, state: SweepState, total: int) -> None:
         _buttons(sweep, state)
     st.progress(over / max(total, 1))
     if state.message:
-        st.warning(state.message)
+        st.warning(without_paths(state.message))
     long = len(state.entries) > IN_SIGHT
     with st.container(
         height=HEIGHT if long else "content", border=False, gap=None, key="sweep-queue"
@@ -59,24 +61,25 @@ def _buttons(sweep: Sweep, state: SweepState) -> None:
             "Resume" if paused else "Pause",
             key="pause-sweep",
             icon=":material/play_arrow:" if paused else ":material/pause:",
-            on_click=sweep.send,
+            on_click=access.acting(sweep.send),
             args=("resume" if paused else "pause",),
+            **access.control(),
         )
         st.button(
             "Cancel",
             key="cancel-sweep",
             icon=":material/close:",
-            on_click=sweep.send,
+            on_click=access.acting(sweep.send),
             args=("cancel",),
-            help="Runs at work save themselves and stop; the rest is given up.",
+            **access.control("Runs at work save themselves and stop; the rest is given up."),
         )
     elif state.state in ("interrupted", "stopped") and st.button(
-        "Resume", key="resume-sweep", icon=":material/play_arrow:"
+        "Resume", key="resume-sweep", icon=":material/play_arrow:", **access.control()
     ):
         try:
-            launch(sweep)
+            access.acting(launch)(sweep)
         except UserError as error:
-            st.error(str(error))
+            st.error(without_paths(error))
         else:
             st.rerun()
 
@@ -111,10 +114,10 @@ def _small(
         "",
         key=f"{what}-{entry.number}",
         icon=icon,
-        help=help,
         type="tertiary",
-        on_click=sweep.send,
+        on_click=access.acting(sweep.send),
         kwargs=told,
+        **access.control(help),
     )
 
 
@@ -143,8 +146,8 @@ def _news(entry: Entry, run: Run | None) -> str:
         if run is not None and entry.state in NEWS:
             return NEWS[entry.state](run)
     except UserError as error:
-        return str(error)
-    return entry.message.splitlines()[-1] if entry.message else ""
+        return without_paths(error)
+    return without_paths(entry.message.splitlines()[-1]) if entry.message else ""
 
 
 def _progress(run: Run) -> str:

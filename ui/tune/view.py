@@ -11,6 +11,7 @@ from ui.tune.comparison import comparison
 from ui.tune.outcome import advice, outcome
 from ui.tune.queue import label, queue
 from ui.tune.setup import set_up
+from ui.without_paths import without_paths
 from vae_core.errors import UserError
 from vae_core.runs import Run, Store
 from vae_core.sweeps import BETA, Sweep, sweeps_of
@@ -62,7 +63,7 @@ def sweep_tab(run: Run) -> None:
     try:
         active = sweep.state().state in ACTIVE
     except UserError as error:
-        right.error(str(error))
+        right.error(without_paths(error))
         return
     every = LOOK_EVERY_S if active else None
     with left:
@@ -97,7 +98,7 @@ def _queue(sweep: Sweep, was_active: bool) -> None:
     try:
         state, total = sweep.state(), sweep.spec().total
     except UserError as error:
-        st.error(str(error))
+        st.error(without_paths(error))
         return
     if state.state in ACTIVE:
         queue(sweep, state, total)
@@ -113,7 +114,7 @@ def _progress(sweep: Sweep, current: str) -> None:
     try:
         state = sweep.state()
     except UserError as error:
-        st.error(str(error))
+        st.error(without_paths(error))
         return
     outcome([facts for facts in _facts(sweep) if None not in (facts.kl, facts.recon)], current)
     by_beta = sorted(state.entries, key=lambda entry: float(entry.params.get(BETA, 0.0)))

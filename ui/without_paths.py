@@ -1,0 +1,51 @@
+"""What went wrong, told to a visitor: names in place of this server's paths."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from pathlib import Path
+
+import streamlit as st
+
+from vae_core.errors import UserError
+from vae_core.runs import Store
+
+_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
+_QUOTED = re.compile(r"""(["'`“])(/[^"'`”\n]+)(["'`”])""")
+_PLAIN = re.compile(r"""(?<![\w/.:~<>)-])/[^\s"'`:;,()\[\]<>]*[^\s"'`:;,.()\[\]<>]""")
+
+
+def without_paths(error: object) -> str:
+    """The text of an error, a note or a log without the paths and passwords in it.
+
+    What lies in the store keeps its place there (`a-run/config.json`), of any other path its last
+    name is left. The whole text stands in the log of whoever runs the app.
+    """
+    text = str(error)
+    if "/" not in text:
+        return text
+    text = _CREDENTIALS.sub("", text)
+    for root in _roots():
+        text = re.sub(rf"{re.escape(root)}/(?=\S)", "", text)
+    text = _QUOTED.sub(lambda found: found[1] + _name(found[2]) + found[3], text)
+    return _PLAIN.sub(lambda found: _name(found[0]), text)
+
+
+def show(error: Exception) -> bool:
+    """Show a sentence that no page has shown, such as a button's; False for a defect, which
+    Streamlit logs and tells without details (`client.showErrorDetails`)."""
+    if isinstance(error, UserError):
+        st.error(without_paths(error))
+    return isinstance(error, UserError)
+
+
+def _name(path: str) -> str:
+    return Path(path).name or path
+
+
+def _roots() -> list[str]:
+    """Folders below which names say enough; they may have spaces, which no pattern could follow."""
+    folders = (Store().path.absolute(), Path.cwd(), Path.home(), Path(tempfile.gettempdir()))
+    known = {str(each) for each in folders} | {str(each.resolve()) for each in folders}
+    return sorted(known - {"/"}, key=len, reverse=True)
