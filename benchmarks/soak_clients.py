@@ -2,8 +2,8 @@
 
 `python -m benchmarks.soak_clients HOST:PORT RAW SESSIONS SECONDS RUN:SIZE…` prints one JSON object.
 A raw client moves a hand 30 times a second over the live socket of one run. Like the page, it has
-one request in flight, and of the moves that come meanwhile only the newest is sent; what it measures
-begins with that move, so waiting for the answer before counts.
+one request in flight, and of the moves that come meanwhile only the newest is sent. What it
+measures begins with that move, so waiting for the answer before counts.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
+from websockets.typing import Subprotocol
 
 PATIENCE_S = 60.0
 """Longest that a script run may take before it counts as an error."""
@@ -47,9 +48,8 @@ async def visit(
     seen = Visit()
     await asyncio.sleep(begin_s)
     try:
-        async with connect(
-            url, subprotocols=["streamlit"], max_size=None, compression=None
-        ) as socket:  # type: ignore[list-item]
+        spoken = [Subprotocol("streamlit")]
+        async with connect(url, subprotocols=spoken, max_size=None, compression=None) as socket:
             for number in range(10**9):
                 if time.monotonic() >= until:
                     break

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import streamlit as st
+from streamlit import runtime
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from ui.components.uploader import uploader
 from ui.keep import keep, remember
-from vae_core.data import save_uploads
-from vae_core.errors import UserError
+from ui.live.trays import TRAYS, Tray
 
-TYPES = ["zip", "png", "jpg", "jpeg", "webp", "bmp", "gif", "tif", "tiff", "pgm"]
 _PATH = "train-path"
-_STORED = "stored-uploads"
+_TRAY = "upload-tray"
 
 
 def own_images() -> str | None:
@@ -18,26 +21,26 @@ def own_images() -> str | None:
 
     A path that was typed goes before an upload.
     """
-    files = st.file_uploader(
-        "Upload a .zip or several images",
-        type=TYPES,
-        accept_multiple_files=True,
-        key="train-upload",
-        help="Folders inside a .zip become labels.",
-    )
+    tray = own_tray()
+    uploader("train-upload", tray)
     remember(_PATH, "")
     typed = st.text_input("Or the path of a folder or .zip on this computer", key=_PATH)
     typed = keep(_PATH, typed).strip()
     if typed:
         return typed
-    stored: dict[tuple[str, ...], str] = st.session_state.setdefault(_STORED, {})
-    if not files:  # the widget is emptied by a visit to another page; its files are still stored
-        return next(reversed(stored.values()), None)
-    ids = tuple(file.file_id for file in files)
-    if ids not in stored:
-        try:
-            stored[ids] = str(save_uploads((file.name, file) for file in files))
-        except UserError as error:
-            st.error(str(error))
-            return None
-    return stored[ids]
+    return str(tray.kept.path) if tray.kept is not None else None
+
+
+def own_tray() -> Tray:
+    """What this session uploads, and nobody else; it outlives a visit to another page."""
+    tray: Tray | None = st.session_state.get(_TRAY)
+    if tray is None or tray.closed:
+        tray = st.session_state[_TRAY] = TRAYS.open(_presence())
+    return tray
+
+
+def _presence() -> Callable[[], bool]:
+    """Tells whether this session still has a page."""
+    context = get_script_run_ctx()
+    session = context.session_id if context is not None else ""
+    return lambda: runtime.exists() and runtime.get_instance().is_active_session(session)

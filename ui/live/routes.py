@@ -10,6 +10,7 @@ from ui.live.encode import encode_routes
 from ui.live.images import image_routes
 from ui.live.progress import progress_routes
 from ui.live.thumbnails import thumbnail_routes
+from ui.live.uploads import upload_routes
 
 routes: list[BaseRoute] = [
     *decode_routes(),
@@ -18,4 +19,5 @@ routes: list[BaseRoute] = [
     *thumbnail_routes(),
     *image_routes(),
     *progress_routes(),
+    *upload_routes(),
 ]
