@@ -88,7 +88,9 @@ def served(
 
 
 @contextmanager
-def training(store: Store) -> Iterator[Run]:
+def training(
+    store: Store, name: str = "background", preset: str = "sprites-vae", threads: int | None = None
+) -> Iterator[Run]:
     """A run that trains in the background, as the app starts them, once it makes steps.
 
     Raises:
@@ -97,8 +99,8 @@ def training(store: Store) -> Iterator[Run]:
     from vae_core.presets import presets
     from vae_core.training.jobs import start
 
-    config = presets["sprites-vae"].config.updated({"train": {"epochs": 10_000}})
-    run = start(store, "background", config)
+    config = presets[preset].config.updated({"train": {"epochs": 10_000, "threads": threads}})
+    run = start(store, name, config)
     try:
         deadline = time.monotonic() + 120
         while run.status().step < 20:

@@ -230,28 +230,38 @@ def test_your_own_images_by_path(tmp_path: Path, started: list[tuple[str, RunCon
     assert config.data.data_dir == str(tmp_path)
 
 
-def test_an_upload_is_stored_and_survives_another_page(tmp_path: Path) -> None:
+def test_an_upload_is_its_sessions_own_and_survives_another_page(
+    tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.setenv("VAE_DATA", str(tmp_path))
+
     def script() -> None:
         import streamlit as st
 
-        from ui.upload import own_images
+        from ui.upload import own_images, own_tray
 
+        st.session_state["tray"] = own_tray()
         if not st.checkbox("elsewhere"):
             st.session_state["answer"] = own_images()
 
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        picture = io.BytesIO()
-        Image.fromarray(np.zeros((9, 9), np.uint8)).save(picture, "PNG")
-        archive.writestr("one/a.png", picture.getvalue())
-    app = AppTest.from_function(script, default_timeout=30).run()
+        for i in range(2):
+            picture = io.BytesIO()
+            Image.fromarray(np.full((9, 9), i, np.uint8)).save(picture, "PNG")
+            archive.writestr(f"one/{i}.png", picture.getvalue())
+    content = buffer.getvalue()
+    app, other = (AppTest.from_function(script, default_timeout=30).run() for _ in range(2))
     assert app.session_state["answer"] is None
-    app.file_uploader[0].upload("pictures.zip", buffer.getvalue(), "application/zip").run()
+    app.session_state["tray"].receive([("pictures.zip", io.BytesIO(content), len(content))])
+    app.run()
     stored: Any = app.session_state["answer"]
-    assert Path(stored).read_bytes() == buffer.getvalue()
+    assert Path(stored).read_bytes() == content
     app.checkbox[0].check().run()
     app.checkbox[0].uncheck().run()
     assert app.session_state["answer"] == stored
+    assert other.run().session_state["answer"] is None
+    assert other.session_state["tray"].token != app.session_state["tray"].token
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from ui.live.guard import Guard
 from ui.live.images import image_routes
 from ui.live.progress import progress_routes
 from ui.live.thumbnails import thumbnail_routes
+from ui.live.uploads import upload_routes
 
 
 def live_mount() -> Mount:
@@ -27,6 +28,7 @@ def live_mount() -> Mount:
             *thumbnail_routes(),
             *image_routes(),
             *progress_routes(),
+            *upload_routes(),
         ],
         middleware=[Middleware(Guard)],
     )
