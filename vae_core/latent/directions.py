@@ -9,6 +9,9 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from vae_core.data import Progress, no_progress
+from vae_core.latent.derived import derived_files, fingerprint, keep
+from vae_core.latent.encodings import FILE as ENCODINGS
 from vae_core.latent.region import Region
 from vae_core.runs import Run
 
@@ -154,20 +157,25 @@ def prior_axes(latent_size: int) -> Directions:
     )
 
 
-def save_directions(run: Run, directions: Directions, step: int) -> None:
-    """Keep the principal directions of the checkpoint of `step` in its run."""
-    run.write_bytes(FILE, save(asdict(directions), {"step": str(step)}))
+def keep_directions(run: Run, mu: np.ndarray, step: int, progress: Progress = no_progress) -> None:
+    """Fit the principal directions of the encodings mu [N, D] that a run has of the checkpoint of
+    `step`, and keep them where they can be kept."""
+    progress("Finding the directions", None)
+    metadata = {"step": str(step), "of": fingerprint(run.file(ENCODINGS))}
+    keep(run, FILE, save(asdict(principal_directions(mu)), metadata))
 
 
 def load_directions(run: Run, step: int) -> Directions | None:
-    """The principal directions kept with the checkpoint of `step`; None where none are usable."""
-    path = run.file(FILE)
-    if not path.exists():
-        return None
-    try:
-        with safe_open(path, "numpy") as file:
-            if int((file.metadata() or {}).get("step", -1)) != step:
-                return None
-            return Directions(**{name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
-    except (SafetensorError, TypeError, ValueError, OSError):
-        return None  # a cache: whoever asks fits them again from the encodings
+    """The principal directions kept with the checkpoint of `step`, of the encodings that the run
+    has now; None where none are usable."""
+    wanted = {"step": str(step), "of": fingerprint(run.file(ENCODINGS))}
+    for path in derived_files(run, FILE):
+        try:
+            with safe_open(path, "numpy") as file:
+                # Earlier versions did not keep which encodings they were of.
+                if wanted != {"of": wanted["of"]} | (file.metadata() or {}):
+                    continue
+                return Directions(**{name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+        except (SafetensorError, TypeError, ValueError, OSError):
+            continue  # a cache: whoever asks fits them again from the encodings
+    return None

@@ -13,7 +13,7 @@ from safetensors.numpy import save
 
 from vae_core.data import Dataset, ImageSet
 from vae_core.data.batches import labelled
-from vae_core.data.dataset import Images
+from vae_core.data.dataset import Images, Progress, no_progress
 from vae_core.data.images import PartOfImages
 from vae_core.data.pictures import from_png, tile, to_png, untile
 from vae_core.errors import UserError
@@ -48,7 +48,7 @@ class Encodings:
 
 @torch.inference_mode()
 def encode(
-    model: LatentModel, part: ImageSet, batch_size: int = 256
+    model: LatentModel, part: ImageSet, batch_size: int = 256, progress: Progress = no_progress
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Posterior means and log-variances of all images: float32 [N, D] and [N, D] or None.
 
@@ -56,8 +56,10 @@ def encode(
     """
     was_training = model.training
     model.eval()
-    means, logvars = [], []
+    means, logvars, done = [], [], 0
     for x, labels in labelled(part, batch_size, model.device):
+        progress("Encoding the images", done / len(part))
+        done += len(x)
         posterior = (model if labels is None else model.given(labels)).encode(x)
         means.append(model.flatten(posterior.mode()).cpu())
         if "logvar" in posterior.aux:
@@ -66,14 +68,16 @@ def encode(
     return torch.cat(means).numpy(), torch.cat(logvars).numpy() if logvars else None
 
 
-def encode_dataset(model: LatentModel, dataset: Dataset, step: int, limit: int) -> Encodings:
+def encode_dataset(
+    model: LatentModel, dataset: Dataset, step: int, limit: int, progress: Progress = no_progress
+) -> Encodings:
     """Encode at most `limit` training images, spread evenly over the data set."""
     train = dataset.train
     indices = np.unique(np.linspace(0, len(train) - 1, min(limit, len(train))).astype(np.int64))
     labels = None if train.labels is None else train.labels[indices]
     chosen = ImageSet(PartOfImages(train.images, indices), labels)
-    mu, logvar = encode(model, chosen)
-    thumbnails = _thumbnails(chosen.images)
+    mu, logvar = encode(model, chosen, progress=progress)
+    thumbnails = _thumbnails(chosen.images, progress)
     hashes = None if train.hashes is None else train.hashes[indices]
     return Encodings(mu, logvar, indices, labels, dataset.label_names, thumbnails, step, hashes)
 
@@ -110,6 +114,15 @@ def _are_of_others(run: Run, encodings: Encodings) -> bool:
     return encodings.hashes is not None and not np.array_equal(kept, encodings.hashes)
 
 
+def encoded_step(run: Run) -> int | None:
+    """The checkpoint whose encodings a run keeps, as the head of their file says; None without."""
+    try:
+        with safe_open(run.file(FILE), "numpy") as file:
+            return int((file.metadata() or {})["step"])
+    except (SafetensorError, KeyError, ValueError, OSError):
+        return None
+
+
 def load_encodings(run: Run) -> Encodings:
     """The encodings cached in a run.
 
@@ -139,12 +152,14 @@ def load_encodings(run: Run) -> Encodings:
         raise UserError(f"The encodings of run {run.id!r} are damaged: {error}.") from None
 
 
-def _thumbnails(images: Images) -> np.ndarray:
+def _thumbnails(images: Images, progress: Progress) -> np.ndarray:
     n, channels, height, width = images.shape
     scale = min(1.0, LARGEST_THUMBNAIL / max(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     result = np.empty((n, channels, size[1], size[0]), np.uint8)
     for index in range(n):
+        if index % 64 == 0:
+            progress("Drawing the thumbnails", index / n)
         pixels = images.gather(np.array([index]))[0]
         for channel in range(channels):
             small = Image.fromarray(pixels[channel])

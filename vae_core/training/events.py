@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from torch import Tensor
+if TYPE_CHECKING:  # a worker that is being started hears messages before torch is there
+    from torch import Tensor
 
-from vae_core.metrics import Measurement
+    from vae_core.metrics import Measurement
 
 
 @dataclass(frozen=True)

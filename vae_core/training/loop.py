@@ -81,8 +81,7 @@ class Loop:
         self.players = Players(config.train, model, objective, span)
         self.overrides: dict[str, float] = {}
         self._trained_with: Mapping[str, float] = {}
-        self._waiting: list[Message] = []
-        self.step, self.seconds = 0, 0.0
+        self.step, self.seconds, self._validated = 0, 0.0, 0
         self.stopping = self.paused = False
         self.longest_window_s = LONGEST_WINDOW_S
         self._window = Window()
@@ -99,6 +98,8 @@ class Loop:
         self.objective.train()
         if self.step == 0:
             yield self._preview()
+        if self.step % self.steps_per_epoch == 0 and self._validated != self.step:
+            yield from self._validate(control)
         while self.step < self.total_steps and not self.stopping:
             yield from self._epoch(self.step // self.steps_per_epoch, control)
         yield Ended(*self._now(), finished=self.step >= self.total_steps)
@@ -120,8 +121,7 @@ class Loop:
                 yield from self._close_window()
                 yield self._checkpoint(ends_epoch=False)
                 return
-            start = time.perf_counter()
-            part = self.dataset.train
+            part, start = self.dataset.train, time.perf_counter()
             labels = labels_at(part, indices, self.device)
             context = self._context(self.players.noise, labels)
             x = as_floats(part.images.gather(indices), self.device)
@@ -142,7 +142,7 @@ class Loop:
                 yield from self._validate(control)
             if ends_epoch or self.step % self.checkpoint_every == 0:
                 yield from self._close_window()
-                yield self._checkpoint(ends_epoch)
+                yield self._checkpoint(ends_epoch and not self.stopping)
 
     def _give_up(self, problem: str) -> Iterator[Event]:
         """Save what was reached before a step that may not count, and end the run."""
@@ -174,8 +174,7 @@ class Loop:
     def _obey(self, control: Control) -> Iterator[Event]:
         """Do what was asked; while paused, wait here."""
         while True:
-            messages, self._waiting = [*self._waiting, *control()], []
-            for message in messages:
+            for message in control():
                 match message.command:
                     case "pause" | "resume":
                         self.paused = message.command == "pause"
@@ -217,7 +216,7 @@ class Loop:
         yield ValueSet(*self._now(), message.name, message.value)
 
     def _validate(self, control: Control) -> Iterator[Event]:
-        """Measure on unseen images; values are taken between batches, other wishes wait.
+        """Measure on unseen images; what a stop cuts off here, resume begins with.
 
         Raises:
             UserError: when their loss is not finite; the weights, which are, are saved first.
@@ -226,20 +225,19 @@ class Loop:
         generator = torch.Generator(self.device).manual_seed(self.config.train.seed + 1)
         context = self.moment(generator)
         for found in measuring(self.model, self.objective, self.dataset.validation, context):
-            if found is not None and not math.isfinite(found.total):
+            if found is None:
+                yield from self._obey(control)
+                if self.stopping:
+                    return
+            elif math.isfinite(found.total):
+                self._validated = self.step
+                yield Validated(*self._now(), found)
+            else:
                 yield self._checkpoint(ends_epoch=False)
                 raise UserError(
                     f"The loss of the validation images is {found.total:g} at step {self.step}, "
                     f"though that of the training images is finite. {self._kept()} {INSTEAD}"
                 )
-            if found is not None:
-                yield Validated(*self._now(), found)
-                return
-            for message in control():
-                if message.command == "set":
-                    yield from self._set(message)
-                else:
-                    self._waiting.append(message)
 
     def _prepare_previews(self) -> None:
         part, places = self.dataset.validation, hold_outs(self.dataset)
@@ -277,6 +275,7 @@ class Loop:
             "seconds": self.seconds,
             "overrides": dict(self.overrides),
             "trained_with": dict(self._trained_with),
+            "validated": self._validated,
             **self.players.state(),
         }
         return Checkpoint(*self._now(), self.model.state_dict(), state, ends_epoch)
@@ -287,6 +286,7 @@ class Loop:
             self.overrides = {name: float(value) for name, value in state["overrides"].items()}
             self._trained_with = dict(state.get("trained_with", self.overrides))
             self.step, self.seconds = int(state["step"]), float(state["seconds"])
+            self._validated = int(state.get("validated", self.step))
             if not 0 <= self.step <= self.total_steps:
                 raise ValueError(f"it is of step {self.step} of {self.total_steps}")
         self._require_sound()

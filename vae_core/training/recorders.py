@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
-import numpy as np
 from tqdm import tqdm
 
 from vae_core.data.pictures import tile, to_bytes, to_png
@@ -25,7 +24,6 @@ from vae_core.training.events import (
 )
 
 STATUS_EVERY_S = 0.25
-SAMPLES_IN_THUMBNAIL = 16
 
 
 class Recorder(Protocol):
@@ -162,11 +160,6 @@ class ProgressBar:
             self.bar.write(f"epoch {event.epoch}: validation {terms} (nats per image)")
         elif isinstance(event, Ended):
             self.bar.close()
-
-
-def save_thumbnail(run: Run, samples: np.ndarray) -> None:
-    """`thumbnail.png`: 4×4 prior samples, uint8 [16, C, H, W], as one picture."""
-    run.write_bytes("thumbnail.png", to_png(tile(samples, 4)))
 
 
 def _terms(event: Any) -> dict[str, Any]:
