@@ -103,17 +103,27 @@ def _active_buttons(run: Run, state: str) -> None:
         icon=":material/play_arrow:" if paused else ":material/pause:",
         disabled=state == "starting",
     ):
-        jobs.send(run, {"command": "resume" if paused else "pause"})
+        _tell(run, command="resume" if paused else "pause")
     if st.button("Stop", key="stop-training", icon=":material/stop:"):
-        jobs.send(run, {"command": "stop"})
+        _tell(run, command="stop")
     if st.button(
         "Save",
         key="save-training",
         icon=":material/save:",
         help="Save the weights now; they are saved after every epoch anyway.",
     ):
-        jobs.send(run, {"command": "save"})
-        st.toast("The weights are saved before the next step.")
+        if _tell(run, command="save"):
+            st.toast("The weights are saved before the next step.")
+
+
+def _tell(run: Run, **message: object) -> bool:
+    """Send the run's worker a message, wherever it is; where that cannot be written, say so."""
+    try:
+        jobs.send(run, message)
+    except UserError as error:
+        st.error(str(error))
+        return False
+    return True
 
 
 def _idle_buttons(run: Run, state: str) -> None:
@@ -157,9 +167,7 @@ def _beta(run: Run, config: RunConfig) -> None:
         key=key,
         format_func=number,
         help="Weight of the KL from the next step on. More buys order and costs sharpness.",
-        on_change=lambda: jobs.send(
-            run, {"command": "set", "name": "beta", "value": st.session_state[key]}
-        ),
+        on_change=lambda: _tell(run, command="set", name="beta", value=st.session_state[key]),
     )
 
 

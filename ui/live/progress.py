@@ -147,7 +147,7 @@ class Watcher:
 
 def _status(run: Run) -> dict[str, Any]:
     try:
-        return run.status().model_dump(exclude={"updated"})
+        return run.status().model_dump(exclude={"updated"}) | {"host": run.elsewhere()}
     except UserError as error:
         return {"state": "damaged", "message": str(error)}
 

@@ -6,7 +6,6 @@ killed at any moment: the next one reads them and goes on.
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Callable
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from vae_core.errors import UserError
 from vae_core.families import complete
-from vae_core.runs import Run
+from vae_core.runs import Lease, Run
 from vae_core.sweeps.ledger import Ledger
 from vae_core.sweeps.state import Entry, SweepState, SweepStateName, Wish, obey
 from vae_core.sweeps.study import StorageError
@@ -50,15 +49,14 @@ def work(sweep: Sweep, watch: Watch = silent) -> SweepState:
         UserError: when another process works on it, or its folder is damaged.
     """
     with only_scheduler(sweep):
-        sweep.claim(os.getpid())
         sweep.clear_leftovers()
         return Scheduler(sweep, watch).run()
 
 
-def only_scheduler(sweep: Sweep) -> AbstractContextManager[None]:
-    """Hold the sweep for this process; entering raises a UserError while another one has it."""
-    sentence = f"Sweep {sweep.id!r} is already at work in another process."
-    return sweep.held("scheduler.lock", sentence)
+def only_scheduler(sweep: Sweep) -> AbstractContextManager[Lease]:
+    """Hold the sweep for this process; entering raises a UserError while another one has it, on
+    whichever host."""
+    return sweep.held()
 
 
 class Scheduler:
@@ -78,6 +76,8 @@ class Scheduler:
         """Schedule until the end; returns the last state."""
         self._take_up()
         while True:
+            if self.sweep.lease is not None:
+                self.sweep.lease.check()
             before = self.state
             self._listen()
             for entry in self.state.of("running"):

@@ -6,7 +6,7 @@ import math
 import os
 import signal
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from types import FrameType
 
 import numpy as np
@@ -15,7 +15,7 @@ import torch
 from vae_core.data import Dataset, load_dataset
 from vae_core.data.dataset import Progress, no_progress
 from vae_core.data.recorded import recorded_of
-from vae_core.errors import DataChanged, UserError
+from vae_core.errors import DataChanged, LeaseLost, UserError
 from vae_core.families import build, complete
 from vae_core.latent.directions import principal_directions, save_directions
 from vae_core.latent.encodings import encode_dataset, save_encodings
@@ -25,7 +25,7 @@ from vae_core.metrics import measure
 from vae_core.models import LatentModel
 from vae_core.objectives import Objective
 from vae_core.run_data import recorded_by
-from vae_core.runs import ACTIVE, PARTS, DataCard, PartDigests, Run, State, Status
+from vae_core.runs import ACTIVE, PARTS, DataCard, Lease, PartDigests, Run, State, Status
 from vae_core.training.changed_data import images_of, note_change
 from vae_core.training.checkpoint import forget_after, load_state, save_checkpoint
 from vae_core.training.control import ControlFile, said_so_far
@@ -64,12 +64,12 @@ def work(
 
     Raises:
         DataChanged: when a run is resumed whose images are not as they were; it stays as it is.
+        LeaseLost: when the run is deleted or taken over meanwhile; nothing more is written.
         UserError: what a person can mend.
     """
     with only_worker(run):
         control = ControlFile(run, said_so_far(run) if heard is None else heard)
         before = run.status()
-        run.claim(os.getpid())
         run.set_status(Status(state="starting"))
         run.clear_leftovers()
         try:
@@ -81,10 +81,10 @@ def work(
             raise
 
 
-def only_worker(run: Run) -> AbstractContextManager[None]:
+def only_worker(run: Run) -> AbstractContextManager[Lease]:
     """Hold the run for this process; entering raises a UserError while another one trains it,
-    such as after two clicks on Resume."""
-    return run.held("worker.lock", f"Run {run.id!r} is already being trained by another process.")
+    on whichever host, such as after two clicks on Resume."""
+    return run.held()
 
 
 def _train_and_tell(
@@ -99,8 +99,8 @@ def _train_and_tell(
             return _train(
                 run, listeners, progress, lambda: wishes() + control(), accept_changed_data
             )
-    except DataChanged:
-        raise  # nothing has failed, and nothing was changed
+    except (DataChanged, LeaseLost):
+        raise  # nothing has failed; what was changed, others did
     except UserError as error:
         _say_why(run, "failed", str(error))
         raise
@@ -113,7 +113,16 @@ def _train_and_tell(
 
 
 def _say_why(run: Run, state: State, reason: str) -> None:
-    run.set_status(run.status().model_copy(update={"state": state, "message": reason}))
+    said = run.status().model_copy(update={"state": state, "message": reason})
+    try:
+        run.set_status(said)
+    except LeaseLost:
+        raise
+    except UserError:  # the disk is full, say; the reason is in the log, if that can be written
+        if run.lease is not None:
+            run.lease.spend_reserve()
+        with suppress(UserError):
+            run.set_status(said)
 
 
 def _train(
