@@ -111,9 +111,8 @@ def _active_buttons(run: Run, state: str) -> None:
         key="save-training",
         icon=":material/save:",
         help="Save the weights now; they are saved after every epoch anyway.",
-    ):
-        if _tell(run, command="save"):
-            st.toast("The weights are saved before the next step.")
+    ) and _tell(run, command="save"):
+        st.toast("The weights are saved before the next step.")
 
 
 def _tell(run: Run, **message: object) -> bool:
@@ -167,8 +166,12 @@ def _beta(run: Run, config: RunConfig) -> None:
         key=key,
         format_func=number,
         help="Weight of the KL from the next step on. More buys order and costs sharpness.",
-        on_change=lambda: _tell(run, command="set", name="beta", value=st.session_state[key]),
+        on_change=lambda: _set_beta(run, st.session_state[key]),
     )
+
+
+def _set_beta(run: Run, value: float) -> None:
+    _tell(run, command="set", name="beta", value=value)
 
 
 def _log(run: Run, state: str) -> None:

@@ -115,7 +115,7 @@ def _more() -> tuple[str, SamplerName, int, str, str]:
     if sampler != "grid":
         trials, problem = bounded(left, "How many runs", "sweep-trials", 1, MOST_RUNS, 12)
     with right:
-        storage = _text("Shared storage", "sweep-storage", "", "URL of a database; empty: here.")
+        storage = _secret("Shared storage", "sweep-storage", "URL of a database; empty: here.")
     return seeds, sampler, trials, storage, problem
 
 
@@ -160,6 +160,12 @@ def _has_beta(config: RunConfig) -> bool:
 def _text(label: str, key: str, start: str, help: str | None = None) -> str:
     remember(key, start)
     return keep(key, st.text_input(label, key=key, help=help)).strip()
+
+
+def _secret(label: str, key: str, help: str) -> str:
+    """As `_text`; what is typed is shown to nobody who looks on, for it may hold a password."""
+    remember(key, "")
+    return keep(key, st.text_input(label, key=key, help=help, type="password")).strip()
 
 
 def _values(label: str, key: str, setting: str, start: str, help: str | None = None) -> str:

@@ -224,6 +224,15 @@ class Folder:
         """Hold the folder for this process while it works here; see `lease.held`."""
         return held(self)
 
+    def check_lease(self) -> None:
+        """Go on only where this process still holds what it held; costs nothing.
+
+        Raises:
+            LeaseLost: when its heartbeat found the folder deleted or taken over.
+        """
+        if self.lease is not None:
+            self.lease.check()
+
     # --- inside ------------------------------------------------------------------------------
 
     def _tail(self, name: str, start: int) -> bytes | None:

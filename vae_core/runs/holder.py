@@ -92,15 +92,17 @@ def is_here(job: Job) -> bool:
     return not job.boot or (job.boot, job.pids) == _place(os.getpid())
 
 
-def writer() -> str:
-    """This process in a few characters, for the names of files that are not whole yet."""
-    return f"{_short_place()}-{os.getpid()}-{_start_of(os.getpid()) or 0:.0f}"
+def writer(pid: int) -> str:
+    """A process of here in a few characters, for the names of files that are not whole yet."""
+    return f"{_short_place()}-{pid}-{_start_of(pid) or 0:.0f}"
 
 
 def writer_lives(name: str) -> bool | None:
-    """Whether the process whose `writer()` begins `name` is running; None if it is not of here."""
+    """Whether the process whose `writer` begins `name` is running; None if it is not of here."""
     found = re.match(r"([0-9a-f]{8})-([0-9]{1,10})-([0-9]{1,20})-", name)
-    if found is None or found[1] != _short_place():
+    if found is None:  # as earlier versions called them
+        return False
+    if found[1] != _short_place():
         return None
     start = _start_of(int(found[2]))
     return None if start is None else f"{start:.0f}" == found[3]

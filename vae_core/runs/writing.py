@@ -23,7 +23,7 @@ def new_file(parent: Path, data: bytes, *, private: bool = False) -> Path:
     Raises:
         OSError: when it cannot be written; nothing is left of it.
     """
-    path = parent / f"{WRITING}{writer()}-{secrets.token_hex(6)}"
+    path = parent / f"{WRITING}{writer(os.getpid())}-{secrets.token_hex(6)}"
     # The system takes off what the person's umask says.
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if private else 0o666)
     try:

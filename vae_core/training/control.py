@@ -40,8 +40,7 @@ class ControlFile:
         Raises:
             LeaseLost: when the run was deleted or taken over, which nobody has to say here.
         """
-        if self._run.lease is not None:
-            self._run.lease.check()
+        self._run.check_lease()
         try:
             size = self._path.stat().st_size
         except FileNotFoundError:
