@@ -38,7 +38,7 @@ def card(facts: RunFacts) -> None:
             f"**{facts.id}**  \n:gray[:small[{about}]]  \n:small[{told}]", help=_meaning(facts)
         )
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            state_badge(facts.state)
+            state_badge(facts.state, facts.host)
             st.space("stretch")
             if facts.usable and st.button("Explore", key=f"explore-{facts.id}", type="tertiary"):
                 choose_run(facts.id)

@@ -59,6 +59,8 @@ class RunFacts:
     image_shape: tuple[int, int, int] | None = None
     has_weights: bool = False
     can_resume: bool = False
+    host: str = ""
+    """Where it trains, "" where that is here or nobody trains it."""
 
     @property
     def run(self) -> Run:
@@ -103,9 +105,11 @@ def companions(run: Run, *, same_size: bool = True) -> list[RunFacts]:
 def facts_of(run: Run) -> RunFacts:
     """What is known of one run."""
     facts = _read(run.path, tuple(_version(run.file(name)) for name in _READ))
-    if facts.state in ACTIVE and not run.is_alive():
-        return replace(facts, state="interrupted", can_resume=run.has_state())
-    return facts
+    if facts.state not in ACTIVE:
+        return facts
+    if run.is_alive():  # asked each time: no file of the run changes when its worker dies
+        return replace(facts, host=run.elsewhere())
+    return replace(facts, state="interrupted", can_resume=run.has_state())
 
 
 def usable_ids(facts: list[RunFacts]) -> list[str]:
@@ -159,7 +163,8 @@ def _read(path: Path, versions: tuple[int | None, ...]) -> RunFacts:
     run = Run(path)
     made = (versions[0] or path.stat().st_mtime_ns) / 1e9
     try:
-        config, status = run.config(), run.status()
+        config, status = run.config(), run.said()
+        status = status if status.state in ACTIVE else run.status()
         card = run.data_card() if versions[1] else None
         summary, measured = run.summary(), measured_on(run) if versions[1] else None
         # When it was trained: the file's own time is that of a copy in a clone or an unpacked zip.

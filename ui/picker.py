@@ -32,7 +32,7 @@ def run_picker() -> RunFacts | None:
         if current.thumbnail:
             picture.image(str(current.thumbnail), width=64)
         words.caption(describe(current))
-        state_badge(current.state)
+        state_badge(current.state, current.host)
     return current
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import streamlit as st
 
 from ui import access
@@ -107,17 +105,26 @@ def _active_buttons(run: Run, state: str) -> None:
         icon=":material/play_arrow:" if paused else ":material/pause:",
         **access.control(disabled=state == "starting"),
     ):
-        _send(run, {"command": "resume" if paused else "pause"})
+        _tell(run, command="resume" if paused else "pause")
     if st.button("Stop", key="stop-training", icon=":material/stop:", **access.control()):
-        _send(run, {"command": "stop"})
+        _tell(run, command="stop")
     if st.button(
         "Save",
         key="save-training",
         icon=":material/save:",
         **access.control("Save the weights now; they are saved after every epoch anyway."),
-    ):
-        _send(run, {"command": "save"})
+    ) and _tell(run, command="save"):
         st.toast("The weights are saved before the next step.")
+
+
+def _tell(run: Run, **message: object) -> bool:
+    """Send the run's worker a message, wherever it is; where that cannot be written, say so."""
+    try:
+        access.acting(jobs.send)(run, message)
+    except UserError as error:
+        st.error(without_paths(error))
+        return False
+    return True
 
 
 def _idle_buttons(run: Run, state: str) -> None:
@@ -146,10 +153,6 @@ def _resume(run: Run, accept_changed_data: bool = False) -> None:
         st.rerun()
 
 
-def _send(run: Run, message: dict[str, Any]) -> None:
-    access.acting(jobs.send)(run, message)
-
-
 def _beta(run: Run, config: RunConfig) -> None:
     """β of the running training; a change is part of the run's history."""
     key, seen = f"beta-{run.id}", f"beta-seen-{run.id}"
@@ -167,10 +170,12 @@ def _beta(run: Run, config: RunConfig) -> None:
         **access.control(
             "Weight of the KL from the next step on. More buys order and costs sharpness."
         ),
-        on_change=lambda: _send(
-            run, {"command": "set", "name": "beta", "value": st.session_state[key]}
-        ),
+        on_change=lambda: _set_beta(run, st.session_state[key]),
     )
+
+
+def _set_beta(run: Run, value: float) -> None:
+    _tell(run, command="set", name="beta", value=value)
 
 
 def _log(run: Run, state: str) -> None:

@@ -17,6 +17,10 @@ class UserError(Exception):
         self.shell = shell
 
 
+class LeaseLost(UserError):
+    """What this process worked on was taken over or deleted; it may write nothing more there."""
+
+
 class DataChanged(UserError):
     """A run was to be resumed on other images than it was trained on; nothing was changed.
 

@@ -145,7 +145,7 @@ class Watcher:
 
 def _status(run: Run) -> dict[str, Any]:
     try:
-        status = run.status().model_dump(exclude={"updated"})
+        status = run.status().model_dump(exclude={"updated"}) | {"host": run.elsewhere()}
     except UserError as error:
         return {"state": "damaged", "message": without_paths(error)}
     return status | {"message": without_paths(status["message"])}

@@ -35,7 +35,9 @@ COLORS: dict[str, BadgeColor] = {**STATE_COLORS, "running": "blue", "cancelled":
 def queue(sweep: Sweep, state: SweepState, total: int) -> None:
     """Draw the sweep's state and buttons, then one row a run."""
     with st.container(horizontal=True, vertical_alignment="center", key="sweep-buttons"):
-        st.badge(state.state, color=COLORS.get(state.state, "gray"))
+        host = sweep.elsewhere()
+        where = f" on {host}" if host else ""
+        st.badge(state.state + where, color=COLORS.get(state.state, "gray"))
         over = sum(entry.over for entry in state.entries)
         st.caption(f"{over} of {total} runs done")
         st.space("stretch")
@@ -61,16 +63,16 @@ def _buttons(sweep: Sweep, state: SweepState) -> None:
             "Resume" if paused else "Pause",
             key="pause-sweep",
             icon=":material/play_arrow:" if paused else ":material/pause:",
-            on_click=access.acting(sweep.send),
-            args=("resume" if paused else "pause",),
+            on_click=_tell,
+            args=(sweep, "resume" if paused else "pause"),
             **access.control(),
         )
         st.button(
             "Cancel",
             key="cancel-sweep",
             icon=":material/close:",
-            on_click=access.acting(sweep.send),
-            args=("cancel",),
+            on_click=_tell,
+            args=(sweep, "cancel"),
             **access.control("Runs at work save themselves and stop; the rest is given up."),
         )
     elif state.state in ("interrupted", "stopped") and st.button(
@@ -115,10 +117,19 @@ def _small(
         key=f"{what}-{entry.number}",
         icon=icon,
         type="tertiary",
-        on_click=access.acting(sweep.send),
+        on_click=_tell,
+        args=(sweep,),
         kwargs=told,
         **access.control(help),
     )
+
+
+def _tell(sweep: Sweep, command: str, **values: object) -> None:
+    """Send the scheduler a message, wherever it is; where that cannot be written, say so."""
+    try:
+        access.acting(sweep.send)(command, **values)
+    except UserError as error:
+        st.error(without_paths(error))
 
 
 def open_button(run_id: str, key: str) -> None:

@@ -123,7 +123,7 @@ def _more() -> tuple[str, SamplerName, int, str, str]:
     storage = ""
     if access.at_this_computer():  # a visitor could make this server call, or write to, anything
         with right:
-            storage = _text("Shared storage", "sweep-storage", "", "A database's URL; empty: here.")
+            storage = _secret("Shared storage", "sweep-storage", "URL of a database; empty: here.")
     return seeds, sampler, trials, storage, problem
 
 
@@ -168,6 +168,12 @@ def _has_beta(config: RunConfig) -> bool:
 def _text(label: str, key: str, start: str, help: str | None = None) -> str:
     remember(key, start)
     return keep(key, st.text_input(label, key=key, help=help)).strip()
+
+
+def _secret(label: str, key: str, help: str) -> str:
+    """As `_text`; what is typed is shown to nobody who looks on, for it may hold a password."""
+    remember(key, "")
+    return keep(key, st.text_input(label, key=key, help=help, type="password")).strip()
 
 
 def _values(label: str, key: str, setting: str, start: str, help: str | None = None) -> str:

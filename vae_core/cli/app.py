@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 
 import typer
 
@@ -24,5 +25,6 @@ def main() -> None:
     try:
         app()
     except UserError as error:
-        print(f"error: {error}" + (f" ({error.shell})" if error.shell else ""), file=sys.stderr)
+        with suppress(OSError):  # the log may be on the disk that is full
+            print(f"error: {error}" + (f" ({error.shell})" if error.shell else ""), file=sys.stderr)
         sys.exit(2)

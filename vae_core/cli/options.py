@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from vae_core.runs import Folder
+from vae_core.runs.signs import unproven
 
 if TYPE_CHECKING:
     from vae_core.data.dataset import Progress
@@ -16,6 +20,9 @@ StoreOption = Annotated[
     typer.Option("--store", help="Folder of the runs; else VAE_STORE, else trained_models."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+LOOK_S = 0.2
+"""Between two looks for a heartbeat."""
+
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Name of a run.")]
 
 
@@ -30,6 +37,21 @@ def print_table(rows: list[tuple[str, ...]]) -> None:
     for row in rows:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         print("  ".join(cells).rstrip())
+
+
+def be_sure(folder: Folder) -> None:
+    """Where somebody on another host may be at work, watch until it is known: the time between two
+    heartbeats where it is, the time that is too long for one where it is not."""
+    said = False
+    while (job := unproven(folder)) is not None:
+        if not said:
+            print(
+                f"{folder.kind.capitalize()} {folder.id} was {folder.doing} on {job.host}. Looking "
+                f"for a sign of life, for {job.silent_s:.0f} s at most.",
+                file=sys.stderr,
+            )
+        said = True
+        time.sleep(LOOK_S)
 
 
 def say_steps() -> Progress:

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from vae_core.cli.options import JsonOption, RunArgument, StoreOption, print_json, print_table
+from vae_core.cli.options import (
+    JsonOption,
+    RunArgument,
+    StoreOption,
+    be_sure,
+    print_json,
+    print_table,
+)
 from vae_core.cli.train import SetOption, config_from
 from vae_core.errors import UserError
 from vae_core.runs import Store
@@ -39,7 +46,12 @@ def sweep(
         int | None, typer.Option(help="Runs at a time, one thread each; 2, or as before.")
     ] = None,
     storage: Annotated[
-        str | None, typer.Option(help="URL of a database that several machines share.")
+        str | None,
+        typer.Option(
+            envvar="VAE_STORAGE",
+            help="URL of a database that several machines share; one with a password is better "
+            "told by the variable, which others on this machine cannot read.",
+        ),
     ] = None,
     preset: Annotated[str | None, typer.Option(help="A recipe; see `presets`.")] = None,
     family: Annotated[str | None, typer.Option(help="What is learned; see `families`.")] = None,
@@ -76,6 +88,7 @@ def sweep(
         made = join_sweep(runs, name, storage, WORKERS if workers is None else workers)
     else:
         made = get_sweep(runs, name)
+        be_sure(made)
         if workers is not None:
             made.send("workers", count=workers)
         if made.state().state in ("finished", "cancelled"):
@@ -128,6 +141,7 @@ def tell(
 
     found = get_sweep(Store(store), name)
     if command == "resume":
+        be_sure(found)
         launch(found)
     else:
         found.send(command)

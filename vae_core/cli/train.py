@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from vae_core.cli.options import RunArgument, StoreOption, say_steps
+from vae_core.cli.options import RunArgument, StoreOption, be_sure, say_steps
 from vae_core.config import RunConfig, parse_config, parse_settings
 from vae_core.errors import DataChanged, UserError
 from vae_core.runs import Run, Store
@@ -70,8 +70,9 @@ def resume(
     process.prepare()
     found = Store(store).get(run)
     found.config()
-    if found.is_alive():
-        raise UserError(f"Run {run!r} is being trained by another process.")
+    be_sure(found)
+    if working := found.at_work():
+        raise UserError(working)
     if found.status().state == "finished":
         raise UserError(f"Run {run!r} is finished; there is nothing to resume.")
     _train_here(found, store, accept_changed_data)

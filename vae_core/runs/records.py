@@ -1,19 +1,13 @@
-"""The small facts that a run folder keeps as JSON: its data, its state, and who works on it."""
+"""The small facts that a run folder keeps as JSON: its data and its state."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-import psutil
-
 from vae_core.settings import Settings
 
 State = Literal["starting", "training", "paused", "finished", "stopped", "failed", "interrupted"]
 ACTIVE: frozenset[State] = frozenset({"starting", "training", "paused"})
-
-# Start times are computed from the wall clock, which may be set right while a run trains. A
-# process id that is reused belongs to a process that began much later than this.
-_SAME_START_S = 10.0
 
 
 class PartDigests(Settings):
@@ -52,20 +46,3 @@ class Status(Settings):
     acceptable: bool = False
     """Resuming was refused because the images are not as they were, and may be asked for again."""
     updated: str = ""
-
-
-class Job(Settings):
-    """A process, named so that a reused process id is not mistaken for it."""
-
-    pid: int
-    create_time: float
-
-
-def process_is(job: Job) -> bool:
-    """True while the very process that `job` names is running."""
-    try:
-        process = psutil.Process(job.pid)
-        same = abs(process.create_time() - job.create_time) < _SAME_START_S
-        return same and process.status() != psutil.STATUS_ZOMBIE
-    except (psutil.Error, ValueError, OverflowError):  # gone, not ours to see, or no process id
-        return False

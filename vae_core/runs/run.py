@@ -14,6 +14,7 @@ from vae_core.errors import UserError
 from vae_core.runs.earlier import as_meant
 from vae_core.runs.folder import Folder
 from vae_core.runs.records import ACTIVE, DataCard, Status
+from vae_core.runs.signs import silence
 
 WEIGHTS = "model.safetensors"
 """The weights; its head says of which step. Its appearance is what makes a save count."""
@@ -31,6 +32,8 @@ class Run(Folder):
     """One run folder. Reads are lazy and tolerate a writer at work; writes are atomic."""
 
     kind = "run"
+    doing = "training"
+    busy_here = "is already being trained by another process."
 
     # --- reading -----------------------------------------------------------------------------
 
@@ -57,19 +60,30 @@ class Run(Folder):
     def status(self) -> Status:
         """The run's state, derived from its process and not from what it last claimed.
 
+        A process elsewhere is at work until it has been silent for long: see `signs.py`.
+
         It is finished only when its weights and what was measured are those of its last step.
 
         Raises:
             UserError: when status.json is damaged.
         """
-        said = self._said()
+        said = self.said()
         if said.state in ACTIVE and not self.is_alive():
-            said = self._said()  # it may have said its last word just before it ended
+            said = self.said()  # it may have said its last word just before it ended
             if said.state in ACTIVE:
-                return said.model_copy(update={"state": "interrupted"})
+                why = said.message or silence(self)
+                return said.model_copy(update={"state": "interrupted", "message": why})
         if said.state == "finished" and (missing := self._missing(said.total_steps)):
             return said.model_copy(update={"state": "interrupted", "message": missing})
         return said
+
+    def said(self) -> Status:
+        """What its worker last said of itself, whether it lives or not.
+
+        Raises:
+            UserError: when status.json is damaged.
+        """
+        return self._parse("status.json", Status) if self.file("status.json").exists() else Status()
 
     def weights_step(self) -> int | None:
         """The step whose weights lie here, as the head of their file says; None where it does not,
@@ -133,11 +147,14 @@ class Run(Folder):
             UserError: while a process works on it, or when the folder cannot be removed.
         """
         if self.is_alive():
-            raise UserError(f"Run {self.id!r} is still training; stop it before you delete it.")
+            where = self.elsewhere()
+            said = f"training on {where}" if where else "still training"
+            raise UserError(f"Run {self.id!r} is {said}; stop it before you delete it.")
         try:
             shutil.rmtree(self.path)
         except OSError as error:
-            raise UserError(f"Run {self.id!r} cannot be deleted: {error}.") from error
+            reason = error.strerror or error
+            raise UserError(f"Run {self.id!r} cannot be deleted: {reason}.") from error
 
     # --- inside ------------------------------------------------------------------------------
 
@@ -154,6 +171,3 @@ class Run(Folder):
             f"Its weights are of step {step} and its measurements of step {measured}, of "
             f"{total_steps}; resume to complete it."
         )
-
-    def _said(self) -> Status:
-        return self._parse("status.json", Status) if self.file("status.json").exists() else Status()

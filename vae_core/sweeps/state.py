@@ -14,6 +14,18 @@ Wish = Literal["run", "pause", "stop", "cancel"]
 
 ACTIVE: frozenset[SweepStateName] = frozenset({"starting", "running", "paused"})
 
+COMMANDS: dict[Wish, str] = {"run": "resume", "pause": "pause", "stop": "stop", "cancel": "stop"}
+"""What a running worker is told when the sweep is to do this."""
+
+AT_REST: dict[Wish, dict[str, Any]] = {
+    "pause": {},
+    "stop": {"state": "waiting"},
+    "cancel": {"state": "cancelled", "message": "Its worker was ended."},
+}
+"""What becomes of a running entry that has no worker when the sweep is to do this."""
+
+ENDS: dict[Wish, SweepStateName] = {"stop": "stopped", "cancel": "cancelled"}
+
 BY_HAND = "Paused by hand; its runs hold still until it is resumed."
 
 

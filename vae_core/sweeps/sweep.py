@@ -8,6 +8,7 @@ from typing import Any
 
 from vae_core.errors import UserError
 from vae_core.runs import Folder, Store
+from vae_core.runs.signs import silence
 from vae_core.sweeps.spec import SweepSpec, check
 from vae_core.sweeps.state import ACTIVE, Entry, SweepState, obey
 
@@ -46,7 +47,8 @@ class Sweep(Folder):
         if said.state in ACTIVE and not self.is_alive():
             said = self.said().model_copy(update={"entries": said.entries})
             if said.state in ACTIVE:
-                return said.model_copy(update={"state": "interrupted"})
+                why = said.message or silence(self)
+                return said.model_copy(update={"state": "interrupted", "message": why})
         return said
 
     def said(self) -> SweepState:
@@ -65,11 +67,17 @@ class Sweep(Folder):
         """Forget the sweep; its runs stay.
 
         Raises:
-            UserError: while its scheduler works.
+            UserError: while its scheduler works, or when the folder cannot be removed.
         """
         if self.is_alive():
-            raise UserError(f"Sweep {self.id!r} is still at work; cancel it before you delete it.")
-        shutil.rmtree(self.path)
+            where = self.elsewhere()
+            said = f"at work on {where}" if where else "still at work"
+            raise UserError(f"Sweep {self.id!r} is {said}; cancel it before you delete it.")
+        try:
+            shutil.rmtree(self.path)
+        except OSError as error:
+            reason = error.strerror or error
+            raise UserError(f"Sweep {self.id!r} cannot be deleted: {reason}.") from error
 
 
 def get_sweep(store: Store, name: str) -> Sweep:
@@ -113,7 +121,11 @@ def join_sweep(store: Store, name: str, storage: str, workers: int) -> Sweep:
         raise UserError(f"There is no sweep called {name!r} to join; give values of β to begin it.")
     spec = found.model_copy(update={"storage": storage, "workers": workers})
     sweep = _claimed(store, name, spec)
-    sweep.write_json("state.json", _queue(spec))
+    try:
+        sweep.write_json("state.json", _queue(spec))
+    except UserError:
+        shutil.rmtree(sweep.path, ignore_errors=True)
+        raise
     return sweep
 
 
@@ -135,9 +147,11 @@ def _claimed(store: Store, name: str, spec: SweepSpec) -> Sweep:
     except OSError as error:
         reason = error.strerror or error
         raise UserError(f"The sweep cannot be created in {store.path}: {reason}.") from None
-    sweep.write_json("sweep.json", spec)
-    if spec.storage:
-        sweep.file("sweep.json").chmod(0o600)  # the URL may hold a password
+    try:
+        sweep.write_json("sweep.json", spec, private=spec.storage is not None)  # with a password
+    except UserError:
+        shutil.rmtree(sweep.path, ignore_errors=True)
+        raise
     return sweep
 
 

@@ -31,14 +31,22 @@ class ControlFile:
 
     def __init__(self, run: Run, heard: int) -> None:
         """`heard`: bytes of the file that were meant for an earlier worker."""
-        self._path = run.file(FILE)
+        self._run, self._path = run, run.file(FILE)
         self._offset = heard
 
     def __call__(self) -> list[Message]:
+        """What was appended since.
+
+        Raises:
+            LeaseLost: when the run was deleted or taken over, which nobody has to say here.
+        """
+        self._run.check_lease()
         try:
             size = self._path.stat().st_size
         except FileNotFoundError:
             size = 0
+        except OSError:  # the network is away, say: looked for again before the next step
+            return []
         self._offset = min(self._offset, size)  # it was removed: all of it is new
         if size == self._offset:
             return []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import replace
 
 import torch
@@ -12,11 +12,11 @@ import torch
 from vae_core.data import Dataset, load_dataset
 from vae_core.data.dataset import Progress, no_progress
 from vae_core.data.recorded import recorded_of
-from vae_core.errors import DataChanged, Stopped, UserError
+from vae_core.errors import DataChanged, LeaseLost, Stopped, UserError
 from vae_core.families import build, complete
 from vae_core.latent.directions import keep_directions
 from vae_core.run_data import recorded_by
-from vae_core.runs import ACTIVE, PARTS, DataCard, PartDigests, Run, State, Status
+from vae_core.runs import ACTIVE, PARTS, DataCard, Lease, PartDigests, Run, State, Status
 from vae_core.training.aftermath import keep_latents, keep_measurement
 from vae_core.training.changed_data import images_of, note_change
 from vae_core.training.checkpoint import forget_after, load_state, save_checkpoint
@@ -52,6 +52,7 @@ def work(
 
     Raises:
         DataChanged: when a run is resumed whose images are not as they were; it stays as it is.
+        LeaseLost: when the run is deleted or taken over meanwhile; nothing more is written.
         UserError: what a person can mend.
     """
     with only_worker(run), ExitStack() as stack:
@@ -59,7 +60,6 @@ def work(
             heard = said_so_far(run) if heard is None else heard
             wishes = stack.enter_context(Wishes(run, heard))
         before = run.status()
-        run.claim(os.getpid())
         run.set_status(Status(state="starting"))
         wishes.began = True
         run.clear_leftovers()
@@ -72,10 +72,10 @@ def work(
             raise
 
 
-def only_worker(run: Run) -> AbstractContextManager[None]:
+def only_worker(run: Run) -> AbstractContextManager[Lease]:
     """Hold the run for this process; entering raises a UserError while another one trains it,
-    such as after two clicks on Resume."""
-    return run.held("worker.lock", f"Run {run.id!r} is already being trained by another process.")
+    on whichever host, such as after two clicks on Resume."""
+    return run.held()
 
 
 def _train_and_tell(
@@ -91,8 +91,8 @@ def _train_and_tell(
 
     try:
         return _train(run, listeners, tell, wishes, accept_changed_data)
-    except DataChanged:
-        raise  # nothing has failed, and nothing was changed
+    except (DataChanged, LeaseLost):
+        raise  # nothing has failed; what was changed, others did
     except Stopped:
         say_stopped(run, wishes.doing)
         said = run.status()
@@ -109,7 +109,16 @@ def _train_and_tell(
 
 
 def _say_why(run: Run, state: State, reason: str) -> None:
-    run.set_status(run.status().model_copy(update={"state": state, "message": reason}))
+    said = run.status().model_copy(update={"state": state, "message": reason})
+    try:
+        run.set_status(said)
+    except LeaseLost:
+        raise
+    except UserError:  # the disk is full, say; the reason is in the log, if that can be written
+        if run.lease is not None:
+            run.lease.spend_reserve()
+        with suppress(UserError):
+            run.set_status(said)
 
 
 def _train(

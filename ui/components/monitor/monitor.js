@@ -144,7 +144,7 @@ class Monitor {
     const { state, step = 0, total_steps: total = 0, images_per_s: speed } = this.status;
     const { epochs } = this.about;
     const chip = this.part(".vm-chip");
-    put(chip, state);
+    put(chip, this.status.host ? `${state} on ${this.status.host}` : state);
     chip.dataset.state = state;
     const share = total ? step / total : 0;
     const epoch = epochs && total ? Math.min(epochs, Math.floor(share * epochs + 1e-9) + 1) : null;
