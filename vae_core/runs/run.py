@@ -24,6 +24,9 @@ OBJECTIVE = "objective."
 STATE, NEXT_STATE = "training_state.pt", "training_state.next.pt"
 """The training state of the step of the weights, and that of a save whose weights are to come."""
 
+BEST, NEXT_BEST = "best.safetensors", "best.next.safetensors"
+"""The weights of the best validation so far, as `WEIGHTS`; those of a save that is to come."""
+
 PARTS = "parts.safetensors"
 
 
@@ -71,11 +74,11 @@ class Run(Folder):
             return said.model_copy(update={"state": "interrupted", "message": missing})
         return said
 
-    def weights_step(self) -> int | None:
+    def weights_step(self, name: str = WEIGHTS) -> int | None:
         """The step whose weights lie here, as the head of their file says; None where it does not,
-        or where there is no such file."""
+        or where there is no such file. `name` may also be `BEST`."""
         try:
-            with safe_open(self.file(WEIGHTS), "numpy") as file:
+            with safe_open(self.file(name), "numpy") as file:
                 return int(file.metadata()["step"])
         except (SafetensorError, OSError, KeyError, TypeError, ValueError):
             return None

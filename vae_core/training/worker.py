@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 import os
 import signal
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
+from typing import Any
 
 import numpy as np
 import torch
 
+from vae_core.config import RunConfig
 from vae_core.data import Dataset, load_dataset
 from vae_core.data.dataset import Progress, no_progress
 from vae_core.data.recorded import recorded_of
@@ -30,7 +32,7 @@ from vae_core.training.changed_data import images_of, note_change
 from vae_core.training.checkpoint import forget_after, load_state, save_checkpoint
 from vae_core.training.control import ControlFile, said_so_far
 from vae_core.training.environment import save_environment
-from vae_core.training.events import Checkpoint, Ended, Message
+from vae_core.training.events import Ended, EpochSaved, Message
 from vae_core.training.loop import Loop
 from vae_core.training.recorders import (
     SAMPLES_IN_THUMBNAIL,
@@ -38,6 +40,7 @@ from vae_core.training.recorders import (
     RunRecorder,
     save_thumbnail,
 )
+from vae_core.training.saving import Rest
 from vae_core.training.soundness import INSTEAD
 
 ENCODED_IMAGES = 3000
@@ -126,7 +129,6 @@ def _train(
     config = complete(run.config())
     device = choose_device(config.train.device)
     torch.set_num_threads(config.train.threads or os.cpu_count() or 1)
-    torch.manual_seed(config.train.seed)
     progress("Preparing the images", None)
     state = load_state(run)
     if state is None:
@@ -135,27 +137,34 @@ def _train(
         dataset = images_of(run, accept_changed_data, progress)
     recorded = recorded_of(dataset, None if state is None else recorded_by(run))
     card = data_card(dataset).model_copy(update={"digest": PartDigests(**recorded.digest())})
-    model, objective = build(config, card)
+    model, objective = _built(config, card, device)
     run.write_bytes(PARTS, recorded.to_bytes())
     run.write_json("data.json", card)
     save_environment(run, device)
-    model.to(device).to(memory_format=torch.channels_last)
-    objective.to(device)
-    loop = Loop(config, dataset, model, objective, state)
+
+    def last_save() -> Mapping[str, Any]:
+        saved = load_state(run)
+        if saved is None:  # then it is how everything began
+            saved = Loop(config, dataset, *_built(config, card, device)).checkpoint().state
+        return saved
+
+    loop = Loop(config, dataset, model, objective, state, last_save)
     if state is not None and run.weights_step() != loop.step:
         # An older version wrote the weights after the state, and may have been killed in between.
         save_checkpoint(run, loop.checkpoint())
-    forget_after(run, loop.step, loop.overrides)
+    forget_after(run, loop.checkpoint().state)
     if dataset.difference:
         note_change(run, dataset.difference, loop.step)
 
     recorder = RunRecorder(run, loop.total_steps, loop.step)
     everyone = [recorder, *listeners(loop.total_steps, loop.step)]
+    rest = Rest()
     for event in loop.run(control):
         for listener in everyone:
             listener(event)
-        if isinstance(event, Checkpoint) and event.ends_epoch and loop.step < loop.total_steps:
-            _keep_latents(run, model, dataset, loop.step)
+        if isinstance(event, EpochSaved) and loop.step < loop.total_steps and rest.is_over():
+            with rest.working():
+                _keep_latents(run, model, dataset, loop.step)
     ended = Ended(loop.step, loop.step // loop.steps_per_epoch, loop.seconds, not loop.stopping)
     mu = _keep_latents(run, model, dataset, loop.step)
     # Fitted once, seconds where latents are large. Before that, who explores fits them.
@@ -163,6 +172,16 @@ def _train(
     _summarise(run, model, objective, dataset, loop)
     recorder.close(ended)
     return ended
+
+
+def _built(
+    config: RunConfig, card: DataCard, device: torch.device
+) -> tuple[LatentModel, Objective]:
+    """Model and objective as every run of this configuration begins with them."""
+    torch.manual_seed(config.train.seed)
+    model, objective = build(config, card)
+    model.to(device).to(memory_format=torch.channels_last)
+    return model, objective.to(device)
 
 
 def _keep_latents(run: Run, model: LatentModel, dataset: Dataset, step: int) -> np.ndarray:
