@@ -89,6 +89,8 @@ def forget_after(run: Run, state: Mapping[str, Any]) -> None:
                 held = state["overrides"].get(record.get("name", "beta"), math.nan)
                 recorded = record.get("value", math.nan)  # rounded
                 return math.isclose(held, recorded, rel_tol=1e-5)
+            case "preview":
+                return bool(step > 0)  # every training begins with one
             case "validation":
                 return bool(state.get("validated", step) == step)
             case "went_back":

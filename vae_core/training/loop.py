@@ -108,7 +108,7 @@ class Loop(Standing):
         yield Ended(*self.now(), finished=self.step >= self.total_steps)
 
     def _go_on(self, control: Control) -> Iterator[Event]:
-        if self.step == 0 and not self.recovery.returns:
+        if self.step == 0:
             yield self._preview()
         if self.step % self.steps_per_epoch == 0 and self.validated < self.step:
             yield from self._end_epoch(control)
@@ -194,6 +194,7 @@ class Loop(Standing):
         goes_on, kept = recovery.go_back(), self._last_save()
         self.restore(kept)
         self.recovery, self._window = recovery, Window()
+        kept = {**kept, "recovery": recovery.state()}
         rate = self.config.train.learning_rate * recovery.factor
         said = told_of(problem, reached, self.step, recovery.returns, rate, goes_on)
         yield WentBack(*self.now(), reached, said, recovery.returns, recovery.factor, kept)

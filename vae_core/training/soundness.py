@@ -45,7 +45,9 @@ def broken(state: Any) -> str:
 
     Least and largest value tell: they are NaN where one is, and need no memory beside the tensor.
     """
-    named = [(name, t) for name, t in _tensors(state, "") if t.is_floating_point() and t.numel()]
+    named = [
+        (name, t) for name, t in named_tensors(state, "") if t.is_floating_point() and t.numel()
+    ]
     if not named:
         return ""
     ends = torch.stack([torch.stack(t.aminmax()).float() for _, t in named])
@@ -53,12 +55,12 @@ def broken(state: Any) -> str:
     return named[int(wrong.int().argmax())][0] if wrong.any() else ""
 
 
-def _tensors(state: Any, name: str) -> Iterator[tuple[str, Tensor]]:
+def named_tensors(state: Any, name: str) -> Iterator[tuple[str, Tensor]]:
     if isinstance(state, Tensor):
         yield name, state.detach()
     elif isinstance(state, Mapping):
         for key, value in state.items():
-            yield from _tensors(value, f"{name}.{key}" if name else str(key))
+            yield from named_tensors(value, f"{name}.{key}" if name else str(key))
 
 
 class Moment:
