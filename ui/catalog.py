@@ -12,7 +12,7 @@ from ui.numbers import images
 from vae_core.config import RunConfig
 from vae_core.errors import UserError
 from vae_core.in_force import beta_in_force
-from vae_core.runs import ACTIVE, WEIGHTS, MeasuredOn, Run, Store, measured_on
+from vae_core.runs import ACTIVE, BEST, WEIGHTS, MeasuredOn, Run, Store, measured_on
 
 DAMAGED = "damaged"
 RESUMABLE = frozenset({"interrupted", "stopped", "failed"})
@@ -23,6 +23,7 @@ _READ = (
     "status.json",
     "job.json",
     "summary.json",
+    BEST,
     WEIGHTS,
 )
 
@@ -57,6 +58,8 @@ class RunFacts:
     likelihood: str = ""
     image_shape: tuple[int, int, int] | None = None
     has_weights: bool = False
+    best_step: int | None = None
+    """Of the best validation, where the run keeps its weights beside the last."""
     can_resume: bool = False
 
     @property
@@ -192,5 +195,6 @@ def _read(path: Path, versions: tuple[int | None, ...]) -> RunFacts:
         likelihood=config.model.likelihood,
         image_shape=card.image_shape if card else None,
         has_weights=has_weights,
+        best_step=run.weights_step(BEST),
         can_resume=status.state in RESUMABLE and run.has_state(),
     )

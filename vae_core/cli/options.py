@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -16,6 +16,10 @@ StoreOption = Annotated[
     typer.Option("--store", help="Folder of the runs; else VAE_STORE, else trained_models."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+WeightsOption = Annotated[
+    Literal["last", "best"],
+    typer.Option(help="Of the last save, or of the best validation at the final β."),
+]
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Name of a run.")]
 
 

@@ -22,7 +22,15 @@ _mount = st.components.v2.component(
     # One module: what is used first, then what uses it.
     js="".join(
         (_HERE / name).read_text(encoding="utf-8")
-        for name in ("pace.js", "kl.js", "charts.js", "terms.js", "previews.js", "monitor.js")
+        for name in (
+            "pace.js",
+            "kl.js",
+            "marks.js",
+            "charts.js",
+            "terms.js",
+            "previews.js",
+            "monitor.js",
+        )
     ),
     # Plotly puts its styles into the document's head, where a shadow root does not see them.
     isolate_styles=False,
