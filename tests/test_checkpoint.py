@@ -73,7 +73,7 @@ def checkpoint_at(step: int) -> Checkpoint:
 
 def rewrite(run: Run, step: int, name: str = WEIGHTS) -> None:
     """The weights of an earlier step, as a killed worker of the older version left them."""
-    weights = {k: v.contiguous() for k, v in checkpoint_at(step).weights.items()}
+    weights = {k: v.contiguous() for k, v in checkpoint_at(step).state["modules"]["model"].items()}
     save_file(weights, run.file(name), {"step": str(step)})
 
 

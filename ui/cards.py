@@ -103,6 +103,8 @@ def comparable(facts: RunFacts) -> str:
 
 
 def _menu(facts: RunFacts) -> None:
+    if facts.best_step is not None:
+        st.caption(f"Best validation: step {number(facts.best_step)}. Export offers its weights.")
     if facts.can_resume and st.button(
         "Resume training", key=f"resume-{facts.id}", icon=":material/play_arrow:", width="stretch",
         **access.control(),

@@ -13,7 +13,7 @@ from ui.without_paths import without_paths
 from vae_core.config import RunConfig
 from vae_core.errors import UserError
 from vae_core.in_force import beta_in_force
-from vae_core.runs import ACTIVE, WEIGHTS, MeasuredOn, Run, Store, measured_on
+from vae_core.runs import ACTIVE, BEST, WEIGHTS, MeasuredOn, Run, Store, measured_on
 
 DAMAGED = "damaged"
 RESUMABLE = frozenset({"interrupted", "stopped", "failed"})
@@ -24,6 +24,7 @@ _READ = (
     "status.json",
     "job.json",
     "summary.json",
+    BEST,
     WEIGHTS,
 )
 
@@ -58,6 +59,8 @@ class RunFacts:
     likelihood: str = ""
     image_shape: tuple[int, int, int] | None = None
     has_weights: bool = False
+    best_step: int | None = None
+    """Of the best validation, where the run keeps its weights beside the last."""
     can_resume: bool = False
     host: str = ""
     """Where it trains, "" where that is here or nobody trains it."""
@@ -198,5 +201,6 @@ def _read(path: Path, versions: tuple[int | None, ...]) -> RunFacts:
         likelihood=config.model.likelihood,
         image_shape=card.image_shape if card else None,
         has_weights=has_weights,
+        best_step=run.weights_step(BEST),
         can_resume=status.state in RESUMABLE and run.has_state(),
     )

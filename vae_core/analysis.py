@@ -33,30 +33,40 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def survey_of(
-    run: Run, split: str, data_dir: str | None = None, progress: Progress = no_progress
+    run: Run,
+    split: str,
+    data_dir: str | None = None,
+    progress: Progress = no_progress,
+    which: str = "last",
 ) -> Survey:
     """The survey of a part of the run's data set, from the run where it has been made before.
 
     Args:
         split: train, validation, test or "cached".
         data_dir: where the data set lies on this machine, in place of where it lay in training.
+        which: the last weights or the best; a run keeps surveys of its last ones.
 
     Raises:
-        UserError: when the run has no weights, or its data set is not present.
+        UserError: when the run has no such weights, or its data set is not present.
     """
+    step = weights_step(run, which)
+    is_last = which == "last" or step == weights_step(run)
     if split == CACHED:
-        return _survey_of_cache(run)
-    kept = load_survey(run, split, weights_step(run), data_dir)
+        if is_last:
+            return _survey_of_cache(run)
+        raise UserError("The run keeps encodings of its last weights alone; choose another part.")
+    kept = load_survey(run, split, step, data_dir)
     if kept is not None:
         return kept
-    loaded = load_run(run)
+    loaded = load_run(run, which=which)
     dataset, part = load_part(run, split, data_dir, progress)
     model = loaded.model.to(memory_format=torch.channels_last)
     context = Context(loaded.step, train_images=loaded.card.n_train)
     found = survey(model, loaded.objective, part, dataset.label_names, split, context, progress)
     if dataset.difference:
         found = replace(found, note=dataset.difference.sentence)
-    save_survey(run, found, data_dir or loaded.config.data.data_dir)
+    if is_last:
+        save_survey(run, found, data_dir or loaded.config.data.data_dir)
     return found
 
 

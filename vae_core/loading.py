@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -17,7 +18,10 @@ from vae_core.models import LatentModel
 from vae_core.objectives import Objective
 from vae_core.registry import unknown
 from vae_core.run_data import dataset_of, refuse_unknown_labels
-from vae_core.runs import OBJECTIVE, STATE, WEIGHTS, DataCard, Run
+from vae_core.runs import BEST, OBJECTIVE, STATE, WEIGHTS, DataCard, Run
+
+WHICH = {"last": WEIGHTS, "best": BEST}
+"""The weights that a run keeps: those of its last save, and those of its best validation."""
 
 
 @dataclass(frozen=True)
@@ -49,16 +53,14 @@ class LoadedRun:
         return self
 
 
-def load_run(run: Run, device: str = "cpu") -> LoadedRun:
-    """Rebuild a run's model from its folder alone.
+def load_run(run: Run, device: str = "cpu", which: str = "last") -> LoadedRun:
+    """Rebuild a run's model from its folder alone, with the last weights or the best.
 
     Raises:
-        UserError: when the run has no weights yet, or a file of it is missing or damaged.
+        UserError: when the run has no such weights yet, or a file of it is missing or damaged.
     """
     config, card = run.config(), run.data_card()
-    path = run.file(WEIGHTS)
-    if not path.exists():
-        raise UserError(f"Run {run.id!r} has no weights yet; they come with its first save.")
+    path = _weights_of(run, which)
     model, objective = build(config, card)
     try:
         with safe_open(path, "pt", device=device) as file:
@@ -97,15 +99,27 @@ def _earlier(objective: Objective, run: Run, step: int) -> dict[str, Tensor]:
         return unknown_ones
 
 
-def weights_step(run: Run) -> int:
+def _weights_of(run: Run, which: str) -> Path:
+    if which not in WHICH:
+        raise unknown("kind of weights", which, WHICH)
+    path = run.file(WHICH[which])
+    if path.exists():
+        return path
+    if which == "best" and run.file(WEIGHTS).exists():
+        raise UserError(
+            f"Run {run.id!r} keeps no best weights: they come with the first save after a "
+            "validation at the final weights of its terms. Take the last ones."
+        )
+    raise UserError(f"Run {run.id!r} has no weights yet; they come with its first save.")
+
+
+def weights_step(run: Run, which: str = "last") -> int:
     """The step whose weights lie in a run, read from the head of their file.
 
     Raises:
         UserError: when the run has no weights yet or they are damaged.
     """
-    path = run.file(WEIGHTS)
-    if not path.exists():
-        raise UserError(f"Run {run.id!r} has no weights yet; they come with its first save.")
+    path = _weights_of(run, which)
     try:
         with safe_open(path, "pt") as file:
             return int((file.metadata() or {}).get("step", 0))

@@ -1,7 +1,8 @@
-"""Nested mappings, as a configuration is before it is validated."""
+"""Nested mappings, as a configuration is before it is validated, from a file or from words."""
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -40,3 +41,30 @@ def is_text(value: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def parse_settings(settings: list[str]) -> dict[str, Any]:
+    """`["model.latent_dim=8", "objective.beta=4"]` as a nested mapping.
+
+    A value is read as JSON where it is JSON and as text where it is not. Where two entries set
+    the same key, the later one counts.
+
+    Raises:
+        UserError: on an entry without `=` or with an empty key.
+    """
+    nested: dict[str, Any] = {}
+    for entry in settings:
+        key, equals, text = entry.partition("=")
+        parts = key.strip().split(".")
+        if not equals or not all(parts):
+            raise UserError(
+                f"{entry!r} is no setting; write KEY=VALUE, such as model.latent_dim=8."
+            )
+        try:
+            value = json.loads(text)
+        except (ValueError, RecursionError):
+            value = text
+        for part in reversed(parts):
+            value = {part: value}
+        nested = merged(nested, value)
+    return nested

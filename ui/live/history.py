@@ -15,6 +15,8 @@ from ui.live.columns import MAX_POINTS, Columns, Limits, all_series, heat, short
 from vae_core.runs import Run
 
 _FINGERPRINT = 96  # bytes before the offset that must still be there when more is read
+MAX_MARKS = 200
+"""Most marks in one message: the newest."""
 _TAIL = 64 * 1024  # bytes that surely hold a step
 
 
@@ -27,6 +29,7 @@ class Cursor:
     validation: int = 0
     kl: int = 0
     changes: int = 0
+    marks: int = 0
     previews: int = 0
 
 
@@ -37,6 +40,8 @@ class _Content:
     kl_steps: list[int] = field(default_factory=list)
     kl: list[list[float | None]] = field(default_factory=list)
     changes: list[dict[str, float | None]] = field(default_factory=list)
+    marks: list[dict[str, Any]] = field(default_factory=list)
+    """What went wrong on the way: steps that were skipped, and returns to a save."""
     previews: list[int] = field(default_factory=list)
     note: str = ""
     beta: float | None = None
@@ -81,6 +86,7 @@ class History:
                 "validation": all_series(content.validation, 0, limits),
                 "kl": heat(content.kl_steps, content.kl),
                 "changes": content.changes,
+                "marks": content.marks[-MAX_MARKS:],
                 "previews": content.previews,
                 "decimated": max(content.train.rows, content.validation.rows) > MAX_POINTS,
                 **self._now(),
@@ -104,6 +110,7 @@ class History:
                     "validation": all_series(content.validation, cursor.validation, None),
                     "kl": heat(content.kl_steps[cursor.kl :], content.kl[cursor.kl :]),
                     "changes": content.changes[cursor.changes :],
+                    "marks": content.marks[cursor.marks :][-MAX_MARKS:],
                     "previews": content.previews[cursor.previews :],
                     **self._now(),
                 }
@@ -138,6 +145,7 @@ class History:
             content.validation.rows,
             len(content.kl),
             len(content.changes),
+            len(content.marks),
             len(content.previews),
         )
 
@@ -191,6 +199,13 @@ def _take_set(content: _Content, record: dict[str, Any]) -> None:
     content.changes.append({"step": record["step"], "time": short(time), "value": content.beta})
 
 
+def _take_mark(content: _Content, record: dict[str, Any]) -> None:
+    message, time = str(record["message"]), short(record.get("time", 0.0))
+    mark = {"step": record["step"], "time": time, "kind": record["kind"], "message": message}
+    content.marks.append(mark)
+    content.note = message
+
+
 def _take_note(content: _Content, record: dict[str, Any]) -> None:
     content.note = record["message"]
 
@@ -201,6 +216,8 @@ _TAKERS = {
     "preview": _take_preview,
     "set": _take_set,
     "note": _take_note,
+    "skipped": _take_mark,
+    "went_back": _take_mark,
 }
 
 

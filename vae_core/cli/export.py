@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from vae_core.cli.options import RunArgument, StoreOption, say_steps
+from vae_core.cli.options import RunArgument, StoreOption, WeightsOption, say_steps
 from vae_core.errors import UserError
 from vae_core.runs import Store, in_words
 from vae_core.training import process
@@ -33,6 +33,7 @@ def export(
     out: Annotated[Path, typer.Option(help="Folder to write into.")] = Path("."),
     split: SplitOption = "train",
     data_dir: DataDirOption = None,
+    weights: WeightsOption = "last",
     store: StoreOption = None,
 ) -> None:
     """Write a run's encodings or its model for other programs."""
@@ -40,7 +41,8 @@ def export(
     from vae_core.export import Source, formats, write_export
     from vae_core.export import export as made_of
 
-    source = Source(Store(store).get(run), split, data_dir, progress=say_steps())
+    found = Store(store).get(run)
+    source = Source(found, split, data_dir, progress=say_steps(), which=weights)
     for name in [formats[name].name for name in to]:  # all names are checked before any work
         made = made_of(source, name)
         suffix = f"-{name}" if len(made.files) > 1 else ""

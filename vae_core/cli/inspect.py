@@ -8,9 +8,16 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from vae_core.cli.options import JsonOption, RunArgument, StoreOption, print_json, print_table
+from vae_core.cli.options import (
+    JsonOption,
+    RunArgument,
+    StoreOption,
+    WeightsOption,
+    print_json,
+    print_table,
+)
 from vae_core.errors import UserError
-from vae_core.runs import WEIGHTS, Run, Store, in_words, measured_on
+from vae_core.runs import BEST, WEIGHTS, Run, Store, in_words, measured_on
 
 app = typer.Typer()
 
@@ -43,6 +50,7 @@ def show(run: RunArgument, store: StoreOption = None, as_json: JsonOption = Fals
         "summary": found.summary(),
         "in_force": {"beta": _beta(found, None)},
         "measured_on": str(measured_on(found) or ""),
+        "weights": {"last": found.weights_step(), "best": found.weights_step(BEST)},
     }
     if as_json:
         print_json(shown)
@@ -60,6 +68,7 @@ def evaluate(
         "validation"
     ),
     data_dir: Annotated[str | None, typer.Option(help="Where the data set lies.")] = None,
+    weights: WeightsOption = "last",
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -74,7 +83,7 @@ def evaluate(
     from vae_core.metrics import measure
     from vae_core.types import Context
 
-    loaded = load_run(Store(store).get(run)).sound()
+    loaded = load_run(Store(store).get(run), which=weights).sound()
     dataset, part = load_part(loaded.run, split, data_dir)
     difference = dataset.difference
     noise, images = torch.Generator().manual_seed(0), loaded.card.n_train
@@ -86,6 +95,7 @@ def evaluate(
         "split": split,
         "measured_on": in_words(len(part), split),
         "run": run,
+        "step": loaded.step,
         "data_difference": difference.report() if difference else None,
     }
     if as_json:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -23,6 +23,10 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 LOOK_S = 0.2
 """Between two looks for a heartbeat."""
 
+WeightsOption = Annotated[
+    Literal["last", "best"],
+    typer.Option(help="Of the last save, or of the best validation at the final β."),
+]
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Name of a run.")]
 
 

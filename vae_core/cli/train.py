@@ -10,8 +10,9 @@ from typing import Annotated, Any
 import typer
 
 from vae_core.cli.options import RunArgument, StoreOption, be_sure, say_steps
-from vae_core.config import RunConfig, parse_config, parse_settings
+from vae_core.config import RunConfig, parse_config
 from vae_core.errors import DataChanged, UserError
+from vae_core.nested import parse_settings
 from vae_core.runs import Run, Store
 from vae_core.training import process
 from vae_core.training.control import said_so_far

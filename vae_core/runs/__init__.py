@@ -11,6 +11,7 @@ control.jsonl          messages to the worker, appended by the app
 history.jsonl          one record a line: steps, validations, previews, β changes, notes
 log.txt                the worker's output, tracebacks included
 model.safetensors      the weights and their step; those of the objective as objective.<name>
+best.safetensors       the weights of the best validation, in the same way
 training_state.pt      optimiser, RNG of the same step: for an exact resume
 encodings.safetensors  posterior means, log-variances, labels, thumbnails
 directions.safetensors principal directions of the encodings
@@ -31,13 +32,24 @@ from vae_core.runs.records import (
     State,
     Status,
 )
-from vae_core.runs.run import NEXT_STATE, OBJECTIVE, PARTS, STATE, WEIGHTS, Run
+from vae_core.runs.run import (
+    BEST,
+    NEXT_BEST,
+    NEXT_STATE,
+    OBJECTIVE,
+    PARTS,
+    STATE,
+    WEIGHTS,
+    Run,
+)
 from vae_core.runs.store import DEFAULT_STORE, STORE_VARIABLE, Store
 
 __all__ = [
     "ACTIVE",
     "BEFORE",
+    "BEST",
     "DEFAULT_STORE",
+    "NEXT_BEST",
     "NEXT_STATE",
     "OBJECTIVE",
     "PARTS",

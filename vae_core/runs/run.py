@@ -25,6 +25,9 @@ OBJECTIVE = "objective."
 STATE, NEXT_STATE = "training_state.pt", "training_state.next.pt"
 """The training state of the step of the weights, and that of a save whose weights are to come."""
 
+BEST, NEXT_BEST = "best.safetensors", "best.next.safetensors"
+"""The weights of the best validation so far, as `WEIGHTS`; those of a save that is to come."""
+
 PARTS = "parts.safetensors"
 
 
@@ -85,11 +88,11 @@ class Run(Folder):
         """
         return self._parse("status.json", Status) if self.file("status.json").exists() else Status()
 
-    def weights_step(self) -> int | None:
+    def weights_step(self, name: str = WEIGHTS) -> int | None:
         """The step whose weights lie here, as the head of their file says; None where it does not,
-        or where there is no such file."""
+        or where there is no such file. `name` may also be `BEST`."""
         try:
-            with safe_open(self.file(WEIGHTS), "numpy") as file:
+            with safe_open(self.file(name), "numpy") as file:
                 return int(file.metadata()["step"])
         except (SafetensorError, OSError, KeyError, TypeError, ValueError):
             return None

@@ -9,9 +9,9 @@ import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from vae_core.config import RunConfig, parse_settings
+from vae_core.config import RunConfig
 from vae_core.errors import UserError
-from vae_core.nested import merged
+from vae_core.nested import merged, parse_settings
 from vae_core.settings import Settings
 
 BETA, SEED, SIGMA = "objective.beta", "train.seed", "model.sigma"

@@ -10,17 +10,20 @@ from tqdm import tqdm
 
 from vae_core.data.pictures import tile, to_bytes, to_png
 from vae_core.runs import Run, State, Status
-from vae_core.training.checkpoint import save_checkpoint
+from vae_core.training.checkpoint import forget_after, save_checkpoint
 from vae_core.training.events import (
     Checkpoint,
     Ended,
+    EpochSaved,
     Event,
     Noted,
     PauseChanged,
     Previewed,
+    Skipped,
     Stepped,
     Validated,
     ValueSet,
+    WentBack,
 )
 
 STATUS_EVERY_S = 0.25
@@ -46,6 +49,9 @@ class RunRecorder:
             Validated: self._validated,
             Previewed: self._previewed,
             Checkpoint: self._checkpoint,
+            EpochSaved: lambda event: None,
+            Skipped: self._skipped,
+            WentBack: self._went_back,
             ValueSet: self._value_set,
             Noted: self._noted,
             PauseChanged: self._pause_changed,
@@ -92,6 +98,22 @@ class RunRecorder:
     def _checkpoint(self, event: Checkpoint) -> None:
         save_checkpoint(self.run, event)
         self._record("checkpoint", event)
+
+    def _skipped(self, event: Skipped) -> None:
+        self._record("skipped", event, message=event.message)
+
+    def _went_back(self, event: WentBack) -> None:
+        forget_after(self.run, event.kept)
+        self._record(
+            "went_back",
+            event,
+            from_step=event.from_step,
+            message=event.message,
+            number=event.number,
+            learning_rate_factor=event.factor,
+        )
+        self.pace = Pace(event.step)
+        self._say(event)
 
     def _value_set(self, event: ValueSet) -> None:
         self._record("set", event, name=event.name, value=event.value)

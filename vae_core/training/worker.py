@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import replace
+from typing import Any
 
 import torch
 
+from vae_core.config import RunConfig
 from vae_core.data import Dataset, load_dataset
 from vae_core.data.dataset import Progress, no_progress
 from vae_core.data.recorded import recorded_of
 from vae_core.errors import DataChanged, LeaseLost, Stopped, UserError
 from vae_core.families import build, complete
 from vae_core.latent.directions import keep_directions
+from vae_core.models import LatentModel
+from vae_core.objectives import Objective
 from vae_core.run_data import recorded_by
 from vae_core.runs import ACTIVE, PARTS, DataCard, Lease, PartDigests, Run, State, Status
 from vae_core.training.aftermath import keep_latents, keep_measurement
@@ -22,10 +26,11 @@ from vae_core.training.changed_data import images_of, note_change
 from vae_core.training.checkpoint import forget_after, load_state, save_checkpoint
 from vae_core.training.control import said_so_far
 from vae_core.training.environment import save_environment
-from vae_core.training.events import Checkpoint, Ended
+from vae_core.training.events import Checkpoint, Ended, EpochSaved
 from vae_core.training.in_time import say_stopped
 from vae_core.training.loop import Loop
 from vae_core.training.recorders import Recorder, RunRecorder
+from vae_core.training.saving import Rest
 from vae_core.training.wishes import Wishes
 
 
@@ -131,7 +136,6 @@ def _train(
     config = complete(run.config())
     device = choose_device(config.train.device)
     torch.set_num_threads(config.train.threads or os.cpu_count() or 1)
-    torch.manual_seed(config.train.seed)
     progress("Preparing the images", None)
     state = load_state(run)
     if state is None:
@@ -141,31 +145,38 @@ def _train(
     recorded = recorded_of(dataset, None if state is None else recorded_by(run))
     card = data_card(dataset).model_copy(update={"digest": PartDigests(**recorded.digest())})
     progress("Building the model", None)
-    model, objective = build(config, card)
+    model, objective = _built(config, card, device)
     run.write_bytes(PARTS, recorded.to_bytes())
     run.write_json("data.json", card)
     save_environment(run, device)
-    model.to(device).to(memory_format=torch.channels_last)
-    objective.to(device)
+
+    def last_save() -> Mapping[str, Any]:
+        saved = load_state(run)
+        if saved is None:  # then it is how everything began
+            saved = Loop(config, dataset, *_built(config, card, device)).checkpoint().state
+        return saved
+
     progress("Getting ready for the first step", None)
-    loop = Loop(config, dataset, model, objective, state)
+    loop = Loop(config, dataset, model, objective, state, last_save)
     if state is not None and run.weights_step() != loop.step:
         # An older version wrote the weights after the state, and may have been killed in between.
         save_checkpoint(run, loop.checkpoint())
-    forget_after(run, loop.step, loop.overrides)
+    forget_after(run, loop.checkpoint().state)
     if dataset.difference:
         note_change(run, dataset.difference, loop.step)
 
     recorder = RunRecorder(run, loop.total_steps, loop.step)
     everyone = [recorder, *listeners(loop.total_steps, loop.step)]
+    rest = Rest()
     progress("Training", None)
     for event in loop.run(wishes):
         wishes.saving = isinstance(event, Checkpoint)
         for listener in everyone:
             listener(event)
         wishes.saving = False
-        if isinstance(event, Checkpoint) and event.ends_epoch and loop.step < loop.total_steps:
-            keep_latents(run, model, dataset, loop.step, progress)
+        if isinstance(event, EpochSaved) and loop.step < loop.total_steps and rest.is_over():
+            with rest.working():
+                keep_latents(run, model, dataset, loop.step, progress)
             progress("Training", None)
     ended = Ended(loop.step, loop.step // loop.steps_per_epoch, loop.seconds, not loop.stopping)
     try:
@@ -180,6 +191,16 @@ def _train(
     else:
         recorder.close(ended)
     return ended
+
+
+def _built(
+    config: RunConfig, card: DataCard, device: torch.device
+) -> tuple[LatentModel, Objective]:
+    """Model and objective as every run of this configuration begins with them."""
+    torch.manual_seed(config.train.seed)
+    model, objective = build(config, card)
+    model.to(device).to(memory_format=torch.channels_last)
+    return model, objective.to(device)
 
 
 def data_card(dataset: Dataset) -> DataCard:
