@@ -71,7 +71,7 @@ def sweep(
 
     from vae_core.sweeps.launch import launch
     from vae_core.sweeps.scheduler import work
-    from vae_core.sweeps.sweep import create_sweep, get_sweep, join_sweep
+    from vae_core.sweeps.sweep import create_sweep, get_sweep, has_sweep, join_sweep
 
     if varied:
         base = config_from(preset, family, dataset, data_dir, epochs, settings)
@@ -84,7 +84,7 @@ def sweep(
             storage=storage,
         )
         made = create_sweep(runs, name, spec)
-    elif storage is not None:
+    elif storage is not None and not has_sweep(runs, name):
         made = join_sweep(runs, name, storage, WORKERS if workers is None else workers)
     else:
         made = get_sweep(runs, name)

@@ -80,16 +80,20 @@ class Sweep(Folder):
             raise UserError(f"Sweep {self.id!r} cannot be deleted: {reason}.") from error
 
 
+def has_sweep(store: Store, name: str) -> bool:
+    """True where the store has a sweep called `name`."""
+    return Sweep(store, _checked(name)).file("sweep.json").exists()
+
+
 def get_sweep(store: Store, name: str) -> Sweep:
     """The sweep called `name`.
 
     Raises:
         UserError: when there is none.
     """
-    sweep = Sweep(store, _checked(name))
-    if not sweep.file("sweep.json").exists():
+    if not has_sweep(store, name):
         raise UserError(f"There is no sweep called {name!r} in {store.path}.")
-    return sweep
+    return Sweep(store, name)
 
 
 def create_sweep(store: Store, name: str, spec: SweepSpec) -> Sweep:
