@@ -131,7 +131,7 @@ class Loop(Standing):
                 yield self._preview()
             if ends_epoch:
                 yield from self._end_epoch(control)
-            elif self.saves.due(self.step):
+            elif self._due():
                 yield from self._save()
 
     def _step(self, indices: np.ndarray) -> Iterator[Event]:
@@ -170,9 +170,13 @@ class Loop(Standing):
         yield from self._validate(control)
         if self.stopping:
             yield from self._save()
-        elif self.step == self.total_steps or self.saves.due(self.step, ends_epoch=True):
+        elif self.step == self.total_steps or self._due(ends_epoch=True):
             yield from self._save()
             yield EpochSaved(*self.now())
+
+    def _due(self, ends_epoch: bool = False) -> bool:
+        """Whether to save now; not where steps are just being skipped, as weights to go back to."""
+        return not self.recovery.skipped and self.saves.due(self.step, ends_epoch)
 
     def _save(self) -> Iterator[Event]:
         """A save, and how long it takes."""
