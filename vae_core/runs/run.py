@@ -66,7 +66,8 @@ class Run(Folder):
         if said.state in ACTIVE and not self.is_alive():
             said = self._said()  # it may have said its last word just before it ended
             if said.state in ACTIVE:
-                return said.model_copy(update={"state": "interrupted"})
+                during = f"It ended during this: {said.message}." if said.message else ""
+                return said.model_copy(update={"state": "interrupted", "message": during})
         if said.state == "finished" and (missing := self._missing(said.total_steps)):
             return said.model_copy(update={"state": "interrupted", "message": missing})
         return said
