@@ -93,7 +93,7 @@ def work(
     if hasattr(os, "nice"):
         os.nice(NICENESS)
     found = Store(store).get(run)
-    with _listening(found, heard) as wishes:
+    with listening(found, heard) as wishes:
         from vae_core.training import worker
 
         worker.work(found, accept_changed_data=accept_changed_data, wishes=wishes)
@@ -102,7 +102,7 @@ def work(
 def _train_here(run: Run, store: str | None, accept_changed_data: bool = False) -> None:
     print(f"Run {run.id} in {run.path}", file=sys.stderr)
     try:
-        with _listening(run) as wishes:
+        with listening(run) as wishes:
             from vae_core.training import worker
             from vae_core.training.recorders import ProgressBar
 
@@ -123,7 +123,7 @@ def _train_here(run: Run, store: str | None, accept_changed_data: bool = False) 
         print(f"{said} Go on with: python -m vae_core resume {run.id}{option}", file=sys.stderr)
 
 
-def _listening(run: Run, heard: int | None = None) -> Wishes:
+def listening(run: Run, heard: int | None = None) -> Wishes:
     """The ear of the worker that this process is going to be, from before torch is imported on;
     whatever it does then, two seconds after a wish to stop it has ended."""
     heard = said_so_far(run) if heard is None else heard

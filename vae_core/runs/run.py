@@ -74,7 +74,8 @@ class Run(Folder):
         if said.state in ACTIVE and not self.is_alive():
             said = self.said()  # it may have said its last word just before it ended
             if said.state in ACTIVE:
-                why = said.message or silence(self)
+                during = f"It ended during this: {said.message}." if said.message else ""
+                why = f"{during} {silence(self)}".strip()
                 return said.model_copy(update={"state": "interrupted", "message": why})
         if said.state == "finished" and (missing := self._missing(said.total_steps)):
             return said.model_copy(update={"state": "interrupted", "message": missing})

@@ -27,7 +27,7 @@ from vae_core.training.checkpoint import forget_after, load_state, save_checkpoi
 from vae_core.training.control import said_so_far
 from vae_core.training.environment import save_environment
 from vae_core.training.events import Checkpoint, Ended, EpochSaved
-from vae_core.training.in_time import say_stopped
+from vae_core.training.in_time import SAVING, say_stopped
 from vae_core.training.loop import Loop
 from vae_core.training.recorders import Recorder, RunRecorder
 from vae_core.training.saving import Rest
@@ -168,16 +168,15 @@ def _train(
     recorder = RunRecorder(run, loop.total_steps, loop.step)
     everyone = [recorder, *listeners(loop.total_steps, loop.step)]
     rest = Rest()
-    progress("Training", None)
+    progress("Taking the first step", None)
     for event in loop.run(wishes):
-        wishes.saving = isinstance(event, Checkpoint)
+        wishes.doing = SAVING if isinstance(event, Checkpoint) else "Training"
         for listener in everyone:
             listener(event)
-        wishes.saving = False
         if isinstance(event, EpochSaved) and loop.step < loop.total_steps and rest.is_over():
             with rest.working():
                 keep_latents(run, model, dataset, loop.step, progress)
-            progress("Training", None)
+        wishes.doing = "Training"
     ended = Ended(loop.step, loop.step // loop.steps_per_epoch, loop.seconds, not loop.stopping)
     try:
         mu = keep_latents(run, model, dataset, loop.step, progress)
@@ -186,8 +185,9 @@ def _train(
         # Fitted once, seconds where latents are large. Before that, who explores fits them.
         keep_directions(run, mu, loop.step, progress)
     except Stopped:
-        left_out = f"The weights are kept. This was left out: {wishes.doing}."
-        recorder.close(replace(ended, finished=False), left_out)
+        left_out = f"Stopped, and the weights are kept. This was left out: {wishes.doing}."
+        ended = replace(ended, finished=False)
+        recorder.close(ended, left_out)
     else:
         recorder.close(ended)
     return ended
