@@ -11,7 +11,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -57,20 +57,33 @@ def served(store: Store, port: int | None = None) -> Iterator[tuple[str, psutil.
     """
     port = port or free_port()
     command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py"]
+    url = f"http://127.0.0.1:{port}"
+    with answering([*command, "--server.port", str(port)], url, store) as process:
+        yield url, process
+
+
+@contextmanager
+def answering(
+    command: Sequence[str], url: str, store: Store, cwd: Path = ROOT
+) -> Iterator[psutil.Process]:
+    """The process of `command`, which serves the app over `store`, once it answers at `url`.
+
+    Raises:
+        RuntimeError: with its log, when it does not start.
+    """
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
-            [*command, "--server.port", str(port)],
-            cwd=ROOT,
+            command,
+            cwd=cwd,
             env=os.environ | {STORE_VARIABLE: str(store.path)},
             stdout=log,
             stderr=subprocess.STDOUT,
         )
-        url = f"http://127.0.0.1:{port}"
         try:
             if not _answers(f"{url}/_stcore/health", process):
                 log.seek(0)
                 raise RuntimeError(f"The app did not start:\n{log.read().decode(errors='replace')}")
-            yield url, psutil.Process(process.pid)
+            yield psutil.Process(process.pid)
         finally:
             process.terminate()
             try:
