@@ -38,6 +38,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "vae_core.loading",
         "vae_core.in_force",
         "vae_core.analysis",
+        "vae_core.child",
     ),
     ("vae_core.export", "vae_core.sweeps", "vae_core.completion"),
     ("ui",),

@@ -10,7 +10,8 @@ import torch
 
 from tests.engine import tiny, trained
 from tests.surveys import constructed
-from vae_core.analysis import CACHED, in_process, map_of, survey_of
+from vae_core.analysis import CACHED, map_of, survey_of
+from vae_core.child import in_process
 from vae_core.data import ImageSet, load_dataset
 from vae_core.errors import UserError
 from vae_core.families import build

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,14 +17,18 @@ from vae_core.data import ImageSet, Progress, no_progress
 from vae_core.data.batches import labelled
 from vae_core.data.hashes import mixed, occurrence
 from vae_core.errors import UserError
+from vae_core.latent.derived import derived_files, fingerprint, keep
 from vae_core.models import LatentModel
 from vae_core.models.posteriors import divergence
 from vae_core.objectives import Objective
-from vae_core.runs import Run
+from vae_core.runs import WEIGHTS, Run
 from vae_core.types import Context, Output, merged
 
 BATCH = 1024
 """At most: `labelled` takes fewer where images are large."""
+
+ELSEWHERE = "-elsewhere"
+"""In the name of the survey of images that are not the run's own, the last that was asked for."""
 
 
 @dataclass(frozen=True)
@@ -177,8 +183,12 @@ def _filled(array: np.ndarray, here: slice, values: Tensor) -> np.ndarray:
     return array
 
 
-def save_survey(run: Run, found: Survey, data_dir: str | None) -> None:
-    """Keep a survey in its run, atomically, with the place its images were read from."""
+def save_survey(run: Run, found: Survey, data_dir: str | None, elsewhere: bool = False) -> None:
+    """Keep a survey, where it can be kept, with the place its images were read from.
+
+    Args:
+        elsewhere: they are other images than the run's own, in another place; both are kept.
+    """
     arrays = {
         "mu": found.mu,
         "logvar": found.logvar,
@@ -191,23 +201,35 @@ def save_survey(run: Run, found: Survey, data_dir: str | None) -> None:
         "hashes": found.hashes,
     }
     present = {name: np.ascontiguousarray(a) for name, a in arrays.items() if a is not None}
-    metadata = {"step": str(found.step), "data_dir": data_dir or "", "note": found.note}
-    run.write_bytes(_file(found.split), save(present, metadata))
+    weights = fingerprint(run.file(WEIGHTS))
+    about = {"step": str(found.step), "data_dir": data_dir or "", "note": found.note}
+    name = _file(found.split, ELSEWHERE if elsewhere else "")
+    keep(run, name, save(present, about | {"weights": weights}))
 
 
 def load_survey(run: Run, split: str, step: int, data_dir: str | None = None) -> Survey | None:
-    """The survey that a run keeps of the checkpoint of `step`; None where none is usable.
+    """The survey that is kept of a run's weights, which are of `step`; None where none is usable.
 
     Args:
-        data_dir: where its images must have been read from; None for anywhere.
+        data_dir: where its images must have been read from; None for the run's own images,
+            wherever they lay, and for what lies in the place of the run's own.
     """
-    path = run.file(_file(split))
-    if not path.exists():
-        return None
+    weights = fingerprint(run.file(WEIGHTS))
+    for where in ("",) if data_dir is None else ("", ELSEWHERE):
+        for path in derived_files(run, _file(split, where)):
+            found = _read(path, split, step, weights, data_dir)
+            if found is not None:
+                return found
+    return None
+
+
+def _read(path: Path, split: str, step: int, weights: str, data_dir: str | None) -> Survey | None:
     try:
         with safe_open(path, "numpy") as file:
             metadata = file.metadata() or {}
-            if int(metadata["step"]) != step or data_dir not in (None, metadata["data_dir"]):
+            if int(metadata["step"]) != step or metadata.get("weights", weights) != weights:
+                return None
+            if data_dir not in (None, metadata["data_dir"]):
                 return None
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         return Survey(
@@ -231,12 +253,11 @@ def load_survey(run: Run, split: str, step: int, data_dir: str | None = None) ->
 
 def surveyed_hashes(run: Run, split: str) -> np.ndarray | None:
     """Which images the survey that a run keeps is of: uint64 [N]; None where it keeps none."""
-    try:
-        with safe_open(run.file(_file(split)), "numpy") as file:
+    for path in derived_files(run, _file(split)):
+        with suppress(SafetensorError, OSError), safe_open(path, "numpy") as file:
             found: np.ndarray = file.get_tensor("hashes")
-    except (SafetensorError, KeyError, OSError):
-        return None
-    return found
+            return found
+    return None
 
 
 def finite(values: np.ndarray, what: str) -> np.ndarray:
@@ -254,8 +275,8 @@ def finite(values: np.ndarray, what: str) -> np.ndarray:
     return values
 
 
-def _file(split: str) -> str:
-    return f"encodings-{split}.safetensors"
+def _file(split: str, where: str = "") -> str:
+    return f"encodings-{split}{where}.safetensors"
 
 
 def _packed(texts: Sequence[str]) -> np.ndarray:

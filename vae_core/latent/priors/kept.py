@@ -7,38 +7,42 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from vae_core.latent.encodings import load_encodings
+from vae_core.latent import derived
+from vae_core.latent.encodings import FILE as ENCODINGS
+from vae_core.latent.encodings import encoded_step, load_encodings
 from vae_core.models import LatentModel
 from vae_core.models.quantised import QuantisedModel
 from vae_core.runs import Run
 
-ENCODINGS = "encodings.safetensors"
-
 
 def keep(run: Run, name: str, tensors: dict[str, Tensor], step: int, version: int = 1) -> None:
-    """Write the prior called `name`, fitted to the encodings of the checkpoint of `step`.
+    """Keep the prior called `name`, fitted to the encodings that the run has of `step`, where it
+    can be kept.
 
     Args:
         version: of the way in which it is fitted.
     """
     contiguous = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
-    run.write_bytes(_file(name), save(contiguous, _stamp(str(step), version)))
+    derived.keep(run, _file(name), save(contiguous, _stamp(run, str(step), version)))
 
 
 def kept(run: Run, name: str, version: int = 1) -> dict[str, Tensor] | None:
     """What `keep` wrote for the encodings that the run has now, fitted in the way of `version`;
     None where there is nothing."""
-    path = run.file(_file(name))
-    if not path.exists():
+    step = encoded_step(run)
+    if step is None:
         return None
-    try:
-        with safe_open(path, "pt") as file:
-            found, step = file.metadata() or {}, _step(run)
-            if step is None or {"version": "1"} | found != _stamp(step, version):
-                return None
-            return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError):
-        return None  # a cache: whoever asks fits it again or says that it is missing
+    wanted = _stamp(run, str(step), version)
+    for path in derived.derived_files(run, _file(name)):
+        try:
+            with safe_open(path, "pt") as file:
+                # Earlier versions kept neither the version nor which encodings it was fitted to.
+                if wanted != {"version": "1", "of": wanted["of"]} | (file.metadata() or {}):
+                    continue
+                return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        except (SafetensorError, OSError, ValueError):
+            continue  # a cache: whoever asks fits it again or says that it is missing
+    return None
 
 
 def encoded_codes(run: Run, model: LatentModel) -> tuple[Tensor, int]:
@@ -55,17 +59,9 @@ def encoded_codes(run: Run, model: LatentModel) -> tuple[Tensor, int]:
     return torch.cat(codes), encodings.step
 
 
-def _step(run: Run) -> str | None:
-    path = run.file(ENCODINGS)
-    if not path.exists():
-        return None
-    with safe_open(path, "pt") as file:
-        step: str | None = (file.metadata() or {}).get("step")
-        return step
-
-
-def _stamp(step: str, version: int) -> dict[str, str]:
-    return {"step": step, "version": str(version)}
+def _stamp(run: Run, step: str, version: int) -> dict[str, str]:
+    of = derived.fingerprint(run.file(ENCODINGS))
+    return {"step": step, "version": str(version), "of": of}
 
 
 def _file(name: str) -> str:
