@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import mmap
 import os
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
 from vae_core.data.hashes import hashed
+from vae_core.files import new_name
 
 TOGETHER = 8
 """Images read before their pages are given back. With a batch of 512 at once, 12 KB each, 50 MB
@@ -66,11 +66,11 @@ class MappedImages:
                 return kept
         found = hashed(self)
         with suppress(OSError):  # a full disk costs time at the next start, and nothing else
-            handle, working = tempfile.mkstemp(dir=path.parent, prefix=".hashes-")
+            handle, working = new_name(path.parent, ".hashes-")
             try:
                 with os.fdopen(handle, "wb") as file:
                     np.save(file, found)
                 os.replace(working, path)
             finally:
-                Path(working).unlink(missing_ok=True)
+                working.unlink(missing_ok=True)
         return found
