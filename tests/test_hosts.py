@@ -24,6 +24,10 @@ from ui.catalog import facts_of
 from vae_core.errors import UserError
 from vae_core.runs import Run, Store
 from vae_core.runs.holder import Watch
+from vae_core.sweeps import BETA, SweepSpec
+from vae_core.sweeps.ledger import Ledger
+from vae_core.sweeps.scheduler import work as work_through
+from vae_core.sweeps.sweep import create_sweep, join_sweep
 from vae_core.training import jobs
 
 SILENT_S = 4.0
@@ -205,3 +209,58 @@ def test_silence_is_what_one_has_seen_oneself() -> None:
     time.sleep(0.02)
     assert watch.unchanged_s("a", lambda: 1) >= 0.07
     assert watch.unchanged_s("a", lambda: 2) == 0
+
+
+# --- sweeps --------------------------------------------------------------------------------------
+
+CLAIMS = """
+import sys
+from vae_core.runs import Store
+from vae_core.sweeps import BETA
+from vae_core.sweeps.ledger import Ledger
+from vae_core.sweeps.sweep import get_sweep
+print(Ledger(get_sweep(Store(sys.argv[1]), "s")).claim({BETA: 1.0}))
+"""
+
+
+def test_a_trial_belongs_to_a_folder_whatever_its_host_is_called(tmp_path: Path) -> None:
+    """A container that is started anew has another name, and another folder may have its path."""
+    url = f"sqlite:///{tmp_path / 'shared.db'}"
+    spec = SweepSpec(base=tiny(), vary={BETA: (1.0,)}, storage=url)
+    here = create_sweep(Store(tmp_path / "a"), "s", spec)
+    there = join_sweep(Store(tmp_path / "b"), "s", url, workers=1)
+    assert here.identity() != there.identity()
+    assert Ledger(here).claim({BETA: 1.0}) == 0
+    for store, answer in ((here.store, "0"), (there.store, "None")):
+        told = on_other_host("-c", CLAIMS, store.path).communicate(timeout=120)
+        assert told[0].strip() == answer, told[1]
+
+
+@pytest.mark.timeout(240)
+def test_a_sweep_at_work_elsewhere_is_left_alone_and_taken_over_once_it_is_silent(
+    tmp_path: Path,
+) -> None:
+    base = tiny(train={"epochs": 60, "checkpoint_every": 5, "preview_every": 9999})
+    made = create_sweep(Store(tmp_path), "s", SweepSpec(base=base, vary={BETA: (1.0,)}, workers=1))
+    words = ("-m", "vae_core", "sweep", "--name", "s", "--store", tmp_path)
+    process = on_other_host(*words, VAE_SILENT_S=str(SILENT_S))
+    try:
+        until(lambda: [r for r in Store(tmp_path) if r.status().step > 5] != [], seconds=120)
+        (run,) = Store(tmp_path)
+        assert (made.state().state, made.elsewhere()) == ("running", OTHER)
+        assert run.elsewhere() == OTHER
+        with pytest.raises(UserError, match=f"Sweep 's' is at work on {OTHER}; cancel it before"):
+            made.delete()
+        with pytest.raises(UserError, match=f"Sweep 's' is at work on {OTHER}"):
+            work_through(made)
+        made.send("pause")
+        until(lambda: run.status().state == "paused" and made.said().state == "paused")
+    finally:
+        ended(process)
+    assert made.state().state == "paused", "it may be that it only thinks"
+    until(lambda: made.state().state == "interrupted")
+    assert f"no sign of life from {OTHER}" in run.status().message or run.is_alive()
+    made.send("resume")
+    done = work_through(made)
+    assert done.state == "finished" and [e.state for e in done.entries] == ["finished"]
+    assert run.status().state == "finished" and run.elsewhere() == ""

@@ -8,7 +8,6 @@ random places in place of 7.0, as pages of a map have to be given back to stay f
 from __future__ import annotations
 
 import os
-import tempfile
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
@@ -20,6 +19,7 @@ import numpy as np
 from vae_core.data.hashes import hashed
 from vae_core.data.reading import why
 from vae_core.errors import UserError
+from vae_core.files import new_name
 
 
 class StoredImages:
@@ -70,13 +70,13 @@ class StoredImages:
                 return kept
         found = hashed(self)
         with suppress(OSError):  # a full disk costs time at the next start, and nothing else
-            handle, working = tempfile.mkstemp(dir=path.parent, prefix=".hashes-")
+            handle, working = new_name(path.parent, ".hashes-")
             try:
                 with os.fdopen(handle, "wb") as file:
                     np.save(file, found)
                 os.replace(working, path)
             finally:
-                Path(working).unlink(missing_ok=True)
+                working.unlink(missing_ok=True)
         return found
 
     def _read(self, out: np.ndarray, first: int) -> None:

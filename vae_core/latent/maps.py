@@ -181,7 +181,7 @@ def _made_of(mu: np.ndarray, kind: str, seed: int) -> str:
     """All that a map depends on: the encodings, and how it is drawn from them."""
     how = (kind, seed, PERPLEXITY, NEIGHBOURS, INTERPOLATED_FROM, mu.shape)
     digest = hashlib.blake2b(repr(how).encode(), digest_size=16)
-    digest.update(np.ascontiguousarray(mu, np.float32))
+    digest.update(np.ascontiguousarray(mu, np.float32).data)
     return digest.hexdigest()
 
 

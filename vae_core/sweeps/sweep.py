@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 import shutil
 from typing import Any
 
@@ -14,6 +15,8 @@ from vae_core.sweeps.state import ACTIVE, Entry, SweepState, obey
 
 FOLDER = ".sweeps"
 """Inside a store; the dot keeps it from being taken for a run."""
+
+IDENTITY = "identity"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
 
@@ -58,6 +61,15 @@ class Sweep(Folder):
     def storage(self) -> str:
         """URL of the study."""
         return self.spec().storage or f"sqlite:///{self.file('study.db')}"
+
+    def identity(self) -> str:
+        """What tells this folder from all others that take part in the same study; "" in those of
+        a time before it was kept.
+
+        Raises:
+            UserError: when it is there and cannot be read.
+        """
+        return self._text(IDENTITY).strip() if self.file(IDENTITY).exists() else ""
 
     def send(self, command: str, **values: Any) -> None:
         """Tell the scheduler, which listens several times a second; see `state.obey`."""
@@ -152,6 +164,7 @@ def _claimed(store: Store, name: str, spec: SweepSpec) -> Sweep:
         reason = error.strerror or error
         raise UserError(f"The sweep cannot be created in {store.path}: {reason}.") from None
     try:
+        sweep.write_bytes(IDENTITY, secrets.token_hex(16).encode())
         sweep.write_json("sweep.json", spec, private=spec.storage is not None)  # with a password
     except UserError:
         shutil.rmtree(sweep.path, ignore_errors=True)
