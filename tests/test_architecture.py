@@ -32,6 +32,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "vae_core.latent",
         "vae_core.diagnosis",
         "vae_core.run_data",
+        "vae_core.upkeep",
     ),
     ("vae_core.training", "vae_core.loading", "vae_core.in_force", "vae_core.analysis"),
     ("vae_core.export", "vae_core.sweeps"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,6 +17,7 @@ StoreOption = Annotated[
     typer.Option("--store", help="Folder of the runs; else VAE_STORE, else trained_models."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+COUNT_EVERY_S = 10.0
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Name of a run.")]
 
 
@@ -33,13 +35,22 @@ def print_table(rows: list[tuple[str, ...]]) -> None:
 
 
 def say_steps() -> Progress:
-    """A progress that prints each new sentence to the terminal, one a line."""
-    last = ""
+    """A progress that prints each new sentence to the terminal, one a line.
+
+    Where only what stands behind the colon is new, such as a count, a terminal shows it in place
+    and a file gets a line of it now and then.
+    """
+    head, last, told = "", "", 0.0
+    terminal = sys.stderr.isatty()
 
     def say(message: str, share: float | None) -> None:
-        nonlocal last
-        if message != last:
-            print(message, file=sys.stderr)
-            last = message
+        nonlocal head, last, told
+        new_head, now = message.partition(":")[0], time.monotonic()
+        counting = new_head == head
+        if message == last or (counting and not terminal and now - told < COUNT_EVERY_S):
+            return
+        line_up = "\033[A\033[K" if counting and terminal else ""
+        print(line_up + message, file=sys.stderr)
+        head, last, told = new_head, message, now
 
     return say
