@@ -33,6 +33,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "vae_core.latent",
         "vae_core.diagnosis",
         "vae_core.run_data",
+        "vae_core.upkeep",
     ),
     (
         "vae_core.training",

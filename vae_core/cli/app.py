@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import typer
 
-from vae_core.cli import catalogue, export, inspect, priors, sweep, train
+from vae_core.cli import cache, catalogue, export, inspect, priors, sweep, train
 from vae_core.errors import UserError
 
 app = typer.Typer(
@@ -16,7 +16,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for module in (train, sweep, inspect, priors, export, catalogue):
+for module in (train, sweep, inspect, priors, export, catalogue, cache):
     app.add_typer(module.app)
 
 

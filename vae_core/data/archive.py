@@ -46,6 +46,9 @@ _DRIVE = re.compile(r"[A-Za-z]:")
 _NESTED = (".zip", ".7z", ".rar", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst")
 _ENTRY = b"PK\x01\x02"
 _DAMAGED = (zipfile.BadZipFile, struct.error, ValueError, OverflowError, EOFError, KeyError)
+_PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA)
+"""Not bzip2, of which 4 KB can become 4 GB in one call."""
+
 _DAMAGED_ENTRY = (zlib.error, lzma.LZMAError, NotImplementedError, RuntimeError)
 
 
@@ -182,12 +185,15 @@ def read_entry(archive: zipfile.ZipFile, info: zipfile.ZipInfo, limits: ZipLimit
 
     Raises:
         UserError: when more comes out than `limits` allow.
+        NotAnImage: when it is packed in a way that knows no bounds.
     """
-    # Where the packer has no bound of its own, little is given to it at once.
-    bounded = info.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+    if info.compress_type not in _PACKED:
+        raise NotAnImage("packed in another way than a .zip usually is")
+    # LZMA has no bound of its own, so little is given to it at once.
+    bounded = info.compress_type != zipfile.ZIP_LZMA
     step = limits.file_bytes + 1 if bounded else zipfile.ZipExtFile.MIN_READ_SIZE
     parts, count = [], 0
-    with archive.open(info) as file, _of_bz2():
+    with archive.open(info) as file:
         while count <= limits.file_bytes and (part := file.read(step)):
             parts.append(part)
             count += len(part)
@@ -197,17 +203,6 @@ def read_entry(archive: zipfile.ZipFile, info: zipfile.ZipInfo, limits: ZipLimit
             f"{_size(limits.file_bytes)}."
         )
     return b"".join(parts)
-
-
-@contextmanager
-def _of_bz2() -> Iterator[None]:
-    """What bz2 raises for damaged bytes is no error of the system, which has a number."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno is not None:
-            raise
-        raise zipfile.BadZipFile(str(error)) from error
 
 
 def _stamp(info: zipfile.ZipInfo) -> tuple[int, ...]:

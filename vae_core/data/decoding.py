@@ -33,10 +33,15 @@ ALONE_S = 0.4
 TOGETHER, TOGETHER_BYTES = 64, 4 * 2**20
 """Pictures that go to a process at once, and the size from which it is fewer."""
 
+TURNS = 16
+"""Times that each process is given some at least, so that all end at about the same time."""
+
 READ_AHEAD = 8
 """Threads beyond those that wait for a process: on a network drive each waits for a file."""
 
 TICK_S = 0.25
+PAUSED_S = 0.75
+"""Where nobody has asked for results for so long, such as in a pause, the cores are left alone."""
 
 
 def decoded(
@@ -53,12 +58,9 @@ def decoded(
     """
     waiting = iter(spans)
     started = time.monotonic()
-    for span in waiting:
-        yield span, [_decoded_here(_read(listing, i), target) for i in span]
+    while (first := next(waiting, None)) is not None and time.monotonic() - started < ALONE_S:
+        yield first, [_decoded_here(_read(listing, i), target) for i in first]
         tick()
-        if time.monotonic() - started > ALONE_S:
-            break
-    first = next(waiting, None)
     if first is None:
         return
     crew = _Crew(listing, chain([first], waiting), target, _cores())
@@ -74,9 +76,10 @@ def spans_of(wanted: np.ndarray, sizes: np.ndarray) -> Iterator[range]:
     Args:
         sizes: int64 [N], bytes of each.
     """
+    most = min(max(int(wanted.sum()) // (TURNS * _cores()), 1), TOGETHER)
     start, held = 0, 0
     for i, (is_wanted, size) in enumerate(zip(wanted.tolist(), sizes.tolist(), strict=True)):
-        if i > start and not (is_wanted and i - start < TOGETHER and held + size <= TOGETHER_BYTES):
+        if i > start and not (is_wanted and i - start < most and held + size <= TOGETHER_BYTES):
             yield range(start, i)
             start, held = i, 0
         if is_wanted:
@@ -99,11 +102,12 @@ class _Crew:
         self._done = queue.SimpleQueue()
         self._idle: queue.SimpleQueue[Decoder | None] = queue.SimpleQueue()
         self._over = False
+        self._ticked = time.monotonic()
         self._processes: list[Decoder] = []
         for _ in range(processes):
             self._idle.put(self._hire())
         self._readers = processes + READ_AHEAD
-        self._room = threading.Semaphore(2 * self._readers)  # bounds the pictures in memory
+        self._room = threading.Semaphore(self._readers + processes)  # bounds the pictures in memory
         for _ in range(self._readers):
             # Daemons: one that waits for a dead drive keeps nobody from leaving.
             threading.Thread(target=self._work, daemon=True).start()
@@ -113,6 +117,7 @@ class _Crew:
         at_work = self._readers
         while at_work:
             tick()
+            self._ticked = time.monotonic()
             try:
                 result = self._done.get(timeout=TICK_S)
             except queue.Empty:
@@ -178,6 +183,8 @@ class _Crew:
     def _ask(self, files: list[bytes]) -> list[np.ndarray | str]:
         decoder = self._idle.get()
         try:
+            while time.monotonic() - self._ticked > PAUSED_S and not self._over:
+                time.sleep(TICK_S)
             if decoder is None:
                 raise _Over
             return decoder(files)

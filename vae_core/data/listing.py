@@ -148,18 +148,20 @@ def _looked_at(entry: os.DirEntry[str], links: bool) -> tuple[Stamp | None, str]
         OSError: when it cannot be looked at. A link to nowhere can: it leads nowhere.
     """
     is_link = entry.is_symlink()
-    if is_link and entry.is_dir():
-        return None, "a link to a folder"
-    if not has_image_name(entry.name):
-        return None, "no image"
     if is_link and not links:
         return None, "a link"
+    if not is_link and not has_image_name(entry.name):
+        return None, "no image"
     try:
         found = entry.stat()
     except OSError as error:
         if is_link and error.errno in (errno.ENOENT, errno.ELOOP, errno.ENOTDIR):
             return None, "a link to nowhere"
         raise
+    if stat.S_ISDIR(found.st_mode):
+        return None, "a link to a folder"
+    if not has_image_name(entry.name):
+        return None, "no image"
     return (stamp_of(found), "") if stat.S_ISREG(found.st_mode) else (None, "no ordinary file")
 
 
