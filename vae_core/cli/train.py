@@ -66,7 +66,7 @@ def resume(
     """
     process.prepare()
     found = Store(store).get(run)
-    found.config()
+    found.config_to_train()
     if found.is_alive():
         raise UserError(f"Run {run!r} is being trained by another process.")
     if found.status().state == "finished":

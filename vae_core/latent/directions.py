@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from vae_core.latent.region import Region
@@ -159,15 +158,17 @@ def save_directions(run: Run, directions: Directions, step: int) -> None:
     run.write_bytes(FILE, save(asdict(directions), {"step": str(step)}))
 
 
-def load_directions(run: Run, step: int) -> Directions | None:
-    """The principal directions kept with the checkpoint of `step`; None where none are usable."""
-    path = run.file(FILE)
-    if not path.exists():
-        return None
+def load_directions(run: Run, step: int, size: int | None = None) -> Directions | None:
+    """The principal directions kept with the checkpoint of `step`, of a latent space of `size`
+    dimensions where that is given; None where none are usable."""
     try:
-        with safe_open(path, "numpy") as file:
-            if int((file.metadata() or {}).get("step", -1)) != step:
+        with run.tensors(FILE) as file:
+            if file.step() != step:
                 return None
-            return Directions(**{name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
-    except (SafetensorError, TypeError, ValueError, OSError):
+            k, d = file.require("vectors", "F32", (None, None)).shape
+            shapes = {"center": (d,), "vectors": (k, d), "deviations": (k,), "explained": (k,)}
+            found = {name: file.array(name, "F32", shape) for name, shape in shapes.items()}
+    except (ValueError, OSError):
         return None  # a cache: whoever asks fits them again from the encodings
+    good = k > 0 and size in (None, d) and all(np.isfinite(each).all() for each in found.values())
+    return Directions(**found) if good else None

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from vae_core.data import Progress, no_progress
@@ -155,18 +154,14 @@ def load_map(
     run: Run, split: str, kind: str, dimensions: int, seed: int, step: int, n: int
 ) -> Map | None:
     """The map of n encodings kept with the checkpoint of `step`; None where none is usable."""
-    path = run.file(_file(split, kind, dimensions))
-    if not path.exists():
-        return None
     try:
-        with safe_open(path, "numpy") as file:
-            metadata = file.metadata() or {}
-            if (int(metadata["step"]), int(metadata["seed"])) != (step, seed):
+        with run.tensors(_file(split, kind, dimensions)) as file:
+            if (file.step(), int(file.metadata["seed"])) != (step, seed):
                 return None
-            points = file.get_tensor("points")
-    except (SafetensorError, KeyError, ValueError, OSError):
+            points = file.array("points", "F32", (n, dimensions))
+    except (KeyError, ValueError, OSError):
         return None  # a cache: whoever asks draws the map again
-    return Map(kind, points, seed) if points.shape == (n, dimensions) else None
+    return Map(kind, points, seed) if np.isfinite(points).all() else None
 
 
 def _file(split: str, kind: str, dimensions: int) -> str:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 from torch import Tensor
 
@@ -15,14 +14,18 @@ from vae_core.data import ImageSet, Progress, no_progress
 from vae_core.data.batches import labelled
 from vae_core.data.hashes import mixed, occurrence
 from vae_core.errors import UserError
+from vae_core.latent.encodings import labels_in_reach
 from vae_core.models import LatentModel
 from vae_core.models.posteriors import divergence
 from vae_core.objectives import Objective
-from vae_core.runs import Run
+from vae_core.runs import Run, Tensors
 from vae_core.types import Context, Output, merged
 
 BATCH = 1024
 """At most: `labelled` takes fewer where images are large."""
+
+SMALL = 100 * 10**6
+"""Bytes of a survey that is read whatever number of images it speaks of."""
 
 
 @dataclass(frozen=True)
@@ -201,42 +204,50 @@ def load_survey(run: Run, split: str, step: int, data_dir: str | None = None) ->
     Args:
         data_dir: where its images must have been read from; None for anywhere.
     """
-    path = run.file(_file(split))
-    if not path.exists():
-        return None
     try:
-        with safe_open(path, "numpy") as file:
-            metadata = file.metadata() or {}
-            if int(metadata["step"]) != step or data_dir not in (None, metadata["data_dir"]):
+        with run.tensors(_file(split)) as file:
+            if file.step() != step or data_dir not in (None, file.metadata["data_dir"]):
                 return None
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        return Survey(
-            split,
-            arrays["mu"],
-            arrays.get("logvar"),
-            arrays.get("recon"),
-            arrays.get("kl"),
-            arrays.get("labels"),
-            _unpacked(arrays["label_names"]),
-            _unpacked(arrays["files"]),
-            np.arange(len(arrays["mu"])),
-            step,
-            arrays["hashes"],  # without them it was made before a run kept its parts
-            metadata.get("note", ""),
-            arrays.get("kl_error"),
-        )
-    except (SafetensorError, KeyError, ValueError, OSError):
+            n, size = file.require("mu", "F32", (None, None)).shape
+            if n < 1 or size != run.summary().get("latent_dim", size) or not _believable(run, file):
+                return None
+            names = _unpacked(file.array("label_names", "U8", (None,)))
+            files = _unpacked(file.array("files", "U8", (None,)))
+            labels = file.maybe("labels", "I64", (n,))
+            return Survey(
+                split,
+                file.array("mu", "F32", (n, size)),
+                file.maybe("logvar", "F32", (n, size)),
+                file.maybe("recon", "F32", (n,)),
+                file.maybe("kl", "F32", (n,)),
+                None if labels is None else labels_in_reach(labels, names),
+                names,
+                files if len(files) == n else (),
+                np.arange(n),
+                step,
+                file.array("hashes", "U64", (n,)),  # without, it is from before runs kept parts
+                file.metadata.get("note", ""),
+                file.maybe("kl_error", "F32", (n,)),
+            )
+    except (KeyError, ValueError, OSError):
         return None  # a cache: whoever asks makes the survey again
 
 
 def surveyed_hashes(run: Run, split: str) -> np.ndarray | None:
     """Which images the survey that a run keeps is of: uint64 [N]; None where it keeps none."""
     try:
-        with safe_open(run.file(_file(split)), "numpy") as file:
-            found: np.ndarray = file.get_tensor("hashes")
-    except (SafetensorError, KeyError, OSError):
+        with run.tensors(_file(split)) as file:
+            return file.array("hashes", "U64", (None,)) if _believable(run, file) else None
+    except (ValueError, OSError):
         return None
-    return found
+
+
+def _believable(run: Run, file: Tensors) -> bool:
+    """Whether a survey is of about as many images as the run has; a small one may be of more."""
+    if file.nbytes <= SMALL:
+        return True
+    card, images = run.data_card(), file.require("hashes", "U64", (None,)).shape[0]
+    return images <= 2 * (card.n_train + card.n_validation + card.n_test)
 
 
 def finite(values: np.ndarray, what: str) -> np.ndarray:

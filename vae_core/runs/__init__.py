@@ -32,6 +32,8 @@ from vae_core.runs.records import (
 )
 from vae_core.runs.run import NEXT_STATE, OBJECTIVE, PARTS, STATE, WEIGHTS, Run
 from vae_core.runs.store import DEFAULT_STORE, STORE_VARIABLE, Store
+from vae_core.runs.stored import Environment, Summary
+from vae_core.runs.tensors import Tensors
 
 __all__ = [
     "ACTIVE",
@@ -44,6 +46,7 @@ __all__ = [
     "STORE_VARIABLE",
     "WEIGHTS",
     "DataCard",
+    "Environment",
     "Folder",
     "Job",
     "MeasuredOn",
@@ -52,6 +55,8 @@ __all__ = [
     "State",
     "Status",
     "Store",
+    "Summary",
+    "Tensors",
     "in_words",
     "measured_on",
     "part_name",

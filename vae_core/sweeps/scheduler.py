@@ -256,8 +256,11 @@ class Scheduler:
 
     def _run_of(self, entry: Entry) -> Run | None:
         """The entry's run, None where it has none yet or it was deleted."""
-        path = self.store.path / entry.run
-        return Run(path) if entry.run and (path / "config.json").exists() else None
+        try:
+            run = self.store.get(entry.run) if entry.run else None
+        except UserError:
+            return None
+        return run if run is not None and run.has("config.json") else None
 
     def _storage_failed(self, error: StorageError) -> None:
         message = f"{str(error).rstrip('.')}. Runs go on; their results are told later."

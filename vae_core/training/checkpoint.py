@@ -12,6 +12,7 @@ from safetensors.torch import save
 
 from vae_core.errors import UserError
 from vae_core.runs import NEXT_STATE, OBJECTIVE, STATE, WEIGHTS, Run
+from vae_core.runs.states import read_state
 from vae_core.training.events import Checkpoint
 
 
@@ -69,16 +70,16 @@ def forget_after(run: Run, step: int, overrides: Mapping[str, float]) -> None:
 
     def was_saved(record: Mapping[str, Any]) -> bool:
         at = record.get("step", 0)
+        if not isinstance(at, int | float):
+            return False
         if record.get("kind") != "set" or at != step:
             return bool(at <= step)
         held = overrides.get(record.get("name", "beta"), math.nan)
         recorded = record.get("value", math.nan)  # rounded
         return math.isclose(held, recorded, rel_tol=1e-5)
 
-    records, _ = run.history()
-    kept = [record for record in records if was_saved(record)]
-    if len(kept) < len(records):
-        run.write_records("history.jsonl", kept)
+    if not all(map(was_saved, run.each_record("history.jsonl"))):
+        run.write_records("history.jsonl", filter(was_saved, run.each_record("history.jsonl")))
         for picture in run.file("previews").glob("*-*.png"):
             if int(picture.name.partition("-")[0]) > step:
                 picture.unlink(missing_ok=True)
@@ -93,7 +94,7 @@ def _weights(checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
 
 def _read(run: Run, name: str) -> dict[str, Any]:
     try:
-        state = torch.load(run.file(name), map_location="cpu", weights_only=True)
+        state = read_state(run, name)
         reason = "" if isinstance(state["step"], int) else "it names no step"
     except Exception as error:  # a damaged file fails in more ways than torch names
         reason = f"{type(error).__name__}: {error}".splitlines()[0]

@@ -39,7 +39,7 @@ def resume(run: Run, accept_changed_data: bool = False) -> None:
     Raises:
         UserError: when it is finished, or its configuration is damaged.
     """
-    run.config()
+    run.config_to_train()
     if run.is_alive():
         send(run, {"command": "resume"})
         return

@@ -17,6 +17,7 @@ from vae_core.data.dataset import Progress, no_progress
 from vae_core.data.recorded import recorded_of
 from vae_core.errors import DataChanged, UserError
 from vae_core.families import build, complete
+from vae_core.families.footprint import refuse_to_train
 from vae_core.latent.directions import principal_directions, save_directions
 from vae_core.latent.encodings import encode_dataset, save_encodings
 from vae_core.latent.grids import prior_pictures
@@ -123,7 +124,7 @@ def _train(
     control: Callable[[], list[Message]],
     accept_changed_data: bool,
 ) -> Ended:
-    config = complete(run.config())
+    config = complete(run.config_to_train())
     device = choose_device(config.train.device)
     torch.set_num_threads(config.train.threads or os.cpu_count() or 1)
     torch.manual_seed(config.train.seed)
@@ -135,6 +136,7 @@ def _train(
         dataset = images_of(run, accept_changed_data, progress)
     recorded = recorded_of(dataset, None if state is None else recorded_by(run))
     card = data_card(dataset).model_copy(update={"digest": PartDigests(**recorded.digest())})
+    refuse_to_train(config, card)
     model, objective = build(config, card)
     run.write_bytes(PARTS, recorded.to_bytes())
     run.write_json("data.json", card)

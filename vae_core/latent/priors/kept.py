@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
@@ -25,20 +26,40 @@ def keep(run: Run, name: str, tensors: dict[str, Tensor], step: int, version: in
     run.write_bytes(_file(name), save(contiguous, _stamp(str(step), version)))
 
 
-def kept(run: Run, name: str, version: int = 1) -> dict[str, Tensor] | None:
+def kept(
+    run: Run,
+    name: str,
+    version: int = 1,
+    fits: Callable[[dict[str, Tensor]], bool] = lambda tensors: True,
+) -> dict[str, Tensor] | None:
     """What `keep` wrote for the encodings that the run has now, fitted in the way of `version`;
-    None where there is nothing."""
-    path = run.file(_file(name))
-    if not path.exists():
-        return None
+    None where there is nothing.
+
+    Args:
+        fits: whether these are the tensors of such a prior, of these shapes and values.
+    """
     try:
-        with safe_open(path, "pt") as file:
-            found, step = file.metadata() or {}, _step(run)
-            if step is None or {"version": "1"} | found != _stamp(step, version):
+        with run.tensors(_file(name)) as file:
+            step = _step(run)
+            if step is None or {"version": "1"} | file.metadata != _stamp(step, version):
                 return None
-            return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError):
+            arrays = {
+                key: file.array(key, spec.dtype, spec.shape) for key, spec in file.specs.items()
+            }
+    except (OSError, ValueError):
         return None  # a cache: whoever asks fits it again or says that it is missing
+    tensors = {key: torch.from_numpy(array) for key, array in arrays.items()}
+    try:
+        return tensors if fits(tensors) else None
+    except (KeyError, RuntimeError, TypeError, ValueError):  # of other names, types or shapes
+        return None
+
+
+def are_codes(vocabulary: Tensor, model: LatentModel) -> bool:
+    """Whether `vocabulary` [V] holds numbers of codes of a quantised model."""
+    assert isinstance(model, QuantisedModel), "this model has no codes"
+    within = 0 <= int(vocabulary.min()) <= int(vocabulary.max()) < model.quantiser.codes
+    return vocabulary.dtype == torch.int64 and vocabulary.ndim == 1 and within
 
 
 def encoded_codes(run: Run, model: LatentModel) -> tuple[Tensor, int]:
@@ -56,12 +77,8 @@ def encoded_codes(run: Run, model: LatentModel) -> tuple[Tensor, int]:
 
 
 def _step(run: Run) -> str | None:
-    path = run.file(ENCODINGS)
-    if not path.exists():
-        return None
-    with safe_open(path, "pt") as file:
-        step: str | None = (file.metadata() or {}).get("step")
-        return step
+    with run.tensors(ENCODINGS) as file:
+        return file.metadata.get("step")
 
 
 def _stamp(step: str, version: int) -> dict[str, str]:
