@@ -15,7 +15,7 @@ from vae_core.errors import UserError
 from vae_core.in_force import beta_in_force
 from vae_core.png import require_png
 from vae_core.runs import ACTIVE, WEIGHTS, MeasuredOn, Run, Store, measured_on
-from vae_core.runs.reading import largest
+from vae_core.runs.bounds import largest
 
 DAMAGED = "damaged"
 THUMBNAIL = "thumbnail.png"

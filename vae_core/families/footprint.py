@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,9 +95,9 @@ def refuse_to_train(config: RunConfig, data: DataCard) -> None:
         return
     fixed = COPIES * found.weights
     fitting = int((bound - fixed) // max(1, found.image))
-    smaller = (
-        f"a batch size of at most {fitting}" if fitting >= 1 else "a smaller network or images"
-    )
+    smaller = "a smaller network or images"
+    if fitting >= 1:
+        smaller = f"a batch size of at most {fitting}"
     raise UserError(
         f"Training would take {_gb(found.trained(batch))} of memory: {_gb(fixed)} for the weights "
         f"with gradients and averages, {_gb(batch * found.image)} for a batch of {batch} images; "
@@ -174,7 +174,7 @@ class _Convolutions(TorchFunctionMode):
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        shape = _SHAPES.get(func)
+        shape: Callable[..., Tensor] | None = _SHAPES.get(func)
         return func(*args, **(kwargs or {})) if shape is None else shape(*args, **(kwargs or {}))
 
 
@@ -199,7 +199,7 @@ def _convolved_back(
     return x.new_empty((len(x), weight.shape[1] * groups, *sides))
 
 
-_SHAPES = {
+_SHAPES: dict[Any, Callable[..., Tensor]] = {
     torch.conv2d: _convolved,
     torch.conv_transpose2d: _convolved_back,
     functional.conv2d: _convolved,

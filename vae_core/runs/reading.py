@@ -12,7 +12,6 @@ import os
 import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
@@ -20,58 +19,14 @@ from pydantic import BaseModel, ValidationError
 
 from vae_core.errors import UserError
 from vae_core.nested import require_shallow
+from vae_core.runs.bounds import AT_ONCE, largest, require_within
+from vae_core.runs.lines import STEP, lines_of, record_in
 from vae_core.runs.regular import NotRegular, kind_of, look_inside, names_inside, open_inside
 from vae_core.runs.tensors import Tensors
 
 M = TypeVar("M", bound=BaseModel)
 
-KB, MB, GB = 10**3, 10**6, 10**9
-
-LARGEST: tuple[tuple[str, int], ...] = (
-    ("config.json", MB),
-    ("status.json", MB),
-    ("environment.json", MB),
-    ("job.json", 64 * KB),
-    ("data.json", 4 * MB),  # names of labels
-    ("summary.json", 4 * MB),  # a KL for each of some ten thousand dimensions
-    ("scores.json", MB),
-    ("saved_directions.json", 16 * MB),
-    ("sweep.json", 4 * MB),
-    ("state.json", 16 * MB),  # a thousand entries
-    ("*.json", MB),
-    ("study.db*", 64 * GB),  # a database, which reads of itself what it needs
-    ("history.jsonl", GB),  # four million records: weeks of training
-    ("*.jsonl", 64 * MB),
-    ("thumbnails.png", 64 * MB),
-    ("*.png", 16 * MB),
-    ("model.safetensors", 16 * GB),
-    ("training_state*.pt", 128 * GB),  # and no more than a multiple of the weights
-    ("parts.safetensors", 256 * MB),  # 25 million images
-    ("encodings.safetensors", GB),
-    ("encodings-*.safetensors", 4 * GB),
-    ("*.safetensors", 256 * MB),
-    ("log.txt", 1000 * GB),  # its end alone is read
-)
-"""Bytes of a file of each kind, the first pattern that fits; of others 1 MB."""
-
-AT_ONCE = 16 * MB
-"""Of a .jsonl file, read by one call that returns all it has read."""
-
-LONGEST_LINE = MB
-"""A record of 60 000 dimensions; a longer line is none."""
-
 LONGEST_REASON, MOST_COMPLAINTS = 300, 1000
-
-STEP = b'"kind":"step"'
-"""What a record of training steps holds, which most are."""
-
-_CHUNK = 2**20
-
-
-def largest(name: str) -> int:
-    """Bytes that a file of this name may have."""
-    last = name.rpartition("/")[2]
-    return next((most for pattern, most in LARGEST if fnmatchcase(last, pattern)), MB)
 
 
 class Reading:
@@ -115,7 +70,7 @@ class Reading:
         except OSError:
             return []
 
-    def check(self, name: str, wanted: str = "") -> None:
+    def look_at(self, name: str, wanted: str = "") -> None:
         """Look at a file without reading it; one that is not there is fine.
 
         Raises:
@@ -126,7 +81,7 @@ class Reading:
             if found is not None and (kind := kind_of(found)) != wanted:
                 raise NotRegular(kind or "a file", wanted.removeprefix("a ") or "file")
             if found is not None and not wanted:
-                _within(name, found.st_size)
+                require_within(name, found.st_size)
         except OSError as error:
             raise self._unread(name, error) from None
 
@@ -139,7 +94,7 @@ class Reading:
             OSError: when it is no regular file, is too large for its kind or cannot be opened.
         """
         with open_inside(self.path, name) as file:
-            _within(name, os.fstat(file.fileno()).st_size)
+            require_within(name, os.fstat(file.fileno()).st_size)
             yield file
 
     def read(self, name: str) -> bytes:
@@ -150,7 +105,7 @@ class Reading:
         """
         with self.opened(name) as file:
             data = file.read(largest(name) + 1)
-        _within(name, len(data))  # it may have grown
+        require_within(name, len(data))  # it may have grown
         return data
 
     @contextmanager
@@ -199,7 +154,7 @@ class Reading:
         found, at = [], offset
         for line, end in self._lines(name, offset):
             at = end
-            if holding in line and (record := _record(line)) is not None:
+            if holding in line and (record := record_in(line)) is not None:
                 found.append(record)
             if end - offset >= AT_ONCE:
                 break
@@ -213,7 +168,7 @@ class Reading:
         Args, Raises: as `records`.
         """
         for line, _ in self._lines(name, offset):
-            if holding in line and (record := _record(line)) is not None:
+            if holding in line and (record := record_in(line)) is not None:
                 yield record
 
     def some_records(self, name: str, offset: int = 0) -> Iterator[tuple[dict[str, Any], int]]:
@@ -232,7 +187,7 @@ class Reading:
                 others += 0 if STEP in line else len(line)
                 if STEP in line or others > AT_ONCE:
                     continue
-            if (record := _record(line)) is not None:
+            if (record := record_in(line)) is not None:
                 yield record, end
 
     def last_records(self, name: str, most: int = AT_ONCE) -> list[dict[str, Any]]:
@@ -269,22 +224,9 @@ class Reading:
         return found if found is not None and not kind_of(found) else None
 
     def _lines(self, name: str, offset: int) -> Iterator[tuple[bytes, int]]:
-        """Whole lines from byte `offset` on, and where each ends; too long ones are passed over."""
         try:
             with self.opened(name) as file:
-                left = max(0, os.fstat(file.fileno()).st_size - offset)
-                file.seek(offset)
-                rest, too_long = b"", False
-                while left > 0 and (chunk := file.read(min(_CHUNK, left))):
-                    left -= len(chunk)
-                    *lines, rest = (rest + chunk).split(b"\n")
-                    for line in lines:
-                        offset += len(line) + 1
-                        if not too_long:
-                            yield line, offset
-                        too_long = False
-                    if len(rest) > LONGEST_LINE:
-                        offset, rest, too_long = offset + len(rest), b"", True
+                yield from lines_of(file, offset)
         except FileNotFoundError:
             return
         except OSError as error:
@@ -312,16 +254,6 @@ class Reading:
         return UserError(f"{name} of {self.kind} {self.id!r} cannot be read: {error}.")
 
 
-def _within(name: str, size: int) -> None:
-    if size > (most := largest(name)):
-        raise OSError(f"it has {_told(size)}, and at most {_told(most)} are read")
-
-
-def _told(size: int) -> str:
-    unit, name = next(pair for pair in ((GB, "GB"), (MB, "MB"), (KB, "kB")) if size >= pair[0])
-    return f"{size / unit:.3g} {name}"
-
-
 def _complaint(error: ValidationError) -> str:
     """The first of pydantic's complaints, with its place."""
     if error.error_count() > MOST_COMPLAINTS:  # each would become a dictionary
@@ -329,16 +261,3 @@ def _complaint(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
     place = ".".join(map(str, first["loc"]))
     return f"{place[:80]}{': ' if place else ''}{first['msg'].removeprefix('Value error, ')}"
-
-
-def _record(line: bytes) -> dict[str, Any] | None:
-    try:
-        record = json.loads(line, parse_int=_int)
-    except (ValueError, RecursionError):  # torn by a power cut: the others are still good
-        return None
-    return record if isinstance(record, dict) else None
-
-
-def _int(digits: str) -> int | float:
-    """Integers that every program can take; longer ones as what they are, too large."""
-    return int(digits) if len(digits) < 19 else float(digits)

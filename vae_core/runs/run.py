@@ -10,7 +10,6 @@ from typing import Any
 from vae_core.config import RunConfig
 from vae_core.errors import UserError
 from vae_core.runs.folder import Folder
-from vae_core.runs.reading import Reading
 from vae_core.runs.records import ACTIVE, DataCard, Status
 from vae_core.runs.stored import Environment, Summary
 from vae_core.runs.stored_config import StoredConfig, stored_config
@@ -102,8 +101,8 @@ class Run(Folder):
                 large for its kind, or whose head is damaged.
         """
         for name in FILES:
-            Reading.check(self, name)
-        Reading.check(self, "previews", "a folder")
+            self.look_at(name)
+        self.look_at("previews", "a folder")
         for name in (WEIGHTS, "encodings.safetensors", PARTS):
             try:
                 with self.tensors(name):

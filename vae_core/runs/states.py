@@ -33,7 +33,7 @@ def read_state(run: Run, name: str) -> dict[str, Any]:
             raise UserError("it is packed, which no version does")
         if max(unpacked, file.seek(0, 2)) > most:
             raise UserError(
-                f"it has {unpacked / 1e6:.0f} MB, and its weights explain {most / 1e6:.0f}"
+                f"it has {unpacked / 1e6:.0f} MB, and its weights explain {most / 1e6:.0f} MB"
             )
         file.seek(0)
         found: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)

@@ -14,7 +14,7 @@ import math
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -124,8 +124,9 @@ def _text(value: object) -> str:
     return value
 
 
-def _spec(told: Mapping[str, object], data: int) -> Spec:
-    dtype, shape, (start, end) = told["dtype"], told["shape"], told["data_offsets"]  # type: ignore[misc]
+def _spec(told: Mapping[str, Any], data: int) -> Spec:
+    dtype, shape, offsets = told["dtype"], told["shape"], told["data_offsets"]
+    start, end = offsets  # two of them, or it is a ValueError
     if dtype not in DTYPES or not isinstance(shape, list) or len(shape) > MOST_AXES:
         raise ValueError("no tensor of a run")
     if any(type(n) is not int or n < 0 for n in (*shape, start, end)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from pydantic import ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from vae_core.errors import UserError
 from vae_core.runs import Run
@@ -30,7 +30,7 @@ class Scores(Stored):
     """What `score` keeps."""
 
     means: dict[Short, Number]
-    samples: dict[Short, Number] = {}
+    samples: dict[Short, Number] = Field(default_factory=dict)
     spread: dict[Short, dict[Short, Number]]
     part: Short
     images: Count

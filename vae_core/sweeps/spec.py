@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import FailFast, field_validator
+from pydantic import FailFast, Field, field_validator
 
 from vae_core.config import RunConfig, parse_settings
 from vae_core.errors import UserError
@@ -50,7 +50,10 @@ class SweepSpec(Settings):
     """
 
     base: RunConfig
-    vary: dict[str, Annotated[tuple[Value, ...], FailFast()]]
+    vary: Annotated[
+        dict[str, Annotated[tuple[Value, ...], FailFast(), Field(max_length=MOST_RUNS)]],
+        Field(max_length=32),
+    ]
     sampler: SamplerName = "grid"
     trials: int = 0
     workers: int = 2

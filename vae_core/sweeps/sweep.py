@@ -61,7 +61,7 @@ class Sweep(Folder):
             UserError: when the study in the folder is no file of its own.
         """
         for file in ("study.db", "study.db-journal", "study.db-wal"):
-            self.check(file)
+            self.look_at(file)
         return self.spec().storage or f"sqlite:///{self.file('study.db')}"
 
     def send(self, command: str, **values: Any) -> None:

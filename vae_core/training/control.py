@@ -6,7 +6,7 @@ import json
 import math
 
 from vae_core.runs import Run
-from vae_core.runs.reading import AT_ONCE
+from vae_core.runs.bounds import AT_ONCE
 from vae_core.training.events import Message
 
 FILE = "control.jsonl"
