@@ -72,7 +72,7 @@ def _terms(run: Run, config: RunConfig) -> dict[str, Quantity]:
 def has_something_to_show(run: Run) -> bool:
     """False for a model that came without the history of its training."""
     finished = facts_of(run).state == "finished"
-    return not finished or run.file("history.jsonl").exists()
+    return not finished or run.has("history.jsonl")
 
 
 def first_run() -> None:
@@ -156,7 +156,7 @@ def _idle_buttons(run: Run, state: str) -> None:
         "never learned from, and the change is noted in its history."),
     ):  # fmt: skip
         _resume(run, accept_changed_data=True)
-    if run.file("model.safetensors").exists() and st.button(
+    if run.has("model.safetensors") and st.button(
         "Explore", key="explore-training", icon=":material/tune:"
     ):
         st.switch_page("pages/explore.py", query_params={"run": run.id})

@@ -45,8 +45,8 @@ def show(run: RunArgument, store: StoreOption = None, as_json: JsonOption = Fals
         "run": found.id,
         "status": found.status().model_dump(),
         "config": found.config().model_dump(mode="json"),
-        "data": found.json("data.json", {}),
-        "environment": found.json("environment.json", {}),
+        "data": found.data_card().model_dump(mode="json") if found.has("data.json") else {},
+        "environment": found.environment().model_dump(exclude_unset=True),
         "summary": found.summary(),
         "in_force": {"beta": _beta(found, None)},
         "measured_on": str(measured_on(found) or ""),
@@ -117,6 +117,7 @@ def evaluate(
 def _row(run: Run) -> dict[str, Any]:
     """What a list shows of a run; a damaged one is listed with its reason."""
     try:
+        run.check()
         config, status, summary = run.config(), run.status(), run.summary()
         part = measured_on(run)
     except UserError as error:
@@ -143,7 +144,7 @@ def _beta(run: Run, planned: float | None) -> float | None:
     from vae_core.in_force import beta_in_force
 
     try:
-        return beta_in_force(run) if run.file(WEIGHTS).exists() else planned
+        return beta_in_force(run) if run.has(WEIGHTS) else planned
     except UserError:  # of a family that is not installed here, or damaged
         return None
 

@@ -70,7 +70,7 @@ def resume(
     """
     process.prepare()
     found = Store(store).get(run)
-    found.config()
+    found.config_to_train()
     be_sure(found)
     if working := found.at_work():
         raise UserError(working)

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from vae_core.data import Progress, no_progress
 from vae_core.errors import UserError
 from vae_core.extras import extra, installed
-from vae_core.latent.derived import derived_files, keep
+from vae_core.latent.derived import derived_places, keep
 from vae_core.latent.directions import principal_directions
 from vae_core.latent.survey import finite
 from vae_core.registry import Registry
@@ -163,16 +162,16 @@ def load_map(
     One by another version of the library counts only where there is no library to draw it anew.
     """
     of, by = _made_of(mu, kind, seed), installed(LIBRARIES.get(kind, ""))
-    for path in derived_files(run, _file(split, kind, dimensions)):
+    name = _file(split, kind, dimensions)
+    for place in derived_places(run, name):
         try:
-            with safe_open(path, "numpy") as file:
-                metadata = file.metadata() or {}
-                if metadata.get("of") != of or (by and metadata.get("by") != by):
+            with place.tensors(name) as file:
+                if file.metadata.get("of") != of or (by and file.metadata.get("by") != by):
                     continue
-                points = file.get_tensor("points")
-        except (SafetensorError, ValueError, OSError):
+                points = file.array("points", "F32", (len(mu), dimensions))
+        except (ValueError, OSError):
             continue  # a cache: whoever asks draws the map again
-        if points.shape == (len(mu), dimensions):
+        if np.isfinite(points).all():
             return Map(kind, points, seed)
     return None
 

@@ -3,32 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 from torch import Tensor
 
 from vae_core.data import ImageSet, Progress, no_progress
 from vae_core.data.batches import labelled
 from vae_core.data.hashes import mixed, occurrence
 from vae_core.errors import UserError
-from vae_core.latent.derived import derived_files, fingerprint, keep
 from vae_core.models import LatentModel
 from vae_core.models.posteriors import divergence
 from vae_core.objectives import Objective
-from vae_core.runs import WEIGHTS, Run
 from vae_core.types import Context, Output, merged
 
 BATCH = 1024
 """At most: `labelled` takes fewer where images are large."""
-
-ELSEWHERE = "-elsewhere"
-"""In the name of the survey of images that are not the run's own, the last that was asked for."""
 
 
 @dataclass(frozen=True)
@@ -183,83 +174,6 @@ def _filled(array: np.ndarray, here: slice, values: Tensor) -> np.ndarray:
     return array
 
 
-def save_survey(run: Run, found: Survey, data_dir: str | None, elsewhere: bool = False) -> None:
-    """Keep a survey, where it can be kept, with the place its images were read from.
-
-    Args:
-        elsewhere: they are other images than the run's own, in another place; both are kept.
-    """
-    arrays = {
-        "mu": found.mu,
-        "logvar": found.logvar,
-        "recon": found.recon,
-        "kl": found.kl,
-        "kl_error": found.kl_error,
-        "labels": found.labels,
-        "label_names": _packed(found.label_names),
-        "files": _packed(found.files),
-        "hashes": found.hashes,
-    }
-    present = {name: np.ascontiguousarray(a) for name, a in arrays.items() if a is not None}
-    weights = fingerprint(run.file(WEIGHTS))
-    about = {"step": str(found.step), "data_dir": data_dir or "", "note": found.note}
-    name = _file(found.split, ELSEWHERE if elsewhere else "")
-    keep(run, name, save(present, about | {"weights": weights}))
-
-
-def load_survey(run: Run, split: str, step: int, data_dir: str | None = None) -> Survey | None:
-    """The survey that is kept of a run's weights, which are of `step`; None where none is usable.
-
-    Args:
-        data_dir: where its images must have been read from; None for the run's own images,
-            wherever they lay, and for what lies in the place of the run's own.
-    """
-    weights = fingerprint(run.file(WEIGHTS))
-    for where in ("",) if data_dir is None else ("", ELSEWHERE):
-        for path in derived_files(run, _file(split, where)):
-            found = _read(path, split, step, weights, data_dir)
-            if found is not None:
-                return found
-    return None
-
-
-def _read(path: Path, split: str, step: int, weights: str, data_dir: str | None) -> Survey | None:
-    try:
-        with safe_open(path, "numpy") as file:
-            metadata = file.metadata() or {}
-            if int(metadata["step"]) != step or metadata.get("weights", weights) != weights:
-                return None
-            if data_dir not in (None, metadata["data_dir"]):
-                return None
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        return Survey(
-            split,
-            arrays["mu"],
-            arrays.get("logvar"),
-            arrays.get("recon"),
-            arrays.get("kl"),
-            arrays.get("labels"),
-            _unpacked(arrays["label_names"]),
-            _unpacked(arrays["files"]),
-            np.arange(len(arrays["mu"])),
-            step,
-            arrays["hashes"],  # without them it was made before a run kept its parts
-            metadata.get("note", ""),
-            arrays.get("kl_error"),
-        )
-    except (SafetensorError, KeyError, ValueError, OSError):
-        return None  # a cache: whoever asks makes the survey again
-
-
-def surveyed_hashes(run: Run, split: str) -> np.ndarray | None:
-    """Which images the survey that a run keeps is of: uint64 [N]; None where it keeps none."""
-    for path in derived_files(run, _file(split)):
-        with suppress(SafetensorError, OSError), safe_open(path, "numpy") as file:
-            found: np.ndarray = file.get_tensor("hashes")
-            return found
-    return None
-
-
 def finite(values: np.ndarray, what: str) -> np.ndarray:
     """`values`, once it is sure that all of them are numbers.
 
@@ -273,18 +187,3 @@ def finite(values: np.ndarray, what: str) -> np.ndarray:
             "Go back to an earlier run, or train again with a smaller learning rate."
         )
     return values
-
-
-def _file(split: str, where: str = "") -> str:
-    return f"encodings-{split}{where}.safetensors"
-
-
-def _packed(texts: Sequence[str]) -> np.ndarray:
-    """Names as one array of bytes; none may hold the zero byte, and no file name can."""
-    joined = "\0".join(texts).encode("utf-8", "surrogateescape")
-    return np.frombuffer(joined, np.uint8)
-
-
-def _unpacked(packed: np.ndarray) -> tuple[str, ...]:
-    joined = packed.tobytes().decode("utf-8", "surrogateescape")
-    return tuple(joined.split("\0")) if joined else ()

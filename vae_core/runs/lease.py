@@ -220,7 +220,7 @@ def _holder(folder: Folder, numbers: set[int]) -> Job | None:
     if newest <= (job.lease if job else 0):
         return job
     try:
-        with folder.file(f"lease-{newest}").open("rb") as file:
+        with folder.opened(f"lease-{newest}") as file:
             said = file.read(_RESERVE)[COUNTER:].strip()
         return Job.model_validate_json(said)
     except (OSError, ValidationError):  # just being made, or damaged: it has to beat

@@ -74,7 +74,7 @@ def head(count: int) -> bytes:
 def _counter(folder: Folder, number: int) -> bytes:
     # Opened each time: that is when a network file system asks its server for what is new.
     try:
-        with folder.file(f"lease-{number}").open("rb") as file:
+        with folder.opened(f"lease-{number}") as file:
             return file.read(COUNTER)
     except OSError:
         return b""

@@ -9,6 +9,7 @@ from typing import Any
 
 from vae_core.errors import UserError
 from vae_core.runs import Folder, Store
+from vae_core.runs.reading import Reading
 from vae_core.runs.signs import silence
 from vae_core.sweeps.spec import SweepSpec, check
 from vae_core.sweeps.state import ACTIVE, Entry, SweepState, obey
@@ -59,7 +60,13 @@ class Sweep(Folder):
         return self._parse("state.json", SweepState)
 
     def storage(self) -> str:
-        """URL of the study."""
+        """URL of the study.
+
+        Raises:
+            UserError: when the study in the folder is no file of its own.
+        """
+        for file in ("study.db", "study.db-journal", "study.db-wal"):
+            self.look_at(file)
         return self.spec().storage or f"sqlite:///{self.file('study.db')}"
 
     def identity(self) -> str:
@@ -94,7 +101,7 @@ class Sweep(Folder):
 
 def has_sweep(store: Store, name: str) -> bool:
     """True where the store has a sweep called `name`."""
-    return Sweep(store, _checked(name)).file("sweep.json").exists()
+    return Sweep(store, _checked(name)).has("sweep.json")
 
 
 def get_sweep(store: Store, name: str) -> Sweep:
@@ -147,9 +154,10 @@ def join_sweep(store: Store, name: str, storage: str, workers: int) -> Sweep:
 
 def sweeps_of(store: Store) -> list[Sweep]:
     """Every sweep of the store, the newest first."""
-    folders = (store.path / FOLDER).glob("*/sweep.json")
-    newest = sorted(folders, key=lambda path: path.stat().st_mtime, reverse=True)
-    return [Sweep(store, path.parent.name) for path in newest]
+    names = Reading(store.path).names(FOLDER)
+    found = [Sweep(store, name) for name in names if _NAME.fullmatch(name)]
+    made = {sweep: sweep.version("sweep.json") or 0 for sweep in found if sweep.has("sweep.json")}
+    return sorted(made, key=made.__getitem__, reverse=True)
 
 
 def _claimed(store: Store, name: str, spec: SweepSpec) -> Sweep:

@@ -46,7 +46,7 @@ def resume(run: Run, accept_changed_data: bool = False) -> None:
     Raises:
         UserError: when it is finished, its configuration is damaged, or nothing can be written.
     """
-    run.config()
+    run.config_to_train()
     if run.is_alive():
         if run.elsewhere() and run.status().state != "paused":
             raise UserError(run.at_work())

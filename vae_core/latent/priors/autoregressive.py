@@ -11,7 +11,7 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional
 
 from vae_core.errors import UserError
-from vae_core.latent.priors.kept import encoded_codes, keep, kept
+from vae_core.latent.priors.kept import are_codes, encoded_codes, keep, kept
 from vae_core.latent.priors.prior import NotLearned, Report, priors
 from vae_core.models import LatentModel
 from vae_core.models.quantised import QuantisedModel
@@ -156,7 +156,7 @@ class AutoregressivePrior:
     model: LatentModel
 
     def sample(self, n: int, generator: Generator | None, temperature: float) -> Tensor:
-        tensors = kept(self.run, NAME)
+        tensors = kept(self.run, NAME, fits=self._fits)
         if tensors is None:
             raise NotLearned(
                 f"Run {self.run.id!r} has no autoregressive prior for its present codes; "
@@ -168,3 +168,15 @@ class AutoregressivePrior:
         model = cast(QuantisedModel, self.model)
         codes = vocabulary[network.sample(n, generator, temperature)].view(n, *model.places)
         return model.vectors(codes.to(model.device))
+
+    def _fits(self, tensors: dict[str, Tensor]) -> bool:
+        vocabulary, place = tensors["vocabulary"], tensors["place"]
+        if len(vocabulary) > MOST_CODES or not are_codes(vocabulary, self.model):
+            return False
+        with torch.device("meta"):
+            network = CodeModel(len(vocabulary), *place.shape)
+        made = {key: (t.shape, t.dtype) for key, t in network.state_dict().items()}
+        found = {key: (t.shape, t.dtype) for key, t in tensors.items() if key != "vocabulary"}
+        places = math.prod(cast(QuantisedModel, self.model).places)
+        known = all(tensors[key].isfinite().all() for key in made)
+        return made == found and known and len(place) == places

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
@@ -26,23 +27,44 @@ def keep(run: Run, name: str, tensors: dict[str, Tensor], step: int, version: in
     derived.keep(run, _file(name), save(contiguous, _stamp(run, str(step), version)))
 
 
-def kept(run: Run, name: str, version: int = 1) -> dict[str, Tensor] | None:
+def kept(
+    run: Run,
+    name: str,
+    version: int = 1,
+    fits: Callable[[dict[str, Tensor]], bool] = lambda tensors: True,
+) -> dict[str, Tensor] | None:
     """What `keep` wrote for the encodings that the run has now, fitted in the way of `version`;
-    None where there is nothing."""
+    None where there is nothing.
+
+    Args:
+        fits: whether these are the tensors of such a prior, of these shapes and values.
+    """
     step = encoded_step(run)
     if step is None:
         return None
     wanted = _stamp(run, str(step), version)
-    for path in derived.derived_files(run, _file(name)):
+    for place in derived.derived_places(run, _file(name)):
         try:
-            with safe_open(path, "pt") as file:
+            with place.tensors(_file(name)) as file:
                 # Earlier versions kept neither the version nor which encodings it was fitted to.
-                if wanted != {"version": "1", "of": wanted["of"]} | (file.metadata() or {}):
+                if wanted != {"version": "1", "of": wanted["of"]} | file.metadata:
                     continue
-                return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        except (SafetensorError, OSError, ValueError):
-            continue  # a cache: whoever asks fits it again or says that it is missing
+                arrays = {
+                    key: file.array(key, spec.dtype, spec.shape) for key, spec in file.specs.items()
+                }
+            tensors = {key: torch.from_numpy(array) for key, array in arrays.items()}
+            if fits(tensors):
+                return tensors
+        except (OSError, KeyError, RuntimeError, TypeError, ValueError):
+            continue  # a cache, or of other names and shapes: it is fitted again, or missed
     return None
+
+
+def are_codes(vocabulary: Tensor, model: LatentModel) -> bool:
+    """Whether `vocabulary` [V] holds numbers of codes of a quantised model."""
+    assert isinstance(model, QuantisedModel), "this model has no codes"
+    within = 0 <= int(vocabulary.min()) <= int(vocabulary.max()) < model.quantiser.codes
+    return vocabulary.dtype == torch.int64 and vocabulary.ndim == 1 and within
 
 
 def encoded_codes(run: Run, model: LatentModel) -> tuple[Tensor, int]:
@@ -60,7 +82,7 @@ def encoded_codes(run: Run, model: LatentModel) -> tuple[Tensor, int]:
 
 
 def _stamp(run: Run, step: str, version: int) -> dict[str, str]:
-    of = derived.fingerprint(run.file(ENCODINGS))
+    of = derived.fingerprint(run, ENCODINGS)
     return {"step": step, "version": str(version), "of": of}
 
 
