@@ -36,6 +36,6 @@ def extra(module: str, name: str, purpose: str) -> ModuleType:
 def installed(package: str) -> str:
     """The version of a package that is installed here, "" where it is not."""
     try:
-        return version(package)
+        return version(package) if package else ""
     except PackageNotFoundError:
         return ""

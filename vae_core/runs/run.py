@@ -92,7 +92,7 @@ class Run(Folder):
             UserError: as `config`; when a later version configured it, or something in the folder
                 is no file of its own, which training would write through.
         """
-        self.check()
+        self.look_at_all()  # damaged weights are written anew from the training state
         stored = self._stored_config()
         if stored.beyond:
             raise UserError(
@@ -108,9 +108,7 @@ class Run(Folder):
             UserError: naming the first file that is a link, a pipe, a device or a folder, is too
                 large for its kind, or whose head is damaged.
         """
-        for name in FILES:
-            self.look_at(name)
-        self.look_at("previews", "a folder")
+        self.look_at_all()
         for name in (WEIGHTS, "encodings.safetensors", PARTS):
             try:
                 with self.tensors(name):
@@ -119,6 +117,17 @@ class Run(Folder):
                 continue
             except (OSError, ValueError) as error:
                 raise self._damaged(name, str(error)) from None
+
+    def look_at_all(self) -> None:
+        """Look at everything that a run may hold; whether it is damaged is not looked for.
+
+        Raises:
+            UserError: naming the first file that is a link, a pipe, a device or a folder, or is
+                too large for its kind.
+        """
+        for name in FILES:
+            self.look_at(name)
+        self.look_at("previews", "a folder")
 
     def data_card(self) -> DataCard:
         """What the run knows of its data.
