@@ -225,19 +225,9 @@ def test_the_check_sees_what_could_execute() -> None:
 
 
 WHO_LIVES = [
-    "runs/folder",
-    "runs/holder",
-    "runs/lease",
-    "runs/run",
-    "runs/signs",
-    "runs/writing",
-    "training/control",
-    "training/jobs",
-    "training/worker",
-    "sweeps/launch",
-    "sweeps/ledger",
-    "sweeps/scheduler",
-    "sweeps/sweep",
+    *(f"runs/{name}" for name in ("folder", "holder", "lease", "run", "signs", "writing")),
+    *(f"training/{name}" for name in ("control", "jobs", "worker")),
+    *(f"sweeps/{name}" for name in ("launch", "ledger", "scheduler", "sweep")),
 ]
 CLOCKS = frozenset({"time", "time_ns", "now", "utcnow", "today", "boot_time", "create_time"})
 STAMPS = frozenset({"st_mtime", "st_ctime", "st_atime", "getmtime", "getctime"})

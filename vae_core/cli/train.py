@@ -88,9 +88,11 @@ def work(
     process.prepare()
     if hasattr(os, "nice"):
         os.nice(NICENESS)
-    from vae_core.training import worker
+    found = Store(store).get(run)
+    with found.held():  # its heart beats while torch is imported
+        from vae_core.training import worker
 
-    worker.work(Store(store).get(run), heard=heard, accept_changed_data=accept_changed_data)
+        worker.work(found, heard=heard, accept_changed_data=accept_changed_data)
 
 
 def _train_here(run: Run, store: str | None, accept_changed_data: bool = False) -> None:

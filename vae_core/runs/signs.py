@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import stat
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vae_core.errors import UserError
@@ -13,6 +16,8 @@ if TYPE_CHECKING:
 JOB = "job.json"
 COUNTER = 16
 """Digits of the heartbeat, at the head of a lease."""
+
+_NO_LINK_NO_WAIT = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
 _watch = Watch()
 
@@ -72,9 +77,21 @@ def head(count: int) -> bytes:
 
 
 def _counter(folder: Folder, number: int) -> bytes:
-    # Opened each time: that is when a network file system asks its server for what is new.
+    return beginning(folder.file(f"lease-{number}"), COUNTER)
+
+
+def beginning(path: Path, size: int) -> bytes:
+    """The first bytes of a regular file, b"" where it is none.
+
+    It is opened each time: that is when a network file system asks its server for what is new.
+    """
     try:
-        with folder.file(f"lease-{number}").open("rb") as file:
-            return file.read(COUNTER)
+        handle = os.open(path, os.O_RDONLY | _NO_LINK_NO_WAIT)
     except OSError:
         return b""
+    with os.fdopen(handle, "rb", buffering=0) as file:
+        try:
+            regular = stat.S_ISREG(os.fstat(handle).st_mode)
+            return file.read(size) if regular else b""
+        except OSError:
+            return b""
