@@ -232,6 +232,40 @@ def test_the_check_sees_what_could_execute() -> None:
     ]
 
 
+WHO_LIVES = [
+    *(f"runs/{name}" for name in ("folder", "holder", "lease", "run", "signs", "writing")),
+    *(f"training/{name}" for name in ("control", "jobs", "worker")),
+    *(f"sweeps/{name}" for name in ("launch", "ledger", "scheduler", "sweep")),
+]
+CLOCKS = frozenset({"time", "time_ns", "now", "utcnow", "today", "boot_time", "create_time"})
+STAMPS = frozenset({"st_mtime", "st_ctime", "st_atime", "getmtime", "getctime"})
+ASKED = {
+    "runs/run": {"datetime.now": "the stamp in status.json, which nobody reads"},
+    "runs/holder": {
+        "process.create_time": "where the kernel keeps it so, and for jobs of earlier versions",
+        "job.create_time": "of those",
+    },
+    "sweeps/sweep": {"path.stat().st_mtime": "the newest sweep is listed first"},
+}
+"""What may be asked of a clock in the files that tell who lives, and what for."""
+
+
+@pytest.mark.parametrize("name", WHO_LIVES)
+def test_no_clock_is_asked_who_lives(name: str) -> None:
+    path = ROOT / "vae_core" / f"{name}.py"
+    asked = {
+        ast.unparse(node)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and node.attr in CLOCKS | STAMPS
+    }
+    asked |= {
+        alias
+        for line, alias in _imports(path)
+        if alias.partition(".")[0] in ("time", "datetime") and alias.partition(".")[2] in CLOCKS
+    }
+    assert asked == set(ASKED.get(name, {}))
+
+
 @pytest.mark.parametrize("module", ["vae_core.config", "vae_core.runs"])
 def test_settings_and_runs_come_without_torch(module: str) -> None:
     """The first page and `list` need no torch, whose import takes seconds."""

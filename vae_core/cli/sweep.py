@@ -107,10 +107,13 @@ def sweep(
 @app.command("sweep-work", hidden=True)
 def sweep_work(name: str, store: StoreOption = None) -> None:
     """What the app starts in the background: schedule a sweep, tell its folder alone."""
-    from vae_core.sweeps.scheduler import work
     from vae_core.sweeps.sweep import get_sweep
 
-    work(get_sweep(Store(store), name))
+    found = get_sweep(Store(store), name)
+    with found.held():  # its heart beats while Optuna is imported
+        from vae_core.sweeps.scheduler import work
+
+        work(found)
 
 
 @app.command("sweeps")

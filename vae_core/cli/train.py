@@ -93,7 +93,8 @@ def work(
     if hasattr(os, "nice"):
         os.nice(NICENESS)
     found = Store(store).get(run)
-    with listening(found, heard) as wishes:
+    # Its heart beats, and it hears, while torch is imported.
+    with found.held(), listening(found, heard) as wishes:
         from vae_core.training import worker
 
         worker.work(found, accept_changed_data=accept_changed_data, wishes=wishes)

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from vae_core.config import RunConfig
-from vae_core.errors import UserError
+from vae_core.errors import LeaseLost, UserError
 from vae_core.families import complete
 from vae_core.runs import STORE_VARIABLE, Folder, Run, Store
 from vae_core.runs.lease import TOKEN_VARIABLE
@@ -96,6 +96,8 @@ def _launch(run: Run, options: Sequence[str] = ()) -> None:
     try:
         run.set_status(before.model_copy(update=said))
         spawn(run, ["work", run.id, "--heard", str(heard), *options], run.path.parent)
+    except LeaseLost:
+        raise
     except UserError:
         lease.release()
         with suppress(UserError):
