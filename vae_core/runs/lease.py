@@ -56,7 +56,7 @@ class Lease:
         Raises:
             LeaseLost: where it is not, or somebody has.
         """
-        if self.job.token.encode() in beginning(self.folder.file(JOB), _RESERVE):
+        if self.job.token.encode() in beginning(self.folder, JOB, _RESERVE):
             return  # nobody else's job holds it; before each write this has to be cheap
         job = job_in(self.folder)
         name = f"{self.folder.kind.capitalize()} {self.folder.id!r}"
@@ -245,7 +245,9 @@ def _create(folder: Folder, lease: Lease) -> bool:
         try:
             os.link(temporary, lease.path)
         except FileExistsError:
-            found = beginning(lease.path, _RESERVE)  # made all the same, if the answer was lost
+            found = beginning(
+                folder, lease.path.name, _RESERVE
+            )  # made all the same, if the answer was lost
             return found[COUNTER:] == content[COUNTER:]
         except OSError:
             with lease.path.open("xb") as file:

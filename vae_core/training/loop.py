@@ -38,7 +38,7 @@ from vae_core.training.events import (
     WentBack,
     no_control,
 )
-from vae_core.training.memory import is_short, too_large
+from vae_core.training.memory import is_short
 from vae_core.training.recovery import Diverged, told_of
 from vae_core.training.saving import Saves
 from vae_core.training.soundness import INSTEAD
@@ -96,6 +96,7 @@ class Loop(Standing):
         """
         self.model.train()
         self.objective.train()
+        self._room = self.room()
         self.saves.begin()
         going: Iterator[Event] | None = self._go_on(control)
         while going is not None:
@@ -147,11 +148,7 @@ class Loop(Standing):
         except Exception as error:
             if not is_short(error):
                 raise
-            losses = None
-        if losses is None:  # here, where nothing holds any longer what the step had taken
-            gradients, n = self.players.gradients, len(indices)
-            said = too_large(n, lambda size: gradients(*self.batch(indices[:size])))
-            raise UserError(f"{said} {self.kept()}")
+            raise UserError(f"{self._room.refused(len(indices))} {self.kept()}") from None
         self.step += 1
         self.seconds += time.perf_counter() - start
         if problem:

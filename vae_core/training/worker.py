@@ -30,9 +30,15 @@ from vae_core.training.environment import save_environment
 from vae_core.training.events import Checkpoint, Ended, EpochSaved
 from vae_core.training.in_time import SAVING, say_stopped
 from vae_core.training.loop import Loop
+from vae_core.training.memory import is_short
 from vae_core.training.recorders import Recorder, RunRecorder
 from vae_core.training.saving import Rest
 from vae_core.training.wishes import Wishes
+
+NO_MEMORY = (
+    "There is not enough memory. What the last save holds is kept: free some and resume, or train "
+    "again with a smaller network, smaller images or a smaller train.batch_size."
+)
 
 
 def work(
@@ -110,6 +116,9 @@ def _train_and_tell(
         _say_why(run, "interrupted", "Interrupted twice; what the last save holds is kept.")
         raise
     except BaseException as error:
+        if is_short(error):
+            _say_why(run, "failed", NO_MEMORY)
+            raise UserError(NO_MEMORY) from error
         _say_why(run, "failed", f"{type(error).__name__}: {error}")
         raise
 
