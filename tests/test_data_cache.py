@@ -71,7 +71,8 @@ def test_what_was_not_used_for_longest_goes_first(tmp_path: Path) -> None:
 
 def test_making_something_new_prunes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second, third = kept(tmp_path)
-    monkeypatch.setenv(BOUND_VARIABLE, str(3 * entries()[0].size / 1e9))
+    total = sum(entry.size for entry in entries())
+    monkeypatch.setenv(BOUND_VARIABLE, str(total / 1e9))
     dataset = load(tmp_path / "x", image_size=127)
     assert not first.exists() and second.exists() and third.exists()
     monkeypatch.setenv(BOUND_VARIABLE, "0")
@@ -85,7 +86,8 @@ def test_making_something_new_prunes(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_what_another_process_has_open_stays_until_it_is_killed(tmp_path: Path) -> None:
     kept(tmp_path)
     code = (
-        "import sys; from vae_core.config import DataConfig; from vae_core.data import load_dataset\n"
+        "import sys; from vae_core.config import DataConfig\n"
+        "from vae_core.data import load_dataset\n"
         "d = load_dataset(DataConfig(dataset='folder', data_dir=sys.argv[1], image_size=129))\n"
         "print('open', flush=True); sys.stdin.read()"
     )
@@ -102,12 +104,8 @@ def test_what_another_process_has_open_stays_until_it_is_killed(tmp_path: Path) 
 
 def test_only_what_we_made_is_removed(tmp_path: Path) -> None:
     kept(tmp_path)
-    mine = {
-        "cache/notes.txt": b"x",
-        "cache/photos/a.png": png(),
-        "data/uploads/thesis/b.png": png(),
-    }
-    lay_out(tmp_path, mine)
+    mine = ("cache/notes.txt", "cache/photos/a.png", "data/uploads/thesis/b.png")
+    lay_out(tmp_path, dict.fromkeys(mine, png()))
     (cache_folder() / ("folder-" + "0" * 20)).symlink_to(tmp_path / "x")
     prune(0)
     make_room(10**18, tmp_path)
