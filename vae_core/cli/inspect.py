@@ -15,6 +15,7 @@ from vae_core.cli.options import (
     WeightsOption,
     print_json,
     print_table,
+    say_steps,
 )
 from vae_core.errors import UserError
 from vae_core.runs import BEST, WEIGHTS, Run, Store, in_words, measured_on
@@ -25,7 +26,10 @@ app = typer.Typer()
 @app.command("list")
 def list_runs(store: StoreOption = None, as_json: JsonOption = False) -> None:
     """List the runs, the newest first."""
-    rows = [_row(run) for run in Store(store)]
+    runs = Store(store)
+    if runs.path.exists() and not runs.path.is_dir():
+        raise UserError(f"{runs.path} is no folder of runs.")
+    rows = [_row(run) for run in runs]
     if as_json:
         print_json(rows)
         return
@@ -84,12 +88,13 @@ def evaluate(
     from vae_core.types import Context
 
     loaded = load_run(Store(store).get(run), which=weights).sound()
-    dataset, part = load_part(loaded.run, split, data_dir)
+    say = say_steps()
+    dataset, part = load_part(loaded.run, split, data_dir, say)
     difference = dataset.difference
     noise, images = torch.Generator().manual_seed(0), loaded.card.n_train
     turned = controls_in_force(loaded.run, loaded.step)
     context = Context(max(0, loaded.step - 1), noise, turned, train_images=images)
-    found = measure(loaded.model, loaded.objective, part, context)
+    found = measure(loaded.model, loaded.objective, part, context, progress=say)
     told = _told(found.terms | {"total": found.total})
     report = found.report() | {
         "split": split,

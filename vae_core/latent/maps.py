@@ -148,7 +148,7 @@ class _Shares:
 
 def save_map(run: Run, split: str, drawn: Map, mu: np.ndarray) -> None:
     """Keep the map of encodings mu [N, D], where it can be kept."""
-    by = installed(LIBRARIES.get(drawn.kind, ""))
+    by = _drawn_by(drawn.kind)
     metadata = {"of": _made_of(mu, drawn.kind, drawn.seed), "by": by}
     name = _file(split, drawn.kind, drawn.points.shape[1])
     keep(run, name, save({"points": drawn.points}, metadata))
@@ -161,7 +161,7 @@ def load_map(
 
     One by another version of the library counts only where there is no library to draw it anew.
     """
-    of, by = _made_of(mu, kind, seed), installed(LIBRARIES.get(kind, ""))
+    of, by = _made_of(mu, kind, seed), _drawn_by(kind)
     name = _file(split, kind, dimensions)
     for place in derived_places(run, name):
         try:
@@ -182,6 +182,11 @@ def _made_of(mu: np.ndarray, kind: str, seed: int) -> str:
     digest = hashlib.blake2b(repr(how).encode(), digest_size=16)
     digest.update(np.ascontiguousarray(mu, np.float32).data)
     return digest.hexdigest()
+
+
+def _drawn_by(kind: str) -> str:
+    """The version of the library that draws maps of this kind, "" without one."""
+    return installed(LIBRARIES[kind]) if kind in LIBRARIES else ""
 
 
 def _file(split: str, kind: str, dimensions: int) -> str:
