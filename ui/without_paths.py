@@ -10,7 +10,7 @@ import streamlit as st
 from vae_core.errors import UserError
 from vae_core.runs import Store
 
-_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
+_CREDENTIALS = re.compile(r"(?<=://)\S+@")
 _QUOTED = re.compile(r"""(["'`“])(/[^"'`”\n]+)(["'`”])""")
 _PLAIN = re.compile(r"""(?<![\w/.:~<>)-])/[^\s"'`:;,()\[\]<>]*[^\s"'`:;,.()\[\]<>]""")
 
@@ -27,7 +27,7 @@ def without_paths(error: object) -> str:
     text = _CREDENTIALS.sub("", text)
     for root in _roots():
         text = re.sub(rf"{re.escape(str(root))}/(?=\S)", "", text)
-        text = re.sub(rf"{re.escape(str(root))}\b", root.name, text)
+        text = text.replace(str(root), root.name)
     text = _QUOTED.sub(lambda found: found[1] + _name(found[2]) + found[3], text)
     return _PLAIN.sub(lambda found: _name(found[0]), text)
 
