@@ -58,7 +58,7 @@ def test_memory_that_is_refused_in_a_step_is_a_sentence_too(tmp_path: Path) -> N
     assert run.status().state == "failed" and run.status().message == said
 
 
-@pytest.mark.parametrize("family", ["vae", "vq-vae", "factor-vae", "vamp", "stacked"])
+@pytest.mark.parametrize("family", ["vae", "vq-vae", "factor-vae", "vamp", "stacked-denoising"])
 def test_what_a_step_needs_is_counted_without_a_trace(family: str) -> None:
     counting, plain = make_loop(config_of(family)), make_loop(config_of(family))
     counting.model.train()
