@@ -249,3 +249,11 @@ def test_the_key_is_made_of_names_sizes_times_and_wishes(tmp_path: Path, cache: 
     assert len(list(cache.iterdir())) == 4
     said = json.loads(next(cache.iterdir()).joinpath("about.json").read_text())
     assert said == {"count": 2, "skipped": []}
+
+
+def test_the_benchmark_measures_the_three_ways(tmp_path: Path) -> None:
+    from benchmarks.preparing import WAYS, drawings, measured
+
+    found = measured(tmp_path, drawings(tmp_path, 30), rounds=1)
+    assert set(found) == set(WAYS) and found["one_thread"]["to_one_thread"] == 1
+    assert all(each["images_per_s"][0] > 0 for each in found.values())

@@ -40,15 +40,14 @@ def _show(kept: list[Entry], total: int, most: int) -> None:
         "Prepared images and uploads are kept, so that they need not be made or sent again. What "
         "was not used for longest makes room for what is new."
     )
-    st.progress(
-        min(1.0, total / most if most else 1.0),
-        text=f"{gigabytes(total)} of at most {gigabytes(most)}",
-    )
+    st.markdown(f"**{gigabytes(total)} of at most {gigabytes(most)}**")
     for title, kinds in (("Prepared images", ("prepared", "unfinished")), ("Uploads", ("upload",))):
         some = [entry for entry in kept if entry.kind in kinds]
         used = sum(entry.size for entry in some if entry.in_use)
-        line = f"{title}: {len(some)} {'set' if len(some) == 1 else 'sets'}"
-        line += f", {gigabytes(sum(entry.size for entry in some))}" if some else ""
+        line = f"{title}: none"
+        if some:
+            sets = "1 set" if len(some) == 1 else f"{len(some)} sets"
+            line = f"{title}: {sets}, {gigabytes(sum(entry.size for entry in some))}"
         st.caption(line + (f", of which {gigabytes(used)} are in use" if used else ""))
     if st.button(
         "Clear what is not in use",

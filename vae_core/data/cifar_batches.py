@@ -50,6 +50,8 @@ def _contents(name: str, batch: Any) -> tuple[np.ndarray, np.ndarray]:
     known = {key.decode("latin1") if isinstance(key, bytes) else key: v for key, v in batch.items()}
     if "data" not in known or "labels" not in known:
         raise ValueError(f"{name} lacks data or labels")
+    if any(isinstance(each, list) for v in known.values() if isinstance(v, list) for each in v):
+        raise ValueError(f"{name} holds lists of lists")  # few bytes can stand for billions of them
     try:
         images, labels = np.asarray(known["data"]), np.asarray(known["labels"])
         images = images.reshape(len(images), *SHAPE)
