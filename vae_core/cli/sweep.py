@@ -13,6 +13,7 @@ from vae_core.cli.options import JsonOption, RunArgument, StoreOption, print_jso
 from vae_core.cli.train import SetOption, config_from
 from vae_core.errors import UserError
 from vae_core.runs import Store
+from vae_core.training.watchdog import unwatch
 
 if TYPE_CHECKING:
     from vae_core.sweeps import Sweep, SweepState
@@ -97,6 +98,8 @@ def sweep_work(name: str, store: StoreOption = None) -> None:
     from vae_core.sweeps.scheduler import work
     from vae_core.sweeps.sweep import get_sweep
 
+    unwatch()  # its runs outlive it
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     work(get_sweep(Store(store), name))
 
 
@@ -200,6 +203,8 @@ class _stopped_politely:
         self.sweep = sweep
 
     def __enter__(self) -> None:
+        unwatch()
+
         def ask(number: int, frame: FrameType | None) -> None:
             self.sweep.send("stop")
             signal.signal(signal.SIGINT, signal.default_int_handler)
