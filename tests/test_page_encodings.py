@@ -51,7 +51,16 @@ def test_the_page_counts_the_images_and_says_what_to_do(run: Run) -> None:
 
 def test_no_encodings_yet(run: Run) -> None:
     run.file("encodings.safetensors").unlink()
-    assert "no encodings yet" in texts(open_page("encodings"))
+    app = open_page("encodings")
+    assert "no encodings yet" in texts(app)
+    assert app.button(key="encodings-completing-tiny-start").label == "Encode them now"
+
+
+def test_encodings_of_an_earlier_step_are_told_and_can_be_made_anew(run: Run) -> None:
+    assert not open_page("encodings").info
+    change(run, step=5)
+    (told,) = open_page("encodings").info
+    assert "of step 5, the weights are of step 10" in told.value
 
 
 def test_a_diverged_run_says_so(run: Run) -> None:

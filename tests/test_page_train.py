@@ -296,11 +296,26 @@ def test_buttons_talk_to_the_running_process() -> None:
     app.button(key="save-training").click().run()
     app.button(key="stop-training").click().run()
     assert [message["command"] for message in commands(run)] == ["pause", "save", "stop"]
+    stop = app.button(key="stop-training")
+    assert stop.label == "Stopping" and stop.disabled, "the answer comes at once"
+    run.set_status(Status(state="stopped", step=6, total_steps=50, message="Stopped during this."))
+    app.run()
+    assert "resume-training" in buttons(app) and any("during" in i.value for i in app.info)
     run.set_status(Status(state="paused", step=6, total_steps=50))
     app.run()
     assert app.button(key="pause-training").label == "Resume"
     app.button(key="pause-training").click().run()
     assert commands(run)[-1]["command"] == "resume"
+
+
+def test_a_run_that_is_being_prepared_can_be_paused_and_stopped() -> None:
+    run = working_run()
+    run.set_status(Status(state="starting", message="Preparing the images, 40%"))
+    app = open_page(run)
+    for key in ("pause-training", "stop-training"):
+        assert not app.button(key=key).disabled
+        app.button(key=key).click().run()
+    assert [message["command"] for message in commands(run)] == ["pause", "stop"]
 
 
 def test_beta_can_be_turned_during_the_run() -> None:

@@ -20,8 +20,8 @@ def older_ones(run: Run) -> None:
         return
     words, button = st.columns([4, 1], vertical_alignment="center")
     words.info(
-        f"The training was stopped after its last epoch. What you see was encoded at step "
-        f"{grouped(encoded_step(run) or 0)}; the weights are of step "
+        f"The training ended before its images were encoded anew. What you see is of step "
+        f"{grouped(encoded_step(run) or 0)}, the weights are of step "
         f"{grouped(run.weights_step() or 0)}."
     )
     with button:
@@ -31,7 +31,7 @@ def older_ones(run: Run) -> None:
 def no_encodings(run: Run) -> None:
     """What to do where there are none."""
     if run.weights_step() is not None and run.status().state not in ACTIVE:
-        st.info("This training was stopped before its images were encoded.")
+        st.info("This run has no encodings yet: its training ended before they were made.")
         _offer(run)
         return
     st.info(

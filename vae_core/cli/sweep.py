@@ -20,6 +20,7 @@ from vae_core.cli.options import (
 from vae_core.cli.train import SetOption, config_from
 from vae_core.errors import UserError
 from vae_core.runs import Store
+from vae_core.training.watchdog import unwatch
 
 if TYPE_CHECKING:
     from vae_core.sweeps import Sweep, SweepState
@@ -109,6 +110,8 @@ def sweep_work(name: str, store: StoreOption = None) -> None:
     """What the app starts in the background: schedule a sweep, tell its folder alone."""
     from vae_core.sweeps.sweep import get_sweep
 
+    unwatch()  # its runs outlive it
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     found = get_sweep(Store(store), name)
     with found.held():  # its heart beats while Optuna is imported
         from vae_core.sweeps.scheduler import work
@@ -217,6 +220,8 @@ class _stopped_politely:
         self.sweep = sweep
 
     def __enter__(self) -> None:
+        unwatch()
+
         def ask(number: int, frame: FrameType | None) -> None:
             self.sweep.send("stop")
             signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -41,6 +41,12 @@ def watch(asked: Callable[[], bool], end: End) -> None:
     ).start()
 
 
+def unwatch() -> None:
+    """From now on signals are no longer heard here: for who ends in an order of his own, such as a
+    sweep, which waits for its runs."""
+    signal.set_wakeup_fd(-1)
+
+
 def _watch(
     reader: socket.socket, writer: socket.socket, asked: Callable[[], bool], end: End
 ) -> None:
