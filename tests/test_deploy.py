@@ -1,0 +1,154 @@
+"""What is shipped for serving the app says the same everywhere, and its small programs work."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from vae_core.runs import Store
+
+ROOT = Path(__file__).resolve().parent.parent
+DEPLOY = ROOT / "deploy"
+
+
+def documents(path: Path) -> list[dict[str, Any]]:
+    return list(yaml.safe_load_all(path.read_text(encoding="utf-8")))
+
+
+def test_the_path_and_the_port_are_the_same_in_every_file() -> None:
+    location = (DEPLOY / "nginx" / "app.inc").read_text(encoding="utf-8")
+    image = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    (compose,) = documents(ROOT / "compose.yaml")
+    claim, deployment, service, ingress = documents(DEPLOY / "kubernetes.yaml")
+    pod = deployment["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    environment = {each["name"]: each.get("value") for each in container["env"]}
+    base = environment["STREAMLIT_SERVER_BASE_URL_PATH"]
+    assert compose["services"]["app"]["environment"]["STREAMLIT_SERVER_BASE_URL_PATH"] == base
+    assert f"location /{base}/ {{" in location and "http://app:8501;" in location
+    assert "EXPOSE 8501" in image and container["ports"][0]["containerPort"] == 8501
+    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+        assert container[probe]["httpGet"]["path"] == f"/{base}/_stcore/health"
+    (rule,) = ingress["spec"]["rules"]
+    (path,) = rule["http"]["paths"]
+    assert path["path"] == f"/{base}" and rule["host"] in ingress["spec"]["tls"][0]["hosts"]
+    assert environment["STREAMLIT_BROWSER_SERVER_ADDRESS"] == rule["host"]
+    assert path["backend"]["service"]["name"] == service["metadata"]["name"]
+    labels = deployment["spec"]["template"]["metadata"]["labels"]
+    assert service["spec"]["selector"] == labels == deployment["spec"]["selector"]["matchLabels"]
+    (work,) = [each for each in pod["volumes"] if each["name"] == "work"]
+    assert work["persistentVolumeClaim"]["claimName"] == claim["metadata"]["name"]
+
+
+def test_nothing_runs_as_root_or_writes_beside_its_volume() -> None:
+    image = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    (user,) = re.findall(r"^USER (\d+)$", image, re.MULTILINE)
+    (compose,) = documents(ROOT / "compose.yaml")
+    app = compose["services"]["app"]
+    assert app["read_only"] and app["cap_drop"] == ["ALL"] and "ports" not in app
+    assert app["volumes"] == ["work:/data"]
+    pod = documents(DEPLOY / "kubernetes.yaml")[1]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert pod["securityContext"]["runAsNonRoot"]
+    assert pod["securityContext"]["runAsUser"] == int(user)
+    assert container["securityContext"]["readOnlyRootFilesystem"]
+    assert {each["mountPath"] for each in container["volumeMounts"]} == {"/data", "/tmp"}
+    written = re.findall(r"VAE_\w+=(\S+)", image)
+    assert len(written) == 3 and all(path.startswith("/data/") for path in written)
+
+
+def test_what_the_image_needs_is_let_into_it() -> None:
+    lines = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    let_in = {line[1:].rstrip("/") for line in lines if line.startswith("!")}
+    assert "*" in lines and all((ROOT / name).exists() for name in let_in)
+    assert {"streamlit_app.py", "ui", "pages", "vae_core", ".streamlit/config.toml"} <= let_in
+    shipped = subprocess.run(
+        ["git", "ls-files", "trained_models"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    runs = {"/".join(path.split("/")[:2]) for path in shipped.stdout.split()}
+    assert runs == {name for name in let_in if name.startswith("trained_models/")}
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> partial[subprocess.CompletedProcess[str]]:
+    """`deploy/start.sh` over an empty volume; its server only says how it is called."""
+    server = tmp_path / "bin" / "streamlit"
+    server.parent.mkdir()
+    server.write_text('#!/bin/sh\necho "served with $*"\n', encoding="utf-8")
+    server.chmod(0o755)
+    volume = {f"VAE_{name}": str(tmp_path / name) for name in ("STORE", "DATA", "CACHE")}
+    path = {"PATH": f"{server.parent}:{os.environ['PATH']}"}
+    return partial(
+        subprocess.run, cwd=ROOT, env=os.environ | volume | path, capture_output=True, text=True
+    )
+
+
+def test_an_empty_volume_begins_with_the_runs_that_ship_and_a_used_one_is_left(
+    start: partial[subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    first = start(["sh", "deploy/start.sh", "--server.port", "1"])
+    assert first.stdout == "served with run streamlit_app.py --server.port 1\n", first.stderr
+    store = Store(tmp_path / "STORE")
+    assert {"mnist-vae", "sprites-vae"} <= {run.id for run in store}
+    store.get("mnist-vae").delete()
+    assert start(["sh", "deploy/start.sh"]).returncode == 0
+    assert "mnist-vae" not in {run.id for run in Store(tmp_path / "STORE")}
+    assert {path.name for path in tmp_path.iterdir()} == {"bin", "STORE", "DATA", "CACHE"}
+
+
+def test_two_containers_that_start_together_make_one_store(
+    start: partial[subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    ends: list[int] = []
+    both = [
+        threading.Thread(target=lambda: ends.append(start(["sh", "deploy/start.sh"]).returncode))
+        for _ in range(2)
+    ]
+    for each in both:
+        each.start()
+    for each in both:
+        each.join()
+    assert ends == [0, 0]
+    assert {path.name for path in tmp_path.iterdir()} == {"bin", "STORE", "DATA", "CACHE"}
+    assert "mnist-vae" in {run.id for run in Store(tmp_path / "STORE")}
+
+
+class Health(BaseHTTPRequestHandler):
+    """Answers below /lab only."""
+
+    def do_GET(self) -> None:
+        self.send_response(200 if self.path == "/lab/_stcore/health" else 404)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Health) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield server.server_port
+        server.shutdown()
+        thread.join(5)
+
+
+@pytest.mark.parametrize(("base", "healthy"), [("/lab/", True), ("lab", True), ("", False)])
+def test_the_health_check_asks_below_the_base_path(port: int, base: str, healthy: bool) -> None:
+    environment = {"STREAMLIT_SERVER_PORT": str(port), "STREAMLIT_SERVER_BASE_URL_PATH": base}
+    environment |= {"http_proxy": "http://127.0.0.1:1"}  # never for a call to oneself
+    command = [sys.executable, "deploy/healthy.py"]
+    ended = subprocess.run(command, cwd=ROOT, env=os.environ | environment, capture_output=True)
+    assert (ended.returncode == 0) == healthy
