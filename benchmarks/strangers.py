@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import logging
 import shutil
 import socket
 import struct
@@ -138,6 +139,7 @@ def _origin(port: int) -> Origin:
 
 def main() -> None:
     """Measure and print, one figure a line."""
+    logging.getLogger("websockets").setLevel(logging.CRITICAL)  # it is cut off, as it should be
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder))
         shutil.copytree(DEFAULT_STORE / RUN, store.path / RUN)
