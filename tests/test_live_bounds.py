@@ -199,6 +199,16 @@ def until_nobody(server: uvicorn.Server, seconds: float = 20.0) -> None:
     assert connections(server) == 0, "the client that does not read is still served"
 
 
+def until_gone(connection: socket.socket) -> None:
+    """Wait until the system has forgotten the connection too, with what it kept to be sent."""
+    deadline = time.monotonic() + 5
+    established = True
+    while established and time.monotonic() < deadline:
+        time.sleep(0.01)
+        established = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1) == b"\x01"
+    assert not established
+
+
 def write_history(run: Run, over: threading.Event) -> None:
     """A training that validates a wide model again and again: half a megabyte of news each."""
     step = 0
@@ -219,9 +229,10 @@ def test_who_watches_a_training_and_does_not_read_is_dropped(server: uvicorn.Ser
     training = threading.Thread(target=write_history, args=(run, over), daemon=True)
     training.start()
     try:
-        with opened(server, "progress/watched", small=True):
+        with opened(server, "progress/watched", small=True) as connection:
             assert connections(server) == 1
             until_nobody(server)
+            until_gone(connection)
     finally:
         over.set()
         training.join(10)

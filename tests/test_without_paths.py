@@ -6,6 +6,7 @@ import ast
 from pathlib import Path
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from tests.pages import ROOT
 from ui.without_paths import without_paths
@@ -97,3 +98,12 @@ def test_the_check_sees_an_error_as_it_is(tmp_path: Path) -> None:
         "    st.error(without_paths(error))\n"
     )
     assert spelled_out(file) == [4, 5]
+
+
+def test_a_defect_shows_no_traceback() -> None:
+    def page() -> None:
+        raise RuntimeError("/srv/somebody/secret.txt")
+
+    app = AppTest.from_function(page).run()
+    shown = app.exception[0].proto
+    assert "/srv" not in str(shown) and not shown.stack_trace
