@@ -63,21 +63,38 @@ def served(
     """
     port = port or free_port()
     command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py"]
+    url = f"http://127.0.0.1:{port}"
+    command += ["--server.port", str(port), *options]
+    with answering(command, url, store, log=log) as process:
+        yield url, process
+
+
+@contextmanager
+def answering(
+    command: Sequence[str], url: str, store: Store, cwd: Path = ROOT, log: Path | None = None
+) -> Iterator[psutil.Process]:
+    """The process of `command`, which serves the app over `store`, once it answers at `url`.
+
+    Args:
+        log: where it writes what it says; else nobody reads it.
+
+    Raises:
+        RuntimeError: with its log, when it does not start.
+    """
     with tempfile.TemporaryFile() if log is None else open(log, "w+b") as output:
         process = subprocess.Popen(
-            [*command, "--server.port", str(port), *options],
-            cwd=ROOT,
+            command,
+            cwd=cwd,
             env=os.environ | {STORE_VARIABLE: str(store.path)},
             stdout=output,
             stderr=subprocess.STDOUT,
         )
-        url = f"http://127.0.0.1:{port}"
         try:
             if not _answers(f"{url}/_stcore/health", process):
                 output.seek(0)
                 said = output.read().decode(errors="replace")
                 raise RuntimeError(f"The app did not start:\n{said}")
-            yield url, psutil.Process(process.pid)
+            yield psutil.Process(process.pid)
         finally:
             process.terminate()
             try:

@@ -43,9 +43,9 @@ TIMES = frozenset({"time", "images_per_s"})
 """What no two runs share."""
 
 
-def config_of(family: str) -> RunConfig:
-    """50 steps on digits, saved every 3 steps, after every epoch of 5, and by time."""
-    train = {"epochs": 10, "batch_size": 64, "threads": 1, "device": "cpu", "log_every": 1}
+def config_of(family: str, epochs: int) -> RunConfig:
+    """Epochs of 5 steps on digits, saved every 3 steps, after an epoch, and by time."""
+    train = {"epochs": epochs, "batch_size": 64, "threads": 1, "device": "cpu", "log_every": 1}
     often = {"checkpoint_every": 3, "save_every_s": 0.2, "preview_every": 7}
     data = {"dataset": "digits", "image_size": 16, "limit": 300}
     settings = {"family": family, "data": data, "train": train | often}
@@ -120,12 +120,12 @@ def kill_one(store: Store, name: str, config: RunConfig, after_s: float) -> dict
     return found
 
 
-def kills(store: Store, count: int, seed: int) -> list[dict[str, Any]]:
+def kills(store: Store, count: int, seed: int, epochs: int) -> list[dict[str, Any]]:
     """Kill `count` workers, the families in turn, each at a moment drawn from its whole life."""
     luck = random.Random(seed)
     undisturbed, lasts = {}, {}
     for family in FAMILIES:
-        first, second = (store.create(f"{family}-{n}", config_of(family)) for n in (1, 2))
+        first, second = (store.create(f"{family}-{n}", config_of(family, epochs)) for n in (1, 2))
         work(first)  # here, so that the other processes find all modules imported
         started = time.monotonic()
         assert end_of(begin(partial(work, second))) == 0
@@ -138,7 +138,7 @@ def kills(store: Store, count: int, seed: int) -> list[dict[str, Any]]:
         number += 1
         family = list(FAMILIES)[len(found) % len(FAMILIES)]
         name, moment = f"killed-{number}", luck.uniform(0, lasts[family])
-        each = kill_one(store, name, config_of(family), moment)
+        each = kill_one(store, name, config_of(family, epochs), moment)
         if each is not None:
             each["identical"] = equal(outcome(store.get(name)), undisturbed[family])
             found.append(each)
@@ -172,11 +172,12 @@ def report(found: list[dict[str, Any]]) -> dict[str, Any]:
 def main(
     count: Annotated[int, typer.Option(min=1, help="Workers to kill.")] = 50,
     seed: Annotated[int, typer.Option(help="Of the moments.")] = 0,
+    epochs: Annotated[int, typer.Option(min=2, help="Of every run, 5 steps each.")] = 10,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Kill training processes at random moments, resume each, compare with undisturbed ones."""
     with tempfile.TemporaryDirectory() as folder:
-        found = kills(Store(Path(folder)), count, seed)
+        found = kills(Store(Path(folder)), count, seed, epochs)
     result = report(found)
     if as_json:
         print(json.dumps(result, indent=2))

@@ -105,7 +105,7 @@ def test_a_run_that_fails_says_why(tmp_path: Path) -> None:
     )
     until(lambda: state(run) == "failed")
     assert "nowhere" in run.status().message
-    assert "nowhere" in run.log_tail()
+    until(lambda: "nowhere" in run.log_tail())
 
 
 def test_a_taken_name_and_a_wrong_setting_start_nothing(run: Run, tmp_path: Path) -> None:

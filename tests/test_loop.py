@@ -113,8 +113,9 @@ def test_a_validation_that_a_stop_cuts_off_is_what_resume_begins_with(epoch: int
     again = make_loop(tiny(), state=saved.state)
     told += again.run()
     assert measured(told) == measured(whole), "each once, and the same"
-    ours, theirs = again.model.state_dict(), [e for e in whole if isinstance(e, Checkpoint)][-1]
-    assert all(torch.equal(ours[name], theirs.weights[name]) for name in ours)
+    ours, last = again.model.state_dict(), [e for e in whole if isinstance(e, Checkpoint)][-1]
+    theirs = last.state["modules"]["model"]
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
 def test_what_an_objective_does_not_offer_is_not_set() -> None:

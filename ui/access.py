@@ -149,13 +149,13 @@ def reading_only(visitor: Visitor) -> str:
         Misconfigured: when the secrets cannot be read.
     """
     access = configured()
-    told_so = READ_ONLY_FLAG in _arguments() or os.environ.get(READ_ONLY_VARIABLE, "") not in "0"
-    if access.read_only or told_so:
+    in_environment = os.environ.get(READ_ONLY_VARIABLE, "") not in ("", "0")
+    if access.read_only or in_environment or READ_ONLY_FLAG in _arguments():
         return "This app is for looking: nobody trains, deletes or uploads here."
     if access.trainers is None:
         return ""
     email = str(visitor.get("email") or "").lower()
-    known = email in {trainer.lower() for trainer in access.trainers}
+    known = bool(email) and email in {trainer.lower() for trainer in access.trainers}
     if known and visitor.get("email_verified") is not False:
         return ""
     return "You may drag and look; training, deleting and uploading is for others here."
@@ -205,7 +205,7 @@ def at_this_computer() -> bool:
         and not hosts.names()
         and all(name is None or hosts.is_local(hosts.name_of(name) or "") for name in named)
         and not any(name in headers for name in FORWARDED)
-        and st.context.ip_address is None
+        and not isinstance(st.context.ip_address, str)  # Streamlit tells none of this computer
     )
 
 

@@ -8,6 +8,7 @@ from ui import access
 from ui.catalog import RunFacts, age
 from ui.numbers import number
 from ui.picker import describe
+from ui.plain import plain
 from ui.state import choose_run
 from ui.theme import state_badge
 from ui.without_paths import without_paths
@@ -30,7 +31,9 @@ def card(facts: RunFacts) -> None:
     """Draw one run."""
     with st.container(border=True, key=f"card-{facts.id}", height="stretch"):
         _picture(facts)
-        told = f":red[{facts.problem}]" if facts.problem else _numbers(facts)
+        told = f":red[{plain(facts.problem)}]" if facts.problem else _numbers(facts)
+        if facts.note:
+            told += f"  \n:orange[{plain(facts.note)}]"
         about = _between(*describe(facts).split(" · "), _whole(age(facts.made)))
         told = told.replace("\u2009", "\u202f")  # as thin a gap, in which no line breaks
         # One element for three lines: a page of cards is sent and drawn sooner.
@@ -52,7 +55,7 @@ def card(facts: RunFacts) -> None:
 def _picture(facts: RunFacts) -> None:
     with st.container(height=PICTURE, border=False, horizontal_alignment="center"):
         if facts.thumbnail:
-            st.image(str(facts.thumbnail), width=PICTURE)
+            st.image(facts.thumbnail, width=PICTURE)
         else:
             st.caption("No samples yet.")
 

@@ -21,6 +21,8 @@ from vae_core.training import jobs
 BETAS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0,
          24.0, 32.0, 64.0, 100.0)  # fmt: skip
 
+_STOPPING = "stopping-run"
+
 ROW_HEIGHT = 68
 """In px: with β in it or without, so that nothing below jumps when a run ends."""
 
@@ -51,7 +53,7 @@ def watch(run: Run) -> None:
         return
     _buttons(run, config, state)
     if state in RESUMABLE and state != "failed" and run.status().message:
-        st.warning(without_paths(run.status().message))
+        (st.info if state == "stopped" else st.warning)(without_paths(run.status().message))
     monitor(run, state, _terms(run, config))
     if state in RESUMABLE:
         _log(run, state)
@@ -70,7 +72,7 @@ def _terms(run: Run, config: RunConfig) -> dict[str, Quantity]:
 def has_something_to_show(run: Run) -> bool:
     """False for a model that came without the history of its training."""
     finished = facts_of(run).state == "finished"
-    return not finished or run.file("history.jsonl").exists()
+    return not finished or run.has("history.jsonl")
 
 
 def first_run() -> None:
@@ -98,21 +100,30 @@ def _buttons(run: Run, config: RunConfig, state: str) -> None:
 
 
 def _active_buttons(run: Run, state: str) -> None:
-    paused = state == "paused"
+    """They work from the first moment on, while images are prepared too."""
+    paused, stopping = state == "paused", st.session_state.get(_STOPPING) == run.id
     if st.button(
         "Resume" if paused else "Pause",
         key="pause-training",
         icon=":material/play_arrow:" if paused else ":material/pause:",
-        **access.control(disabled=state == "starting"),
+        **access.control(disabled=stopping),
     ):
         _tell(run, command="resume" if paused else "pause")
-    if st.button("Stop", key="stop-training", icon=":material/stop:", **access.control()):
-        _tell(run, command="stop")
+    st.button(
+        "Stopping" if stopping else "Stop",
+        key="stop-training",
+        icon=":material/hourglass_top:" if stopping else ":material/stop:",
+        on_click=_stop,
+        args=(run,),
+        **access.control(disabled=stopping),
+    )
     if st.button(
         "Save",
         key="save-training",
         icon=":material/save:",
-        **access.control("Save the weights now; they are saved after every epoch anyway."),
+        **access.control(
+            "Save the weights now; they are saved every half minute anyway.", disabled=stopping
+        ),
     ) and _tell(run, command="save"):
         st.toast("The weights are saved before the next step.")
 
@@ -127,7 +138,14 @@ def _tell(run: Run, **message: object) -> bool:
     return True
 
 
+def _stop(run: Run) -> None:
+    """Two seconds later the run has stopped, whatever it is at."""
+    if _tell(run, command="stop"):
+        st.session_state[_STOPPING] = run.id
+
+
 def _idle_buttons(run: Run, state: str) -> None:
+    st.session_state.pop(_STOPPING, None)
     if state in RESUMABLE and st.button(
         "Resume", key="resume-training", icon=":material/play_arrow:", **access.control()
     ):
@@ -138,7 +156,7 @@ def _idle_buttons(run: Run, state: str) -> None:
         "never learned from, and the change is noted in its history."),
     ):  # fmt: skip
         _resume(run, accept_changed_data=True)
-    if run.file("model.safetensors").exists() and st.button(
+    if run.has("model.safetensors") and st.button(
         "Explore", key="explore-training", icon=":material/tune:"
     ):
         st.switch_page("pages/explore.py", query_params={"run": run.id})

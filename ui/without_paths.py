@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from pathlib import Path
 
 import streamlit as st
@@ -11,7 +10,7 @@ import streamlit as st
 from vae_core.errors import UserError
 from vae_core.runs import Store
 
-_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
+_CREDENTIALS = re.compile(r"(?<=://)\S+@")
 _QUOTED = re.compile(r"""(["'`“])(/[^"'`”\n]+)(["'`”])""")
 _PLAIN = re.compile(r"""(?<![\w/.:~<>)-])/[^\s"'`:;,()\[\]<>]*[^\s"'`:;,.()\[\]<>]""")
 
@@ -27,7 +26,8 @@ def without_paths(error: object) -> str:
         return text
     text = _CREDENTIALS.sub("", text)
     for root in _roots():
-        text = re.sub(rf"{re.escape(root)}/(?=\S)", "", text)
+        text = re.sub(rf"{re.escape(str(root))}/(?=\S)", "", text)
+        text = text.replace(str(root), root.name)
     text = _QUOTED.sub(lambda found: found[1] + _name(found[2]) + found[3], text)
     return _PLAIN.sub(lambda found: _name(found[0]), text)
 
@@ -44,8 +44,7 @@ def _name(path: str) -> str:
     return Path(path).name or path
 
 
-def _roots() -> list[str]:
-    """Folders below which names say enough; they may have spaces, which no pattern could follow."""
-    folders = (Store().path.absolute(), Path.cwd(), Path.home(), Path(tempfile.gettempdir()))
-    known = {str(each) for each in folders} | {str(each.resolve()) for each in folders}
-    return sorted(known - {"/"}, key=len, reverse=True)
+def _roots() -> set[Path]:
+    """Folders below which a place says enough: the store, and the app itself in tracebacks."""
+    store, app = Store().path.absolute(), Path(__file__).parents[1]
+    return {each for each in (store, store.resolve(), app, app.resolve()) if each.name}

@@ -11,7 +11,7 @@ from vae_core.latent.directions import keep_directions
 from vae_core.latent.encodings import encoded_step
 from vae_core.loading import load_run
 from vae_core.run_data import dataset_of
-from vae_core.runs import Run
+from vae_core.runs import ACTIVE, Run
 from vae_core.training.aftermath import keep_latents, keep_measurement
 from vae_core.types import Context
 
@@ -20,7 +20,7 @@ def is_complete(run: Run) -> bool:
     """Whether the encodings that a run keeps are those of its weights; also while a worker is at
     work, which brings them up itself."""
     step = run.weights_step()
-    return step is None or encoded_step(run) == step or run.is_alive()
+    return step is None or encoded_step(run) == step or run.status().state in ACTIVE
 
 
 def complete(run: Run, progress: Progress = no_progress) -> None:

@@ -28,10 +28,35 @@ def require_json(value: Any, path: str = "") -> None:
     if isinstance(value, Mapping):
         for key, inner in value.items():
             require_json(inner, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, list | tuple):
+        for index, inner in enumerate(value):
+            require_json(inner, f"{path}.{index}")
     elif isinstance(value, float) and not math.isfinite(value):
         raise UserError(f"{path}: must be a finite number (it is {value}).")
     elif isinstance(value, str) and not is_text(value):
         raise UserError(f"{path}: {value!r} is no valid text; a file name there has to be renamed.")
+
+
+DEEPEST = 32
+"""Brackets in brackets of a configuration or another file of a run."""
+
+
+def require_shallow(value: Any) -> None:
+    """Refuse what is nested so deep that whoever walks through it falls.
+
+    Raises:
+        ValueError: when it has more than `DEEPEST` levels.
+    """
+    level, depth = [value], 0
+    while level:
+        if (depth := depth + 1) > DEEPEST:
+            raise ValueError(f"it is nested deeper than {DEEPEST} levels")
+        level = [
+            inner
+            for each in level
+            if isinstance(each, dict | list)
+            for inner in (each.values() if isinstance(each, dict) else each)
+        ]
 
 
 def is_text(value: str) -> bool:

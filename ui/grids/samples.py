@@ -89,10 +89,16 @@ def _learn(run: Run, model: LatentModel, entry: PriorEntry) -> None:
     assert learn is not None, "only what can be learned says that it is not"
 
     def learned(tell: Progress) -> object:
-        def report(epoch: int, of: int, nats: float) -> None:
-            tell(f"Epoch {epoch} of {of}: {number(nats)} nats per image held out", epoch / of)
+        said = ""
 
-        return learn(run, model, report=report)
+        def report(epoch: int, of: int, nats: float) -> None:
+            nonlocal said
+            said = f"Epoch {epoch} of {of}: {number(nats)} nats per image held out"
+
+        def progress(message: str, share: float | None) -> None:
+            tell(said or message, share)
+
+        return learn(run, model, report=report, progress=progress)
 
     if button.button(
         "Learn it",

@@ -72,4 +72,6 @@ async def body_of(request: Request, most: int) -> bytes:
 
 
 def _message(status: int, sentence: str) -> Response:
-    return JSONResponse({"message": sentence}, status)
+    # What was to be sent and was not read would otherwise go on coming.
+    headers = {"Connection": "close"} if status in (408, 413) else None
+    return JSONResponse({"message": sentence}, status, headers)

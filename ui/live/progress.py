@@ -26,6 +26,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from ui.live.columns import Limits
 from ui.live.guard import POLICY_VIOLATION
 from ui.live.history import Cursor, History
+from ui.live.thumbnails import picture
 from ui.without_paths import without_paths
 from vae_core.errors import UserError
 from vae_core.runs import ACTIVE, Run, Store
@@ -153,8 +154,8 @@ def _status(run: Run) -> dict[str, Any]:
 
 def _about(run: Run) -> dict[str, Any]:
     """What a page needs to label the numbers; what is not written yet is absent."""
-    about: dict[str, Any] = {"originals": run.file("previews/originals.png").exists()}
-    if run.file("previews/corrupted.png").exists():
+    about: dict[str, Any] = {"originals": run.has("previews/originals.png")}
+    if run.has("previews/corrupted.png"):
         about["corrupted"] = True
     try:
         about["epochs"] = run.config().train.epochs
@@ -181,13 +182,11 @@ def preview(request: Request) -> Response:
     if not _PREVIEW.fullmatch(name):
         raise HTTPException(404)
     try:
-        path = Store().get(request.path_params["run_id"]).file(f"previews/{name}.png")
-    except UserError:
+        png = picture(Store().get(request.path_params["run_id"]), f"previews/{name}.png")
+    except (UserError, OSError):
         raise HTTPException(404) from None
-    if not path.is_file():
-        raise HTTPException(404)
     # A resumed run may draw the same step again: the browser has to ask each time.
-    return FileResponse(path, media_type="image/png", headers={"Cache-Control": "no-cache"})
+    return Response(png, media_type="image/png", headers={"Cache-Control": "no-cache"})
 
 
 def plotly_script(request: Request) -> Response:

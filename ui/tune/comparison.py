@@ -50,9 +50,16 @@ def comparison(runs: Sequence[Run]) -> None:
         )
 
 
+def _has_factors(run: Run) -> bool:
+    try:
+        return bool(run.data_card().factor_names)
+    except UserError:  # it has not seen its data yet, or is damaged
+        return False
+
+
 def _score_button(runs: Sequence[Run]) -> None:
     """Offered where a data set knows what its pictures were drawn from."""
-    unscored = [run for run in runs if run.json("data.json", {}).get("factor_names")]
+    unscored = [run for run in runs if _has_factors(run)]
     unscored = [run for run in unscored if not scores(run)]
     if unscored and st.button(
         f"Score {len(unscored)} runs against the known factors",

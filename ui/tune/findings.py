@@ -70,13 +70,12 @@ def _findings(path: Path, size: int, message: str) -> list[Finding]:
 @functools.lru_cache(maxsize=32)
 def _course(path: Path, size: int, message: str) -> Course:
     run = Run(path)
-    records, _ = run.history(max(0, size - TAIL_BYTES))
+    records = run.last_records("history.jsonl", TAIL_BYTES)
     return course_of(records, run.config(), message)
 
 
 def _size(run: Run) -> int:
-    path = run.file("history.jsonl")
-    return path.stat().st_size if path.exists() else 0
+    return run.size("history.jsonl")
 
 
 def _strip(run: Run) -> None:

@@ -120,9 +120,7 @@ def _progress(sweep: Sweep, current: str) -> None:
     by_beta = sorted(state.entries, key=lambda entry: float(entry.params.get(BETA, 0.0)))
     columns = []
     for entry in by_beta:
-        path = sweep.store.path / entry.run
-        run = Run(path) if entry.run and path.is_dir() else None
-        columns.append((label(entry), run))
+        columns.append((label(entry), _run_of(sweep, entry.run)))
     board(columns)
 
 
@@ -147,8 +145,16 @@ def _compare(offered: list[RunFacts], of: str) -> None:
 
 
 def _facts(sweep: Sweep) -> list[RunFacts]:
-    paths = (sweep.store.path / entry.run for entry in sweep.state().entries if entry.run)
-    return [facts_of(Run(path)) for path in paths if path.is_dir()]
+    runs = (_run_of(sweep, entry.run) for entry in sweep.state().entries)
+    return [facts_of(run) for run in runs if run is not None]
+
+
+def _run_of(sweep: Sweep, name: str) -> Run | None:
+    """The run of an entry; None before it has one, and once it is deleted."""
+    try:
+        return sweep.store.get(name) if name else None
+    except UserError:
+        return None
 
 
 def _explanation() -> None:

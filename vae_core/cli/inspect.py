@@ -15,6 +15,7 @@ from vae_core.cli.options import (
     WeightsOption,
     print_json,
     print_table,
+    say_steps,
 )
 from vae_core.errors import UserError
 from vae_core.runs import BEST, WEIGHTS, Run, Store, in_words, measured_on
@@ -25,7 +26,10 @@ app = typer.Typer()
 @app.command("list")
 def list_runs(store: StoreOption = None, as_json: JsonOption = False) -> None:
     """List the runs, the newest first."""
-    rows = [_row(run) for run in Store(store)]
+    runs = Store(store)
+    if runs.path.exists() and not runs.path.is_dir():
+        raise UserError(f"{runs.path} is no folder of runs.")
+    rows = [_row(run) for run in runs]
     if as_json:
         print_json(rows)
         return
@@ -45,8 +49,8 @@ def show(run: RunArgument, store: StoreOption = None, as_json: JsonOption = Fals
         "run": found.id,
         "status": found.status().model_dump(),
         "config": found.config().model_dump(mode="json"),
-        "data": found.json("data.json", {}),
-        "environment": found.json("environment.json", {}),
+        "data": found.data_card().model_dump(mode="json") if found.has("data.json") else {},
+        "environment": found.environment().model_dump(exclude_unset=True),
         "summary": found.summary(),
         "in_force": {"beta": _beta(found, None)},
         "measured_on": str(measured_on(found) or ""),
@@ -84,12 +88,13 @@ def evaluate(
     from vae_core.types import Context
 
     loaded = load_run(Store(store).get(run), which=weights).sound()
-    dataset, part = load_part(loaded.run, split, data_dir)
+    say = say_steps()
+    dataset, part = load_part(loaded.run, split, data_dir, say)
     difference = dataset.difference
     noise, images = torch.Generator().manual_seed(0), loaded.card.n_train
     turned = controls_in_force(loaded.run, loaded.step)
     context = Context(max(0, loaded.step - 1), noise, turned, train_images=images)
-    found = measure(loaded.model, loaded.objective, part, context)
+    found = measure(loaded.model, loaded.objective, part, context, progress=say)
     told = _told(found.terms | {"total": found.total})
     report = found.report() | {
         "split": split,
@@ -117,6 +122,7 @@ def evaluate(
 def _row(run: Run) -> dict[str, Any]:
     """What a list shows of a run; a damaged one is listed with its reason."""
     try:
+        run.check()
         config, status, summary = run.config(), run.status(), run.summary()
         part = measured_on(run)
     except UserError as error:
@@ -143,7 +149,7 @@ def _beta(run: Run, planned: float | None) -> float | None:
     from vae_core.in_force import beta_in_force
 
     try:
-        return beta_in_force(run) if run.file(WEIGHTS).exists() else planned
+        return beta_in_force(run) if run.has(WEIGHTS) else planned
     except UserError:  # of a family that is not installed here, or damaged
         return None
 

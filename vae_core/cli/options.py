@@ -23,6 +23,8 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 LOOK_S = 0.2
 """Between two looks for a heartbeat."""
 
+COUNT_EVERY_S = 10.0
+
 WeightsOption = Annotated[
     Literal["last", "best"],
     typer.Option(help="Of the last save, or of the best validation at the final β."),
@@ -59,13 +61,22 @@ def be_sure(folder: Folder) -> None:
 
 
 def say_steps() -> Progress:
-    """A progress that prints each new sentence to the terminal, one a line."""
-    last = ""
+    """A progress that prints each new sentence to the terminal, one a line.
+
+    Where only what stands behind the colon is new, such as a count, a terminal shows it in place
+    and a file gets a line of it now and then.
+    """
+    head, last, told = "", "", 0.0
+    terminal = sys.stderr.isatty()
 
     def say(message: str, share: float | None) -> None:
-        nonlocal last
-        if message != last:
-            print(message, file=sys.stderr)
-            last = message
+        nonlocal head, last, told
+        new_head, now = message.partition(":")[0], time.monotonic()
+        counting = new_head == head
+        if message == last or (counting and not terminal and now - told < COUNT_EVERY_S):
+            return
+        line_up = "\033[A\033[K" if counting and terminal else ""
+        print(line_up + message, file=sys.stderr)
+        head, last, told = new_head, message, now
 
     return say

@@ -71,7 +71,7 @@ def sweep(
 
     from vae_core.sweeps.launch import launch
     from vae_core.sweeps.scheduler import work
-    from vae_core.sweeps.sweep import create_sweep, get_sweep, join_sweep
+    from vae_core.sweeps.sweep import create_sweep, get_sweep, has_sweep, join_sweep
 
     if varied:
         base = config_from(preset, family, dataset, data_dir, epochs, settings)
@@ -84,7 +84,7 @@ def sweep(
             storage=storage,
         )
         made = create_sweep(runs, name, spec)
-    elif storage is not None:
+    elif storage is not None and not has_sweep(runs, name):
         made = join_sweep(runs, name, storage, WORKERS if workers is None else workers)
     else:
         made = get_sweep(runs, name)
@@ -107,10 +107,13 @@ def sweep(
 @app.command("sweep-work", hidden=True)
 def sweep_work(name: str, store: StoreOption = None) -> None:
     """What the app starts in the background: schedule a sweep, tell its folder alone."""
-    from vae_core.sweeps.scheduler import work
     from vae_core.sweeps.sweep import get_sweep
 
-    work(get_sweep(Store(store), name))
+    found = get_sweep(Store(store), name)
+    with found.held():  # its heart beats while Optuna is imported
+        from vae_core.sweeps.scheduler import work
+
+        work(found)
 
 
 @app.command("sweeps")

@@ -70,7 +70,7 @@ def resume(
     """
     process.prepare()
     found = Store(store).get(run)
-    found.config()
+    found.config_to_train()
     be_sure(found)
     if working := found.at_work():
         raise UserError(working)
@@ -93,7 +93,8 @@ def work(
     if hasattr(os, "nice"):
         os.nice(NICENESS)
     found = Store(store).get(run)
-    with _listening(found, heard) as wishes:
+    # Its heart beats, and it hears, while torch is imported.
+    with found.held(), listening(found, heard) as wishes:
         from vae_core.training import worker
 
         worker.work(found, accept_changed_data=accept_changed_data, wishes=wishes)
@@ -102,7 +103,7 @@ def work(
 def _train_here(run: Run, store: str | None, accept_changed_data: bool = False) -> None:
     print(f"Run {run.id} in {run.path}", file=sys.stderr)
     try:
-        with _listening(run) as wishes:
+        with listening(run) as wishes:
             from vae_core.training import worker
             from vae_core.training.recorders import ProgressBar
 
@@ -123,7 +124,7 @@ def _train_here(run: Run, store: str | None, accept_changed_data: bool = False) 
         print(f"{said} Go on with: python -m vae_core resume {run.id}{option}", file=sys.stderr)
 
 
-def _listening(run: Run, heard: int | None = None) -> Wishes:
+def listening(run: Run, heard: int | None = None) -> Wishes:
     """The ear of the worker that this process is going to be, from before torch is imported on;
     whatever it does then, two seconds after a wish to stop it has ended."""
     heard = said_so_far(run) if heard is None else heard

@@ -8,9 +8,9 @@ from importlib import import_module
 from vae_core.data.dataset import Dataset, Images, ImageSet, Progress, no_progress
 from vae_core.data.folders import cache_folder, data_folder
 from vae_core.data.images import ArrayImages
-from vae_core.data.mapped import MappedImages
 from vae_core.data.samples import hold_outs, label_counts, sample_images
 from vae_core.data.source import Source, datasets, load_dataset
+from vae_core.data.stored import StoredImages
 from vae_core.data.uploads import Announced, Upload, begin_upload
 
 SOURCES = ("torchvision_sets", "digits", "sprites", "celeba", "folder")
@@ -25,9 +25,9 @@ __all__ = [
     "Dataset",
     "ImageSet",
     "Images",
-    "MappedImages",
     "Progress",
     "Source",
+    "StoredImages",
     "Upload",
     "begin_upload",
     "cache_folder",

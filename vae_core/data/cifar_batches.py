@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from vae_core.data.pickled import Damaged, Refused, load_plain
+from vae_core.data.reading import Refused as NotRead
+from vae_core.data.reading import read_whole
 from vae_core.errors import UserError
 
 SHAPE = (3, 32, 32)
@@ -26,8 +28,10 @@ def read_batch(path: Path) -> tuple[np.ndarray, np.ndarray, str]:
         UserError: when reading it would run a program.
     """
     try:
-        data = path.read_bytes()
+        data = read_whole(path)
         batch = load_plain(io.BytesIO(data))
+    except NotRead as error:
+        raise Damaged(f"{path.name} is {error}") from None
     except Refused as error:
         raise UserError(
             f"{path} was refused: it asks for {error}, which no images need, and could run a "

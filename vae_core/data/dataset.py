@@ -22,6 +22,11 @@ def no_progress(message: str, share: float | None) -> None:
     """The `Progress` that shows nothing."""
 
 
+def grouped(count: int) -> str:
+    """A count as it stands in a sentence: 12 000."""
+    return f"{count:_}".replace("_", " ")
+
+
 class Images(Protocol):
     """N images of one size, uint8, gathered by index; in memory, memory-mapped or drawn."""
 

@@ -7,6 +7,7 @@ read. Whatever is refused is deleted at once.
 
 from __future__ import annotations
 
+import io
 import re
 import secrets
 import shutil
@@ -22,6 +23,7 @@ from vae_core.data.archive import open_zip
 from vae_core.data.decode import NotAnImage, Target, decode
 from vae_core.data.folders import data_folder
 from vae_core.data.listing import Listing, has_image_name, list_folder
+from vae_core.data.reading import Refused
 from vae_core.errors import UserError
 
 MB = 10**6
@@ -207,9 +209,8 @@ def _look_at(listing: Listing, name: str) -> None:
     good, why, tiny = 0, "", Target(8, "fit", None)
     for index in range(min(len(listing), _TRIES)):
         try:
-            with listing.open(index) as file:
-                decode(file, tiny)
-        except (NotAnImage, OSError, ValueError) as error:
+            decode(io.BytesIO(listing.read(index)), tiny)
+        except (NotAnImage, Refused, OSError, ValueError) as error:
             why = why or f" {PurePosixPath(listing.names[index]).name}: {error}."
             continue
         good += 1

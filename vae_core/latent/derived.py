@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from pathlib import Path
 
 from vae_core.data import cache_folder
 from vae_core.errors import UserError
@@ -33,19 +32,18 @@ def keep(run: Run, name: str, data: bytes) -> None:
         log.warning("%s was made and could not be kept. %s %s", name, problem, error)
 
 
-def derived_files(run: Run, name: str) -> list[Path]:
-    """Where a derived file of this name may lie, the run first."""
-    places = (run.file(name), _beside(run).file(name))
-    return [place for place in places if place.exists()]
+def derived_places(run: Run, name: str) -> list[Folder]:
+    """The folders where a derived file of this name lies, the run first."""
+    return [place for place in (run, _beside(run)) if place.has(name)]
 
 
-def fingerprint(path: Path) -> str:
+def fingerprint(run: Run, name: str) -> str:
     """What the content of a file is known by: equal for equal content, and another one after a
     training step. Of large files a part is read, within milliseconds. "" without the file.
     """
     digest = hashlib.blake2b(digest_size=16)
     try:
-        with path.open("rb") as file:
+        with run.opened(name) as file:
             size = file.seek(0, os.SEEK_END)
             digest.update(str(size).encode())
             whole = size <= BLOCKS * BLOCK

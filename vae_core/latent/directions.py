@@ -6,11 +6,10 @@ from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from vae_core.data import Progress, no_progress
-from vae_core.latent.derived import derived_files, fingerprint, keep
+from vae_core.latent.derived import derived_places, fingerprint, keep
 from vae_core.latent.encodings import FILE as ENCODINGS
 from vae_core.latent.region import Region
 from vae_core.runs import Run
@@ -161,21 +160,27 @@ def keep_directions(run: Run, mu: np.ndarray, step: int, progress: Progress = no
     """Fit the principal directions of the encodings mu [N, D] that a run has of the checkpoint of
     `step`, and keep them where they can be kept."""
     progress("Finding the directions", None)
-    metadata = {"step": str(step), "of": fingerprint(run.file(ENCODINGS))}
+    metadata = {"step": str(step), "of": fingerprint(run, ENCODINGS)}
     keep(run, FILE, save(asdict(principal_directions(mu)), metadata))
 
 
-def load_directions(run: Run, step: int) -> Directions | None:
+def load_directions(run: Run, step: int, size: int | None = None) -> Directions | None:
     """The principal directions kept with the checkpoint of `step`, of the encodings that the run
-    has now; None where none are usable."""
-    wanted = {"step": str(step), "of": fingerprint(run.file(ENCODINGS))}
-    for path in derived_files(run, FILE):
+    has now and of a latent space of `size` dimensions where that is given; None where none are
+    usable."""
+    wanted = {"step": str(step), "of": fingerprint(run, ENCODINGS)}
+    for place in derived_places(run, FILE):
         try:
-            with safe_open(path, "numpy") as file:
+            with place.tensors(FILE) as file:
                 # Earlier versions did not keep which encodings they were of.
-                if wanted != {"of": wanted["of"]} | (file.metadata() or {}):
+                if wanted != {"of": wanted["of"]} | file.metadata:
                     continue
-                return Directions(**{name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
-        except (SafetensorError, TypeError, ValueError, OSError):
+                k, d = file.require("vectors", "F32", (None, None)).shape
+                shapes = {"center": (d,), "vectors": (k, d), "deviations": (k,), "explained": (k,)}
+                found = {name: file.array(name, "F32", shape) for name, shape in shapes.items()}
+        except (ValueError, OSError):
             continue  # a cache: whoever asks fits them again from the encodings
+        finite = all(np.isfinite(each).all() for each in found.values())
+        if k > 0 and size in (None, d) and finite:
+            return Directions(**found)
     return None

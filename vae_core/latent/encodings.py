@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from PIL import Image
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from vae_core.data import Dataset, ImageSet
@@ -23,6 +22,11 @@ from vae_core.runs import Run
 FILE, THUMBNAILS = "encodings.safetensors", "thumbnails.png"
 COLUMNS = 50
 LARGEST_THUMBNAIL = 32
+
+MOST = 20_000
+"""Images whose encodings a run may keep: a worker keeps 3000, and pages show all of them."""
+
+MOST_LABELS = 2**16
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,7 @@ def save_encodings(run: Run, encodings: Encodings) -> None:
         "label_names": json.dumps(encodings.label_names),
         "thumbnail_shape": json.dumps(encodings.thumbnails.shape[1:]),
     }
-    if not run.file(THUMBNAILS).exists() or _are_of_others(run, encodings):
+    if not run.has(THUMBNAILS) or _are_of_others(run, encodings):
         run.write_bytes(THUMBNAILS, to_png(tile(encodings.thumbnails, COLUMNS)))
     # safetensors writes the buffer as it lies: a transposed array would come back scrambled.
     contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
@@ -107,9 +111,9 @@ def save_encodings(run: Run, encodings: Encodings) -> None:
 def _are_of_others(run: Run, encodings: Encodings) -> bool:
     """True where what the run keeps are encodings of other images."""
     try:
-        with safe_open(run.file(FILE), "numpy") as file:
-            kept = file.get_tensor("hashes")
-    except (SafetensorError, OSError):
+        with run.tensors(FILE) as file:
+            kept = file.array("hashes", "U64", (None,))
+    except (ValueError, OSError):
         return False
     return encodings.hashes is not None and not np.array_equal(kept, encodings.hashes)
 
@@ -117,9 +121,9 @@ def _are_of_others(run: Run, encodings: Encodings) -> bool:
 def encoded_step(run: Run) -> int | None:
     """The checkpoint whose encodings a run keeps, as the head of their file says; None without."""
     try:
-        with safe_open(run.file(FILE), "numpy") as file:
-            return int((file.metadata() or {})["step"])
-    except (SafetensorError, KeyError, ValueError, OSError):
+        with run.tensors(FILE) as file:
+            return file.step()
+    except (ValueError, OSError):
         return None
 
 
@@ -129,27 +133,60 @@ def load_encodings(run: Run) -> Encodings:
     Raises:
         UserError: when there are none, or the files are damaged.
     """
-    path = run.file(FILE)
-    if not path.exists():
+    if not run.has(FILE):
         raise UserError(f"Run {run.id!r} has no encodings yet; they come with its first epoch.")
     try:
-        with safe_open(path, "numpy") as file:
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            metadata = file.metadata()
-        channels, height, width = json.loads(metadata["thumbnail_shape"])
-        atlas = from_png(run.file(THUMBNAILS).read_bytes(), channels)
-        return Encodings(
-            arrays["mu"],
-            arrays.get("logvar"),
-            arrays["indices"],
-            arrays.get("labels"),
-            tuple(json.loads(metadata["label_names"])),
-            untile(atlas, height, width, len(arrays["mu"])),
-            int(metadata["step"]),
-            arrays.get("hashes"),
-        )
-    except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
+        with run.tensors(FILE) as file:
+            n, size = file.require("mu", "F32", (None, None)).shape
+            if not (1 <= n <= MOST and 1 <= size == run.summary().get("latent_dim", size)):
+                raise ValueError(f"they are {n} × {size} numbers")
+            step, names = file.step(), label_names(file.metadata["label_names"])
+            shape = _thumbnail_shape(file.metadata["thumbnail_shape"])
+            mu, logvar = file.array("mu", "F32", (n, size)), file.maybe("logvar", "F32", (n, size))
+            indices, labels = file.array("indices", "I64", (n,)), file.maybe("labels", "I64", (n,))
+            hashes = file.maybe("hashes", "U64", (n,))
+        labels = labels if labels is None else labels_in_reach(labels, names)
+        if indices.min() < 0:
+            raise ValueError("an image has no place")
+        atlas = from_png(run.read(THUMBNAILS), shape[0])
+        thumbnails = untile(atlas, *shape[1:], n)
+        if len(thumbnails) < n:
+            raise ValueError(f"there are thumbnails of {len(thumbnails)} of {n} images")
+        return Encodings(mu, logvar, indices, labels, names, thumbnails, step, hashes)
+    except (KeyError, TypeError, ValueError, OSError) as error:
         raise UserError(f"The encodings of run {run.id!r} are damaged: {error}.") from None
+
+
+def label_names(text: str) -> tuple[str, ...]:
+    """Names of labels from JSON.
+
+    Raises:
+        ValueError: when it is no list of texts, or too long a one.
+    """
+    found = json.loads(text)
+    if not isinstance(found, list) or len(found) > MOST_LABELS:
+        raise ValueError("its label names are no list")
+    if not all(isinstance(name, str) for name in found):
+        raise ValueError("a label name is no text")
+    return tuple(found)
+
+
+def labels_in_reach(labels: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
+    """Labels int64 [N], once it is sure that each is −1 or the number of a name.
+
+    Raises:
+        ValueError: when one is not.
+    """
+    if len(labels) and not -1 <= labels.min() <= labels.max() < (len(names) or MOST_LABELS):
+        raise ValueError("a label has no name")
+    return labels
+
+
+def _thumbnail_shape(text: str) -> tuple[int, int, int]:
+    channels, height, width = json.loads(text)
+    if channels not in (1, 3) or not all(1 <= side <= 4096 for side in (height, width)):
+        raise ValueError("the thumbnails have no size")
+    return int(channels), int(height), int(width)
 
 
 def _thumbnails(images: Images, progress: Progress) -> np.ndarray:

@@ -43,6 +43,8 @@ from vae_core.runs.run import (
     Run,
 )
 from vae_core.runs.store import DEFAULT_STORE, STORE_VARIABLE, Store
+from vae_core.runs.stored import Environment, Summary
+from vae_core.runs.tensors import Tensors
 
 __all__ = [
     "ACTIVE",
@@ -57,6 +59,7 @@ __all__ = [
     "STORE_VARIABLE",
     "WEIGHTS",
     "DataCard",
+    "Environment",
     "Folder",
     "Job",
     "Lease",
@@ -66,6 +69,8 @@ __all__ = [
     "State",
     "Status",
     "Store",
+    "Summary",
+    "Tensors",
     "in_words",
     "measured_on",
     "part_name",

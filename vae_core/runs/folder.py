@@ -8,38 +8,30 @@ import os
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, TypeVar
-
-from pydantic import ValidationError
+from typing import Any
 
 from vae_core.errors import UserError
 from vae_core.runs.holder import is_here
 from vae_core.runs.lease import Lease, held, take
+from vae_core.runs.reading import Reading
 from vae_core.runs.signs import busy, job_in, lives
 from vae_core.runs.writing import WRITING, is_leftover, is_private, new_file
 from vae_core.settings import Settings
 
-S = TypeVar("S", bound=Settings)
 
-
-class Folder:
+class Folder(Reading):
     """Reads tolerate a writer at work; writes are atomic. `kind` is what errors call it."""
 
-    kind = "folder"
     doing = "at work"
     busy_here = "is already at work in another process."
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        super().__init__(path)
         self.lease: Lease | None = None
         """What this process holds of it; each write is then one of the holder's."""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self.path)!r})"
-
-    @property
-    def id(self) -> str:
-        return self.path.name
 
     def file(self, name: str) -> Path:
         return self.path / name
@@ -60,59 +52,6 @@ class Folder:
         """Who works here, as a sentence; "" where nobody does."""
         job = job_in(self)
         return busy(self, job) if job is not None and lives(self, job) else ""
-
-    def json(self, name: str, default: Any = None) -> Any:
-        """A JSON file of this folder.
-
-        Raises:
-            UserError: when it is missing and there is no default, or when it is damaged.
-        """
-        if default is not None and not self.file(name).exists():
-            return default
-        try:
-            return json.loads(self._text(name))
-        except (ValueError, RecursionError):
-            message = f"{name} of {self.kind} {self.id!r} is damaged: it is no valid JSON."
-            raise UserError(message) from None
-
-    def records(
-        self, name: str, offset: int = 0, *, holding: bytes = b""
-    ) -> tuple[list[dict[str, Any]], int]:
-        """Records of a .jsonl file written since byte `offset`, and the offset to go on from.
-
-        A last line that is still being written is left for the next call.
-
-        Args:
-            holding: only lines with these bytes are looked at, a tenth of the time where they are
-                few.
-
-        Raises:
-            UserError: when the file is there but cannot be read.
-        """
-        data = self._tail(name, offset)
-        if data is None:
-            return [], 0
-        whole = data[: data.rfind(b"\n") + 1]
-        records = []
-        for line in whole.splitlines():
-            if holding not in line:
-                continue
-            try:
-                record = json.loads(line)
-            except (ValueError, RecursionError):  # torn by a power cut: the others are still good
-                continue
-            if isinstance(record, dict):
-                records.append(record)
-        return records, offset + len(whole)
-
-    def log_tail(self, lines: int = 20) -> str:
-        """The last lines of the worker's output, "" when there is none.
-
-        Raises:
-            UserError: when the file is there but cannot be read.
-        """
-        data = self._tail("log.txt", -20_000) or b""
-        return "\n".join(data.decode("utf-8", "replace").splitlines()[-lines:])
 
     # --- writing -----------------------------------------------------------------------------
 
@@ -234,35 +173,6 @@ class Folder:
             self.lease.check()
 
     # --- inside ------------------------------------------------------------------------------
-
-    def _tail(self, name: str, start: int) -> bytes | None:
-        """The bytes from `start` on, counted from the end when negative; None without the file."""
-        try:
-            with self.file(name).open("rb") as file:
-                size = file.seek(0, os.SEEK_END)
-                file.seek(start if start >= 0 else max(0, size + start))
-                return file.read()
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise self._unread(name, error) from None
-
-    def _text(self, name: str) -> str:
-        try:
-            return self.file(name).read_text(encoding="utf-8")
-        except FileNotFoundError:
-            raise UserError(f"{self.kind.capitalize()} {self.id!r} has no {name}.") from None
-        except (OSError, UnicodeDecodeError) as error:
-            raise self._unread(name, error) from None
-
-    def _parse(self, name: str, kind: type[S]) -> S:
-        try:
-            return kind.model_validate_json(self._text(name))
-        except ValidationError:
-            raise UserError(f"{name} of {self.kind} {self.id!r} is damaged.") from None
-
-    def _unread(self, name: str, error: Exception) -> UserError:
-        return UserError(f"{name} of {self.kind} {self.id!r} cannot be read: {error}.")
 
     def _require_lease(self) -> None:
         if self.lease is not None:

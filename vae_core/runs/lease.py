@@ -23,7 +23,7 @@ from pydantic import ValidationError
 
 from vae_core.errors import LeaseLost, UserError
 from vae_core.runs.holder import Job, job_of
-from vae_core.runs.signs import COUNTER, JOB, busy, head, job_in, lives
+from vae_core.runs.signs import COUNTER, JOB, beginning, busy, head, job_in, lives
 from vae_core.runs.writing import new_file
 
 if TYPE_CHECKING:
@@ -56,9 +56,9 @@ class Lease:
         Raises:
             LeaseLost: where it is not, or somebody has.
         """
+        if self.job.token.encode() in beginning(self.folder, JOB, _RESERVE):
+            return  # nobody else's job holds it; before each write this has to be cheap
         job = job_in(self.folder)
-        if job is not None and job.token == self.job.token:
-            return
         name = f"{self.folder.kind.capitalize()} {self.folder.id!r}"
         if job is not None:
             raise LeaseLost(
@@ -181,11 +181,15 @@ def take(folder: Folder, pid: int) -> Lease:
 @contextmanager
 def held(folder: Folder) -> Iterator[Lease]:
     """Hold the folder for this process, and beat; a process that was started for it was given it.
+    Who holds it already goes on holding it.
 
     Raises:
         UserError: while somebody else holds it, or when it cannot be written.
         LeaseLost: when it was given, and has been taken or deleted since.
     """
+    if folder.lease is not None:
+        yield folder.lease
+        return
     token = os.environ.pop(TOKEN_VARIABLE, "")
     if token:
         job = job_in(folder)
@@ -220,10 +224,9 @@ def _holder(folder: Folder, numbers: set[int]) -> Job | None:
     if newest <= (job.lease if job else 0):
         return job
     try:
-        with folder.file(f"lease-{newest}").open("rb") as file:
-            said = file.read(_RESERVE)[COUNTER:].strip()
-        return Job.model_validate_json(said)
-    except (OSError, ValidationError):  # just being made, or damaged: it has to beat
+        said = beginning(folder, f"lease-{newest}", _RESERVE)[COUNTER:]
+        return Job.model_validate_json(said.strip())
+    except ValidationError:  # just being made, or damaged: it has to beat
         return Job(pid=0, host="another-machine", boot="?", lease=newest)
 
 
@@ -242,7 +245,10 @@ def _create(folder: Folder, lease: Lease) -> bool:
         try:
             os.link(temporary, lease.path)
         except FileExistsError:
-            return lease.path.read_bytes()[COUNTER:] == content[COUNTER:]  # the answer was lost
+            found = beginning(
+                folder, lease.path.name, _RESERVE
+            )  # made all the same, if the answer was lost
+            return found[COUNTER:] == content[COUNTER:]
         except OSError:
             with lease.path.open("xb") as file:
                 file.write(content)

@@ -14,6 +14,7 @@ JOB = "job.json"
 COUNTER = 16
 """Digits of the heartbeat, at the head of a lease."""
 
+
 _watch = Watch()
 
 
@@ -72,9 +73,16 @@ def head(count: int) -> bytes:
 
 
 def _counter(folder: Folder, number: int) -> bytes:
-    # Opened each time: that is when a network file system asks its server for what is new.
+    return beginning(folder, f"lease-{number}", COUNTER)
+
+
+def beginning(folder: Folder, name: str, size: int) -> bytes:
+    """The first bytes of a file of the folder, b"" where there is none.
+
+    It is opened each time: that is when a network file system asks its server for what is new.
+    """
     try:
-        with folder.file(f"lease-{number}").open("rb") as file:
-            return file.read(COUNTER)
+        with folder.opened(name) as file:
+            return file.read(size)
     except OSError:
         return b""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import secrets
 from pathlib import Path
 
+from vae_core.files import new_name
 from vae_core.runs.holder import SILENT_S, Watch, writer, writer_lives
 
 WRITING = ".writing-"
@@ -23,9 +23,7 @@ def new_file(parent: Path, data: bytes, *, private: bool = False) -> Path:
     Raises:
         OSError: when it cannot be written; nothing is left of it.
     """
-    path = parent / f"{WRITING}{writer(os.getpid())}-{secrets.token_hex(6)}"
-    # The system takes off what the person's umask says.
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if private else 0o666)
+    handle, path = new_name(parent, f"{WRITING}{writer(os.getpid())}-", private=private)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)

@@ -259,8 +259,11 @@ class Scheduler:
 
     def _run_of(self, entry: Entry) -> Run | None:
         """The entry's run, None where it has none yet or it was deleted."""
-        path = self.store.path / entry.run
-        return Run(path) if entry.run and (path / "config.json").exists() else None
+        try:
+            run = self.store.get(entry.run) if entry.run else None
+        except UserError:
+            return None
+        return run if run is not None and run.has("config.json") else None
 
     def _hold_still(self, error: UserError) -> None:
         """Pause because of an error; the disk is full, say: nothing is lost by waiting."""

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import re
+import secrets
 import shutil
 from typing import Any
 
 from vae_core.errors import UserError
 from vae_core.runs import Folder, Store
+from vae_core.runs.reading import Reading
 from vae_core.runs.signs import silence
 from vae_core.sweeps.spec import SweepSpec, check
 from vae_core.sweeps.state import ACTIVE, Entry, SweepState, obey
 
 FOLDER = ".sweeps"
 """Inside a store; the dot keeps it from being taken for a run."""
+
+IDENTITY = "identity"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
 
@@ -56,8 +60,23 @@ class Sweep(Folder):
         return self._parse("state.json", SweepState)
 
     def storage(self) -> str:
-        """URL of the study."""
+        """URL of the study.
+
+        Raises:
+            UserError: when the study in the folder is no file of its own.
+        """
+        for file in ("study.db", "study.db-journal", "study.db-wal"):
+            self.look_at(file)
         return self.spec().storage or f"sqlite:///{self.file('study.db')}"
+
+    def identity(self) -> str:
+        """What tells this folder from all others that take part in the same study; "" in those of
+        a time before it was kept.
+
+        Raises:
+            UserError: when it is there and cannot be read.
+        """
+        return self._text(IDENTITY).strip() if self.file(IDENTITY).exists() else ""
 
     def send(self, command: str, **values: Any) -> None:
         """Tell the scheduler, which listens several times a second; see `state.obey`."""
@@ -80,16 +99,20 @@ class Sweep(Folder):
             raise UserError(f"Sweep {self.id!r} cannot be deleted: {reason}.") from error
 
 
+def has_sweep(store: Store, name: str) -> bool:
+    """True where the store has a sweep called `name`."""
+    return Sweep(store, _checked(name)).has("sweep.json")
+
+
 def get_sweep(store: Store, name: str) -> Sweep:
     """The sweep called `name`.
 
     Raises:
         UserError: when there is none.
     """
-    sweep = Sweep(store, _checked(name))
-    if not sweep.file("sweep.json").exists():
+    if not has_sweep(store, name):
         raise UserError(f"There is no sweep called {name!r} in {store.path}.")
-    return sweep
+    return Sweep(store, name)
 
 
 def create_sweep(store: Store, name: str, spec: SweepSpec) -> Sweep:
@@ -131,9 +154,10 @@ def join_sweep(store: Store, name: str, storage: str, workers: int) -> Sweep:
 
 def sweeps_of(store: Store) -> list[Sweep]:
     """Every sweep of the store, the newest first."""
-    folders = (store.path / FOLDER).glob("*/sweep.json")
-    newest = sorted(folders, key=lambda path: path.stat().st_mtime, reverse=True)
-    return [Sweep(store, path.parent.name) for path in newest]
+    names = Reading(store.path).names(FOLDER)
+    found = [Sweep(store, name) for name in names if _NAME.fullmatch(name)]
+    made = {sweep: sweep.version("sweep.json") or 0 for sweep in found if sweep.has("sweep.json")}
+    return sorted(made, key=made.__getitem__, reverse=True)
 
 
 def _claimed(store: Store, name: str, spec: SweepSpec) -> Sweep:
@@ -148,6 +172,7 @@ def _claimed(store: Store, name: str, spec: SweepSpec) -> Sweep:
         reason = error.strerror or error
         raise UserError(f"The sweep cannot be created in {store.path}: {reason}.") from None
     try:
+        sweep.write_bytes(IDENTITY, secrets.token_hex(16).encode())
         sweep.write_json("sweep.json", spec, private=spec.storage is not None)  # with a password
     except UserError:
         shutil.rmtree(sweep.path, ignore_errors=True)

@@ -12,6 +12,7 @@ from safetensors.torch import save
 
 from vae_core.errors import UserError
 from vae_core.runs import BEST, NEXT_BEST, NEXT_STATE, OBJECTIVE, STATE, WEIGHTS, Run
+from vae_core.runs.states import read_state
 from vae_core.training.events import Checkpoint
 
 
@@ -82,6 +83,8 @@ def forget_after(run: Run, state: Mapping[str, Any]) -> None:
 
     def was_saved(record: Mapping[str, Any]) -> bool:
         at = record.get("step", 0)
+        if not isinstance(at, int | float):
+            return False
         if at != step:
             return bool(at < step)
         match record.get("kind"):
@@ -97,10 +100,8 @@ def forget_after(run: Run, state: Mapping[str, Any]) -> None:
                 return bool(record.get("number", 0) <= state["recovery"]["returns"])
         return True
 
-    records, _ = run.history()
-    kept = [record for record in records if was_saved(record)]
-    if len(kept) < len(records):
-        run.write_records("history.jsonl", kept)
+    if not all(map(was_saved, run.each_record("history.jsonl"))):
+        run.write_records("history.jsonl", filter(was_saved, run.each_record("history.jsonl")))
         for picture in run.file("previews").glob("*-*.png"):
             if int(picture.name.partition("-")[0]) > step:
                 picture.unlink(missing_ok=True)
@@ -131,7 +132,7 @@ def _weights(modules: Mapping[str, Mapping[str, torch.Tensor]], step: int) -> by
 
 def _read(run: Run, name: str) -> dict[str, Any]:
     try:
-        state = torch.load(run.file(name), map_location="cpu", weights_only=True)
+        state = read_state(run, name)
         reason = "" if isinstance(state["step"], int) else "it names no step"
     except Exception as error:  # a damaged file fails in more ways than torch names
         reason = f"{type(error).__name__}: {error}".splitlines()[0]

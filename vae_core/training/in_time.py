@@ -11,10 +11,10 @@ from vae_core.training.control import ControlFile
 from vae_core.training.watchdog import End, watch
 from vae_core.training.wishes import Wishes
 
-GRACE_S = 1.5
+GRACE_S = 1.3
 """From the wish to the end of the process, where it does not end by itself."""
 
-SAVE_S = 30.0
+SAVING, SAVE_S = "Saving", 30.0
 """A save that is being written may take so long: a slow disk shall cost nobody his training."""
 
 
@@ -33,7 +33,7 @@ def _end(run: Run, wishes: Wishes) -> End:
             with suppress(UserError), run.held():
                 say_stopped(run, wishes.doing)
             return 0
-        if seconds < (SAVE_S if wishes.saving else GRACE_S):
+        if seconds < (SAVE_S if wishes.doing == SAVING else GRACE_S):
             return None
         if run.status().state in ACTIVE:
             with suppress(UserError):

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from vae_core.config import RunConfig
-from vae_core.errors import UserError
+from vae_core.errors import LeaseLost, UserError
 from vae_core.families import complete
 from vae_core.runs import STORE_VARIABLE, Folder, Run, Store
 from vae_core.runs.lease import TOKEN_VARIABLE
@@ -46,7 +46,7 @@ def resume(run: Run, accept_changed_data: bool = False) -> None:
     Raises:
         UserError: when it is finished, its configuration is damaged, or nothing can be written.
     """
-    run.config()
+    run.config_to_train()
     if run.is_alive():
         if run.elsewhere() and run.status().state != "paused":
             raise UserError(run.at_work())
@@ -96,6 +96,8 @@ def _launch(run: Run, options: Sequence[str] = ()) -> None:
     try:
         run.set_status(before.model_copy(update=said))
         spawn(run, ["work", run.id, "--heard", str(heard), *options], run.path.parent)
+    except LeaseLost:
+        raise
     except UserError:
         lease.release()
         with suppress(UserError):

@@ -38,7 +38,7 @@ from vae_core.training.events import (
     WentBack,
     no_control,
 )
-from vae_core.training.memory import is_short, too_large
+from vae_core.training.memory import is_short
 from vae_core.training.recovery import Diverged, told_of
 from vae_core.training.saving import Saves
 from vae_core.training.soundness import INSTEAD
@@ -96,6 +96,7 @@ class Loop(Standing):
         """
         self.model.train()
         self.objective.train()
+        self._room = self.room()
         self.saves.begin()
         going: Iterator[Event] | None = self._go_on(control)
         while going is not None:
@@ -131,7 +132,7 @@ class Loop(Standing):
                 yield self._preview()
             if ends_epoch:
                 yield from self._end_epoch(control)
-            elif self.saves.due(self.step):
+            elif self._due():
                 yield from self._save()
 
     def _step(self, indices: np.ndarray) -> Iterator[Event]:
@@ -147,11 +148,7 @@ class Loop(Standing):
         except Exception as error:
             if not is_short(error):
                 raise
-            losses = None
-        if losses is None:  # here, where nothing holds any longer what the step had taken
-            gradients, n = self.players.gradients, len(indices)
-            said = too_large(n, lambda size: gradients(*self.batch(indices[:size])))
-            raise UserError(f"{said} {self.kept()}")
+            raise UserError(f"{self._room.refused(len(indices))} {self.kept()}") from None
         self.step += 1
         self.seconds += time.perf_counter() - start
         if problem:
@@ -170,9 +167,13 @@ class Loop(Standing):
         yield from self._validate(control)
         if self.stopping:
             yield from self._save()
-        elif self.step == self.total_steps or self.saves.due(self.step, ends_epoch=True):
+        elif self.step == self.total_steps or self._due(ends_epoch=True):
             yield from self._save()
             yield EpochSaved(*self.now())
+
+    def _due(self, ends_epoch: bool = False) -> bool:
+        """Whether to save now; not where steps are just being skipped, as weights to go back to."""
+        return not self.recovery.skipped and self.saves.due(self.step, ends_epoch)
 
     def _save(self) -> Iterator[Event]:
         """A save, and how long it takes."""

@@ -87,6 +87,17 @@ class Players:
             loss.backward(inputs=self.weights[player], retain_graph=left > 0)
         return losses, minimised
 
+    def rehearse(self, x: Tensor, context: Context) -> None:
+        """A step that is not taken, and leaves no trace in the noise either."""
+        noise, random = self.noise.get_state(), torch.get_rng_state()
+        self._moment.remember()
+        self.gradients(x, context)
+        for optimizer in self.optimizers.values():
+            optimizer.zero_grad()
+        self._moment.restore()
+        self.noise.set_state(noise)
+        torch.set_rng_state(random)
+
     def broken(self) -> str:
         """The first tensor of modules and optimisers that holds a number which is none, or ""."""
         return broken({"modules": self.modules(), "optimizers": self._optimizer_states()})

@@ -147,9 +147,10 @@ class RunRecorder:
             )
         )
 
-    def close(self, event: Ended) -> None:
+    def close(self, event: Ended, message: str = "") -> None:
         """The last word, once everything that follows training has been written too."""
-        self._say(event)
+        self._ended(event)
+        self._say(event, message)
 
 
 class Pace:

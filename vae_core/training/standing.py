@@ -22,6 +22,7 @@ from vae_core.registry import unknown
 from vae_core.schedules import Span
 from vae_core.training.best import Best
 from vae_core.training.events import Checkpoint
+from vae_core.training.memory import COUNTED, Room, free_memory, measured
 from vae_core.training.players import Players, fitting
 from vae_core.training.recovery import Diverged, Recovery
 from vae_core.training.soundness import INSTEAD
@@ -100,6 +101,20 @@ class Standing:
         self.overrides = {**self.overrides, name: value}
         if self.players.spikes is not None:
             self.players.spikes.forget()
+
+    def room(self) -> Room:
+        """What a step needs of what is free; asked before the first.
+
+        Raises:
+            UserError: when it is more than that.
+        """
+        rehearse, train = self.players.rehearse, self.config.train
+        if train.compile or train.batch_size <= COUNTED:  # it compiles for sizes that never come
+            return Room(0.0, free_memory(self.device))
+        room = measured(lambda n: rehearse(*self.batch(np.arange(n))), self.device)
+        if said := room.refusal(train.batch_size):
+            raise UserError(f"{said} {self.kept()}")
+        return room
 
     def require_sound(self) -> None:
         """Nothing is shown, measured or saved of what is not finite.

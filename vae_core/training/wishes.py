@@ -8,15 +8,17 @@ from types import FrameType
 from typing import Any
 
 from vae_core.errors import Stopped
-from vae_core.runs import Run, Status
+from vae_core.runs import Run, State
 from vae_core.training.control import ControlFile
 from vae_core.training.events import Message
 
 POLL_S = 0.05
 """How often a paused worker looks for a wish; it sleeps in between."""
 
-TO_SPARE_S = 1.0
+TO_SPARE_S = 0.8
 """What follows a stop, such as encoding the images, may take so long; see `Wishes.progress`."""
+
+TELL_EVERY_S = 0.5
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 
@@ -37,12 +39,12 @@ class Wishes:
         self._later: list[Message] = []
         self._before: dict[signal.Signals, Any] = {}
         self._stopped_at: float | None = None
+        self._told, self._told_at = ("", False), 0.0
+        self._awake: State = "starting"
         self.doing = "Starting"
         """What goes on, as the last call of `progress` said it."""
         self.began = False
         """True once a worker holds the run; before that it is being started."""
-        self.saving = False
-        """True while a checkpoint is being written."""
 
     def __enter__(self) -> Wishes:
         self._before = {number: signal.signal(number, self._ask) for number in STOPPING}
@@ -70,9 +72,9 @@ class Wishes:
                 is over that the rest may take.
         """
         self.doing = message
-        said, paused, kept = None, False, []
+        taken = self._stopped_at
+        paused, kept = False, []
         while True:
-            before = self._stopped_at
             for each in self():
                 match each.command:
                     case "stop":
@@ -81,22 +83,26 @@ class Wishes:
                         paused = each.command == "pause"
                     case _:
                         kept.append(each)
-            if before is not None and time.monotonic() - before > TO_SPARE_S:
+            if taken is not None and time.monotonic() - taken > TO_SPARE_S:
                 raise Stopped(message)
-            said = self._show(paused, said)
+            self._tell(message, share, paused)
             if not paused:
                 break
             time.sleep(POLL_S)
         self._later = kept
 
-    def _show(self, paused: bool, said: Status | None) -> Status | None:
-        """Say once that the run is paused, and in the end what was said before."""
-        if paused and said is None:
-            said = self._run.status()
-            self._run.set_status(said.model_copy(update={"state": "paused"}))
-        elif not paused and said is not None:
-            self._run.set_status(said)
-        return said
+    def _tell(self, doing: str, share: float | None, paused: bool) -> None:
+        """Say in the run what goes on, often enough to be watched."""
+        told, due = (doing, paused), time.monotonic() - self._told_at >= TELL_EVERY_S
+        if told == self._told and (paused or share is None or not due):
+            return
+        said = self._run.status()
+        if said.state != "paused":
+            self._awake = said.state
+        state = "paused" if paused else self._awake
+        message = doing if share is None else f"{doing}, {share:.0%}"
+        self._run.set_status(said.model_copy(update={"state": state, "message": message}))
+        self._told, self._told_at = told, time.monotonic()
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
         self._asked.append(Message("stop"))

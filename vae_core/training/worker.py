@@ -16,6 +16,7 @@ from vae_core.data.dataset import Progress, no_progress
 from vae_core.data.recorded import recorded_of
 from vae_core.errors import DataChanged, LeaseLost, Stopped, UserError
 from vae_core.families import build, complete
+from vae_core.families.footprint import refuse_to_train
 from vae_core.latent.directions import keep_directions
 from vae_core.models import LatentModel
 from vae_core.objectives import Objective
@@ -27,11 +28,17 @@ from vae_core.training.checkpoint import forget_after, load_state, save_checkpoi
 from vae_core.training.control import said_so_far
 from vae_core.training.environment import save_environment
 from vae_core.training.events import Checkpoint, Ended, EpochSaved
-from vae_core.training.in_time import say_stopped
+from vae_core.training.in_time import SAVING, say_stopped
 from vae_core.training.loop import Loop
+from vae_core.training.memory import is_short
 from vae_core.training.recorders import Recorder, RunRecorder
 from vae_core.training.saving import Rest
 from vae_core.training.wishes import Wishes
+
+NO_MEMORY = (
+    "There is not enough memory. What the last save holds is kept: free some and resume, or train "
+    "again with a smaller network, smaller images or a smaller train.batch_size."
+)
 
 
 def work(
@@ -109,6 +116,9 @@ def _train_and_tell(
         _say_why(run, "interrupted", "Interrupted twice; what the last save holds is kept.")
         raise
     except BaseException as error:
+        if is_short(error):
+            _say_why(run, "failed", NO_MEMORY)
+            raise UserError(NO_MEMORY) from error
         _say_why(run, "failed", f"{type(error).__name__}: {error}")
         raise
 
@@ -133,7 +143,7 @@ def _train(
     wishes: Wishes,
     accept_changed_data: bool,
 ) -> Ended:
-    config = complete(run.config())
+    config = complete(run.config_to_train())
     device = choose_device(config.train.device)
     torch.set_num_threads(config.train.threads or os.cpu_count() or 1)
     progress("Preparing the images", None)
@@ -144,6 +154,7 @@ def _train(
         dataset = images_of(run, accept_changed_data, progress)
     recorded = recorded_of(dataset, None if state is None else recorded_by(run))
     card = data_card(dataset).model_copy(update={"digest": PartDigests(**recorded.digest())})
+    refuse_to_train(config, card)
     progress("Building the model", None)
     model, objective = _built(config, card, device)
     run.write_bytes(PARTS, recorded.to_bytes())
@@ -168,16 +179,15 @@ def _train(
     recorder = RunRecorder(run, loop.total_steps, loop.step)
     everyone = [recorder, *listeners(loop.total_steps, loop.step)]
     rest = Rest()
-    progress("Training", None)
+    progress("Taking the first step", None)
     for event in loop.run(wishes):
-        wishes.saving = isinstance(event, Checkpoint)
+        wishes.doing = SAVING if isinstance(event, Checkpoint) else "Training"
         for listener in everyone:
             listener(event)
-        wishes.saving = False
         if isinstance(event, EpochSaved) and loop.step < loop.total_steps and rest.is_over():
             with rest.working():
                 keep_latents(run, model, dataset, loop.step, progress)
-            progress("Training", None)
+        wishes.doing = "Training"
     ended = Ended(loop.step, loop.step // loop.steps_per_epoch, loop.seconds, not loop.stopping)
     try:
         mu = keep_latents(run, model, dataset, loop.step, progress)
@@ -186,8 +196,9 @@ def _train(
         # Fitted once, seconds where latents are large. Before that, who explores fits them.
         keep_directions(run, mu, loop.step, progress)
     except Stopped:
-        left_out = f"The weights are kept. This was left out: {wishes.doing}."
-        recorder.close(replace(ended, finished=False), left_out)
+        left_out = f"Stopped, and the weights are kept. This was left out: {wishes.doing}."
+        ended = replace(ended, finished=False)
+        recorder.close(ended, left_out)
     else:
         recorder.close(ended)
     return ended
