@@ -23,7 +23,7 @@ def set_up() -> None:
 
     What encodings and surveys take for a moment is given back: with glibc's defaults, which learn
     from it to keep such blocks, the app holds 813 to 900 MB after five runs were looked at on all
-    pages, with these 748 (`python -m benchmarks.memory pages`).
+    pages, with these 748 (`python -m benchmarks.server_memory`).
 
     A decoder lets go of Python at each of its layers and waits for it again. With Python's turns
     of 5 ms, a picture beside one busy script took 64 ms in 95 of 100 cases, beside three 256; with

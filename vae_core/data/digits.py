@@ -39,7 +39,7 @@ def digits() -> tuple[np.ndarray, np.ndarray]:
     """Values 0..16, float64 [1797, 8, 8], and labels, int64 [1797].
 
     Out of scikit-learn's own file: to import scikit-learn for it brings scipy and pandas along,
-    130 MB and two seconds (`python -m benchmarks.memory`).
+    130 MB and two seconds (`python -m benchmarks.server_memory`).
     """
     spec = find_spec("sklearn")
     if spec is None or not spec.submodule_search_locations:
