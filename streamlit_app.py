@@ -66,6 +66,7 @@ else:
     from ui import access
     from ui.live.guard import Door
     from ui.live.models import warm_up
+    from ui.live.process import set_up
     from ui.live.routes import live_mount
     from ui.without_paths import show
 
@@ -80,6 +81,7 @@ else:
     except access.Misconfigured as error:
         sys.exit(f"The app was not started. {error}")
 
+    set_up()
     warm_up()
 
     # Because of the folder's name, Streamlit would take a first visit to anything but / for an app

@@ -56,4 +56,4 @@ def monitor(run: Run, state: str, terms: Mapping[str, Quantity]) -> None:
         "colors": {"recon": RECONSTRUCTION, "kl": KL, "beta": BETA},
         "plotly": version("plotly"),
     }
-    _mount(key="run-monitor", data=data, on_state_change=lambda: None)
+    _mount(key="run-monitor", data=[data], on_state_change=lambda: None)

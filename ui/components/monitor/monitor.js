@@ -15,7 +15,7 @@ const WHAT_TO_DO = {
 
 const monitors = new WeakMap();
 
-export default function ({ parentElement, data, setStateValue }) {
+export default function ({ parentElement, data: [data], setStateValue }) {
   let monitor = monitors.get(parentElement);
   if (monitor && monitor.data.run !== data.run) {
     monitor.remove();

@@ -31,4 +31,4 @@ def uploader(key: str, tray: Tray) -> None:
         "most": most_bytes(),
         "limit": f"{most_bytes() / MB:,.0f} MB",
     }
-    _mount(key=key, data=data, on_changed_change=lambda: None)
+    _mount(key=key, data=[data], on_changed_change=lambda: None)

@@ -2,7 +2,7 @@
 
 const uploaders = new WeakMap();
 
-export default function ({ parentElement, data, setTriggerValue }) {
+export default function ({ parentElement, data: [data], setTriggerValue }) {
   let uploader = uploaders.get(parentElement);
   if (!uploader) {
     uploader = new Uploader(parentElement);
