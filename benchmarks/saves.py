@@ -75,7 +75,7 @@ def main(
             row = found[-1]
             print(
                 f"{row['preset']:<16} {row['weights']:>10,} weights, {row['megabytes']:>6} MB: "
-                f"{row['seconds']:.3f} s (longest {row['longest']:.3f}), every {row['every_s']:.0f} "
+                f"{row['seconds']:.3f} s ({row['longest']:.3f}), every {row['every_s']:.0f} "
                 f"s: {100 * row['share']:.2f} %",
                 file=sys.stderr,
                 flush=True,

@@ -12,7 +12,6 @@ import pytest
 import torch
 
 from tests.engine import make_loop
-from tests.test_families import FAMILIES
 from tests.test_soundness import config_of
 from vae_core.runs import Run, Store
 from vae_core.training.memory import Room, is_short, measured
