@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from vae_core.errors import UserError
 from vae_core.export import Source, export
 from vae_core.runs import BEST, STATE, WEIGHTS, Run, Store
 from vae_core.training import worker
-from vae_core.training.events import Checkpoint, Previewed, Validated
+from vae_core.training.events import Checkpoint, Previewed, Skipped, Validated
 from vae_core.training.loop import Loop
 from vae_core.training.soundness import broken, named_tensors
 from vae_core.training.worker import work
@@ -97,11 +96,11 @@ def traceless(before: Checkpoint, after: Checkpoint) -> bool:
 
 
 def saves_around(loop: Loop, step: int) -> tuple[Checkpoint, Checkpoint]:
-    """Copies of the saves after `step` and after the step that follows it."""
+    """Copies of the save after `step` and of what one right after the skipped step would hold."""
     found = {}
     for event in loop.run():
-        if isinstance(event, Checkpoint):
-            found[event.step] = replace(event, state=copy.deepcopy(event.state))
+        if isinstance(event, Checkpoint | Skipped):
+            found[event.step] = copy.deepcopy(loop.checkpoint())
     return found[step], found[step + 1]
 
 
