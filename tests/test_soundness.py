@@ -110,7 +110,6 @@ def test_no_family_keeps_a_trace_of_a_step_that_was_not_taken(family: str) -> No
     break_gradient(loop, 3, math.inf)
     before, after = saves_around(loop, 3)
     assert traceless(before, after)
-    assert before.state["recovery"]["skipped"] == 0 and after.state["recovery"]["skipped"] == 1
     assert loop.step == LAST and loop.recovery.skipped == 0
 
 
