@@ -65,7 +65,7 @@ def archive(path: Path, megabytes: int) -> None:
 
 
 def upload(page: Page, file: Path) -> float:
-    """Send `file` through the uploader of the page Train, which is open; the seconds that it took."""
+    """Send `file` through the uploader of the page Train; the seconds that it took."""
     page.get_by_role("combobox", name="Data").click()
     page.get_by_role("option", name="Your images").click()
     started = time.monotonic()
