@@ -10,6 +10,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from ui.login import account, logged_in
 from ui.picker import run_picker
 from ui.theme import page_style
 
@@ -32,6 +33,8 @@ def main() -> None:
         layout="wide",
         initial_sidebar_state=256,
     )
+    if not logged_in():
+        return
     here = Path(__file__).parent / "pages"
     navigation = st.navigation(
         [
@@ -47,24 +50,47 @@ def main() -> None:
     )
     page_style()
     run_picker()
+    account()
     navigation.run()
 
 
 if __name__ == "__main__":
     main()
 else:
+    import sys
+
+    from starlette.middleware import Middleware
+    from streamlit.logger import get_logger
     from streamlit.runtime.pages_manager import PagesManager
 
+    from ui import access
+    from ui.live.guard import Door
     from ui.live.models import warm_up
+    from ui.live.process import set_up
     from ui.live.routes import live_mount
+    from ui.without_paths import show
 
+    get_logger("ui")  # who came in and who was refused, written as Streamlit writes its own log
+
+    # Tells Streamlit where the script lies, and so which config.toml and secrets are meant, before
+    # anybody asks them; started by uvicorn from elsewhere it would not know.
+    st.App(__file__)
+
+    try:
+        access.check()
+    except access.Misconfigured as error:
+        sys.exit(f"The app was not started. {error}")
+
+    set_up()
     warm_up()
 
     # Because of the folder's name, Streamlit would take a first visit to anything but / for an app
     # of its old kind, with every file in pages/ as a page and main() never run.
     PagesManager.uses_pages_directory = False
 
-    # The first tells Streamlit where the script lies, and so which config.toml is meant, before the
-    # routes ask it for the base path; started by uvicorn from elsewhere it would not know.
-    st.App(__file__)
-    app = st.App(__file__, routes=[live_mount()])
+    app = st.App(
+        __file__,
+        routes=[live_mount()],
+        middleware=[Middleware(Door)],
+        on_script_error=show,
+    )

@@ -49,8 +49,14 @@ def free_port() -> int:
 
 
 @contextmanager
-def served(store: Store, port: int | None = None) -> Iterator[tuple[str, psutil.Process]]:
+def served(
+    store: Store, port: int | None = None, options: Sequence[str] = (), log: Path | None = None
+) -> Iterator[tuple[str, psutil.Process]]:
     """The app over `store`: its address and its process, once it answers.
+
+    Args:
+        options: more of `streamlit run`'s.
+        log: where its log is kept.
 
     Raises:
         RuntimeError: with its log, when it does not start.
@@ -58,31 +64,36 @@ def served(store: Store, port: int | None = None) -> Iterator[tuple[str, psutil.
     port = port or free_port()
     command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py"]
     url = f"http://127.0.0.1:{port}"
-    with answering([*command, "--server.port", str(port)], url, store) as process:
+    command += ["--server.port", str(port), *options]
+    with answering(command, url, store, log=log) as process:
         yield url, process
 
 
 @contextmanager
 def answering(
-    command: Sequence[str], url: str, store: Store, cwd: Path = ROOT
+    command: Sequence[str], url: str, store: Store, cwd: Path = ROOT, log: Path | None = None
 ) -> Iterator[psutil.Process]:
     """The process of `command`, which serves the app over `store`, once it answers at `url`.
+
+    Args:
+        log: where it writes what it says; else nobody reads it.
 
     Raises:
         RuntimeError: with its log, when it does not start.
     """
-    with tempfile.TemporaryFile() as log:
+    with tempfile.TemporaryFile() if log is None else open(log, "w+b") as output:
         process = subprocess.Popen(
             command,
             cwd=cwd,
             env=os.environ | {STORE_VARIABLE: str(store.path)},
-            stdout=log,
+            stdout=output,
             stderr=subprocess.STDOUT,
         )
         try:
             if not _answers(f"{url}/_stcore/health", process):
-                log.seek(0)
-                raise RuntimeError(f"The app did not start:\n{log.read().decode(errors='replace')}")
+                output.seek(0)
+                said = output.read().decode(errors="replace")
+                raise RuntimeError(f"The app did not start:\n{said}")
             yield psutil.Process(process.pid)
         finally:
             process.terminate()
@@ -94,7 +105,9 @@ def answering(
 
 
 @contextmanager
-def training(store: Store) -> Iterator[Run]:
+def training(
+    store: Store, name: str = "background", preset: str = "sprites-vae", threads: int | None = None
+) -> Iterator[Run]:
     """A run that trains in the background, as the app starts them, once it makes steps.
 
     Raises:
@@ -103,8 +116,8 @@ def training(store: Store) -> Iterator[Run]:
     from vae_core.presets import presets
     from vae_core.training.jobs import start
 
-    config = presets["sprites-vae"].config.updated({"train": {"epochs": 10_000}})
-    run = start(store, "background", config)
+    config = presets[preset].config.updated({"train": {"epochs": 10_000, "threads": threads}})
+    run = start(store, name, config)
     try:
         deadline = time.monotonic() + 120
         while run.status().step < 20:

@@ -8,11 +8,13 @@ from ui.empty import no_runs
 from ui.encodings import exporting, outliers, prior
 from ui.encodings.act import act
 from ui.encodings.beside import both, choose_beside
+from ui.encodings.completing import no_encodings, older_ones
 from ui.encodings.part_images import PartImages
 from ui.encodings.shown import CACHED, Shown, parts_of, shown_of
 from ui.keep import keep, remember
 from ui.loaded import encodings_of
 from ui.state import current_run
+from ui.without_paths import without_paths
 from vae_core.errors import UserError
 from vae_core.runs import Run
 
@@ -30,6 +32,7 @@ def page(run: Run) -> None:
     if encodings_of(run) is None:
         no_encodings(run)
         return
+    older_ones(run)
     key = f"encodings-part-{run.id}"
     remember(key, CACHED)
     parts = parts_of(run)
@@ -70,17 +73,7 @@ def below(shown: Shown) -> None:
                 try:
                     draw(shown)
                 except UserError as error:  # such as images that are not at hand
-                    st.warning(str(error))
-
-
-def no_encodings(run: Run) -> None:
-    """What to do before the first epoch has ended."""
-    st.info(
-        "This run has no encodings yet: they are cached when an epoch ends. "
-        "Train it for one epoch, then come back."
-    )
-    if st.button("Go to Train", icon=":material/model_training:"):
-        st.switch_page("pages/train.py", query_params={"run": run.id})
+                    st.warning(without_paths(error))
 
 
 current = current_run()
@@ -90,4 +83,4 @@ else:
     try:
         page(current)
     except UserError as error:
-        st.warning(str(error))
+        st.warning(without_paths(error))

@@ -11,6 +11,7 @@ from ui.empty import no_runs
 from ui.explore_address import take_in_address, write_address
 from ui.loaded import model_of
 from ui.state import app_state, current_run
+from ui.without_paths import without_paths
 from vae_core.errors import UserError
 from vae_core.runs import Run
 
@@ -25,7 +26,7 @@ def panel(run: Run, beside: Run | None, slot: str = "", linked: bool = False) ->
         if note := model_of(shown).latent_note:
             st.caption(note)
     except UserError as error:
-        st.warning(str(error))
+        st.warning(without_paths(error))
     write_address(run, beside)
 
 
@@ -58,7 +59,7 @@ def page(run: Run) -> None:
     try:
         take_in_address(run)
     except UserError as error:
-        state.link_problem = str(error)
+        state.link_problem = without_paths(error)
     if state.link_problem:
         st.warning(state.link_problem)
     title, link, choice = st.columns([2, 1.2, 1], vertical_alignment="center")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import streamlit as st
 
+from ui import access
 from ui.cards import card
 from ui.catalog import RunFacts, catalog
 from ui.components.explorer import explorer
 from ui.empty import no_runs
 from ui.numbers import grouped
 from ui.state import SHIPPED, choose_run
+from ui.without_paths import without_paths
 from vae_core.errors import UserError
 
 HERO_HEIGHT = 310
@@ -31,7 +33,7 @@ def hero(facts: RunFacts) -> None:
     try:
         explorer(facts.run, "hero", title)
     except UserError as error:
-        st.warning(str(error))
+        st.warning(without_paths(error))
 
 
 def hero_buttons(facts: RunFacts) -> None:
@@ -40,7 +42,9 @@ def hero_buttons(facts: RunFacts) -> None:
     if explore.button("Open in Explore", icon=":material/tune:", type="primary", width="stretch"):
         choose_run(facts.id)
         st.switch_page("pages/explore.py", query_params={"run": facts.id})
-    if train.button("Train on your own images", icon=":material/upload:", width="stretch"):
+    if not access.only_looking() and train.button(
+        "Train on your own images", icon=":material/upload:", width="stretch"
+    ):
         st.switch_page("pages/train.py")
 
 

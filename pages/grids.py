@@ -14,6 +14,7 @@ from ui.grids import interpolations, manifold, reconstructions, samples, travers
 from ui.grids.sheets import Sheet
 from ui.loaded import encodings_of
 from ui.state import current_run, open_in_explore
+from ui.without_paths import without_paths
 from vae_core.data.animation import animation
 from vae_core.data.pictures import to_png
 from vae_core.errors import UserError
@@ -108,4 +109,4 @@ else:
     try:
         page(current)
     except UserError as error:
-        st.warning(str(error))
+        st.warning(without_paths(error))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from ui.disk import kept_on_disk
 from ui.state import current_run
 from ui.training_setup import set_up
 from ui.training_watch import first_run, has_something_to_show, watch
@@ -12,6 +13,7 @@ left, right = st.columns([1, 1.95], gap="medium")
 with left.container(gap="xsmall"):
     st.header("Train")
     set_up()
+    kept_on_disk()
 with right:
     run = current_run()
     if run is not None and has_something_to_show(run):

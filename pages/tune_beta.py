@@ -12,6 +12,7 @@ from ui.tune.findings import monitor_strip, shares
 from ui.tune.schedule import schedule_chart
 from ui.tune.view import follow, sweep_tab
 from ui.units import converter
+from ui.without_paths import without_paths
 from vae_core.errors import UserError
 from vae_core.runs import ACTIVE, Run
 
@@ -56,4 +57,4 @@ else:
     try:
         page(current_one)
     except UserError as error:
-        st.warning(str(error))
+        st.warning(without_paths(error))

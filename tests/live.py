@@ -15,10 +15,12 @@ import numpy as np
 import torch
 import uvicorn
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Mount
 from websockets.sync.client import ClientConnection
 
 from ui.live.address import LIVE
+from ui.live.guard import MOST_SOCKETS, PATIENCE_S, Guard
 from ui.live.protocol import REPLY, REQUEST
 from vae_core.runs import Run
 
@@ -93,10 +95,15 @@ def make_run(store: Path, name: str) -> Run:
 
 
 @contextmanager
-def serving(routes: Sequence[BaseRoute]) -> Iterator[uvicorn.Server]:
-    """A uvicorn of the kind that Streamlit starts, in a thread, on a port of its own."""
-    app = Starlette(routes=[Mount(f"/{LIVE}", routes=routes)])
-    config = uvicorn.Config(app, port=0, log_config=None, ws="websockets-sansio")
+def serving(
+    routes: Sequence[BaseRoute], patience_s: float = PATIENCE_S, most_sockets: int = MOST_SOCKETS
+) -> Iterator[uvicorn.Server]:
+    """A uvicorn of the kind that Streamlit starts, in a thread, on a port of its own; the routes
+    lie under the mount behind the guard, which drops who does not read for `patience_s`."""
+    guard = Middleware(Guard, patience_s=patience_s, most_sockets=most_sockets)
+    app = Starlette(routes=[Mount(f"/{LIVE}", routes=routes, middleware=[guard])])
+    more = {"ws": "websockets-sansio", "ws_max_size": 50_000_000}
+    config = uvicorn.Config(app, port=0, log_config=None, **more)  # type: ignore[arg-type]
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

@@ -23,6 +23,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "vae_core.types",
         "vae_core.losses",
         "vae_core.extras",
+        "vae_core.files",
+        "vae_core.png",
     ),
     ("vae_core.models",),
     ("vae_core.data", "vae_core.objectives", "vae_core.runs", "vae_core.presets"),
@@ -32,9 +34,16 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "vae_core.latent",
         "vae_core.diagnosis",
         "vae_core.run_data",
+        "vae_core.upkeep",
     ),
-    ("vae_core.training", "vae_core.loading", "vae_core.in_force", "vae_core.analysis"),
-    ("vae_core.export", "vae_core.sweeps"),
+    (
+        "vae_core.training",
+        "vae_core.loading",
+        "vae_core.in_force",
+        "vae_core.analysis",
+        "vae_core.child",
+    ),
+    ("vae_core.export", "vae_core.sweeps", "vae_core.completion"),
     ("ui",),
     ("pages", "vae_core.cli"),
     ("streamlit_app", "vae_core.__main__"),
@@ -221,6 +230,40 @@ def test_the_check_sees_what_could_execute() -> None:
         "line 6",
         "line 7",
     ]
+
+
+WHO_LIVES = [
+    *(f"runs/{name}" for name in ("folder", "holder", "lease", "run", "signs", "writing")),
+    *(f"training/{name}" for name in ("control", "jobs", "worker")),
+    *(f"sweeps/{name}" for name in ("launch", "ledger", "scheduler", "sweep")),
+]
+CLOCKS = frozenset({"time", "time_ns", "now", "utcnow", "today", "boot_time", "create_time"})
+STAMPS = frozenset({"st_mtime", "st_ctime", "st_atime", "getmtime", "getctime"})
+ASKED = {
+    "runs/run": {"datetime.now": "the stamp in status.json, which nobody reads"},
+    "runs/holder": {
+        "process.create_time": "where the kernel keeps it so, and for jobs of earlier versions",
+        "job.create_time": "of those",
+    },
+    "sweeps/sweep": {"path.stat().st_mtime": "the newest sweep is listed first"},
+}
+"""What may be asked of a clock in the files that tell who lives, and what for."""
+
+
+@pytest.mark.parametrize("name", WHO_LIVES)
+def test_no_clock_is_asked_who_lives(name: str) -> None:
+    path = ROOT / "vae_core" / f"{name}.py"
+    asked = {
+        ast.unparse(node)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and node.attr in CLOCKS | STAMPS
+    }
+    asked |= {
+        alias
+        for line, alias in _imports(path)
+        if alias.partition(".")[0] in ("time", "datetime") and alias.partition(".")[2] in CLOCKS
+    }
+    assert asked == set(ASKED.get(name, {}))
 
 
 @pytest.mark.parametrize("module", ["vae_core.config", "vae_core.runs"])

@@ -20,6 +20,7 @@ from tests.killed import SETTINGS, equal
 from vae_core.errors import UserError
 from vae_core.loading import load_run
 from vae_core.runs import NEXT_STATE, OBJECTIVE, STATE, WEIGHTS, Run, Status, Store
+from vae_core.runs.holder import writer
 from vae_core.training import jobs
 from vae_core.training.checkpoint import load_state, save_checkpoint
 from vae_core.training.events import Checkpoint
@@ -72,7 +73,7 @@ def checkpoint_at(step: int) -> Checkpoint:
 
 def rewrite(run: Run, step: int, name: str = WEIGHTS) -> None:
     """The weights of an earlier step, as a killed worker of the older version left them."""
-    weights = {k: v.contiguous() for k, v in checkpoint_at(step).weights.items()}
+    weights = {k: v.contiguous() for k, v in checkpoint_at(step).state["modules"]["model"].items()}
     save_file(weights, run.file(name), {"step": str(step)})
 
 
@@ -166,14 +167,15 @@ def test_a_full_disk_leaves_the_save_before(run: Run, monkeypatch: pytest.Monkey
 def test_leftovers_of_the_dead_go_and_what_is_written_now_stays(run: Run) -> None:
     dead = subprocess.Popen([sys.executable, "-c", "pass"])
     dead.wait()
-    gone = [".writing-ab3_x9zz", f".writing-{dead.pid}-abcd", f"previews/.writing-{dead.pid}-abcd"]
-    stays = f".writing-{os.getppid()}-abcd"
-    old = f".writing-{os.getppid()}-old"
-    for name in [*gone, stays, old]:
+    living, place = writer(os.getppid()), writer(os.getppid()).partition("-")[0]
+    gone = [".writing-ab3_x9zz", f".writing-{place}-{dead.pid}-1-x", f"previews/.writing-{place}-1"]
+    reused = f".writing-{place}-{os.getppid()}-1-x"  # that process began at another time
+    stays = {f".writing-{living}-abcd", ".writing-00000000-1-1-of-another-host"}
+    for name in [*gone, reused, *stays]:
         run.file(name).write_bytes(b"half")
-    os.utime(run.file(old), (time.time() - 3600,) * 2)
+        os.utime(run.file(name), (time.time() - 36_000,) * 2)  # no clock tells who lives
     run.clear_leftovers()
-    assert [p.name for p in run.path.rglob(".writing-*")] == [stays]
+    assert {p.name for p in run.path.rglob(".writing-*")} == stays
     assert run.file(WEIGHTS).exists()
 
 

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from vae_core.config import RunConfig, parse_config, parse_settings
+from vae_core.config import RunConfig, parse_config
 from vae_core.errors import UserError
+from vae_core.nested import parse_settings
 from vae_core.settings import Settings, explain, nested_settings, setting
 
 numbers = st.floats(allow_nan=False, allow_infinity=False)

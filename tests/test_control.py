@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.engine import make_loop, tiny, trained
-from vae_core.runs import Run, Store
+from vae_core.runs import Folder, Run, Store
+from vae_core.runs.lease import TOKEN_VARIABLE
 from vae_core.training import jobs
 from vae_core.training.control import FILE, ControlFile, parse, said_so_far, send
 from vae_core.training.events import Message, Noted, ValueSet
@@ -59,7 +60,13 @@ def test_what_is_said_between_the_launch_and_the_first_look_is_heard(
     """The app launches a worker, and somebody presses Stop before it has begun."""
     send(run, {"command": "pause"})
     launched: list[list[str]] = []
-    monkeypatch.setattr(jobs, "spawn", lambda folder, command, store: launched.append(command))
+
+    def spawn(folder: Folder, command: list[str], store: Path) -> None:
+        launched.append(command)
+        assert folder.lease is not None
+        monkeypatch.setenv(TOKEN_VARIABLE, folder.lease.job.token)  # the worker is this process
+
+    monkeypatch.setattr(jobs, "spawn", spawn)
     jobs.resume(run)
     send(run, {"command": "stop"})
     ((_, name, option, heard),) = launched

@@ -62,6 +62,11 @@ WRITERS: dict[str, Callable[[Any], bytes]] = {
 } | {f"protocol {p}": lambda b, p=p: pickle.dumps(b, protocol=p) for p in range(6)}
 
 
+LAUGHS: list = []
+for _ in range(40):  # in a file of 200 bytes
+    LAUGHS = [LAUGHS, LAUGHS]
+
+
 @pytest.mark.parametrize("written", WRITERS)
 @pytest.mark.parametrize("named", [".", FOLDER])
 def test_own_pickles_load_with_a_note(tmp_path: Path, written: str, named: str) -> None:
@@ -137,6 +142,10 @@ def test_any_bytes_are_read_or_told(data: bytes) -> None:
         ({"data_batch_2": b"cut"}, "data_batch_2 is damaged: "),
         ({"test_batch": pickle.dumps(batch(0))[:900]}, "test_batch is damaged: "),
         ({"test_batch": pickle.dumps([1])}, "test_batch holds no dictionary"),
+        (
+            {"test_batch": pickle.dumps(batch(0) | {"data": LAUGHS})},
+            "test_batch holds lists of lists",
+        ),
         ({"test_batch": pickle.dumps({"data": 1})}, "test_batch lacks data or labels"),
         (
             {"test_batch": pickle.dumps(batch(0) | {"labels": [1, 2]})},

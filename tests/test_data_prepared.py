@@ -7,7 +7,7 @@ import os
 import resource
 import subprocess
 import sys
-import time
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 
 from tests.pictures import encoded, lay_out, picture, png
 from vae_core.config import DataConfig
-from vae_core.data import ArrayImages, MappedImages, load_dataset
+from vae_core.data import ArrayImages, StoredImages, decoding, load_dataset
 from vae_core.data import prepared as module
 from vae_core.data.arrays import resized, with_channels
 from vae_core.data.dataset import no_progress
-from vae_core.data.stack import StackWriter
+from vae_core.data.rows import Rows, about
 from vae_core.errors import UserError
 
 
@@ -45,13 +45,13 @@ def test_the_second_time_nothing_is_decoded(
 ) -> None:
     said: list[tuple[str, float | None]] = []
     first = load(photos(tmp_path / "x", 70), lambda *message: said.append(message))
-    shares = [share for text, share in said if text == "Preparing the images"]
-    assert shares == [0.0, pytest.approx(64 / 70)]
+    shares = [share for text, share in said if text.startswith("Preparing the images: ")]
+    assert shares and shares == sorted(shares) and shares[-1] <= 1
 
     def never(*_):
         raise AssertionError("decoded again")
 
-    monkeypatch.setattr(module, "decode", never)
+    monkeypatch.setattr(decoding, "decode", never)
     second = load(tmp_path / "x")
     indices = np.arange(len(first.train))
     assert (first.train.images.gather(indices) == second.train.images.gather(indices)).all()
@@ -128,47 +128,58 @@ def test_two_processes_prepare_the_same_at_once(tmp_path: Path, cache: Path) -> 
     assert len(list(cache.iterdir())) == 1
 
 
-def test_what_a_killed_process_left_goes_after_a_day(tmp_path: Path, cache: Path) -> None:
-    for name, age_s in (("old", 2 * 86400), ("young", 3600)):
-        folder = cache / f".preparing-{name}"
-        lay_out(folder, {"images.npy": b"x"})
-        for path in (folder / "images.npy", folder):
-            os.utime(path, (time.time() - age_s,) * 2)
-    load(photos(tmp_path / "x", 2))
-    assert [path.name for path in cache.glob(".*")] == [".preparing-young"]
-
-
 # --- files of images -------------------------------------------------------------------------
 
 
-@settings(max_examples=30)
-@given(st.lists(st.sampled_from([1, 3]), min_size=1, max_size=12), st.integers(1, 9))
-def test_a_stack_holds_what_was_appended(tmp_path_factory, channels: list[int], side: int) -> None:
-    path = tmp_path_factory.getbasetemp() / "stack.npy"
-    rng = np.random.default_rng(side)
-    images = [rng.integers(0, 256, (c, side, side + 1), dtype=np.uint8) for c in channels]
-    stack = StackWriter(path)
-    for image in images:
-        stack.append(image)
-    stack.close()
-    wide = max(channels)
-    expected = np.stack([np.repeat(i, wide // len(i), axis=0) for i in images])
-    assert (np.load(path) == expected).all()
-    mapped = MappedImages(path)
-    assert mapped.shape == expected.shape
-    order = rng.permutation(len(images))
-    assert (mapped.gather(order) == expected[order]).all()
-    assert list(path.parent.glob("stack.npy.wide")) == []
+@settings(max_examples=40)
+@given(
+    st.lists(st.sampled_from([1, 3, None]), min_size=1, max_size=12),
+    st.integers(1, 9),
+    st.integers(0, 12),
+    st.integers(0, 12),
+)
+def test_rows_hold_what_was_written_in_any_order_and_after_a_kill(
+    channels: list[int | None], side: int, killed_after: int, seed: int
+) -> None:
+    """None stands for a file that is no image."""
+    rng = np.random.default_rng(seed)
+    shapes = [c and (c, side, side + 1) for c in channels]
+    images = [s and rng.integers(0, 256, s, dtype=np.uint8) for s in shapes]
+    order = rng.permutation(len(images)).tolist()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        rows = Rows(folder, len(images))
+        for i in order[:killed_after]:
+            rows.write(i, "no image" if images[i] is None else images[i])
+            if rng.random() < 0.5:
+                rows.sync()  # what came after the last one is lost
+        rows = Rows(folder, len(images))
+        assert set(np.flatnonzero(rows.done)) <= set(order[:killed_after])
+        for i in order:
+            if not rows.done[i]:
+                rows.write(i, "no image" if images[i] is None else images[i])
+        rows.finish()
+        kept = [i for i, c in enumerate(channels) if c]
+        assert about(folder) == (
+            len(images), {i: "no image" for i in range(len(images)) if i not in kept},
+        )  # fmt: skip
+        assert sorted(path.name for path in folder.iterdir()) == (
+            ["about.json", "images.npy"] if kept else ["about.json"]
+        )
+        if kept:
+            wide = max(channels[i] for i in kept)
+            expected = np.stack([np.repeat(images[i], wide // channels[i], axis=0) for i in kept])
+            stored = StoredImages(folder / "images.npy")
+            assert stored.shape == (len(images), wide, side, side + 1)
+            mixed = rng.permutation(len(kept))
+            assert (stored.gather(np.array(kept)[mixed]) == expected[mixed]).all()
 
 
 def test_reading_a_large_file_stays_small_in_memory(tmp_path: Path) -> None:
     path = tmp_path / "large.npy"
     one = np.random.default_rng(0).integers(0, 256, (3, 64, 64), dtype=np.uint8)
-    stack = StackWriter(path)
-    for _ in range(25_000):  # 307 MB
-        stack.append(one)
-    stack.close()
-    images = MappedImages(path)
+    np.save(path, np.broadcast_to(one, (25_000, 3, 64, 64)))  # 307 MB
+    images = StoredImages(path)
     process = psutil.Process()
     assert (images.gather(np.arange(125))[-1] == one).all()
     before, peak = process.memory_info().rss, 0
@@ -180,24 +191,23 @@ def test_reading_a_large_file_stays_small_in_memory(tmp_path: Path) -> None:
     assert peak < 20e6
 
 
-def test_pages_are_given_back_within_a_large_batch_too(tmp_path: Path) -> None:
-    np.save(tmp_path / "a.npy", np.arange(100, dtype=np.uint8).reshape(100, 1, 1, 1))
-    images, advised = MappedImages(tmp_path / "a.npy"), []
-
-    class Recorder:
-        def madvise(self, advice: int) -> None:
-            advised.append(advice)
-
-    images._map = Recorder()
-    assert images.gather(np.arange(99, -1, -1)).ravel().tolist() == list(range(99, -1, -1))
-    assert len(advised) >= 100 / 8
+def test_images_are_gathered_as_an_array_is_indexed(tmp_path: Path) -> None:
+    array = np.arange(100, dtype=np.uint8).reshape(100, 1, 1, 1)
+    np.save(tmp_path / "a.npy", array)
+    images = StoredImages(tmp_path / "a.npy")
+    for places in (range(99, -1, -1), range(100), [3, 3, 4, 5, 0, -1, -100], []):
+        indices = np.array(places, np.int64)
+        assert (images.gather(indices) == array[indices]).all()
+    for place in (100, -101):
+        with pytest.raises(IndexError):
+            images.gather(np.array([place]))
 
 
 @pytest.mark.parametrize("kind", [np.zeros((2, 3, 4), np.uint8), np.zeros((2, 1, 4, 4), np.int64)])
 def test_other_arrays_are_no_images(tmp_path: Path, kind: np.ndarray) -> None:
     np.save(tmp_path / "a.npy", kind)
     with pytest.raises(ValueError, match="holds no images"):
-        MappedImages(tmp_path / "a.npy")
+        StoredImages(tmp_path / "a.npy")
     with pytest.raises(ValueError, match="images are uint8"):
         ArrayImages(kind)
 
@@ -210,7 +220,7 @@ def test_large_arrays_are_resized_into_the_cache(
     assert isinstance(small, ArrayImages) and not cache.exists()
     monkeypatch.setattr(module, "LARGE", 1000)
     large = module.prepare_array("x", array, (3, 16, 16), no_progress)
-    assert isinstance(large, MappedImages)
+    assert isinstance(large, StoredImages)
     indices = np.array([0, 1099, 1000, 3])
     assert (large.gather(indices) == small.gather(indices)).all()
     expected = np.repeat(resized(array[3], 16), 3, axis=0)
@@ -237,5 +247,13 @@ def test_the_key_is_made_of_names_sizes_times_and_wishes(tmp_path: Path, cache: 
     (tmp_path / "x").rename(tmp_path / "moved")  # a moved folder keeps its prepared images
     load(tmp_path / "moved")
     assert len(list(cache.iterdir())) == 4
-    about = json.loads(next(cache.iterdir()).joinpath("about.json").read_text())
-    assert about == {"skipped": []}
+    said = json.loads(next(cache.iterdir()).joinpath("about.json").read_text())
+    assert said == {"count": 2, "skipped": []}
+
+
+def test_the_benchmark_measures_the_three_ways(tmp_path: Path) -> None:
+    from benchmarks.preparing import WAYS, drawings, measured
+
+    found = measured(tmp_path, drawings(tmp_path, 30), rounds=1)
+    assert set(found) == set(WAYS) and found["one_thread"]["to_one_thread"] == 1
+    assert all(each["images_per_s"][0] > 0 for each in found.values())

@@ -105,7 +105,7 @@ def test_a_run_that_fails_says_why(tmp_path: Path) -> None:
     )
     until(lambda: state(run) == "failed")
     assert "nowhere" in run.status().message
-    assert "nowhere" in run.log_tail()
+    until(lambda: "nowhere" in run.log_tail())
 
 
 def test_a_taken_name_and_a_wrong_setting_start_nothing(run: Run, tmp_path: Path) -> None:
@@ -139,9 +139,11 @@ def test_interrupt_saves_and_says_how_to_resume(tmp_path: Path) -> None:
 
 def test_two_workers_never_share_a_run(tmp_path: Path) -> None:
     run = Store(tmp_path).create("one", tiny())
-    with only_worker(run), pytest.raises(UserError, match="already being trained"):
-        work(run)
-    assert not run.file("job.json").exists()  # the second one touched nothing
+    with only_worker(run):
+        before = {path: path.read_bytes() for path in run.path.glob("*.json")}
+        with pytest.raises(UserError, match="already being trained"):
+            work(Run(run.path))
+        assert {path: path.read_bytes() for path in run.path.glob("*.json")} == before
     assert work(run).finished
 
 

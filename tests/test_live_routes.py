@@ -20,9 +20,10 @@ from websockets.sync.client import connect
 from ui.live import animation as animation_route
 from ui.live import encode as encode_route
 from ui.live.animation import AnimationServer, animation_routes
-from ui.live.decode import MOST_BYTES, DecodeServer, decode_routes
+from ui.live.decode import DecodeServer, decode_routes
 from ui.live.encode import EncodeServer, encode_routes
 from ui.live.engine import Engine
+from ui.live.guard import MOST_MESSAGE
 from ui.live.models import ModelCache, decode_pixels, encode_pixels
 from ui.live.protocol import NEIGHBOURS, REPLY, TRAILER
 from ui.live.thumbnails import thumbnail_routes
@@ -322,16 +323,13 @@ def test_thumbnails_are_asked_for_again_and_sent_once(send: Send, tmp_path: Path
         ("GET", "/live/thumbnails/mnist-vae"),
     ],
 )
-def test_other_sites_are_refused(send: Send, method: str, path: str, monkeypatch):
-    # Streamlit's rule would otherwise ask the network for this machine's addresses.
-    monkeypatch.setattr("streamlit.net_util.get_internal_ip", lambda: None)
-    monkeypatch.setattr("streamlit.net_util.get_external_ip", lambda: None)
+def test_other_sites_are_refused(send: Send, method: str, path: str):
     assert sentence(send(method, path, b"x", origin="https://evil.example"))[0] == 403
 
 
 def test_bodies_are_bounded_and_broken_ones_answered(send: Send, monkeypatch):
     to = "/live/decode/mnist-vae"
-    assert sentence(send("POST", to, bytes(MOST_BYTES + 1)))[0] == 413
+    assert sentence(send("POST", to, bytes(MOST_MESSAGE + 1)))[0] == 413
     assert "shorter than its header" in parse(send("POST", to, b"\1\0\0\0")[2])[1]
     monkeypatch.setattr(animation_route, "MOST_BYTES", 2**20)
     assert sentence(send("POST", "/live/animation/mnist-vae", bytes(2**20 + 1)))[0] == 413

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -12,6 +13,8 @@ from vae_core.errors import UserError
 from vae_core.training.events import (
     Checkpoint,
     Ended,
+    EpochSaved,
+    Event,
     Message,
     PauseChanged,
     Previewed,
@@ -19,6 +22,7 @@ from vae_core.training.events import (
     Validated,
     ValueSet,
 )
+from vae_core.training.loop import Loop
 
 
 def test_a_run_begins_with_a_preview_and_ends_with_its_end() -> None:
@@ -28,7 +32,8 @@ def test_a_run_begins_with_a_preview_and_ends_with_its_end() -> None:
     assert events[-1].step == 10
     validated = [e for e in events if isinstance(e, Validated)]
     assert [e.epoch for e in validated] == [1, 2]
-    assert [e.step for e in events if isinstance(e, Checkpoint) and e.ends_epoch] == [5, 10]
+    assert [e.step for e in events if isinstance(e, Checkpoint)][-1] == 10
+    assert [e.step for e in events if isinstance(e, EpochSaved)] == [5, 10]
     steps = [e.step for e in events if isinstance(e, Stepped)]
     assert steps == [2, 4, 5, 6, 8, 10]
 
@@ -73,16 +78,44 @@ def test_beta_set_by_hand_takes_effect_and_is_told() -> None:
     assert [e for e in events if isinstance(e, Stepped)][-1].weights["kl"] == 7.5
 
 
-def test_values_are_taken_during_a_validation_and_other_wishes_wait_for_its_end() -> None:
+def in_validation(loop: Loop, *asked: list[Message]) -> Callable[[], list[Message]]:
+    """A channel through which the first wishes come between two batches of unseen images."""
+    wishes = iter(asked)
+    return lambda: [] if loop.model.training else next(wishes, [])
+
+
+def test_values_are_taken_during_a_validation() -> None:
     loop = make_loop(tiny())
-    asked = iter([[Message("stop"), Message("set", "beta", 7.5)]])
-    # At step 5 the first epoch is over, and the loop is asked between batches of unseen images.
-    told = list(loop.run(lambda: next(asked, []) if not loop.model.training else []))
+    wishes = in_validation(
+        loop, [Message("pause"), Message("set", "beta", 7.5)], [Message("resume")]
+    )
+    told = list(loop.run(wishes))
     kinds = [type(event) for event in told if event.step == 5]
-    assert kinds.index(ValueSet) < kinds.index(Validated) < kinds.index(Ended)
-    assert loop.model.training and told[-1].step == 5
+    assert kinds.index(PauseChanged) < kinds.index(ValueSet) < kinds.index(Validated)
+    assert loop.model.training and told[-1].step == 10
     measured = next(event for event in told if isinstance(event, Validated)).measurement
     assert measured.weights["kl"] == 1.0, "one β for all of its images"
+
+
+@pytest.mark.parametrize("epoch", [1, 2])
+def test_a_validation_that_a_stop_cuts_off_is_what_resume_begins_with(epoch: int) -> None:
+    def measured(events: list[Event]) -> list[tuple[int, float]]:
+        return [(e.step, e.measurement.total) for e in events if isinstance(e, Validated)]
+
+    whole = list(make_loop(tiny()).run())
+    loop = make_loop(tiny())
+    told: list[Event] = []
+    wishes = in_validation(loop, [Message("stop")])
+    for event in loop.run(lambda: wishes() if loop.step == 5 * epoch else []):
+        told.append(event)
+    assert told[-1].step == 5 * epoch and len(measured(told)) == epoch - 1
+    saved = [event for event in told if isinstance(event, Checkpoint)][-1]
+    again = make_loop(tiny(), state=saved.state)
+    told += again.run()
+    assert measured(told) == measured(whole), "each once, and the same"
+    ours, last = again.model.state_dict(), [e for e in whole if isinstance(e, Checkpoint)][-1]
+    theirs = last.state["modules"]["model"]
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
 def test_what_an_objective_does_not_offer_is_not_set() -> None:

@@ -78,16 +78,26 @@ def test_a_missing_library_is_named_with_its_command(
         make_map(two_groups(), kind)
 
 
-def test_a_map_is_kept_with_its_checkpoint_and_seed(tmp_path: Path) -> None:
-    run = Run(tmp_path)
-    points = np.arange(12, dtype=np.float32).reshape(6, 2)
-    save_map(run, "train", Map("umap", points, 1), step=10)
-    kept = load_map(run, "train", "umap", 2, 1, 10, 6)
+def test_a_map_is_kept_with_all_that_it_depends_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, mu = Run(tmp_path), two_groups()
+    points = np.arange(2 * len(mu), dtype=np.float32).reshape(-1, 2)
+    save_map(run, "train", Map("umap", points, 1), mu)
+    kept = load_map(run, "train", "umap", 2, 1, mu)
     assert kept is not None
     np.testing.assert_array_equal(kept.points, points)
-    others = [("test", "umap", 2, 1, 10, 6), ("train", "tsne", 2, 1, 10, 6),
-              ("train", "umap", 3, 1, 10, 6), ("train", "umap", 2, 0, 10, 6),
-              ("train", "umap", 2, 1, 11, 6), ("train", "umap", 2, 1, 10, 7)]  # fmt: skip
-    assert [load_map(run, *other) for other in others] == [None] * 6
+    other = mu.copy()
+    other[0, 0] += 1e-3
+    others = [("test", "umap", 2, 1, mu), ("train", "tsne", 2, 1, mu), ("train", "umap", 3, 1, mu),
+              ("train", "umap", 2, 0, mu), ("train", "umap", 2, 1, other),
+              ("train", "umap", 2, 1, mu[1:])]  # fmt: skip
+    assert [load_map(run, *each) for each in others] == [None] * 6
+    with monkeypatch.context() as patch:
+        patch.setattr("vae_core.latent.maps.NEIGHBOURS", 30)
+        assert load_map(run, "train", "umap", 2, 1, mu) is None
+    for version, usable in (("9.9", False), ("", True)):
+        monkeypatch.setattr("vae_core.latent.maps.installed", lambda package, v=version: v)
+        assert (load_map(run, "train", "umap", 2, 1, mu) is not None) == usable
     run.file("map-train-umap-2d.safetensors").write_bytes(b"")
-    assert load_map(run, "train", "umap", 2, 1, 10, 6) is None
+    assert load_map(run, "train", "umap", 2, 1, mu) is None

@@ -51,7 +51,16 @@ def test_the_page_counts_the_images_and_says_what_to_do(run: Run) -> None:
 
 def test_no_encodings_yet(run: Run) -> None:
     run.file("encodings.safetensors").unlink()
-    assert "no encodings yet" in texts(open_page("encodings"))
+    app = open_page("encodings")
+    assert "no encodings yet" in texts(app)
+    assert app.button(key="encodings-completing-tiny-start").label == "Encode them now"
+
+
+def test_encodings_of_an_earlier_step_are_told_and_can_be_made_anew(run: Run) -> None:
+    assert not open_page("encodings").info
+    change(run, step=5)
+    (told,) = open_page("encodings").info
+    assert "of step 5, the weights are of step 10" in told.value
 
 
 def test_a_diverged_run_says_so(run: Run) -> None:
@@ -242,7 +251,7 @@ def test_one_latent_dimension_is_stacked_up(
 def test_a_map_of_the_kept_encodings_is_drawn_where_it_is_known(run: Run) -> None:
     kept = encodings_of(run)
     drawn = replace(make_map(kept.mu, "pca"), kind="tsne")
-    save_map(run, "cached", drawn, kept.step)
+    save_map(run, "cached", drawn, kept.mu)
     app = open_page("encodings")
     app.segmented_control(key="encodings-view").set_value("t-SNE").run()
     assert not app.exception and not app.warning
@@ -261,7 +270,7 @@ def test_three_axes_make_a_space_and_a_map_may_have_three_dimensions(run: Run) -
     kept = encodings_of(run)
     drawn = replace(make_map(kept.mu, "pca", 3), kind="umap")
     assert drawn.points.shape == (300, 3)
-    save_map(run, "cached", drawn, kept.step)
+    save_map(run, "cached", drawn, kept.mu)
     app.segmented_control(key="encodings-view").set_value("UMAP").run()
     app.segmented_control(key="encodings-map-dimensions").set_value(3).run()
     assert not app.exception and not app.warning and "Drag to turn" in texts(app)

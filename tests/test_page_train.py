@@ -230,28 +230,38 @@ def test_your_own_images_by_path(tmp_path: Path, started: list[tuple[str, RunCon
     assert config.data.data_dir == str(tmp_path)
 
 
-def test_an_upload_is_stored_and_survives_another_page(tmp_path: Path) -> None:
+def test_an_upload_is_its_sessions_own_and_survives_another_page(
+    tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.setenv("VAE_DATA", str(tmp_path))
+
     def script() -> None:
         import streamlit as st
 
-        from ui.upload import own_images
+        from ui.upload import own_images, own_tray
 
+        st.session_state["tray"] = own_tray()
         if not st.checkbox("elsewhere"):
             st.session_state["answer"] = own_images()
 
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        picture = io.BytesIO()
-        Image.fromarray(np.zeros((9, 9), np.uint8)).save(picture, "PNG")
-        archive.writestr("one/a.png", picture.getvalue())
-    app = AppTest.from_function(script, default_timeout=30).run()
+        for i in range(2):
+            picture = io.BytesIO()
+            Image.fromarray(np.full((9, 9), i, np.uint8)).save(picture, "PNG")
+            archive.writestr(f"one/{i}.png", picture.getvalue())
+    content = buffer.getvalue()
+    app, other = (AppTest.from_function(script, default_timeout=30).run() for _ in range(2))
     assert app.session_state["answer"] is None
-    app.file_uploader[0].upload("pictures.zip", buffer.getvalue(), "application/zip").run()
+    app.session_state["tray"].receive([("pictures.zip", io.BytesIO(content), len(content))])
+    app.run()
     stored: Any = app.session_state["answer"]
-    assert Path(stored).read_bytes() == buffer.getvalue()
+    assert Path(stored).read_bytes() == content
     app.checkbox[0].check().run()
     app.checkbox[0].uncheck().run()
     assert app.session_state["answer"] == stored
+    assert other.run().session_state["answer"] is None
+    assert other.session_state["tray"].token != app.session_state["tray"].token
 
 
 @pytest.mark.parametrize(
@@ -286,11 +296,26 @@ def test_buttons_talk_to_the_running_process() -> None:
     app.button(key="save-training").click().run()
     app.button(key="stop-training").click().run()
     assert [message["command"] for message in commands(run)] == ["pause", "save", "stop"]
+    stop = app.button(key="stop-training")
+    assert stop.label == "Stopping" and stop.disabled, "the answer comes at once"
+    run.set_status(Status(state="stopped", step=6, total_steps=50, message="Stopped during this."))
+    app.run()
+    assert "resume-training" in buttons(app) and any("during" in i.value for i in app.info)
     run.set_status(Status(state="paused", step=6, total_steps=50))
     app.run()
     assert app.button(key="pause-training").label == "Resume"
     app.button(key="pause-training").click().run()
     assert commands(run)[-1]["command"] == "resume"
+
+
+def test_a_run_that_is_being_prepared_can_be_paused_and_stopped() -> None:
+    run = working_run()
+    run.set_status(Status(state="starting", message="Preparing the images, 40%"))
+    app = open_page(run)
+    for key in ("pause-training", "stop-training"):
+        assert not app.button(key=key).disabled
+        app.button(key=key).click().run()
+    assert [message["command"] for message in commands(run)] == ["pause", "stop"]
 
 
 def test_beta_can_be_turned_during_the_run() -> None:

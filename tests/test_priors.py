@@ -162,7 +162,7 @@ def test_a_mixture_is_kept_until_the_encodings_are_others(
     )
     assert torch.equal(sample(vae.run, vae.model, "gaussian-mixture", 4, seeded()), before)
     assert fits == []
-    monkeypatch.setattr(kept, "_step", lambda run: "another")
+    monkeypatch.setattr(kept, "encoded_step", lambda run: 7)
     sample(vae.run, vae.model, "gaussian-mixture", 4, seeded())
     assert fits == [len(load_encodings(vae.run).mu)]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPResponse
@@ -13,20 +12,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-import uvicorn
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from starlette.applications import Starlette
-from starlette.routing import Mount
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from ui.live.address import LIVE
 from ui.live.columns import MAX_CELLS, MAX_POINTS, Columns, decimate, heat
 from ui.live.history import Cursor, History
 from ui.live.progress import ProgressServer, progress_routes
 from vae_core.config import RunConfig
 from vae_core.runs import Run, Status, Store
+
+from .live import port_of, serving
 
 
 def step_record(step: int, **extra: Any) -> dict[str, Any]:
@@ -295,17 +292,8 @@ def told(socket: ClientConnection) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[Client]:
-    routes = progress_routes(ProgressServer(interval=0.02))
-    app = Starlette(routes=[Mount(f"/{LIVE}", routes=routes)])
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    deadline = time.monotonic() + 10
-    while not server.started and time.monotonic() < deadline:
-        time.sleep(0.01)
-    yield Client(server.servers[0].sockets[0].getsockname()[1])
-    server.should_exit = True
-    thread.join(10)
+    with serving(progress_routes(ProgressServer(interval=0.02))) as server:
+        yield Client(port_of(server))
 
 
 def test_first_message_is_everything_then_only_what_is_new(client: Client, run: Run) -> None:

@@ -85,7 +85,8 @@ def test_history_is_read_while_it_grows(run: Run) -> None:
 def test_what_is_written_is_plain_json(run: Run) -> None:
     run.set_status(Status(state="finished", images_per_s=9000.5))
     assert json.loads(run.file("status.json").read_text())["images_per_s"] == 9000.5
-    assert json.loads(run.file("config.json").read_text()) == json.loads(RunConfig().to_json())
+    stored = json.loads(run.file("config.json").read_text())
+    assert stored == {"format": 1} | json.loads(RunConfig().to_json())
     assert run.file("config.json").stat().st_mode & 0o777 == 0o644
 
 

@@ -10,13 +10,15 @@ import torch
 
 from tests.engine import tiny, trained
 from tests.surveys import constructed
-from vae_core.analysis import CACHED, in_process, map_of, survey_of
+from vae_core.analysis import CACHED, map_of, survey_of
+from vae_core.child import in_process
 from vae_core.data import ImageSet, load_dataset
 from vae_core.errors import UserError
 from vae_core.families import build
 from vae_core.latent import survey as surveys
 from vae_core.latent.encodings import load_encodings
-from vae_core.latent.survey import finite, load_survey, save_survey, survey, surveyed_hashes
+from vae_core.latent.kept_surveys import load_survey, save_survey, surveyed_hashes
+from vae_core.latent.survey import finite, survey
 from vae_core.loading import load_part, load_run, weights_step
 from vae_core.losses import gaussian_kl
 from vae_core.metrics import measure

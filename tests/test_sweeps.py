@@ -26,7 +26,7 @@ from vae_core.errors import UserError
 from vae_core.runs import Run, Status, Store
 from vae_core.sweeps import BETA, SEED, Entry, Sweep, SweepSpec, SweepState, parse_values
 from vae_core.sweeps.ledger import Ledger
-from vae_core.sweeps.scheduler import ATTEMPTS, Scheduler, only_scheduler, work
+from vae_core.sweeps.scheduler import ATTEMPTS, Scheduler, work
 from vae_core.sweeps.state import obey
 from vae_core.sweeps.study import open_study
 from vae_core.sweeps.sweep import create_sweep, get_sweep, join_sweep, sweeps_of
@@ -545,8 +545,8 @@ def test_a_scheduler_takes_up_what_another_left(store: Store, begin: Any) -> Non
 
 def test_one_scheduler_a_sweep(store: Store) -> None:
     made = create_sweep(store, "s", spec())
-    with only_scheduler(made), pytest.raises(UserError, match="already at work"):
-        work(made)
+    with made.held(), pytest.raises(UserError, match="already at work"):
+        work(get_sweep(store, "s"))
 
 
 # --- real processes ------------------------------------------------------------------------------

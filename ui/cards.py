@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import streamlit as st
 
+from ui import access
 from ui.catalog import RunFacts, age
 from ui.numbers import number
 from ui.picker import describe
+from ui.plain import plain
 from ui.state import choose_run
 from ui.theme import state_badge
+from ui.without_paths import without_paths
 from vae_core.errors import UserError
 
 PICTURE = 168
@@ -28,7 +31,9 @@ def card(facts: RunFacts) -> None:
     """Draw one run."""
     with st.container(border=True, key=f"card-{facts.id}", height="stretch"):
         _picture(facts)
-        told = f":red[{facts.problem}]" if facts.problem else _numbers(facts)
+        told = f":red[{plain(facts.problem)}]" if facts.problem else _numbers(facts)
+        if facts.note:
+            told += f"  \n:orange[{plain(facts.note)}]"
         about = _between(*describe(facts).split(" · "), _whole(age(facts.made)))
         told = told.replace("\u2009", "\u202f")  # as thin a gap, in which no line breaks
         # One element for three lines: a page of cards is sent and drawn sooner.
@@ -36,7 +41,7 @@ def card(facts: RunFacts) -> None:
             f"**{facts.id}**  \n:gray[:small[{about}]]  \n:small[{told}]", help=_meaning(facts)
         )
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            state_badge(facts.state)
+            state_badge(facts.state, facts.host)
             st.space("stretch")
             if facts.usable and st.button("Explore", key=f"explore-{facts.id}", type="tertiary"):
                 choose_run(facts.id)
@@ -50,7 +55,7 @@ def card(facts: RunFacts) -> None:
 def _picture(facts: RunFacts) -> None:
     with st.container(height=PICTURE, border=False, horizontal_alignment="center"):
         if facts.thumbnail:
-            st.image(str(facts.thumbnail), width=PICTURE)
+            st.image(facts.thumbnail, width=PICTURE)
         else:
             st.caption("No samples yet.")
 
@@ -101,17 +106,20 @@ def comparable(facts: RunFacts) -> str:
 
 
 def _menu(facts: RunFacts) -> None:
+    if facts.best_step is not None:
+        st.caption(f"Best validation: step {number(facts.best_step)}. Export offers its weights.")
     if facts.can_resume and st.button(
-        "Resume training", key=f"resume-{facts.id}", icon=":material/play_arrow:", width="stretch"
-    ):
+        "Resume training", key=f"resume-{facts.id}", icon=":material/play_arrow:", width="stretch",
+        **access.control(),
+    ):  # fmt: skip
         _resume(facts)
     sure = st.checkbox("Delete for good", key=f"sure-{facts.id}")
     if st.button(
         f"Delete {facts.id}",
         key=f"delete-{facts.id}",
         icon=":material/delete:",
-        disabled=not sure,
         width="stretch",
+        **access.control(disabled=not sure),
     ):
         _delete(facts)
 
@@ -120,9 +128,9 @@ def _resume(facts: RunFacts) -> None:
     from vae_core.training.jobs import resume  # imports torch, which the gallery can do without
 
     try:
-        resume(facts.run)
+        access.acting(resume)(facts.run)
     except UserError as error:
-        st.error(str(error))
+        st.error(without_paths(error))
         return
     choose_run(facts.id)
     st.switch_page("pages/train.py", query_params={"run": facts.id})
@@ -130,9 +138,9 @@ def _resume(facts: RunFacts) -> None:
 
 def _delete(facts: RunFacts) -> None:
     try:
-        facts.run.delete()
+        access.acting(facts.run.delete)()
     except UserError as error:
-        st.error(str(error))
+        st.error(without_paths(error))
         return
     st.toast(f"Run {facts.id} is deleted.")
     st.rerun()

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import functools
+import io
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from ui.numbers import images
+from ui.without_paths import without_paths
 from vae_core.config import RunConfig
 from vae_core.errors import UserError
 from vae_core.in_force import beta_in_force
-from vae_core.runs import ACTIVE, WEIGHTS, MeasuredOn, Run, Store, measured_on
+from vae_core.png import require_png
+from vae_core.runs import ACTIVE, BEST, WEIGHTS, MeasuredOn, Run, Store, measured_on
+from vae_core.runs.bounds import largest
 
 DAMAGED = "damaged"
+THUMBNAIL = "thumbnail.png"
 RESUMABLE = frozenset({"interrupted", "stopped", "failed"})
 _READ = (
     "config.json",
@@ -23,8 +28,15 @@ _READ = (
     "status.json",
     "job.json",
     "summary.json",
+    "encodings.safetensors",
+    "thumbnails.png",
+    THUMBNAIL,
+    BEST,
     WEIGHTS,
 )
+
+LARGEST_THUMBNAIL = 2**22
+"""Pixels of the picture on a card, which has some 168 × 168."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +49,10 @@ class RunFacts:
     state: str
     problem: str = ""
     """Why the run is damaged or failed, "" where it is not."""
+    note: str = ""
+    """What a later version wrote into its settings, "" where there is nothing."""
+    thumbnail: bytes | None = None
+    """The tile of prior samples as PNG, where there is one."""
     family: str = ""
     dataset: str = ""
     beta: float | None = None
@@ -57,7 +73,11 @@ class RunFacts:
     likelihood: str = ""
     image_shape: tuple[int, int, int] | None = None
     has_weights: bool = False
+    best_step: int | None = None
+    """Of the best validation, where the run keeps its weights beside the last."""
     can_resume: bool = False
+    host: str = ""
+    """Where it trains, "" where that is here or nobody trains it."""
 
     @property
     def run(self) -> Run:
@@ -72,12 +92,6 @@ class RunFacts:
     def usable(self) -> bool:
         """True where there is a model to look at."""
         return self.has_weights and self.state != DAMAGED
-
-    @property
-    def thumbnail(self) -> Path | None:
-        """The tile of prior samples, where there is one."""
-        path = self.path / "thumbnail.png"
-        return path if path.exists() else None
 
 
 def catalog(store: Store | None = None) -> list[RunFacts]:
@@ -101,10 +115,14 @@ def companions(run: Run, *, same_size: bool = True) -> list[RunFacts]:
 
 def facts_of(run: Run) -> RunFacts:
     """What is known of one run."""
-    facts = _read(run.path, tuple(_version(run.file(name)) for name in _READ))
-    if facts.state in ACTIVE and not run.is_alive():
-        return replace(facts, state="interrupted", can_resume=run.has_state())
-    return facts
+    history = "history.jsonl"  # grows all the time; that it is one, and not too long, counts
+    sound = not run.has(history) or 0 <= run.size(history) <= largest(history)
+    facts = _read(run.path, (*map(run.version, _READ), sound and run.version(history) is not None))
+    if facts.state not in ACTIVE:
+        return facts
+    if run.is_alive():  # asked each time: no file of the run changes when its worker dies
+        return replace(facts, host=run.elsewhere())
+    return replace(facts, state="interrupted", can_resume=run.has_state())
 
 
 def usable_ids(facts: list[RunFacts]) -> list[str]:
@@ -121,13 +139,6 @@ def age(made: float, now: float | None = None) -> str:
             count = int(seconds // size)
             return f"{count} {'day' if unit == 'days' and count == 1 else unit} ago"
     return "just now"
-
-
-def _version(path: Path) -> int | None:
-    try:
-        return path.stat().st_mtime_ns
-    except OSError:
-        return None
 
 
 def _beta(run: Run, config: RunConfig, summary: dict[str, Any], has_weights: bool) -> float | None:
@@ -156,25 +167,29 @@ def _incomparable(config: RunConfig, summary: dict[str, Any]) -> str:
 @functools.lru_cache(maxsize=1024)
 def _read(path: Path, versions: tuple[int | None, ...]) -> RunFacts:
     run = Run(path)
-    made = (versions[0] or path.stat().st_mtime_ns) / 1e9
+    made = (versions[0] or _time_of(path)) / 1e9
     try:
-        config, status = run.config(), run.status()
+        run.check()
+        config, status, picture = run.config(), run.said(), _thumbnail(run)
+        status = status if status.state in ACTIVE else run.status()
         card = run.data_card() if versions[1] else None
         summary, measured = run.summary(), measured_on(run) if versions[1] else None
         # When it was trained: the file's own time is that of a copy in a clone or an unpacked zip.
-        started = run.json("environment.json", {}).get("started")
+        started = run.environment().started
         made = datetime.fromisoformat(started).timestamp() if started else made
-        has_weights = versions[-1] is not None
+        has_weights = versions[_READ.index(WEIGHTS)] is not None
         if card is None and has_weights:
             raise UserError(f"Run {run.id!r} has weights but no data.json to rebuild them with.")
     except (UserError, ValueError) as error:
-        return RunFacts(run.id, path, made, DAMAGED, str(error))
+        return RunFacts(run.id, path, made, DAMAGED, without_paths(error))
     return RunFacts(
         run.id,
         path,
         made,
         status.state,
-        status.message if status.state == "failed" else "",
+        without_paths(status.message) if status.state == "failed" else "",
+        note=run.beyond(),
+        thumbnail=picture,
         family=config.family,
         dataset=config.data.dataset,
         beta=_beta(run, config, summary, has_weights),
@@ -192,5 +207,33 @@ def _read(path: Path, versions: tuple[int | None, ...]) -> RunFacts:
         likelihood=config.model.likelihood,
         image_shape=card.image_shape if card else None,
         has_weights=has_weights,
+        best_step=run.weights_step(BEST),
         can_resume=status.state in RESUMABLE and run.has_state(),
     )
+
+
+def _thumbnail(run: Run) -> bytes | None:
+    """The picture of a card; None where there is none yet.
+
+    Raises:
+        UserError: when there is something else in its place.
+    """
+    from PIL import Image
+
+    try:
+        png = run.read(THUMBNAIL)
+        require_png(png, LARGEST_THUMBNAIL)
+        with Image.open(io.BytesIO(png), formats=("PNG",)) as image:
+            image.load()
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, SyntaxError) as error:  # as Pillow says it, too
+        raise UserError(f"{THUMBNAIL} of run {run.id!r} is damaged: {error}.") from None
+    return png
+
+
+def _time_of(path: Path) -> int:
+    try:
+        return path.lstat().st_mtime_ns
+    except OSError:  # deleted meanwhile
+        return 0

@@ -14,8 +14,12 @@ from PIL import Image
 from ui.background import Background
 from ui.numbers import grouped
 from ui.theme import label_color
+from ui.waiting import waiting
+from ui.without_paths import without_paths
 from vae_core.config import DataConfig, parse_config
-from vae_core.data import Dataset, label_counts, load_dataset, sample_images
+from vae_core.data import Dataset, Progress, label_counts, load_dataset, sample_images
+from vae_core.runs import Store
+from vae_core.upkeep import tidy
 
 SAMPLES = 24
 SMALLEST_TILE = 56
@@ -31,7 +35,13 @@ QUICK_S = 0.6
 def loading(data_json: str) -> Background[Dataset]:
     """The data set of a `DataConfig` in JSON, loaded once for all sessions, off the script."""
     config = parse_config({"data": DataConfig.model_validate_json(data_json).model_dump()}).data
-    return Background(lambda progress: load_dataset(config, progress))
+
+    def load(progress: Progress) -> Dataset:
+        dataset = load_dataset(config, progress)
+        tidy(Store())  # this one is in use, and stays
+        return dataset
+
+    return Background(load)
 
 
 def look(config: DataConfig) -> Dataset | None:
@@ -40,7 +50,7 @@ def look(config: DataConfig) -> Dataset | None:
     work = loading(key)
     work.wait(QUICK_S)
     if not work.done:
-        _waiting(work)
+        waiting(work, "data")
         return None
     if work.result is None:
         st.error(work.problem)
@@ -50,14 +60,6 @@ def look(config: DataConfig) -> Dataset | None:
         return None
     _show(work.result, _thumbnails(key, work.result))
     return work.result
-
-
-@st.fragment(run_every=0.5)
-def _waiting(work: Background[Dataset]) -> None:
-    if work.done:
-        st.rerun()
-    st.caption(work.message or "Loading the images.")
-    st.progress(work.share or 0.0)
 
 
 def _show(dataset: Dataset, samples: str) -> None:
@@ -70,7 +72,7 @@ def _show(dataset: Dataset, samples: str) -> None:
     if counts:
         st.html(_balance(counts))
     for note in dataset.notes:
-        st.caption(f":material/info: {note}")
+        st.caption(f":material/info: {without_paths(note)}")
 
 
 @st.cache_data(max_entries=16, show_spinner=False)

@@ -8,10 +8,12 @@ from dataclasses import replace
 import numpy as np
 import streamlit as st
 
+from ui import access
 from ui.direction_sets import DIRECTION_SETS, label_name, meaning, offered, sliders_for
 from ui.explore_view import CLASSES, LOCAL, MOST_NEIGHBOURS, View
 from ui.loaded import encodings_of
 from ui.state import app_state
+from ui.without_paths import without_paths
 from vae_core.errors import UserError
 from vae_core.runs import Run
 
@@ -125,21 +127,23 @@ def _keep(run: Run, slot: str) -> None:
     with st.form(f"keep{slot}-{run.id}", border=False, clear_on_submit=True):
         way = st.selectbox("Direction", ways)
         name = st.text_input("Name", max_chars=40, placeholder="thicker")
-        if st.form_submit_button("Save", type="primary"):
+        if st.form_submit_button("Save", type="primary", **access.control()):
             try:
-                save_direction(run, name, _vector(run, view, ways.index(way)))
+                access.acting(save_direction)(run, name, _vector(run, view, ways.index(way)))
                 st.success(f"Kept. Choose “Saved” to drag along {name.strip()}.")
             except UserError as error:
-                st.error(str(error))
+                st.error(without_paths(error))
     try:
         kept = [each.name for each in load_saved(run)]
     except UserError as error:
-        st.error(str(error))
+        st.error(without_paths(error))
         return
     if kept:
         gone = st.selectbox("Kept directions", kept, key=f"kept{slot}-{run.id}")
-        if st.button("Remove", key=f"forget{slot}-{run.id}", icon=":material/delete:"):
-            forget_direction(run, gone)
+        if st.button(
+            "Remove", key=f"forget{slot}-{run.id}", icon=":material/delete:", **access.control()
+        ):
+            access.acting(forget_direction)(run, gone)
             st.rerun(scope="fragment")
 
 

@@ -44,7 +44,7 @@ def _live(run: Run, config: RunConfig, state: str) -> None:
 
 def _newest(run: Run, state: str) -> dict[str, float]:
     """The weights that move while it trains; afterwards those of what was kept of it."""
-    if state not in ACTIVE and run.file(WEIGHTS).exists():
+    if state not in ACTIVE and run.has(WEIGHTS):
         with suppress(UserError):  # damaged weights, which the page tells of elsewhere
             return weights_in_force(run)
     return latest_weights(run)

@@ -145,7 +145,7 @@ def _sliders(path: Path, weights: int | None, version: int | None, kind: str) ->
         found = prior_axes(size)
         return Sliders(PRIOR, found, tuple(f"z{i}" for i in range(len(found.vectors))))
     if kind == PRINCIPAL:
-        kept = load_directions(run, encodings.step)
+        kept = load_directions(run, encodings.step, encodings.mu.shape[1])
         directions = kept or principal_directions(encodings.mu)
         return Sliders(kind, directions, tuple(f"{i + 1}" for i in range(len(directions.vectors))))
     mu, logvar = encodings.mu, encodings.logvar

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ui.catalog import RunFacts, catalog, usable_ids
+from ui.catalog import DAMAGED, RunFacts, catalog, usable_ids
 from ui.numbers import number
+from ui.plain import plain
 from ui.state import choose_run, current_run_id, exists
 from ui.theme import state_badge
 
 _KEY = "run-picker"
+LONGEST_NAME = 60
 
 
 def run_picker() -> RunFacts | None:
@@ -30,16 +32,21 @@ def run_picker() -> RunFacts | None:
         current = facts[run_id]
         picture, words = st.columns([1, 2.4], vertical_alignment="center", gap="small")
         if current.thumbnail:
-            picture.image(str(current.thumbnail), width=64)
+            picture.image(current.thumbnail, width=64)
         words.caption(describe(current))
-        state_badge(current.state)
+        state_badge(current.state, current.host)
+        if current.problem and current.state == DAMAGED:
+            st.caption(f":red[{plain(current.problem)}]")
+        elif current.note:
+            st.caption(f":orange[{plain(current.note)}]")
     return current
 
 
 def describe(facts: RunFacts) -> str:
     """A run in half a line: family, data, β."""
     beta = "" if facts.beta is None else f"β\u00a0{number(facts.beta)}"
-    return " · ".join(part for part in (facts.family, facts.dataset, beta) if part)
+    named = (plain(name, LONGEST_NAME) for name in (facts.family, facts.dataset))
+    return " · ".join(part for part in (*named, beta) if part)
 
 
 def _picked() -> None:

@@ -40,9 +40,10 @@ STATE_COLORS: dict[str, BadgeColor] = {
 """Streamlit's names of the colours of state badges."""
 
 
-def state_badge(state: str) -> None:
-    """Draw a run's state as a chip."""
-    st.badge(state, color=STATE_COLORS.get(state, "gray"))
+def state_badge(state: str, host: str = "") -> None:
+    """Draw a run's state as a chip; `host`: where it trains, if that is elsewhere."""
+    where = f" on {host}" if host else ""
+    st.badge(state + where, color=STATE_COLORS.get(state, "gray"))
 
 
 def label_color(index: int) -> str:

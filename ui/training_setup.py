@@ -7,6 +7,7 @@ import functools
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from ui import access
 from ui.background import Background
 from ui.catalog import catalog
 from ui.dataset_view import look
@@ -20,6 +21,7 @@ from ui.timing import Stopwatch, Timing
 from ui.tune.schedule import planned
 from ui.upload import own_images
 from ui.widgets import complain
+from ui.without_paths import without_paths
 from vae_core.config import RunConfig, parse_config
 from vae_core.data import Dataset, datasets
 from vae_core.data.batches import check_batch_size
@@ -42,7 +44,10 @@ _DATASET, _STARTED = "train-dataset", "train-started"
 
 
 def set_up() -> None:
-    """Draw the set-up; starting a run makes it the current one."""
+    """Draw the set-up; starting a run makes it the current one. Readers are told that they are."""
+    if reason := access.only_looking():
+        st.info(reason, icon=":material/visibility:")
+        return
     dataset_name = _choose_dataset()
     own = datasets[dataset_name].build.origin == "own"
     data_dir = own_images() if own else None
@@ -117,13 +122,13 @@ def _settings(
         nested=options_of(base),
         sight=_SIGHT,
         below=_BELOW,
-        hidden=_HIDDEN | ({"data.data_dir"} if own else frozenset()),
+        hidden=_HIDDEN if access.at_this_computer() and not own else _HIDDEN | {"data.data_dir"},
     )
     changes = form.ask(base, key, Place(sight, more))
     try:
         return complete(base.updated(changes)), ""
     except UserError as error:
-        return None, str(error)
+        return None, without_paths(error)
 
 
 def _fit(config: RunConfig, dataset: Dataset) -> str:
@@ -132,7 +137,7 @@ def _fit(config: RunConfig, dataset: Dataset) -> str:
         check_batch_size(config.train.batch_size, len(dataset.train))
         _weights(config.to_json(), data_card(dataset))
     except UserError as error:
-        return str(error)
+        return without_paths(error)
     return ""
 
 
@@ -167,7 +172,7 @@ def _start(config: RunConfig | None, dataset: Dataset | None, problem: str, name
         type="primary",
         icon=":material/play_arrow:",
         width="stretch",
-        disabled=not ready,
+        **access.control(disabled=not ready),
     )
     with estimate.container(key="train-estimate", height=44, border=False):
         if ready and config is not None and dataset is not None:
@@ -176,9 +181,9 @@ def _start(config: RunConfig | None, dataset: Dataset | None, problem: str, name
     if pressed and ready and config is not None:
         _stopwatch().cancel()
         try:
-            run = jobs.start(Store(), name, config)
+            run = access.acting(jobs.start)(Store(), name, config)
         except UserError as error:
-            st.error(str(error))
+            st.error(without_paths(error))
             return
         st.session_state[_STARTED] = st.session_state.get(_STARTED, 0) + 1
         choose_run(run.id)

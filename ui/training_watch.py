@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import streamlit as st
 
+from ui import access
 from ui.catalog import RESUMABLE, facts_of
 from ui.components.monitor import monitor
 from ui.family_note import about_run
 from ui.live.history import latest_beta
 from ui.numbers import number
 from ui.state import SHIPPED
+from ui.without_paths import without_paths
 from vae_core.config import RunConfig
 from vae_core.errors import UserError
 from vae_core.families import Quantity, families
@@ -18,6 +20,8 @@ from vae_core.training import jobs
 
 BETAS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0,
          24.0, 32.0, 64.0, 100.0)  # fmt: skip
+
+_STOPPING = "stopping-run"
 
 ROW_HEIGHT = 68
 """In px: with β in it or without, so that nothing below jumps when a run ends."""
@@ -45,11 +49,11 @@ def watch(run: Run) -> None:
         config, state = run.config(), run.status().state
         families[config.family]  # of a plug-in, it may be gone
     except UserError as error:
-        st.error(str(error))
+        st.error(without_paths(error))
         return
     _buttons(run, config, state)
     if state in RESUMABLE and state != "failed" and run.status().message:
-        st.warning(run.status().message)
+        (st.info if state == "stopped" else st.warning)(without_paths(run.status().message))
     monitor(run, state, _terms(run, config))
     if state in RESUMABLE:
         _log(run, state)
@@ -68,7 +72,7 @@ def _terms(run: Run, config: RunConfig) -> dict[str, Quantity]:
 def has_something_to_show(run: Run) -> bool:
     """False for a model that came without the history of its training."""
     finished = facts_of(run).state == "finished"
-    return not finished or run.file("history.jsonl").exists()
+    return not finished or run.has("history.jsonl")
 
 
 def first_run() -> None:
@@ -96,38 +100,63 @@ def _buttons(run: Run, config: RunConfig, state: str) -> None:
 
 
 def _active_buttons(run: Run, state: str) -> None:
-    paused = state == "paused"
+    """They work from the first moment on, while images are prepared too."""
+    paused, stopping = state == "paused", st.session_state.get(_STOPPING) == run.id
     if st.button(
         "Resume" if paused else "Pause",
         key="pause-training",
         icon=":material/play_arrow:" if paused else ":material/pause:",
-        disabled=state == "starting",
+        **access.control(disabled=stopping),
     ):
-        jobs.send(run, {"command": "resume" if paused else "pause"})
-    if st.button("Stop", key="stop-training", icon=":material/stop:"):
-        jobs.send(run, {"command": "stop"})
+        _tell(run, command="resume" if paused else "pause")
+    st.button(
+        "Stopping" if stopping else "Stop",
+        key="stop-training",
+        icon=":material/hourglass_top:" if stopping else ":material/stop:",
+        on_click=_stop,
+        args=(run,),
+        **access.control(disabled=stopping),
+    )
     if st.button(
         "Save",
         key="save-training",
         icon=":material/save:",
-        help="Save the weights now; they are saved after every epoch anyway.",
-    ):
-        jobs.send(run, {"command": "save"})
+        **access.control(
+            "Save the weights now; they are saved every half minute anyway.", disabled=stopping
+        ),
+    ) and _tell(run, command="save"):
         st.toast("The weights are saved before the next step.")
 
 
+def _tell(run: Run, **message: object) -> bool:
+    """Send the run's worker a message, wherever it is; where that cannot be written, say so."""
+    try:
+        access.acting(jobs.send)(run, message)
+    except UserError as error:
+        st.error(without_paths(error))
+        return False
+    return True
+
+
+def _stop(run: Run) -> None:
+    """Two seconds later the run has stopped, whatever it is at."""
+    if _tell(run, command="stop"):
+        st.session_state[_STOPPING] = run.id
+
+
 def _idle_buttons(run: Run, state: str) -> None:
+    st.session_state.pop(_STOPPING, None)
     if state in RESUMABLE and st.button(
-        "Resume", key="resume-training", icon=":material/play_arrow:"
+        "Resume", key="resume-training", icon=":material/play_arrow:", **access.control()
     ):
         _resume(run)
     if state in RESUMABLE and run.status().acceptable and st.button(
         "Resume on these images", key="accept-training", icon=":material/published_with_changes:",
-        help="Go on with the images as they are now. What the run was measured on is never learned "
-        "from, and the change is noted in its history.",
+        **access.control("Go on with the images as they are now. What the run was measured on is "
+        "never learned from, and the change is noted in its history."),
     ):  # fmt: skip
         _resume(run, accept_changed_data=True)
-    if run.file("model.safetensors").exists() and st.button(
+    if run.has("model.safetensors") and st.button(
         "Explore", key="explore-training", icon=":material/tune:"
     ):
         st.switch_page("pages/explore.py", query_params={"run": run.id})
@@ -135,9 +164,9 @@ def _idle_buttons(run: Run, state: str) -> None:
 
 def _resume(run: Run, accept_changed_data: bool = False) -> None:
     try:
-        jobs.resume(run, accept_changed_data)
+        access.acting(jobs.resume)(run, accept_changed_data)
     except UserError as error:
-        st.error(str(error))
+        st.error(without_paths(error))
     else:
         st.rerun()
 
@@ -156,15 +185,19 @@ def _beta(run: Run, config: RunConfig) -> None:
         sorted({*BETAS, start, kept}),
         key=key,
         format_func=number,
-        help="Weight of the KL from the next step on. More buys order and costs sharpness.",
-        on_change=lambda: jobs.send(
-            run, {"command": "set", "name": "beta", "value": st.session_state[key]}
+        **access.control(
+            "Weight of the KL from the next step on. More buys order and costs sharpness."
         ),
+        on_change=lambda: _set_beta(run, st.session_state[key]),
     )
+
+
+def _set_beta(run: Run, value: float) -> None:
+    _tell(run, command="set", name="beta", value=value)
 
 
 def _log(run: Run, state: str) -> None:
     tail = run.log_tail(40)
     if tail:
         with st.expander("Log", expanded=state == "failed", icon=":material/article:"):
-            st.code(tail, language=None, wrap_lines=True)
+            st.code(without_paths(tail), language=None, wrap_lines=True)

@@ -102,7 +102,7 @@ class _Known:
 def _known(run: Run, config: RunConfig) -> _Known:
     """β and σ of the weights that lie here; what is planned before there are any."""
     beta, card = float(config.objective.get("beta", 1.0)), run.data_card()
-    trained = run.file(WEIGHTS).exists()
+    trained = run.has(WEIGHTS)
     if trained and (now := beta_in_force(run)) is not None:
         beta = now
     model = model_of(run) if trained else outline(config, card)

@@ -2,42 +2,59 @@
 
 from __future__ import annotations
 
-import streamlit as st
+from collections.abc import Callable
 
+import streamlit as st
+from streamlit import runtime
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from ui import access
+from ui.components.uploader import uploader
 from ui.keep import keep, remember
-from vae_core.data import save_uploads
+from ui.live.trays import TRAYS, Tray
+from ui.without_paths import without_paths
 from vae_core.errors import UserError
 
-TYPES = ["zip", "png", "jpg", "jpeg", "webp", "bmp", "gif", "tif", "tiff", "pgm"]
 _PATH = "train-path"
-_STORED = "stored-uploads"
+_TRAY = "upload-tray"
 
 
 def own_images() -> str | None:
     """Ask for images; the path for `DataConfig.data_dir`, None while nothing was given.
 
-    A path that was typed goes before an upload.
+    A path that was typed goes before an upload. It is asked for where the visitor sits at this
+    computer, or may name some of its folders.
     """
-    files = st.file_uploader(
-        "Upload a .zip or several images",
-        type=TYPES,
-        accept_multiple_files=True,
-        key="train-upload",
-        help="Folders inside a .zip become labels.",
-    )
-    remember(_PATH, "")
-    typed = st.text_input("Or the path of a folder or .zip on this computer", key=_PATH)
-    typed = keep(_PATH, typed).strip()
-    if typed:
-        return typed
-    stored: dict[tuple[str, ...], str] = st.session_state.setdefault(_STORED, {})
-    if not files:  # the widget is emptied by a visit to another page; its files are still stored
-        return next(reversed(stored.values()), None)
-    ids = tuple(file.file_id for file in files)
-    if ids not in stored:
-        try:
-            stored[ids] = str(save_uploads((file.name, file) for file in files))
-        except UserError as error:
-            st.error(str(error))
-            return None
-    return stored[ids]
+    tray = own_tray()
+    uploader("train-upload", tray)
+    if access.may_name_folders():
+        remember(_PATH, "")
+        where = "this computer" if access.at_this_computer() else "the server"
+        typed = st.text_input(f"Or the path of a folder or .zip on {where}", key=_PATH)
+        typed = keep(_PATH, typed).strip()
+        if typed:
+            return _allowed(typed)
+    return str(tray.kept.path) if tray.kept is not None else None
+
+
+def _allowed(typed: str) -> str | None:
+    try:
+        return access.folder_allowed(typed)
+    except UserError as error:
+        st.error(without_paths(error))
+        return None
+
+
+def own_tray() -> Tray:
+    """What this session uploads, and nobody else; it outlives a visit to another page."""
+    tray: Tray | None = st.session_state.get(_TRAY)
+    if tray is None or tray.closed:
+        tray = st.session_state[_TRAY] = TRAYS.open(_presence())
+    return tray
+
+
+def _presence() -> Callable[[], bool]:
+    """Tells whether this session still has a page."""
+    context = get_script_run_ctx()
+    session = context.session_id if context is not None else ""
+    return lambda: runtime.exists() and runtime.get_instance().is_active_session(session)

@@ -24,7 +24,7 @@ def awaited(work: Background[T], key: str, again: Callable[[], object]) -> T | N
     if work.wait(QUICK_S) and work.result is not None:
         return work.result
     if not work.done:
-        _waiting(work)
+        waiting(work, key)
     elif work.problem:
         st.warning(work.problem)
         if st.button("Try again", key=f"again-{key}", icon=":material/refresh:"):
@@ -34,7 +34,13 @@ def awaited(work: Background[T], key: str, again: Callable[[], object]) -> T | N
 
 
 @st.fragment(run_every=0.5)
-def _waiting(work: Background[T]) -> None:
+def waiting(work: Background[T], key: str) -> None:
+    """How far it is, and a button that ends it."""
     if work.done:
         st.rerun()
-    st.progress(work.share or 0.0, work.message or "Preparing")
+    bar, stop = st.columns([6, 1], vertical_alignment="bottom")
+    bar.progress(work.share or 0.0, work.message or "Preparing")
+    if stop.button("Stop", key=f"stop-{key}", icon=":material/stop:", width="stretch"):
+        work.stop()
+        work.wait(QUICK_S)
+        st.rerun()

@@ -2,62 +2,86 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
+import numpy as np
 import torch
 
-from vae_core.data import Images, Progress, no_progress
+from vae_core.data import Images, ImageSet, Progress, no_progress
 from vae_core.data.again import found_again
 from vae_core.errors import UserError
 from vae_core.latent.encodings import load_encodings
+from vae_core.latent.kept_surveys import load_survey, save_survey
 from vae_core.latent.maps import Map, load_map, make_map, save_map
-from vae_core.latent.survey import Survey, load_survey, save_survey, survey
+from vae_core.latent.survey import Survey, survey
 from vae_core.loading import load_part, load_run, part_of, weights_step
 from vae_core.losses import gaussian_kl
 from vae_core.models import LatentModel
 from vae_core.models.bottlenecks import FullCovariance
 from vae_core.run_data import dataset_of
-from vae_core.runs import STORE_VARIABLE, Run
+from vae_core.runs import Run
 from vae_core.types import Context
 
 CACHED = "cached"
 """The split that stands for the images whose encodings the run keeps: no data set is needed."""
 
-ROOT = Path(__file__).resolve().parents[1]
-
 
 def survey_of(
-    run: Run, split: str, data_dir: str | None = None, progress: Progress = no_progress
+    run: Run,
+    split: str,
+    data_dir: str | None = None,
+    progress: Progress = no_progress,
+    which: str = "last",
 ) -> Survey:
     """The survey of a part of the run's data set, from the run where it has been made before.
 
     Args:
         split: train, validation, test or "cached".
         data_dir: where the data set lies on this machine, in place of where it lay in training.
+        which: the last weights or the best; a run keeps surveys of its last ones.
 
     Raises:
-        UserError: when the run has no weights, or its data set is not present.
+        UserError: when the run has no such weights, or its data set is not present.
     """
+    step = weights_step(run, which)
+    is_last = which == "last" or step == weights_step(run)
     if split == CACHED:
-        return _survey_of_cache(run)
-    kept = load_survey(run, split, weights_step(run), data_dir)
-    if kept is not None:
+        if is_last:
+            return _survey_of_cache(run)
+        raise UserError("The run keeps encodings of its last weights alone; choose another part.")
+    kept = load_survey(run, split, step, data_dir)
+    if kept is not None and data_dir is None and not kept.note:
+        return kept  # of the run's own images, which are what they are
+    try:
+        dataset, part = load_part(run, split, data_dir, progress)
+    except UserError:
+        if kept is None or data_dir is not None:
+            raise
+        return kept  # of those that were there then
+    if kept is not None and _is_of(kept, part):
         return kept
-    loaded = load_run(run)
-    dataset, part = load_part(run, split, data_dir, progress)
+    loaded = load_run(run, which=which)
     model = loaded.model.to(memory_format=torch.channels_last)
     context = Context(loaded.step, train_images=loaded.card.n_train)
     found = survey(model, loaded.objective, part, dataset.label_names, split, context, progress)
+    own = loaded.config.data.data_dir
     if dataset.difference:
         found = replace(found, note=dataset.difference.sentence)
-    save_survey(run, found, data_dir or loaded.config.data.data_dir)
+    if is_last:
+        elsewhere = bool(found.note) and data_dir not in (None, own)
+        save_survey(run, found, data_dir or own, elsewhere)
     return found
+
+
+def _is_of(kept: Survey, part: ImageSet) -> bool:
+    """Whether a survey is of these images, under these names and labels."""
+    same = kept.hashes is not None and np.array_equal(kept.hashes, _or_none(part.hashes))
+    labels = np.array_equal(_or_none(kept.labels), _or_none(part.labels))
+    return bool(same and labels) and kept.files == part.files
+
+
+def _or_none(array: np.ndarray | None) -> np.ndarray:
+    return np.zeros(0) if array is None else array
 
 
 def images_of_survey(
@@ -88,40 +112,12 @@ def map_of(
         UserError: as `survey_of` and `make_map`.
     """
     found = survey_of(run, split, data_dir, progress)
-    kept = load_map(run, split, kind, dimensions, seed, found.step, len(found))
+    kept = load_map(run, split, kind, dimensions, seed, found.mu)
     if kept is not None:
         return kept
     made = make_map(found.mu, kind, dimensions, seed, progress)
-    save_map(run, split, made, found.step)
+    save_map(run, split, made, found.mu)
     return made
-
-
-def in_process(command: list[str], run: Run, progress: Progress = no_progress) -> None:
-    """Run `python -m vae_core COMMAND RUN … --progress` beside this process, niced, and wait.
-
-    For work that would make a server stand still, such as t-SNE; the result lies in the run.
-
-    Raises:
-        UserError: what the process says a person can mend.
-    """
-    environment = os.environ | {STORE_VARIABLE: str(run.path.parent), "PYTHONUNBUFFERED": "1"}
-    with subprocess.Popen(
-        [sys.executable, "-m", "vae_core", *command, "--progress"],
-        cwd=ROOT,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        problem = ""
-        for line in process.stdout:
-            said: dict[str, Any] = json.loads(line)
-            problem = said.get("error", "")
-            progress(said.get("message", ""), said.get("share"))
-    if process.returncode:
-        raise UserError(problem or "The work ended before it was done; try again.")
 
 
 def _survey_of_cache(run: Run) -> Survey:

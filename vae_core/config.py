@@ -197,8 +197,26 @@ class TrainConfig(Settings):
     )  # fmt: skip
     checkpoint_every: int | None = setting(
         None, "Save every", unit="steps", more=True, ge=1,
-        help="Steps between saves; empty saves after every epoch.",
+        help="Steps between saves beside those by time and at the ends of epochs.",
     )  # fmt: skip
+    save_every_s: float | None = setting(
+        30.0,
+        "Save at least every",
+        "Training that a kill can cost; longer where a save takes over 1 % of it. Empty saves at "
+        "the ends of epochs alone.",
+        unit="s",
+        more=True,
+        gt=0,
+    )
+    spike: float | None = setting(
+        None,
+        "Skip spikes",
+        "Skips a step whose loss lies as many times as far above the median of the 100 before it "
+        "as they do at the median; empty takes every finite step.",
+        unit="× their spread",
+        more=True,
+        ge=3,
+    )
     threads: int | None = setting(
         None, "Threads", "CPU threads; empty takes every core.", more=True, ge=1, le=256
     )
@@ -265,30 +283,3 @@ def parse_config(values: Mapping[str, Any] | str | bytes) -> RunConfig:
         return RunConfig.model_validate(values)
     except ValidationError as error:
         raise UserError(explain(error, "", RunConfig)) from None
-
-
-def parse_settings(settings: list[str]) -> dict[str, Any]:
-    """`["model.latent_dim=8", "objective.beta=4"]` as a nested mapping.
-
-    A value is read as JSON where it is JSON and as text where it is not. Where two entries set
-    the same key, the later one counts.
-
-    Raises:
-        UserError: on an entry without `=` or with an empty key.
-    """
-    nested: dict[str, Any] = {}
-    for entry in settings:
-        key, equals, text = entry.partition("=")
-        parts = key.strip().split(".")
-        if not equals or not all(parts):
-            raise UserError(
-                f"{entry!r} is no setting; write KEY=VALUE, such as model.latent_dim=8."
-            )
-        try:
-            value = json.loads(text)
-        except (ValueError, RecursionError):
-            value = text
-        for part in reversed(parts):
-            value = {part: value}
-        nested = merged(nested, value)
-    return nested

@@ -1,4 +1,4 @@
-"""The one exception meant for the person at the screen."""
+"""What may be raised: sentences for the person at the screen, and the wish that work ends."""
 
 from __future__ import annotations
 
@@ -17,6 +17,10 @@ class UserError(Exception):
         self.shell = shell
 
 
+class LeaseLost(UserError):
+    """What this process worked on was taken over or deleted; it may write nothing more there."""
+
+
 class DataChanged(UserError):
     """A run was to be resumed on other images than it was trained on; nothing was changed.
 
@@ -26,3 +30,11 @@ class DataChanged(UserError):
     def __init__(self, message: str, acceptable: bool = False) -> None:
         super().__init__(message, shell="--accept-changed-data" if acceptable else "")
         self.acceptable = acceptable
+
+
+class Stopped(BaseException):
+    """The work was told to stop: raised by a `Progress`, and by nothing else.
+
+    Whoever runs work lets it through, and ends at once what it has started, such as pools and
+    processes. As with KeyboardInterrupt, an `except Exception` on the way does not catch it.
+    """

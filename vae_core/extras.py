@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
 from types import ModuleType
 
 from vae_core.errors import UserError
@@ -30,3 +31,11 @@ def extra(module: str, name: str, purpose: str) -> ModuleType:
             f"{purpose} needs {error.name or module}, which is not installed here. "
             f"Install it with: pip install {packages}"
         ) from None
+
+
+def installed(package: str) -> str:
+    """The version of a package that is installed here, "" where it is not."""
+    try:
+        return version(package) if package else ""
+    except PackageNotFoundError:
+        return ""

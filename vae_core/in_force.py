@@ -9,10 +9,14 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
 
 from vae_core.config import RunConfig, parse_config
 from vae_core.runs import DataCard, Run
+
+HISTORY = "history.jsonl"
 
 Controls = Callable[[int, Mapping[str, float], int], dict[str, float]]
 """Asked for a step, the values set by hand and the steps of the whole run."""
@@ -98,8 +102,16 @@ def _saved_step(run: Run) -> int:
 
 def _recorded(run: Run, step: int) -> dict[str, float]:
     """The weights of the newest record up to `step`, else of the oldest; {} without any."""
-    records = run.records("history.jsonl", holding=b'"weights"')[0]
-    known = [record for record in records if isinstance(record.get("weights"), dict)]
-    until = [record for record in known if record.get("step", math.inf) <= step]
-    record = (until[-1:] or known[:1] or [{"weights": {}}])[0]
-    return {name: float(value) for name, value in record["weights"].items()}
+    until = (each for each in reversed(_weighted(run.last_records(HISTORY))) if each[0] <= step)
+    oldest = iter(_weighted(run.records(HISTORY, holding=b'"weights"')[0]))
+    return (next(until, None) or next(oldest, None) or (step, {}))[1]
+
+
+def _weighted(records: Sequence[Mapping[str, Any]]) -> list[tuple[float, dict[str, float]]]:
+    """(step, weights) of the records that have some; damaged ones are passed over."""
+    found = []
+    for record in records:
+        with suppress(KeyError, TypeError, ValueError, OverflowError, AttributeError):
+            weights = {name: float(value) for name, value in record["weights"].items()}
+            found.append((float(record.get("step", math.inf)), weights))
+    return found

@@ -6,18 +6,22 @@ import math
 from dataclasses import dataclass
 
 import torch
-from safetensors import SafetensorError, safe_open
-from torch import Tensor
+from torch import Tensor, nn
 
 from vae_core.config import RunConfig
 from vae_core.data import Dataset, ImageSet, Progress, no_progress
 from vae_core.errors import UserError
-from vae_core.families import build, families
+from vae_core.families import build, families, outlines
+from vae_core.families.footprint import refuse_to_look_at
 from vae_core.models import LatentModel
 from vae_core.objectives import Objective
 from vae_core.registry import unknown
 from vae_core.run_data import dataset_of, refuse_unknown_labels
-from vae_core.runs import OBJECTIVE, STATE, WEIGHTS, DataCard, Run
+from vae_core.runs import BEST, OBJECTIVE, STATE, WEIGHTS, DataCard, Run, Tensors
+from vae_core.runs.states import read_state
+
+WHICH = {"last": WEIGHTS, "best": BEST}
+"""The weights that a run keeps: those of its last save, and those of its best validation."""
 
 
 @dataclass(frozen=True)
@@ -49,33 +53,73 @@ class LoadedRun:
         return self
 
 
-def load_run(run: Run, device: str = "cpu") -> LoadedRun:
-    """Rebuild a run's model from its folder alone.
+def load_run(run: Run, device: str = "cpu", which: str = "last") -> LoadedRun:
+    """Rebuild a run's model from its folder alone, with the last weights or the best.
 
     Raises:
-        UserError: when the run has no weights yet, or a file of it is missing or damaged.
+        UserError: when the run has no such weights yet, a file of it is missing or damaged, or the
+            model is larger than may be opened.
     """
     config, card = run.config(), run.data_card()
-    path = run.file(WEIGHTS)
-    if not path.exists():
-        raise UserError(f"Run {run.id!r} has no weights yet; they come with its first save.")
-    model, objective = build(config, card)
+    name = _weights_of(run, which)
+    refuse_to_look_at(config, card)
     try:
-        with safe_open(path, "pt", device=device) as file:
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            step = int((file.metadata() or {}).get("step", 0))
-        own = {
-            name.removeprefix(OBJECTIVE): weights.pop(name)
-            for name in list(weights)
-            if name.startswith(OBJECTIVE)
-        }
-        model.load_state_dict(weights)
+        with run.tensors(name) as file:
+            has_own = _require(file, *outlines(config, card))
+            model, objective = build(config, card)
+            model.load_state_dict(_taken(file, model, ""))
+            step = _step(file)
+            own = _taken(file, objective, OBJECTIVE) if has_own else None
         objective.load_state_dict(own or _earlier(objective, run, step))
-    except (SafetensorError, OSError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"The weights of run {run.id!r} are damaged: {reason}.") from None
+    size = run.summary().get("latent_dim", model.latent_size)
+    if size != model.latent_size:  # a model whose weights fit images of any size, and other data
+        raise UserError(
+            f"Run {run.id!r} is damaged: it was measured with {size} latent dimensions, and its "
+            f"settings make {model.latent_size}."
+        )
     model, objective = model.to(device).eval(), objective.to(device).eval()
     return LoadedRun(run, config, card, model, objective, step)
+
+
+DTYPES = {
+    torch.float32: "F32", torch.float64: "F64", torch.float16: "F16", torch.int64: "I64",
+    torch.int32: "I32", torch.uint8: "U8", torch.bool: "BOOL",
+}  # fmt: skip
+
+
+def _require(file: Tensors, model: nn.Module, objective: nn.Module) -> bool:
+    """Refuse weights that are not exactly those of the model, before any is read.
+
+    Returns:
+        Whether those of the objective are there, too, as early versions did not write them.
+
+    Raises:
+        ValueError: naming the first that does not fit.
+    """
+    wanted = dict(model.state_dict())
+    own = {OBJECTIVE + name: tensor for name, tensor in objective.state_dict().items()}
+    has_own = bool(own) and any(name in file for name in own)
+    wanted |= own if has_own else {}
+    for name, tensor in wanted.items():
+        file.require(name, DTYPES[tensor.dtype], tuple(tensor.shape))
+    if strange := file.specs.keys() - wanted.keys():
+        raise ValueError(f"it has {min(strange)[:80]}, which this model has not")
+    return has_own
+
+
+def _taken(file: Tensors, module: nn.Module, prefix: str) -> dict[str, Tensor]:
+    specs = {name: file.specs[prefix + name] for name in module.state_dict()}
+    return {
+        name: torch.from_numpy(file.array(prefix + name, spec.dtype, spec.shape))
+        for name, spec in specs.items()
+    }
+
+
+def _step(file: Tensors) -> int:
+    return file.step() if "step" in file.metadata else 0
 
 
 def _earlier(objective: Objective, run: Run, step: int) -> dict[str, Tensor]:
@@ -85,10 +129,10 @@ def _earlier(objective: Objective, run: Run, step: int) -> dict[str, Tensor]:
         name: torch.full_like(tensor, math.nan) if tensor.is_floating_point() else tensor
         for name, tensor in objective.state_dict().items()
     }
-    if not unknown_ones or not run.file(STATE).exists():
+    if not unknown_ones or not run.has(STATE):
         return unknown_ones
     try:
-        state = torch.load(run.file(STATE), map_location="cpu", weights_only=True)
+        state = read_state(run, STATE)
         known: dict[str, Tensor] = state["modules"]["objective"]
         return (
             known if state["step"] == step and known.keys() == unknown_ones.keys() else unknown_ones
@@ -97,19 +141,30 @@ def _earlier(objective: Objective, run: Run, step: int) -> dict[str, Tensor]:
         return unknown_ones
 
 
-def weights_step(run: Run) -> int:
+def _weights_of(run: Run, which: str) -> str:
+    if which not in WHICH:
+        raise unknown("kind of weights", which, WHICH)
+    if run.has(WHICH[which]):
+        return WHICH[which]
+    if which == "best" and run.has(WEIGHTS):
+        raise UserError(
+            f"Run {run.id!r} keeps no best weights: they come with the first save after a "
+            "validation at the final weights of its terms. Take the last ones."
+        )
+    raise UserError(f"Run {run.id!r} has no weights yet; they come with its first save.")
+
+
+def weights_step(run: Run, which: str = "last") -> int:
     """The step whose weights lie in a run, read from the head of their file.
 
     Raises:
         UserError: when the run has no weights yet or they are damaged.
     """
-    path = run.file(WEIGHTS)
-    if not path.exists():
-        raise UserError(f"Run {run.id!r} has no weights yet; they come with its first save.")
+    name = _weights_of(run, which)
     try:
-        with safe_open(path, "pt") as file:
-            return int((file.metadata() or {}).get("step", 0))
-    except (SafetensorError, OSError, ValueError) as error:
+        with run.tensors(name) as file:
+            return _step(file)
+    except (OSError, ValueError) as error:
         raise UserError(f"The weights of run {run.id!r} are damaged: {error}.") from None
 
 

@@ -1,7 +1,8 @@
-"""Nested mappings, as a configuration is before it is validated."""
+"""Nested mappings, as a configuration is before it is validated, from a file or from words."""
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -27,10 +28,35 @@ def require_json(value: Any, path: str = "") -> None:
     if isinstance(value, Mapping):
         for key, inner in value.items():
             require_json(inner, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, list | tuple):
+        for index, inner in enumerate(value):
+            require_json(inner, f"{path}.{index}")
     elif isinstance(value, float) and not math.isfinite(value):
         raise UserError(f"{path}: must be a finite number (it is {value}).")
     elif isinstance(value, str) and not is_text(value):
         raise UserError(f"{path}: {value!r} is no valid text; a file name there has to be renamed.")
+
+
+DEEPEST = 32
+"""Brackets in brackets of a configuration or another file of a run."""
+
+
+def require_shallow(value: Any) -> None:
+    """Refuse what is nested so deep that whoever walks through it falls.
+
+    Raises:
+        ValueError: when it has more than `DEEPEST` levels.
+    """
+    level, depth = [value], 0
+    while level:
+        if (depth := depth + 1) > DEEPEST:
+            raise ValueError(f"it is nested deeper than {DEEPEST} levels")
+        level = [
+            inner
+            for each in level
+            if isinstance(each, dict | list)
+            for inner in (each.values() if isinstance(each, dict) else each)
+        ]
 
 
 def is_text(value: str) -> bool:
@@ -40,3 +66,30 @@ def is_text(value: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def parse_settings(settings: list[str]) -> dict[str, Any]:
+    """`["model.latent_dim=8", "objective.beta=4"]` as a nested mapping.
+
+    A value is read as JSON where it is JSON and as text where it is not. Where two entries set
+    the same key, the later one counts.
+
+    Raises:
+        UserError: on an entry without `=` or with an empty key.
+    """
+    nested: dict[str, Any] = {}
+    for entry in settings:
+        key, equals, text = entry.partition("=")
+        parts = key.strip().split(".")
+        if not equals or not all(parts):
+            raise UserError(
+                f"{entry!r} is no setting; write KEY=VALUE, such as model.latent_dim=8."
+            )
+        try:
+            value = json.loads(text)
+        except (ValueError, RecursionError):
+            value = text
+        for part in reversed(parts):
+            value = {part: value}
+        nested = merged(nested, value)
+    return nested

@@ -18,6 +18,9 @@ from vae_core.settings import NoOptions, explain
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+OPTIONS: dict[tuple[str, str], type[BaseModel]] = {}
+"""By kind and name: the options of everything registered so far, for who may not import it."""
+
 
 @dataclass(frozen=True)
 class Entry(Generic[F]):
@@ -71,6 +74,7 @@ class Registry(Generic[F]):
         if entry.name in self._entries:
             raise ValueError(f"{self.kind} {entry.name!r} is registered twice")
         self._entries[entry.name] = entry
+        OPTIONS[self.kind, entry.name] = entry.options
 
     def __getitem__(self, name: str) -> Entry[F]:
         """The entry called `name`.

@@ -68,9 +68,8 @@ def recorded_by(run: Run) -> Recorded | None:
     Raises:
         UserError: when the file is damaged.
     """
-    path = run.file(PARTS)
     try:
-        return Recorded.from_bytes(path.read_bytes())
+        return Recorded.from_bytes(run.read(PARTS))
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:

@@ -18,6 +18,7 @@ from ui.explore_view import PRINCIPAL
 from ui.live.models import weights_version
 from ui.loaded import prior_of, sliders_of
 from ui.numbers import grouped
+from ui.without_paths import without_paths
 from vae_core.errors import UserError
 from vae_core.runs import part_name
 
@@ -80,7 +81,7 @@ def tell(shown: Shown, plane: Plane, told: Told) -> None:
             else:
                 selected.selection(shown, told.rows)
     except UserError as error:  # such as images that are not at hand
-        st.warning(str(error))
+        st.warning(without_paths(error))
 
 
 def _invite(shown: Shown, plane: Plane) -> None:

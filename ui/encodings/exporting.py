@@ -8,6 +8,7 @@ from ui.background import Background
 from ui.encodings.shown import Shown
 from ui.waiting import awaited
 from vae_core.data import Progress
+from vae_core.runs import BEST, WEIGHTS
 
 _MADE = "encodings-export"
 
@@ -23,9 +24,21 @@ def draw(shown: Shown) -> None:
         help=f"Encodings are those of the {shown.told} shown.",
     )  # fmt: skip
     assert to is not None
-    wanted = (shown.key, to)
+    which = "last"
+    best, last = (shown.run.weights_step(name) for name in (BEST, WEIGHTS))
+    if best not in (None, last):
+        steps = {"last": f"last (step {last})", "best": f"best validation (step {best})"}
+        which = st.segmented_control(
+            "Weights", list(steps), key="encodings-weights", format_func=steps.__getitem__,
+            default="last", required=True,
+            help="Best is the lowest loss of unseen images, at the final weights of its terms.",
+        )  # fmt: skip
+    wanted = (shown.key, to, which)
     if make.button("Make the file", icon=":material/deployed_code:", width="stretch"):
-        st.session_state[_MADE] = (wanted, Background(lambda progress: made(shown, to, progress)))
+        st.session_state[_MADE] = (
+            wanted,
+            Background(lambda progress: made(shown, to, progress, which)),
+        )
     known, work = st.session_state.get(_MADE, (None, None))
     if known != wanted or work is None:
         return
@@ -39,7 +52,7 @@ def draw(shown: Shown) -> None:
         st.caption(f"{len(data) / 1e6:.1f} MB. {note}")
 
 
-def made(shown: Shown, to: str, progress: Progress) -> tuple[str, bytes, str]:
+def made(shown: Shown, to: str, progress: Progress, which: str = "last") -> tuple[str, bytes, str]:
     """The name, the bytes and the note of a download.
 
     Raises:
@@ -47,6 +60,7 @@ def made(shown: Shown, to: str, progress: Progress) -> tuple[str, bytes, str]:
     """
     from vae_core.export import Source, as_download, export
 
-    result = export(Source(shown.run, shown.split, progress=progress), to)
+    result = export(Source(shown.run, shown.split, progress=progress, which=which), to)
     suffix = f"-{to}" if len(result.files) > 1 else ""
+    suffix = suffix if which == "last" else f"-{which}{suffix}"
     return *as_download(result, shown.run.id + suffix), result.note

@@ -13,6 +13,7 @@ from ui.encodings.shown import QUICKLY_COMPARED, Shown, forget_neighbours, neigh
 from ui.numbers import grouped, number
 from ui.state import open_in_explore
 from ui.waiting import awaited
+from ui.without_paths import without_paths
 from vae_core.data.pictures import tile
 from vae_core.errors import UserError
 
@@ -35,7 +36,7 @@ def draw(shown: Shown) -> None:
         with sign_of_opening(shown.images):
             _ranking(shown, by or "recon")
     except UserError as error:
-        st.info(str(error))
+        st.info(without_paths(error))
     st.markdown("**Duplicates**")
     _duplicates(shown)
 

@@ -118,11 +118,12 @@ def _drawn(path: Path, key: str, split: str, kind: str, dimensions: int) -> Back
     run = Run(path)
 
     def work(progress: Progress) -> np.ndarray:
-        from vae_core.analysis import in_process, map_of, survey_of
+        from vae_core.analysis import map_of, survey_of
+        from vae_core.child import in_process
         from vae_core.latent.maps import load_map
 
         survey = survey_of(run, split)
-        if load_map(run, split, kind, dimensions, 0, survey.step, len(survey)) is None:
+        if load_map(run, split, kind, dimensions, 0, survey.mu) is None:
             command = ["encode", run.id, "--split", split, "--map", kind]
             in_process([*command, "--dimensions", str(dimensions)], run, progress)
         return map_of(run, split, kind, dimensions).points

@@ -7,10 +7,12 @@ from functools import partial
 import numpy as np
 import streamlit as st
 
+from ui import access
 from ui.encodings.pictures import pictures
 from ui.encodings.shown import Shown
 from ui.numbers import grouped, number
 from ui.state import open_in_explore
+from ui.without_paths import without_paths
 from vae_core.errors import UserError
 from vae_core.runs import part_name
 
@@ -80,12 +82,14 @@ def direction(shown: Shown) -> None:
     with st.form(f"encodings-direction-{shown.run.id}", border=True):
         counts = f"{grouped(len(ends['A']))} → {grouped(len(ends['B']))} images"
         name = st.text_input("Direction from A to B", placeholder="name it", help=counts)
-        if st.form_submit_button("Save and open in Explore", icon=":material/trending_flat:"):
+        if st.form_submit_button(
+            "Save and open in Explore", icon=":material/trending_flat:", **access.control()
+        ):
             try:
                 arrow = direction_between(shown.survey, ends["A"], ends["B"])
-                save_direction(shown.run, name, arrow.vector * arrow.length)
+                access.acting(save_direction)(shown.run, name, arrow.vector * arrow.length)
             except UserError as error:
-                st.warning(str(error))
+                st.warning(without_paths(error))
             else:
                 ends.clear()
                 open_in_explore(shown.run.id, arrow.start)

@@ -152,8 +152,9 @@ def _whole(path: Path, version: str, split: str) -> Background[Shown]:
 
     def work(progress: Progress) -> Shown:
         ready_torch()
-        from vae_core.analysis import in_process, survey_of
-        from vae_core.latent.survey import load_survey
+        from vae_core.analysis import survey_of
+        from vae_core.child import in_process
+        from vae_core.latent.kept_surveys import load_survey
         from vae_core.loading import weights_step
 
         if load_survey(run, split, weights_step(run)) is None:

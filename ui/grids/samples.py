@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
+from ui import access
 from ui.background import Background
 from ui.grids.images import images_of
 from ui.grids.sheets import Sheet, decoded
@@ -14,6 +15,7 @@ from ui.live.models import ready_torch
 from ui.loaded import model_of
 from ui.numbers import number
 from ui.waiting import awaited
+from ui.without_paths import without_paths
 from vae_core.data import Progress
 from vae_core.errors import UserError
 from vae_core.runs import Run
@@ -59,7 +61,7 @@ def draw(run: Run) -> list[Sheet]:
             _learn(run, model, priors[name])
             continue
         except UserError as error:
-            st.info(str(error))
+            st.info(without_paths(error))
             continue
         with torch.inference_mode():
             vectors = model.flatten(z).float().numpy().reshape(SIDE, SIDE, -1)
@@ -68,7 +70,7 @@ def draw(run: Run) -> list[Sheet]:
     try:
         sheets.append(_real(run, seed))
     except UserError as error:
-        st.info(f"Real images are not shown: {error}")
+        st.info(f"Real images are not shown: {without_paths(error)}")
     return sheets
 
 
@@ -87,13 +89,25 @@ def _learn(run: Run, model: LatentModel, entry: PriorEntry) -> None:
     assert learn is not None, "only what can be learned says that it is not"
 
     def learned(tell: Progress) -> object:
+        said = ""
+
         def report(epoch: int, of: int, nats: float) -> None:
-            tell(f"Epoch {epoch} of {of}: {number(nats)} nats per image held out", epoch / of)
+            nonlocal said
+            said = f"Epoch {epoch} of {of}: {number(nats)} nats per image held out"
 
-        return learn(run, model, report=report)
+        def progress(message: str, share: float | None) -> None:
+            tell(said or message, share)
 
-    if button.button("Learn it", icon=":material/school:", key=f"{key}-start", width="stretch"):
-        st.session_state[key] = Background(learned)
+        return learn(run, model, report=report, progress=progress)
+
+    if button.button(
+        "Learn it",
+        icon=":material/school:",
+        key=f"{key}-start",
+        width="stretch",
+        **access.control(),
+    ):
+        st.session_state[key] = access.acting(Background)(learned)
         st.rerun()
 
 

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from ui.live.engine import ENGINE, Engine, run_called
-from ui.live.http import body_of, guarded
+from ui.live.http import answered, body_of
 from ui.live.models import Decoder, decode_pixels
 from ui.live.protocol import read_request
 from vae_core.data.animation import animation
@@ -65,4 +65,4 @@ def _read_wish(request: Request) -> Wish:
 def animation_routes(server: AnimationServer | None = None) -> list[BaseRoute]:
     """The route that makes animations."""
     server = server or AnimationServer()
-    return [Route("/animation/{run_id}", guarded(server.post), methods=["POST"])]
+    return [Route("/animation/{run_id}", answered(server.post), methods=["POST"])]

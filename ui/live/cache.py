@@ -14,10 +14,7 @@ T = TypeVar("T")
 
 def version_of(run: Run, name: str) -> int | None:
     """Changes whenever the file `name` of the run is written; None while there is none."""
-    try:
-        return run.file(name).stat().st_mtime_ns
-    except OSError:
-        return None
+    return run.version(name)
 
 
 class RunCache(Generic[T]):

@@ -18,12 +18,21 @@ Limits = tuple[str, float, float]
 """(axis, low, high): the stretch of the x axis that is looked at; axis is "step" or "time"."""
 
 
+MOST_ROWS, MOST_NAMES = 2**18, 64
+"""Of a table in memory: 130 MB where a run logs everything it can for weeks."""
+
+
 class Columns:
-    """A table of float64 that grows at its end; a column that appears late is NaN before."""
+    """A table of float64 that grows at its end; a column that appears late is NaN before.
+
+    From `MOST_ROWS` on it keeps every second row, then every fourth, and so on. `halved`: how often
+    it has been thinned.
+    """
 
     def __init__(self) -> None:
-        self.rows = 0
+        self.rows = self.halved = 0
         self._columns: dict[str, np.ndarray] = {}
+        self._since = 0
 
     def __getitem__(self, name: str) -> np.ndarray:
         """The filled part of a column, [rows]; a view that later rows do not change."""
@@ -34,7 +43,16 @@ class Columns:
         return tuple(self._columns)
 
     def append(self, row: dict[str, float]) -> None:
-        """Add one row; names not seen before become columns."""
+        """Add one row; names not seen before become columns.
+
+        Raises:
+            ValueError: when it would have more than `MOST_NAMES` of them.
+        """
+        if len(row.keys() | self._columns.keys()) > MOST_NAMES:
+            raise ValueError("too many columns")
+        self._since += 1
+        if self._since % 2**self.halved:
+            return
         for name in [name for name in row if name not in self._columns]:
             self._columns[name] = np.full(max(64, self.rows * 2), np.nan)
         for name, column in self._columns.items():
@@ -42,6 +60,11 @@ class Columns:
                 column = self._columns[name] = np.concatenate([column, np.full(self.rows, np.nan)])
             column[self.rows] = row.get(name, np.nan)
         self.rows += 1
+        if self.rows == MOST_ROWS:
+            for name, column in self._columns.items():
+                self._columns[name] = column[1 : self.rows : 2].copy()
+            self.rows //= 2
+            self.halved += 1
 
 
 def all_series(columns: Columns, start: int, limits: Limits | None) -> dict[str, Any]:

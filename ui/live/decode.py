@@ -17,8 +17,8 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from ui.live.engine import ENGINE, Engine, run_called
-from ui.live.guard import admits, cut
-from ui.live.http import body_of, guarded
+from ui.live.guard import MOST_MESSAGE
+from ui.live.http import answered, body_of
 from ui.live.protocol import (
     error_reply,
     pixels_reply,
@@ -28,53 +28,39 @@ from ui.live.protocol import (
     sequence_of,
     text_error,
 )
+from ui.without_paths import without_paths
 from vae_core.errors import UserError
 
 LOGGER = logging.getLogger(__name__)
-
-MOST_BYTES = 4 * 2**20
-POLICY_VIOLATION = 1008
-
-PATIENCE_S = 20.0
-"""Longest that a client may leave an answer unread before it is dropped."""
 
 
 class DecodeServer:
     """Answers each message of each connection in turn."""
 
-    def __init__(self, engine: Engine | None = None, patience_s: float = PATIENCE_S) -> None:
+    def __init__(self, engine: Engine | None = None) -> None:
         self.engine = engine or ENGINE
-        self.patience_s = patience_s
 
     async def endpoint(self, websocket: WebSocket) -> None:
         """Serve one connection until the client leaves, or does not read what it asked for.
 
         Nothing is received while an answer is on its way, so a client that only sends fills its
-        own buffers, then waits, and after `patience_s` is dropped.
+        own buffers, then waits, and is dropped by the guard.
         """
-        if not await admits(websocket):
-            await websocket.close(POLICY_VIOLATION)
-            return
         await websocket.accept()
         try:
             while True:
                 message = await websocket.receive()
                 if message["type"] == "websocket.disconnect":
                     return
-                answer = await self._answer(websocket, message)
-                async with asyncio.timeout(self.patience_s):
-                    await websocket.send(answer)
+                await websocket.send(await self._answer(websocket, message))
                 # A client may have sent thousands at once; the others have their turns between.
                 await asyncio.sleep(0)
         except WebSocketDisconnect:  # left while we were answering; there is nobody to tell
             return
-        except TimeoutError:
-            LOGGER.warning("A client of %s did not read and was dropped", websocket.url.path)
-            cut(websocket)
 
     async def post(self, request: Request) -> Response:
         """One message and its answer for a client that can open no socket."""
-        body = await body_of(request, MOST_BYTES)
+        body = await body_of(request, MOST_MESSAGE)
         if request.headers.get("content-type", "").startswith("application/json"):
             text = body.decode("utf-8", "replace")
             return Response(await self._text(request, text), media_type="application/json")
@@ -88,7 +74,7 @@ class DecodeServer:
     async def _pixels(self, asker: HTTPConnection, message: bytes) -> bytes:
         sequence, run_id = sequence_of(message), asker.path_params["run_id"]
         try:
-            if len(message) > MOST_BYTES:
+            if len(message) > MOST_MESSAGE:
                 raise UserError("The request is too large.")
             run = run_called(run_id)
             model = await self.engine.model(run, read_label(asker.query_params.get("label")))
@@ -96,7 +82,7 @@ class DecodeServer:
             pixels = await self.engine.decode(model, asked.vectors)
             return pixels_reply(sequence, pixels, await self.engine.whereabouts(run, model, asked))
         except UserError as error:
-            return error_reply(sequence, str(error))
+            return error_reply(sequence, without_paths(error))
         except Exception:
             LOGGER.exception("Decoding for run %r failed", run_id)
             return error_reply(sequence, "The picture could not be decoded; see the app's log.")
@@ -110,7 +96,7 @@ class DecodeServer:
             answer = {"type": asked.type, "sequence": sequence, "vector": vector.tolist()}
             return json.dumps(answer, allow_nan=False)
         except UserError as error:
-            return json.dumps(text_error(sequence, str(error)))
+            return json.dumps(text_error(sequence, without_paths(error)))
         except Exception:
             LOGGER.exception("A vector of run %r could not be given", run_id)
             return json.dumps(text_error(sequence, "This did not work; see the app's log."))
@@ -121,5 +107,5 @@ def decode_routes(server: DecodeServer | None = None) -> list[BaseRoute]:
     server, path = server or DecodeServer(), "/decode/{run_id}"
     return [
         WebSocketRoute(path, server.endpoint),
-        Route(path, guarded(server.post), methods=["POST"]),
+        Route(path, answered(server.post), methods=["POST"]),
     ]

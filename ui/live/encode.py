@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute, Route
 
 from ui.live.cache import RunCache
 from ui.live.engine import ENGINE, Engine, run_called
-from ui.live.http import body_of, guarded
+from ui.live.http import answered, body_of
 from ui.live.models import Decoder, encode_pixels, ready_torch
 from ui.live.protocol import read_label
 from ui.live.whereabouts import ENCODINGS
@@ -71,4 +71,4 @@ def ink_of(run: Run) -> Ink:
 def encode_routes(server: EncodeServer | None = None) -> list[BaseRoute]:
     """The route that encodes what a person brings."""
     server = server or EncodeServer()
-    return [Route("/encode/{run_id}", guarded(server.post), methods=["POST"])]
+    return [Route("/encode/{run_id}", answered(server.post), methods=["POST"])]

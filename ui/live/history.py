@@ -13,9 +13,17 @@ from typing import Any
 
 from ui.live.columns import MAX_POINTS, Columns, Limits, all_series, heat, short
 from vae_core.runs import Run
+from vae_core.runs.stored import LONGEST_TEXT
 
 _FINGERPRINT = 96  # bytes before the offset that must still be there when more is read
+MAX_MARKS = 200
+"""Most marks in one message: the newest."""
 _TAIL = 64 * 1024  # bytes that surely hold a step
+
+HISTORY = "history.jsonl"
+
+MOST_CELLS, MOST_LISTED = 2**21, 10_000
+"""Moments × dimensions of the KL, and previews or changes by hand, that are kept in memory."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +35,7 @@ class Cursor:
     validation: int = 0
     kl: int = 0
     changes: int = 0
+    marks: int = 0
     previews: int = 0
 
 
@@ -36,7 +45,10 @@ class _Content:
     validation: Columns = field(default_factory=Columns)
     kl_steps: list[int] = field(default_factory=list)
     kl: list[list[float | None]] = field(default_factory=list)
+    cells: int = 0
     changes: list[dict[str, float | None]] = field(default_factory=list)
+    marks: list[dict[str, Any]] = field(default_factory=list)
+    """What went wrong on the way: steps that were skipped, and returns to a save."""
     previews: list[int] = field(default_factory=list)
     note: str = ""
     beta: float | None = None
@@ -60,9 +72,12 @@ class History:
             if not self._continues():
                 self._generation += 1
                 self._restart()
-            records, self._offset = self._run.history(self._offset)
-            for record in records:
+            before = self._halved()
+            for record, end in self._run.some_records(HISTORY, self._offset):
                 self._take(record)
+                self._offset = end
+            if self._halved() != before:  # rows that clients count have gone
+                self._generation += 1
             self._fingerprint = self._bytes_before(self._offset)
 
     def full(self, limits: Limits | None = None) -> tuple[dict[str, Any], Cursor]:
@@ -81,6 +96,7 @@ class History:
                 "validation": all_series(content.validation, 0, limits),
                 "kl": heat(content.kl_steps, content.kl),
                 "changes": content.changes,
+                "marks": content.marks[-MAX_MARKS:],
                 "previews": content.previews,
                 "decimated": max(content.train.rows, content.validation.rows) > MAX_POINTS,
                 **self._now(),
@@ -104,6 +120,7 @@ class History:
                     "validation": all_series(content.validation, cursor.validation, None),
                     "kl": heat(content.kl_steps[cursor.kl :], content.kl[cursor.kl :]),
                     "changes": content.changes[cursor.changes :],
+                    "marks": content.marks[cursor.marks :][-MAX_MARKS:],
                     "previews": content.previews[cursor.previews :],
                     **self._now(),
                 }
@@ -122,13 +139,18 @@ class History:
         return self._bytes_before(self._offset) == self._fingerprint
 
     def _bytes_before(self, offset: int) -> bytes:
-        path = self._run.file("history.jsonl")
-        if offset == 0 or not path.exists():
+        if offset == 0:
             return b""
         start = max(0, offset - _FINGERPRINT)
-        with path.open("rb") as file:
-            file.seek(start)
-            return file.read(offset - start)
+        try:
+            with self._run.opened(HISTORY) as file:
+                file.seek(start)
+                return file.read(offset - start)
+        except OSError:  # gone, or no longer a file: it starts over, and reading tells
+            return b""
+
+    def _halved(self) -> int:
+        return self._content.train.halved + self._content.validation.halved
 
     def _end(self) -> Cursor:
         content = self._content
@@ -138,6 +160,7 @@ class History:
             content.validation.rows,
             len(content.kl),
             len(content.changes),
+            len(content.marks),
             len(content.previews),
         )
 
@@ -157,7 +180,7 @@ class History:
             take = _TAKERS.get(record["kind"])
             if take is not None:
                 take(self._content, record)
-        except (KeyError, TypeError, ValueError, AttributeError):
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
             self._content.note = "Some lines of history.jsonl are damaged and were left out."
 
 
@@ -172,13 +195,14 @@ def _take_step(content: _Content, record: dict[str, Any]) -> None:
 def _take_validation(content: _Content, record: dict[str, Any]) -> None:
     active = record.get("active_units")
     row = _row(record)
-    content.measured = record.get("images", content.measured)
+    images = record.get("images", content.measured)
+    content.measured = None if images is None else int(images)
     content.validation.append(row if active is None else {**row, "active": float(active)})
     _take_kl(content, record)
 
 
 def _take_preview(content: _Content, record: dict[str, Any]) -> None:
-    content.previews.append(record["step"])
+    _append(content.previews, int(record["step"]))
     _take_kl(content, record)
 
 
@@ -188,11 +212,19 @@ def _take_set(content: _Content, record: dict[str, Any]) -> None:
     if record.get("name", "beta") != "beta":
         return
     content.beta = short(record["value"])
-    content.changes.append({"step": record["step"], "time": short(time), "value": content.beta})
+    change = {"step": int(record["step"]), "time": short(time), "value": content.beta}
+    _append(content.changes, change)
+
+
+def _take_mark(content: _Content, record: dict[str, Any]) -> None:
+    message, time = str(record["message"]), short(record.get("time", 0.0))
+    mark = {"step": record["step"], "time": time, "kind": record["kind"], "message": message}
+    content.marks.append(mark)
+    content.note = message
 
 
 def _take_note(content: _Content, record: dict[str, Any]) -> None:
-    content.note = record["message"]
+    content.note = str(record["message"])[:LONGEST_TEXT]
 
 
 _TAKERS = {
@@ -201,17 +233,31 @@ _TAKERS = {
     "preview": _take_preview,
     "set": _take_set,
     "note": _take_note,
+    "skipped": _take_mark,
+    "went_back": _take_mark,
 }
 
 
 def _take_kl(content: _Content, record: dict[str, Any]) -> None:
     values = record.get("kl_per_dim")
     if values:
-        content.kl_steps.append(record["step"])
-        content.kl.append([short(value) for value in values])
+        step, shown = int(record["step"]), [short(value) for value in values]
+        content.cells += len(shown)
+        if content.cells > MOST_CELLS:
+            raise ValueError("too many moments")
+        content.kl_steps.append(step)
+        content.kl.append(shown)
+
+
+def _append(listed: list[Any], value: Any) -> None:
+    if len(listed) == MOST_LISTED:
+        raise ValueError("too many")
+    listed.append(value)
 
 
 def _row(record: dict[str, Any]) -> dict[str, float]:
+    if not math.isfinite(record["step"]):
+        raise ValueError("no step")
     terms = {f"y:{name}": float(value) for name, value in record.get("terms", {}).items()}
     row = {"step": float(record["step"]), "time": float(record.get("time", math.nan)), **terms}
     total = record.get("total")
@@ -243,7 +289,4 @@ def latest_weights(run: Run) -> dict[str, float]:
 
 def _newest_first(run: Run) -> Iterator[dict[str, Any]]:
     """The records at the end of the history that are records."""
-    path = run.file("history.jsonl")
-    if path.exists():
-        records, _ = run.history(max(0, path.stat().st_size - _TAIL))
-        yield from (record for record in reversed(records) if isinstance(record, dict))
+    yield from reversed(run.last_records(HISTORY, _TAIL))

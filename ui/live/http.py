@@ -1,19 +1,23 @@
-"""What the live routes that are no sockets have in common: who may ask, how much, and errors."""
+"""What the live routes that are no sockets have in common: how much may be sent, and errors."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
-from ui.live.guard import admits
+from ui.without_paths import without_paths
 from vae_core.errors import UserError
 
 LOGGER = logging.getLogger(__name__)
 
 Handler = Callable[[Request], Awaitable[Response]]
+
+SILENCE_S = 20.0
+"""Longest that a client may leave between two parts of what it sends."""
 
 
 class Refused(UserError):
@@ -24,18 +28,16 @@ class Refused(UserError):
         self.status = status
 
 
-def guarded(handler: Handler) -> Handler:
-    """`handler` for those who may ask; whatever it raises becomes {"message": sentence}."""
+def answered(handler: Handler) -> Handler:
+    """`handler`, whose errors become {"message": sentence}."""
 
     async def answer(request: Request) -> Response:
-        if not await admits(request):
-            return _message(403, "Another site may not use this app.")
         try:
             return await handler(request)
         except Refused as error:
-            return _message(error.status, str(error))
+            return _message(error.status, without_paths(error))
         except UserError as error:
-            return _message(400, str(error))
+            return _message(400, without_paths(error))
         except ClientDisconnect:
             return Response(status_code=400)  # nobody is there to read it
         except Exception:
@@ -49,15 +51,27 @@ async def body_of(request: Request, most: int) -> bytes:
     """The whole body of a request.
 
     Raises:
-        Refused: when it holds more than `most` bytes; no more than that is ever kept.
+        Refused: when it holds more than `most` bytes, before any is read where it says so, and
+            else before more than that is kept; or when nothing comes for `SILENCE_S` seconds.
     """
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > most:
-            raise Refused(413, f"This is too large; at most {most // 2**20} MiB can be sent.")
-    return bytes(body)
+    too_large = Refused(413, f"This is too large; at most {most // 2**20} MiB can be sent.")
+    announced = request.headers.get("content-length", "0")
+    if not announced.isdecimal() or int(announced) > most:
+        raise too_large
+    body, parts = bytearray(), aiter(request.stream())
+    try:
+        while True:
+            async with asyncio.timeout(SILENCE_S):
+                body += await anext(parts)
+            if len(body) > most:
+                raise too_large
+    except StopAsyncIteration:
+        return bytes(body)
+    except TimeoutError:
+        raise Refused(408, "What was to be sent did not arrive.") from None
 
 
 def _message(status: int, sentence: str) -> Response:
-    return JSONResponse({"message": sentence}, status)
+    # What was to be sent and was not read would otherwise go on coming.
+    headers = {"Connection": "close"} if status in (408, 413) else None
+    return JSONResponse({"message": sentence}, status, headers)

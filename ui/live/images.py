@@ -16,7 +16,7 @@ from starlette.routing import BaseRoute, Route
 
 from ui.live.cache import RunCache
 from ui.live.engine import run_called
-from ui.live.http import Refused, guarded
+from ui.live.http import Refused, answered
 from ui.live.models import ready_torch
 from vae_core.data import Dataset
 from vae_core.data.dataset import Images
@@ -55,7 +55,7 @@ def images_of(run: Run, split: str) -> Images:
 
 def _in_order(run: Run, dataset: Dataset, split: str) -> Images:
     from vae_core.data.again import found_again
-    from vae_core.latent.survey import surveyed_hashes
+    from vae_core.latent.kept_surveys import surveyed_hashes
     from vae_core.loading import part_of
 
     part, hashes = part_of(dataset, split), surveyed_hashes(run, split)
@@ -116,4 +116,4 @@ def reduced(pictures: np.ndarray, most: int) -> np.ndarray:
 
 def image_routes() -> list[BaseRoute]:
     """The route of the images."""
-    return [Route("/images/{run_id}/{split}", guarded(images))]
+    return [Route("/images/{run_id}/{split}", answered(images))]

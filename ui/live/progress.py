@@ -24,8 +24,10 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from ui.live.columns import Limits
-from ui.live.guard import admits, is_allowed
+from ui.live.guard import POLICY_VIOLATION
 from ui.live.history import Cursor, History
+from ui.live.thumbnails import picture
+from ui.without_paths import without_paths
 from vae_core.errors import UserError
 from vae_core.runs import ACTIVE, Run, Store
 from vae_core.settings import Settings
@@ -35,7 +37,6 @@ LOGGER = logging.getLogger(__name__)
 INTERVAL = 0.3
 """Seconds between two looks at a run that trains; one that does not is looked at every second."""
 
-POLICY_VIOLATION = 1008
 NO_SUCH_RUN = 4004
 """Tells the client not to come back."""
 
@@ -66,15 +67,13 @@ class ProgressServer:
 
     async def endpoint(self, websocket: WebSocket) -> None:
         """Serve one connection until the client leaves or the run is gone."""
-        if not await admits(websocket):
-            await websocket.close(POLICY_VIOLATION)
-            return
         await websocket.accept()
         try:
-            await self._watch(websocket, Store().get(websocket.path_params["run_id"]))
-        except UserError as error:
-            await _send(websocket, {"kind": "error", "message": str(error)})
-            await websocket.close(NO_SUCH_RUN)
+            try:
+                await self._watch(websocket, Store().get(websocket.path_params["run_id"]))
+            except UserError as error:
+                await _send(websocket, {"kind": "error", "message": without_paths(error)})
+                await websocket.close(NO_SUCH_RUN)
         except WebSocketDisconnect:  # the tab was closed; nothing depends on it
             return
 
@@ -147,15 +146,16 @@ class Watcher:
 
 def _status(run: Run) -> dict[str, Any]:
     try:
-        return run.status().model_dump(exclude={"updated"})
+        status = run.status().model_dump(exclude={"updated"}) | {"host": run.elsewhere()}
     except UserError as error:
-        return {"state": "damaged", "message": str(error)}
+        return {"state": "damaged", "message": without_paths(error)}
+    return status | {"message": without_paths(status["message"])}
 
 
 def _about(run: Run) -> dict[str, Any]:
     """What a page needs to label the numbers; what is not written yet is absent."""
-    about: dict[str, Any] = {"originals": run.file("previews/originals.png").exists()}
-    if run.file("previews/corrupted.png").exists():
+    about: dict[str, Any] = {"originals": run.has("previews/originals.png")}
+    if run.has("previews/corrupted.png"):
         about["corrupted"] = True
     try:
         about["epochs"] = run.config().train.epochs
@@ -178,31 +178,22 @@ async def _send(websocket: WebSocket, message: dict[str, Any]) -> None:
 
 def preview(request: Request) -> Response:
     """One preview strip of a run as PNG; 404 for a run or a name that is none."""
-    _check(request)
     name = request.path_params["name"]
     if not _PREVIEW.fullmatch(name):
         raise HTTPException(404)
     try:
-        path = Store().get(request.path_params["run_id"]).file(f"previews/{name}.png")
-    except UserError:
+        png = picture(Store().get(request.path_params["run_id"]), f"previews/{name}.png")
+    except (UserError, OSError):
         raise HTTPException(404) from None
-    if not path.is_file():
-        raise HTTPException(404)
     # A resumed run may draw the same step again: the browser has to ask each time.
-    return FileResponse(path, media_type="image/png", headers={"Cache-Control": "no-cache"})
+    return Response(png, media_type="image/png", headers={"Cache-Control": "no-cache"})
 
 
 def plotly_script(request: Request) -> Response:
     """plotly.min.js out of the installed package; the address carries its version."""
-    _check(request)
     path = files("plotly") / "package_data" / "plotly.min.js"
     forever = {"Cache-Control": "public, max-age=31536000, immutable"}
     return FileResponse(str(path), media_type="text/javascript", headers=forever)
-
-
-def _check(request: Request) -> None:
-    if not is_allowed(request):
-        raise HTTPException(403)
 
 
 def progress_routes(server: ProgressServer | None = None) -> list[BaseRoute]:

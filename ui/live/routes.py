@@ -1,20 +1,24 @@
-"""Every route that the app adds to Streamlit's server, under one mount."""
+"""Every route that the app adds to Streamlit's server, under one mount and behind one guard."""
 
 from __future__ import annotations
 
+from starlette.middleware import Middleware
 from starlette.routing import Mount
 
 from ui.live.address import mount_path
 from ui.live.animation import animation_routes
 from ui.live.decode import decode_routes
 from ui.live.encode import encode_routes
+from ui.live.guard import Guard
 from ui.live.images import image_routes
 from ui.live.progress import progress_routes
 from ui.live.thumbnails import thumbnail_routes
+from ui.live.uploads import upload_routes
 
 
 def live_mount() -> Mount:
-    """The live routes, wherever this server is told to answer (`server.baseUrlPath`)."""
+    """The live routes, wherever this server is told to answer (`server.baseUrlPath`); no route of
+    ours lies outside."""
     return Mount(
         mount_path(),
         routes=[
@@ -24,5 +28,7 @@ def live_mount() -> Mount:
             *thumbnail_routes(),
             *image_routes(),
             *progress_routes(),
+            *upload_routes(),
         ],
+        middleware=[Middleware(Guard)],
     )

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from ui.live.cache import version_of
 from ui.live.engine import run_called
-from ui.live.http import Refused, guarded
+from ui.live.http import Refused, answered
+from ui.without_paths import without_paths
 from vae_core.errors import UserError
+from vae_core.png import require_png
+from vae_core.runs import Run
 
 THUMBNAILS = "thumbnails.png"
 
@@ -22,16 +27,31 @@ async def thumbnails(request: Request) -> Response:
     try:
         run = run_called(request.path_params["run_id"])
     except UserError as error:
-        raise Refused(404, str(error)) from None
+        raise Refused(404, without_paths(error)) from None
     version = version_of(run, THUMBNAILS)
     if version is None:
         raise Refused(404, f"Run {run.id!r} keeps no thumbnails.")
     headers = {"ETag": f'"{version:x}"', "Cache-Control": "no-cache"}
     if request.headers.get("if-none-match") == headers["ETag"]:
         return Response(status_code=304, headers=headers)
-    return FileResponse(run.file(THUMBNAILS), media_type="image/png", headers=headers)
+    try:
+        png = await asyncio.to_thread(picture, run, THUMBNAILS)
+    except OSError as error:
+        raise Refused(404, f"The thumbnails of run {run.id!r} cannot be read: {error}.") from None
+    return Response(png, media_type="image/png", headers=headers)
+
+
+def picture(run: Run, name: str) -> bytes:
+    """A picture of a run, once it is sure that it is one.
+
+    Raises:
+        OSError: when it is missing, no file of the run, or no PNG of a size that may be shown.
+    """
+    png = run.read(name)
+    require_png(png)
+    return png
 
 
 def thumbnail_routes() -> list[BaseRoute]:
     """The route of the thumbnails."""
-    return [Route("/thumbnails/{run_id}", guarded(thumbnails))]
+    return [Route("/thumbnails/{run_id}", answered(thumbnails))]

@@ -84,31 +84,34 @@ def _column(label: str, run: Run | None, picture: object) -> None:
 
 def _preview(kind: str) -> object:
     def newest(run: Run) -> bytes | None:
-        found = sorted(run.file("previews").glob(f"*-{kind}.png"))
-        return _strip(found[-1], found[-1].stat().st_mtime_ns) if found else None
+        found = [name for name in run.names("previews") if name.endswith(f"-{kind}.png")]
+        name = f"previews/{found[-1]}" if found else ""
+        version = run.version(name) if found else None
+        return None if version is None else _strip(run.path, name, version)
 
     return newest
 
 
 @st.cache_data(max_entries=400, show_spinner=False)
-def _strip(path: Path, version: int) -> bytes:
+def _strip(path: Path, name: str, version: int) -> bytes:
     """The first images of a strip, one below the other."""
+    run = Run(path)
     try:
-        shape = Run(path.parent.parent).data_card().image_shape
-        strip = from_png(path.read_bytes(), shape[0])
+        shape = run.data_card().image_shape
+        strip = from_png(run.read(name), shape[0])
     except (UserError, OSError):
         return to_png(np.zeros((1, 8, 8), np.uint8))
     images = untile(strip, *shape[1:], ROWS)
-    return to_png(tile(images, 1))
+    return to_png(tile(images if len(images) else np.zeros((1, 1, 8, 8), np.uint8), 1))
 
 
 def traversal(run: Run) -> bytes | None:
     """Pictures along the strongest direction, the middle one the mean; None before the weights."""
-    path = run.file("model.safetensors")
-    if not path.exists() or not run.file("encodings.safetensors").exists():
+    version = run.version("model.safetensors")
+    if version is None or not run.has("encodings.safetensors"):
         return None
     try:
-        return _traversal(run.path, path.stat().st_mtime_ns)
+        return _traversal(run.path, version)
     except UserError:
         return None
 

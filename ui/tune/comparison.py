@@ -6,8 +6,10 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from ui import access
 from ui.tune.curves import curves_chart
 from ui.tune.same_z import same_z
+from ui.without_paths import without_paths
 from vae_core.errors import UserError
 from vae_core.runs import Run
 from vae_core.sweeps.results import curves, table, to_csv
@@ -22,7 +24,7 @@ def comparison(runs: Sequence[Run]) -> None:
     try:
         rows = table(runs)
     except UserError as error:
-        st.warning(str(error))
+        st.warning(without_paths(error))
         return
     floats = {key for row in rows for key, value in row.items() if isinstance(value, float)}
     short = {key: st.column_config.NumberColumn(format="%.4g") for key in floats}
@@ -48,22 +50,31 @@ def comparison(runs: Sequence[Run]) -> None:
         )
 
 
+def _has_factors(run: Run) -> bool:
+    try:
+        return bool(run.data_card().factor_names)
+    except UserError:  # it has not seen its data yet, or is damaged
+        return False
+
+
 def _score_button(runs: Sequence[Run]) -> None:
     """Offered where a data set knows what its pictures were drawn from."""
-    unscored = [run for run in runs if run.json("data.json", {}).get("factor_names")]
+    unscored = [run for run in runs if _has_factors(run)]
     unscored = [run for run in unscored if not scores(run)]
     if unscored and st.button(
         f"Score {len(unscored)} runs against the known factors",
         key="score-runs",
         icon=":material/score:",
-        help="MIG, SAP, DCI, FactorVAE and β-VAE scores of their means and samples, on images "
-        "that were held out; about ten seconds each.",
+        **access.control(
+            "MIG, SAP, DCI, FactorVAE and β-VAE scores of their means and samples, on images that "
+            "were held out; about ten seconds each."
+        ),
     ):
         bar = st.progress(0.0, "Scoring")
         for done, run in enumerate(unscored):
             bar.progress(done / len(unscored), f"Scoring {run.id}")
             try:
-                score(run)
+                access.acting(score)(run)
             except UserError as error:
-                st.warning(str(error))
+                st.warning(without_paths(error))
         st.rerun()

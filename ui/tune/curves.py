@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from array import array
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -41,8 +42,7 @@ RunCurves = Mapping[tuple[str, str], Series]
 
 def curves_of(run: Run) -> RunCurves:
     """What the run has recorded, read once for each version of its history."""
-    path = run.file("history.jsonl")
-    return _curves(run.path, path.stat().st_size if path.exists() else 0)
+    return _curves(run.path, run.size("history.jsonl"))
 
 
 def curves_chart(runs: Sequence[Run]) -> None:
@@ -97,12 +97,14 @@ def _unit(runs: Sequence[Run], term: str) -> str:
 
 @functools.lru_cache(maxsize=128)
 def _curves(path: Path, size: int) -> RunCurves:
-    rows = defaultdict(list)
+    rows: defaultdict[tuple[str, str], array[float]] = defaultdict(lambda: array("d"))
     for row in curves(Run(path)):
         if row["value"] is not None:
-            numbers = [row["value"], *(row[axis] for axis in AXES)]
-            rows[row["split"], row["term"]].append([np.nan if n is None else n for n in numbers])
-    columns = {name: np.array(found, float).T for name, found in rows.items()}
+            numbers = (row["value"], *(row[axis] for axis in AXES))
+            found = rows[row["split"], row["term"]]
+            found.extend(np.nan if n is None else n for n in numbers)
+    wide = 1 + len(AXES)
+    columns = {name: np.array(found).reshape(-1, wide).T for name, found in rows.items()}
     return {
         name: Series(dict(zip(AXES, over, strict=True)), values)
         for name, (values, *over) in columns.items()

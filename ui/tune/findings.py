@@ -7,9 +7,11 @@ from pathlib import Path
 
 import streamlit as st
 
+from ui import access
 from ui.catalog import facts_of
 from ui.numbers import images, number
 from ui.state import choose_run
+from ui.without_paths import without_paths
 from vae_core.diagnosis import Course, Finding, Remedy, course_of, diagnose
 from vae_core.errors import UserError
 from vae_core.runs import ACTIVE, Run, Store, validated_on
@@ -68,13 +70,12 @@ def _findings(path: Path, size: int, message: str) -> list[Finding]:
 @functools.lru_cache(maxsize=32)
 def _course(path: Path, size: int, message: str) -> Course:
     run = Run(path)
-    records, _ = run.history(max(0, size - TAIL_BYTES))
+    records = run.last_records("history.jsonl", TAIL_BYTES)
     return course_of(records, run.config(), message)
 
 
 def _size(run: Run) -> int:
-    path = run.file("history.jsonl")
-    return path.stat().st_size if path.exists() else 0
+    return run.size("history.jsonl")
 
 
 def _strip(run: Run) -> None:
@@ -115,7 +116,7 @@ def _button(run: Run, finding: Finding, remedy: Remedy, index: int) -> None:
         remedy.label,
         key=f"remedy-{finding.name.replace(' ', '-')}-{index}",
         icon=":material/healing:",
-        help=remedy.help,
+        **access.control(remedy.help),
     ):
         _start(run, remedy)
 
@@ -125,9 +126,9 @@ def _start(run: Run, remedy: Remedy) -> None:
     store = Store()
     try:
         name = store.free_name(f"{run.id.removesuffix('-mended')}-mended")
-        mended = jobs.start(store, name, remedy.applied(run.config()))
+        mended = access.acting(jobs.start)(store, name, remedy.applied(run.config()))
     except UserError as error:
-        st.error(str(error))
+        st.error(without_paths(error))
         return
     choose_run(mended.id)
     st.rerun()

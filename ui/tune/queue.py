@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
+from ui import access
 from ui.numbers import number
 from ui.theme import STATE_COLORS, BadgeColor
 from ui.tune.findings import findings_of
+from ui.without_paths import without_paths
 from vae_core.errors import UserError
 from vae_core.runs import Run
 from vae_core.sweeps import Entry, Sweep, SweepState
@@ -33,14 +35,16 @@ COLORS: dict[str, BadgeColor] = {**STATE_COLORS, "running": "blue", "cancelled":
 def queue(sweep: Sweep, state: SweepState, total: int) -> None:
     """Draw the sweep's state and buttons, then one row a run."""
     with st.container(horizontal=True, vertical_alignment="center", key="sweep-buttons"):
-        st.badge(state.state, color=COLORS.get(state.state, "gray"))
+        host = sweep.elsewhere()
+        where = f" on {host}" if host else ""
+        st.badge(state.state + where, color=COLORS.get(state.state, "gray"))
         over = sum(entry.over for entry in state.entries)
         st.caption(f"{over} of {total} runs done")
         st.space("stretch")
         _buttons(sweep, state)
     st.progress(over / max(total, 1))
     if state.message:
-        st.warning(state.message)
+        st.warning(without_paths(state.message))
     long = len(state.entries) > IN_SIGHT
     with st.container(
         height=HEIGHT if long else "content", border=False, gap=None, key="sweep-queue"
@@ -59,24 +63,25 @@ def _buttons(sweep: Sweep, state: SweepState) -> None:
             "Resume" if paused else "Pause",
             key="pause-sweep",
             icon=":material/play_arrow:" if paused else ":material/pause:",
-            on_click=sweep.send,
-            args=("resume" if paused else "pause",),
+            on_click=_tell,
+            args=(sweep, "resume" if paused else "pause"),
+            **access.control(),
         )
         st.button(
             "Cancel",
             key="cancel-sweep",
             icon=":material/close:",
-            on_click=sweep.send,
-            args=("cancel",),
-            help="Runs at work save themselves and stop; the rest is given up.",
+            on_click=_tell,
+            args=(sweep, "cancel"),
+            **access.control("Runs at work save themselves and stop; the rest is given up."),
         )
     elif state.state in ("interrupted", "stopped") and st.button(
-        "Resume", key="resume-sweep", icon=":material/play_arrow:"
+        "Resume", key="resume-sweep", icon=":material/play_arrow:", **access.control()
     ):
         try:
-            launch(sweep)
+            access.acting(launch)(sweep)
         except UserError as error:
-            st.error(str(error))
+            st.error(without_paths(error))
         else:
             st.rerun()
 
@@ -111,11 +116,20 @@ def _small(
         "",
         key=f"{what}-{entry.number}",
         icon=icon,
-        help=help,
         type="tertiary",
-        on_click=sweep.send,
+        on_click=_tell,
+        args=(sweep,),
         kwargs=told,
+        **access.control(help),
     )
+
+
+def _tell(sweep: Sweep, command: str, **values: object) -> None:
+    """Send the scheduler a message, wherever it is; where that cannot be written, say so."""
+    try:
+        access.acting(sweep.send)(command, **values)
+    except UserError as error:
+        st.error(without_paths(error))
 
 
 def open_button(run_id: str, key: str) -> None:
@@ -143,8 +157,8 @@ def _news(entry: Entry, run: Run | None) -> str:
         if run is not None and entry.state in NEWS:
             return NEWS[entry.state](run)
     except UserError as error:
-        return str(error)
-    return entry.message.splitlines()[-1] if entry.message else ""
+        return without_paths(error)
+    return without_paths(entry.message.splitlines()[-1]) if entry.message else ""
 
 
 def _progress(run: Run) -> str:

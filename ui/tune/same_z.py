@@ -9,6 +9,7 @@ from pathlib import Path
 import streamlit as st
 
 from ui.live.models import ready_torch, weights_version
+from ui.without_paths import without_paths
 from vae_core.data.pictures import tile, to_png
 from vae_core.errors import UserError
 from vae_core.runs import Run
@@ -51,7 +52,7 @@ def _strip(run: Run, seed: int) -> None:
     try:
         source = base64.b64encode(_samples(run.path, version, seed)).decode()
     except UserError as error:
-        st.caption(str(error))
+        st.caption(without_paths(error))
         return
     st.html(
         f'<img class="same-z-picture" alt="Samples of {run.id}" '

@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
+from ui import access
 from ui.keep import keep, remember
 from ui.numbers import number
 from ui.recipes import recipes
 from ui.state import current_run
 from ui.widgets import bounded, complain
+from ui.without_paths import without_paths
 from vae_core.config import RunConfig
 from vae_core.errors import UserError
 from vae_core.families import families
@@ -43,6 +45,9 @@ CURRENT = "current"
 
 def set_up() -> str | None:
     """Draw the form; the name of the sweep that was just started, else None."""
+    if reason := access.only_looking():
+        st.info(reason, icon=":material/visibility:")
+        return None
     left, right = st.columns(2)
     with left:
         base = _base()
@@ -89,7 +94,7 @@ def set_up() -> str | None:
             )
         )
     except UserError as error:
-        st.error(str(error))
+        st.error(without_paths(error))
         return None
     pressed = st.button(
         f"Start {spec.total} runs",
@@ -97,6 +102,7 @@ def set_up() -> str | None:
         type="primary",
         icon=":material/play_arrow:",
         width="stretch",
+        **access.control(),
     )
     st.caption(f"“{name}”: the same data, first weights, hold-out images and z in every run.")
     return _start(name, spec) if pressed else None
@@ -114,17 +120,19 @@ def _more() -> tuple[str, SamplerName, int, str, str]:
     trials, problem = 0, ""
     if sampler != "grid":
         trials, problem = bounded(left, "How many runs", "sweep-trials", 1, MOST_RUNS, 12)
-    with right:
-        storage = _text("Shared storage", "sweep-storage", "", "URL of a database; empty: here.")
+    storage = ""
+    if access.at_this_computer():  # a visitor could make this server call, or write to, anything
+        with right:
+            storage = _secret("Shared storage", "sweep-storage", "URL of a database; empty: here.")
     return seeds, sampler, trials, storage, problem
 
 
 def _start(name: str, spec: SweepSpec) -> str | None:
     try:
-        made = create_sweep(Store(), name, spec)
-        launch(made)
+        made = access.acting(create_sweep)(Store(), name, spec)
+        access.acting(launch)(made)
     except UserError as error:
-        st.error(str(error))
+        st.error(without_paths(error))
         return None
     return made.id
 
@@ -162,13 +170,19 @@ def _text(label: str, key: str, start: str, help: str | None = None) -> str:
     return keep(key, st.text_input(label, key=key, help=help)).strip()
 
 
+def _secret(label: str, key: str, help: str) -> str:
+    """As `_text`; what is typed is shown to nobody who looks on, for it may hold a password."""
+    remember(key, "")
+    return keep(key, st.text_input(label, key=key, help=help, type="password")).strip()
+
+
 def _values(label: str, key: str, setting: str, start: str, help: str | None = None) -> str:
     """Values of a setting as they are typed; what is wrong with them is said below them."""
     typed = _text(label, key, start, help)
     try:
         parse_values(setting, typed)
     except UserError as error:
-        complain(st.container(), str(error))
+        complain(st.container(), without_paths(error))
     return typed
 
 

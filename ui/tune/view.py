@@ -11,6 +11,7 @@ from ui.tune.comparison import comparison
 from ui.tune.outcome import advice, outcome
 from ui.tune.queue import label, queue
 from ui.tune.setup import set_up
+from ui.without_paths import without_paths
 from vae_core.errors import UserError
 from vae_core.runs import Run, Store
 from vae_core.sweeps import BETA, Sweep, sweeps_of
@@ -62,7 +63,7 @@ def sweep_tab(run: Run) -> None:
     try:
         active = sweep.state().state in ACTIVE
     except UserError as error:
-        right.error(str(error))
+        right.error(without_paths(error))
         return
     every = LOOK_EVERY_S if active else None
     with left:
@@ -97,7 +98,7 @@ def _queue(sweep: Sweep, was_active: bool) -> None:
     try:
         state, total = sweep.state(), sweep.spec().total
     except UserError as error:
-        st.error(str(error))
+        st.error(without_paths(error))
         return
     if state.state in ACTIVE:
         queue(sweep, state, total)
@@ -113,15 +114,13 @@ def _progress(sweep: Sweep, current: str) -> None:
     try:
         state = sweep.state()
     except UserError as error:
-        st.error(str(error))
+        st.error(without_paths(error))
         return
     outcome([facts for facts in _facts(sweep) if None not in (facts.kl, facts.recon)], current)
     by_beta = sorted(state.entries, key=lambda entry: float(entry.params.get(BETA, 0.0)))
     columns = []
     for entry in by_beta:
-        path = sweep.store.path / entry.run
-        run = Run(path) if entry.run and path.is_dir() else None
-        columns.append((label(entry), run))
+        columns.append((label(entry), _run_of(sweep, entry.run)))
     board(columns)
 
 
@@ -146,8 +145,16 @@ def _compare(offered: list[RunFacts], of: str) -> None:
 
 
 def _facts(sweep: Sweep) -> list[RunFacts]:
-    paths = (sweep.store.path / entry.run for entry in sweep.state().entries if entry.run)
-    return [facts_of(Run(path)) for path in paths if path.is_dir()]
+    runs = (_run_of(sweep, entry.run) for entry in sweep.state().entries)
+    return [facts_of(run) for run in runs if run is not None]
+
+
+def _run_of(sweep: Sweep, name: str) -> Run | None:
+    """The run of an entry; None before it has one, and once it is deleted."""
+    try:
+        return sweep.store.get(name) if name else None
+    except UserError:
+        return None
 
 
 def _explanation() -> None:

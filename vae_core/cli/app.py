@@ -1,13 +1,15 @@
-"""The commands put together, and what a user error looks like on a terminal."""
+"""The commands put together."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
 import typer
+from typer.main import get_command
 
-from vae_core.cli import catalogue, export, inspect, priors, sweep, train
-from vae_core.errors import UserError
+from vae_core.cli import cache, catalogue, export, inspect, priors, sweep, train
+from vae_core.cli.errors import NAME, leave_after
 
 app = typer.Typer(
     help="Train variational autoencoders and look at what they learned.",
@@ -15,14 +17,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for module in (train, sweep, inspect, priors, export, catalogue):
+for module in (train, sweep, inspect, priors, export, catalogue, cache):
     app.add_typer(module.app)
 
 
 def main() -> None:
-    """Run a command. Exit status: 0 done, 1 a defect (with its traceback), 2 bad input."""
-    try:
-        app()
-    except UserError as error:
-        print(f"error: {error}" + (f" ({error.shell})" if error.shell else ""), file=sys.stderr)
-        sys.exit(2)
+    """Run the command that the arguments of this process name."""
+    leave_after(lambda: run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Run a command.
+
+    Raises:
+        UserError: for what a person can mend; what `vae_core.cli.errors` knows besides.
+    """
+    command = get_command(app)
+    with command.make_context(NAME, list(arguments)) as context:
+        command.invoke(context)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from vae_core.cli.options import RunArgument, StoreOption, say_steps
-from vae_core.errors import UserError
+from vae_core.cli.answering import answering
+from vae_core.cli.options import RunArgument, StoreOption, WeightsOption, say_steps
 from vae_core.runs import Store, in_words
 from vae_core.training import process
 
@@ -20,6 +19,7 @@ SplitOption = Annotated[
     str,
     typer.Option(help="train, validation, test; cached for those that the run itself keeps."),
 ]
+LinesOption = Annotated[bool, typer.Option("--progress", help="Tell progress as lines of JSON.")]
 DataDirOption = Annotated[str | None, typer.Option(help="Where the data set lies.")]
 
 
@@ -33,6 +33,7 @@ def export(
     out: Annotated[Path, typer.Option(help="Folder to write into.")] = Path("."),
     split: SplitOption = "train",
     data_dir: DataDirOption = None,
+    weights: WeightsOption = "last",
     store: StoreOption = None,
 ) -> None:
     """Write a run's encodings or its model for other programs."""
@@ -40,7 +41,8 @@ def export(
     from vae_core.export import Source, formats, write_export
     from vae_core.export import export as made_of
 
-    source = Source(Store(store).get(run), split, data_dir, progress=say_steps())
+    found = Store(store).get(run)
+    source = Source(found, split, data_dir, progress=say_steps(), which=weights)
     for name in [formats[name].name for name in to]:  # all names are checked before any work
         made = made_of(source, name)
         suffix = f"-{name}" if len(made.files) > 1 else ""
@@ -60,24 +62,17 @@ def encode(
     seed: Annotated[int, typer.Option(min=0, help="Of the map.")] = 0,
     data_dir: DataDirOption = None,
     store: StoreOption = None,
-    as_lines: Annotated[
-        bool, typer.Option("--progress", help="Tell progress as lines of JSON.")
-    ] = False,
+    as_lines: LinesOption = False,
 ) -> None:
     """Encode all images of a part, and keep the result in the run."""
     process.prepare()
-    from vae_core.analysis import map_of, survey_of
+    with answering(as_lines) as say:
+        from vae_core.analysis import map_of, survey_of
 
-    say = _say_as_lines if as_lines else say_steps()
-    found = Store(store).get(run)
-    try:
+        found = Store(store).get(run)
         survey = survey_of(found, split, data_dir, say)
         if drawn is not None:
             map_of(found, split, drawn, dimensions, seed, data_dir, say)
-    except UserError as error:
-        if as_lines:
-            print(json.dumps({"error": str(error)}), flush=True)
-        raise
     if not as_lines:
         measured = {"recon": survey.recon, "kl": survey.kl, "elbo": survey.elbo}
         means = [f"{name} {v.mean():.2f}" for name, v in measured.items() if v is not None]
@@ -86,5 +81,11 @@ def encode(
             print(survey.note, file=sys.stderr)
 
 
-def _say_as_lines(message: str, share: float | None) -> None:
-    print(json.dumps({"message": message, "share": share}), flush=True)
+@app.command()
+def complete(run: RunArgument, store: StoreOption = None, as_lines: LinesOption = False) -> None:
+    """Make what a stopped run lacks: encodings and measurements of its weights."""
+    process.prepare()
+    with answering(as_lines) as say:
+        from vae_core.completion import complete
+
+        complete(Store(store).get(run), say)

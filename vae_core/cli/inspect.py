@@ -8,9 +8,17 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from vae_core.cli.options import JsonOption, RunArgument, StoreOption, print_json, print_table
+from vae_core.cli.options import (
+    JsonOption,
+    RunArgument,
+    StoreOption,
+    WeightsOption,
+    print_json,
+    print_table,
+    say_steps,
+)
 from vae_core.errors import UserError
-from vae_core.runs import WEIGHTS, Run, Store, in_words, measured_on
+from vae_core.runs import BEST, WEIGHTS, Run, Store, in_words, measured_on
 
 app = typer.Typer()
 
@@ -18,7 +26,10 @@ app = typer.Typer()
 @app.command("list")
 def list_runs(store: StoreOption = None, as_json: JsonOption = False) -> None:
     """List the runs, the newest first."""
-    rows = [_row(run) for run in Store(store)]
+    runs = Store(store)
+    if runs.path.exists() and not runs.path.is_dir():
+        raise UserError(f"{runs.path} is no folder of runs.")
+    rows = [_row(run) for run in runs]
     if as_json:
         print_json(rows)
         return
@@ -38,11 +49,12 @@ def show(run: RunArgument, store: StoreOption = None, as_json: JsonOption = Fals
         "run": found.id,
         "status": found.status().model_dump(),
         "config": found.config().model_dump(mode="json"),
-        "data": found.json("data.json", {}),
-        "environment": found.json("environment.json", {}),
+        "data": found.data_card().model_dump(mode="json") if found.has("data.json") else {},
+        "environment": found.environment().model_dump(exclude_unset=True),
         "summary": found.summary(),
         "in_force": {"beta": _beta(found, None)},
         "measured_on": str(measured_on(found) or ""),
+        "weights": {"last": found.weights_step(), "best": found.weights_step(BEST)},
     }
     if as_json:
         print_json(shown)
@@ -60,6 +72,7 @@ def evaluate(
         "validation"
     ),
     data_dir: Annotated[str | None, typer.Option(help="Where the data set lies.")] = None,
+    weights: WeightsOption = "last",
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -74,18 +87,20 @@ def evaluate(
     from vae_core.metrics import measure
     from vae_core.types import Context
 
-    loaded = load_run(Store(store).get(run)).sound()
-    dataset, part = load_part(loaded.run, split, data_dir)
+    loaded = load_run(Store(store).get(run), which=weights).sound()
+    say = say_steps()
+    dataset, part = load_part(loaded.run, split, data_dir, say)
     difference = dataset.difference
     noise, images = torch.Generator().manual_seed(0), loaded.card.n_train
     turned = controls_in_force(loaded.run, loaded.step)
     context = Context(max(0, loaded.step - 1), noise, turned, train_images=images)
-    found = measure(loaded.model, loaded.objective, part, context)
+    found = measure(loaded.model, loaded.objective, part, context, progress=say)
     told = _told(found.terms | {"total": found.total})
     report = found.report() | {
         "split": split,
         "measured_on": in_words(len(part), split),
         "run": run,
+        "step": loaded.step,
         "data_difference": difference.report() if difference else None,
     }
     if as_json:
@@ -107,6 +122,7 @@ def evaluate(
 def _row(run: Run) -> dict[str, Any]:
     """What a list shows of a run; a damaged one is listed with its reason."""
     try:
+        run.check()
         config, status, summary = run.config(), run.status(), run.summary()
         part = measured_on(run)
     except UserError as error:
@@ -133,7 +149,7 @@ def _beta(run: Run, planned: float | None) -> float | None:
     from vae_core.in_force import beta_in_force
 
     try:
-        return beta_in_force(run) if run.file(WEIGHTS).exists() else planned
+        return beta_in_force(run) if run.has(WEIGHTS) else planned
     except UserError:  # of a family that is not installed here, or damaged
         return None
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+import time
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+
+from vae_core.runs import Folder
+from vae_core.runs.signs import unproven
 
 if TYPE_CHECKING:
     from vae_core.data.dataset import Progress
@@ -16,6 +20,15 @@ StoreOption = Annotated[
     typer.Option("--store", help="Folder of the runs; else VAE_STORE, else trained_models."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+LOOK_S = 0.2
+"""Between two looks for a heartbeat."""
+
+COUNT_EVERY_S = 10.0
+
+WeightsOption = Annotated[
+    Literal["last", "best"],
+    typer.Option(help="Of the last save, or of the best validation at the final β."),
+]
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Name of a run.")]
 
 
@@ -32,14 +45,38 @@ def print_table(rows: list[tuple[str, ...]]) -> None:
         print("  ".join(cells).rstrip())
 
 
+def be_sure(folder: Folder) -> None:
+    """Where somebody on another host may be at work, watch until it is known: the time between two
+    heartbeats where it is, the time that is too long for one where it is not."""
+    said = False
+    while (job := unproven(folder)) is not None:
+        if not said:
+            print(
+                f"{folder.kind.capitalize()} {folder.id} was {folder.doing} on {job.host}. Looking "
+                f"for a sign of life, for {job.silent_s:.0f} s at most.",
+                file=sys.stderr,
+            )
+        said = True
+        time.sleep(LOOK_S)
+
+
 def say_steps() -> Progress:
-    """A progress that prints each new sentence to the terminal, one a line."""
-    last = ""
+    """A progress that prints each new sentence to the terminal, one a line.
+
+    Where only what stands behind the colon is new, such as a count, a terminal shows it in place
+    and a file gets a line of it now and then.
+    """
+    head, last, told = "", "", 0.0
+    terminal = sys.stderr.isatty()
 
     def say(message: str, share: float | None) -> None:
-        nonlocal last
-        if message != last:
-            print(message, file=sys.stderr)
-            last = message
+        nonlocal head, last, told
+        new_head, now = message.partition(":")[0], time.monotonic()
+        counting = new_head == head
+        if message == last or (counting and not terminal and now - told < COUNT_EVERY_S):
+            return
+        line_up = "\033[A\033[K" if counting and terminal else ""
+        print(line_up + message, file=sys.stderr)
+        head, last, told = new_head, message, now
 
     return say

@@ -9,10 +9,18 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from vae_core.cli.options import JsonOption, RunArgument, StoreOption, print_json, print_table
+from vae_core.cli.options import (
+    JsonOption,
+    RunArgument,
+    StoreOption,
+    be_sure,
+    print_json,
+    print_table,
+)
 from vae_core.cli.train import SetOption, config_from
 from vae_core.errors import UserError
 from vae_core.runs import Store
+from vae_core.training.watchdog import unwatch
 
 if TYPE_CHECKING:
     from vae_core.sweeps import Sweep, SweepState
@@ -39,7 +47,12 @@ def sweep(
         int | None, typer.Option(help="Runs at a time, one thread each; 2, or as before.")
     ] = None,
     storage: Annotated[
-        str | None, typer.Option(help="URL of a database that several machines share.")
+        str | None,
+        typer.Option(
+            envvar="VAE_STORAGE",
+            help="URL of a database that several machines share; one with a password is better "
+            "told by the variable, which others on this machine cannot read.",
+        ),
     ] = None,
     preset: Annotated[str | None, typer.Option(help="A recipe; see `presets`.")] = None,
     family: Annotated[str | None, typer.Option(help="What is learned; see `families`.")] = None,
@@ -59,7 +72,7 @@ def sweep(
 
     from vae_core.sweeps.launch import launch
     from vae_core.sweeps.scheduler import work
-    from vae_core.sweeps.sweep import create_sweep, get_sweep, join_sweep
+    from vae_core.sweeps.sweep import create_sweep, get_sweep, has_sweep, join_sweep
 
     if varied:
         base = config_from(preset, family, dataset, data_dir, epochs, settings)
@@ -72,10 +85,11 @@ def sweep(
             storage=storage,
         )
         made = create_sweep(runs, name, spec)
-    elif storage is not None:
+    elif storage is not None and not has_sweep(runs, name):
         made = join_sweep(runs, name, storage, WORKERS if workers is None else workers)
     else:
         made = get_sweep(runs, name)
+        be_sure(made)
         if workers is not None:
             made.send("workers", count=workers)
         if made.state().state in ("finished", "cancelled"):
@@ -94,10 +108,15 @@ def sweep(
 @app.command("sweep-work", hidden=True)
 def sweep_work(name: str, store: StoreOption = None) -> None:
     """What the app starts in the background: schedule a sweep, tell its folder alone."""
-    from vae_core.sweeps.scheduler import work
     from vae_core.sweeps.sweep import get_sweep
 
-    work(get_sweep(Store(store), name))
+    unwatch()  # its runs outlive it
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    found = get_sweep(Store(store), name)
+    with found.held():  # its heart beats while Optuna is imported
+        from vae_core.sweeps.scheduler import work
+
+        work(found)
 
 
 @app.command("sweeps")
@@ -128,6 +147,7 @@ def tell(
 
     found = get_sweep(Store(store), name)
     if command == "resume":
+        be_sure(found)
         launch(found)
     else:
         found.send(command)
@@ -200,6 +220,8 @@ class _stopped_politely:
         self.sweep = sweep
 
     def __enter__(self) -> None:
+        unwatch()
+
         def ask(number: int, frame: FrameType | None) -> None:
             self.sweep.send("stop")
             signal.signal(signal.SIGINT, signal.default_int_handler)

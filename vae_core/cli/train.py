@@ -9,11 +9,15 @@ from typing import Annotated, Any
 
 import typer
 
-from vae_core.cli.options import RunArgument, StoreOption, say_steps
-from vae_core.config import RunConfig, parse_config, parse_settings
+from vae_core.cli.options import RunArgument, StoreOption, be_sure, say_steps
+from vae_core.config import RunConfig, parse_config
 from vae_core.errors import DataChanged, UserError
+from vae_core.nested import parse_settings
 from vae_core.runs import Run, Store
 from vae_core.training import process
+from vae_core.training.control import said_so_far
+from vae_core.training.in_time import stopped_in_time
+from vae_core.training.wishes import Wishes
 
 app = typer.Typer()
 
@@ -66,9 +70,10 @@ def resume(
     """
     process.prepare()
     found = Store(store).get(run)
-    found.config()
-    if found.is_alive():
-        raise UserError(f"Run {run!r} is being trained by another process.")
+    found.config_to_train()
+    be_sure(found)
+    if working := found.at_work():
+        raise UserError(working)
     if found.status().state == "finished":
         raise UserError(f"Run {run!r} is finished; there is nothing to resume.")
     _train_here(found, store, accept_changed_data)
@@ -87,34 +92,45 @@ def work(
     process.prepare()
     if hasattr(os, "nice"):
         os.nice(NICENESS)
-    from vae_core.training import worker
+    found = Store(store).get(run)
+    # Its heart beats, and it hears, while torch is imported.
+    with found.held(), listening(found, heard) as wishes:
+        from vae_core.training import worker
 
-    worker.work(Store(store).get(run), heard=heard, accept_changed_data=accept_changed_data)
+        worker.work(found, accept_changed_data=accept_changed_data, wishes=wishes)
 
 
 def _train_here(run: Run, store: str | None, accept_changed_data: bool = False) -> None:
-    from vae_core.training import worker
-    from vae_core.training.recorders import ProgressBar
-
     print(f"Run {run.id} in {run.path}", file=sys.stderr)
     try:
-        ended = worker.work(
-            run,
-            lambda total, first: [ProgressBar(total, first)],
-            say_steps(),
-            accept_changed_data=accept_changed_data,
-        )
+        with listening(run) as wishes:
+            from vae_core.training import worker
+            from vae_core.training.recorders import ProgressBar
+
+            ended = worker.work(
+                run,
+                lambda total, first: [ProgressBar(total, first)],
+                say_steps(),
+                accept_changed_data=accept_changed_data,
+                wishes=wishes,
+            )
     except DataChanged as error:
         if error.acceptable:
             raise UserError(f"{error} To accept them, add --accept-changed-data.") from None
         raise
     if not ended.finished:
         option = f" --store {store}" if store else ""
-        print(
-            f"Stopped at step {ended.step} and saved. Go on with: "
-            f"python -m vae_core resume {run.id}{option}",
-            file=sys.stderr,
-        )
+        said = run.status().message or f"Stopped at step {ended.step} and saved."
+        print(f"{said} Go on with: python -m vae_core resume {run.id}{option}", file=sys.stderr)
+
+
+def listening(run: Run, heard: int | None = None) -> Wishes:
+    """The ear of the worker that this process is going to be, from before torch is imported on;
+    whatever it does then, two seconds after a wish to stop it has ended."""
+    heard = said_so_far(run) if heard is None else heard
+    wishes = Wishes(run, heard)
+    stopped_in_time(run, heard, wishes)
+    return wishes
 
 
 def config_from(

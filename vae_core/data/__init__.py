@@ -8,10 +8,10 @@ from importlib import import_module
 from vae_core.data.dataset import Dataset, Images, ImageSet, Progress, no_progress
 from vae_core.data.folders import cache_folder, data_folder
 from vae_core.data.images import ArrayImages
-from vae_core.data.mapped import MappedImages
 from vae_core.data.samples import hold_outs, label_counts, sample_images
 from vae_core.data.source import Source, datasets, load_dataset
-from vae_core.data.uploads import save_upload, save_uploads
+from vae_core.data.stored import StoredImages
+from vae_core.data.uploads import Announced, Upload, begin_upload
 
 SOURCES = ("torchvision_sets", "digits", "sprites", "celeba", "folder")
 """The files that register data sets, in the order in which a form lists them."""
@@ -20,13 +20,16 @@ for _source in SOURCES:
     import_module(f"{__name__}.{_source}")
 
 __all__ = [
+    "Announced",
     "ArrayImages",
     "Dataset",
     "ImageSet",
     "Images",
-    "MappedImages",
     "Progress",
     "Source",
+    "StoredImages",
+    "Upload",
+    "begin_upload",
     "cache_folder",
     "data_folder",
     "datasets",
@@ -35,6 +38,4 @@ __all__ = [
     "load_dataset",
     "no_progress",
     "sample_images",
-    "save_upload",
-    "save_uploads",
 ]

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import lzma
+import os
 import re
 import stat
 import struct
 import zipfile
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import numpy as np
 
+from vae_core.data.decode import NotAnImage
 from vae_core.data.listing import Listing, Skip, has_image_name, is_litter
+from vae_core.data.reading import Refused, open_regular, stamp_of, why
 from vae_core.errors import UserError
 
 
@@ -23,6 +29,7 @@ from vae_core.errors import UserError
 class ZipLimits:
     """What a zip may hold at most.
 
+    at_once: bytes that are read at once, the list of all entries among them.
     ratio: unpacked over packed size of the whole archive; only asked from `ratio_from` bytes on,
         since a few flat pictures pack very well.
     """
@@ -30,18 +37,24 @@ class ZipLimits:
     entries: int = 1_000_000
     total_bytes: int = 20_000_000_000
     file_bytes: int = 200_000_000
+    at_once: int = 200_000_001
     ratio: float = 200.0
     ratio_from: int = 50_000_000
 
 
 _DRIVE = re.compile(r"[A-Za-z]:")
 _NESTED = (".zip", ".7z", ".rar", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst")
+_ENTRY = b"PK\x01\x02"
 _DAMAGED = (zipfile.BadZipFile, struct.error, ValueError, OverflowError, EOFError, KeyError)
+_PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA)
+"""Not bzip2, of which 4 KB can become 4 GB in one call."""
+
+_DAMAGED_ENTRY = (zlib.error, lzma.LZMAError, NotImplementedError, RuntimeError)
 
 
 @contextmanager
 def open_zip(path: Path, limits: ZipLimits = ZipLimits()) -> Iterator[Listing]:
-    """The pictures in the zip at `path`; `open` works inside the `with` block.
+    """The pictures in the zip at `path`; `read` works inside the `with` block.
 
     Archives inside the archive are listed as skipped.
 
@@ -50,30 +63,81 @@ def open_zip(path: Path, limits: ZipLimits = ZipLimits()) -> Iterator[Listing]:
             of a folder, links, or more than `limits` allow.
     """
     try:
-        archive = zipfile.ZipFile(path)
+        file = open_regular(path)
     except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror or error}.") from None
+        raise UserError(f"{path} cannot be read: {why(error)}.") from None
+    except Refused as error:
+        raise UserError(f"{path} is {error}; name a folder or a .zip.") from None
+    with file:
+        begun = stamp_of(os.fstat(file.fileno()))
+        with _directory(path, file, limits) as archive:
+            yield _listing(
+                path, archive, limits, lambda: stamp_of(os.fstat(file.fileno())) == begun
+            )
+
+
+def _directory(path: Path, file: BinaryIO, limits: ZipLimits) -> zipfile.ZipFile:
+    """What the archive says of its entries, which is believed only within bounds."""
+    try:
+        archive = zipfile.ZipFile(_Bounded(file, limits))
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {why(error)}.") from None
     except (*_DAMAGED, NotImplementedError) as error:
         raise UserError(
             f"{path} is no zip file that can be read ({error}). Pack your images again as .zip, "
             "or name a folder."
         ) from None
-    with archive:
-        infos = [info for info in archive.infolist() if not info.is_dir()]
-        problem = _problem(archive.infolist(), path.stat().st_size, limits)
-        if problem:
-            raise UserError(
-                f"{path.name} was refused: {problem}. Pack only your images and try again."
-            )
-        named = sorted(((_name(info), info) for info in infos), key=lambda pair: pair[0])
-        named = [(name, info) for name, info in named if not is_litter(name)]
-        pictures = [(name, info) for name, info in named if has_image_name(name)]
-        yield Listing(
-            tuple(name for name, _ in pictures),
-            np.fromiter((_stamp(info) for _, info in pictures), np.dtype((np.int64, 8))),
-            lambda index: open_entry(archive, pictures[index][1], limits),
-            tuple(Skip(name, _why_not(name)) for name, _ in named if not has_image_name(name)),
-        )
+    problem = _problem(archive.infolist(), os.fstat(file.fileno()).st_size, limits)
+    if problem:
+        raise UserError(f"{path.name} was refused: {problem}. Pack only your images and try again.")
+    return archive
+
+
+def _listing(
+    path: Path, archive: zipfile.ZipFile, limits: ZipLimits, unchanged: Callable[[], bool]
+) -> Listing:
+    infos = (info for info in archive.infolist() if not info.is_dir())
+    named = sorted(((_name(info), info) for info in infos), key=lambda pair: pair[0])
+    named = [(name, info) for name, info in named if not is_litter(name)]
+    pictures = [(name, info) for name, info in named if has_image_name(name)]
+
+    def read(index: int) -> bytes:
+        try:
+            return read_entry(archive, pictures[index][1], limits)
+        except (*_DAMAGED, *_DAMAGED_ENTRY) as error:
+            # An archive that is cut short while it is read looks like a damaged one.
+            if not unchanged():
+                raise OSError(errno.EIO, "it changes while it is being read", str(path)) from error
+            raise NotAnImage(f"damaged in the archive: {error}".rstrip(".")) from error
+
+    return Listing(
+        path,
+        tuple(name for name, _ in pictures),
+        np.fromiter((_stamp(info) for _, info in pictures), np.dtype((np.int64, 8))),
+        read,
+        tuple(Skip(name, _why_not(name)) for name, _ in named if not has_image_name(name)),
+    )
+
+
+class _Bounded(io.BufferedReader):
+    """An archive's file, of which no more is taken into memory at once than an honest one needs.
+
+    What it says of itself tells `zipfile` how much to read: a file of nothing but holes can ask
+    for all memory there is.
+    """
+
+    def __init__(self, file: BinaryIO, limits: ZipLimits) -> None:
+        super().__init__(cast(io.RawIOBase, file))
+        self._limits = limits
+
+    def read(self, count: int | None = -1) -> bytes:
+        most = self._limits.at_once
+        data = super().read(most + 1 if count is None or count < 0 else min(count, most + 1))
+        if len(data) > most:
+            raise zipfile.BadZipFile("it asks for too much memory")
+        if data.count(_ENTRY) > self._limits.entries:
+            raise zipfile.BadZipFile(f"it has more than {self._limits.entries} entries")
+        return data
 
 
 def _problem(infos: list[zipfile.ZipInfo], packed: int, limits: ZipLimits) -> str:
@@ -114,22 +178,31 @@ def _entry_problem(info: zipfile.ZipInfo, limits: ZipLimits) -> str:
     return ""
 
 
-def open_entry(archive: zipfile.ZipFile, info: zipfile.ZipInfo, limits: ZipLimits) -> BinaryIO:
-    """The bytes of one file of an open archive, in memory.
+def read_entry(archive: zipfile.ZipFile, info: zipfile.ZipInfo, limits: ZipLimits) -> bytes:
+    """The bytes of one file of an open archive.
 
     What its header claims was checked before; what comes out is counted here all the same.
 
     Raises:
         UserError: when more comes out than `limits` allow.
+        NotAnImage: when it is packed in a way that knows no bounds.
     """
+    if info.compress_type not in _PACKED:
+        raise NotAnImage("packed in another way than a .zip usually is")
+    # LZMA has no bound of its own, so little is given to it at once.
+    bounded = info.compress_type != zipfile.ZIP_LZMA
+    step = limits.file_bytes + 1 if bounded else zipfile.ZipExtFile.MIN_READ_SIZE
+    parts, count = [], 0
     with archive.open(info) as file:
-        data = file.read(limits.file_bytes + 1)
-    if len(data) > limits.file_bytes:
+        while count <= limits.file_bytes and (part := file.read(step)):
+            parts.append(part)
+            count += len(part)
+    if count > limits.file_bytes:
         raise UserError(
             f"{archive.filename} was refused: {info.filename!r} unpacks to more than "
             f"{_size(limits.file_bytes)}."
         )
-    return io.BytesIO(data)
+    return b"".join(parts)
 
 
 def _stamp(info: zipfile.ZipInfo) -> tuple[int, ...]:

@@ -14,6 +14,7 @@ from vae_core.data.folders import data_folder
 from vae_core.data.images import part
 from vae_core.data.listing import Listing, list_folder, skipped_note
 from vae_core.data.prepared import prepare_files
+from vae_core.data.reading import Refused, read_whole, why
 from vae_core.data.source import source
 from vae_core.data.splits import assemble
 from vae_core.errors import UserError
@@ -44,7 +45,7 @@ def load_celeba(config: DataConfig, progress: Progress) -> Dataset:
         UserError: when the images are not there or fewer than two can be read.
     """
     progress("Looking for CelebA", None)
-    pictures, listing = _find(data_folder(config.data_dir))
+    pictures, listing = _find(data_folder(config.data_dir), progress)
     target = Target(
         config.image_size or IMAGE_SIZE, config.resize, config.channels or 3, centre=CENTRE
     )
@@ -75,12 +76,12 @@ def load_celeba(config: DataConfig, progress: Progress) -> Dataset:
     return assemble("celeba", pool, tests, config, validation=own, notes=notes)
 
 
-def _find(folder: Path) -> tuple[Path, Listing]:
+def _find(folder: Path, progress: Progress) -> tuple[Path, Listing]:
     """The folder with the pictures, and the pictures in it."""
     for base in (folder / "celeba", folder):
         for inner in ("img_align_celeba/img_align_celeba", "img_align_celeba"):
             if (base / inner).is_dir():
-                listing = list_folder(base / inner)
+                listing = list_folder(base / inner, progress)
                 if len(listing):
                     return base / inner, listing
     raise UserError(
@@ -106,10 +107,12 @@ def _partition(pictures: Path) -> dict[str, int] | None:
 
 def _read_partition(path: Path, delimiter: str) -> dict[str, int]:
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = csv.reader(file, delimiter=delimiter, skipinitialspace=True)
-            return {row[0]: int(row[1]) for row in rows if row and row[0] != "image_id"}
-    except (OSError, ValueError, IndexError, csv.Error) as error:
+        text = read_whole(path).decode("utf-8")
+        rows = csv.reader(text.splitlines(), delimiter=delimiter, skipinitialspace=True)
+        return {row[0]: int(row[1]) for row in rows if row and row[0] != "image_id"}
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {why(error)}. Try again.") from None
+    except (Refused, ValueError, IndexError, csv.Error) as error:
         raise UserError(
             f"{path} cannot be read: {error}. Each line names an image and 0, 1 or 2; "
             "fetch the file again."

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from vae_core.data.pickled import Damaged, Refused, load_plain
+from vae_core.data.reading import Refused as NotRead
+from vae_core.data.reading import read_whole
 from vae_core.errors import UserError
 
 SHAPE = (3, 32, 32)
@@ -26,8 +28,10 @@ def read_batch(path: Path) -> tuple[np.ndarray, np.ndarray, str]:
         UserError: when reading it would run a program.
     """
     try:
-        data = path.read_bytes()
+        data = read_whole(path)
         batch = load_plain(io.BytesIO(data))
+    except NotRead as error:
+        raise Damaged(f"{path.name} is {error}") from None
     except Refused as error:
         raise UserError(
             f"{path} was refused: it asks for {error}, which no images need, and could run a "
@@ -46,6 +50,8 @@ def _contents(name: str, batch: Any) -> tuple[np.ndarray, np.ndarray]:
     known = {key.decode("latin1") if isinstance(key, bytes) else key: v for key, v in batch.items()}
     if "data" not in known or "labels" not in known:
         raise ValueError(f"{name} lacks data or labels")
+    if any(isinstance(each, list) for v in known.values() if isinstance(v, list) for each in v):
+        raise ValueError(f"{name} holds lists of lists")  # few bytes can stand for billions of them
     try:
         images, labels = np.asarray(known["data"]), np.asarray(known["labels"])
         images = images.reshape(len(images), *SHAPE)

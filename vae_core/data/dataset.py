@@ -11,11 +11,20 @@ import numpy as np
 from vae_core.data.difference import Difference
 
 Progress = Callable[[str, float | None], None]
-"""Called with a sentence and the share done in [0, 1], or None where the share is unknown."""
+"""Called with a sentence and the share done in [0, 1], or None where the share is unknown.
+
+Work calls it at least every 0.5 s: it waits in it while it is paused, and it raises `Stopped` when
+it was told to stop.
+"""
 
 
 def no_progress(message: str, share: float | None) -> None:
     """The `Progress` that shows nothing."""
+
+
+def grouped(count: int) -> str:
+    """A count as it stands in a sentence: 12 000."""
+    return f"{count:_}".replace("_", " ")
 
 
 class Images(Protocol):

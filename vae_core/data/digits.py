@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+from pathlib import Path
+
 import numpy as np
 
 from vae_core.config import DataConfig
@@ -11,6 +14,7 @@ from vae_core.data.hashes import content_hashes
 from vae_core.data.images import ArrayImages
 from vae_core.data.source import source
 from vae_core.data.splits import assemble
+from vae_core.errors import UserError
 
 
 @source(
@@ -22,12 +26,24 @@ from vae_core.data.splits import assemble
 )
 def load_digits(config: DataConfig, progress: Progress) -> Dataset:
     """The digits with values 0..16 stretched to 0..255, enlarged smoothly."""
-    from sklearn.datasets import load_digits as load  # slow to import; the first page does not wait
-
-    bunch = load()
-    small = np.rint(bunch.images * (255 / 16)).astype(np.uint8)[:, None]
+    values, labels = digits()
+    small = np.rint(values * (255 / 16)).astype(np.uint8)[:, None]
     images = bring_to(small, shape_asked(config, (1, 32, 32)), progress, "Enlarging the digits")
     # Of the small ones, so that the parts are the same at every size.
     hashes = content_hashes(ArrayImages(small))
-    pool = ImageSet(ArrayImages(images), bunch.target.astype(np.int64), hashes=hashes)
+    pool = ImageSet(ArrayImages(images), labels, hashes=hashes)
     return assemble("digits", pool, None, config, fixed=True, label_names=tuple("0123456789"))
+
+
+def digits() -> tuple[np.ndarray, np.ndarray]:
+    """Values 0..16, float64 [1797, 8, 8], and labels, int64 [1797].
+
+    Out of scikit-learn's own file: to import scikit-learn for it brings scipy and pandas along,
+    130 MB and two seconds (`python -m benchmarks.server_memory`).
+    """
+    spec = find_spec("sklearn")
+    if spec is None or not spec.submodule_search_locations:
+        raise UserError("scikit-learn, which the digits come with, is not installed.")
+    file = Path(spec.submodule_search_locations[0]) / "datasets" / "data" / "digits.csv.gz"
+    rows = np.loadtxt(file, delimiter=",")
+    return rows[:, :-1].reshape(-1, 8, 8), rows[:, -1].astype(np.int64)

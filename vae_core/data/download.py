@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from collections.abc import Sequence
 from http.client import HTTPException
 from pathlib import Path
@@ -14,6 +13,7 @@ from urllib.request import Request, urlopen
 
 from vae_core.data.dataset import Progress
 from vae_core.errors import UserError
+from vae_core.files import new_name
 
 TIMEOUT_S = 30
 _CHUNK = 1 << 18
@@ -31,10 +31,9 @@ def fetch(urls: Sequence[str], target: Path, md5: str, what: str, progress: Prog
     reasons = []
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=".downloading-")
+        handle, temporary = new_name(target.parent, ".downloading-")
     except OSError as error:
         raise _cannot_store(what, target, error) from None
-    temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
             for url in urls:
@@ -45,7 +44,6 @@ def fetch(urls: Sequence[str], target: Path, md5: str, what: str, progress: Prog
                     continue
                 if found == md5:
                     file.flush()
-                    os.chmod(temporary, 0o644)
                     os.replace(temporary, target)
                     return
                 reasons.append("it sent another file than expected")

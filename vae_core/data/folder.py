@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -11,10 +12,11 @@ from vae_core.config import DataConfig
 from vae_core.data.archive import open_zip
 from vae_core.data.dataset import Dataset, ImageSet, Progress
 from vae_core.data.decode import Target
-from vae_core.data.folders import data_folder
-from vae_core.data.listing import Listing, labels_from, list_folder, skipped_note
+from vae_core.data.folders import data_folder, uploads_folder
+from vae_core.data.listing import LOOKING, Listing, labels_from, list_folder, skipped_note
 from vae_core.data.own_parts import TEST, TRAIN, VALIDATION, divided, own_parts
 from vae_core.data.prepared import prepare_files
+from vae_core.data.reading import why
 from vae_core.data.source import source
 from vae_core.data.splits import assemble
 from vae_core.errors import UserError
@@ -44,8 +46,7 @@ def load_folder(config: DataConfig, progress: Progress) -> Dataset:
         )
     path = data_folder(config.data_dir)
     target = Target(config.image_size or IMAGE_SIZE, config.resize, config.channels)
-    progress("Looking through the files", None)
-    with _opened(path) as listing:
+    with _opened(path, progress) as listing:
         prepared = prepare_files("folder", listing, target, progress)
     skipped = sorted((*listing.skipped, *prepared.skipped), key=lambda skip: skip.name)
     total = len(listing) + len(listing.skipped)
@@ -80,11 +81,19 @@ def load_folder(config: DataConfig, progress: Progress) -> Dataset:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Listing]:
-    if path.is_dir():
-        yield list_folder(path)
-    elif path.exists():
+def _opened(path: Path, progress: Progress) -> Iterator[Listing]:
+    progress(LOOKING, None)
+    try:
+        kind = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        raise UserError(f"There is no folder or .zip at {path}; check the path.") from None
+    except OSError as error:
+        raise UserError(f"{path} cannot be reached: {why(error)}. Check its permissions.") from None
+    if stat.S_ISDIR(kind):
+        from_outside = path.is_relative_to(uploads_folder())
+        yield list_folder(path, progress, links=not from_outside)
+    elif stat.S_ISREG(kind):
         with open_zip(path) as listing:
             yield listing
     else:
-        raise UserError(f"There is no folder or .zip at {path}; check the path.")
+        raise UserError(f"{path} is neither a folder nor a .zip; name one of these.")

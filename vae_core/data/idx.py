@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import gzip
+import io
 import zlib
 from pathlib import Path
 
 import numpy as np
+
+from vae_core.data.reading import Refused, read_whole
+
+MOST_BYTES = 1_000_000_000
+"""Unpacked: twenty times the images of MNIST."""
 
 UNSIGNED_BYTES = 8
 """The code of the format for uint8."""
@@ -29,7 +35,13 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
         ValueError: when it is damaged or holds something else; the message says what.
     """
     try:
-        data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        data = read_whole(path, MOST_BYTES)
+        if path.suffix == ".gz":
+            data = gzip.GzipFile(fileobj=io.BytesIO(data)).read(MOST_BYTES + 1)
+        if len(data) > MOST_BYTES:
+            raise ValueError(f"{path.name} unpacks to more than {MOST_BYTES / 1e9:.3g} GB")
+    except Refused as error:
+        raise ValueError(f"{path.name}: {error}") from None
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise ValueError(f"{path.name} is no whole gzip file ({error})") from None
     head = 4 * (dimensions + 1)

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
+from vae_core.data.dataset import Progress, grouped, no_progress
 from vae_core.data.decode import EXTENSIONS
+from vae_core.data.reading import Stamp, read_whole, stamp_of, why
 from vae_core.errors import UserError
 
 NO_FOLDER = "(no folder)"
 """Label of pictures that lie beside the folders that label the others."""
+
+LOOKING = "Looking through the files"
+MOST_FILES = 5_000_000
+"""About 1 GB of names and times."""
 
 _LITTER = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
 
@@ -38,13 +44,16 @@ class Listing:
     Hundreds of thousands are listed while torch fills most of a GB: what is known of a file is a
     string and a row of numbers, with no object of its own.
 
-    stamps: int64 [N, K]; a file's row changes when its content does.
-    open: gives the bytes of the file at an index; any thread may call it.
+    root: the folder or archive that they lie in.
+    stamps: int64 [N, K]; a file's row changes when its content does. It begins with its bytes.
+    read: gives the bytes of the file at an index; any thread may call it. It raises `Refused` or
+        `NotAnImage` for what is no picture, and `OSError` where it cannot tell.
     """
 
+    root: Path
     names: tuple[str, ...]
     stamps: np.ndarray
-    open: Callable[[int], BinaryIO]
+    read: Callable[[int], bytes]
     skipped: tuple[Skip, ...]
 
     def __len__(self) -> int:
@@ -68,59 +77,99 @@ def has_image_name(name: str) -> bool:
     return os.path.splitext(name)[1].lower() in EXTENSIONS
 
 
-def list_folder(path: Path) -> Listing:
+def list_folder(
+    path: Path, progress: Progress = no_progress, links: bool = True, most: int = MOST_FILES
+) -> Listing:
     """The pictures in `path` and in the folders inside it.
 
+    Links to files are followed, those to folders are not: they could lead in circles.
+
+    Args:
+        links: False leaves links to files out as well, for folders that come from strangers.
+        most: how many files of any kind may lie there.
+
     Raises:
-        UserError: when `path` cannot be read.
+        UserError: when `path`, a folder or a file in it cannot be reached, or there are too many.
     """
     names: list[str] = []
     stamps = array("q")
     skipped: list[Skip] = []
-
-    def cannot_enter(error: OSError) -> None:
-        if error.filename is None or Path(error.filename) == path:
-            raise UserError(
-                f"The folder {path} cannot be read: {error.strerror or error}. "
-                "Check its permissions."
-            ) from None
-        name = Path(error.filename).relative_to(path).as_posix()
-        skipped.append(Skip(name, "cannot be read"))
-
-    # Plain strings and one stat a file: with 200 000 files, pathlib would take the longest.
-    for folder, _, files in os.walk(path, onerror=cannot_enter):
-        inside = "" if folder == str(path) else Path(folder).relative_to(path).as_posix() + "/"
-        for file in files:
-            name = inside + file
-            if is_litter(name):
+    waiting = [""]
+    while waiting:
+        inside = waiting.pop()
+        for entry in _entries(path, inside):
+            name = inside + entry.name
+            if is_litter(entry.name):
                 continue
-            if not has_image_name(name):
-                skipped.append(Skip(name, "no image"))
-                continue
-            full = os.path.join(folder, file)
-            found = _regular(full)
-            if found is None:  # a pipe or a link to nowhere
-                skipped.append(Skip(name, "no file"))
+            if (len(names) + len(skipped)) % 1000 == 0:
+                progress(f"{LOOKING}: {grouped(len(names))} images so far", None)
+            if len(names) + len(skipped) >= most:
+                raise UserError(
+                    f"There are more than {grouped(most)} files in {path}. Name the folder in it "
+                    "that holds the images."
+                )
+            try:
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(name + "/")
+                    continue
+                stamp, reason = _looked_at(entry, links)
+            except OSError as error:
+                raise _unreachable(Path(entry.path), error) from None
+            if stamp is None:
+                skipped.append(Skip(name, reason))
             else:
                 names.append(name)
-                stamps.extend((found.st_size, found.st_mtime_ns))
+                stamps.extend(stamp)
     order = sorted(range(len(names)), key=names.__getitem__)
     ordered = tuple(names[i] for i in order)
-    return Listing(
-        ordered,
-        np.array(stamps, np.int64).reshape(-1, 2)[order],
-        lambda index: open(os.path.join(path, ordered[index]), "rb"),
-        tuple(sorted(skipped, key=lambda skip: skip.name)),
-    )
+    known = np.array(stamps, np.int64).reshape(-1, 2)[order]
+
+    def read(index: int) -> bytes:
+        size, changed = known[index].tolist()
+        return read_whole(os.path.join(path, ordered[index]), stamp=(size, changed))
+
+    return Listing(path, ordered, known, read, tuple(sorted(skipped, key=lambda skip: skip.name)))
 
 
-def _regular(path: str) -> os.stat_result | None:
-    """What the system says of an ordinary file; None for anything else."""
+def _entries(path: Path, inside: str) -> Iterator[os.DirEntry[str]]:
+    """What lies in a folder. Not `os.walk`: it takes a folder that breaks off for a short one."""
+    folder = os.path.join(path, inside) if inside else str(path)
     try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return found if stat.S_ISREG(found.st_mode) else None
+        with os.scandir(folder) as entries:
+            yield from entries
+    except OSError as error:
+        raise _unreachable(Path(folder), error) from None
+
+
+def _looked_at(entry: os.DirEntry[str], links: bool) -> tuple[Stamp | None, str]:
+    """What a picture file is known by, or None and why it is left out. One look at each file.
+
+    Raises:
+        OSError: when it cannot be looked at. A link to nowhere can: it leads nowhere.
+    """
+    is_link = entry.is_symlink()
+    if is_link and not links:
+        return None, "a link"
+    if not is_link and not has_image_name(entry.name):
+        return None, "no image"
+    try:
+        found = entry.stat()
+    except OSError as error:
+        if is_link and error.errno in (errno.ENOENT, errno.ELOOP, errno.ENOTDIR):
+            return None, "a link to nowhere"
+        raise
+    if stat.S_ISDIR(found.st_mode):
+        return None, "a link to a folder"
+    if not has_image_name(entry.name):
+        return None, "no image"
+    return (stamp_of(found), "") if stat.S_ISREG(found.st_mode) else (None, "no ordinary file")
+
+
+def _unreachable(path: Path, error: OSError) -> UserError:
+    return UserError(
+        f"{path} cannot be reached: {why(error)}. Check its permissions and that its drive is "
+        "there, then try again."
+    )
 
 
 def labels_from(names: Sequence[str]) -> tuple[np.ndarray | None, tuple[str, ...]]:

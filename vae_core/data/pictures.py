@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 
 import numpy as np
 from PIL import Image
 from torch import Tensor
+
+from vae_core.png import require_png
 
 
 def to_bytes(images: Tensor) -> np.ndarray:
@@ -45,8 +49,12 @@ def from_png(data: bytes, channels: int) -> np.ndarray:
     """PNG → uint8 [channels, H, W].
 
     Raises:
-        OSError: when the bytes are no image.
+        OSError: when the bytes are no PNG, or one of too many pixels.
     """
-    with Image.open(io.BytesIO(data)) as image:
-        pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"))
+    require_png(data)
+    try:
+        with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
+            pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"))
+    except (ValueError, SyntaxError, zlib.error, struct.error) as error:  # as Pillow says it, too
+        raise OSError(f"it is damaged ({error})") from None
     return pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)

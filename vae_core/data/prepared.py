@@ -1,45 +1,40 @@
-"""Pictures prepared once: decoded, resized and kept as one memory-mapped file in the cache."""
+"""Pictures prepared once: decoded, resized and kept as one file in the cache.
+
+Only what was read and is no picture counts as skipped, now and later. What could not be read is an
+error, after which all that was read is kept, and the next call goes on from there.
+"""
 
 from __future__ import annotations
 
+import errno
 import hashlib
-import json
 import os
-import shutil
-import tempfile
-import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any, TypeVar
-from zipfile import BadZipFile
-from zlib import error as ZlibError
 
 import numpy as np
 
 from vae_core.data.arrays import bring_to
-from vae_core.data.dataset import Images, Progress, no_progress
-from vae_core.data.decode import NotAnImage, Target, decode
-from vae_core.data.folders import CACHE_VARIABLE, cache_folder
-from vae_core.data.images import ArrayImages
+from vae_core.data.cache import hold
+from vae_core.data.dataset import Images, Progress, grouped, no_progress
+from vae_core.data.decode import Target
+from vae_core.data.decoding import decoded, spans_of
+from vae_core.data.images import ArrayImages, PartOfImages
+from vae_core.data.kept import kept_images
 from vae_core.data.listing import Listing, Skip
-from vae_core.data.mapped import MappedImages
-from vae_core.data.stack import StackWriter
+from vae_core.data.pace import Pace
+from vae_core.data.reading import why
+from vae_core.data.rows import Rows
 from vae_core.errors import UserError
-
-FORMAT = 2
-"""Counted up when what is prepared changes, so that older files are not taken for it."""
 
 LARGE = 256 * 2**20
 """Arrays beyond this many bytes are kept in the cache instead of in memory."""
 
-_ABANDONED_S = 24 * 3600
-_About = dict[str, Any]
-_Item = TypeVar("_Item")
-_Result = TypeVar("_Result")
+PREPARING = "Preparing the images"
+MOST_UNREAD = 100
+"""Files that cannot be read after which no more are tried: each may cost a minute."""
+
+OF_ONE_FILE = frozenset({errno.EACCES, errno.EPERM, errno.ENOENT, errno.EIO})
+"""Errors that the next file need not have. After any other the drive is given up at once."""
 
 
 @dataclass(frozen=True)
@@ -57,31 +52,36 @@ def prepare_files(name: str, listing: Listing, target: Target, progress: Progres
     `images` is None where not one file gave a picture.
 
     Raises:
-        UserError: when the cache cannot be written, the disk is full, or an archive is unsafe.
+        UserError: when files cannot be read, the cache cannot be written, the disk is full, or an
+            archive is unsafe.
     """
-
-    if not len(listing):
+    count = len(listing)
+    if not count:
         return Prepared(None, np.zeros(0, np.int64), ())
 
-    def fill(stack: StackWriter) -> _About:
-        skipped = []
-        results = _in_order(lambda i: _read(listing, i, target), range(len(listing)))
-        for i, result in enumerate(results):
-            if isinstance(result, str):
-                skipped.append((i, result))
-            else:
-                stack.append(result)
-            if i % 64 == 0:
-                progress("Preparing the images", i / len(listing))
-        return {"skipped": skipped}
+    def fill(rows: Rows) -> None:
+        pace = Pace(PREPARING, rows.done, progress)
+        unread: dict[int, OSError] = {}
+        left = spans_of(~rows.done, listing.stamps[:, 0])
+        for span, results in decoded(listing, left, target, pace.tell):
+            unread |= {
+                i: each for i, each in zip(span, results, strict=True) if isinstance(each, OSError)
+            }
+            for i, each in enumerate(results, span.start):
+                if not isinstance(each, OSError):
+                    rows.write(i, each)
+            if unread and _hopeless(listing, unread):
+                break
+        if unread:
+            raise _unread(listing, unread, int(rows.done.sum()))
 
-    images, about = _cached(name, [asdict(target), listing.digest()], fill)
-    skipped: dict[int, str] = dict(about["skipped"])
-    return Prepared(
-        images,
-        np.delete(np.arange(len(listing)), list(skipped)),
-        tuple(Skip(listing.names[i], reason) for i, reason in skipped.items()),
-    )
+    key = [asdict(target), listing.digest()]
+    each = target.size**2 * (target.channels or 1)
+    images, skipped = kept_images(name, key, (count, each), fill, progress, hold(listing.root))
+    kept = np.delete(np.arange(count), list(skipped))
+    reasons = tuple(Skip(listing.names[i], reason) for i, reason in skipped.items())
+    part = PartOfImages(images, kept) if images is not None and skipped else images
+    return Prepared(part, kept, reasons)
 
 
 def prepare_array(
@@ -96,110 +96,41 @@ def prepare_array(
     if array.shape[1:] == shape or len(array) * int(np.prod(shape)) <= LARGE:
         return ArrayImages(bring_to(array, shape, progress, message))
 
-    def fill(stack: StackWriter) -> _About:
+    def fill(rows: Rows) -> None:
         for start in range(0, len(array), 1000):
             progress(message, start / len(array))
-            for image in bring_to(array[start : start + 1000], shape, no_progress, message):
-                stack.append(image)
-        return {}
+            if not rows.done[start : start + 1000].all():
+                some = bring_to(array[start : start + 1000], shape, no_progress, message)
+                for i, image in enumerate(some, start):
+                    rows.write(i, image)
 
     content = hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
-    images, _ = _cached(name, [shape, content], fill)
+    size = len(array), int(np.prod(shape))
+    images, _ = kept_images(name, [shape, content], size, fill, progress)
     assert images is not None
     return images
 
 
-def _read(listing: Listing, index: int, target: Target) -> np.ndarray | str:
-    """The picture, or why there is none."""
-    try:
-        with closing(listing.open(index)) as file:
-            return decode(file, target)
-    except NotAnImage as reason:
-        return str(reason)
-    except (OSError, BadZipFile, ZlibError, EOFError, NotImplementedError, RuntimeError) as error:
-        return f"cannot be read: {error}".rstrip(".")
+def _hopeless(listing: Listing, unread: dict[int, OSError]) -> bool:
+    """Whether to try no more files: the drive or the folder is gone, or too many were in vain."""
+    kinds = {error.errno for error in unread.values()}
+    return (
+        len(unread) >= MOST_UNREAD or not kinds <= OF_ONE_FILE or not os.path.exists(listing.root)
+    )
 
 
-def _in_order(work: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
-    """`work` of every item in order, in threads (pillow lets go of the interpreter's lock)."""
-    workers = min(os.cpu_count() or 1, 16)
-    pending: deque[Future[_Result]] = deque()
-    pool = ThreadPoolExecutor(workers)
-    try:
-        for item in items:
-            pending.append(pool.submit(work, item))
-            if len(pending) >= 8 * workers:  # bounds the pictures in memory
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _cached(
-    name: str, key: Any, fill: Callable[[StackWriter], _About]
-) -> tuple[MappedImages | None, _About]:
-    """What `fill` wrote for `key`, now or earlier.
-
-    It is written into a folder of its own that is then renamed: a reader sees all or nothing, and
-    of two processes that prepare the same, the first one's work is kept by both.
-    """
-    digest = hashlib.sha256(json.dumps([FORMAT, name, key]).encode()).hexdigest()
-    entry = cache_folder() / f"{name}-{digest[:20]}"
-    found = _open(entry)
-    if found:
-        return found
-    try:
-        entry.parent.mkdir(parents=True, exist_ok=True)
-        _remove_abandoned(entry.parent)
-        working = Path(tempfile.mkdtemp(dir=entry.parent, prefix=".preparing-"))
-        try:
-            stack = StackWriter(working / "images.npy")
-            try:
-                about = fill(stack)
-                stack.close()
-            finally:
-                stack.discard()
-            (working / "about.json").write_text(json.dumps(about))
-            _rename(working, entry)
-        finally:
-            shutil.rmtree(working, ignore_errors=True)
-    except OSError as error:
-        raise UserError(
-            f"The prepared images could not be written to {entry.parent}: "
-            f"{error.strerror or error}. Free some space there, or let the environment variable "
-            f"{CACHE_VARIABLE} name another folder."
-        ) from error
-    found = _open(entry)
-    if not found:
-        raise UserError(f"The prepared images in {entry} cannot be read back; remove that folder.")
-    return found
-
-
-def _open(entry: Path) -> tuple[MappedImages | None, _About] | None:
-    """What lies in the cache; None where nothing usable does."""
-    try:
-        about = json.loads((entry / "about.json").read_text())
-        path = entry / "images.npy"
-        return (MappedImages(path) if path.stat().st_size else None), about
-    except (OSError, ValueError):
-        return None
-
-
-def _rename(working: Path, entry: Path) -> None:
-    try:
-        working.rename(entry)
-    except OSError:
-        if _open(entry):  # another process was first
-            return
-        shutil.rmtree(entry, ignore_errors=True)  # damaged by something else
-        working.rename(entry)
-
-
-def _remove_abandoned(folder: Path) -> None:
-    """Remove what a process that was killed left half-done, once nobody can be at it any more."""
-    for path in folder.glob(".preparing-*"):
-        with suppress(FileNotFoundError):  # its owner has just finished
-            newest = max(file.stat().st_mtime for file in (path, *path.iterdir()))
-            if time.time() - newest > _ABANDONED_S:
-                shutil.rmtree(path)
+def _unread(listing: Listing, unread: dict[int, OSError], kept: int) -> UserError:
+    """The one sentence for all that could not be read."""
+    first = min(unread)
+    files = "1 file" if len(unread) == 1 else f"{len(unread)} files"
+    if not os.path.exists(listing.root):
+        what = f"{listing.root} vanished while its images were prepared"
+    else:
+        what = (
+            f"{files} in {listing.root} could not be read, such as {listing.names[first]}: "
+            f"{why(unread[first])}"
+        )
+    return UserError(
+        f"{what}. Make sure that all of it is there and may be read, then try again; the "
+        f"{grouped(kept)} of {grouped(len(listing))} files that were read are kept."
+    )

@@ -78,11 +78,20 @@ class Recorded:
             head = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
             hashes = {name: arrays[name] for name in (*PARTS, LEFT_OUT)}
             names = tuple(json.loads(head["__metadata__"]["label_names"]))
-        except (SafetensorError, KeyError, TypeError) as error:
+        except (SafetensorError, KeyError, TypeError, RecursionError) as error:
             raise ValueError(str(error)) from None
         none = {name: np.full(len(hashes[name]), NO_LABEL) for name in PARTS}
         labels = {name: arrays.get(f"{name}.labels", none[name]).astype(np.int64) for name in PARTS}
         former = {name: arrays[f"{name}.former"] for name in PARTS if f"{name}.former" in arrays}
+        kept = (*hashes.values(), *former.values())
+        if any(each.dtype != np.uint64 or each.ndim != 1 for each in kept):
+            raise ValueError("what should be hashes of images is none")
+        for name, each in labels.items():
+            within = not len(each) or -1 <= each.min() <= each.max() < max(1, len(names))
+            if each.shape != hashes[name].shape or not within:
+                raise ValueError(f"the labels of the {name} images do not fit")
+        if not all(isinstance(name, str) for name in names):
+            raise ValueError("a label name is no text")
         return Recorded(hashes, labels, names, former)
 
 

@@ -8,6 +8,7 @@ from typing import Literal
 
 from vae_core.config import DataConfig
 from vae_core.data.dataset import Dataset, Progress, no_progress
+from vae_core.data.patience import patiently
 from vae_core.registry import Registry
 
 Origin = Literal["built in", "download", "files", "own"]
@@ -58,8 +59,11 @@ def source(
 def load_dataset(config: DataConfig, progress: Progress = no_progress) -> Dataset:
     """Load the data set that `config` names: split, resized, ready to be gathered from.
 
+    `progress` is called several times a second whatever is waited for; what it raises ends all.
+
     Raises:
         UserError: when there is no such data set, its files are missing or damaged, it cannot be
             downloaded, or it holds too few images.
     """
-    return datasets[config.dataset].build(config, progress)
+    load = datasets[config.dataset].build
+    return patiently(lambda tell: load(config, tell), progress)

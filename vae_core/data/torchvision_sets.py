@@ -24,6 +24,7 @@ from vae_core.data.idx import find_idx, read_idx
 from vae_core.data.images import ArrayImages
 from vae_core.data.pickled import Damaged
 from vae_core.data.prepared import prepare_array
+from vae_core.data.reading import read_whole, why
 from vae_core.data.source import Load, source
 from vae_core.data.splits import assemble
 from vae_core.errors import UserError
@@ -91,7 +92,7 @@ def _read_pair(images: Path | None, labels: Path | None) -> tuple[np.ndarray, np
 
 
 def _md5(path: Path) -> str:
-    return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+    return hashlib.md5(read_whole(path), usedforsecurity=False).hexdigest()
 
 
 def _download_idx(reader: Any, label: str, folder: Path, progress: Progress) -> None:
@@ -224,7 +225,12 @@ def _read(reader: Any, entry: _Set, places: tuple[Path, ...], progress: Progress
         folder = places[0]
         entry.download(reader, entry.label, folder, progress)
         found = entry.find(reader, folder)
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise UserError(
+            f"The files of {entry.label} in {folder} cannot be read: {why(error)}. Make sure that "
+            "the drive is there and that you may read them, then try again."
+        ) from error
+    except ValueError as error:
         raise UserError(
             f"The files of {entry.label} in {folder} cannot be read: {error}. "
             "Remove that folder to download them again."

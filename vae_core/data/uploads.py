@@ -1,108 +1,256 @@
-"""Images that were uploaded in the browser, stored under the data folder for good."""
+"""Images on their way in: named and bounded before a byte is taken, written to disk as they come.
+
+An upload lies under `<data folder>/uploads` in a folder that nobody can guess. While it is on its
+way that folder has a hidden name; it gets its own with one rename, when all has come and can be
+read. Whatever is refused is deleted at once.
+"""
 
 from __future__ import annotations
 
-import hashlib
-import os
+import io
 import re
+import secrets
 import shutil
-import tempfile
+import time
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
+from vae_core.data.archive import open_zip
+from vae_core.data.decode import NotAnImage, Target, decode
 from vae_core.data.folders import data_folder
-from vae_core.data.listing import has_image_name
+from vae_core.data.listing import Listing, has_image_name, list_folder
+from vae_core.data.reading import Refused
 from vae_core.errors import UserError
 
-_CHUNK = 1 << 20
+MB = 10**6
+MOST_FILES = 100_000
+RESERVE = 256 * MB
+"""Bytes that an upload leaves free on its disk: trainings write there too."""
+LEAST_IMAGES = 2
+"""One to learn from, one to measure on."""
+
+_TRIES = 1000
+_ABANDONED_S = 24 * 3600
+_PART = ".part"
 
 
-def save_upload(file: BinaryIO, name: str, root: Path | None = None) -> Path:
-    """Store one uploaded file; a zip stays a file, an image gets a folder. See `save_uploads`."""
-    return save_uploads([(name, file)], root)
+@dataclass(frozen=True)
+class Announced:
+    """A file that is to come: its name as the browser gives it, with folders, and its bytes."""
+
+    name: str
+    size: int
 
 
-def save_uploads(files: Iterable[tuple[str, BinaryIO]], root: Path | None = None) -> Path:
-    """Store one uploaded zip, or loose images, under `<root>/uploads`.
+class Upload:
+    """One .zip, or loose images, on their way into a folder of their own."""
 
-    The name carries a hash of the content: the same upload twice is stored once, and another one
-    never replaces it.
+    def __init__(self, uploads: Path, files: Sequence[Announced]) -> None:
+        self.id = secrets.token_hex(16)
+        self.files = tuple(files)
+        self.bytes = sum(file.size for file in files)
+        self._final = uploads / self.id
+        self._folder = uploads / f".{self.id}{_PART}"
+        self._is_zip = _is_zip(files[0].name)
+        self._places = _places([file.name for file in files])
+        if self._is_zip:
+            self._places = [f"{PurePosixPath(safe_name(files[0].name)).stem}.zip"]
+        self._came: set[int] = set()
+        self._removed = False
+
+    @property
+    def name(self) -> str:
+        """What a person calls it: the name of the zip, or of a single image, or their number."""
+        if len(self.files) == 1:
+            return _plain(self.files[0].name)
+        return f"{len(self.files)} images"
+
+    @property
+    def path(self) -> Path:
+        """Once finished: for `DataConfig(dataset="folder", data_dir=…)`."""
+        return self._final / (self._places[0] if self._is_zip else "images")
+
+    @contextmanager
+    def receiving(self, index: int) -> Iterator[BinaryIO]:
+        """A file to write the content of file `index` into; it counts when the block ends well.
+
+        Raises:
+            UserError: when it is not the size that was announced, or cannot be written; what had
+                come of it is deleted.
+        """
+        if not 0 <= index < len(self.files):
+            raise UserError(f"This upload has {len(self.files)} files, counted from 0.")
+        file, place = self.files[index], self._folder / self._place(index)
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            with place.open("wb") as out:
+                yield out
+            came = place.stat().st_size
+            if came != file.size:
+                raise UserError(
+                    f"Only {came:,} of {file.size:,} bytes of {_plain(file.name)} have come. "
+                    "Upload it again."
+                )
+        except OSError as error:
+            _delete(place)
+            raise _unstored(error) from error
+        except BaseException:
+            _delete(place)
+            raise
+        finally:
+            if self._removed:  # meanwhile, and this has made some of it anew
+                self.remove()
+        self._came.add(index)
+
+    def finish(self) -> Path:
+        """Look at what has come and give it its name; a path for `DataConfig.data_dir`.
+
+        Raises:
+            UserError: when something is missing, or it holds fewer than two images that can be
+                read, or is an unsafe zip; all of it is then deleted.
+        """
+        try:
+            missing = len(self.files) - len(self._came)
+            if missing:
+                raise UserError(f"{missing} of {len(self.files)} files have not come yet.")
+            self._look()
+            self._folder.rename(self._final)
+        except OSError as error:
+            self.remove()
+            raise _unstored(error) from error
+        except BaseException:
+            self.remove()
+            raise
+        return self.path
+
+    def remove(self) -> None:
+        """Delete what has come, finished or not."""
+        self._removed = True
+        for folder in (self._folder, self._final):
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _place(self, index: int) -> PurePosixPath:
+        place = PurePosixPath(self._places[index])
+        return place if self._is_zip else "images" / place
+
+    def _look(self) -> None:
+        """Refuse what no model could be trained on, by the names it has now."""
+        if not self._is_zip:
+            _look_at(list_folder(self._folder / "images"), "what was uploaded")
+            return
+        packed = self._folder / self._places[0]
+        try:
+            with open_zip(packed) as listing:
+                _look_at(listing, self.name)
+        except UserError as error:  # by its name: where it lies is nobody's business
+            raise UserError(str(error).replace(str(packed), self.name)) from None
+
+
+def begin_upload(
+    files: Sequence[Announced], most_bytes: int = 2000 * MB, root: Path | None = None
+) -> Upload:
+    """Make room for one .zip, or loose images, under the data folder `root`.
 
     Args:
-        files: (name as the browser gave it, binary file) of each; read in chunks.
+        files: what is to come; folders in the names of loose images become labels.
+        most_bytes: that all of it may have together.
         root: the data folder; None takes the default one.
 
-    Returns:
-        A path for `DataConfig(dataset="folder", data_dir=…)`: the zip, or a folder of images.
-
     Raises:
-        UserError: when nothing was uploaded, a file is neither zip nor image, a zip comes with
-            other files, or nothing can be written here.
+        UserError: when nothing is to come, a file is neither zip nor image, a zip comes with other
+            files, it is too much for the bound or the disk, or nothing can be written here.
     """
-    uploads = list(files)
-    zips = [name for name, _ in uploads if name.lower().endswith(".zip")]
-    if not uploads:
-        raise UserError("Nothing was uploaded; choose a .zip or some images.")
-    if zips and len(uploads) > 1:
-        raise UserError(f"Upload {zips[0]} by itself: one .zip, or loose images, not both.")
-    for name, _ in uploads:
-        if not zips and not has_image_name(_plain(name)):
-            raise UserError(f"{_plain(name)!r} is neither a .zip nor an image; leave it out.")
-    folder = data_folder(root) / "uploads"
+    _check(files, most_bytes)
+    uploads = data_folder(root) / "uploads"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        working = Path(tempfile.mkdtemp(dir=folder, prefix=".uploading-"))
-        try:
-            return _store_zip(*uploads[0], working) if zips else _store_images(uploads, working)
-        finally:
-            shutil.rmtree(working, ignore_errors=True)
+        uploads.mkdir(parents=True, exist_ok=True)
+        _forget_abandoned(uploads)
+        free = shutil.disk_usage(uploads).free
+        upload = Upload(uploads, files)
+        if upload.bytes + RESERVE > free:
+            raise UserError(
+                f"There is no room for {_mb(upload.bytes)}: this server's disk has {_mb(free)} "
+                f"free and keeps {_mb(RESERVE)} of it for trainings. Upload less, or free some."
+            )
+        upload._folder.mkdir(mode=0o700)
     except OSError as error:
+        raise _unstored(error) from error
+    return upload
+
+
+def _check(files: Sequence[Announced], most_bytes: int) -> None:
+    if not files:
+        raise UserError("Nothing was uploaded; choose a .zip or some images.")
+    if len(files) > MOST_FILES:
+        raise UserError(f"These are {len(files):,} files; pack more than {MOST_FILES:,} as a .zip.")
+    zips = [_plain(file.name) for file in files if _is_zip(file.name)]
+    if zips and len(files) > 1:
+        raise UserError(f"Upload {zips[0]} by itself: one .zip, or loose images, not both.")
+    for file in files:
+        name = _plain(file.name)
+        if not zips and not has_image_name(name):
+            raise UserError(f"{name!r} is neither a .zip nor an image; leave it out.")
+        if file.size <= 0:
+            raise UserError(f"{name!r} is empty; leave it out.")
+    total = sum(file.size for file in files)
+    if total > most_bytes:
         raise UserError(
-            f"The upload could not be stored in {folder}: {error.strerror or error}. "
-            "Free some space there or choose another data folder."
-        ) from error
+            f"This is {_mb(total)}; at most {_mb(most_bytes)} can be uploaded. "
+            "Choose fewer images, or reduce them to the size that you train on."
+        )
 
 
-def _store_zip(name: str, file: BinaryIO, working: Path) -> Path:
-    packed = working / "upload.zip"
-    digest = _copy(file, packed)
-    target = working.parent / f"{PurePosixPath(safe_name(name)).stem}-{digest[:12]}.zip"
-    os.replace(packed, target)
-    return target
+def _look_at(listing: Listing, name: str) -> None:
+    """Refuse pictures of which not even two can be read; most are good, so few are tried."""
+    good, why, tiny = 0, "", Target(8, "fit", None)
+    for index in range(min(len(listing), _TRIES)):
+        try:
+            decode(io.BytesIO(listing.read(index)), tiny)
+        except (NotAnImage, Refused, OSError, ValueError) as error:
+            why = why or f" {PurePosixPath(listing.names[index]).name}: {error}."
+            continue
+        good += 1
+        if good == LEAST_IMAGES:
+            return
+    if len(listing) > _TRIES:
+        return  # preparing will look at all of them and tell
+    found = "only one image" if good else "no image"
+    raise UserError(
+        f"There is {found} in {name} that can be read; at least {LEAST_IMAGES} are needed, one to "
+        f"learn from and one to measure on.{why}"
+    )
 
 
-def _store_images(uploads: list[tuple[str, BinaryIO]], working: Path) -> Path:
-    inside = working / "images"
-    inside.mkdir()
-    content = hashlib.sha256()
-    for i, (name, file) in enumerate(uploads):
-        safe = safe_name(name)
-        target = inside / safe
-        if target.exists():  # two folders may hold files of one name
-            target = inside / f"{i}-{safe}"
-        content.update(f"{target.name}\0{_copy(file, target)}\0".encode())
-    folder = working.parent / f"images-{content.hexdigest()[:12]}"
-    if not folder.is_dir():
-        inside.rename(folder)
-    return folder
+def _places(names: Sequence[str]) -> list[str]:
+    """A safe relative path for each name, no two alike."""
+    places: dict[str, str] = {}
+    for i, name in enumerate(names):
+        *folders, file = PurePosixPath(name.replace("\\", "/")).parts or (name,)
+        inside = [*filter(None, map(_safe_folder, folders)), safe_name(file)]
+        place = "/".join(inside)
+        if place.lower() in places:  # two names may have become one
+            place = "/".join([*inside[:-1], f"{i}-{inside[-1]}"])
+        places[place.lower()] = place
+    return list(places.values())
 
 
-def _copy(file: BinaryIO, target: Path) -> str:
-    """Stream `file` into `target`; the SHA-256 of it."""
-    digest = hashlib.sha256()
-    file.seek(0)
-    with target.open("wb") as out:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-            out.write(chunk)
-    return digest.hexdigest()
+def _safe_folder(name: str) -> str:
+    """A folder's name, which is a label's, in any script; never hidden, "" for nothing left."""
+    text = "".join(each for each in name if each.isprintable() and each not in '/\\:*?"<>|')
+    return text.encode("utf-8", "ignore").decode().strip(". ")[:60]
 
 
 def _plain(name: str) -> str:
     """The last part of a name that may come from any system."""
     return PurePosixPath(name.replace("\\", "/")).name
+
+
+def _is_zip(name: str) -> bool:
+    return name.lower().endswith(".zip")
 
 
 def safe_name(name: str) -> str:
@@ -112,3 +260,27 @@ def safe_name(name: str) -> str:
     suffix = path.suffix[:8]
     stem = path.name[: len(path.name) - len(path.suffix)] if path.suffix else path.name
     return (stem or "upload")[: 80 - len(suffix)] + suffix
+
+
+def _forget_abandoned(uploads: Path) -> None:
+    """Delete what a server that was killed had received and never finished."""
+    for folder in uploads.glob(f".*{_PART}"):
+        with suppress(OSError):
+            if time.time() - folder.stat().st_mtime > _ABANDONED_S:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _delete(place: Path) -> None:
+    with suppress(OSError):
+        place.unlink()
+
+
+def _unstored(error: OSError) -> UserError:
+    return UserError(
+        f"The upload could not be stored: {error.strerror or error}. Free some space on this "
+        "server's disk, or let its data folder be another one."
+    )
+
+
+def _mb(size: int) -> str:
+    return f"{size / MB:,.1f} MB" if size < 100 * MB else f"{size / MB:,.0f} MB"

@@ -128,7 +128,7 @@ def _moment(record: Mapping[str, Any], beta: float | None) -> Moment | None:
             int(record.get("images", 0)),
             int(record.get("codes_drawn", 0)),
         )
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         return None
     return moment if all(map(math.isfinite, (*terms.values(), moment.total))) else None
 
@@ -137,6 +137,6 @@ def _per_dimension(record: Mapping[str, Any]) -> tuple[float, ...]:
     """The KL of every dimension that a record has; () where it has none, or a damaged one."""
     try:
         values = tuple(float(value) for value in record.get("kl_per_dim") or ())
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return ()
     return values if all(map(math.isfinite, values)) else ()

@@ -31,6 +31,7 @@ class Source:
     split: train, validation or test, or "cached" for the images whose encodings the run keeps.
     data_dir: where the data set lies on this machine, in place of where it lay in training.
     rows: places in the split, int64 [M], of a selection; None for all of it.
+    which: the last weights, or the best: those of the best validation.
     """
 
     run: Run
@@ -38,16 +39,17 @@ class Source:
     data_dir: str | None = None
     rows: np.ndarray | None = None
     progress: Progress = no_progress
+    which: str = "last"
 
     @cached_property
     def loaded(self) -> LoadedRun:
         """The run's model in evaluation mode, on the CPU."""
-        return load_run(self.run).sound()
+        return load_run(self.run, which=self.which).sound()
 
     @cached_property
     def survey(self) -> Survey:
         """The encodings that are meant, all finite."""
-        found = survey_of(self.run, self.split, self.data_dir, self.progress)
+        found = survey_of(self.run, self.split, self.data_dir, self.progress, self.which)
         finite(found.mu, "encoding")
         return found if self.rows is None else found.rows(self.rows)
 

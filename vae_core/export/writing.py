@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import io
 import os
-import tempfile
 import zipfile
 from pathlib import Path
 
 from vae_core.errors import UserError
 from vae_core.export.source import Export
+from vae_core.files import new_name
 
 
 def write_export(made: Export, folder: Path, name: str) -> Path:
@@ -56,12 +56,11 @@ def _single(made: Export, name: str) -> str:
 
 
 def _replace(path: Path, data: bytes) -> None:
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
+    handle, temporary = new_name(path.parent, ".writing-")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
-        os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise

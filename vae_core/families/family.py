@@ -177,8 +177,25 @@ def outline(config: RunConfig, data: DataCard | Shape) -> LatentModel:
     Raises:
         UserError: as `build`.
     """
-    with torch.device("meta"):
-        return build(config, data)[0]
+    return outlines(config, data)[0]
+
+
+def outlines(config: RunConfig, data: DataCard | Shape) -> tuple[LatentModel, Objective]:
+    """Model and objective as `build` makes them, without memory for their weights.
+
+    Raises:
+        UserError: as `build`; also where a number of weights has more digits than torch counts.
+    """
+    try:
+        with torch.device("meta"):
+            return build(config, data)
+    except (RuntimeError, TypeError, OverflowError) as error:
+        if "overflow" not in str(error).lower():
+            raise
+        raise UserError(
+            "The model is too large to be built: it has more weights than can be counted. Use "
+            "fewer channels, hidden units or latent dimensions."
+        ) from None
 
 
 def build(config: RunConfig, data: DataCard | Shape) -> tuple[LatentModel, Objective]:

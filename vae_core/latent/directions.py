@@ -6,9 +6,11 @@ from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from vae_core.data import Progress, no_progress
+from vae_core.latent.derived import derived_places, fingerprint, keep
+from vae_core.latent.encodings import FILE as ENCODINGS
 from vae_core.latent.region import Region
 from vae_core.runs import Run
 
@@ -154,20 +156,31 @@ def prior_axes(latent_size: int) -> Directions:
     )
 
 
-def save_directions(run: Run, directions: Directions, step: int) -> None:
-    """Keep the principal directions of the checkpoint of `step` in its run."""
-    run.write_bytes(FILE, save(asdict(directions), {"step": str(step)}))
+def keep_directions(run: Run, mu: np.ndarray, step: int, progress: Progress = no_progress) -> None:
+    """Fit the principal directions of the encodings mu [N, D] that a run has of the checkpoint of
+    `step`, and keep them where they can be kept."""
+    progress("Finding the directions", None)
+    metadata = {"step": str(step), "of": fingerprint(run, ENCODINGS)}
+    keep(run, FILE, save(asdict(principal_directions(mu)), metadata))
 
 
-def load_directions(run: Run, step: int) -> Directions | None:
-    """The principal directions kept with the checkpoint of `step`; None where none are usable."""
-    path = run.file(FILE)
-    if not path.exists():
-        return None
-    try:
-        with safe_open(path, "numpy") as file:
-            if int((file.metadata() or {}).get("step", -1)) != step:
-                return None
-            return Directions(**{name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
-    except (SafetensorError, TypeError, ValueError, OSError):
-        return None  # a cache: whoever asks fits them again from the encodings
+def load_directions(run: Run, step: int, size: int | None = None) -> Directions | None:
+    """The principal directions kept with the checkpoint of `step`, of the encodings that the run
+    has now and of a latent space of `size` dimensions where that is given; None where none are
+    usable."""
+    wanted = {"step": str(step), "of": fingerprint(run, ENCODINGS)}
+    for place in derived_places(run, FILE):
+        try:
+            with place.tensors(FILE) as file:
+                # Earlier versions did not keep which encodings they were of.
+                if wanted != {"of": wanted["of"]} | file.metadata:
+                    continue
+                k, d = file.require("vectors", "F32", (None, None)).shape
+                shapes = {"center": (d,), "vectors": (k, d), "deviations": (k,), "explained": (k,)}
+                found = {name: file.array(name, "F32", shape) for name, shape in shapes.items()}
+        except (ValueError, OSError):
+            continue  # a cache: whoever asks fits them again from the encodings
+        finite = all(np.isfinite(each).all() for each in found.values())
+        if k > 0 and size in (None, d) and finite:
+            return Directions(**found)
+    return None

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from PIL import Image
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from vae_core.data import Dataset, ImageSet
 from vae_core.data.batches import labelled
-from vae_core.data.dataset import Images
+from vae_core.data.dataset import Images, Progress, no_progress
 from vae_core.data.images import PartOfImages
 from vae_core.data.pictures import from_png, tile, to_png, untile
 from vae_core.errors import UserError
@@ -23,6 +22,11 @@ from vae_core.runs import Run
 FILE, THUMBNAILS = "encodings.safetensors", "thumbnails.png"
 COLUMNS = 50
 LARGEST_THUMBNAIL = 32
+
+MOST = 20_000
+"""Images whose encodings a run may keep: a worker keeps 3000, and pages show all of them."""
+
+MOST_LABELS = 2**16
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ class Encodings:
 
 @torch.inference_mode()
 def encode(
-    model: LatentModel, part: ImageSet, batch_size: int = 256
+    model: LatentModel, part: ImageSet, batch_size: int = 256, progress: Progress = no_progress
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Posterior means and log-variances of all images: float32 [N, D] and [N, D] or None.
 
@@ -56,8 +60,10 @@ def encode(
     """
     was_training = model.training
     model.eval()
-    means, logvars = [], []
+    means, logvars, done = [], [], 0
     for x, labels in labelled(part, batch_size, model.device):
+        progress("Encoding the images", done / len(part))
+        done += len(x)
         posterior = (model if labels is None else model.given(labels)).encode(x)
         means.append(model.flatten(posterior.mode()).cpu())
         if "logvar" in posterior.aux:
@@ -66,14 +72,16 @@ def encode(
     return torch.cat(means).numpy(), torch.cat(logvars).numpy() if logvars else None
 
 
-def encode_dataset(model: LatentModel, dataset: Dataset, step: int, limit: int) -> Encodings:
+def encode_dataset(
+    model: LatentModel, dataset: Dataset, step: int, limit: int, progress: Progress = no_progress
+) -> Encodings:
     """Encode at most `limit` training images, spread evenly over the data set."""
     train = dataset.train
     indices = np.unique(np.linspace(0, len(train) - 1, min(limit, len(train))).astype(np.int64))
     labels = None if train.labels is None else train.labels[indices]
     chosen = ImageSet(PartOfImages(train.images, indices), labels)
-    mu, logvar = encode(model, chosen)
-    thumbnails = _thumbnails(chosen.images)
+    mu, logvar = encode(model, chosen, progress=progress)
+    thumbnails = _thumbnails(chosen.images, progress)
     hashes = None if train.hashes is None else train.hashes[indices]
     return Encodings(mu, logvar, indices, labels, dataset.label_names, thumbnails, step, hashes)
 
@@ -93,7 +101,7 @@ def save_encodings(run: Run, encodings: Encodings) -> None:
         "label_names": json.dumps(encodings.label_names),
         "thumbnail_shape": json.dumps(encodings.thumbnails.shape[1:]),
     }
-    if not run.file(THUMBNAILS).exists() or _are_of_others(run, encodings):
+    if not run.has(THUMBNAILS) or _are_of_others(run, encodings):
         run.write_bytes(THUMBNAILS, to_png(tile(encodings.thumbnails, COLUMNS)))
     # safetensors writes the buffer as it lies: a transposed array would come back scrambled.
     contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
@@ -103,11 +111,20 @@ def save_encodings(run: Run, encodings: Encodings) -> None:
 def _are_of_others(run: Run, encodings: Encodings) -> bool:
     """True where what the run keeps are encodings of other images."""
     try:
-        with safe_open(run.file(FILE), "numpy") as file:
-            kept = file.get_tensor("hashes")
-    except (SafetensorError, OSError):
+        with run.tensors(FILE) as file:
+            kept = file.array("hashes", "U64", (None,))
+    except (ValueError, OSError):
         return False
     return encodings.hashes is not None and not np.array_equal(kept, encodings.hashes)
+
+
+def encoded_step(run: Run) -> int | None:
+    """The checkpoint whose encodings a run keeps, as the head of their file says; None without."""
+    try:
+        with run.tensors(FILE) as file:
+            return file.step()
+    except (ValueError, OSError):
+        return None
 
 
 def load_encodings(run: Run) -> Encodings:
@@ -116,35 +133,70 @@ def load_encodings(run: Run) -> Encodings:
     Raises:
         UserError: when there are none, or the files are damaged.
     """
-    path = run.file(FILE)
-    if not path.exists():
+    if not run.has(FILE):
         raise UserError(f"Run {run.id!r} has no encodings yet; they come with its first epoch.")
     try:
-        with safe_open(path, "numpy") as file:
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            metadata = file.metadata()
-        channels, height, width = json.loads(metadata["thumbnail_shape"])
-        atlas = from_png(run.file(THUMBNAILS).read_bytes(), channels)
-        return Encodings(
-            arrays["mu"],
-            arrays.get("logvar"),
-            arrays["indices"],
-            arrays.get("labels"),
-            tuple(json.loads(metadata["label_names"])),
-            untile(atlas, height, width, len(arrays["mu"])),
-            int(metadata["step"]),
-            arrays.get("hashes"),
-        )
-    except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
+        with run.tensors(FILE) as file:
+            n, size = file.require("mu", "F32", (None, None)).shape
+            if not (1 <= n <= MOST and 1 <= size == run.summary().get("latent_dim", size)):
+                raise ValueError(f"they are {n} × {size} numbers")
+            step, names = file.step(), label_names(file.metadata["label_names"])
+            shape = _thumbnail_shape(file.metadata["thumbnail_shape"])
+            mu, logvar = file.array("mu", "F32", (n, size)), file.maybe("logvar", "F32", (n, size))
+            indices, labels = file.array("indices", "I64", (n,)), file.maybe("labels", "I64", (n,))
+            hashes = file.maybe("hashes", "U64", (n,))
+        labels = labels if labels is None else labels_in_reach(labels, names)
+        if indices.min() < 0:
+            raise ValueError("an image has no place")
+        atlas = from_png(run.read(THUMBNAILS), shape[0])
+        thumbnails = untile(atlas, *shape[1:], n)
+        if len(thumbnails) < n:
+            raise ValueError(f"there are thumbnails of {len(thumbnails)} of {n} images")
+        return Encodings(mu, logvar, indices, labels, names, thumbnails, step, hashes)
+    except (KeyError, TypeError, ValueError, OSError) as error:
         raise UserError(f"The encodings of run {run.id!r} are damaged: {error}.") from None
 
 
-def _thumbnails(images: Images) -> np.ndarray:
+def label_names(text: str) -> tuple[str, ...]:
+    """Names of labels from JSON.
+
+    Raises:
+        ValueError: when it is no list of texts, or too long a one.
+    """
+    found = json.loads(text)
+    if not isinstance(found, list) or len(found) > MOST_LABELS:
+        raise ValueError("its label names are no list")
+    if not all(isinstance(name, str) for name in found):
+        raise ValueError("a label name is no text")
+    return tuple(found)
+
+
+def labels_in_reach(labels: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
+    """Labels int64 [N], once it is sure that each is −1 or the number of a name.
+
+    Raises:
+        ValueError: when one is not.
+    """
+    if len(labels) and not -1 <= labels.min() <= labels.max() < (len(names) or MOST_LABELS):
+        raise ValueError("a label has no name")
+    return labels
+
+
+def _thumbnail_shape(text: str) -> tuple[int, int, int]:
+    channels, height, width = json.loads(text)
+    if channels not in (1, 3) or not all(1 <= side <= 4096 for side in (height, width)):
+        raise ValueError("the thumbnails have no size")
+    return int(channels), int(height), int(width)
+
+
+def _thumbnails(images: Images, progress: Progress) -> np.ndarray:
     n, channels, height, width = images.shape
     scale = min(1.0, LARGEST_THUMBNAIL / max(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     result = np.empty((n, channels, size[1], size[0]), np.uint8)
     for index in range(n):
+        if index % 64 == 0:
+            progress("Drawing the thumbnails", index / n)
         pixels = images.gather(np.array([index]))[0]
         for channel in range(channels):
             small = Image.fromarray(pixels[channel])

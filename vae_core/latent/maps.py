@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from vae_core.data import Progress, no_progress
 from vae_core.errors import UserError
-from vae_core.extras import extra
+from vae_core.extras import extra, installed
+from vae_core.latent.derived import derived_places, keep
 from vae_core.latent.directions import principal_directions
 from vae_core.latent.survey import finite
 from vae_core.registry import Registry
@@ -27,6 +28,7 @@ maps: Registry[Draw] = Registry("map")
 FEWEST = 4
 PERPLEXITY, NEIGHBOURS = 30, 15  # what the papers and both libraries start from
 TSNE_ITERATIONS = 750  # openTSNE's own: 250 exaggerated, 500 more
+LIBRARIES = {"tsne": "openTSNE", "umap": "umap-learn"}
 INTERPOLATED_FROM = 10_000  # openTSNE's own; beyond it, it interpolates on a grid
 
 
@@ -144,29 +146,47 @@ class _Shares:
         """Nothing is held back."""
 
 
-def save_map(run: Run, split: str, drawn: Map, step: int) -> None:
-    """Keep a map in its run, atomically."""
-    metadata = {"step": str(step), "seed": str(drawn.seed)}
+def save_map(run: Run, split: str, drawn: Map, mu: np.ndarray) -> None:
+    """Keep the map of encodings mu [N, D], where it can be kept."""
+    by = _drawn_by(drawn.kind)
+    metadata = {"of": _made_of(mu, drawn.kind, drawn.seed), "by": by}
     name = _file(split, drawn.kind, drawn.points.shape[1])
-    run.write_bytes(name, save({"points": drawn.points}, metadata))
+    keep(run, name, save({"points": drawn.points}, metadata))
 
 
 def load_map(
-    run: Run, split: str, kind: str, dimensions: int, seed: int, step: int, n: int
+    run: Run, split: str, kind: str, dimensions: int, seed: int, mu: np.ndarray
 ) -> Map | None:
-    """The map of n encodings kept with the checkpoint of `step`; None where none is usable."""
-    path = run.file(_file(split, kind, dimensions))
-    if not path.exists():
-        return None
-    try:
-        with safe_open(path, "numpy") as file:
-            metadata = file.metadata() or {}
-            if (int(metadata["step"]), int(metadata["seed"])) != (step, seed):
-                return None
-            points = file.get_tensor("points")
-    except (SafetensorError, KeyError, ValueError, OSError):
-        return None  # a cache: whoever asks draws the map again
-    return Map(kind, points, seed) if points.shape == (n, dimensions) else None
+    """The map of encodings mu [N, D] that is kept with a run; None where none is usable.
+
+    One by another version of the library counts only where there is no library to draw it anew.
+    """
+    of, by = _made_of(mu, kind, seed), _drawn_by(kind)
+    name = _file(split, kind, dimensions)
+    for place in derived_places(run, name):
+        try:
+            with place.tensors(name) as file:
+                if file.metadata.get("of") != of or (by and file.metadata.get("by") != by):
+                    continue
+                points = file.array("points", "F32", (len(mu), dimensions))
+        except (ValueError, OSError):
+            continue  # a cache: whoever asks draws the map again
+        if np.isfinite(points).all():
+            return Map(kind, points, seed)
+    return None
+
+
+def _made_of(mu: np.ndarray, kind: str, seed: int) -> str:
+    """All that a map depends on: the encodings, and how it is drawn from them."""
+    how = (kind, seed, PERPLEXITY, NEIGHBOURS, INTERPOLATED_FROM, mu.shape)
+    digest = hashlib.blake2b(repr(how).encode(), digest_size=16)
+    digest.update(np.ascontiguousarray(mu, np.float32).data)
+    return digest.hexdigest()
+
+
+def _drawn_by(kind: str) -> str:
+    """The version of the library that draws maps of this kind, "" without one."""
+    return installed(LIBRARIES[kind]) if kind in LIBRARIES else ""
 
 
 def _file(split: str, kind: str, dimensions: int) -> str:

@@ -7,8 +7,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 from torch import Tensor
 
 from vae_core.data import ImageSet, Progress, no_progress
@@ -18,7 +16,6 @@ from vae_core.errors import UserError
 from vae_core.models import LatentModel
 from vae_core.models.posteriors import divergence
 from vae_core.objectives import Objective
-from vae_core.runs import Run
 from vae_core.types import Context, Output, merged
 
 BATCH = 1024
@@ -177,68 +174,6 @@ def _filled(array: np.ndarray, here: slice, values: Tensor) -> np.ndarray:
     return array
 
 
-def save_survey(run: Run, found: Survey, data_dir: str | None) -> None:
-    """Keep a survey in its run, atomically, with the place its images were read from."""
-    arrays = {
-        "mu": found.mu,
-        "logvar": found.logvar,
-        "recon": found.recon,
-        "kl": found.kl,
-        "kl_error": found.kl_error,
-        "labels": found.labels,
-        "label_names": _packed(found.label_names),
-        "files": _packed(found.files),
-        "hashes": found.hashes,
-    }
-    present = {name: np.ascontiguousarray(a) for name, a in arrays.items() if a is not None}
-    metadata = {"step": str(found.step), "data_dir": data_dir or "", "note": found.note}
-    run.write_bytes(_file(found.split), save(present, metadata))
-
-
-def load_survey(run: Run, split: str, step: int, data_dir: str | None = None) -> Survey | None:
-    """The survey that a run keeps of the checkpoint of `step`; None where none is usable.
-
-    Args:
-        data_dir: where its images must have been read from; None for anywhere.
-    """
-    path = run.file(_file(split))
-    if not path.exists():
-        return None
-    try:
-        with safe_open(path, "numpy") as file:
-            metadata = file.metadata() or {}
-            if int(metadata["step"]) != step or data_dir not in (None, metadata["data_dir"]):
-                return None
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        return Survey(
-            split,
-            arrays["mu"],
-            arrays.get("logvar"),
-            arrays.get("recon"),
-            arrays.get("kl"),
-            arrays.get("labels"),
-            _unpacked(arrays["label_names"]),
-            _unpacked(arrays["files"]),
-            np.arange(len(arrays["mu"])),
-            step,
-            arrays["hashes"],  # without them it was made before a run kept its parts
-            metadata.get("note", ""),
-            arrays.get("kl_error"),
-        )
-    except (SafetensorError, KeyError, ValueError, OSError):
-        return None  # a cache: whoever asks makes the survey again
-
-
-def surveyed_hashes(run: Run, split: str) -> np.ndarray | None:
-    """Which images the survey that a run keeps is of: uint64 [N]; None where it keeps none."""
-    try:
-        with safe_open(run.file(_file(split)), "numpy") as file:
-            found: np.ndarray = file.get_tensor("hashes")
-    except (SafetensorError, KeyError, OSError):
-        return None
-    return found
-
-
 def finite(values: np.ndarray, what: str) -> np.ndarray:
     """`values`, once it is sure that all of them are numbers.
 
@@ -252,18 +187,3 @@ def finite(values: np.ndarray, what: str) -> np.ndarray:
             "Go back to an earlier run, or train again with a smaller learning rate."
         )
     return values
-
-
-def _file(split: str) -> str:
-    return f"encodings-{split}.safetensors"
-
-
-def _packed(texts: Sequence[str]) -> np.ndarray:
-    """Names as one array of bytes; none may hold the zero byte, and no file name can."""
-    joined = "\0".join(texts).encode("utf-8", "surrogateescape")
-    return np.frombuffer(joined, np.uint8)
-
-
-def _unpacked(packed: np.ndarray) -> tuple[str, ...]:
-    joined = packed.tobytes().decode("utf-8", "surrogateescape")
-    return tuple(joined.split("\0")) if joined else ()

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from vae_core.data.batches import labelled
-from vae_core.data.dataset import ImageSet
+from vae_core.data.dataset import ImageSet, Progress, no_progress
 from vae_core.metrics.code_usage import CodeUsage
 from vae_core.metrics.sizes import bits_per_dim, nats_per_value
 from vae_core.models import LatentModel
@@ -92,14 +92,17 @@ def measure(
     part: ImageSet,
     context: Context,
     batch_size: int = 256,
+    progress: Progress = no_progress,
 ) -> Measurement:
     """Run all images of a part through the model in evaluation mode.
 
     The same terms and weights as in training. Both modules' modes are restored.
     """
-    *_, found = measuring(model, objective, part, context, batch_size)
-    assert found is not None
-    return found
+    for found in measuring(model, objective, part, context, batch_size):
+        if found is not None:
+            return found
+        progress("Measuring the images", None)
+    raise AssertionError("measuring ends with a measurement")
 
 
 @torch.inference_mode()
@@ -121,7 +124,7 @@ def measuring(
     mu_moments, codes = MeanAndVariance(), CodeUsage()
     squares = 0.0
     n, values = len(part), math.prod(model.image_shape)
-    start = time.perf_counter()
+    seconds, start = 0.0, time.perf_counter()
     try:
         for x, labels in labelled(part, batch_size, model.device):
             here = replace(context, labels=labels)
@@ -138,7 +141,9 @@ def measuring(
             mu_moments.add(model.flatten(output.posterior.mode()))
             if "indices" in output.posterior.aux:
                 codes.add(output.posterior.aux["indices"])
-            yield None
+            seconds += time.perf_counter() - start
+            yield None  # whoever listens may let us wait, which is no time that measuring takes
+            start = time.perf_counter()
     finally:
         model.train(was_training)
         objective.train(was_training)
@@ -149,7 +154,7 @@ def measuring(
         kl_per_dim=None if kl_sum is None else (kl_sum / n).tolist(),
         active_units=int((mu_moments.variance() > ACTIVE_VARIANCE).sum()),
         images=n,
-        seconds=time.perf_counter() - start,
+        seconds=seconds,
         codes_drawn=codes.drawn or None,
         controls=objective.controls(context),
         values=values,

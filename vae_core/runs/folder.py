@@ -5,43 +5,33 @@ from __future__ import annotations
 import errno
 import json
 import os
-import tempfile
-import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, TypeVar
-
-import psutil
-from filelock import FileLock, Timeout
-from pydantic import ValidationError
+from typing import Any
 
 from vae_core.errors import UserError
-from vae_core.runs.records import Job, process_is
+from vae_core.runs.holder import is_here
+from vae_core.runs.lease import Lease, held, take
+from vae_core.runs.reading import Reading
+from vae_core.runs.signs import busy, job_in, lives
+from vae_core.runs.writing import WRITING, is_leftover, is_private, new_file
 from vae_core.settings import Settings
 
-S = TypeVar("S", bound=Settings)
 
-WRITING = ".writing-"
-"""What the names of files begin with that are not whole yet; then comes the writer's process id."""
-
-LONGEST_WRITE_S = 600.0
-
-
-class Folder:
+class Folder(Reading):
     """Reads tolerate a writer at work; writes are atomic. `kind` is what errors call it."""
 
-    kind = "folder"
+    doing = "at work"
+    busy_here = "is already at work in another process."
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        super().__init__(path)
+        self.lease: Lease | None = None
+        """What this process holds of it; each write is then one of the holder's."""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self.path)!r})"
-
-    @property
-    def id(self) -> str:
-        return self.path.name
 
     def file(self, name: str) -> Path:
         return self.path / name
@@ -49,69 +39,23 @@ class Folder:
     # --- reading -----------------------------------------------------------------------------
 
     def is_alive(self) -> bool:
-        """True while the process that works here lives."""
-        try:
-            job = self._parse("job.json", Job)
-        except UserError:
-            return False
-        return process_is(job)
+        """True while the process that works here lives, on whichever host."""
+        job = job_in(self)
+        return job is not None and lives(self, job)
 
-    def json(self, name: str, default: Any = None) -> Any:
-        """A JSON file of this folder.
+    def elsewhere(self) -> str:
+        """The host of whoever works here, "" where that is no other host or container."""
+        job = job_in(self)
+        return job.host if job is not None and not is_here(job) and lives(self, job) else ""
 
-        Raises:
-            UserError: when it is missing and there is no default, or when it is damaged.
-        """
-        if default is not None and not self.file(name).exists():
-            return default
-        try:
-            return json.loads(self._text(name))
-        except (ValueError, RecursionError):
-            message = f"{name} of {self.kind} {self.id!r} is damaged: it is no valid JSON."
-            raise UserError(message) from None
-
-    def records(
-        self, name: str, offset: int = 0, *, holding: bytes = b""
-    ) -> tuple[list[dict[str, Any]], int]:
-        """Records of a .jsonl file written since byte `offset`, and the offset to go on from.
-
-        A last line that is still being written is left for the next call.
-
-        Args:
-            holding: only lines with these bytes are looked at, a tenth of the time where they are
-                few.
-
-        Raises:
-            UserError: when the file is there but cannot be read.
-        """
-        data = self._tail(name, offset)
-        if data is None:
-            return [], 0
-        whole = data[: data.rfind(b"\n") + 1]
-        records = []
-        for line in whole.splitlines():
-            if holding not in line:
-                continue
-            try:
-                record = json.loads(line)
-            except (ValueError, RecursionError):  # torn by a power cut: the others are still good
-                continue
-            if isinstance(record, dict):
-                records.append(record)
-        return records, offset + len(whole)
-
-    def log_tail(self, lines: int = 20) -> str:
-        """The last lines of the worker's output, "" when there is none.
-
-        Raises:
-            UserError: when the file is there but cannot be read.
-        """
-        data = self._tail("log.txt", -20_000) or b""
-        return "\n".join(data.decode("utf-8", "replace").splitlines()[-lines:])
+    def at_work(self) -> str:
+        """Who works here, as a sentence; "" where nobody does."""
+        job = job_in(self)
+        return busy(self, job) if job is not None and lives(self, job) else ""
 
     # --- writing -----------------------------------------------------------------------------
 
-    def write_json(self, name: str, value: Any) -> None:
+    def write_json(self, name: str, value: Any, *, private: bool = False) -> None:
         """Write a settings object or plain data as JSON, atomically.
 
         Raises:
@@ -119,28 +63,29 @@ class Folder:
         """
         plain = isinstance(value, Settings)
         text = value.model_dump_json(indent=2) if plain else json.dumps(value, indent=2)
-        self.write_bytes(name, text.encode() + b"\n")
+        self.write_bytes(name, text.encode() + b"\n", private=private)
 
-    def write_bytes(self, name: str, data: bytes) -> None:
+    def write_bytes(self, name: str, data: bytes, *, private: bool = False) -> None:
         """Write a file so that a reader sees the old one or the new one, never a part.
+
+        Args:
+            private: nobody but its owner can read it, at any moment; once so, it stays so.
 
         Raises:
             UserError: when the disk is full or the folder cannot be written.
+            LeaseLost: when this process held the folder, and does no more.
         """
         target = self.file(name)
+        self._require_lease()
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            prefix = f"{WRITING}{os.getpid()}-"
-            handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=prefix)
+            if target.parent != self.path:
+                target.parent.mkdir(exist_ok=True)  # this folder itself is never made anew
+            temporary = new_file(target.parent, data, private=private or is_private(target))
             try:
-                with os.fdopen(handle, "wb") as file:
-                    file.write(data)
-                    file.flush()
-                    os.fsync(file.fileno())
-                os.chmod(temporary, 0o644)
+                self._require_lease()  # once more: it may have taken long to write
                 os.replace(temporary, target)
             except BaseException:
-                Path(temporary).unlink(missing_ok=True)
+                temporary.unlink(missing_ok=True)
                 raise
         except OSError as error:
             raise self._unwritten(name, error) from error
@@ -150,7 +95,9 @@ class Folder:
 
         Raises:
             UserError: when the folder cannot be written.
+            LeaseLost: as `write_bytes`.
         """
+        self._require_lease()
         try:
             os.replace(self.file(old), self.file(new))
         except OSError as error:
@@ -173,7 +120,7 @@ class Folder:
     def clear_leftovers(self) -> None:
         """Remove what writers that were killed left half written; what is at work stays."""
         for path in self.path.rglob(f"{WRITING}*"):
-            if _is_leftover(path):
+            if is_leftover(path):
                 path.unlink(missing_ok=True)
 
     def append(self, name: str, record: dict[str, Any]) -> None:
@@ -185,6 +132,7 @@ class Folder:
             UserError: when the disk is full or the folder cannot be written.
         """
         line = _line(record)
+        self._require_lease()
         try:
             with self.file(name).open("a+b", buffering=0) as file:
                 if file.seek(0, os.SEEK_END):
@@ -203,75 +151,41 @@ class Folder:
         """
         self.write_bytes(name, b"".join(map(_line, records)))
 
-    def claim(self, pid: int) -> None:
-        """Record that process `pid` works here."""
-        self.write_json("job.json", Job(pid=pid, create_time=psutil.Process(pid).create_time()))
-
-    @contextmanager
-    def held(self, lock: str, sentence: str) -> Iterator[None]:
-        """Hold the folder for this process; the system lets go even when the process is killed.
-
-        Args:
-            lock: name of the lock file. sentence: what to say while another process holds it.
+    def claim(self, pid: int) -> Lease:
+        """Take the folder for process `pid`.
 
         Raises:
-            UserError: with `sentence`.
+            UserError: while another process works here, or when nothing can be written.
         """
-        try:
-            handle = FileLock(self.file(lock), timeout=0).acquire()
-        except Timeout:
-            raise UserError(sentence) from None
-        with handle:
-            yield
+        return take(self, pid)
+
+    def held(self) -> AbstractContextManager[Lease]:
+        """Hold the folder for this process while it works here; see `lease.held`."""
+        return held(self)
+
+    def check_lease(self) -> None:
+        """Go on only where this process still holds what it held; costs nothing.
+
+        Raises:
+            LeaseLost: when its heartbeat found the folder deleted or taken over.
+        """
+        if self.lease is not None:
+            self.lease.check()
 
     # --- inside ------------------------------------------------------------------------------
 
-    def _tail(self, name: str, start: int) -> bytes | None:
-        """The bytes from `start` on, counted from the end when negative; None without the file."""
-        try:
-            with self.file(name).open("rb") as file:
-                size = file.seek(0, os.SEEK_END)
-                file.seek(start if start >= 0 else max(0, size + start))
-                return file.read()
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise self._unread(name, error) from None
-
-    def _text(self, name: str) -> str:
-        try:
-            return self.file(name).read_text(encoding="utf-8")
-        except FileNotFoundError:
-            raise UserError(f"{self.kind.capitalize()} {self.id!r} has no {name}.") from None
-        except (OSError, UnicodeDecodeError) as error:
-            raise self._unread(name, error) from None
-
-    def _parse(self, name: str, kind: type[S]) -> S:
-        try:
-            return kind.model_validate_json(self._text(name))
-        except ValidationError:
-            raise UserError(f"{name} of {self.kind} {self.id!r} is damaged.") from None
-
-    def _unread(self, name: str, error: Exception) -> UserError:
-        return UserError(f"{name} of {self.kind} {self.id!r} cannot be read: {error}.")
+    def _require_lease(self) -> None:
+        if self.lease is not None:
+            self.lease.require()
 
     def _unwritten(self, name: str, error: OSError) -> UserError:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        remedy = "Free some space" if full else "See to it that it can be"
         return UserError(
             f"{name} of {self.kind} {self.id!r} could not be written: {error.strerror or error}. "
-            "Free some space or choose another store, then try again."
+            f"{remedy} or choose another store, then try again."
         )
 
 
 def _line(record: dict[str, Any]) -> bytes:
     return json.dumps(record, separators=(",", ":")).encode() + b"\n"
-
-
-def _is_leftover(path: Path) -> bool:
-    """True where nobody writes this any more: its writer is gone, or has not moved for long."""
-    writer, dash, _ = path.name.removeprefix(WRITING).partition("-")
-    try:
-        untouched = time.time() - path.stat().st_mtime
-    except OSError:
-        return False
-    at_work = dash and writer.isdecimal() and psutil.pid_exists(int(writer[:9]))
-    return not at_work or int(writer) == os.getpid() or untouched > LONGEST_WRITE_S

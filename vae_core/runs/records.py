@@ -1,19 +1,16 @@
-"""The small facts that a run folder keeps as JSON: its data, its state, and who works on it."""
+"""The small facts that a run folder keeps as JSON: its data and its state."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-import psutil
+from pydantic import BeforeValidator, FailFast, Field
 
+from vae_core.runs.stored import Count, Short, cut
 from vae_core.settings import Settings
 
 State = Literal["starting", "training", "paused", "finished", "stopped", "failed", "interrupted"]
 ACTIVE: frozenset[State] = frozenset({"starting", "training", "paused"})
-
-# Start times are computed from the wall clock, which may be set right while a run trains. A
-# process id that is reused belongs to a process that began much later than this.
-_SAME_START_S = 10.0
 
 
 class PartDigests(Settings):
@@ -24,17 +21,21 @@ class PartDigests(Settings):
     test: str
 
 
+Side = Annotated[int, Field(ge=1, le=2**16)]
+Channels = Annotated[int, Field(ge=1, le=64)]
+
+
 class DataCard(Settings):
     """What is kept of the data set beside the model."""
 
-    dataset: str
-    image_shape: tuple[int, int, int]
-    n_train: int
-    n_validation: int
-    n_test: int = 0
-    label_names: tuple[str, ...] = ()
-    factor_names: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
+    dataset: Short
+    image_shape: tuple[Channels, Side, Side]
+    n_train: Count
+    n_validation: Count
+    n_test: Count = 0
+    label_names: Annotated[tuple[str, ...], FailFast(), Field(max_length=2**16)] = ()
+    factor_names: Annotated[tuple[Short, ...], FailFast(), Field(max_length=1000)] = ()
+    notes: Annotated[tuple[str, ...], FailFast(), Field(max_length=10_000)] = ()
     digest: PartDigests | None = None
     """None in runs that were trained before it was kept."""
 
@@ -43,29 +44,12 @@ class Status(Settings):
     """What the worker last said of itself. `updated` is ISO 8601 in UTC."""
 
     state: State = "starting"
-    step: int = 0
-    total_steps: int = 0
-    epoch: int = 0
+    step: Count = 0
+    total_steps: Count = 0
+    epoch: Count = 0
     images_per_s: float | None = None
     seconds_left: float | None = None
-    message: str = ""
+    message: Annotated[str, BeforeValidator(cut)] = ""
     acceptable: bool = False
     """Resuming was refused because the images are not as they were, and may be asked for again."""
-    updated: str = ""
-
-
-class Job(Settings):
-    """A process, named so that a reused process id is not mistaken for it."""
-
-    pid: int
-    create_time: float
-
-
-def process_is(job: Job) -> bool:
-    """True while the very process that `job` names is running."""
-    try:
-        process = psutil.Process(job.pid)
-        same = abs(process.create_time() - job.create_time) < _SAME_START_S
-        return same and process.status() != psutil.STATUS_ZOMBIE
-    except (psutil.Error, ValueError, OverflowError):  # gone, not ours to see, or no process id
-        return False
+    updated: Short = ""

@@ -7,13 +7,13 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
-
-from vae_core.config import RunConfig, parse_config
+from vae_core.config import RunConfig
 from vae_core.errors import UserError
-from vae_core.runs.earlier import as_meant
 from vae_core.runs.folder import Folder
 from vae_core.runs.records import ACTIVE, DataCard, Status
+from vae_core.runs.signs import silence
+from vae_core.runs.stored import Environment, Summary
+from vae_core.runs.stored_config import StoredConfig, stored_config
 
 WEIGHTS = "model.safetensors"
 """The weights; its head says of which step. Its appearance is what makes a save count."""
@@ -24,13 +24,47 @@ OBJECTIVE = "objective."
 STATE, NEXT_STATE = "training_state.pt", "training_state.next.pt"
 """The training state of the step of the weights, and that of a save whose weights are to come."""
 
+BEST, NEXT_BEST = "best.safetensors", "best.next.safetensors"
+"""The weights of the best validation so far, as `WEIGHTS`; those of a save that is to come."""
+
 PARTS = "parts.safetensors"
+
+FILES = (
+    "config.json",
+    "data.json",
+    "environment.json",
+    "status.json",
+    "job.json",
+    "summary.json",
+    "scores.json",
+    "saved_directions.json",
+    "control.jsonl",
+    "history.jsonl",
+    "log.txt",
+    "worker.lock",
+    WEIGHTS,
+    STATE,
+    NEXT_STATE,
+    BEST,
+    NEXT_BEST,
+    PARTS,
+    "encodings.safetensors",
+    "directions.safetensors",
+    "thumbnails.png",
+    "thumbnail.png",
+)
+"""What is looked at before a run counts as sound."""
+
+MOST_SET = 100_000
+"""Values set by hand: somebody who turns β without a pause for a day."""
 
 
 class Run(Folder):
     """One run folder. Reads are lazy and tolerate a writer at work; writes are atomic."""
 
     kind = "run"
+    doing = "training"
+    busy_here = "is already being trained by another process."
 
     # --- reading -----------------------------------------------------------------------------
 
@@ -40,11 +74,60 @@ class Run(Folder):
         Raises:
             UserError: when it is missing or damaged.
         """
-        text = self._text("config.json")
-        try:
-            return as_meant(parse_config(text))
-        except UserError as error:
-            raise UserError(f"config.json of run {self.id!r} is damaged. {error}") from None
+        return self._stored_config().config
+
+    def beyond(self) -> str:
+        """What a later version wrote into the configuration and this one sets aside, as a
+        sentence; "" where there is nothing.
+
+        Raises:
+            UserError: as `config`.
+        """
+        return self._stored_config().beyond
+
+    def config_to_train(self) -> RunConfig:
+        """The configuration of a run that is to be trained, here and by this version.
+
+        Raises:
+            UserError: as `config`; when a later version configured it, or something in the folder
+                is no file of its own, which training would write through.
+        """
+        self.look_at_all()  # damaged weights are written anew from the training state
+        stored = self._stored_config()
+        if stored.beyond:
+            raise UserError(
+                f"Run {self.id!r} cannot be resumed by this version: {stored.beyond} Resume it "
+                "with the version that made it; here it can be explored."
+            )
+        return stored.config
+
+    def check(self) -> None:
+        """Look at everything that is read of a run, without reading it.
+
+        Raises:
+            UserError: naming the first file that is a link, a pipe, a device or a folder, is too
+                large for its kind, or whose head is damaged.
+        """
+        self.look_at_all()
+        for name in (WEIGHTS, "encodings.safetensors", PARTS):
+            try:
+                with self.tensors(name):
+                    pass
+            except FileNotFoundError:
+                continue
+            except (OSError, ValueError) as error:
+                raise self._damaged(name, str(error)) from None
+
+    def look_at_all(self) -> None:
+        """Look at everything that a run may hold; whether it is damaged is not looked for.
+
+        Raises:
+            UserError: naming the first file that is a link, a pipe, a device or a folder, or is
+                too large for its kind.
+        """
+        for name in FILES:
+            self.look_at(name)
+        self.look_at("previews", "a folder")
 
     def data_card(self) -> DataCard:
         """What the run knows of its data.
@@ -57,32 +140,44 @@ class Run(Folder):
     def status(self) -> Status:
         """The run's state, derived from its process and not from what it last claimed.
 
+        A process elsewhere is at work until it has been silent for long: see `signs.py`.
+
         It is finished only when its weights and what was measured are those of its last step.
 
         Raises:
             UserError: when status.json is damaged.
         """
-        said = self._said()
+        said = self.said()
         if said.state in ACTIVE and not self.is_alive():
-            said = self._said()  # it may have said its last word just before it ended
+            said = self.said()  # it may have said its last word just before it ended
             if said.state in ACTIVE:
-                return said.model_copy(update={"state": "interrupted"})
+                during = f"It ended during this: {said.message}." if said.message else ""
+                why = f"{during} {silence(self)}".strip()
+                return said.model_copy(update={"state": "interrupted", "message": why})
         if said.state == "finished" and (missing := self._missing(said.total_steps)):
             return said.model_copy(update={"state": "interrupted", "message": missing})
         return said
 
-    def weights_step(self) -> int | None:
+    def said(self) -> Status:
+        """What its worker last said of itself, whether it lives or not.
+
+        Raises:
+            UserError: when status.json is damaged.
+        """
+        return self._parse("status.json", Status) if self.has("status.json") else Status()
+
+    def weights_step(self, name: str = WEIGHTS) -> int | None:
         """The step whose weights lie here, as the head of their file says; None where it does not,
-        or where there is no such file."""
+        or where there is no such file. `name` may also be `BEST`."""
         try:
-            with safe_open(self.file(WEIGHTS), "numpy") as file:
-                return int(file.metadata()["step"])
-        except (SafetensorError, OSError, KeyError, TypeError, ValueError):
+            with self.tensors(name) as file:
+                return file.step()
+        except (OSError, ValueError):
             return None
 
     def has_state(self) -> bool:
         """True where there is a training state to go on from."""
-        return self.file(STATE).exists() or self.file(NEXT_STATE).exists()
+        return self.has(STATE) or self.has(NEXT_STATE)
 
     def summary(self) -> dict[str, Any]:
         """What was measured of the trained model; {} before it has been.
@@ -90,13 +185,23 @@ class Run(Folder):
         Raises:
             UserError: when summary.json is damaged.
         """
-        summary = self.json("summary.json", {})
-        if not isinstance(summary, dict):
-            raise UserError(f"summary.json of run {self.id!r} is damaged: it is no JSON object.")
-        return summary
+        if not self.has("summary.json"):
+            return {}
+        return self._parse("summary.json", Summary).model_dump(exclude_unset=True)
+
+    def environment(self) -> Environment:
+        """With what the run was made; empty where it does not say.
+
+        Raises:
+            UserError: when environment.json is damaged.
+        """
+        if not self.has("environment.json"):
+            return Environment()
+        return self._parse("environment.json", Environment)
 
     def history(self, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
-        """Records of the history written since byte `offset`, and the offset to go on from.
+        """Records of the history written since byte `offset`, and the offset to go on from: at
+        most some 16 MB of them, as `records`.
 
         Raises:
             UserError: when the file is there but cannot be read.
@@ -112,9 +217,11 @@ class Run(Folder):
             UserError: as `history`.
         """
         found = []
-        for record in self.records("history.jsonl", holding=b'"set"')[0]:
+        for n, record in enumerate(self.each_record("history.jsonl", holding=b'"set"')):
+            if n == MOST_SET:
+                raise self._damaged("history.jsonl", f"over {MOST_SET} values were set by hand")
             if record.get("kind") == "set":
-                with suppress(KeyError, TypeError, ValueError):
+                with suppress(KeyError, TypeError, ValueError, OverflowError):
                     value = float(record["value"])
                     found.append((int(record["step"]), str(record.get("name", "beta")), value))
         return found
@@ -133,11 +240,14 @@ class Run(Folder):
             UserError: while a process works on it, or when the folder cannot be removed.
         """
         if self.is_alive():
-            raise UserError(f"Run {self.id!r} is still training; stop it before you delete it.")
+            where = self.elsewhere()
+            said = f"training on {where}" if where else "still training"
+            raise UserError(f"Run {self.id!r} is {said}; stop it before you delete it.")
         try:
             shutil.rmtree(self.path)
         except OSError as error:
-            raise UserError(f"Run {self.id!r} cannot be deleted: {error}.") from error
+            reason = error.strerror or error
+            raise UserError(f"Run {self.id!r} cannot be deleted: {reason}.") from error
 
     # --- inside ------------------------------------------------------------------------------
 
@@ -155,5 +265,9 @@ class Run(Folder):
             f"{total_steps}; resume to complete it."
         )
 
-    def _said(self) -> Status:
-        return self._parse("status.json", Status) if self.file("status.json").exists() else Status()
+    def _stored_config(self) -> StoredConfig:
+        text = self._text("config.json")
+        try:
+            return stored_config(text)
+        except UserError as error:
+            raise self._damaged("config.json", str(error)) from None

@@ -11,7 +11,9 @@ from pathlib import Path
 
 from vae_core.config import RunConfig
 from vae_core.errors import UserError
+from vae_core.runs.regular import kind_of
 from vae_core.runs.run import Run
+from vae_core.runs.stored_config import to_store
 
 STORE_VARIABLE = "VAE_STORE"
 DEFAULT_STORE = Path(__file__).resolve().parents[2] / "trained_models"
@@ -52,7 +54,7 @@ class Store:
             raise self._uncreated(error) from None
         run = Run(path)
         try:
-            run.write_json("config.json", config)
+            run.write_json("config.json", to_store(config))
         except UserError:
             shutil.rmtree(path, ignore_errors=True)  # a claim without a configuration helps nobody
             raise
@@ -64,15 +66,20 @@ class Store:
             path = self._inside(name)
         except UserError as error:
             return str(error)
-        return self._taken(name) if path.exists() and not _never_began(path) else ""
+        return self._taken(name) if os.path.lexists(path) and not _never_began(path) else ""
 
     def get(self, name: str) -> Run:
         """The run called `name`.
 
         Raises:
-            UserError: when there is none, or the name is no plain name.
+            UserError: when there is none, it is a link, or the name is no plain name.
         """
         path = self._inside(name)
+        if path.is_symlink():
+            raise UserError(
+                f"Run {name!r} is a link to another folder, and links are not followed. Copy that "
+                "folder into the store."
+            )
         if not path.is_dir():
             raise UserError(f"There is no run called {name!r} in {self.path}.")
         return Run(path)
@@ -110,6 +117,11 @@ class Store:
         return UserError(f"The run cannot be created in {self.path}: {reason}.")
 
 
+def is_run_name(name: str) -> bool:
+    """Whether a run may have this name."""
+    return bool(_NAME.fullmatch(name))
+
+
 def _fitting(wish: str) -> str:
     if len(wish) <= LONGEST_NAME:
         return wish
@@ -118,14 +130,17 @@ def _fitting(wish: str) -> str:
 
 
 def _is_run_folder(path: Path) -> bool:
-    return path.is_dir() and bool(_NAME.fullmatch(path.name))
+    try:
+        return kind_of(path.lstat()) == "a folder" and bool(_NAME.fullmatch(path.name))
+    except OSError:  # deleted while they were listed
+        return False
 
 
 def _made_at(path: Path) -> float:
     """Seconds since 1970 of the configuration, else of the folder; 0 once it is deleted."""
     for candidate in (path / "config.json", path):
         try:
-            return candidate.stat().st_mtime
+            return candidate.lstat().st_mtime
         except OSError:
             continue
     return 0.0
@@ -134,7 +149,7 @@ def _made_at(path: Path) -> float:
 def _never_began(path: Path) -> bool:
     """True for a run that failed before it recorded anything."""
     run = Run(path)
-    if not run.file("config.json").exists() or run.file("history.jsonl").exists():
+    if path.is_symlink() or not run.has("config.json") or run.has("history.jsonl"):
         return False
     try:
         return run.status().state == "failed" and not run.is_alive()

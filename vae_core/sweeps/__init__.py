@@ -3,10 +3,11 @@
 A sweep is a folder `.sweeps/<name>` in the store; its runs are ordinary runs of that store.
 
 sweep.json     SweepSpec: what is varied, and where the study is kept
+identity       a random name of the folder, by which the study tells whose a trial is
 study.db       Optuna's study, unless it is shared under a URL
 state.json     SweepState: the queue, as the scheduler last said it
 control.jsonl  messages to the scheduler, appended by the app and the command line
-job.json       process id and start time of the scheduler
+job.json       host, boot and process of the scheduler; lease-N: its right to write here
 log.txt        its output
 """
 

@@ -29,8 +29,7 @@ def doubt(run: Run) -> str:
     Raises:
         UserError: when its configuration or its status is damaged.
     """
-    path = run.file("history.jsonl")
-    return _doubt(run.path, path.stat().st_size if path.exists() else 0, run.status())
+    return _doubt(run.path, run.size("history.jsonl"), run.status())
 
 
 @functools.lru_cache(maxsize=1024)
@@ -38,7 +37,7 @@ def _doubt(path: Path, size: int, status: Status) -> str:
     if status.state != "finished":
         return f"{status.state} at step {status.step} of {status.total_steps}"
     run = Run(path)
-    records, _ = run.history(max(0, size - TAIL_BYTES))
+    records = run.last_records("history.jsonl", TAIL_BYTES)
     course = course_of(records, run.config())
     if not course.beta_is_settled and course.training:
         return "its β was still moving at the end"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 OWNER = "machine"
-"""Under this name a trial keeps whose it is: host and folder of a sweep."""
+"""Under this name a trial keeps whose it is: the folder of a sweep, wherever it lies."""
 
 AGAIN_S = 5.0
 """Pause before a storage that did not answer is tried again."""
@@ -33,7 +33,8 @@ class Ledger:
 
     def __init__(self, sweep: Sweep) -> None:
         self.spec, self.url, self.name = sweep.spec(), sweep.storage(), sweep.id
-        self.owner = f"{socket.gethostname()}:{sweep.path.resolve()}"
+        # Sweeps of earlier versions have no identity; hosts may change their names, or share one.
+        self.owner = sweep.identity() or f"{socket.gethostname()}:{sweep.path.resolve()}"
         self._study: Study | None = None
         self._silent_until, self._problem = 0.0, ""
 

@@ -75,12 +75,11 @@ def resolved(run: Run) -> Resolved:
         UserError: when its configuration or its data card is missing or damaged.
     """
     names = ("config.json", "data.json")
-    versions = (run.file(name).stat().st_mtime_ns for name in names if run.file(name).exists())
-    return _resolved(run.path, tuple(versions))
+    return _resolved(run.path, tuple(map(run.version, names)))
 
 
 @functools.lru_cache(maxsize=1024)
-def _resolved(path: Path, versions: tuple[int, ...]) -> Resolved:
+def _resolved(path: Path, versions: tuple[int | None, ...]) -> Resolved:
     import torch
 
     run = Run(path)

@@ -117,7 +117,7 @@ def _differing(settings: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str,
 
 def _settings(run: Run) -> dict[str, Any]:
     """As they were resolved, so that "auto" and what it stood for are the same."""
-    if run.file("data.json").exists():
+    if run.has("data.json"):
         return resolved(run).settings
     return flat(run.config().model_dump(mode="json"))  # it has not seen its data yet
 
@@ -136,24 +136,31 @@ def table(runs: Sequence[Run]) -> list[dict[str, Any]]:
 
 
 def curves(run: Run) -> Iterator[dict[str, Any]]:
-    """Every recorded value of a run: a row for each term, with step, epoch and training time.
+    """The recorded values of a run: a row for each term, with step, epoch and training time; of a
+    long history as many as `some_records` reads.
 
     Epochs are counted in parts, so that curves of runs with other batch sizes lie on each other.
     """
     per_epoch = _steps_per_epoch(run)
-    for record in run.history()[0]:
-        if record.get("kind") not in ("step", "validation"):
+    for record, _ in run.some_records("history.jsonl"):
+        terms, step = record.get("terms", {}), _number(record.get("step"))
+        if record.get("kind") not in ("step", "validation") or not isinstance(terms, dict):
             continue
-        for term, value in {**record.get("terms", {}), "total": record.get("total")}.items():
+        for term, value in {**terms, "total": record.get("total")}.items():
             yield {
                 "run": run.id,
                 "split": "train" if record["kind"] == "step" else "validation",
-                "step": record.get("step"),
-                "epoch": record.get("step", 0) / per_epoch if per_epoch else record.get("epoch"),
-                "time": record.get("time"),
+                "step": step,
+                "epoch": (step or 0) / per_epoch if per_epoch else _number(record.get("epoch")),
+                "time": _number(record.get("time")),
                 "term": term,
-                "value": value,
+                "value": _number(value),
             }
+
+
+def _number(value: object) -> float | int | None:
+    """None for what is no number, in a record that somebody has damaged."""
+    return value if isinstance(value, int | float) else None
 
 
 def to_csv(rows: Iterable[Mapping[str, Any]]) -> str:

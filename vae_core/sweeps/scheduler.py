@@ -6,18 +6,17 @@ killed at any moment: the next one reads them and goes on.
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from vae_core.errors import UserError
+from vae_core.errors import LeaseLost, UserError
 from vae_core.families import complete
 from vae_core.runs import Run
 from vae_core.sweeps.ledger import Ledger
-from vae_core.sweeps.state import Entry, SweepState, SweepStateName, Wish, obey
+from vae_core.sweeps.state import AT_REST, COMMANDS, ENDS, Entry, SweepState, SweepStateName, obey
 from vae_core.sweeps.study import StorageError
 from vae_core.sweeps.sweep import Sweep
 from vae_core.training import jobs
@@ -49,16 +48,9 @@ def work(sweep: Sweep, watch: Watch = silent) -> SweepState:
     Raises:
         UserError: when another process works on it, or its folder is damaged.
     """
-    with only_scheduler(sweep):
-        sweep.claim(os.getpid())
+    with sweep.held():
         sweep.clear_leftovers()
         return Scheduler(sweep, watch).run()
-
-
-def only_scheduler(sweep: Sweep) -> AbstractContextManager[None]:
-    """Hold the sweep for this process; entering raises a UserError while another one has it."""
-    sentence = f"Sweep {sweep.id!r} is already at work in another process."
-    return sweep.held("scheduler.lock", sentence)
 
 
 class Scheduler:
@@ -78,6 +70,7 @@ class Scheduler:
         """Schedule until the end; returns the last state."""
         self._take_up()
         while True:
+            self.sweep.check_lease()
             before = self.state
             self._listen()
             for entry in self.state.of("running"):
@@ -102,7 +95,7 @@ class Scheduler:
             if run is None:
                 self._put(entry, state="waiting", run="")
             else:
-                self._go_on(entry, run)
+                self._try_to_go_on(entry, run)
 
     def _listen(self) -> None:
         running = {entry.number for entry in self.state.of("running")}
@@ -130,8 +123,10 @@ class Scheduler:
                 self._finish(entry, run)
             case "failed":
                 self._put(entry, state="failed", message=status.message or run.log_tail(5))
+            case "interrupted" if self.state.wish != "run":
+                self._put(entry, **AT_REST[self.state.wish])
             case "interrupted" if entry.attempts < ATTEMPTS:
-                self._go_on(self._put(entry, attempts=entry.attempts + 1), run)
+                self._try_to_go_on(self._put(entry, attempts=entry.attempts + 1), run)
             case "interrupted":
                 tail = run.log_tail(5)
                 message = f"Its worker was ended {ATTEMPTS} times. {tail}".strip()
@@ -139,7 +134,7 @@ class Scheduler:
             case "stopped" if run.is_alive():
                 pass  # it writes its last words
             case "stopped" if self.state.wish == "stop":
-                self._put(entry, state="waiting")
+                self._put(entry, **AT_REST["stop"])
             case "stopped":
                 self._put(entry, state="cancelled", message="Stopped by hand.")
             case _:
@@ -173,8 +168,8 @@ class Scheduler:
         except StorageError as error:
             self._storage_failed(error)
             return False
-        except UserError as error:  # the disk is full, say: nothing is lost by waiting
-            self._change(wish="pause", message=f"Paused. {error} Mend that, then resume.")
+        except UserError as error:
+            self._hold_still(error)
             return False
 
     def _claimed(self, entry: Entry) -> Entry | None:
@@ -235,10 +230,18 @@ class Scheduler:
 
     def _go_on(self, entry: Entry, run: Run) -> None:
         """Put a worker to a run that was begun before, unless it has one or needs none."""
-        if run.status().state in RESUMABLE:
+        if run.status().state in ("interrupted", "stopped"):
             jobs.resume(run)
         self._put(entry, state="running")
         self._asked.pop(entry.number, None)
+
+    def _try_to_go_on(self, entry: Entry, run: Run) -> None:
+        """As `_go_on`; where nothing can be written, the sweep pauses and the entry waits."""
+        try:
+            self._go_on(entry, run)
+        except UserError as error:
+            self._put(entry, attempts=entry.attempts - 1)
+            self._hold_still(error)
 
     def _finish(self, entry: Entry, run: Run) -> None:
         summary = run.summary()
@@ -256,8 +259,15 @@ class Scheduler:
 
     def _run_of(self, entry: Entry) -> Run | None:
         """The entry's run, None where it has none yet or it was deleted."""
-        path = self.store.path / entry.run
-        return Run(path) if entry.run and (path / "config.json").exists() else None
+        try:
+            run = self.store.get(entry.run) if entry.run else None
+        except UserError:
+            return None
+        return run if run is not None and run.has("config.json") else None
+
+    def _hold_still(self, error: UserError) -> None:
+        """Pause because of an error; the disk is full, say: nothing is lost by waiting."""
+        self._change(wish="pause", message=f"Paused. {error} Mend that, then resume.")
 
     def _storage_failed(self, error: StorageError) -> None:
         message = f"{str(error).rstrip('.')}. Runs go on; their results are told later."
@@ -284,14 +294,9 @@ class Scheduler:
     def _save(self) -> None:
         try:
             self.sweep.write_json("state.json", self.state)
+        except LeaseLost:
+            raise
         except UserError as error:  # tried again with the next change; the runs go on
-            print(error, file=sys.stderr)
+            with suppress(OSError):  # the log may be full as well
+                print(error, file=sys.stderr)
         self.watch(self.state)
-
-
-COMMANDS: dict[Wish, str] = {"run": "resume", "pause": "pause", "stop": "stop", "cancel": "stop"}
-"""What a running worker is told when the sweep is to do this."""
-
-RESUMABLE = ("interrupted", "stopped")
-
-ENDS: dict[Wish, SweepStateName] = {"stop": "stopped", "cancel": "cancelled"}

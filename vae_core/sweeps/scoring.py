@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from pydantic import Field, ValidationError, model_validator
 
 from vae_core.errors import UserError
 from vae_core.runs import Run
+from vae_core.runs.stored import Count, Number, Short, Stored
 
 FILE = "scores.json"
 CATEGORICAL = "shape"
@@ -24,17 +26,44 @@ LEAST_IMAGES = 200
 """With fewer, half of them would hold some of 40 orientations once."""
 
 
+class Scores(Stored):
+    """What `score` keeps."""
+
+    means: dict[Short, Number]
+    samples: dict[Short, Number] = Field(default_factory=dict)
+    spread: dict[Short, dict[Short, Number]]
+    part: Short
+    images: Count
+    seeds: Count
+    step: Count
+    latent_dim: Count
+    active_units: Count
+    collapsed: list[Count]
+    constant_factors: list[Short]
+
+    @model_validator(mode="after")
+    def _spread_of_each(self) -> Scores:
+        for kind in KINDS:
+            if getattr(self, kind).keys() - self.spread.get(kind, {}).keys():
+                raise ValueError("a score has no spread")
+        return self
+
+
 def scores(run: Run) -> dict[str, Any]:
     """What was scored of the run's present weights, {} before that.
 
     Scores of another step, or of training images, as they were once taken, are not counted.
     """
-    found = run.json(FILE, {})
-    known = isinstance(found, dict) and found.get("part") == PART
-    return found if known and found.get("step") == run.summary().get("step") else {}
+    if not run.has(FILE):
+        return {}
+    try:
+        found = Scores.model_validate_json(run.read(FILE)).model_dump(exclude_unset=True)
+    except (ValidationError, OSError):  # whoever asks scores it again
+        return {}
+    return found if found["part"] == PART and found["step"] == run.summary().get("step") else {}
 
 
-def columns(found: dict[str, Any]) -> dict[str, float]:
+def columns(found: dict[str, Any]) -> dict[str, float | None]:
     """Scores as one row: {"mig (means)": 0.1, "mig (means) ±": 0.01, …}; {} of {}."""
     return {
         f"{name} ({kind}){sign}": value

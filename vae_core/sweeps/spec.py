@@ -7,11 +7,13 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from vae_core.config import RunConfig, parse_settings
+from pydantic import FailFast, Field, field_validator
+
+from vae_core.config import RunConfig
 from vae_core.errors import UserError
-from vae_core.nested import merged
+from vae_core.nested import merged, parse_settings, require_shallow
 from vae_core.settings import Settings
 
 BETA, SEED, SIGMA = "objective.beta", "train.seed", "model.sigma"
@@ -48,11 +50,21 @@ class SweepSpec(Settings):
     """
 
     base: RunConfig
-    vary: dict[str, tuple[Value, ...]]
+    vary: Annotated[
+        dict[str, Annotated[tuple[Value, ...], FailFast(), Field(max_length=MOST_RUNS)]],
+        Field(max_length=32),
+    ]
     sampler: SamplerName = "grid"
     trials: int = 0
     workers: int = 2
     storage: str | None = None
+
+    @field_validator("base")
+    @classmethod
+    def _base_is_json(cls, base: RunConfig) -> RunConfig:
+        require_shallow(base.objective)
+        require_shallow(base.model.options)
+        return base
 
     @property
     def total(self) -> int:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+from pydantic import AfterValidator, BeforeValidator, FailFast, Field
+
+from vae_core.runs.store import is_run_name
+from vae_core.runs.stored import Count, Short, cut
 from vae_core.settings import Settings
+from vae_core.sweeps.spec import BETA, Value
 
 EntryState = Literal["waiting", "running", "finished", "failed", "cancelled", "elsewhere"]
 SweepStateName = Literal[
@@ -14,7 +19,36 @@ Wish = Literal["run", "pause", "stop", "cancel"]
 
 ACTIVE: frozenset[SweepStateName] = frozenset({"starting", "running", "paused"})
 
+COMMANDS: dict[Wish, str] = {"run": "resume", "pause": "pause", "stop": "stop", "cancel": "stop"}
+"""What a running worker is told when the sweep is to do this."""
+
+AT_REST: dict[Wish, dict[str, Any]] = {
+    "pause": {},
+    "stop": {"state": "waiting"},
+    "cancel": {"state": "cancelled", "message": "Its worker was ended."},
+}
+"""What becomes of a running entry that has no worker when the sweep is to do this."""
+
+ENDS: dict[Wish, SweepStateName] = {"stop": "stopped", "cancel": "cancelled"}
+
 BY_HAND = "Paused by hand; its runs hold still until it is resumed."
+
+
+MOST_ENTRIES = 10_000
+
+
+def _with_number(params: dict[str, Any]) -> dict[str, Any]:
+    """β is what runs are ordered by."""
+    if isinstance(params.get(BETA, 0.0), bool | str):
+        raise ValueError(f"{BETA} is no number")
+    return params
+
+
+def _name_of_a_run(name: str) -> str:
+    """Another name would lead out of the store."""
+    if name and not is_run_name(name):
+        raise ValueError("it is no name of a run")
+    return name
 
 
 class Entry(Settings):
@@ -28,14 +62,14 @@ class Entry(Settings):
     elsewhere: another machine that shares the study does it.
     """
 
-    number: int
-    params: dict[str, Any]
+    number: Count
+    params: Annotated[dict[Short, Value], AfterValidator(_with_number)]
     state: EntryState = "waiting"
-    run: str = ""
+    run: Annotated[str, AfterValidator(_name_of_a_run)] = ""
     trial: int | None = None
-    attempts: int = 0
+    attempts: Count = 0
     value: float | None = None
-    message: str = ""
+    message: Annotated[str, BeforeValidator(cut)] = ""
     told: bool = False
 
     @property
@@ -52,10 +86,10 @@ class SweepState(Settings):
 
     state: SweepStateName = "starting"
     wish: Wish = "run"
-    workers: int = 1
-    entries: tuple[Entry, ...] = ()
-    heard: int = 0
-    message: str = ""
+    workers: Annotated[int, Field(ge=1, le=1024)] = 1
+    entries: Annotated[tuple[Entry, ...], FailFast(), Field(max_length=MOST_ENTRIES)] = ()
+    heard: Count = 0
+    message: Annotated[str, BeforeValidator(cut)] = ""
 
     def entry(self, number: int) -> Entry:
         """The entry with this number."""

@@ -5,6 +5,7 @@ The study is Optuna's, so its samplers choose, its database shares, and its tool
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -42,11 +43,8 @@ def reaching(where: str) -> Iterator[None]:
 
     try:
         yield
-    except (ArgumentError, NoSuchModuleError) as error:
-        raise StorageError(
-            f"{shown(where)} is no database URL; write one such as "
-            "postgresql://user@host/database or sqlite:////folder/study.db."
-        ) from error
+    except (ArgumentError, NoSuchModuleError):
+        raise _no_url(where) from None  # its words may hold what was written
     except ImportError as error:
         missing = error.__cause__ or error  # Optuna's own words name no module
         raise StorageError(
@@ -57,18 +55,43 @@ def reaching(where: str) -> Iterator[None]:
         # Optuna wraps what SQLAlchemy raised, which wraps what the driver raised.
         cause = error.__cause__ if isinstance(error.__cause__, SQLAlchemyError) else error
         reason = str(getattr(cause, "orig", None) or cause).strip().splitlines()[0].rstrip(".")
+        reason = _without_secrets(reason, where)
         raise StorageError(f"The study in {shown(where)} cannot be reached: {reason}.") from error
 
 
+def _no_url(text: str) -> StorageError:
+    return StorageError(
+        f"{shown(text)} is no database URL; write one such as "
+        "postgresql://user@host/database or sqlite:////folder/study.db."
+    )
+
+
 def shown(url: str) -> str:
-    """A database URL without its password."""
+    """A database URL without its password, and without its options, which may hold one. Of what is
+    no URL only its beginning is shown: a password may stand anywhere in it."""
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import ArgumentError
 
     try:
-        return make_url(url).render_as_string(hide_password=True)
-    except ArgumentError:
-        return repr(url)
+        address = make_url(url)
+    except (ArgumentError, ValueError):
+        begins = re.split("[:/@?]", url)[0]
+        return repr(begins if begins == url else f"{begins}…")
+    host = (address.host or "").rpartition("@")[2]  # before it: the rest of a password with an @
+    return address.set(query={}, host=host or None).render_as_string(hide_password=True)
+
+
+def _without_secrets(reason: str, url: str) -> str:
+    """A driver's words without what it was told beside the host and the name of the database."""
+    from sqlalchemy.engine import make_url
+
+    address = make_url(url)
+    rest, at, _ = (address.host or "").rpartition("@")
+    options = [value for name, value in address.query.items() if name != "user"]
+    for secret in (address.password, rest + at, *options):
+        if secret:
+            reason = reason.replace(str(secret), "***")
+    return reason
 
 
 def open_study(url: str, name: str, sampler: SamplerName = "grid", seed: int = 0) -> Study:
@@ -96,7 +119,10 @@ def _storage(url: str) -> Any:
     from optuna.storages import RDBStorage
     from sqlalchemy.engine import make_url
 
-    address = make_url(url)
+    try:
+        address = make_url(url)
+    except ValueError:  # a port that is no number
+        raise _no_url(url) from None
     # One driver, whichever of them is the default of the installed SQLAlchemy.
     if address.drivername == "postgresql":
         address = address.set(drivername="postgresql+psycopg")

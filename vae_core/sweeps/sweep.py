@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import re
+import secrets
 import shutil
 from typing import Any
 
 from vae_core.errors import UserError
 from vae_core.runs import Folder, Store
+from vae_core.runs.reading import Reading
+from vae_core.runs.signs import silence
 from vae_core.sweeps.spec import SweepSpec, check
 from vae_core.sweeps.state import ACTIVE, Entry, SweepState, obey
 
 FOLDER = ".sweeps"
 """Inside a store; the dot keeps it from being taken for a run."""
+
+IDENTITY = "identity"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
 
@@ -46,7 +51,8 @@ class Sweep(Folder):
         if said.state in ACTIVE and not self.is_alive():
             said = self.said().model_copy(update={"entries": said.entries})
             if said.state in ACTIVE:
-                return said.model_copy(update={"state": "interrupted"})
+                why = said.message or silence(self)
+                return said.model_copy(update={"state": "interrupted", "message": why})
         return said
 
     def said(self) -> SweepState:
@@ -54,8 +60,23 @@ class Sweep(Folder):
         return self._parse("state.json", SweepState)
 
     def storage(self) -> str:
-        """URL of the study."""
+        """URL of the study.
+
+        Raises:
+            UserError: when the study in the folder is no file of its own.
+        """
+        for file in ("study.db", "study.db-journal", "study.db-wal"):
+            self.look_at(file)
         return self.spec().storage or f"sqlite:///{self.file('study.db')}"
+
+    def identity(self) -> str:
+        """What tells this folder from all others that take part in the same study; "" in those of
+        a time before it was kept.
+
+        Raises:
+            UserError: when it is there and cannot be read.
+        """
+        return self._text(IDENTITY).strip() if self.file(IDENTITY).exists() else ""
 
     def send(self, command: str, **values: Any) -> None:
         """Tell the scheduler, which listens several times a second; see `state.obey`."""
@@ -65,11 +86,22 @@ class Sweep(Folder):
         """Forget the sweep; its runs stay.
 
         Raises:
-            UserError: while its scheduler works.
+            UserError: while its scheduler works, or when the folder cannot be removed.
         """
         if self.is_alive():
-            raise UserError(f"Sweep {self.id!r} is still at work; cancel it before you delete it.")
-        shutil.rmtree(self.path)
+            where = self.elsewhere()
+            said = f"at work on {where}" if where else "still at work"
+            raise UserError(f"Sweep {self.id!r} is {said}; cancel it before you delete it.")
+        try:
+            shutil.rmtree(self.path)
+        except OSError as error:
+            reason = error.strerror or error
+            raise UserError(f"Sweep {self.id!r} cannot be deleted: {reason}.") from error
+
+
+def has_sweep(store: Store, name: str) -> bool:
+    """True where the store has a sweep called `name`."""
+    return Sweep(store, _checked(name)).has("sweep.json")
 
 
 def get_sweep(store: Store, name: str) -> Sweep:
@@ -78,10 +110,9 @@ def get_sweep(store: Store, name: str) -> Sweep:
     Raises:
         UserError: when there is none.
     """
-    sweep = Sweep(store, _checked(name))
-    if not sweep.file("sweep.json").exists():
+    if not has_sweep(store, name):
         raise UserError(f"There is no sweep called {name!r} in {store.path}.")
-    return sweep
+    return Sweep(store, name)
 
 
 def create_sweep(store: Store, name: str, spec: SweepSpec) -> Sweep:
@@ -113,15 +144,20 @@ def join_sweep(store: Store, name: str, storage: str, workers: int) -> Sweep:
         raise UserError(f"There is no sweep called {name!r} to join; give values of β to begin it.")
     spec = found.model_copy(update={"storage": storage, "workers": workers})
     sweep = _claimed(store, name, spec)
-    sweep.write_json("state.json", _queue(spec))
+    try:
+        sweep.write_json("state.json", _queue(spec))
+    except UserError:
+        shutil.rmtree(sweep.path, ignore_errors=True)
+        raise
     return sweep
 
 
 def sweeps_of(store: Store) -> list[Sweep]:
     """Every sweep of the store, the newest first."""
-    folders = (store.path / FOLDER).glob("*/sweep.json")
-    newest = sorted(folders, key=lambda path: path.stat().st_mtime, reverse=True)
-    return [Sweep(store, path.parent.name) for path in newest]
+    names = Reading(store.path).names(FOLDER)
+    found = [Sweep(store, name) for name in names if _NAME.fullmatch(name)]
+    made = {sweep: sweep.version("sweep.json") or 0 for sweep in found if sweep.has("sweep.json")}
+    return sorted(made, key=made.__getitem__, reverse=True)
 
 
 def _claimed(store: Store, name: str, spec: SweepSpec) -> Sweep:
@@ -135,9 +171,12 @@ def _claimed(store: Store, name: str, spec: SweepSpec) -> Sweep:
     except OSError as error:
         reason = error.strerror or error
         raise UserError(f"The sweep cannot be created in {store.path}: {reason}.") from None
-    sweep.write_json("sweep.json", spec)
-    if spec.storage:
-        sweep.file("sweep.json").chmod(0o600)  # the URL may hold a password
+    try:
+        sweep.write_bytes(IDENTITY, secrets.token_hex(16).encode())
+        sweep.write_json("sweep.json", spec, private=spec.storage is not None)  # with a password
+    except UserError:
+        shutil.rmtree(sweep.path, ignore_errors=True)
+        raise
     return sweep
 
 

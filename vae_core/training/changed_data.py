@@ -51,9 +51,10 @@ def note_change(run: Run, difference: Difference, step: int) -> None:
     The pictures of its hold-out images go: from now on others are rebuilt, and they would stand
     below the wrong originals.
     """
-    kept = [record for record in run.history()[0] if record.get("kind") != "preview"]
+    records = run.each_record("history.jsonl")
     message = f"Resumed on the images that were there. {difference.sentence}"
-    kept.append({"kind": "note", "step": step, "message": message})
-    run.write_records("history.jsonl", kept)
+    note = {"kind": "note", "step": step, "message": message}
+    kept = (record for record in records if record.get("kind") != "preview")
+    run.write_records("history.jsonl", (*kept, note))
     for picture in run.file("previews").glob("*.png"):
         picture.unlink(missing_ok=True)

@@ -11,27 +11,31 @@ import torch
 from safetensors.torch import save
 
 from vae_core.errors import UserError
-from vae_core.runs import NEXT_STATE, OBJECTIVE, STATE, WEIGHTS, Run
+from vae_core.runs import BEST, NEXT_BEST, NEXT_STATE, OBJECTIVE, STATE, WEIGHTS, Run
+from vae_core.runs.states import read_state
 from vae_core.training.events import Checkpoint
 
 
 def save_checkpoint(run: Run, checkpoint: Checkpoint) -> None:
     """Write weights and state as one step: a process killed anywhere leaves the old or the new.
 
-    The state comes whole under a name of its own. The weights, which say their step, replace those
-    before them, and with that the save counts. Then the state takes its place; where that is not
-    reached, `load_state` does it.
+    The state, and the best weights where they are new, come whole under names of their own. The
+    weights, which say their step, replace those before them, and with that the save counts. Then
+    the others take their places; where that is not reached, `load_state` does it.
 
     Raises:
         UserError: when the disk is full or the folder cannot be written.
     """
+    state = _on_host(checkpoint.state)
+    if checkpoint.best is not None:
+        run.write_bytes(NEXT_BEST, _weights(checkpoint.best, state["best"]["step"]))
     buffer = io.BytesIO()
-    torch.save(dict(checkpoint.state), buffer)
+    torch.save(state, buffer)
     run.write_bytes(NEXT_STATE, buffer.getvalue())
     run.sync()
-    run.write_bytes(WEIGHTS, save(_weights(checkpoint), {"step": str(checkpoint.step)}))
+    run.write_bytes(WEIGHTS, _weights(state["modules"], checkpoint.step))
     run.sync()
-    run.rename(NEXT_STATE, STATE)
+    _settle(run)
     run.sync()
 
 
@@ -45,13 +49,21 @@ def load_state(run: Run) -> Mapping[str, Any] | None:
         UserError: when the file is damaged, or there are weights and no state.
     """
     committed = run.weights_step()
-    if run.file(NEXT_STATE).exists():
-        if committed is not None and _read(run, NEXT_STATE)["step"] == committed:
-            run.rename(NEXT_STATE, STATE)
-        else:
-            run.file(NEXT_STATE).unlink()
+    if (
+        run.file(NEXT_STATE).exists()
+        and committed is not None
+        and _read(run, NEXT_STATE)["step"] == committed
+    ):
+        _settle(run)
+    for cut_off in (NEXT_STATE, NEXT_BEST):
+        run.file(cut_off).unlink(missing_ok=True)
     if run.file(STATE).exists():
-        return _read(run, STATE)
+        state = _read(run, STATE)
+        best = state.get("best") or {}
+        if run.weights_step(BEST) != best.get("step"):  # damaged, or not of this state
+            run.file(BEST).unlink(missing_ok=True)
+            state["best"] = None
+        return state
     if committed:
         raise UserError(
             f"Run {run.id!r} has weights of step {committed} but no {STATE} to go on from; its "
@@ -60,40 +72,67 @@ def load_state(run: Run) -> Mapping[str, Any] | None:
     return None
 
 
-def forget_after(run: Run, step: int, overrides: Mapping[str, float]) -> None:
-    """Drop what a killed worker recorded after its last save: those steps come again.
+def forget_after(run: Run, state: Mapping[str, Any]) -> None:
+    """Drop what was recorded after a save that is gone back to: those steps come again.
 
     Args:
-        overrides: the values set by hand that the save holds; others were set after it.
+        state: the training state of the save. It tells which of the values set by hand, returns
+            and validations at its very step came before it.
     """
+    step = state["step"]
 
     def was_saved(record: Mapping[str, Any]) -> bool:
         at = record.get("step", 0)
-        if record.get("kind") != "set" or at != step:
-            return bool(at <= step)
-        held = overrides.get(record.get("name", "beta"), math.nan)
-        recorded = record.get("value", math.nan)  # rounded
-        return math.isclose(held, recorded, rel_tol=1e-5)
+        if not isinstance(at, int | float):
+            return False
+        if at != step:
+            return bool(at < step)
+        match record.get("kind"):
+            case "set":
+                held = state["overrides"].get(record.get("name", "beta"), math.nan)
+                recorded = record.get("value", math.nan)  # rounded
+                return math.isclose(held, recorded, rel_tol=1e-5)
+            case "preview":
+                return bool(step > 0)  # every training begins with one
+            case "validation":
+                return bool(state.get("validated", step) == step)
+            case "went_back":
+                return bool(record.get("number", 0) <= state["recovery"]["returns"])
+        return True
 
-    records, _ = run.history()
-    kept = [record for record in records if was_saved(record)]
-    if len(kept) < len(records):
-        run.write_records("history.jsonl", kept)
+    if not all(map(was_saved, run.each_record("history.jsonl"))):
+        run.write_records("history.jsonl", filter(was_saved, run.each_record("history.jsonl")))
         for picture in run.file("previews").glob("*-*.png"):
             if int(picture.name.partition("-")[0]) > step:
                 picture.unlink(missing_ok=True)
 
 
-def _weights(checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
-    """The model's tensors by their names, and the objective's own behind a prefix."""
-    own = checkpoint.state["modules"]["objective"]
-    together = dict(checkpoint.weights) | {OBJECTIVE + name: own[name] for name in own}
-    return {name: tensor.contiguous() for name, tensor in together.items()}
+def _settle(run: Run) -> None:
+    """Give what a save has written beside its weights the places of what was before."""
+    if run.file(NEXT_BEST).exists():
+        run.rename(NEXT_BEST, BEST)
+    run.rename(NEXT_STATE, STATE)
+
+
+def _on_host(state: Any) -> Any:
+    """Nested values with every tensor in the memory of the CPU, where it was not copied once."""
+    if isinstance(state, torch.Tensor):
+        return state.cpu()
+    if isinstance(state, Mapping):
+        return {key: _on_host(value) for key, value in state.items()}
+    return state
+
+
+def _weights(modules: Mapping[str, Mapping[str, torch.Tensor]], step: int) -> bytes:
+    """A file of the model's tensors by their names, and the objective's own behind a prefix."""
+    prefixed = (("", modules["model"]), (OBJECTIVE, modules["objective"]))
+    together = {p + name: each.contiguous() for p, own in prefixed for name, each in own.items()}
+    return save(together, {"step": str(step)})
 
 
 def _read(run: Run, name: str) -> dict[str, Any]:
     try:
-        state = torch.load(run.file(name), map_location="cpu", weights_only=True)
+        state = read_state(run, name)
         reason = "" if isinstance(state["step"], int) else "it names no step"
     except Exception as error:  # a damaged file fails in more ways than torch names
         reason = f"{type(error).__name__}: {error}".splitlines()[0]

@@ -6,6 +6,7 @@ import json
 import math
 
 from vae_core.runs import Run
+from vae_core.runs.bounds import AT_ONCE
 from vae_core.training.events import Message
 
 FILE = "control.jsonl"
@@ -20,10 +21,7 @@ def send(run: Run, message: dict[str, object]) -> None:
 
 def said_so_far(run: Run) -> int:
     """Bytes of messages in the run: what an earlier worker was told, if there is none now."""
-    try:
-        return run.file(FILE).stat().st_size
-    except OSError:
-        return 0
+    return run.size(FILE)
 
 
 class ControlFile:
@@ -31,20 +29,26 @@ class ControlFile:
 
     def __init__(self, run: Run, heard: int) -> None:
         """`heard`: bytes of the file that were meant for an earlier worker."""
-        self._path = run.file(FILE)
+        self._run = run
         self._offset = heard
 
     def __call__(self) -> list[Message]:
-        try:
-            size = self._path.stat().st_size
-        except FileNotFoundError:
-            size = 0
+        """What was appended since.
+
+        Raises:
+            LeaseLost: when the run was deleted or taken over, which nobody has to say here.
+        """
+        self._run.check_lease()
+        size = self._run.size(FILE)
         self._offset = min(self._offset, size)  # it was removed: all of it is new
         if size == self._offset:
             return []
-        with self._path.open("rb") as file:
-            file.seek(self._offset)
-            lines = file.read()
+        try:
+            with self._run.opened(FILE) as file:
+                file.seek(self._offset)
+                lines = file.read(AT_ONCE)
+        except OSError:  # the network is away, say: looked for again before the next step
+            return []
         whole = lines[: lines.rfind(b"\n") + 1]
         self._offset += len(whole)
         return [parse(line) or _not_understood(line) for line in whole.splitlines() if line.strip()]

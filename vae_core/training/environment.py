@@ -25,7 +25,7 @@ def save_environment(run: Run, device: torch.device) -> None:
         "packages": {name: version(name) for name in PACKAGES},
         "command": ["python", "-m", "vae_core", *without_store(sys.argv[1:])],
     }
-    first = run.json("environment.json", {})
+    first = run.environment().model_dump(exclude_unset=True)
     if first:
         first["resumed"] = [*first.get("resumed", []), session]
     run.write_json("environment.json", first or session)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from torch import Tensor
+if TYPE_CHECKING:  # a worker that is being started hears messages before torch is there
+    from torch import Tensor
 
-from vae_core.metrics import Measurement
+    from vae_core.metrics import Measurement
 
 
 @dataclass(frozen=True)
 class Event:
-    """`step` counts finished optimiser steps; `seconds` is time spent training, pauses excluded."""
+    """`step` counts finished steps, those that were skipped included; `seconds` is time spent
+    training, pauses excluded."""
 
     step: int
     epoch: int
@@ -59,11 +61,42 @@ class Previewed(Event):
 
 @dataclass(frozen=True)
 class Checkpoint(Event):
-    """Everything that an exact resume needs; `ends_epoch` is False for saves in between."""
+    """Everything that an exact resume needs.
 
-    weights: Mapping[str, Tensor]
+    best: weights of model and objective of the best validation, those of step
+        `state["best"]["step"]`; None where a save before holds them, or there is none yet.
+    """
+
     state: Mapping[str, Any]
-    ends_epoch: bool
+    best: Mapping[str, Mapping[str, Tensor]] | None = None
+
+
+@dataclass(frozen=True)
+class EpochSaved(Event):
+    """The save just before holds the end of an epoch. Where epochs are short, not every one is."""
+
+
+@dataclass(frozen=True)
+class Skipped(Event):
+    """A step was not taken, or a validation left out: it had come to numbers that are none."""
+
+    message: str
+
+
+@dataclass(frozen=True)
+class WentBack(Event):
+    """Training begins again at `step`, that of the last save, with less of the learning rate.
+
+    from_step: what had been reached; the steps after `step` come again.
+    number: 1 for the first return of the run. factor: what is left of the learning rate.
+    kept: the training state that was gone back to.
+    """
+
+    from_step: int
+    message: str
+    number: int
+    factor: float
+    kept: Mapping[str, Any]
 
 
 @dataclass(frozen=True)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from vae_core.config import RunConfig
-from vae_core.errors import UserError
+from vae_core.errors import LeaseLost, UserError
 from vae_core.families import complete
 from vae_core.runs import STORE_VARIABLE, Folder, Run, Store
+from vae_core.runs.lease import TOKEN_VARIABLE
 from vae_core.training.control import said_so_far, send
 
 __all__ = ["resume", "send", "spawn", "start"]
@@ -26,7 +29,11 @@ def start(store: Store, name: str, config: RunConfig) -> Run:
         UserError: when the configuration is invalid, the name is taken, or nothing can be written.
     """
     run = store.create(name, complete(config))
-    _launch(run)
+    try:
+        _launch(run)
+    except UserError:
+        shutil.rmtree(run.path, ignore_errors=True)  # it never began: its name is free again
+        raise
     return run
 
 
@@ -37,10 +44,12 @@ def resume(run: Run, accept_changed_data: bool = False) -> None:
     the images as they are now are accepted.
 
     Raises:
-        UserError: when it is finished, or its configuration is damaged.
+        UserError: when it is finished, its configuration is damaged, or nothing can be written.
     """
-    run.config()
+    run.config_to_train()
     if run.is_alive():
+        if run.elsewhere() and run.status().state != "paused":
+            raise UserError(run.at_work())
         send(run, {"command": "resume"})
         return
     if run.status().state == "finished":
@@ -51,26 +60,46 @@ def resume(run: Run, accept_changed_data: bool = False) -> None:
 def spawn(folder: Folder, command: list[str], store: Path) -> None:
     """Start `python -m vae_core` with `command` in the background; it writes into the folder's log.
 
-    The process is the leader of a session of its own, so it outlives whoever starts it.
+    The process is the leader of a session of its own, so it outlives whoever starts it. The lease
+    of the folder is its own from then on.
+
+    Raises:
+        UserError: when another process works there, or when nothing can be written.
     """
-    folder.claim(os.getpid())  # until it has a process id, so that nobody sees the folder as dead
-    environment = os.environ | {STORE_VARIABLE: str(store), "PYTHONUNBUFFERED": "1"}
-    with folder.file("log.txt").open("ab") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "vae_core", *command],
-            cwd=ROOT,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-    folder.claim(process.pid)
+    # Until there is a process id this process has it, so that nobody sees the folder as dead.
+    lease = folder.lease or folder.claim(os.getpid())
+    told = {STORE_VARIABLE: str(store), TOKEN_VARIABLE: lease.job.token, "PYTHONUNBUFFERED": "1"}
+    try:
+        with folder.file("log.txt").open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "vae_core", *command],
+                cwd=ROOT,
+                env=os.environ | told,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+    except OSError as error:
+        lease.release()
+        raise UserError(
+            f"No process could be started for {folder.kind} {folder.id!r}: "
+            f"{error.strerror or error}."
+        ) from error
+    lease.hand_over(process.pid)
 
 
 def _launch(run: Run, options: Sequence[str] = ()) -> None:
-    heard = said_so_far(run)
-    run.claim(os.getpid())
+    heard, before = said_so_far(run), run.status()
+    lease = run.claim(os.getpid())
     said = {"state": "starting", "message": "", "acceptable": False}
-    run.set_status(run.status().model_copy(update=said))
-    spawn(run, ["work", run.id, "--heard", str(heard), *options], run.path.parent)
+    try:
+        run.set_status(before.model_copy(update=said))
+        spawn(run, ["work", run.id, "--heard", str(heard), *options], run.path.parent)
+    except LeaseLost:
+        raise
+    except UserError:
+        lease.release()
+        with suppress(UserError):
+            run.set_status(before)
+        raise

@@ -8,41 +8,42 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
 from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor
 
 from vae_core.config import RunConfig
 from vae_core.data import Dataset, hold_outs
-from vae_core.data.batches import as_floats, check_batch_size, labels_at, shuffled
+from vae_core.data.batches import as_floats, labels_at, shuffled
 from vae_core.errors import UserError
-from vae_core.families import families
 from vae_core.metrics import measuring
 from vae_core.models import LatentModel
 from vae_core.objectives.objective import Objective
-from vae_core.registry import unknown
-from vae_core.schedules import Span
 from vae_core.training.compiled import compile_networks
 from vae_core.training.events import (
-    Checkpoint,
     Control,
     Ended,
+    EpochSaved,
     Event,
     Message,
     Noted,
     PauseChanged,
     Previewed,
+    Skipped,
     Validated,
     ValueSet,
+    WentBack,
     no_control,
 )
-from vae_core.training.players import Players, fitting
+from vae_core.training.memory import is_short
+from vae_core.training.recovery import Diverged, told_of
+from vae_core.training.saving import Saves
 from vae_core.training.soundness import INSTEAD
+from vae_core.training.standing import Standing
 from vae_core.training.window import Window
-from vae_core.types import Context
 
 PREVIEWS_A_RUN = 40
 PREVIEW_SEED = 0
@@ -52,7 +53,7 @@ LONGEST_WINDOW_S = 0.4
 """A record comes at least this often: charts move twice a second, however slow the steps."""
 
 
-class Loop:
+class Loop(Standing):
     """Training as an iterator of events, resumable at any step.
 
     Raises (on construction):
@@ -66,50 +67,53 @@ class Loop:
         model: LatentModel,
         objective: Objective,
         state: Mapping[str, Any] | None = None,
+        last_save: Callable[[], Mapping[str, Any]] | None = None,
     ) -> None:
-        """`state` is that of a `Checkpoint` of the same configuration; it restores everything."""
-        n = len(dataset.train)
-        check_batch_size(config.train.batch_size, n)
-        self.config, self.dataset, self.model, self.objective = config, dataset, model, objective
-        self.device = model.device
-        self.steps_per_epoch = math.ceil(n / config.train.batch_size)
-        self.total_steps = self.steps_per_epoch * config.train.epochs
+        """`state` is that of a `Checkpoint` of the same configuration; it restores everything.
+
+        `last_save` brings the newest one, for who has come to weights that cannot be gone on with;
+        without it such a run ends.
+        """
+        super().__init__(config, dataset, model, objective)
         seldom = max(1, math.ceil(self.total_steps / PREVIEWS_A_RUN))
         self.preview_every = config.train.preview_every or seldom
-        self.checkpoint_every = config.train.checkpoint_every or self.steps_per_epoch
-        span = Span(self.total_steps, self.steps_per_epoch, config.train.decay_factor)
-        self.players = Players(config.train, model, objective, span)
-        self.overrides: dict[str, float] = {}
-        self._trained_with: Mapping[str, float] = {}
-        self._waiting: list[Message] = []
-        self.step, self.seconds = 0, 0.0
+        self.saves = Saves(config.train.save_every_s, config.train.checkpoint_every)
+        self._last_save = last_save
         self.stopping = self.paused = False
         self.longest_window_s = LONGEST_WINDOW_S
         self._window = Window()
-        self._saved: int | None = None
         if config.train.compile:
             compile_networks(objective.networks(model))
         self._prepare_previews()
         if state is not None:
-            self._restore(state)
+            self.restore(state)
 
     def run(self, control: Control = no_control) -> Iterator[Event]:
-        """Train to the end, or until `control` says stop."""
+        """Train to the end, or until `control` says stop.
+
+        Raises:
+            UserError: when training diverged for good, or a step needs more memory than there is.
+        """
         self.model.train()
         self.objective.train()
+        self._room = self.room()
+        self.saves.begin()
+        going: Iterator[Event] | None = self._go_on(control)
+        while going is not None:
+            try:
+                yield from going
+                going = None
+            except Diverged as problem:
+                going = chain(self._go_back(problem), self._go_on(control))
+        yield Ended(*self.now(), finished=self.step >= self.total_steps)
+
+    def _go_on(self, control: Control) -> Iterator[Event]:
         if self.step == 0:
             yield self._preview()
+        if self.step % self.steps_per_epoch == 0 and self.validated < self.step:
+            yield from self._end_epoch(control)
         while self.step < self.total_steps and not self.stopping:
             yield from self._epoch(self.step // self.steps_per_epoch, control)
-        yield Ended(*self._now(), finished=self.step >= self.total_steps)
-
-    def moment(self, generator: torch.Generator) -> Context:
-        """The moment that made the weights: that of the last step, whose β is in force in them.
-
-        A schedule's next value, or one set by hand since, counts from the next step on.
-        """
-        last = self._context(generator)
-        return replace(last, step=max(0, self.step - 1), overrides=self._trained_with)
 
     def _epoch(self, epoch: int, control: Control) -> Iterator[Event]:
         train = self.config.train
@@ -117,21 +121,9 @@ class Loop:
         for indices in batches[self.step % self.steps_per_epoch :]:
             yield from self._obey(control)
             if self.stopping:
-                yield from self._close_window()
-                yield self._checkpoint(ends_epoch=False)
+                yield from self._save()
                 return
-            start = time.perf_counter()
-            part = self.dataset.train
-            labels = labels_at(part, indices, self.device)
-            context = self._context(self.players.noise, labels)
-            x = as_floats(part.images.gather(indices), self.device)
-            losses, problem = self.players.step(x, context)
-            if problem:
-                yield from self._give_up(problem)
-            controls = self.objective.controls(context)
-            self._window.add(losses, controls, len(indices), time.perf_counter() - start)
-            self.seconds += time.perf_counter() - start
-            self.step, self._trained_with = self.step + 1, context.overrides
+            yield from self._step(indices)
             ends_epoch = self.step % self.steps_per_epoch == 0
             slow = self._window.seconds >= self.longest_window_s
             if self.step % train.log_every == 0 or ends_epoch or slow:
@@ -139,107 +131,143 @@ class Loop:
             if self.step % self.preview_every == 0 or self.step == self.total_steps:
                 yield self._preview()
             if ends_epoch:
-                yield from self._validate(control)
-            if ends_epoch or self.step % self.checkpoint_every == 0:
-                yield from self._close_window()
-                yield self._checkpoint(ends_epoch)
+                yield from self._end_epoch(control)
+            elif self._due():
+                yield from self._save()
 
-    def _give_up(self, problem: str) -> Iterator[Event]:
-        """Save what was reached before a step that may not count, and end the run."""
-        yield from self._close_window()
-        if self.step not in (0, self._saved):
-            yield self._checkpoint(ends_epoch=False)
-        raise UserError(
-            f"Step {self.step + 1} was not taken: {problem}, training diverged. "
-            f"{self._kept()} {INSTEAD}"
-        )
-
-    def _require_sound(self) -> None:
-        """Nothing is shown, measured or saved of what is not finite.
+    def _step(self, indices: np.ndarray) -> Iterator[Event]:
+        """One step, which counts whether it was taken or skipped.
 
         Raises:
-            UserError: naming the step and the last save.
+            Diverged: when it was skipped and was one too many. UserError: when memory is short.
         """
-        if self.players.broken():
-            raise UserError(
-                f"The weights are not finite at step {self.step}: training diverged. "
-                f"{self._kept()} {INSTEAD}"
-            )
+        start = time.perf_counter()
+        try:
+            x, context = self.batch(indices)
+            losses, problem = self.players.step(x, context, self.recovery.factor)
+        except Exception as error:
+            if not is_short(error):
+                raise
+            raise UserError(f"{self._room.refused(len(indices))} {self.kept()}") from None
+        self.step += 1
+        self.seconds += time.perf_counter() - start
+        if problem:
+            yield Skipped(*self.now(), f"Step {self.step} was not taken: {problem}.")
+            self.recovery.skip(problem)
+            return
+        self.recovery.take()
+        self.trained_with = context.overrides
+        controls = self.objective.controls(context)
+        self._window.add(losses, controls, len(indices), time.perf_counter() - start)
 
-    def _kept(self) -> str:
-        if self._saved is None:
-            return "Nothing had been saved yet."
-        return f"The weights of step {self._saved} are saved."
+    def _end_epoch(self, control: Control) -> Iterator[Event]:
+        """Measure and save; a run that was killed or stopped in here does it when it is resumed."""
+        if self.saves.is_late():  # and measuring may take long
+            yield from self._save()
+        yield from self._validate(control)
+        if self.stopping:
+            yield from self._save()
+        elif self.step == self.total_steps or self._due(ends_epoch=True):
+            yield from self._save()
+            yield EpochSaved(*self.now())
+
+    def _due(self, ends_epoch: bool = False) -> bool:
+        """Whether to save now; not where steps are just being skipped, as weights to go back to."""
+        return not self.recovery.skipped and self.saves.due(self.step, ends_epoch)
+
+    def _save(self) -> Iterator[Event]:
+        """A save, and how long it takes."""
+        yield from self._close_window()
+        with self.saves.working():
+            self.require_sound()
+            yield self.checkpoint()
+        self.saved, self.best.unsaved = self.step, None
+
+    def _go_back(self, problem: Diverged) -> Iterator[Event]:
+        """Begin again at the last save with half the learning rate, or end the run there.
+
+        Raises:
+            UserError: when nobody keeps saves, or there have been enough returns.
+        """
+        if self._last_save is None:
+            said = f"At step {self.step} training diverged: {problem}."
+            raise UserError(f"{said} {self.kept()} {INSTEAD}")
+        recovery, reached, wishes = self.recovery, self.step, self.overrides
+        goes_on, kept = recovery.go_back(), self._last_save()
+        self.restore(kept)
+        self.recovery, self._window = recovery, Window()
+        kept = {**kept, "recovery": recovery.state()}
+        rate = self.config.train.learning_rate * recovery.factor
+        said = told_of(problem, reached, self.step, recovery.returns, rate, goes_on)
+        yield WentBack(*self.now(), reached, said, recovery.returns, recovery.factor, kept)
+        for name, value in sorted(wishes.items() - self.overrides.items()):
+            self.set(name, value)
+            yield ValueSet(*self.now(), name, value)
+        if self.step:
+            yield from self._save()
+        if not goes_on:
+            raise UserError(said)
 
     def _obey(self, control: Control) -> Iterator[Event]:
         """Do what was asked; while paused, wait here."""
         while True:
-            messages, self._waiting = [*self._waiting, *control()], []
-            for message in messages:
+            for message in control():
                 match message.command:
                     case "pause" | "resume":
                         self.paused = message.command == "pause"
                         if self.paused:
-                            yield self._checkpoint(ends_epoch=False)
-                        yield PauseChanged(*self._now(), self.paused)
+                            yield from self._save()
+                        yield PauseChanged(*self.now(), self.paused)
+                        self.saves.begin()
                     case "stop":
                         self.stopping = True
                     case "save":
-                        yield self._checkpoint(ends_epoch=False)
+                        yield from self._save()
                     case "set":
                         yield from self._set(message)
                     case "refuse":
-                        yield Noted(*self._now(), message.name)
+                        yield Noted(*self.now(), message.name)
             if not self.paused or self.stopping:
                 return
             time.sleep(PAUSE_POLL_S)
 
     def _close_window(self) -> Iterator[Event]:
         if self._window.images:
-            stepped = self._window.close(*self._now())
+            stepped = self._window.close(*self.now())
             self._window = Window()
             yield stepped
 
     def _set(self, message: Message) -> Iterator[Event]:
         """Take a value where the objective has such a control and its setting allows it."""
-        controls = self.objective.controls(Context(self.step))
         try:
-            if message.name not in controls:
-                raise unknown("value to set", message.name, controls)
-            entry = families[self.config.family]
-            if message.name in entry.options.model_fields:
-                asked = self.config.objective | {message.name: message.value}
-                entry.parse_options(asked, "objective")
+            self.set(message.name, message.value)
         except UserError as error:
-            yield Noted(*self._now(), f"{message.name} = {message.value:g} was refused. {error}")
+            yield Noted(*self.now(), f"{message.name} = {message.value:g} was refused. {error}")
             return
-        self.overrides = {**self.overrides, message.name: message.value}
-        yield ValueSet(*self._now(), message.name, message.value)
+        yield ValueSet(*self.now(), message.name, message.value)
 
     def _validate(self, control: Control) -> Iterator[Event]:
-        """Measure on unseen images; values are taken between batches, other wishes wait.
+        """Measure on unseen images; what a stop cuts off here, resume begins with.
 
-        Raises:
-            UserError: when their loss is not finite; the weights, which are, are saved first.
+        Where their loss is not finite though the weights are, it is left out and training goes on.
         """
-        self._require_sound()
+        self.require_sound()
         generator = torch.Generator(self.device).manual_seed(self.config.train.seed + 1)
         context = self.moment(generator)
         for found in measuring(self.model, self.objective, self.dataset.validation, context):
-            if found is not None and not math.isfinite(found.total):
-                yield self._checkpoint(ends_epoch=False)
-                raise UserError(
-                    f"The loss of the validation images is {found.total:g} at step {self.step}, "
-                    f"though that of the training images is finite. {self._kept()} {INSTEAD}"
-                )
-            if found is not None:
-                yield Validated(*self._now(), found)
-                return
-            for message in control():
-                if message.command == "set":
-                    yield from self._set(message)
-                else:
-                    self._waiting.append(message)
+            if found is None:
+                yield from self._obey(control)
+                if self.stopping:
+                    return
+                continue
+            self.validated = self.step
+            if math.isfinite(found.total):
+                modules, final = self.players.modules(), self.final_controls()
+                self.best.judge(found, self.step, modules, final)
+                yield Validated(*self.now(), found)
+            else:
+                said = f"The validation of step {self.step} was left out: its loss is"
+                yield Skipped(*self.now(), f"{said} {found.total:g}.")
 
     def _prepare_previews(self) -> None:
         part, places = self.dataset.validation, hold_outs(self.dataset)
@@ -251,7 +279,7 @@ class Loop:
 
     @torch.inference_mode()
     def _preview(self) -> Previewed:
-        self._require_sound()
+        self.require_sound()
         self.model.eval()
         posterior = self._shown.encode(self._seen)
         # Drawn anew with the same noise: some models learn their prior as they go.
@@ -263,38 +291,4 @@ class Loop:
         self.model.train()
         per_dim = None if kl is None or not kl.isfinite().all() else kl.mean(0).tolist()
         corrupted = self._seen if self.objective.corrupts else None
-        return Previewed(*self._now(), self._originals, corrupted, rebuilt, drawn, per_dim)
-
-    def _checkpoint(self, ends_epoch: bool) -> Checkpoint:
-        self._require_sound()
-        self._saved = self.step
-        return self.checkpoint(ends_epoch)
-
-    def checkpoint(self, ends_epoch: bool = False) -> Checkpoint:
-        """All that is needed to go on from this step."""
-        state = {
-            "step": self.step,
-            "seconds": self.seconds,
-            "overrides": dict(self.overrides),
-            "trained_with": dict(self._trained_with),
-            **self.players.state(),
-        }
-        return Checkpoint(*self._now(), self.model.state_dict(), state, ends_epoch)
-
-    def _restore(self, state: Mapping[str, Any]) -> None:
-        with fitting():
-            self.players.restore(state)
-            self.overrides = {name: float(value) for name, value in state["overrides"].items()}
-            self._trained_with = dict(state.get("trained_with", self.overrides))
-            self.step, self.seconds = int(state["step"]), float(state["seconds"])
-            if not 0 <= self.step <= self.total_steps:
-                raise ValueError(f"it is of step {self.step} of {self.total_steps}")
-        self._require_sound()
-        self._saved = self.step
-
-    def _context(self, generator: torch.Generator, labels: Tensor | None = None) -> Context:
-        images = len(self.dataset.train)
-        return Context(self.step, generator, self.overrides, labels, images, self.total_steps)
-
-    def _now(self) -> tuple[int, int, float]:
-        return self.step, math.ceil(self.step / self.steps_per_epoch), self.seconds
+        return Previewed(*self.now(), self._originals, corrupted, rebuilt, drawn, per_dim)

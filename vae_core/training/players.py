@@ -16,7 +16,7 @@ from vae_core.models import LatentModel
 from vae_core.objectives.objective import Objective
 from vae_core.schedules import DECAYS, Span
 from vae_core.training.adam import Adam
-from vae_core.training.soundness import Moment, broken, verdict
+from vae_core.training.soundness import Moment, Spikes, broken, verdict
 from vae_core.types import Context, LossTerms, total
 
 OPTIMIZERS: dict[str, Callable[..., Adam]] = {
@@ -40,16 +40,42 @@ class Players:
         decay = DECAYS[train.decay]
         self.learning_rates = {name: decay(o.lr, span) for name, o in self.optimizers.items()}
         self.noise = torch.Generator(model.device).manual_seed(train.seed)
-        self._moment = Moment([model, objective], self.noise)
+        self.spikes = None if train.spike is None else Spikes(train.spike)
+        self._moment = Moment([model, objective])
 
-    def step(self, x: Tensor, context: Context) -> tuple[dict[str, LossTerms], str]:
+    def step(
+        self, x: Tensor, context: Context, factor: float = 1.0
+    ) -> tuple[dict[str, LossTerms], str]:
         """One optimiser step for every player that has terms.
 
+        Args:
+            factor: what is left of the learning rate.
+
         Returns:
-            the terms, for the record, and why the step may not count: "" where it may, else all
-            is as it was before.
+            the terms, for the record, and why the step may not count: "" where it may, else
+            weights, buffers and optimisers are as they were before.
         """
         self._moment.remember()
+        losses, minimised = self.gradients(x, context)
+        problem = verdict(minimised, self.weights)
+        if not problem and self.spikes is not None:
+            problem = self.spikes.judge(minimised)
+        if problem:
+            self._moment.restore()
+            return losses, problem
+        for player in losses:
+            optimizer = self.optimizers[player]
+            if self.clip is not None:
+                nn.utils.clip_grad_norm_(self.weights[player], self.clip)
+            optimizer.lr = self.learning_rates[player](context.step) * factor
+            optimizer.step()
+        return losses, ""
+
+    def gradients(
+        self, x: Tensor, context: Context
+    ) -> tuple[dict[str, LossTerms], dict[str, Tensor]]:
+        """The terms of every player and what it minimises, scalars; their gradients are left in
+        the weights."""
         output = self.objective(self.model, x, context)
         losses = self.objective.losses(x, output, context)
         for optimizer in self.optimizers.values():
@@ -59,21 +85,22 @@ class Players:
         for player, loss in minimised.items():
             left -= 1
             loss.backward(inputs=self.weights[player], retain_graph=left > 0)
-        problem = verdict(minimised, self.weights)
-        if problem:
-            self._moment.restore()
-            return losses, problem
-        for player in losses:
-            optimizer = self.optimizers[player]
-            if self.clip is not None:
-                nn.utils.clip_grad_norm_(self.weights[player], self.clip)
-            optimizer.lr = self.learning_rates[player](context.step)
-            optimizer.step()
-        return losses, ""
+        return losses, minimised
+
+    def rehearse(self, x: Tensor, context: Context) -> None:
+        """A step that is not taken, and leaves no trace in the noise either."""
+        noise, random = self.noise.get_state(), torch.get_rng_state()
+        self._moment.remember()
+        self.gradients(x, context)
+        for optimizer in self.optimizers.values():
+            optimizer.zero_grad()
+        self._moment.restore()
+        self.noise.set_state(noise)
+        torch.set_rng_state(random)
 
     def broken(self) -> str:
         """The first tensor of modules and optimisers that holds a number which is none, or ""."""
-        return broken({"modules": self._modules(), "optimizers": self._optimizer_states()})
+        return broken({"modules": self.modules(), "optimizers": self._optimizer_states()})
 
     def state(self) -> dict[str, Any]:
         """What `restore` takes; tensors are the very ones in use."""
@@ -81,7 +108,8 @@ class Players:
             "noise": self.noise.get_state(),
             "torch": torch.get_rng_state(),
             "optimizers": self._optimizer_states(),
-            "modules": self._modules(),
+            "modules": self.modules(),
+            **({} if self.spikes is None else {"spikes": self.spikes.state()}),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -92,8 +120,11 @@ class Players:
             optimizer.load_state_dict(state["optimizers"][name])
         self.noise.set_state(state["noise"].cpu())
         torch.set_rng_state(state["torch"].cpu())
+        if self.spikes is not None:
+            self.spikes.restore(state.get("spikes", {}))
 
-    def _modules(self) -> dict[str, Any]:
+    def modules(self) -> dict[str, Any]:
+        """The weights and buffers of model and objective, the very ones in use."""
         return {"model": self.model.state_dict(), "objective": self.objective.state_dict()}
 
     def _optimizer_states(self) -> dict[str, Any]:

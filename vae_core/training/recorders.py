@@ -6,26 +6,27 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
-import numpy as np
 from tqdm import tqdm
 
 from vae_core.data.pictures import tile, to_bytes, to_png
 from vae_core.runs import Run, State, Status
-from vae_core.training.checkpoint import save_checkpoint
+from vae_core.training.checkpoint import forget_after, save_checkpoint
 from vae_core.training.events import (
     Checkpoint,
     Ended,
+    EpochSaved,
     Event,
     Noted,
     PauseChanged,
     Previewed,
+    Skipped,
     Stepped,
     Validated,
     ValueSet,
+    WentBack,
 )
 
 STATUS_EVERY_S = 0.25
-SAMPLES_IN_THUMBNAIL = 16
 
 
 class Recorder(Protocol):
@@ -48,6 +49,9 @@ class RunRecorder:
             Validated: self._validated,
             Previewed: self._previewed,
             Checkpoint: self._checkpoint,
+            EpochSaved: lambda event: None,
+            Skipped: self._skipped,
+            WentBack: self._went_back,
             ValueSet: self._value_set,
             Noted: self._noted,
             PauseChanged: self._pause_changed,
@@ -95,6 +99,22 @@ class RunRecorder:
         save_checkpoint(self.run, event)
         self._record("checkpoint", event)
 
+    def _skipped(self, event: Skipped) -> None:
+        self._record("skipped", event, message=event.message)
+
+    def _went_back(self, event: WentBack) -> None:
+        forget_after(self.run, event.kept)
+        self._record(
+            "went_back",
+            event,
+            from_step=event.from_step,
+            message=event.message,
+            number=event.number,
+            learning_rate_factor=event.factor,
+        )
+        self.pace = Pace(event.step)
+        self._say(event)
+
     def _value_set(self, event: ValueSet) -> None:
         self._record("set", event, name=event.name, value=event.value)
 
@@ -127,9 +147,10 @@ class RunRecorder:
             )
         )
 
-    def close(self, event: Ended) -> None:
+    def close(self, event: Ended, message: str = "") -> None:
         """The last word, once everything that follows training has been written too."""
-        self._say(event)
+        self._ended(event)
+        self._say(event, message)
 
 
 class Pace:
@@ -162,11 +183,6 @@ class ProgressBar:
             self.bar.write(f"epoch {event.epoch}: validation {terms} (nats per image)")
         elif isinstance(event, Ended):
             self.bar.close()
-
-
-def save_thumbnail(run: Run, samples: np.ndarray) -> None:
-    """`thumbnail.png`: 4×4 prior samples, uint8 [16, C, H, W], as one picture."""
-    run.write_bytes("thumbnail.png", to_png(tile(samples, 4)))
 
 
 def _terms(event: Any) -> dict[str, Any]:

@@ -82,7 +82,7 @@ def explorer(run: Run, mode: Mode, title: str = "", panel: str = "", linked: boo
             views[run.id] = replace(view, shown=shown, values=None, base=None)
 
     if is_warming_up():  # for some seconds after the server's start
-        _mount(key=key, data=waiting_data(run, mode, title))
+        _mount(key=key, data=[waiting_data(run, mode, title)])
         wait_until_warm()
         st.rerun()
     view = views.get(run.id, View())
@@ -92,7 +92,7 @@ def explorer(run: Run, mode: Mode, title: str = "", panel: str = "", linked: boo
         views[run.id] = replace(view, z=point_of(run, view))  # a link says it by its sliders
     _mount(
         key=key,
-        data=data | {"title": title, "linked": linked, "ends": ends},
+        data=[data | {"title": title, "linked": linked, "ends": ends}],
         on_view_change=remember,
         on_shown_change=show_more,
     )

@@ -6,7 +6,7 @@ const IDLE_MS = 250; // without a key for so long, a move by keys has come to re
 
 const explorers = new WeakMap(); // by parentElement; a rerun of the page finds its explorer again
 
-export default function ({ parentElement, data, setStateValue, setTriggerValue }) {
+export default function ({ parentElement, data: [data], setStateValue, setTriggerValue }) {
   let explorer = explorers.get(parentElement);
   if (explorer?.data.identity !== data.identity) {
     explorer?.remove();

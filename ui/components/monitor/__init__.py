@@ -20,7 +20,7 @@ _mount = st.components.v2.component(
     "run_monitor",
     html=(_HERE / "monitor.html").read_text(encoding="utf-8"),
     css=(_HERE / "monitor.css").read_text(encoding="utf-8"),
-    js=script(_HERE, ("pace", "kl", "charts", "terms", "previews", "monitor")),
+    js=script(_HERE, ("pace", "kl", "marks", "charts", "terms", "previews", "monitor")),
     # Plotly puts its styles into the document's head, where a shadow root does not see them.
     isolate_styles=False,
 )
@@ -56,4 +56,4 @@ def monitor(run: Run, state: str, terms: Mapping[str, Quantity]) -> None:
         "colors": {"recon": RECONSTRUCTION, "kl": KL, "beta": BETA},
         "plotly": version("plotly"),
     }
-    _mount(key="run-monitor", data=data, on_state_change=lambda: None)
+    _mount(key="run-monitor", data=[data], on_state_change=lambda: None)

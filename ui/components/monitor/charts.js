@@ -35,6 +35,7 @@ class Charts {
     this.y = "linear";
     this.stepsPerEpoch = null;
     this.pace = new Pace();
+    this.marks = new Marks(this);
     this.kl = new KlCharts(root, this);
     this.terms = new Terms(root.querySelector(".vm-terms"), this);
     this.clear();
@@ -45,7 +46,7 @@ class Charts {
 
   clear() {
     this.series = new Map(); // "train/kl" -> {step, time, y}
-    this.changes = [];
+    this.marks.clear();
     this.kl.clear();
     this.decimated = false;
   }
@@ -74,7 +75,7 @@ class Charts {
         else for (const key of ["step", "time", "y"]) held[key].push(...more[key]);
       }
     }
-    this.changes.push(...(news.changes ?? []));
+    this.marks.take(news);
     this.kl.take(news);
     const longest = Math.max(0, ...[...this.series.values()].map((held) => held.y.length));
     if (longest > HELD_AT_MOST) this.ask(this.limits(), true);
@@ -82,7 +83,7 @@ class Charts {
 
   update(news) {
     this.take(news);
-    const curves = news.train || news.validation || news.changes || news.restart;
+    const curves = news.train || news.validation || news.changes || news.marks || news.restart;
     if (this.theme !== this.themeNow()) this.drawAll();
     else if (this.Plotly) {
       if (curves) this.drawCurves();
@@ -119,7 +120,7 @@ class Charts {
     const names = [...this.series.keys()].filter((name) => !this.terms.has(name));
     names.sort((a, b) => b.endsWith("/total") - a.endsWith("/total"));
     const traces = names.map((name) => this.curve(name));
-    if (this.changes.length) traces.push(this.markers());
+    traces.push(...this.marks.traces());
     this.Plotly.react(this.loss, traces, this.lossLayout(), CONFIG);
     this.drawn = this.x;
     if (!this.listening) {
@@ -165,27 +166,7 @@ class Charts {
     };
   }
 
-  markers() {
-    const total = this.series.get("train/total");
-    const height = (step) => {
-      if (!total) return 0;
-      const after = total.step.findIndex((each) => each >= step);
-      return total.y[after < 0 ? total.y.length - 1 : after];
-    };
-    return {
-      type: "scatter",
-      mode: "markers",
-      name: "β set",
-      x: this.abscissa(this.changes),
-      y: this.changes.map((change) => height(change.step)),
-      customdata: this.changes.map((change) => change.value),
-      marker: { color: this.data.colors.beta, size: 10, symbol: "diamond" },
-      hovertemplate: "β set to %{customdata:.4~g}<extra></extra>",
-      uid: "changes",
-    };
-  }
-
-  // Steps, epochs or time of a series, or of a list of β changes.
+  // Steps, epochs or time of a series, or of a list of marks.
   abscissa(held) {
     const of = (key) => (Array.isArray(held) ? held.map((each) => each[key]) : held[key]);
     if (this.x === "time") return of("time").map((t) => (this.minutes ? t / 60 : t));
@@ -205,11 +186,7 @@ class Charts {
       xaxis: { ...this.axis(titles[this.x]), uirevision: this.x },
       yaxis: { ...this.axis("nats per image"), type: this.y, uirevision: this.y,
         ...(this.y === "log" ? { dtick: "D2" } : {}) },
-      shapes: this.changes.map((change) => ({
-        type: "line", yref: "paper", y0: 0, y1: 1, layer: "below",
-        x0: this.abscissa([change])[0], x1: this.abscissa([change])[0],
-        line: { color: this.data.colors.beta, width: 1, dash: "dot" },
-      })),
+      shapes: this.marks.shapes(),
     };
   }
 

@@ -6,6 +6,8 @@ const FAILURES_BEFORE_SAID = 3;
 const GONE = 4004;
 const LEAVE_AFTER_MS = 300;
 
+const ACTIVE = ["starting", "training", "paused"];
+
 const WHAT_TO_DO = {
   interrupted: "The training process has ended before it was done. Resume goes on from the last save.",
   failed: "The log below has the details. Mend the cause, then resume or start anew.",
@@ -13,7 +15,7 @@ const WHAT_TO_DO = {
 
 const monitors = new WeakMap();
 
-export default function ({ parentElement, data, setStateValue }) {
+export default function ({ parentElement, data: [data], setStateValue }) {
   let monitor = monitors.get(parentElement);
   if (monitor && monitor.data.run !== data.run) {
     monitor.remove();
@@ -141,10 +143,10 @@ class Monitor {
   // --- the head ---------------------------------------------------------------------------------------
 
   showHead() {
-    const { state, step = 0, total_steps: total = 0, images_per_s: speed } = this.status;
+    const { state, step = 0, total_steps: total = 0, images_per_s: speed, message } = this.status;
     const { epochs } = this.about;
     const chip = this.part(".vm-chip");
-    put(chip, state);
+    put(chip, this.status.host ? `${state} on ${this.status.host}` : state);
     chip.dataset.state = state;
     const share = total ? step / total : 0;
     const epoch = epochs && total ? Math.min(epochs, Math.floor(share * epochs + 1e-9) + 1) : null;
@@ -156,7 +158,8 @@ class Monitor {
     put(this.part(".vm-left"), left == null ? "" : `${inWords(left)} left`);
     const measured = this.now.measured ?? this.data.measured_on.count;
     put(this.part(".vm-facts"), [
-      total ? `step ${grouped(step)} of ${grouped(total)}` : state === "starting" ? "preparing images and network" : "",
+      total ? `step ${grouped(step)} of ${grouped(total)}` : "",
+      ACTIVE.includes(state) ? message || (state === "starting" && "Starting") : "",
       speed ? `${grouped(Number(speed.toPrecision(3)))} images/s` : "",
       this.now.beta == null ? "" : `β ${Number(this.now.beta.toPrecision(3))}`,
       measured ? `measured on ${grouped(measured)} ${this.data.measured_on.part} images` : "",

@@ -150,7 +150,7 @@ def scatter(
         "thumbnails": thumbnails,
         "link": None if link is None else {"group": link.group, "ids": encoded(link.ids, "<i4")},
     }
-    result = _mount(key=key, data=data, on_told_change=lambda: None)
+    result = _mount(key=key, data=[data], on_told_change=lambda: None)
     return read_told(getattr(result, "told", None), images, axes, len(points))
 
 

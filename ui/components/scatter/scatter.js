@@ -10,7 +10,7 @@ const MODES = {
   box: ["Box", "Draw a box around images to select them"],
 };
 
-export default function ({ parentElement, data, setStateValue }) {
+export default function ({ parentElement, data: [data], setStateValue }) {
   let scatter = scatters.get(parentElement);
   if (!scatter) {
     scatter = new Scatter(parentElement);

@@ -45,7 +45,7 @@ def sheet(
         "upwards": upwards,
         "hint": hint,
     }
-    result = _mount(key=key, data=data, on_cell_change=lambda: None)
+    result = _mount(key=key, data=[data], on_cell_change=lambda: None)
     cell = getattr(result, "cell", None)
     if cell is None or not (0 <= cell[0] < len(rows) and 0 <= cell[1] < len(columns)):
         return None

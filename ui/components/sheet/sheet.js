@@ -2,7 +2,7 @@
 
 const sheets = new WeakMap();
 
-export default function ({ parentElement, data, setTriggerValue }) {
+export default function ({ parentElement, data: [data], setTriggerValue }) {
   let sheet = sheets.get(parentElement);
   if (!sheet) {
     sheet = build(parentElement);

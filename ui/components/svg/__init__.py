@@ -16,4 +16,4 @@ _mount = st.components.v2.component(
 
 def drawing(key: str, markup: str) -> None:
     """Show HTML and SVG, which `st.html` would strip; whatever a person named is escaped in it."""
-    _mount(key=key, data=markup)
+    _mount(key=key, data=[markup])

@@ -2,7 +2,7 @@
 
 const shown = new WeakMap();
 
-export default function ({ parentElement, data }) {
+export default function ({ parentElement, data: [data] }) {
   if (shown.get(parentElement) === data) return;
   shown.set(parentElement, data);
   parentElement.querySelector(".drawing")?.remove();

@@ -10,8 +10,9 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
+from vae_core.data import Progress, no_progress
 from vae_core.errors import UserError
-from vae_core.latent.priors.kept import encoded_codes, keep, kept
+from vae_core.latent.priors.kept import are_codes, encoded_codes, keep, kept
 from vae_core.latent.priors.prior import NotLearned, Report, priors
 from vae_core.models import LatentModel
 from vae_core.models.quantised import QuantisedModel
@@ -76,13 +77,14 @@ def learn(
     epochs: int = 30,
     seed: int = 0,
     report: Report = lambda epoch, epochs, nats: None,
+    progress: Progress = no_progress,
 ) -> CodeLength:
     """Learn an autoregressive prior from the run's encodings and keep it in the run.
 
     The epoch that is best on held-out encodings counts; 3000 maps of 7×7 codes take half a minute.
 
     Args:
-        report: told after each epoch.
+        report: told after each epoch. progress: told with each batch.
 
     Raises:
         UserError: when the model has no codes, too many of them are in use, or the run has too
@@ -103,7 +105,7 @@ def learn(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = CodeModel(len(vocabulary), numbers.shape[1])
-        best = _train(network, numbers[~held], numbers[held], epochs, report)
+        best = _train(network, numbers[~held], numbers[held], epochs, report, progress)
     keep(run, NAME, network.state_dict() | {"vocabulary": vocabulary}, step)
     uniform = numbers.shape[1] * math.log(model.quantiser.codes)
     return CodeLength(uniform, frequency_nats(numbers[~held], numbers[held]), best)
@@ -121,12 +123,15 @@ def frequency_nats(seen: Tensor, held: Tensor) -> float:
     return -float(logs.gather(1, held.T).sum(0).mean())
 
 
-def _train(network: CodeModel, seen: Tensor, held: Tensor, epochs: int, report: Report) -> float:
+def _train(
+    network: CodeModel, seen: Tensor, held: Tensor, epochs: int, report: Report, progress: Progress
+) -> float:
     """Leave the network with the weights of its best epoch; their held-out nats per image."""
     optimizer = torch.optim.Adam(network.parameters(), 3e-3)
     best, weights = float("inf"), network.state_dict()
     for epoch in range(epochs):
         for rows in torch.randperm(len(seen)).split(64):
+            progress("Learning the prior", epoch / epochs)
             optimizer.zero_grad()
             network.nll(seen[rows]).mean().backward()
             optimizer.step()
@@ -156,7 +161,7 @@ class AutoregressivePrior:
     model: LatentModel
 
     def sample(self, n: int, generator: Generator | None, temperature: float) -> Tensor:
-        tensors = kept(self.run, NAME)
+        tensors = kept(self.run, NAME, fits=self._fits)
         if tensors is None:
             raise NotLearned(
                 f"Run {self.run.id!r} has no autoregressive prior for its present codes; "
@@ -168,3 +173,15 @@ class AutoregressivePrior:
         model = cast(QuantisedModel, self.model)
         codes = vocabulary[network.sample(n, generator, temperature)].view(n, *model.places)
         return model.vectors(codes.to(model.device))
+
+    def _fits(self, tensors: dict[str, Tensor]) -> bool:
+        vocabulary, place = tensors["vocabulary"], tensors["place"]
+        if len(vocabulary) > MOST_CODES or not are_codes(vocabulary, self.model):
+            return False
+        with torch.device("meta"):
+            network = CodeModel(len(vocabulary), *place.shape)
+        made = {key: (t.shape, t.dtype) for key, t in network.state_dict().items()}
+        found = {key: (t.shape, t.dtype) for key, t in tensors.items() if key != "vocabulary"}
+        places = math.prod(cast(QuantisedModel, self.model).places)
+        known = all(tensors[key].isfinite().all() for key in made)
+        return made == found and known and len(place) == places

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import cast
 
 import torch
 from torch import Generator, Tensor
 
-from vae_core.latent.priors.kept import encoded_codes, keep, kept
+from vae_core.latent.priors.kept import are_codes, encoded_codes, keep, kept
 from vae_core.latent.priors.prior import priors
 from vae_core.models import LatentModel
 from vae_core.models.quantised import QuantisedModel
@@ -44,7 +45,7 @@ class CodeFrequencies:
         Raises:
             UserError: when the run has no encodings or they are damaged.
         """
-        tensors = kept(self.run, NAME)
+        tensors = kept(self.run, NAME, fits=self._fits)
         if tensors is None:
             codes, step = encoded_codes(self.run, self.model)
             vocabulary, numbers = codes.flatten(1).unique(return_inverse=True)
@@ -53,3 +54,10 @@ class CodeFrequencies:
             tensors = {"vocabulary": vocabulary, "counts": counts}
             keep(self.run, NAME, tensors, step)
         return tensors["vocabulary"], tensors["counts"]
+
+    def _fits(self, tensors: dict[str, Tensor]) -> bool:
+        vocabulary, counts = tensors["vocabulary"], tensors["counts"]
+        places = math.prod(cast(QuantisedModel, self.model).places)
+        known = counts.isfinite().all() and (counts >= 0).all() and (counts.sum(1) > 0).all()
+        shape = (places, len(vocabulary))
+        return are_codes(vocabulary, self.model) and counts.shape == shape and bool(known)

@@ -103,10 +103,21 @@ class GaussianMixturePrior:
         Raises:
             UserError: when the run has no encodings or they are damaged.
         """
-        tensors = kept(self.run, NAME, VERSION)
+        tensors = kept(self.run, NAME, VERSION, self._fits)
         if tensors is not None:
             return Mixture(**tensors)
         encodings = load_encodings(self.run)
         mixture = fit(encodings.mu, encodings.logvar)
         keep(self.run, NAME, dict(vars(mixture)), encodings.step, VERSION)
         return mixture
+
+    def _fits(self, tensors: dict[str, Tensor]) -> bool:
+        weights, means, factors = (tensors[name] for name in ("weights", "means", "factors"))
+        size, full = self.model.latent_size, factors.ndim == 3
+        return (
+            tensors.keys() == {"weights", "means", "factors"}
+            and all(t.dtype == torch.float32 and bool(t.isfinite().all()) for t in tensors.values())
+            and means.shape == (len(weights), size)
+            and factors.shape == (len(weights), size, *([size] * full))
+            and bool((weights >= 0).all() and weights.sum() > 0)
+        )

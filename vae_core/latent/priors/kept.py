@@ -2,43 +2,69 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from vae_core.latent.encodings import load_encodings
+from vae_core.latent import derived
+from vae_core.latent.encodings import FILE as ENCODINGS
+from vae_core.latent.encodings import encoded_step, load_encodings
 from vae_core.models import LatentModel
 from vae_core.models.quantised import QuantisedModel
 from vae_core.runs import Run
 
-ENCODINGS = "encodings.safetensors"
-
 
 def keep(run: Run, name: str, tensors: dict[str, Tensor], step: int, version: int = 1) -> None:
-    """Write the prior called `name`, fitted to the encodings of the checkpoint of `step`.
+    """Keep the prior called `name`, fitted to the encodings that the run has of `step`, where it
+    can be kept.
 
     Args:
         version: of the way in which it is fitted.
     """
     contiguous = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
-    run.write_bytes(_file(name), save(contiguous, _stamp(str(step), version)))
+    derived.keep(run, _file(name), save(contiguous, _stamp(run, str(step), version)))
 
 
-def kept(run: Run, name: str, version: int = 1) -> dict[str, Tensor] | None:
+def kept(
+    run: Run,
+    name: str,
+    version: int = 1,
+    fits: Callable[[dict[str, Tensor]], bool] = lambda tensors: True,
+) -> dict[str, Tensor] | None:
     """What `keep` wrote for the encodings that the run has now, fitted in the way of `version`;
-    None where there is nothing."""
-    path = run.file(_file(name))
-    if not path.exists():
+    None where there is nothing.
+
+    Args:
+        fits: whether these are the tensors of such a prior, of these shapes and values.
+    """
+    step = encoded_step(run)
+    if step is None:
         return None
-    try:
-        with safe_open(path, "pt") as file:
-            found, step = file.metadata() or {}, _step(run)
-            if step is None or {"version": "1"} | found != _stamp(step, version):
-                return None
-            return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError):
-        return None  # a cache: whoever asks fits it again or says that it is missing
+    wanted = _stamp(run, str(step), version)
+    for place in derived.derived_places(run, _file(name)):
+        try:
+            with place.tensors(_file(name)) as file:
+                # Earlier versions kept neither the version nor which encodings it was fitted to.
+                if wanted != {"version": "1", "of": wanted["of"]} | file.metadata:
+                    continue
+                arrays = {
+                    key: file.array(key, spec.dtype, spec.shape) for key, spec in file.specs.items()
+                }
+            tensors = {key: torch.from_numpy(array) for key, array in arrays.items()}
+            if fits(tensors):
+                return tensors
+        except (OSError, KeyError, RuntimeError, TypeError, ValueError):
+            continue  # a cache, or of other names and shapes: it is fitted again, or missed
+    return None
+
+
+def are_codes(vocabulary: Tensor, model: LatentModel) -> bool:
+    """Whether `vocabulary` [V] holds numbers of codes of a quantised model."""
+    assert isinstance(model, QuantisedModel), "this model has no codes"
+    within = 0 <= int(vocabulary.min()) <= int(vocabulary.max()) < model.quantiser.codes
+    return vocabulary.dtype == torch.int64 and vocabulary.ndim == 1 and within
 
 
 def encoded_codes(run: Run, model: LatentModel) -> tuple[Tensor, int]:
@@ -55,17 +81,9 @@ def encoded_codes(run: Run, model: LatentModel) -> tuple[Tensor, int]:
     return torch.cat(codes), encodings.step
 
 
-def _step(run: Run) -> str | None:
-    path = run.file(ENCODINGS)
-    if not path.exists():
-        return None
-    with safe_open(path, "pt") as file:
-        step: str | None = (file.metadata() or {}).get("step")
-        return step
-
-
-def _stamp(step: str, version: int) -> dict[str, str]:
-    return {"step": step, "version": str(version)}
+def _stamp(run: Run, step: str, version: int) -> dict[str, str]:
+    of = derived.fingerprint(run, ENCODINGS)
+    return {"step": step, "version": str(version), "of": of}
 
 
 def _file(name: str) -> str:

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from torch import Generator, Tensor
 
+from vae_core.data import Progress
 from vae_core.errors import UserError
 from vae_core.models import LatentModel
 from vae_core.models.quantised import QuantisedModel
@@ -30,7 +31,9 @@ Report = Callable[[int, int, float], None]
 class Learn(Protocol):
     """Learns a prior from a run's encodings and keeps it in the run."""
 
-    def __call__(self, run: Run, model: LatentModel, *, report: Report) -> object: ...
+    def __call__(
+        self, run: Run, model: LatentModel, *, report: Report, progress: Progress
+    ) -> object: ...
 
 
 class NotLearned(UserError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -29,7 +30,8 @@ class FullCovariance(nn.Module):
         super().__init__()
         self.mu = nn.Linear(features, latent_dim)
         self.logvar = nn.Linear(features, latent_dim)
-        rows, columns = torch.tril_indices(latent_dim, latent_dim, offset=-1)
+        # NumPy's: on the meta device torch's loads a library of symbols first, 3 s and 160 MB.
+        rows, columns = map(torch.from_numpy, np.tril_indices(latent_dim, -1))
         self.register_buffer("rows", rows, persistent=False)
         self.register_buffer("columns", columns, persistent=False)
         self.below = nn.Linear(features, len(rows))

@@ -1,0 +1,96 @@
+"""Memory that is short is one sentence with a batch that fits; the limit is the system's own."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.engine import make_loop
+from tests.test_soundness import config_of
+from vae_core.runs import Run, Store
+from vae_core.training.memory import Room, is_short, measured
+
+ROOT = Path(__file__).parent.parent
+
+
+def trained_within(
+    store: Path, name: str, backbone: str, batch: int, megabytes: int, event: str
+) -> tuple[Run, str]:
+    limits = [backbone, str(batch), str(megabytes), event]
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.short_of_memory", str(store), name, *limits],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return Store(store).get(name), done.stdout.splitlines()[-1]
+
+
+def test_a_batch_that_cannot_fit_is_refused_and_the_one_suggested_fits(tmp_path: Path) -> None:
+    """Before the first step: where a system promises more than it has, it kills without a word."""
+    run, said = trained_within(tmp_path, "large", "conv", 1024, 400, "begin")
+    found = re.fullmatch(
+        r"A step on 1024 images needs at least (\d+) MB of memory, and (\d+) MB are free\. Train "
+        r"again with train\.batch_size=(\d+), or free memory and resume\. Nothing had been saved "
+        r"yet\.",
+        said,
+    )
+    assert found is not None, said
+    needed, free, suggested = map(int, found.groups())
+    assert needed > free and suggested == 256
+    assert run.status().state == "failed" and run.status().message == said
+    again, said = trained_within(tmp_path, "small", "conv", suggested, 400, "begin")
+    assert said == "finished" and again.status().state == "finished"
+
+
+def test_memory_that_is_refused_in_a_step_is_a_sentence_too(tmp_path: Path) -> None:
+    """Taken by somebody else once training had begun."""
+    run, said = trained_within(tmp_path, "later", "mlp", 256, 4, "Previewed")
+    assert said.startswith("There is not enough memory for a step on 256 images"), said
+    assert "Train again with train.batch_size=128, or free memory and resume." in said
+    assert run.status().state == "failed" and run.status().message == said
+
+
+@pytest.mark.parametrize("family", ["vae", "vq-vae", "factor-vae", "vamp", "stacked-denoising"])
+def test_what_a_step_needs_is_counted_without_a_trace(family: str) -> None:
+    counting, plain = make_loop(config_of(family)), make_loop(config_of(family))
+    counting.model.train()
+    room = measured(
+        lambda n: counting.players.rehearse(*counting.batch(np.arange(n))), counting.device
+    )
+    assert 0 < room.an_image < 1e8 and room.free > 1e8
+    for loop in (counting, plain):
+        loop.room = lambda: room  # type: ignore[method-assign]
+        torch.manual_seed(7)
+        *_, _ = loop.run()
+    ours, theirs = (loop.model.state_dict() for loop in (counting, plain))
+    assert all(torch.equal(tensor, theirs[name]) for name, tensor in ours.items())
+
+
+def test_the_batch_that_is_suggested_is_the_largest_that_surely_fits() -> None:
+    room = Room(an_image=1e7, free=1e9)
+    assert room.refusal(64) == "" and "train.batch_size=32" in room.refusal(128)
+    assert "at least 1.6 GB" in room.refusal(128) and "1.0 GB are free" in room.refusal(128)
+    assert "smaller network or smaller images" in Room(1e9, 1e8).refusal(8)
+
+
+@pytest.mark.parametrize(
+    ("error", "short"),
+    [
+        (MemoryError(), True),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), True),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), True),
+        (OSError(12, "Cannot allocate memory"), True),
+        (RuntimeError("shapes cannot be multiplied"), False),
+        (ValueError("out of memory"), False),
+    ],
+)
+def test_what_libraries_say_of_it_is_understood(error: Exception, short: bool) -> None:
+    assert is_short(error) is short

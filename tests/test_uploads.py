@@ -1,0 +1,399 @@
+"""Uploads: named before they come, streamed to disk, one session's own, deleted when refused."""
+
+from __future__ import annotations
+
+import errno
+import http.client
+import io
+import json
+import os
+import shutil
+import socket
+import subprocess
+import threading
+import time
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ui.live import trays as trays_module
+from ui.live.trays import Tray, Trays, is_named, most_bytes
+from ui.live.uploads import UploadServer, upload_routes
+from vae_core.config import DataConfig, RunConfig
+from vae_core.data import Announced, Upload, begin_upload, load_dataset
+from vae_core.data import uploads as uploads_module
+from vae_core.data.listing import has_image_name
+from vae_core.errors import UserError
+from vae_core.runs import Store
+
+from .live import port_of, serving
+from .pictures import png
+
+MB = 10**6
+
+
+def packed(files: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+PICTURES = packed({"cats/a.png": png(0), "dogs/b.png": png(1), "dogs/c.png": png(2)})
+
+
+def received(files: dict[str, bytes], root: Path) -> Upload:
+    upload = begin_upload([Announced(name, len(data)) for name, data in files.items()], root=root)
+    for index, data in enumerate(files.values()):
+        with upload.receiving(index) as out:
+            out.write(data)
+    return upload
+
+
+def left_in(root: Path) -> list[str]:
+    return sorted(os.listdir(root / "uploads"))
+
+
+# --- what an upload is -----------------------------------------------------------------------
+
+
+def test_a_zip_becomes_a_file_of_its_name_in_a_folder_that_nobody_can_guess(tmp_path: Path) -> None:
+    first, again = (received({"../../My Fotos ü.ZIP": PICTURES}, tmp_path) for _ in range(2))
+    assert all(name.startswith(".") for name in left_in(tmp_path)), "not to be seen until finished"
+    path = first.finish()
+    assert path == first.path and path.name == "My-Fotos-u.zip" and path.read_bytes() == PICTURES
+    assert again.finish() != path
+    assert path.parent.parent == tmp_path / "uploads" and len(path.parent.name) == 32
+    assert path.parent.stat().st_mode & 0o077 == 0
+    data = load_dataset(DataConfig(dataset="folder", data_dir=str(path)))
+    assert data.label_names == ("cats", "dogs")
+
+
+def test_the_folders_of_loose_images_are_labels_in_any_script(tmp_path: Path) -> None:
+    files = {
+        "pets/Кошки/a.png": png(0),
+        "pets/Кошки/../a.png": png(1),
+        "pets\\dogs\\.a.png": png(2),
+        "pets/dogs/ü.png": png(3),
+        "pets/dogs/ù.PNG": png(4),
+    }
+    upload = received(files, tmp_path)
+    path = upload.finish()
+    assert upload.name == "5 images" and path.name == "images"
+    found = sorted(str(each.relative_to(path)) for each in path.rglob("*.[pP]*"))
+    assert found == [
+        "pets/dogs/4-u.PNG", "pets/dogs/a.png", "pets/dogs/u.png",
+        "pets/Кошки/1-a.png", "pets/Кошки/a.png",
+    ]  # fmt: skip
+    data = load_dataset(DataConfig(dataset="folder", data_dir=str(path)))
+    assert data.label_names == ("dogs", "Кошки")
+
+
+@given(st.lists(st.text(max_size=60), min_size=1, max_size=4), st.sampled_from([".png", ".zip"]))
+def test_no_name_leaves_its_folder(tmp_path_factory, parts: list[str], ending: str) -> None:
+    root = tmp_path_factory.getbasetemp() / "any-name"
+    name = "/".join(parts) + ending
+    if ending == ".png" and not has_image_name(name.replace("\\", "/").rpartition("/")[2]):
+        return  # a name that is nothing but its ending has none
+    upload = begin_upload([Announced(name, 4)], root=root)
+    try:
+        with upload.receiving(0) as out:
+            out.write(b"data")
+        [written] = [each for each in root.rglob("*") if each.is_file()]
+        inside = written.relative_to(root / "uploads")
+        assert inside.parts[0] == f".{upload.id}.part"
+        assert not any(part.startswith(".") for part in inside.parts[1:])
+    finally:
+        upload.remove()
+    assert left_in(root) == []
+
+
+@pytest.mark.parametrize(
+    ("files", "sentence"),
+    [
+        ([], "Nothing was uploaded"),
+        ([("dir/a.exe", 3)], r"'a\.exe' is neither a \.zip nor an image"),
+        ([("a.png", 3), ("b.zip", 3)], r"Upload b\.zip by itself"),
+        ([("a.png", 0)], "'a.png' is empty"),
+        ([("a.zip", 2001 * MB)], "This is 2,001 MB; at most 2,000 MB can be uploaded"),
+        ([("a.zip", 10**18)], "at most 2,000 MB"),
+        ([(f"{i}.png", 1) for i in range(100_001)], "pack more than 100,000 as a .zip"),
+    ],
+)
+def test_what_is_refused_before_a_byte_has_come(tmp_path: Path, files: Any, sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence):
+        begin_upload([Announced(*file) for file in files], root=tmp_path)
+    assert not (tmp_path / "uploads").exists()
+
+
+def test_an_upload_that_the_disk_cannot_hold_is_refused_before_a_byte_has_come(tmp_path) -> None:
+    free = shutil.disk_usage(tmp_path).free
+    with pytest.raises(UserError, match=r"no room for .* MB: this server's disk has .* MB free"):
+        begin_upload([Announced("a.zip", free - 100 * MB)], most_bytes=free, root=tmp_path)
+    assert left_in(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"no zip at all", r"^pictures\.zip is no zip file"),
+        (PICTURES[: len(PICTURES) // 2], r"^pictures\.zip is no zip file"),
+        (packed({"readme.txt": b"hello"}), r"no image in pictures\.zip"),
+        (packed({"a.png": png(), "b.png": b"text"}), r"only one image in .*b\.png: no image"),
+        (packed({"../a.png": png(), "b.png": png(1)}), r"^pictures\.zip was refused: .*leads out"),
+    ],
+)
+def test_what_is_refused_once_it_has_come_is_deleted_at_once(tmp_path, content, sentence) -> None:
+    upload = received({"pictures.zip": content}, tmp_path)
+    with pytest.raises(UserError, match=sentence) as refused:
+        upload.finish()
+    assert str(tmp_path) not in str(refused.value)
+    assert left_in(tmp_path) == []
+
+
+def test_a_file_that_comes_short_and_an_upload_with_a_gap_are_not_kept(tmp_path: Path) -> None:
+    upload = begin_upload([Announced("a.png", 100), Announced("b.png", 3)], root=tmp_path)
+    with (
+        pytest.raises(UserError, match=r"Only 3 of 100 bytes of a\.png"),
+        upload.receiving(0) as out,
+    ):
+        out.write(b"abc")
+    assert [each for each in tmp_path.rglob("*") if each.is_file()] == []
+    with pytest.raises(UserError, match="2 of 2 files have not come"):
+        upload.finish()
+    assert left_in(tmp_path) == []
+
+
+def test_what_a_killed_server_left_is_forgotten_after_a_day(tmp_path: Path) -> None:
+    kept = received({"a.zip": PICTURES}, tmp_path).finish()
+    left, fresh = (received({"a.zip": PICTURES}, tmp_path) for _ in range(2))
+    [old] = (tmp_path / "uploads").glob(f".{left.id}*")
+    os.utime(old, (0, time.time() - 25 * 3600))
+    begin_upload([Announced("a.png", 3)], root=tmp_path).remove()
+    assert left_in(tmp_path) == sorted([f".{fresh.id}.part", kept.parent.name])
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 1 MB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)]).returncode:
+        pytest.fail("A disk of 1 MB could not be mounted; the tests have to run as root.")
+    try:
+        yield disk
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def test_a_disk_that_fills_up_meanwhile_leaves_nothing_behind(tiny_disk, monkeypatch) -> None:
+    monkeypatch.setattr(uploads_module, "RESERVE", 0)
+    upload = begin_upload([Announced("a.zip", 900_000)], root=tiny_disk)
+    (tiny_disk / "somebody-else").write_bytes(bytes(600_000))
+    with pytest.raises(UserError, match=os.strerror(errno.ENOSPC)), upload.receiving(0) as out:
+        for _ in range(9):
+            out.write(bytes(100_000))
+    assert [each.name for each in tiny_disk.rglob("*") if each.is_file()] == ["somebody-else"]
+
+
+# --- whose it is ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("VAE_DATA", str(tmp_path))
+    monkeypatch.setenv("VAE_STORE", str(tmp_path / "runs"))
+    return tmp_path
+
+
+def zip_in(tray: Tray) -> Upload:
+    return tray.receive([("a.zip", io.BytesIO(PICTURES), len(PICTURES))])
+
+
+def test_a_new_upload_takes_the_place_of_the_last(place: Path) -> None:
+    tray = Tray()
+    zip_in(tray)
+    second = zip_in(tray)
+    assert tray.kept is second and left_in(place) == [second.id]
+    with pytest.raises(UserError):
+        tray.receive([("b.zip", io.BytesIO(b"x"), 1)])
+    assert tray.kept is second and left_in(place) == [second.id], "a refused one changes nothing"
+
+
+def test_what_a_run_was_trained_on_outlives_its_session(place: Path) -> None:
+    tray, store = Tray(), Store()
+    upload = zip_in(tray)
+    assert not is_named(upload.id)
+    config = RunConfig().updated({"data": {"dataset": "folder", "data_dir": str(upload.path)}})
+    run = store.create("mine", config)
+    run.file("config.json").write_bytes(run.file("config.json").read_bytes()[:-9])  # damaged
+    zip_in(tray)
+    tray.close()
+    assert left_in(place) == [upload.id]
+    assert upload.path.read_bytes() == PICTURES
+    with pytest.raises(UserError, match="session has ended"):
+        zip_in(tray)
+
+
+def test_uploads_end_some_time_after_their_session(place: Path) -> None:
+    there, trays = {"a": True, "b": True}, Trays(away_s=0.3)
+    first, second = (trays.open(lambda name=name: there[name]) for name in there)
+    mine, theirs = zip_in(first), zip_in(second)
+    there["a"] = False
+    time.sleep(0.15)
+    there["a"] = True  # a network that comes and goes
+    time.sleep(0.4)
+    assert left_in(place) == sorted([mine.id, theirs.id])
+    there["a"] = False
+    deadline = time.monotonic() + 10
+    while left_in(place) != [theirs.id] and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert left_in(place) == [theirs.id]
+    assert trays.get(second.token) is second
+    with pytest.raises(UserError, match="session has ended"):
+        trays.get(first.token)
+    trays.close_all()
+    assert left_in(place) == []
+
+
+# --- by the route -----------------------------------------------------------------------------
+
+
+class Client:
+    """A browser's requests."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+
+    def __call__(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection.request(method, path, body, {k.replace("_", "-"): v for k, v in headers.items()})
+        response = connection.getresponse()
+        said = response.read()
+        connection.close()
+        return response.status, json.loads(said) if said else None
+
+    def begin(self, tray: Tray, **files: int) -> tuple[int, Any]:
+        told = [{"name": name.replace("_", "."), "size": size} for name, size in files.items()]
+        return self("POST", f"/live/uploads/{tray.token}", json.dumps({"files": told}))
+
+
+@pytest.fixture
+def trays(place: Path) -> Trays:
+    return Trays()
+
+
+@pytest.fixture
+def client(trays: Trays) -> Iterator[Client]:
+    with serving(upload_routes(UploadServer(trays, stalled_s=0.5))) as server:
+        yield Client(port_of(server))
+
+
+def test_a_file_is_announced_sent_and_kept(trays: Trays, client: Client, place: Path) -> None:
+    tray = trays.open(lambda: True)
+    status, answer = client.begin(tray, a_zip=len(PICTURES))
+    assert status == 200
+    address = f"/live/uploads/{tray.token}/{answer['upload']}"
+    assert client("PUT", f"{address}/0", PICTURES) == (204, None)
+    assert tray.kept is None
+    assert client("POST", address) == (200, {"name": "a.zip", "bytes": len(PICTURES)})
+    assert tray.kept is not None and tray.kept.path.read_bytes() == PICTURES
+    assert client("POST", address)[0] == 404, "it is no longer on its way"
+    assert client("DELETE", f"/live/uploads/{tray.token}")[0] == 204
+    assert left_in(place) == [] and tray.kept is None
+
+
+def test_nobody_else_can_name_open_or_end_it(trays: Trays, client: Client, place: Path) -> None:
+    mine, theirs = (trays.open(lambda: True) for _ in range(2))
+    _, answer = client.begin(mine, a_zip=len(PICTURES))
+    stolen = f"/live/uploads/{theirs.token}/{answer['upload']}"
+    for method, path in [
+        ("PUT", f"{stolen}/0"), ("POST", stolen), ("DELETE", stolen),
+        ("POST", "/live/uploads/guess"), ("DELETE", "/live/uploads/guess"),
+        ("PUT", f"/live/uploads/guess/{answer['upload']}/0"),
+    ]:  # fmt: skip
+        assert client(method, path, PICTURES)[0] == 404, (method, path)
+    assert client("DELETE", f"/live/uploads/{theirs.token}")[0] == 204
+    assert left_in(place) == [f".{answer['upload']}.part"]
+    path = f"/live/uploads/{mine.token}"
+    assert client("POST", path, "{}", Origin="http://elsewhere.example")[0] == 403
+
+
+def test_too_much_is_refused_before_it_is_sent(trays, client, place, monkeypatch) -> None:
+    monkeypatch.setenv("VAE_UPLOAD_MB", "1")
+    assert most_bytes() == MB
+    tray = trays.open(lambda: True)
+    status, told = client.begin(tray, a_zip=MB + 1)
+    assert status == 400 and "This is 1.0 MB; at most 1.0 MB" in told["message"]
+    _, answer = client.begin(tray, a_zip=10)
+    address = f"/live/uploads/{tray.token}/{answer['upload']}"
+    # By its head alone: not one byte of the body is sent.
+    with socket.create_connection(("127.0.0.1", client.port), timeout=10) as raw:
+        head = f"PUT {address}/0 HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 99999999999"
+        raw.sendall(f"{head}\r\n\r\n".encode())
+        assert b" 413 " in raw.recv(4096)
+    assert client("PUT", f"{address}/0", b"x" * 10)[0] == 404, "what lied is taken back"
+    _, answer = client.begin(tray, a_zip=10)
+    address = f"/live/uploads/{tray.token}/{answer['upload']}"
+    status, told = client("PUT", f"{address}/0", iter([b"x" * 9] * 9))
+    assert status == 413 and "More has come than the 10 bytes" in told["message"]
+    assert client("PUT", f"{address}/5", b"")[0] == 404
+    for nonsense in (b"", b"[]", b'{"files":[{"name":"a.png","size":-1}]}', b"\xff" * 99):
+        status, told = client("POST", f"/live/uploads/{tray.token}", nonsense)
+        assert status == 400 and told["message"]
+    assert left_in(place) == []
+
+
+@pytest.mark.parametrize("how", ["leaves", "stalls"])
+def test_an_upload_that_breaks_off_is_deleted_at_once(trays, client, place, how) -> None:
+    tray = trays.open(lambda: True)
+    _, answer = client.begin(tray, a_zip=5_000_000)
+    raw = socket.create_connection(("127.0.0.1", client.port), timeout=10)
+    head = f"PUT /live/uploads/{tray.token}/{answer['upload']}/0 HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+    raw.sendall(f"{head}Content-Length: 5000000\r\n\r\n".encode() + bytes(2_000_000))
+    deadline = time.monotonic() + 10
+    while not [each for each in place.rglob("*.zip")] and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert left_in(place) != []
+    if how == "leaves":
+        raw.close()
+    while left_in(place) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert left_in(place) == []
+    raw.close()
+
+
+def test_megabytes_pass_through_and_stay_on_disk(trays: Trays, client: Client, place: Path) -> None:
+    tray, process = trays.open(lambda: True), psutil.Process()
+    size = 200 * MB
+    _, answer = client.begin(tray, a_zip=size)
+    most, going = process.memory_info().rss, threading.Event()
+
+    def watch() -> None:
+        nonlocal most
+        while not going.wait(0.005):
+            most = max(most, process.memory_info().rss)
+
+    before, piece = process.memory_info().rss, bytes(10**5)
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    address = f"/live/uploads/{tray.token}/{answer['upload']}"
+    body = (piece for _ in range(size // len(piece)))
+    assert client("PUT", f"{address}/0", body, Content_Length=str(size))[0] == 204
+    going.set()
+    watcher.join()
+    assert most - before < 30 * MB
+    assert client("POST", address)[0] == 400, "zeros are no zip"
+    assert left_in(place) == []
+
+
+def test_a_limit_that_is_no_number_is_the_usual_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VAE_UPLOAD_MB", "much")
+    assert most_bytes() == trays_module.DEFAULT_MB * MB

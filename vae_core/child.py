@@ -1,0 +1,137 @@
+"""Work in a process beside this one, for what would make a server stand still, such as t-SNE."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import queue
+import shlex
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from vae_core.data import Progress, no_progress
+from vae_core.errors import UserError
+from vae_core.runs import STORE_VARIABLE, Run
+
+ROOT = Path(__file__).resolve().parents[1]
+PARENT_VARIABLE = "VAE_PARENT"
+"""Names the process that waits for the answer: without it there is nothing to work for."""
+
+ASK_EVERY_S = 0.25
+MOST_LINES = 200
+
+log = logging.getLogger(__name__)
+
+
+def in_process(command: list[str], run: Run, progress: Progress = no_progress) -> None:
+    """Run `python -m vae_core COMMAND RUN … --progress` beside this process, niced, and wait.
+
+    The result lies in the run, or in the user's cache where the run cannot be written. When
+    `progress` raises, the process is killed; when this process ends, so does it. When it fails,
+    what it wrote to its standard error comes into the run's log.
+
+    Raises:
+        UserError: what the process says a person can mend; else the last line of its traceback.
+    """
+    environment = os.environ | {
+        STORE_VARIABLE: str(run.path.parent),
+        PARENT_VARIABLE: str(os.getpid()),
+        "PYTHONUNBUFFERED": "1",
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-m", "vae_core", *command, "--progress"],
+        cwd=ROOT,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+    )
+    written: deque[str] = deque(maxlen=MOST_LINES)
+    answers: queue.Queue[str | None] = queue.Queue()
+    listeners = [
+        _listening(lambda: written.extend(process.stderr or ())),
+        _listening(lambda: _put(process.stdout or (), answers)),
+    ]
+    try:
+        problem = _follow(answers, progress)
+        process.wait()
+    finally:  # where the progress has raised, nobody waits for it any more
+        _kill(process)
+        for listener in listeners:
+            listener.join(1.0)
+    if process.returncode:
+        _log(run, f"{shlex.join(command)} failed:\n{''.join(written)}")
+        last = written[-1].strip() if written else "it was killed."
+        raise UserError(problem or f"The work ended before it was done: {last}")
+
+
+def _follow(answers: queue.Queue[str | None], progress: Progress) -> str:
+    """Tell how far it is until it ends, and again while it says nothing; the problem that it
+    names, "" without one."""
+    message, share, problem = "", None, ""
+    while True:
+        try:
+            line = answers.get(timeout=ASK_EVERY_S)
+        except queue.Empty:
+            line = "{}"
+        if line is None:
+            return problem
+        said = _understood(line)
+        problem = str(said.get("error", problem))
+        message, share = str(said.get("message", message)), said.get("share", share)
+        progress(message, share if isinstance(share, float) else None)
+
+
+def _understood(line: str) -> dict[str, Any]:
+    """An answer; {} for what a library printed."""
+    try:
+        said = json.loads(line)
+    except (ValueError, RecursionError):
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def _put(lines: Iterable[str], answers: queue.Queue[str | None]) -> None:
+    for line in lines:
+        answers.put(line)
+    answers.put(None)
+
+
+def _listening(listen: Any) -> threading.Thread:
+    thread = threading.Thread(target=listen, daemon=True)
+    thread.start()
+    return thread
+
+
+def _kill(process: subprocess.Popen[str]) -> None:
+    """End the process and those that it has started."""
+    if process.poll() is not None:
+        return
+    with suppress(psutil.Error):
+        for child in psutil.Process(process.pid).children(recursive=True):
+            with suppress(psutil.Error):
+                child.kill()
+    process.kill()
+    process.wait()
+
+
+def _log(run: Run, text: str) -> None:
+    """Append to the run's log; where it cannot be written, to that of this process."""
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+    flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)  # no link, no pipe
+    try:
+        with os.fdopen(os.open(run.file("log.txt"), flags, 0o666), "a") as file:
+            file.write(text.rstrip("\n") + "\n")
+    except OSError:
+        log.error("%s: %s", run.id, text)

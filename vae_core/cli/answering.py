@@ -1,0 +1,55 @@
+"""A command that answers to another process, line by line, see `vae_core/child.py`."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from vae_core.child import PARENT_VARIABLE
+from vae_core.cli.options import say_steps
+from vae_core.errors import UserError
+from vae_core.training.watchdog import end_now
+
+if TYPE_CHECKING:
+    from vae_core.data.dataset import Progress
+
+LOOK_EVERY_S = 0.5
+
+
+@contextmanager
+def answering(as_lines: bool) -> Iterator[Progress]:
+    """A progress for a person at a terminal, or one that answers in lines of JSON.
+
+    Answers have the standard output for themselves: what anything else prints goes to the standard
+    error. Where the process that asked is gone, this one ends.
+    """
+    if not as_lines:
+        yield say_steps()
+        return
+    sys.stdout.flush()
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    parent = os.environ.get(PARENT_VARIABLE, "")
+    if parent.isdigit():
+        threading.Thread(target=_end_with, args=(int(parent),), daemon=True).start()
+
+    def say(message: str, share: float | None) -> None:
+        print(json.dumps({"message": message, "share": share}), file=answers, flush=True)
+
+    try:
+        yield say
+    except UserError as error:
+        print(json.dumps({"error": str(error)}), file=answers, flush=True)
+        raise
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(LOOK_EVERY_S)
+    end_now(1)

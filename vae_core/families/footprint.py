@@ -1,0 +1,237 @@
+"""How much memory a model takes, known before any of it is taken.
+
+Model and objective are built on torch's "meta" device, where tensors have shapes and no values.
+Maps are measured with a batch of no images: on the meta device torch's operators would load a
+library of symbols first, 3 s and 160 MB.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+
+from vae_core.config import RunConfig, parse_config
+from vae_core.errors import UserError
+from vae_core.families.family import outlines
+from vae_core.models import LatentModel
+from vae_core.runs import DataCard
+
+MEMORY_VARIABLE = "VAE_MEMORY_GB"
+"""Environment variable: how much memory one model may take, in GB."""
+
+TO_LOOK_AT = 2e9
+"""Bytes that a model may take which is only looked at, unless the variable says otherwise: the
+server keeps several, and whoever sent a run need not mean well."""
+
+COPIES = 4
+"""Of the weights while they are trained: themselves, gradients, Adam's two averages."""
+
+_CONTROL_GROUP = Path("/sys/fs/cgroup/memory.max")
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """Bytes of the weights, and of the maps that one image leaves on its way through."""
+
+    weights: int
+    image: int
+
+    @property
+    def looked_at(self) -> float:
+        """Bytes while one image is encoded and decoded."""
+        return self.weights + self.image
+
+    def trained(self, batch: int) -> float:
+        """Bytes while batches of so many images are learned from."""
+        return COPIES * self.weights + batch * self.image
+
+
+def footprint(config: RunConfig, data: DataCard) -> Footprint:
+    """What a model and its objective take.
+
+    Raises:
+        UserError: as `build`.
+    """
+    return _footprint(config.to_json(), data.model_dump_json())
+
+
+def refuse_to_look_at(config: RunConfig, data: DataCard) -> None:
+    """Refuse a model that is too large to be opened beside others.
+
+    Raises:
+        UserError: with its size and how the bound is raised.
+    """
+    needed = footprint(config, data).looked_at
+    bound = _asked() or TO_LOOK_AT
+    if needed > bound:
+        raise UserError(
+            f"The model would take {_gb(needed)} of memory, and {_gb(bound)} are allowed for one "
+            f"that is opened. Set {MEMORY_VARIABLE} (in GB) to allow more."
+        )
+
+
+def refuse_to_train(config: RunConfig, data: DataCard) -> None:
+    """Refuse a training that this machine has not the memory for.
+
+    Raises:
+        UserError: with its size, what makes it large, and how the bound is raised.
+    """
+    found, batch = footprint(config, data), config.train.batch_size
+    batch = min(batch, data.n_train) if data.n_train else batch
+    bound = _asked() or machine_memory()
+    if found.trained(batch) <= bound:
+        return
+    fixed = COPIES * found.weights
+    fitting = int((bound - fixed) // max(1, found.image))
+    smaller = "a smaller network or images"
+    if fitting >= 1:
+        smaller = f"a batch size of at most {fitting}"
+    raise UserError(
+        f"Training would take {_gb(found.trained(batch))} of memory: {_gb(fixed)} for the weights "
+        f"with gradients and averages, {_gb(batch * found.image)} for a batch of {batch} images; "
+        f"{_gb(bound)} are allowed. Use {smaller}, or set {MEMORY_VARIABLE} (in GB) to allow more."
+    )
+
+
+def machine_memory() -> float:
+    """Bytes of memory of this machine, or of the container that this process lives in."""
+    total = float(psutil.virtual_memory().total)
+    with suppress(OSError, ValueError):
+        total = min(total, float(_CONTROL_GROUP.read_text()))
+    return total
+
+
+def _asked() -> float | None:
+    """What the variable allows, in bytes; None where it is not set.
+
+    Raises:
+        UserError: when it is no number.
+    """
+    text = os.environ.get(MEMORY_VARIABLE, "").strip()
+    if not text:
+        return None
+    try:
+        bytes_ = float(text) * 1e9
+    except ValueError:
+        bytes_ = 0.0
+    if not bytes_ > 0:
+        raise UserError(f"{MEMORY_VARIABLE} is {text!r}; it is a number of GB, such as 8.")
+    return bytes_
+
+
+@functools.lru_cache(maxsize=64)
+def _footprint(config_json: str, data_json: str) -> Footprint:
+    config, data = parse_config(config_json), DataCard.model_validate_json(data_json)
+    model, objective = outlines(config, data)
+    kept = {id(t): t for each in (model, objective) for t in (*each.parameters(), *each.buffers())}
+    weights = sum(t.numel() * t.element_size() for t in kept.values())
+    _hollow(model)
+    return Footprint(weights, _image(model, objective.samples, data.image_shape))
+
+
+def _hollow(module: nn.Module) -> None:
+    """Give every weight one number in memory, whatever its shape."""
+    for each in module.modules():
+        for name, weight in each._parameters.items():
+            if weight is not None:
+                one = torch.zeros((), dtype=weight.dtype).expand(weight.shape)
+                each._parameters[name] = nn.Parameter(one, requires_grad=False)
+        for name, buffer in each._buffers.items():
+            if buffer is not None:
+                each._buffers[name] = torch.zeros((), dtype=buffer.dtype).expand(buffer.shape)
+
+
+@torch.no_grad()
+def _image(model: LatentModel, draws: int, shape: tuple[int, int, int]) -> int:
+    """Bytes of all maps of one image, forth and back: what the backward pass will ask for.
+
+    A batch without images passes through, and its maps say how large those of an image are.
+    """
+    x = torch.empty((0, *shape))
+    with torch.random.fork_rng(devices=[]), _Convolutions(), _counted(model.eval()) as counted:
+        with suppress(Exception):  # what asks for values stops, and counts so far
+            model.encode(x)
+        with suppress(Exception):
+            model.decode(model.unflatten(torch.empty((0, model.latent_size))))
+    return counted[0] * max(1, draws) + _of_one(x)
+
+
+class _Convolutions(TorchFunctionMode):
+    """Convolutions that only say which shape they give: torch's own would lay the weights out."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        shape: Callable[..., Tensor] | None = _SHAPES.get(func)
+        return func(*args, **(kwargs or {})) if shape is None else shape(*args, **(kwargs or {}))
+
+
+def _convolved(
+    x: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0,
+    dilation: Any = 1, groups: int = 1,
+) -> Tensor:  # fmt: skip
+    if padding == "same":
+        return x.new_empty((len(x), len(weight), *x.shape[2:]))
+    axes = zip(x.shape[2:], weight.shape[2:], *map(_pair, (stride, padding, dilation)), strict=True)
+    sides = [(n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in axes]
+    return x.new_empty((len(x), len(weight), *sides))
+
+
+def _convolved_back(
+    x: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0,
+    output_padding: Any = 0, groups: int = 1, dilation: Any = 1,
+) -> Tensor:  # fmt: skip
+    settings = map(_pair, (stride, padding, output_padding, dilation))
+    axes = zip(x.shape[2:], weight.shape[2:], *settings, strict=True)
+    sides = [(n - 1) * s - 2 * p + d * (k - 1) + o + 1 for n, k, s, p, o, d in axes]
+    return x.new_empty((len(x), weight.shape[1] * groups, *sides))
+
+
+_SHAPES: dict[Any, Callable[..., Tensor]] = {
+    torch.conv2d: _convolved,
+    torch.conv_transpose2d: _convolved_back,
+    functional.conv2d: _convolved,
+    functional.conv_transpose2d: _convolved_back,
+}
+
+
+def _pair(value: Any) -> tuple[int, int]:
+    return (value, value) if isinstance(value, int) else tuple(value)
+
+
+@contextmanager
+def _counted(module: nn.Module) -> Iterator[list[int]]:
+    """The bytes for each image that the innermost modules hand on meanwhile."""
+    total = [0]
+
+    def count(module: nn.Module, given: object, made: object) -> None:
+        parts = made if isinstance(made, tuple | list) else (made,)
+        total[0] += sum(_of_one(part) for part in parts if isinstance(part, Tensor))
+
+    inner = [each for each in module.modules() if not list(each.children())]
+    hooks = [each.register_forward_hook(count) for each in inner]
+    try:
+        yield total
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _of_one(tensor: Tensor) -> int:
+    return math.prod(tensor.shape[1:]) * tensor.element_size()
+
+
+def _gb(size: float) -> str:
+    return f"{size / 1e9:.3g} GB"

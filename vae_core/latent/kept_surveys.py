@@ -1,0 +1,128 @@
+"""Surveys that are kept, so that a part is looked through once for each checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+
+import numpy as np
+from safetensors.numpy import save
+
+from vae_core.latent.derived import derived_places, fingerprint, keep
+from vae_core.latent.encodings import labels_in_reach
+from vae_core.latent.survey import Survey
+from vae_core.runs import WEIGHTS, Folder, Run, Tensors
+
+ELSEWHERE = "-elsewhere"
+"""In the name of the survey of images that are not the run's own, the last that was asked for."""
+
+SMALL = 100 * 10**6
+"""Bytes of a survey that is read whatever number of images it speaks of."""
+
+
+def save_survey(run: Run, found: Survey, data_dir: str | None, elsewhere: bool = False) -> None:
+    """Keep a survey, where it can be kept, with the place its images were read from.
+
+    Args:
+        elsewhere: they are other images than the run's own, in another place; both are kept.
+    """
+    arrays = {
+        "mu": found.mu,
+        "logvar": found.logvar,
+        "recon": found.recon,
+        "kl": found.kl,
+        "kl_error": found.kl_error,
+        "labels": found.labels,
+        "label_names": _packed(found.label_names),
+        "files": _packed(found.files),
+        "hashes": found.hashes,
+    }
+    present = {name: np.ascontiguousarray(a) for name, a in arrays.items() if a is not None}
+    weights = fingerprint(run, WEIGHTS)
+    about = {"step": str(found.step), "data_dir": data_dir or "", "note": found.note}
+    name = _file(found.split, ELSEWHERE if elsewhere else "")
+    keep(run, name, save(present, about | {"weights": weights}))
+
+
+def load_survey(run: Run, split: str, step: int, data_dir: str | None = None) -> Survey | None:
+    """The survey that is kept of a run's weights, which are of `step`; None where none is usable.
+
+    Args:
+        data_dir: where its images must have been read from; None for the run's own images,
+            wherever they lay, and for what lies in the place of the run's own.
+    """
+    for where in ("",) if data_dir is None else ("", ELSEWHERE):
+        name = _file(split, where)
+        for place in derived_places(run, name):
+            found = _read(run, place, name, split, step, data_dir)
+            if found is not None:
+                return found
+    return None
+
+
+def _read(
+    run: Run, place: Folder, name: str, split: str, step: int, data_dir: str | None
+) -> Survey | None:
+    try:
+        with place.tensors(name) as file:
+            weights = fingerprint(run, WEIGHTS)
+            if file.step() != step or file.metadata.get("weights", weights) != weights:
+                return None
+            if data_dir not in (None, file.metadata["data_dir"]):
+                return None
+            n, size = file.require("mu", "F32", (None, None)).shape
+            if n < 1 or size != run.summary().get("latent_dim", size) or not _believable(run, file):
+                return None
+            names = _unpacked(file.array("label_names", "U8", (None,)))
+            files = _unpacked(file.array("files", "U8", (None,)))
+            labels = file.maybe("labels", "I64", (n,))
+            return Survey(
+                split,
+                file.array("mu", "F32", (n, size)),
+                file.maybe("logvar", "F32", (n, size)),
+                file.maybe("recon", "F32", (n,)),
+                file.maybe("kl", "F32", (n,)),
+                None if labels is None else labels_in_reach(labels, names),
+                names,
+                files if len(files) == n else (),
+                np.arange(n),
+                step,
+                file.array("hashes", "U64", (n,)),  # without, it is from before runs kept parts
+                file.metadata.get("note", ""),
+                file.maybe("kl_error", "F32", (n,)),
+            )
+    except (KeyError, ValueError, OSError):
+        return None  # a cache: whoever asks makes the survey again
+
+
+def surveyed_hashes(run: Run, split: str) -> np.ndarray | None:
+    """Which images the survey that a run keeps is of: uint64 [N]; None where it keeps none."""
+    name = _file(split)
+    for place in derived_places(run, name):
+        with suppress(ValueError, OSError), place.tensors(name) as file:
+            if _believable(run, file):
+                return file.array("hashes", "U64", (None,))
+    return None
+
+
+def _believable(run: Run, file: Tensors) -> bool:
+    """Whether a survey is of about as many images as the run has; a small one may be of more."""
+    if file.nbytes <= SMALL:
+        return True
+    card, images = run.data_card(), file.require("hashes", "U64", (None,)).shape[0]
+    return images <= 2 * (card.n_train + card.n_validation + card.n_test)
+
+
+def _file(split: str, where: str = "") -> str:
+    return f"encodings-{split}{where}.safetensors"
+
+
+def _packed(texts: Sequence[str]) -> np.ndarray:
+    """Names as one array of bytes; none may hold the zero byte, and no file name can."""
+    joined = "\0".join(texts).encode("utf-8", "surrogateescape")
+    return np.frombuffer(joined, np.uint8)
+
+
+def _unpacked(packed: np.ndarray) -> tuple[str, ...]:
+    joined = packed.tobytes().decode("utf-8", "surrogateescape")
+    return tuple(joined.split("\0")) if joined else ()

@@ -1,0 +1,263 @@
+"""The one reader of run and sweep folders: nothing in them is believed before it is checked.
+
+Whoever sends a folder may have put anything into it. So files are regular and lie inside
+(`regular.py`), none is larger than its kind may be, JSON becomes a model of pydantic, and records
+are read in pieces, so that a long history takes no more memory than a short one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from vae_core.errors import UserError
+from vae_core.nested import require_shallow
+from vae_core.runs.bounds import AT_ONCE, largest, require_within
+from vae_core.runs.lines import STEP, lines_of, record_in
+from vae_core.runs.regular import NotRegular, kind_of, look_inside, names_inside, open_inside
+from vae_core.runs.tensors import Tensors
+
+M = TypeVar("M", bound=BaseModel)
+
+LONGEST_REASON, MOST_COMPLAINTS = 300, 1000
+
+
+class Reading:
+    """A folder that is read. `kind` is what errors call it.
+
+    Names are those of files in it, such as "status.json" or "previews/originals.png".
+    """
+
+    kind = "folder"
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def id(self) -> str:
+        return self.path.name
+
+    # --- whole files -------------------------------------------------------------------------
+
+    def has(self, name: str) -> bool:
+        """True where something has this name, whatever it is: reading it says what is wrong."""
+        try:
+            return look_inside(self.path, name) is not None
+        except OSError:
+            return False
+
+    def version(self, name: str) -> int | None:
+        """Changes whenever the file is written; None where there is no such file."""
+        found = self._regular(name)
+        return None if found is None else found.st_mtime_ns
+
+    def size(self, name: str) -> int:
+        """Bytes of the file, 0 where there is none."""
+        found = self._regular(name)
+        return 0 if found is None else found.st_size
+
+    def names(self, folder: str) -> list[str]:
+        """The names in a folder of this one, sorted; [] where there is no such folder."""
+        try:
+            return names_inside(self.path, folder)
+        except OSError:
+            return []
+
+    def look_at(self, name: str, wanted: str = "") -> None:
+        """Look at a file without reading it; one that is not there is fine.
+
+        Raises:
+            UserError: when it is a link, a pipe, a device or a folder, or is too large.
+        """
+        try:
+            found = look_inside(self.path, name)
+            if found is not None and (kind := kind_of(found)) != wanted:
+                raise NotRegular(kind or "a file", wanted.removeprefix("a ") or "file")
+            if found is not None and not wanted:
+                require_within(name, found.st_size)
+        except OSError as error:
+            raise self._unread(name, error) from None
+
+    @contextmanager
+    def opened(self, name: str) -> Iterator[BinaryIO]:
+        """A file of this folder, open for reading, once it is sure that it is one.
+
+        Raises:
+            FileNotFoundError: when it is not there.
+            OSError: when it is no regular file, is too large for its kind or cannot be opened.
+        """
+        with open_inside(self.path, name) as file:
+            require_within(name, os.fstat(file.fileno()).st_size)
+            yield file
+
+    def read(self, name: str) -> bytes:
+        """A whole file.
+
+        Raises:
+            FileNotFoundError, OSError: as `opened`.
+        """
+        with self.opened(name) as file:
+            data = file.read(largest(name) + 1)
+        require_within(name, len(data))  # it may have grown
+        return data
+
+    @contextmanager
+    def tensors(self, name: str) -> Iterator[Tensors]:
+        """A safetensors file whose head has been checked.
+
+        Raises:
+            FileNotFoundError, OSError: as `opened`.
+            ValueError: when the head is damaged or promises what the file has not.
+        """
+        with self.opened(name) as file:
+            yield Tensors(file)
+
+    def json(self, name: str, default: Any = None) -> Any:
+        """A JSON file of this folder, as plain values, not nested deep.
+
+        Raises:
+            UserError: when it is missing and there is no default, or when it is damaged.
+        """
+        if default is not None and not self.has(name):
+            return default
+        try:
+            found = json.loads(self._text(name))
+            require_shallow(found)
+        except (ValueError, RecursionError):
+            raise self._damaged(name, "it is no valid JSON") from None
+        return found
+
+    # --- records -----------------------------------------------------------------------------
+
+    def records(
+        self, name: str, offset: int = 0, *, holding: bytes = b""
+    ) -> tuple[list[dict[str, Any]], int]:
+        """Records of a .jsonl file written since byte `offset`, and the offset to go on from.
+
+        A last line that is still being written is left for the next call, and so is what lies
+        more than `AT_ONCE` bytes further.
+
+        Args:
+            holding: only lines with these bytes are looked at, a tenth of the time where they are
+                few.
+
+        Raises:
+            UserError: when the file is there but cannot be read.
+        """
+        found, at = [], offset
+        for line, end in self._lines(name, offset):
+            at = end
+            if holding in line and (record := record_in(line)) is not None:
+                found.append(record)
+            if end - offset >= AT_ONCE:
+                break
+        return found, at if self.has(name) else 0
+
+    def each_record(
+        self, name: str, offset: int = 0, *, holding: bytes = b""
+    ) -> Iterator[dict[str, Any]]:
+        """Every record of a .jsonl file from byte `offset` on, one at a time.
+
+        Args, Raises: as `records`.
+        """
+        for line, _ in self._lines(name, offset):
+            if holding in line and (record := record_in(line)) is not None:
+                yield record
+
+    def some_records(self, name: str, offset: int = 0) -> Iterator[tuple[dict[str, Any], int]]:
+        """Records of a .jsonl file from byte `offset` on, and where each ends: all of them, or, of
+        much more than `AT_ONCE` bytes, one of so many steps, so that it takes no longer.
+
+        Others, such as validations, are few, and all are read up to as many bytes.
+
+        Raises:
+            UserError: when the file is there but cannot be read.
+        """
+        every = 1 + (self.size(name) - offset) // AT_ONCE
+        others = 0
+        for n, (line, end) in enumerate(self._lines(name, offset)):
+            if every > 1 and n % every:
+                others += 0 if STEP in line else len(line)
+                if STEP in line or others > AT_ONCE:
+                    continue
+            if (record := record_in(line)) is not None:
+                yield record, end
+
+    def last_records(self, name: str, most: int = AT_ONCE) -> list[dict[str, Any]]:
+        """The records in the last `most` bytes of a .jsonl file.
+
+        Raises:
+            UserError: when the file is there but cannot be read.
+        """
+        return self.records(name, max(0, self.size(name) - min(most, AT_ONCE)))[0]
+
+    def log_tail(self, lines: int = 20) -> str:
+        """The last lines of the worker's output, "" when there is none.
+
+        Raises:
+            UserError: when the file is there but cannot be read.
+        """
+        try:
+            with self.opened("log.txt") as file:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - 20_000))
+                data = file.read(20_000)
+        except FileNotFoundError:
+            return ""
+        except OSError as error:
+            raise self._unread("log.txt", error) from None
+        return "\n".join(data.decode("utf-8", "replace").splitlines()[-lines:])
+
+    # --- inside ------------------------------------------------------------------------------
+
+    def _regular(self, name: str) -> os.stat_result | None:
+        try:
+            found = look_inside(self.path, name)
+        except OSError:
+            return None
+        return found if found is not None and not kind_of(found) else None
+
+    def _lines(self, name: str, offset: int) -> Iterator[tuple[bytes, int]]:
+        try:
+            with self.opened(name) as file:
+                yield from lines_of(file, offset)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise self._unread(name, error) from None
+
+    def _text(self, name: str) -> str:
+        try:
+            return self.read(name).decode()
+        except FileNotFoundError:
+            raise UserError(f"{self.kind.capitalize()} {self.id!r} has no {name}.") from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise self._unread(name, error) from None
+
+    def _parse(self, name: str, kind: type[M]) -> M:
+        try:
+            return kind.model_validate_json(self._text(name))
+        except ValidationError as error:
+            raise self._damaged(name, _complaint(error)) from None
+
+    def _damaged(self, name: str, reason: str) -> UserError:
+        reason = textwrap.shorten(reason, LONGEST_REASON, placeholder="…").rstrip(".")
+        return UserError(f"{name} of {self.kind} {self.id!r} is damaged: {reason}.")
+
+    def _unread(self, name: str, error: Exception) -> UserError:
+        return UserError(f"{name} of {self.kind} {self.id!r} cannot be read: {error}.")
+
+
+def _complaint(error: ValidationError) -> str:
+    """The first of pydantic's complaints, with its place."""
+    if error.error_count() > MOST_COMPLAINTS:  # each would become a dictionary
+        return f"{error.error_count()} values in it are wrong"
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    place = ".".join(map(str, first["loc"]))
+    return f"{place[:80]}{': ' if place else ''}{first['msg'].removeprefix('Value error, ')}"

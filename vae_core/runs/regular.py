@@ -1,0 +1,135 @@
+"""Opening what somebody else may have put there: regular files inside a folder, and no others.
+
+A link would show any file of this machine, a pipe would wait for ever, a device never ends. So each
+name is looked at before it is opened, no link is followed at any level below the folder, nothing is
+waited for, and what was opened is looked at again.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+_FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | _NO_LINK
+_FILE = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | _NO_LINK
+
+_RELATIVE = {os.open, os.stat} <= os.supports_dir_fd
+"""Whether names can be looked up in a folder that is open, which nobody can exchange meanwhile."""
+
+_KINDS = {
+    stat.S_IFLNK: "a link",
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+class NotRegular(OSError):
+    """Something else lies where a file, or a folder on the way to it, should."""
+
+    def __init__(self, found: str, wanted: str = "file") -> None:
+        super().__init__(errno.EINVAL, f"it is {found}, not a {wanted} of its own")
+
+    def __str__(self) -> str:
+        return str(self.strerror)
+
+
+def open_inside(folder: Path, name: str) -> BinaryIO:
+    """The regular file `name` ("status.json", "previews/originals.png") of `folder`, for reading.
+
+    Raises:
+        FileNotFoundError: when there is none.
+        NotRegular: when it is anything else, or the folder or one on the way is a link.
+        OSError: when it cannot be opened.
+    """
+    with _parent(folder, name) as (where, last):
+        _require(_looked_at(where, last), stat.S_ISREG)
+        handle = _open(where, last, _FILE)
+    try:
+        _require(os.fstat(handle), stat.S_ISREG)
+        return os.fdopen(handle, "rb")
+    except BaseException:
+        os.close(handle)
+        raise
+
+
+def look_inside(folder: Path, name: str) -> os.stat_result | None:
+    """What lies at `name`, itself and not what it may point to; None where nothing does.
+
+    Raises:
+        NotRegular: when the folder, or one on the way, is a link or no folder.
+        OSError: when it cannot be looked at.
+    """
+    try:
+        with _parent(folder, name) as (where, last):
+            return _looked_at(where, last)
+    except FileNotFoundError:
+        return None
+
+
+def names_inside(folder: Path, name: str) -> list[str]:
+    """The names in the folder `name` of `folder`, sorted; [] where there is none.
+
+    Raises:
+        NotRegular: as `look_inside`.
+    """
+    try:
+        with _parent(folder, f"{name}/-") as (where, _):
+            return sorted(os.listdir(where))
+    except FileNotFoundError:
+        return []
+
+
+def kind_of(found: os.stat_result) -> str:
+    """What it is, in words; "" for a regular file."""
+    return _KINDS.get(stat.S_IFMT(found.st_mode), "")
+
+
+@contextmanager
+def _parent(folder: Path, name: str) -> Iterator[tuple[int | Path, str]]:
+    """The folder that `name` lies in, open where the system can do that, and the last part."""
+    *ways, last = name.split("/")
+    if not all(part not in ("", ".", "..") and "\0" not in part for part in (*ways, last)):
+        raise NotRegular("no name of a file")
+    if not _RELATIVE:  # Windows: what is exchanged between two looks is seen by none
+        for each in (folder, *(folder.joinpath(*ways[: i + 1]) for i in range(len(ways)))):
+            _require(os.lstat(each), stat.S_ISDIR, "folder")
+        yield folder.joinpath(*ways), last
+        return
+    _require(os.lstat(folder), stat.S_ISDIR, "folder")
+    at = os.open(folder, _FOLDER)
+    try:
+        for way in ways:
+            _require(_looked_at(at, way), stat.S_ISDIR, "folder")
+            inner = os.open(way, _FOLDER, dir_fd=at)
+            os.close(at)
+            at = inner
+        yield at, last
+    finally:
+        os.close(at)
+
+
+def _looked_at(where: int | Path, name: str) -> os.stat_result:
+    if isinstance(where, int):
+        return os.stat(name, dir_fd=where, follow_symlinks=False)
+    return os.lstat(where / name)
+
+
+def _open(where: int | Path, name: str, flags: int) -> int:
+    if isinstance(where, int):
+        return os.open(name, flags, dir_fd=where)
+    return os.open(where / name, flags)
+
+
+def _require(found: os.stat_result, is_one: object, wanted: str = "file") -> None:
+    assert callable(is_one)
+    if not is_one(found.st_mode):
+        raise NotRegular(kind_of(found) or "a file", wanted)

@@ -1,0 +1,56 @@
+"""A file that comes whole or not at all, and what is left of one whose writer was killed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from vae_core.files import new_name
+from vae_core.runs.holder import SILENT_S, Watch, writer, writer_lives
+
+WRITING = ".writing-"
+"""What the names of files begin with that are not whole yet; then comes who writes them."""
+
+_watch = Watch()
+
+
+def new_file(parent: Path, data: bytes, *, private: bool = False) -> Path:
+    """Write a new file beside its place, to be moved there; it outlives a power cut.
+
+    Args:
+        private: nobody but its owner can read it, from the first byte on.
+
+    Raises:
+        OSError: when it cannot be written; nothing is left of it.
+    """
+    handle, path = new_name(parent, f"{WRITING}{writer(os.getpid())}-", private=private)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+    return path
+
+
+def is_private(path: Path) -> bool:
+    """True for a file that nobody but its owner can read."""
+    try:
+        return path.stat().st_mode & 0o077 == 0
+    except OSError:
+        return False
+
+
+def is_leftover(path: Path) -> bool:
+    """True where nobody writes this any more: its writer is gone or, on another host, has been
+    seen not to move for long."""
+    lives = writer_lives(path.name.removeprefix(WRITING))
+    if lives is not None:
+        return not lives
+    try:
+        still = _watch.unchanged_s(path, lambda: (path.stat().st_size, path.stat().st_mtime_ns))
+    except OSError:
+        return False
+    return still >= SILENT_S

@@ -1,0 +1,128 @@
+"""Memory that is short: seen before the first step where that is possible, and said with a batch
+that would fit.
+
+Where a system promises more memory than it has, a process that takes too much is killed without a
+word, and a library that is refused memory may crash. So what a step needs at least is counted
+first, on a few images: what is kept for its backward pass. That grows with the batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import torch
+from torch import Tensor
+
+SIGNS = ("DefaultCPUAllocator", "out of memory", "bad_alloc", "Cannot allocate memory")
+"""What libraries say, in errors of no class of their own, when they are refused memory."""
+
+COUNTED = 4
+"""Images of the larger of two steps whose difference is counted; the other has half of them."""
+
+AT_LEAST, SPARE = 1.25, 2.5
+"""A step takes this many times what it keeps for its backward pass, and fits into that many: from
+1.36 for a network with batch normalisation to 2.2 for one with several draws, measured at its peak,
+where it is large enough to matter."""
+
+CGROUP = Path("/sys/fs/cgroup")
+
+
+def is_short(error: BaseException) -> bool:
+    """Whether an error says that there is not enough memory, on the CPU or on another device."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError | OSError) and any(sign in str(error) for sign in SIGNS)
+
+
+@dataclass(frozen=True)
+class Room:
+    """What a step keeps for each image, and what was free before the first; in bytes."""
+
+    an_image: float
+    free: float
+
+    def refusal(self, batch: int) -> str:
+        """Why a step on `batch` images cannot be tried, "" where it can."""
+        least = AT_LEAST * self.an_image * batch
+        if least <= self.free:
+            return ""
+        needed = f"A step on {batch} images needs at least {_size(least)} of memory"
+        return f"{needed}, and {_size(self.free)} are free. {self.instead(batch)}"
+
+    def refused(self, batch: int) -> str:
+        """What to say where the memory of a step was refused."""
+        said = f"There is not enough memory for a step on {batch} images"
+        return f"{said}: {_size(self.free)} were free. {self.instead(batch)}"
+
+    def instead(self, batch: int) -> str:
+        """What to do about a batch that did not fit: the half, quarter, … that does."""
+        fits = batch // 2
+        while fits and self.an_image * fits * SPARE > self.free:
+            fits //= 2
+        if not fits:
+            return "Train a smaller network or smaller images, or free memory and resume."
+        return f"Train again with train.batch_size={fits}, or free memory and resume."
+
+
+def measured(gradients: Callable[[int], object], device: torch.device) -> Room:
+    """Count what is kept for the backward pass of two small steps.
+
+    Args:
+        gradients: runs a step on as many images, without taking it.
+    """
+    small, large = (_kept_for_backward(gradients, n) for n in (COUNTED // 2, COUNTED))
+    return Room((large - small) / (COUNTED - COUNTED // 2), free_memory(device))
+
+
+def free_memory(device: torch.device) -> float:
+    """Bytes that this process may still take: of the device, else of machine, container and
+    process, whichever is the least."""
+    if device.type == "cuda":
+        return float(torch.cuda.mem_get_info(device)[0])
+    free = [float(psutil.virtual_memory().available + psutil.swap_memory().free)]
+    process = psutil.Process()
+    if psutil.LINUX:
+        used = process.memory_info()
+        for limit, taken in ((psutil.RLIMIT_AS, used.vms), (psutil.RLIMIT_DATA, used.data)):
+            most = process.rlimit(limit)[0]
+            free += [] if most == psutil.RLIM_INFINITY else [float(most - taken)]
+    return max(0.0, min(*free, *_left_in_containers()))
+
+
+def _left_in_containers() -> list[float]:
+    """What the limits of the control groups that this process is in leave; [inf] without one."""
+    left = [float("inf")]
+    try:
+        place = Path("/proc/self/cgroup").read_text().rpartition("::")[2].strip().lstrip("/")
+    except OSError:
+        return left
+    group = CGROUP / place
+    for each in (group, *group.parents):
+        try:
+            most, used = ((each / f"memory.{name}").read_text() for name in ("max", "current"))
+            stat = dict(line.split() for line in (each / "memory.stat").read_text().splitlines())
+            left.append(float(most) - float(used) + float(stat["inactive_file"]))
+        except (OSError, ValueError, KeyError):  # "max", or not a group
+            continue
+    return left
+
+
+def _kept_for_backward(gradients: Callable[[int], object], images: int) -> int:
+    """Bytes of the tensors that autograd keeps in a step, each counted once."""
+    sizes: dict[int, int] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        sizes[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        gradients(images)
+    return sum(sizes.values())
+
+
+def _size(size: float) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
