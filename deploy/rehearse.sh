@@ -46,23 +46,22 @@ mount -t proc proc "$ROOT/proc"
 mount --rbind /dev "$ROOT/dev"
 mount -t tmpfs tmpfs "$ROOT/tmp"
 mount -t tmpfs -o uid=10001,gid=10001 tmpfs "$ROOT/data"
-inside() {
-    env -i HOME=/data PATH=/opt/venv/bin:/usr/local/bin:/usr/bin:/bin PYTHONUNBUFFERED=1 \
-        VAE_STORE=/data/runs VAE_DATA=/data/data VAE_CACHE=/data/cache \
-        STREAMLIT_SERVER_ADDRESS=127.0.0.1 STREAMLIT_SERVER_PORT=18501 \
-        STREAMLIT_SERVER_BASE_URL_PATH=lab \
-        chroot --userspec=10001:10001 "$ROOT" sh -c 'cd /app && exec "$@"' inside "$@"
-}
-inside sh deploy/start.sh &
+inside=(chroot --userspec=10001:10001 "$ROOT" env -i --chdir=/app HOME=/data
+    PATH=/opt/venv/bin:/usr/local/bin:/usr/bin:/bin PYTHONUNBUFFERED=1
+    VAE_STORE=/data/runs VAE_DATA=/data/data VAE_CACHE=/data/cache
+    STREAMLIT_SERVER_ADDRESS=127.0.0.1 STREAMLIT_SERVER_PORT=18501
+    STREAMLIT_SERVER_BASE_URL_PATH=lab)
+"${inside[@]}" sh deploy/start.sh &
 app=$!
 for _ in $(seq 60); do
-    inside python deploy/healthy.py 2>/dev/null && break
+    "${inside[@]}" python deploy/healthy.py 2>/dev/null && break
     sleep 1
 done
-inside python deploy/healthy.py && echo "It answers."
-inside sh -c 'id -u; ls "$VAE_STORE"; touch /app/mine 2>&1 || true'
-inside python -m vae_core train --dataset digits --epochs 1 --run first
-inside python -m vae_core list
+"${inside[@]}" python deploy/healthy.py
+echo "It answers, as user $("${inside[@]}" id -u)."
+"${inside[@]}" touch /app/mine 2>&1 || echo "Its root cannot be written to."
+"${inside[@]}" python -m vae_core train --dataset digits --epochs 1 --run first
+"${inside[@]}" python -m vae_core list
 kill -TERM "$app"
 wait "$app" || echo "It ended with status $?."
 INSIDE
