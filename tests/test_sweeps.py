@@ -546,7 +546,7 @@ def test_a_scheduler_takes_up_what_another_left(store: Store, begin: Any) -> Non
 def test_one_scheduler_a_sweep(store: Store) -> None:
     made = create_sweep(store, "s", spec())
     with made.held(), pytest.raises(UserError, match="already at work"):
-        work(made)
+        work(get_sweep(store, "s"))
 
 
 # --- real processes ------------------------------------------------------------------------------
