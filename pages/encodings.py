@@ -12,7 +12,7 @@ from ui.encodings.part_images import PartImages
 from ui.encodings.shown import CACHED, Shown, parts_of, shown_of
 from ui.keep import keep, remember
 from ui.loaded import encodings_of
-from ui.state import current_run
+from ui.state import sound_run
 from vae_core.errors import UserError
 from vae_core.runs import Run
 
@@ -83,7 +83,7 @@ def no_encodings(run: Run) -> None:
         st.switch_page("pages/train.py", query_params={"run": run.id})
 
 
-current = current_run()
+current = sound_run()
 if current is None:
     no_runs("see where its encoder puts the images")
 else:
