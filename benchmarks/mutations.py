@@ -21,6 +21,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -174,7 +175,7 @@ def asked(store: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
     client = TestClient(Starlette(routes=routes), base_url="http://localhost")
     for address in ("/live/thumbnails/mutant", "/live/preview/mutant/originals.png",
                     "/live/preview/mutant/00000000-samples.png"):  # fmt: skip
-        yield f"GET {address}", lambda address=address: _answer(client.get(address))
+        yield f"GET {address}", partial(_got, client, address)
     yield "GET decode", lambda: _answer(client.post("/live/decode/mutant", content=b"{}"))
 
     def socket() -> None:
@@ -192,6 +193,10 @@ def asked(store: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
 
         yield " ".join(words), command
     yield "state", lambda: load_state(run)  # last: it removes what a save left half done
+
+
+def _got(client: Any, address: str) -> None:
+    _answer(client.get(address))
 
 
 def _answer(response: Any) -> None:
@@ -223,7 +228,7 @@ def pages() -> Iterator[tuple[str, Callable[[], Any]]]:
 
     for run in ("good", "mutant"):
         for page in PAGES:
-            yield f"page {page} of {run}", lambda page=page, run=run: opened(page, run)
+            yield f"page {page} of {run}", partial(opened, page, run)
 
 
 def prepared(place: Path) -> Path:

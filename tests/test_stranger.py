@@ -31,6 +31,8 @@ from vae_core.runs import DataCard, Run, Store
 ROOT = Path(__file__).resolve().parents[1]
 CARD = DataCard(dataset="digits", image_shape=(1, 16, 16), n_train=1000, n_validation=100)
 
+VAST = CARD.model_copy(update={"image_shape": (3, 60_000, 60_000)})
+
 
 @pytest.fixture(scope="module")
 def good(finished: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -39,7 +41,7 @@ def good(finished: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return furnished(Run(place / "good"))
 
 
-SAMPLE = 60
+SAMPLE = 24
 
 
 def test_no_mutation_raises_or_takes_long(good: Path) -> None:
@@ -157,7 +159,7 @@ def test_settings_of_a_later_version_are_set_aside(tiny_run: Run) -> None:
     assert facts.usable and "train.ema" in facts.note
     with pytest.raises(UserError, match=r"cannot be resumed by this version.*train\.ema"):
         tiny_run.config_to_train()
-    with pytest.raises(UserError, match="There is no setting 'train.ema'"):
+    with pytest.raises(UserError, match=r"There is no setting 'train\.ema'"):
         parse_config({"train": {"ema": 0.99}})
 
 
@@ -181,9 +183,9 @@ def test_a_later_format_says_so(tiny_run: Run) -> None:
         ({"model": {"options": {"channels": [10**9, 10**9]}}}, CARD),
         (
             {"model": {"backbone": "mlp"}},
-            CARD.model_copy(update={"image_shape": (3, 60000, 60000)}),
+            VAST,
         ),
-        ({}, CARD.model_copy(update={"image_shape": (3, 60000, 60000)})),
+        ({}, VAST),
     ],
 )
 def test_a_model_that_is_too_large_is_never_built(config: dict[str, Any], card: DataCard) -> None:

@@ -190,7 +190,7 @@ class Reading:
                 taken = [
                     x for i, x in enumerate(lines) if i % every == 0 or (few and STEP not in x)
                 ]
-                others += few and sum(len(x) for x in taken if STEP not in x)
+                others += sum(len(x) for x in taken if few and STEP not in x)
             for line in taken:
                 if (record := record_in(line)) is not None:
                     yield record, end
