@@ -335,6 +335,8 @@ def main() -> None:
     verdicts = []
     for n, mutation in enumerate(found):
         verdicts.append(judge(mutation, run, options.pages and n % options.pages == 0))
+        if n % 100 == 99:
+            print(f"{n + 1} of {len(found)}", file=sys.stderr, flush=True)
         for fault in verdicts[-1].faults:
             print(f"{mutation}: {fault}", flush=True)
     report(verdicts)
