@@ -107,14 +107,14 @@ def asked(store: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
     from ui.live.cache import version_of
     from ui.live.history import History, latest_beta, latest_weights
     from ui.live.progress import Watcher
-    from ui.live.routes import routes
+    from ui.live.routes import live_mount
     from ui.tune import board, curves, findings, schedule
     from vae_core import analysis, in_force
     from vae_core.cli.app import app as commands
+    from vae_core.latent.kept_surveys import load_survey, surveyed_hashes
     from vae_core.latent.maps import load_map
     from vae_core.latent.priors import sample
     from vae_core.latent.saved import load_saved
-    from vae_core.latent.survey import load_survey, surveyed_hashes
     from vae_core.loading import load_run
     from vae_core.run_data import recorded_by
     from vae_core.runs import Run
@@ -151,7 +151,7 @@ def asked(store: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
     yield "survey", lambda: analysis.survey_of(run, "cached")
     yield "kept survey", lambda: load_survey(run, "validation", run.weights_step() or 0)
     yield "hashes", lambda: surveyed_hashes(run, "validation")
-    yield "map", lambda: load_map(run, "cached", "pca", 2, 0, run.weights_step() or 0, 285)
+    yield "map", lambda: load_map(run, "cached", "pca", 2, 0, loaded.encodings_of(run).mu)
     yield "parts", lambda: recorded_by(run)
     yield "β in force", lambda: in_force.beta_in_force(run)
     yield "weights in force", lambda: in_force.weights_in_force(run)
@@ -172,7 +172,7 @@ def asked(store: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
     yield "progress", watched
     yield "version", lambda: version_of(run, "thumbnails.png")
 
-    client = TestClient(Starlette(routes=routes), base_url="http://localhost")
+    client = TestClient(Starlette(routes=[live_mount()]), base_url="http://localhost")
     for address in ("/live/thumbnails/mutant", "/live/preview/mutant/originals.png",
                     "/live/preview/mutant/00000000-samples.png"):  # fmt: skip
         yield f"GET {address}", partial(_got, client, address)

@@ -38,7 +38,7 @@ def plan(run: Run) -> None:
         schedule_chart(run)
         shares(run)
     except UserError as error:  # a fragment runs again without the page around it
-        st.warning(str(error))
+        st.warning(without_paths(error))
 
 
 def page(run: Run) -> None:

@@ -12,7 +12,9 @@ from ui.components import script
 from ui.live.routes import live_mount
 
 UI = Path(__file__).resolve().parent.parent / "ui"
-SCRIPT = re.compile(r"""(?<!endsWith\()["'`]/\w|\b(host|origin|protocol|pathname)\b|\bwss?:""")
+SCRIPT = re.compile(
+    r"""(?<!endsWith\()["'`]/\w|\b(?<!status\.)(host|origin|protocol|pathname)\b|\bwss?:"""
+)
 MARKUP = re.compile(r"""(href|src|action)\s*=\s*["'{]*/|url\(["']?/|["']/(live|media|_stcore)/""")
 """How an address begins that does not go by the page's own: a prefix breaks it."""
 

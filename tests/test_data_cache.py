@@ -25,7 +25,7 @@ from vae_core.families import complete
 from vae_core.runs import Status, Store
 from vae_core.training.events import Stepped
 from vae_core.training.worker import work
-from vae_core.upkeep import clear, tidy
+from vae_core.upkeep import clear_disk, tidy
 
 ROOT = Path(__file__).resolve().parent.parent
 UPLOADS = ("0" * 32, "1" * 32, "pictures-0123456789ab.zip")
@@ -135,7 +135,7 @@ def test_uploads_go_too_but_for_those_that_are_still_needed(
     assert [entry.path for entry in tidy(store)] == [third]
     lease.release()
     run.set_status(Status(state="finished"))
-    assert {entry.path for entry in clear(store)} == {first, second}
+    assert {entry.path for entry in clear_disk(store)} == {first, second}
 
 
 def test_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
