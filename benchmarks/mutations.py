@@ -111,6 +111,7 @@ def asked(store: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
     from ui.tune import board, curves, findings, schedule
     from vae_core import analysis, in_force
     from vae_core.cli.app import app as commands
+    from vae_core.latent.encodings import load_encodings
     from vae_core.latent.kept_surveys import load_survey, surveyed_hashes
     from vae_core.latent.maps import load_map
     from vae_core.latent.priors import sample
@@ -151,7 +152,7 @@ def asked(store: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
     yield "survey", lambda: analysis.survey_of(run, "cached")
     yield "kept survey", lambda: load_survey(run, "validation", run.weights_step() or 0)
     yield "hashes", lambda: surveyed_hashes(run, "validation")
-    yield "map", lambda: load_map(run, "cached", "pca", 2, 0, loaded.encodings_of(run).mu)
+    yield "map", lambda: load_map(run, "cached", "pca", 2, 0, load_encodings(run).mu)
     yield "parts", lambda: recorded_by(run)
     yield "β in force", lambda: in_force.beta_in_force(run)
     yield "weights in force", lambda: in_force.weights_in_force(run)
