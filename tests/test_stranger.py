@@ -59,6 +59,7 @@ NAMED = [
     ("status.json", "folder", 0, "a folder"),
     ("encodings.safetensors", "sparse_tensor", 0, "bytes|GB"),
     ("thumbnail.png", "huge_picture", 0, "30000 × 30000 pixels"),
+    ("thumbnails.png", "huge_picture", 0, "30000 × 30000 pixels"),
     ("status.json", "long_text", 0, "80 MB"),
 ]
 
