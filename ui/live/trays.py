@@ -14,9 +14,11 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from ui.live.http import Refused
+from vae_core.data.cache import hold
+from vae_core.data.lease import Lease
 from vae_core.data.uploads import MB, Announced, Upload, begin_upload
 from vae_core.errors import UserError
-from vae_core.runs import Store
+from vae_core.runs import Folder, Store
 from vae_core.sweeps.sweep import FOLDER
 
 LIMIT_VARIABLE = "VAE_UPLOAD_MB"
@@ -43,6 +45,8 @@ class Tray:
     kept: Upload | None = None
     coming: Upload | None = None
     closed: bool = False
+    _held: Lease | None = None
+    """What keeps others from clearing away what is kept, whatever page is looked at."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def begin(self, files: Sequence[Announced]) -> Upload:
@@ -86,6 +90,7 @@ class Tray:
                 upload.remove()
                 raise _gone()
             before, self.kept, self.coming = self.kept, upload, None
+            self._held = hold(upload.path)
         self._drop(before)
 
     def abandon(self, upload: Upload) -> None:
@@ -99,7 +104,7 @@ class Tray:
         """Forget both; what a run was trained on stays with the run."""
         with self._lock:
             uploads = (self.coming, self.kept)
-            self.coming = self.kept = None
+            self.coming = self.kept = self._held = None
         for upload in uploads:
             self._drop(upload)
 
@@ -136,7 +141,7 @@ def is_named(upload_id: str) -> bool:
     for pattern in ("*/config.json", f"{FOLDER}/*/sweep.json"):
         for path in store.glob(pattern):
             with suppress(OSError):
-                if path.is_file() and upload_id.encode() in path.read_bytes():
+                if upload_id.encode() in Folder(path.parent).read(path.name):
                     return True
     return False
 

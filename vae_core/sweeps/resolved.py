@@ -27,6 +27,7 @@ WITHOUT_EFFECT = frozenset(
         "train.log_every",
         "train.preview_every",
         "train.checkpoint_every",
+        "train.save_every_s",
     }
 )
 """Settings that say where a run came from, how fast it went or how often it was looked at."""
