@@ -13,7 +13,7 @@ from ui.encodings.part_images import PartImages
 from ui.encodings.shown import CACHED, Shown, parts_of, shown_of
 from ui.keep import keep, remember
 from ui.loaded import encodings_of
-from ui.state import current_run
+from ui.state import sound_run
 from ui.without_paths import without_paths
 from vae_core.errors import UserError
 from vae_core.runs import Run
@@ -76,7 +76,7 @@ def below(shown: Shown) -> None:
                     st.warning(without_paths(error))
 
 
-current = current_run()
+current = sound_run()
 if current is None:
     no_runs("see where its encoder puts the images")
 else:

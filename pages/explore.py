@@ -10,7 +10,7 @@ from ui.direction_picker import direction_picker
 from ui.empty import no_runs
 from ui.explore_address import take_in_address, write_address
 from ui.loaded import model_of
-from ui.state import app_state, current_run
+from ui.state import app_state, sound_run
 from ui.without_paths import without_paths
 from vae_core.errors import UserError
 from vae_core.runs import Run
@@ -83,7 +83,7 @@ def page(run: Run) -> None:
         panel(run, beside, slot="-beside", linked=linked)
 
 
-current = current_run()
+current = sound_run()
 if current is None:
     no_runs("take hold of its latent space")
 else:

@@ -13,7 +13,7 @@ from ui.empty import no_runs
 from ui.grids import interpolations, manifold, reconstructions, samples, traversals
 from ui.grids.sheets import Sheet
 from ui.loaded import encodings_of
-from ui.state import current_run, open_in_explore
+from ui.state import open_in_explore, sound_run
 from ui.without_paths import without_paths
 from vae_core.data.animation import animation
 from vae_core.data.pictures import to_png
@@ -102,7 +102,7 @@ def page(run: Run) -> None:
     show(manifold.draw(run, other) if kind == MANIFOLD else KINDS[kind](run))
 
 
-current = current_run()
+current = sound_run()
 if current is None:
     no_runs("see what its decoder draws over a plane of the latent space")
 else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from ui.disk import kept_on_disk
-from ui.state import current_run
+from ui.state import sound_run
 from ui.training_setup import set_up
 from ui.training_watch import first_run, has_something_to_show, watch
 
@@ -15,7 +15,7 @@ with left.container(gap="xsmall"):
     set_up()
     kept_on_disk()
 with right:
-    run = current_run()
+    run = sound_run()
     if run is not None and has_something_to_show(run):
         watch(run)
     else:

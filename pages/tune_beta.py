@@ -6,7 +6,7 @@ import streamlit as st
 
 from ui.catalog import facts_of
 from ui.empty import no_runs
-from ui.state import current_run
+from ui.state import sound_run
 from ui.training_watch import watch
 from ui.tune.findings import monitor_strip, shares
 from ui.tune.schedule import schedule_chart
@@ -34,8 +34,11 @@ def live(run: Run) -> None:
 def plan(run: Run) -> None:
     """What was planned and set by hand, where training stands, and how the nats are spent."""
     st.markdown("**Schedule**")
-    schedule_chart(run)
-    shares(run)
+    try:
+        schedule_chart(run)
+        shares(run)
+    except UserError as error:  # a fragment runs again without the page around it
+        st.warning(without_paths(error))
 
 
 def page(run: Run) -> None:
@@ -50,7 +53,7 @@ def page(run: Run) -> None:
                 draw(run)
 
 
-current_one = current_run()
+current_one = sound_run()
 if current_one is None:
     no_runs("compare what β does to it")
 else:

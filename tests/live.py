@@ -90,6 +90,7 @@ class Told(Spread):
 def make_run(store: Path, name: str) -> Run:
     """A run that has weights, as far as the live routes look."""
     run = Run(store / name)
+    run.path.mkdir(exist_ok=True)
     run.write_bytes("model.safetensors", b"weights")
     return run
 

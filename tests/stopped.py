@@ -189,7 +189,9 @@ def while_starting(store: Store, way: str) -> dict[str, Any]:
     command = [sys.executable, "-m", "vae_core", "work", run.id, "--heard", "0", "--store"]
     worker = subprocess.Popen([*command, str(store.path)])
     run.claim(worker.pid)
-    until(lambda: len(psutil.Process(worker.pid).threads()) > 1, run)  # the watchdog
+    until(
+        lambda: len(psutil.Process(worker.pid).threads()) > 2, run
+    )  # the command's watchdog, the worker's
     seconds = stop(run, worker.pid, way)
     status = run.status()
     return {

@@ -219,7 +219,7 @@ def test_a_sentence_that_no_page_shows_is_shown(monkeypatch: pytest.MonkeyPatch)
 
 
 CHANGES = {"start", "resume", "send", "launch", "create_sweep", "delete", "save_direction",
-           "forget_direction", "save_uploads", "score"}  # fmt: skip
+           "forget_direction", "clear_disk", "score"}  # fmt: skip
 """What of vae_core changes the store, by name; `x.start` counts as well."""
 
 THREADS = {"threading.Thread(target=self._run, daemon=True).start"}

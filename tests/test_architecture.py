@@ -245,7 +245,6 @@ ASKED = {
         "process.create_time": "where the kernel keeps it so, and for jobs of earlier versions",
         "job.create_time": "of those",
     },
-    "sweeps/sweep": {"path.stat().st_mtime": "the newest sweep is listed first"},
 }
 """What may be asked of a clock in the files that tell who lives, and what for."""
 

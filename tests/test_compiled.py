@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -17,6 +18,7 @@ from vae_core.training import loop as loop_module
 from vae_core.training.compiled import compile_networks
 from vae_core.training.events import Stepped, Validated
 from vae_core.training.loop import Loop
+from vae_core.training.memory import Room
 
 COMPILABLE = [name for name in FAMILIES if name != "contractive"]
 
@@ -82,6 +84,7 @@ def test_every_call_of_the_networks_is_a_compiled_one(
     plain, called = make_loop(config_of(family)), []
     for network in leaves(plain.objective.networks(plain.model)):
         network.register_forward_pre_hook(lambda module, inputs: called.append(None))
+    plain.room = lambda: Room(0.0, math.inf)  # compiled ones do not count what they need
     expected = told(plain)
 
     compiled: list[None] = []

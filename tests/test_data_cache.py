@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -25,7 +26,7 @@ from vae_core.families import complete
 from vae_core.runs import Status, Store
 from vae_core.training.events import Stepped
 from vae_core.training.worker import work
-from vae_core.upkeep import clear, tidy
+from vae_core.upkeep import clear_disk, tidy
 
 ROOT = Path(__file__).resolve().parent.parent
 UPLOADS = ("0" * 32, "1" * 32, "pictures-0123456789ab.zip")
@@ -135,7 +136,38 @@ def test_uploads_go_too_but_for_those_that_are_still_needed(
     assert [entry.path for entry in tidy(store)] == [third]
     lease.release()
     run.set_status(Status(state="finished"))
-    assert {entry.path for entry in clear(store)} == {first, second}
+    assert {entry.path for entry in clear_disk(store)} == {first, second}
+
+
+def test_room_is_asked_for_at_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A small disk; where no disk can be made, the system's word for one."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    monkeypatch.setenv("VAE_CACHE", str(disk))
+    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "none", disk])
+    try:
+        if made.returncode:
+            left = shutil._ntuple_diskusage(4 << 20, 4 << 20, 4 << 20)
+            monkeypatch.setattr(shutil, "disk_usage", lambda path: left)
+        lay_out(tmp_path / "x", {f"{i}.png": encoded(picture(i)) for i in range(20)})
+        load(tmp_path / "x", image_size=128)
+        with pytest.raises(UserError, match=r"take 5\.2\d MB, and 4\.\d+ MB are free in"):
+            load(tmp_path / "x", image_size=512)
+        assert made.returncode or entries() == [], "what could be made again has made room"
+        assert len(load(tmp_path / "x", image_size=128).train) > 0
+    finally:
+        subprocess.run(["umount", "-l", disk], capture_output=True)
+
+
+def test_a_damaged_set_is_made_anew_beside_those_who_have_it_open(tmp_path: Path) -> None:
+    lay_out(tmp_path / "x", {f"{i}.png": png(i) for i in range(20)})
+    before = load(tmp_path / "x")
+    (images,) = cache_folder().glob("*/images.npy")
+    os.truncate(images, 500)
+    after = load(tmp_path / "x")
+    assert after.train.images.gather(np.arange(3)).shape[0] == 3
+    with pytest.raises(UserError, match="cannot be read any more"):
+        before.train.images.gather(np.arange(3))
 
 
 def test_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:

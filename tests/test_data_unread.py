@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import zipfile
@@ -123,6 +124,39 @@ def test_a_drive_that_is_taken_away(photos: Path, drive) -> None:
         load(place / "x", unmount)
     with pytest.raises(UserError, match="There is no folder or"):
         load(place / "x")
+
+
+def test_files_and_folders_without_the_right_to_read_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    with tempfile.TemporaryDirectory() as name:  # pytest's own folders are closed to others
+        root = Path(name)
+        folder = lay_out(root / "x", {f"{i}.png": png(i) for i in range(9)} | {"in/a.png": png(9)})
+        monkeypatch.setenv("VAE_CACHE", str(root / "cache"))
+        (root / "cache").mkdir()
+        for path, mode in ((root, 0o755), (root / "cache", 0o777), (folder / "3.png", 0)):
+            path.chmod(mode)
+        told = r"1 file in .*/x .*such as 3\.png: Permission den"
+        with bound_by_permissions(), pytest.raises(UserError, match=told):
+            load(folder)
+        (folder / "3.png").chmod(0o644)
+        (folder / "in").chmod(0)
+        with bound_by_permissions(), pytest.raises(UserError, match="/in cannot be reached: Perm"):
+            load(folder)
+        (folder / "in").chmod(0o755)
+        with bound_by_permissions():
+            assert count(load(folder)) == 10
+
+
+@contextlib.contextmanager
+def bound_by_permissions():
+    """As somebody whom permissions keep out, which they do not root."""
+    if os.geteuid():
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
 
 
 def test_a_file_that_changes_while_it_is_read_is_not_taken_for_what_it_was(tmp_path: Path) -> None:

@@ -183,4 +183,4 @@ def test_the_log_says_who_was_refused_and_why(server: Server) -> None:
     log = server.log.read_text()
     assert "Refused socket '/live/decode/said' (403)" in log and "'http://evil.example'" in log
     assert "Refused GET '/live/thumbnails/said' (401)" in log
-    assert "ann@example.org opens /live/decode/said" in log
+    assert "'ann@example.org' opens '/live/decode/said'" in log

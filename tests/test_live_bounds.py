@@ -12,6 +12,7 @@ import time
 import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,7 @@ from ui.live.decode import DecodeServer, decode_routes
 from ui.live.encode import MOST_BYTES, EncodeServer, encode_routes
 from ui.live.engine import Engine
 from ui.live.guard import MOST_MESSAGE
+from ui.live.http import LET_PASS_BYTES
 from ui.live.models import ModelCache
 from ui.live.progress import ProgressServer, progress_routes
 from ui.live.thumbnails import thumbnail_routes
@@ -175,7 +177,17 @@ def test_a_body_that_does_not_say_its_size_is_cut(server: uvicorn.Server):
                 sent += 2**20
         except (BrokenPipeError, ConnectionResetError, TimeoutError):
             pass
-    assert MOST_BYTES <= sent < MOST_BYTES + 16 * 2**20
+    assert MOST_BYTES <= sent < MOST_BYTES + LET_PASS_BYTES + 16 * 2**20
+
+
+def test_who_sends_too_much_reads_why(server: uvicorn.Server):
+    """All at once, as a browser does, which looks for an answer when it has sent everything."""
+    for path in ("encode/small", "decode/small"):
+        connection = HTTPConnection("127.0.0.1", port_of(server), timeout=20)
+        connection.request("POST", f"/live/{path}", bytes(MOST_BYTES + 2**23))
+        answer = connection.getresponse()
+        assert answer.status == 413 and b"too large" in answer.read()
+        connection.close()
 
 
 def test_a_body_that_does_not_come_is_not_waited_for(server: uvicorn.Server, monkeypatch):

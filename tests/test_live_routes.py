@@ -305,13 +305,14 @@ def test_thumbnails_are_asked_for_again_and_sent_once(send: Send, tmp_path: Path
     run = make_run(tmp_path, "a")
     assert sentence(send("GET", "/live/thumbnails/a")) == (404, "Run 'a' keeps no thumbnails.")
     assert send("GET", "/live/thumbnails/nobody")[0] == 404
-    run.write_bytes("thumbnails.png", b"first")
+    first, second = (to_png(np.full((1, 8, 8), grey, np.uint8)) for grey in (0, 255))
+    run.write_bytes("thumbnails.png", first)
     status, headers, body = send("GET", "/live/thumbnails/a")
-    assert (status, body) == (200, b"first")
+    assert (status, body) == (200, first)
     assert headers["cache-control"] == "no-cache" and headers["content-type"] == "image/png"
     assert send("GET", "/live/thumbnails/a", if_none_match=headers["etag"])[0] == 304
-    run.write_bytes("thumbnails.png", b"second")
-    assert send("GET", "/live/thumbnails/a", if_none_match=headers["etag"])[2] == b"second"
+    run.write_bytes("thumbnails.png", second)
+    assert send("GET", "/live/thumbnails/a", if_none_match=headers["etag"])[2] == second
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors.numpy import save
 from streamlit.testing.v1 import AppTest
 
 from ui.background import Background
@@ -27,7 +28,7 @@ from vae_core.config import RunConfig, parse_config
 from vae_core.data import datasets
 from vae_core.errors import UserError
 from vae_core.families import complete
-from vae_core.runs import Run, Status, Store
+from vae_core.runs import DataCard, Run, Status, Store
 from vae_core.training import jobs
 
 PAGE = str(Path(__file__).resolve().parents[1] / "pages" / "train.py")
@@ -387,7 +388,9 @@ def test_a_finished_run_leads_on_to_explore() -> None:
     run = Store().create("done", complete(SMALL))
     run.set_status(Status(state="finished", step=50, total_steps=50))
     run.append("history.jsonl", {"kind": "preview", "step": 0})
-    run.write_bytes("model.safetensors", b"weights")
+    card = DataCard(dataset="digits", image_shape=(1, 16, 16), n_train=95, n_validation=5)
+    run.write_json("data.json", card)
+    run.write_bytes("model.safetensors", save({}, {"step": "50"}))
     app = open_page(run)
     assert "explore-training" in buttons(app)
     assert not {"pause-training", "stop-training", "resume-training"} & buttons(app)

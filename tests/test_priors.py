@@ -18,6 +18,7 @@ from safetensors.torch import save
 from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal
 
 from tests.engine import trained
+from vae_core.data import no_progress
 from vae_core.errors import UserError
 from vae_core.latent.encodings import load_encodings
 from vae_core.latent.priors import NotLearned, priors, sample, suitable
@@ -162,7 +163,7 @@ def test_a_mixture_is_kept_until_the_encodings_are_others(
     )
     assert torch.equal(sample(vae.run, vae.model, "gaussian-mixture", 4, seeded()), before)
     assert fits == []
-    monkeypatch.setattr(kept, "encoded_step", lambda run: 7)
+    monkeypatch.setattr(kept, "encoded_step", lambda run: -1)
     sample(vae.run, vae.model, "gaussian-mixture", 4, seeded())
     assert fits == [len(load_encodings(vae.run).mu)]
 
@@ -247,7 +248,7 @@ def test_a_network_learns_what_frequencies_cannot() -> None:
     torch.manual_seed(0)
     codes = torch.randint(2, (400, 1)).expand(-1, 6).contiguous()
     network = CodeModel(2, 6, width=16)
-    best = _train(network, codes[:300], codes[300:], 12, lambda *told: None)
+    best = _train(network, codes[:300], codes[300:], 12, lambda *told: None, no_progress)
     assert best == pytest.approx(math.log(2), abs=0.1)
     assert frequency_nats(codes[:300], codes[300:]) == pytest.approx(6 * math.log(2), abs=0.1)
     drawn = network.sample(200, seeded(), 1.0)

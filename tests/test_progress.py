@@ -21,6 +21,7 @@ from ui.live.columns import MAX_CELLS, MAX_POINTS, Columns, decimate, heat
 from ui.live.history import Cursor, History
 from ui.live.progress import ProgressServer, progress_routes
 from vae_core.config import RunConfig
+from vae_core.data.pictures import to_png
 from vae_core.runs import Run, Status, Store
 
 from .live import port_of, serving
@@ -429,9 +430,10 @@ def test_a_run_deleted_while_watched_ends_the_socket(client: Client, run: Run) -
 
 
 def test_previews_come_as_they_lie_there(client: Client, run: Run) -> None:
-    run.write_bytes("previews/00000120-samples.png", b"\x89PNG picture")
+    picture = to_png(np.zeros((1, 8, 8), np.uint8))
+    run.write_bytes("previews/00000120-samples.png", picture)
     answer, body = client.get("/live/preview/a-run/00000120-samples.png")
-    assert body == b"\x89PNG picture"
+    assert body == picture
     assert answer.headers["content-type"] == "image/png"
     assert answer.headers["cache-control"] == "no-cache"
 

@@ -162,7 +162,10 @@ def test_weights_found_broken_lead_back_at_once(
     run = Store(tmp_path).create("tiny", saving_every_four())
     assert work(run).finished
     (went,) = records(run, "went_back")
-    assert went["step"] == 8 and "the weights are not finite at step 12" in went["message"]
+    assert (
+        went["step"] == 8
+        and "At step 12 training diverged: the weights are not finite." in went["message"]
+    )
 
 
 def test_what_was_set_by_hand_survives_a_return(tmp_path: Path, breaking: Any) -> None:

@@ -228,7 +228,9 @@ def _thumbnail(run: Run) -> bytes | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, SyntaxError) as error:  # as Pillow says it, too
-        raise UserError(f"{THUMBNAIL} of run {run.id!r} is damaged: {error}.") from None
+        raise UserError(
+            f"{THUMBNAIL} of run {run.id!r} is damaged: {without_paths(error)}."
+        ) from None
     return png
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import streamlit as st
 
+from ui import access
+from ui.without_paths import without_paths
 from vae_core.data.cache import Entry, bound, entries
 from vae_core.data.sizes import gigabytes
 from vae_core.errors import UserError
 from vae_core.runs import Store
-from vae_core.upkeep import clear
+from vae_core.upkeep import clear_disk
 
 _CLEARED = "disk-cleared"
 
@@ -26,7 +28,7 @@ def kept_on_disk() -> None:
         try:
             _show(kept, total, bound())
         except UserError as error:
-            st.error(str(error))
+            st.error(without_paths(error))
 
 
 @st.cache_data(ttl=5.0, show_spinner=False)
@@ -53,12 +55,14 @@ def _show(kept: list[Entry], total: int, most: int) -> None:
         "Clear what is not in use",
         key="clear-disk",
         icon=":material/delete_sweep:",
-        disabled=not kept,
-        help="Prepared images are made again when they are needed; uploads have to be sent again. "
-        "What a training or an open page uses stays, and uploads that a run still has to learn "
-        "from.",
+        **access.control(
+            "Prepared images are made again when they are needed; uploads have to be sent again. "
+            "What a training or an open page uses stays, and uploads that a run still has to learn "
+            "from.",
+            disabled=not kept,
+        ),
     ):
-        removed = clear(Store())
+        removed = access.acting(clear_disk)(Store())
         _kept.clear()
         st.session_state[_CLEARED] = sum(entry.size for entry in removed)
         st.rerun()

@@ -28,7 +28,7 @@ def logged_in() -> bool:
     if st.user.get("is_logged_in"):
         if not st.session_state.get(_SEEN):
             st.session_state[_SEEN] = True
-            LOGGER.info("%s comes in", st.user.get("email") or st.user.get("sub"))
+            LOGGER.info("%r comes in", st.user.get("email") or st.user.get("sub"))
         return True
     _log_in()
     return False

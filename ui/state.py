@@ -9,6 +9,7 @@ import numpy as np
 import streamlit as st
 
 from ui.explore_view import View
+from ui.plain import plain
 from vae_core.errors import UserError
 from vae_core.runs import Run, Store
 
@@ -89,6 +90,20 @@ def current_run() -> Run | None:
     """The current run, as the picker in the sidebar settled it; None in an empty store."""
     run_id = app_state().run_id
     return Store().get(run_id) if run_id is not None and exists(run_id) else None
+
+
+def sound_run() -> Run | None:
+    """As `current_run`. Where that is damaged, the reason is shown, and the page ends there.
+
+    Whatever a page would draw of it stands on files that cannot be believed.
+    """
+    from ui.catalog import DAMAGED, facts_of  # late, as it is built on this file's neighbours
+
+    run = current_run()
+    if run is not None and (facts := facts_of(run)).state == DAMAGED:
+        st.error(f"Run {run.id} is damaged. {plain(facts.problem)} Choose another run.")
+        st.stop()
+    return run
 
 
 def exists(run_id: str) -> bool:

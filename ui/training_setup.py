@@ -27,6 +27,7 @@ from vae_core.data import Dataset, datasets
 from vae_core.data.batches import check_batch_size
 from vae_core.errors import UserError
 from vae_core.families import complete, outline
+from vae_core.families.footprint import refuse_to_train
 from vae_core.models import backbones, likelihoods
 from vae_core.runs import ACTIVE, DataCard, Store
 from vae_core.training import jobs
@@ -136,6 +137,7 @@ def _fit(config: RunConfig, dataset: Dataset) -> str:
     try:
         check_batch_size(config.train.batch_size, len(dataset.train))
         _weights(config.to_json(), data_card(dataset))
+        refuse_to_train(config, data_card(dataset))
     except UserError as error:
         return without_paths(error)
     return ""

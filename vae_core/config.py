@@ -215,7 +215,7 @@ class TrainConfig(Settings):
         "as they do at the median; empty takes every finite step.",
         unit="× their spread",
         more=True,
-        ge=3,
+        gt=0,
     )
     threads: int | None = setting(
         None, "Threads", "CPU threads; empty takes every core.", more=True, ge=1, le=256

@@ -23,7 +23,7 @@ def tidy(store: Store) -> list[Entry]:
     return prune(None, ALL, _needed(store))
 
 
-def clear(store: Store) -> list[Entry]:
+def clear_disk(store: Store) -> list[Entry]:
     """Remove all that nothing uses and no run still has to learn from; what was removed."""
     return prune(0, ALL, _needed(store))
 

@@ -93,7 +93,8 @@ def test_who_logs_in_drags_and_who_logs_out_is_a_stranger_again(
     assert page.evaluate(OPENS, SOCKET) == "refused"
     assert page.evaluate(STATUS, FILE) == 401
     log = guarded.log.read_text()
-    assert "ann@example.org comes in" in log and "ann@example.org opens /live/decode/tiny" in log
+    assert "'ann@example.org' comes in" in log
+    assert f"'ann@example.org' opens '{SOCKET}'" in log
     assert f"Refused socket '{SOCKET}' (401)" in log and f"Refused GET '{FILE}' (401)" in log
 
 

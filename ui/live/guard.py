@@ -94,7 +94,7 @@ class Guard:
             try:
                 connection.bound(MOST_MESSAGE)
                 if who := scope["visitor"].get("email"):
-                    LOGGER.info("%s opens %s", who, scope["path"])
+                    LOGGER.info("%r opens %r", who, scope["path"])
                 await self._app(scope, receive, patient)
             finally:
                 self._free += 1
@@ -110,7 +110,7 @@ class Guard:
                     await send(message)
                 await connection.taken(self._patience_s)
             except TimeoutError:
-                LOGGER.warning("A client of %s did not read and was dropped", scope["path"])
+                LOGGER.warning("A client of %r did not read and was dropped", scope["path"])
                 connection.cut()
                 await asyncio.sleep(0)  # let the server see it before the route ends
                 raise NotRead from None

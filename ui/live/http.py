@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
@@ -18,6 +19,10 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 SILENCE_S = 20.0
 """Longest that a client may leave between two parts of what it sends."""
+
+LET_PASS_BYTES, LET_PASS_S, PAUSE_S = 64 * 2**20, 10.0, 0.5
+"""How much of what is too large is waited for, so that its sender reads the answer; how long; and
+the pause by which a sender is known that waits for the answer first."""
 
 
 class Refused(UserError):
@@ -55,20 +60,34 @@ async def body_of(request: Request, most: int) -> bytes:
             else before more than that is kept; or when nothing comes for `SILENCE_S` seconds.
     """
     too_large = Refused(413, f"This is too large; at most {most // 2**20} MiB can be sent.")
+    body, parts = bytearray(), aiter(request.stream())
     announced = request.headers.get("content-length", "0")
     if not announced.isdecimal() or int(announced) > most:
+        await _let_pass(parts)
         raise too_large
-    body, parts = bytearray(), aiter(request.stream())
     try:
         while True:
             async with asyncio.timeout(SILENCE_S):
                 body += await anext(parts)
             if len(body) > most:
+                body.clear()
+                await _let_pass(parts)
                 raise too_large
     except StopAsyncIteration:
         return bytes(body)
     except TimeoutError:
         raise Refused(408, "What was to be sent did not arrive.") from None
+
+
+async def _let_pass(parts: AsyncIterator[bytes]) -> None:
+    """Drop a bounded rest of what comes: a browser that is still sending reads no answer, and where
+    the connection ends under its hands it tells of a broken network."""
+    passed = 0
+    with suppress(StopAsyncIteration, TimeoutError):
+        async with asyncio.timeout(LET_PASS_S):
+            while passed < LET_PASS_BYTES:
+                async with asyncio.timeout(PAUSE_S):
+                    passed += len(await anext(parts))
 
 
 def _message(status: int, sentence: str) -> Response:

@@ -37,7 +37,9 @@ async def thumbnails(request: Request) -> Response:
     try:
         png = await asyncio.to_thread(picture, run, THUMBNAILS)
     except OSError as error:
-        raise Refused(404, f"The thumbnails of run {run.id!r} cannot be read: {error}.") from None
+        raise Refused(
+            404, f"The thumbnails of run {run.id!r} cannot be read: {without_paths(error)}."
+        ) from None
     return Response(png, media_type="image/png", headers=headers)
 
 

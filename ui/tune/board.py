@@ -98,10 +98,9 @@ def _strip(path: Path, name: str, version: int) -> bytes:
     run = Run(path)
     try:
         shape = run.data_card().image_shape
-        strip = from_png(run.read(name), shape[0])
-    except (UserError, OSError):
+        images = untile(from_png(run.read(name), shape[0]), *shape[1:], ROWS)
+    except (UserError, OSError, ValueError):  # damaged, or of other images
         return to_png(np.zeros((1, 8, 8), np.uint8))
-    images = untile(strip, *shape[1:], ROWS)
     return to_png(tile(images if len(images) else np.zeros((1, 1, 8, 8), np.uint8), 1))
 
 

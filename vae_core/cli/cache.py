@@ -24,10 +24,10 @@ def cache(
     from vae_core.data.cache import bound, entries
     from vae_core.data.sizes import gigabytes
     from vae_core.runs import Store
-    from vae_core.upkeep import clear as clear_now
+    from vae_core.upkeep import clear_disk
 
     runs = Store(store)
-    removed = clear_now(runs) if clear else []
+    removed = clear_disk(runs) if clear else []
     kept = entries()
     total, freed = (sum(entry.size for entry in each) for each in (kept, removed))
     if as_json:

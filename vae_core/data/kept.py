@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import secrets
 import shutil
 import time
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from vae_core.data.folders import CACHE_VARIABLE, cache_folder
 from vae_core.data.lease import Lease, take, touch
 from vae_core.data.reading import why
 from vae_core.data.rows import IMAGES, Rows, Unwritten, about
+from vae_core.data.sizes import gigabytes
 from vae_core.data.stored import StoredImages
 from vae_core.errors import UserError
 
@@ -87,6 +89,11 @@ def _look(entry: Path, source: Lease | None) -> tuple[Kept | None, Lease | None]
         if lease is None:
             return None, None
         found = _open(entry, lease, source)
+        if found is None and about(entry) is not None:
+            # Damaged by something else. Others may have it open, so it is not filled anew.
+            aside = entry.with_name(f".preparing-{secrets.token_hex(8)}")
+            entry.rename(aside)
+            shutil.rmtree(aside, ignore_errors=True)
         if found is not None:
             return found, lease
         lease.release()
@@ -137,7 +144,7 @@ def _ask_for_room(entry: Path, needed: int) -> None:
     free = shutil.disk_usage(entry).free
     if free < needed:
         raise UserError(
-            f"The prepared images take {needed / 1e9:.3g} GB, and {free / 1e9:.3g} GB are free in "
+            f"The prepared images take {gigabytes(needed)}, and {gigabytes(free)} are free in "
             f"{entry.parent}. Free some space there, take a smaller image size, or let the "
             f"environment variable {CACHE_VARIABLE} name another folder."
         )

@@ -34,6 +34,9 @@ LARGEST: tuple[tuple[str, int], ...] = (
 )
 """Bytes of a file of each kind, the first pattern that fits; of others 1 MB."""
 
+QUICKLY = 4 * MB
+"""Of a .jsonl file, looked at by who shows a long history as a curve: half a second."""
+
 AT_ONCE = 16 * MB
 """Of a .jsonl file, read by one call that returns all it has read."""
 

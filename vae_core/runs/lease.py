@@ -154,7 +154,7 @@ def take(folder: Folder, pid: int) -> Lease:
         UserError: while somebody holds it, or when it cannot be written.
     """
     for _ in range(_ATTEMPTS):
-        seen = _numbers(folder)
+        said, seen = job_in(folder), _numbers(folder)
         before = _holder(folder, seen)
         if before is not None and lives(folder, before):
             raise UserError(busy(folder, before))
@@ -163,7 +163,8 @@ def take(folder: Folder, pid: int) -> Lease:
         lease = Lease(folder, job)
         if not _create(folder, lease):
             continue
-        if _numbers(folder) - seen - {number}:  # somebody else has come, by another number
+        # Somebody else has come, or has come and gone: what was seen is old.
+        if _numbers(folder) - seen - {number} or job_in(folder) != said:
             lease.path.unlink(missing_ok=True)
             continue
         try:

@@ -18,8 +18,9 @@ STEP = b'"kind":"step"'
 _CHUNK = 2**20
 
 
-def lines_of(file: BinaryIO, offset: int) -> Iterator[tuple[bytes, int]]:
-    """Whole lines from byte `offset` on, and where each ends; too long ones are passed over.
+def blocks_of(file: BinaryIO, offset: int) -> Iterator[tuple[list[bytes], int]]:
+    """Whole lines from byte `offset` on, a few thousand at a time, and where the last of them ends;
+    too long ones are passed over.
 
     A last line without an end, which is still being written, is left out.
     """
@@ -28,11 +29,11 @@ def lines_of(file: BinaryIO, offset: int) -> Iterator[tuple[bytes, int]]:
     rest, too_long = b"", False
     while left > 0 and (chunk := file.read(min(_CHUNK, left))):
         left -= len(chunk)
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            offset += len(line) + 1
-            if not too_long:
-                yield line, offset
+        whole = rest + chunk
+        *lines, rest = whole.split(b"\n")
+        if lines:
+            offset += len(whole) - len(rest)
+            yield lines[too_long:], offset
             too_long = False
         if len(rest) > LONGEST_LINE:
             offset, rest, too_long = offset + len(rest), b"", True

@@ -19,8 +19,8 @@ from pydantic import BaseModel, ValidationError
 
 from vae_core.errors import UserError
 from vae_core.nested import require_shallow
-from vae_core.runs.bounds import AT_ONCE, largest, require_within
-from vae_core.runs.lines import STEP, lines_of, record_in
+from vae_core.runs.bounds import AT_ONCE, QUICKLY, largest, require_within
+from vae_core.runs.lines import STEP, blocks_of, record_in
 from vae_core.runs.regular import NotRegular, kind_of, look_inside, names_inside, open_inside
 from vae_core.runs.tensors import Tensors
 
@@ -152,11 +152,11 @@ class Reading:
             UserError: when the file is there but cannot be read.
         """
         found, at = [], offset
-        for line, end in self._lines(name, offset):
-            at = end
-            if holding in line and (record := record_in(line)) is not None:
-                found.append(record)
-            if end - offset >= AT_ONCE:
+        for lines, at in self._blocks(name, offset):
+            for line in lines:
+                if holding in line and (record := record_in(line)) is not None:
+                    found.append(record)
+            if at - offset >= AT_ONCE:
                 break
         return found, at if self.has(name) else 0
 
@@ -167,28 +167,33 @@ class Reading:
 
         Args, Raises: as `records`.
         """
-        for line, _ in self._lines(name, offset):
-            if holding in line and (record := record_in(line)) is not None:
-                yield record
+        for lines, _ in self._blocks(name, offset):
+            for line in lines:
+                if holding in line and (record := record_in(line)) is not None:
+                    yield record
 
     def some_records(self, name: str, offset: int = 0) -> Iterator[tuple[dict[str, Any], int]]:
         """Records of a .jsonl file from byte `offset` on, and where each ends: all of them, or, of
-        much more than `AT_ONCE` bytes, one of so many steps, so that it takes no longer.
+        much more than `QUICKLY` bytes, one of so many steps, so that it takes no longer.
 
         Others, such as validations, are few, and all are read up to as many bytes.
 
         Raises:
             UserError: when the file is there but cannot be read.
         """
-        every = 1 + (self.size(name) - offset) // AT_ONCE
+        every = 1 + (self.size(name) - offset) // QUICKLY
         others = 0
-        for n, (line, end) in enumerate(self._lines(name, offset)):
-            if every > 1 and n % every:
-                others += 0 if STEP in line else len(line)
-                if STEP in line or others > AT_ONCE:
-                    continue
-            if (record := record_in(line)) is not None:
-                yield record, end
+        for lines, end in self._blocks(name, offset):
+            taken = lines
+            if every > 1:
+                few = others < QUICKLY
+                taken = [
+                    x for i, x in enumerate(lines) if i % every == 0 or (few and STEP not in x)
+                ]
+                others += sum(len(x) for x in taken if few and STEP not in x)
+            for line in taken:
+                if (record := record_in(line)) is not None:
+                    yield record, end
 
     def last_records(self, name: str, most: int = AT_ONCE) -> list[dict[str, Any]]:
         """The records in the last `most` bytes of a .jsonl file.
@@ -223,10 +228,10 @@ class Reading:
             return None
         return found if found is not None and not kind_of(found) else None
 
-    def _lines(self, name: str, offset: int) -> Iterator[tuple[bytes, int]]:
+    def _blocks(self, name: str, offset: int) -> Iterator[tuple[list[bytes], int]]:
         try:
             with self.opened(name) as file:
-                yield from lines_of(file, offset)
+                yield from blocks_of(file, offset)
         except FileNotFoundError:
             return
         except OSError as error:

@@ -9,6 +9,7 @@ from typing import Any
 
 from vae_core.config import RunConfig
 from vae_core.errors import UserError
+from vae_core.png import PNG_HEAD, require_png
 from vae_core.runs.folder import Folder
 from vae_core.runs.records import ACTIVE, DataCard, Status
 from vae_core.runs.signs import silence
@@ -117,6 +118,13 @@ class Run(Folder):
                 continue
             except (OSError, ValueError) as error:
                 raise self._damaged(name, str(error)) from None
+        try:
+            with self.opened("thumbnails.png") as picture:
+                require_png(picture.read(PNG_HEAD))
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise self._damaged("thumbnails.png", str(error)) from None
 
     def look_at_all(self) -> None:
         """Look at everything that a run may hold; whether it is damaged is not looked for.

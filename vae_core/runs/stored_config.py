@@ -52,7 +52,7 @@ def stored_config(text: str) -> StoredConfig:
         values = json.loads(text)
         require_shallow(values)
     except (ValueError, RecursionError) as error:
-        raise UserError(f"it is no valid JSON ({error})") from None
+        raise UserError(f"it is not valid JSON ({error})") from None
     if not isinstance(values, dict):
         raise UserError("it is no JSON object")
     written = values.pop("format", 0)

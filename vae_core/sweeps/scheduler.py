@@ -35,11 +35,7 @@ THEIRS: dict[str, Any] = dict(state="elsewhere", message="Another machine does i
 Watch = Callable[[SweepState], None]
 
 
-def silent(state: SweepState) -> None:
-    """The watch that shows nothing."""
-
-
-def work(sweep: Sweep, watch: Watch = silent) -> SweepState:
+def work(sweep: Sweep, watch: Watch = lambda state: None) -> SweepState:
     """Do a sweep's runs until none is left, or until it is told to stop.
 
     Args:
@@ -56,7 +52,7 @@ def work(sweep: Sweep, watch: Watch = silent) -> SweepState:
 class Scheduler:
     """One sweep at work."""
 
-    def __init__(self, sweep: Sweep, watch: Watch = silent) -> None:
+    def __init__(self, sweep: Sweep, watch: Watch = lambda state: None) -> None:
         self.sweep, self.watch, self.store = sweep, watch, sweep.store
         self.spec = sweep.spec()
         self.state = sweep.said()

@@ -51,7 +51,7 @@ class SweepSpec(Settings):
 
     base: RunConfig
     vary: Annotated[
-        dict[str, Annotated[tuple[Value, ...], FailFast(), Field(max_length=MOST_RUNS)]],
+        dict[str, Annotated[tuple[Value, ...], FailFast(), Field(max_length=10 * MOST_RUNS)]],
         Field(max_length=32),
     ]
     sampler: SamplerName = "grid"

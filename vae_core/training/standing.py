@@ -120,10 +120,10 @@ class Standing:
         """Nothing is shown, measured or saved of what is not finite.
 
         Raises:
-            Diverged: naming the step.
+            Diverged: when it would be.
         """
         if self.players.broken():
-            raise Diverged(f"the weights are not finite at step {self.step}")
+            raise Diverged("the weights are not finite")
 
     def checkpoint(self) -> Checkpoint:
         """All that is needed to go on from this step."""

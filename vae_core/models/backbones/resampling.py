@@ -50,7 +50,8 @@ class Upsampling(nn.ConvTranspose2d):
             return out if self.bias is None else out + self.bias[:, None, None]
         if self.out_channels <= FEW_CHANNELS:
             if not torch.is_grad_enabled():  # `apply` inspects signatures for a tenth of a decode
-                return _Subpixel.forward(x, self.weight, self.bias, self.output_padding)
+                out = subpixel(x, self.weight, (self.output_padding[0], self.output_padding[1]))
+                return out if self.bias is None else out + self.bias[:, None, None]
             pixels: Tensor = _Subpixel.apply(x, self.weight, self.bias, self.output_padding)
             return pixels
         return super().forward(x, output_size)
