@@ -43,8 +43,14 @@ class Verdict:
     largest: tuple[float, str] = (0.0, "")
 
 
-def judge(mutation: Any, run: Path, with_pages: bool = False) -> Verdict:
-    """Spoil a copy of the good run at `run`, and look at it in every way."""
+def judge(
+    mutation: Any, run: Path, with_pages: bool = False, some: tuple[int, int] = (0, 1)
+) -> Verdict:
+    """Spoil a copy of the good run at `run`, and look at it in every way.
+
+    Args:
+        some: (n, of how many): only every so manieth question is asked, from the nth on.
+    """
     from benchmarks.hostile import copied
     from ui.catalog import catalog
     from vae_core.runs import Store
@@ -55,10 +61,10 @@ def judge(mutation: Any, run: Path, with_pages: bool = False) -> Verdict:
     try:
         path = copied(run, place)
         mutation.apply(path / "mutant")
-        gc.collect()
         os.environ["VAE_STORE"] = str(path)
         store = Store(path)
-        for name, ask in [*asked(store), *(pages() if with_pages else ())]:
+        questions = [*asked(store)][some[0] % some[1] :: some[1]]
+        for name, ask in [*questions, *(pages() if with_pages else ())]:
             _ask(name, ask, verdict)
         facts = {each.id: each for each in catalog(store)}
         if not facts["good"].usable or facts["good"].recon is None:
@@ -336,6 +342,8 @@ def main() -> None:
     verdicts = []
     for n, mutation in enumerate(found):
         verdicts.append(judge(mutation, run, options.pages and n % options.pages == 0))
+        if n % 20 == 19:
+            gc.collect()
         if n % 100 == 99:
             print(f"{n + 1} of {len(found)}", file=sys.stderr, flush=True)
         for fault in verdicts[-1].faults:

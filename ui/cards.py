@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from ui import access
-from ui.catalog import RunFacts, age
+from ui.catalog import DAMAGED, RunFacts, age
 from ui.numbers import number
 from ui.picker import describe
 from ui.plain import plain
@@ -57,7 +57,7 @@ def _picture(facts: RunFacts) -> None:
         if facts.thumbnail:
             st.image(facts.thumbnail, width=PICTURE)
         else:
-            st.caption("No samples yet.")
+            st.caption("Not shown." if facts.state == DAMAGED else "No samples yet.")
 
 
 def _numbers(facts: RunFacts) -> str:

@@ -101,7 +101,7 @@ def sound_run() -> Run | None:
 
     run = current_run()
     if run is not None and (facts := facts_of(run)).state == DAMAGED:
-        st.error(f"Run {run.id} is damaged. {plain(facts.problem)} Choose another run.")
+        st.error(f"{plain(facts.problem)} Choose another run.")
         st.stop()
     return run
 
