@@ -1,8 +1,7 @@
 """Many pictures at once: read by threads, which wait for the drive, decoded by processes.
 
-Threads alone decode small pictures at half the speed of one of them, as they hand the
-interpreter's lock to and fro; with 2 cores processes are 1.8 times as fast as one
-(`python -m benchmarks.preparing --json`).
+Threads alone decode small pictures no faster than one of them does, as they hand the interpreter's
+lock to and fro (`python -m benchmarks.preparing`).
 """
 
 from __future__ import annotations
