@@ -300,7 +300,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("way", ["path", "nginx", "tls", "stripping", "uvicorn", "mounted"])
+@pytest.mark.parametrize("way", ["nginx", "tls", "stripping", "uvicorn", "mounted"])
 def test_everything_works(browser: Browser, ways: dict[str, str], pictures: Path, way: str) -> None:
     context = browser.new_context(
         viewport={"width": 1280, "height": 800}, ignore_https_errors=True, accept_downloads=True
