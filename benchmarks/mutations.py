@@ -186,7 +186,7 @@ def asked(store: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
     yield "GET decode", lambda: _answer(client.post("/live/decode/mutant", content=b"{}"))
 
     def socket() -> None:
-        with client.websocket_connect("/live/progress/mutant") as websocket:
+        with client.websocket_connect("ws://localhost/live/progress/mutant") as websocket:
             websocket.receive_json()
 
     yield "WS progress", socket

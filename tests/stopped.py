@@ -28,6 +28,7 @@ from vae_core.cli.train import listening
 from vae_core.data import load_dataset
 from vae_core.data.recorded import recorded_of
 from vae_core.runs import PARTS, PartDigests, Run, Store
+from vae_core.runs.lease import TOKEN_VARIABLE
 from vae_core.training import jobs
 from vae_core.training.checkpoint import save_checkpoint
 from vae_core.training.worker import data_card, work
@@ -91,7 +92,7 @@ def sprites(images: int, **train: Any) -> dict[str, Any]:
 def phases(store: Path) -> dict[str, Phase]:
     folder = {"dataset": "folder", "data_dir": str(pictures(store / "pictures")), "limit": None}
     return {
-        "preparing": Phase({"data": folder}, says("Preparing the images,")),
+        "preparing": Phase({"data": folder}, says(" of 500")),
         "first step": Phase(sprites(3000), says("Taking the first step"), pauses=False),
         "validation": Phase(sprites(300), has_stepped),
         "encoding": Phase(sprites(3000), says("Encoding the images"), at_end=True),
@@ -187,8 +188,10 @@ def while_starting(store: Store, way: str) -> dict[str, Any]:
     """A worker that the app has just launched: torch is not there yet."""
     run = store.create(f"starting-{way}", tiny())
     command = [sys.executable, "-m", "vae_core", "work", run.id, "--heard", "0", "--store"]
-    worker = subprocess.Popen([*command, str(store.path)])
-    run.claim(worker.pid)
+    lease = run.claim(os.getpid())
+    told = os.environ | {TOKEN_VARIABLE: lease.job.token}
+    worker = subprocess.Popen([*command, str(store.path)], env=told)
+    lease.hand_over(worker.pid)
     until(
         lambda: len(psutil.Process(worker.pid).threads()) > 2, run
     )  # the command's watchdog, the worker's

@@ -314,6 +314,7 @@ def test_another_run_on_the_same_images_stands_beside(run: Run) -> None:
 
 def test_images_are_the_same_where_both_runs_recorded_the_same(run: Run) -> None:
     other = Run(run.path.parent / "other")
+    other.path.mkdir()
     card = run.data_card()
     assert card.digest is not None
     for digest, same in [
@@ -327,6 +328,7 @@ def test_images_are_the_same_where_both_runs_recorded_the_same(run: Run) -> None
 
 def test_images_of_older_runs_are_the_same_where_nothing_chose_others(run: Run) -> None:
     other = Run(run.path.parent / "other")
+    other.path.mkdir()
     config = run.config()
     for each in (run, other):
         each.write_json("data.json", run.data_card().model_copy(update={"digest": None}))

@@ -376,7 +376,7 @@ def test_a_resume_that_was_refused_for_other_images_may_be_asked_for(
     monkeypatch.setattr(jobs, "resume", lambda run, accept: asked.append(accept))
     app = open_page(run)
     assert "accept-training" not in buttons(app), "offered only where it can be accepted"
-    assert [warning.value for warning in app.warning] == ["3 images are gone."]
+    assert [info.value for info in app.info] == ["3 images are gone."]
     run.set_status(Status(state="stopped", message="3 images are gone.", acceptable=True))
     app.run()
     app.button(key="accept-training").click().run()

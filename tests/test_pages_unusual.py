@@ -34,10 +34,10 @@ def first(count: int) -> Callable[[Encodings], Encodings]:
 
     def change(kept: Encodings) -> Encodings:
         here = slice(count)
-        assert kept.logvar is not None and kept.labels is not None
+        assert kept.logvar is not None and kept.labels is not None and kept.hashes is not None
         return replace(
             kept, mu=kept.mu[here], logvar=kept.logvar[here], indices=kept.indices[here],
-            labels=kept.labels[here], thumbnails=kept.thumbnails[here],
+            labels=kept.labels[here], thumbnails=kept.thumbnails[here], hashes=kept.hashes[here],
         )  # fmt: skip
 
     return change

@@ -21,7 +21,7 @@ from benchmarks.mutations import Nothing, drawn, files_of, furnished, judge
 from tests.pages import open_page
 from ui.catalog import catalog
 from ui.live.history import History
-from ui.live.routes import routes
+from ui.live.routes import live_mount
 from vae_core.config import parse_config
 from vae_core.errors import UserError
 from vae_core.families.footprint import MEMORY_VARIABLE, footprint, refuse_to_train
@@ -103,7 +103,7 @@ def test_a_linked_picture_is_not_served(tiny_run: Run) -> None:
     for name in ("thumbnails.png", "previews/originals.png"):
         tiny_run.file(name).unlink()
         tiny_run.file(name).symlink_to(secret)
-    client = TestClient(Starlette(routes=routes), base_url="http://localhost")
+    client = TestClient(Starlette(routes=[live_mount()]), base_url="http://localhost")
     for address in ("thumbnails/tiny", "preview/tiny/originals.png"):
         answer = client.get(f"/live/{address}")
         assert answer.status_code == 404 and b"root:" not in answer.content

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from ui import access
 from ui.background import Background
 from ui.numbers import grouped
 from ui.waiting import awaited
@@ -58,6 +59,8 @@ def _offer(run: Run) -> None:
         in_process(["complete", run.id], run, progress)
         return True
 
-    if st.button("Encode them now", icon=":material/scatter_plot:", key=f"{key}-start"):
-        st.session_state[key] = Background(made)
+    if st.button(
+        "Encode them now", icon=":material/scatter_plot:", key=f"{key}-start", **access.control()
+    ):
+        st.session_state[key] = access.acting(Background[bool])(made)
         st.rerun()

@@ -76,8 +76,8 @@ def kept_images(
         reason = why(error) if isinstance(error, OSError) else error
         raise UserError(
             f"The prepared images could not be written to {entry.parent}: {reason}. Free some "
-            "space there with python -m vae_core cache --clear, or let the environment variable "
-            f"{CACHE_VARIABLE} name another folder."
+            f"space there, or let the environment variable {CACHE_VARIABLE} name another folder.",
+            shell="python -m vae_core cache --clear",
         ) from error
 
 

@@ -27,8 +27,10 @@ def keep(run: Run, name: str, data: bytes) -> None:
     except UserError as error:
         problem = error
     try:
-        _beside(run).write_bytes(name, data)
-    except UserError as error:
+        beside = _beside(run)
+        beside.path.mkdir(parents=True, exist_ok=True)
+        beside.write_bytes(name, data)
+    except (UserError, OSError) as error:
         log.warning("%s was made and could not be kept. %s %s", name, problem, error)
 
 
