@@ -14,12 +14,15 @@ from vae_core.data import ImageSet, Progress, no_progress
 from vae_core.data.batches import labelled
 from vae_core.data.hashes import mixed, occurrence
 from vae_core.errors import UserError
-from vae_core.latent.encodings import labels_in_reach
+from vae_core.latent.encodings import MOST_LABELS, labels_in_reach
 from vae_core.models import LatentModel
 from vae_core.models.posteriors import divergence
 from vae_core.objectives import Objective
 from vae_core.runs import Run, Tensors
 from vae_core.types import Context, Output, merged
+
+LONGEST_NAME = 4096
+"""Bytes of a file's name, as file systems have it."""
 
 BATCH = 1024
 """At most: `labelled` takes fewer where images are large."""
@@ -211,8 +214,8 @@ def load_survey(run: Run, split: str, step: int, data_dir: str | None = None) ->
             n, size = file.require("mu", "F32", (None, None)).shape
             if n < 1 or size != run.summary().get("latent_dim", size) or not _believable(run, file):
                 return None
-            names = _unpacked(file.array("label_names", "U8", (None,)))
-            files = _unpacked(file.array("files", "U8", (None,)))
+            names = _unpacked(file, "label_names", MOST_LABELS)
+            files = _unpacked(file, "files", n)
             labels = file.maybe("labels", "I64", (n,))
             return Survey(
                 split,
@@ -275,6 +278,17 @@ def _packed(texts: Sequence[str]) -> np.ndarray:
     return np.frombuffer(joined, np.uint8)
 
 
-def _unpacked(packed: np.ndarray) -> tuple[str, ...]:
+def _unpacked(file: Tensors, name: str, most: int) -> tuple[str, ...]:
+    """What `_packed` made of at most so many names.
+
+    Raises:
+        ValueError: when there are more, or they are longer than names are.
+    """
+    spec = file.require(name, "U8", (None,))
+    if spec.shape[0] > min(most * LONGEST_NAME, SMALL):
+        raise ValueError(f"{name} is too long")
+    packed = file.array(name, "U8", spec.shape)
+    if np.count_nonzero(packed == 0) >= most:
+        raise ValueError(f"{name} has too many names")
     joined = packed.tobytes().decode("utf-8", "surrogateescape")
     return tuple(joined.split("\0")) if joined else ()
