@@ -14,6 +14,7 @@ import argparse
 import collections
 import gc
 import os
+import resource
 import shutil
 import sys
 import tempfile
@@ -26,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 MOST_S, MOST_MB = 2.0, 300.0
+MOST_SPACE = 3 * 10**9
 READINGS = ("config", "beyond", "config_to_train", "data_card", "status", "summary", "history",
             "environment", "set_by_hand", "log_tail", "weights_step", "has_state")  # fmt: skip
 PAGES = ("gallery", "train", "explore", "grids", "encodings", "tune_beta")
@@ -339,6 +341,8 @@ def main() -> None:
     judge(Nothing(), run, with_pages=bool(options.pages))  # what is imported and cached once
     gc.collect()
     gc.freeze()
+    # What takes more shall be a fault with a name, and no end of this process or another one.
+    resource.setrlimit(resource.RLIMIT_AS, (int(_memory("VmSize") * 1e6) + MOST_SPACE, -1))
     verdicts = []
     for n, mutation in enumerate(found):
         verdicts.append(judge(mutation, run, options.pages and n % options.pages == 0))

@@ -54,6 +54,12 @@ def test_no_mutation_raises_or_takes_long(good: Path) -> None:
     assert {v.state for v in verdicts} >= {"damaged", "finished"}
 
 
+def test_a_survey_of_nothing_takes_no_memory(good: Path) -> None:
+    """3 GB of names: their list alone took 21 GB."""
+    mutation = Mutation("encodings-validation.safetensors", "sparse_tensor", 0.0, 0)
+    assert judge(mutation, good).faults == []
+
+
 NAMED = [
     ("thumbnails.png", "link", 0, "a link"),
     ("history.jsonl", "pipe", 0, "a pipe"),

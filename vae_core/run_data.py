@@ -69,7 +69,8 @@ def recorded_by(run: Run) -> Recorded | None:
         UserError: when the file is damaged.
     """
     try:
-        return Recorded.from_bytes(run.read(PARTS))
+        with run.tensors(PARTS):  # its head is checked before its data are read
+            return Recorded.from_bytes(run.read(PARTS))
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:

@@ -9,12 +9,15 @@ import numpy as np
 from safetensors.numpy import save
 
 from vae_core.latent.derived import derived_places, fingerprint, keep
-from vae_core.latent.encodings import labels_in_reach
+from vae_core.latent.encodings import MOST_LABELS, labels_in_reach
 from vae_core.latent.survey import Survey
 from vae_core.runs import WEIGHTS, Folder, Run, Tensors
 
 ELSEWHERE = "-elsewhere"
 """In the name of the survey of images that are not the run's own, the last that was asked for."""
+
+LONGEST_NAME = 4096
+"""Bytes of a file's name, as file systems have it."""
 
 SMALL = 100 * 10**6
 """Bytes of a survey that is read whatever number of images it speaks of."""
@@ -73,8 +76,8 @@ def _read(
             n, size = file.require("mu", "F32", (None, None)).shape
             if n < 1 or size != run.summary().get("latent_dim", size) or not _believable(run, file):
                 return None
-            names = _unpacked(file.array("label_names", "U8", (None,)))
-            files = _unpacked(file.array("files", "U8", (None,)))
+            names = _unpacked(file, "label_names", MOST_LABELS)
+            files = _unpacked(file, "files", n)
             labels = file.maybe("labels", "I64", (n,))
             return Survey(
                 split,
@@ -123,6 +126,17 @@ def _packed(texts: Sequence[str]) -> np.ndarray:
     return np.frombuffer(joined, np.uint8)
 
 
-def _unpacked(packed: np.ndarray) -> tuple[str, ...]:
+def _unpacked(file: Tensors, name: str, most: int) -> tuple[str, ...]:
+    """What `_packed` made of at most so many names.
+
+    Raises:
+        ValueError: when there are more, or they are longer than names are.
+    """
+    spec = file.require(name, "U8", (None,))
+    if spec.shape[0] > min(most * LONGEST_NAME, SMALL):
+        raise ValueError(f"{name} is too long")
+    packed = file.array(name, "U8", spec.shape)
+    if np.count_nonzero(packed == 0) >= most:
+        raise ValueError(f"{name} has too many names")
     joined = packed.tobytes().decode("utf-8", "surrogateescape")
     return tuple(joined.split("\0")) if joined else ()

@@ -26,10 +26,10 @@ LARGEST: tuple[tuple[str, int], ...] = (
     ("model.safetensors", 16 * GB),
     ("best*.safetensors", 16 * GB),
     ("training_state*.pt", 128 * GB),  # and no more than a multiple of the weights
-    ("parts.safetensors", 256 * MB),  # 25 million images
-    ("encodings.safetensors", GB),
+    ("parts.safetensors", 128 * MB),  # 12 million images
+    ("encodings.safetensors", 512 * MB),
     ("encodings-*.safetensors", 4 * GB),
-    ("*.safetensors", 256 * MB),
+    ("*.safetensors", 128 * MB),
     ("log.txt", 1000 * GB),  # its end alone is read
 )
 """Bytes of a file of each kind, the first pattern that fits; of others 1 MB."""
