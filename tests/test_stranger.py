@@ -224,3 +224,18 @@ def test_a_picture_is_measured_before_it_is_unpacked(tiny_run: Run, tmp_path: Pa
     Image.new("1", (30_000, 30_000)).save(tiny_run.file("thumbnail.png"))
     (facts,) = catalog(Store(tmp_path))
     assert "30000 × 30000 pixels" in facts.problem
+
+
+@pytest.mark.parametrize("name", ["history.jsonl", "control.jsonl"])
+def test_nothing_is_written_through_a_link_or_into_a_pipe(tmp_path: Path, name: str) -> None:
+    run, outside = Run(tmp_path / "run"), tmp_path / "outside"
+    run.path.mkdir()
+    outside.write_text("mine")
+    run.file(name).symlink_to(outside)
+    with pytest.raises(UserError, match="could not be written"):
+        run.append(name, {"step": 1})
+    assert outside.read_text() == "mine"
+    run.file(name).unlink()
+    os.mkfifo(run.file(name))
+    with pytest.raises(UserError, match="could not be written"):
+        run.append(name, {"step": 1})

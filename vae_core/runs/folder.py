@@ -15,7 +15,7 @@ from vae_core.runs.holder import is_here
 from vae_core.runs.lease import Lease, held, take
 from vae_core.runs.reading import Reading
 from vae_core.runs.signs import busy, job_in, lives
-from vae_core.runs.writing import WRITING, is_leftover, is_private, new_file
+from vae_core.runs.writing import WRITING, append_to, is_leftover, is_private, new_file
 from vae_core.settings import Settings
 
 
@@ -134,7 +134,7 @@ class Folder(Reading):
         line = _line(record)
         self._require_lease()
         try:
-            with self.file(name).open("a+b", buffering=0) as file:
+            with append_to(self.file(name)) as file:
                 if file.seek(0, os.SEEK_END):
                     file.seek(-1, os.SEEK_END)
                     line = line if file.read(1) == b"\n" else b"\n" + line

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import BinaryIO
 
 from vae_core.files import new_name
 from vae_core.runs.holder import SILENT_S, Watch, writer, writer_lives
@@ -33,6 +34,20 @@ def new_file(parent: Path, data: bytes, *, private: bool = False) -> Path:
         path.unlink(missing_ok=True)
         raise
     return path
+
+
+def append_to(path: Path) -> BinaryIO:
+    """A file to be read and appended to, unbuffered; no link is followed, and no pipe waited for.
+
+    Raises:
+        OSError: when it cannot be opened, or is a link.
+    """
+
+    def opener(name: str, flags: int) -> int:
+        beside = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+        return os.open(name, flags | beside, 0o666)
+
+    return open(path, "a+b", buffering=0, opener=opener)
 
 
 def is_private(path: Path) -> bool:

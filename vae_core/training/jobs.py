@@ -15,6 +15,7 @@ from vae_core.errors import LeaseLost, UserError
 from vae_core.families import complete
 from vae_core.runs import STORE_VARIABLE, Folder, Run, Store
 from vae_core.runs.lease import TOKEN_VARIABLE
+from vae_core.runs.writing import append_to
 from vae_core.training.control import said_so_far, send
 
 __all__ = ["resume", "send", "spawn", "start"]
@@ -70,7 +71,7 @@ def spawn(folder: Folder, command: list[str], store: Path) -> None:
     lease = folder.lease or folder.claim(os.getpid())
     told = {STORE_VARIABLE: str(store), TOKEN_VARIABLE: lease.job.token, "PYTHONUNBUFFERED": "1"}
     try:
-        with folder.file("log.txt").open("ab") as log:
+        with append_to(folder.file("log.txt")) as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "vae_core", *command],
                 cwd=ROOT,
