@@ -350,6 +350,7 @@ decoding.ALONE_S = 0
 good, opened = list_folder(Path(sys.argv[1])), open(sys.argv[2], "a", buffering=1)
 def read(index):
     opened.write(f"{index}\\n")
+    time.sleep(float(sys.argv[3]))
     return good.read(index)
 say = lambda message, share: print(message, flush=True)
 prepared = prepare_files("folder", replace(good, read=read), Target(64), say)
@@ -357,9 +358,10 @@ print(len(prepared.kept), "kept", flush=True)
 """
 
 
-def preparing(folder: Path, opened: Path) -> subprocess.Popen[str]:
+def preparing(folder: Path, opened: Path, file_s: float = 0.0) -> subprocess.Popen[str]:
+    """A process that prepares, and takes `file_s` longer to read a file, as from a slow drive."""
     return subprocess.Popen(
-        [sys.executable, "-c", SLOW, str(folder), str(opened)],
+        [sys.executable, "-c", SLOW, str(folder), str(opened), str(file_s)],
         cwd=ROOT, text=True, stdout=subprocess.PIPE,
     )  # fmt: skip
 
@@ -368,7 +370,7 @@ def test_whoever_is_killed_goes_on_where_it_stopped(
     photos: Path, tmp_path: Path, cache: Path
 ) -> None:
     opened = [tmp_path / f"opened-{i}" for i in range(2)]
-    with preparing(photos, opened[0]) as first:
+    with preparing(photos, opened[0], 0.1) as first:
         (journal,) = wait_for(lambda: [p for p in cache.glob("*/journal.jsonl") if p.read_text()])
         first.kill()
     helpers = [p for p in psutil.process_iter(["cmdline"]) if is_decoder(p, first.pid)]
