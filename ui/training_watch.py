@@ -109,14 +109,15 @@ def _active_buttons(run: Run, state: str) -> None:
         **access.control(disabled=stopping),
     ):
         _tell(run, command="resume" if paused else "pause")
-    st.button(
+    # No callback: a page that outlived its server clicks in a session that knows of none.
+    if st.button(
         "Stopping" if stopping else "Stop",
         key="stop-training",
         icon=":material/hourglass_top:" if stopping else ":material/stop:",
-        on_click=_stop,
-        args=(run,),
         **access.control(disabled=stopping),
-    )
+    ) and _tell(run, command="stop"):
+        st.session_state[_STOPPING] = run.id  # two seconds later it has, whatever it is at
+        st.rerun()
     if st.button(
         "Save",
         key="save-training",
@@ -136,12 +137,6 @@ def _tell(run: Run, **message: object) -> bool:
         st.error(without_paths(error))
         return False
     return True
-
-
-def _stop(run: Run) -> None:
-    """Two seconds later the run has stopped, whatever it is at."""
-    if _tell(run, command="stop"):
-        st.session_state[_STOPPING] = run.id
 
 
 def _idle_buttons(run: Run, state: str) -> None:
