@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -23,6 +24,7 @@ class Folder(Reading):
     """Reads tolerate a writer at work; writes are atomic. `kind` is what errors call it."""
 
     doing = "at work"
+    ended_by = "stop"
     busy_here = "is already at work in another process."
 
     def __init__(self, path: Path) -> None:
@@ -150,6 +152,22 @@ class Folder(Reading):
             UserError: as `write_bytes`.
         """
         self.write_bytes(name, b"".join(map(_line, records)))
+
+    def delete(self) -> None:
+        """Remove the folder for good.
+
+        Raises:
+            UserError: while a process works on it, or when it cannot be removed.
+        """
+        name = f"{self.kind.capitalize()} {self.id!r}"
+        if self.is_alive():
+            where = self.elsewhere()
+            said = f"{self.doing} on {where}" if where else f"still {self.doing}"
+            raise UserError(f"{name} is {said}; {self.ended_by} it before you delete it.")
+        try:
+            shutil.rmtree(self.path)
+        except OSError as error:
+            raise UserError(f"{name} cannot be deleted: {error.strerror or error}.") from error
 
     def claim(self, pid: int) -> Lease:
         """Take the folder for process `pid`.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -240,22 +239,6 @@ class Run(Folder):
         """Say what the worker is doing, stamped with the time."""
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         self.write_json("status.json", status.model_copy(update={"updated": now}))
-
-    def delete(self) -> None:
-        """Remove the run for good.
-
-        Raises:
-            UserError: while a process works on it, or when the folder cannot be removed.
-        """
-        if self.is_alive():
-            where = self.elsewhere()
-            said = f"training on {where}" if where else "still training"
-            raise UserError(f"Run {self.id!r} is {said}; stop it before you delete it.")
-        try:
-            shutil.rmtree(self.path)
-        except OSError as error:
-            reason = error.strerror or error
-            raise UserError(f"Run {self.id!r} cannot be deleted: {reason}.") from error
 
     # --- inside ------------------------------------------------------------------------------
 

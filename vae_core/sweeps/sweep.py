@@ -26,6 +26,7 @@ class Sweep(Folder):
     """One sweep of a store."""
 
     kind = "sweep"
+    ended_by = "cancel"
 
     def __init__(self, store: Store, name: str) -> None:
         super().__init__(store.path / FOLDER / name)
@@ -81,22 +82,6 @@ class Sweep(Folder):
     def send(self, command: str, **values: Any) -> None:
         """Tell the scheduler, which listens several times a second; see `state.obey`."""
         self.append("control.jsonl", {"command": command, **values})
-
-    def delete(self) -> None:
-        """Forget the sweep; its runs stay.
-
-        Raises:
-            UserError: while its scheduler works, or when the folder cannot be removed.
-        """
-        if self.is_alive():
-            where = self.elsewhere()
-            said = f"at work on {where}" if where else "still at work"
-            raise UserError(f"Sweep {self.id!r} is {said}; cancel it before you delete it.")
-        try:
-            shutil.rmtree(self.path)
-        except OSError as error:
-            reason = error.strerror or error
-            raise UserError(f"Sweep {self.id!r} cannot be deleted: {reason}.") from error
 
 
 def has_sweep(store: Store, name: str) -> bool:
