@@ -10,11 +10,11 @@ from pathlib import Path
 
 import streamlit as st
 
-from ui.login import account, logged_in
-from ui.picker import run_picker
-from ui.theme import page_style
+from latent_workbench.shared.login import account, logged_in
+from latent_workbench.shared.picker import run_picker
+from latent_workbench.shared.theme import page_style
 
-ICON = Path(__file__).parent / "ui" / "icon.svg"
+ICON = Path(__file__).parent / "latent_workbench" / "icon.svg"
 PAGES = (
     ("gallery", "Gallery", ":material/home:"),
     ("train", "Train", ":material/model_training:"),
@@ -63,14 +63,16 @@ else:
     from streamlit.logger import get_logger
     from streamlit.runtime.pages_manager import PagesManager
 
-    from ui import access
-    from ui.live.guard import Door
-    from ui.live.models import warm_up
-    from ui.live.process import set_up
-    from ui.live.routes import live_mount
-    from ui.without_paths import show
+    from latent_workbench.live.guard import Door
+    from latent_workbench.live.models import warm_up
+    from latent_workbench.live.process import set_up
+    from latent_workbench.live.routes import live_mount
+    from latent_workbench.shared import access
+    from latent_workbench.shared.without_paths import show
 
-    get_logger("ui")  # who came in and who was refused, written as Streamlit writes its own log
+    get_logger(
+        "latent_workbench"
+    )  # who came in and who was refused, written as Streamlit writes its own log
 
     # Tells Streamlit where the script lies, and so which config.toml and secrets are meant, before
     # anybody asks them; started by uvicorn from elsewhere it would not know.

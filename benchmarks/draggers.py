@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from websockets.asyncio.client import connect
 
-from ui.live.protocol import REPLY, REQUEST
+from latent_workbench.live.protocol import REPLY, REQUEST
 
 NEAREST = 5
 """Explore asks for as many neighbours with each picture."""

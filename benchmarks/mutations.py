@@ -54,7 +54,7 @@ def judge(
         some: (n, of how many): only every so manieth question is asked, from the nth on.
     """
     from benchmarks.hostile import copied
-    from ui.catalog import catalog
+    from latent_workbench.shared.catalog import catalog
     from vae_core.runs import Store
 
     place = Path(tempfile.mkdtemp(prefix="mutant-"))
@@ -110,13 +110,14 @@ def asked(store: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
     from starlette.testclient import TestClient
     from typer.testing import CliRunner
 
-    from ui import catalog, loaded
-    from ui.explore_view import PRINCIPAL
-    from ui.live.cache import version_of
-    from ui.live.history import History, latest_beta, latest_weights
-    from ui.live.progress import Watcher
-    from ui.live.routes import live_mount
-    from ui.tune import board, curves, findings, schedule
+    from latent_workbench.live import loaded
+    from latent_workbench.live.cache import version_of
+    from latent_workbench.live.history import History, latest_beta, latest_weights
+    from latent_workbench.live.progress import Watcher
+    from latent_workbench.live.routes import live_mount
+    from latent_workbench.shared import catalog, schedule
+    from latent_workbench.shared.explore_view import PRINCIPAL
+    from latent_workbench.tune import board, curves, findings
     from vae_core import analysis, in_force
     from vae_core.cli.app import app as commands
     from vae_core.latent.encodings import load_encodings

@@ -21,7 +21,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from benchmarks.streamlit_session import Visit, visit
-from ui.live.protocol import REPLY, REQUEST
+from latent_workbench.live.protocol import REPLY, REQUEST
 
 MOVES_A_SECOND = 30
 NEAREST = 5

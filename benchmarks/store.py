@@ -22,7 +22,7 @@ FILES = ("config.json", "data.json", "environment.json", "status.json", "summary
 
 OPEN = """
 import json, sys, time
-from ui.catalog import catalog
+from latent_workbench.shared.catalog import catalog
 from vae_core.runs import Store
 store, seconds = Store(sys.argv[1]), []
 for _ in range(5):

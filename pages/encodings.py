@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ui.empty import no_runs
-from ui.encodings import exporting, outliers, prior
-from ui.encodings.act import act
-from ui.encodings.beside import both, choose_beside
-from ui.encodings.completing import no_encodings, older_ones
-from ui.encodings.part_images import PartImages
-from ui.encodings.shown import CACHED, Shown, parts_of, shown_of
-from ui.keep import keep, remember
-from ui.loaded import encodings_of
-from ui.state import sound_run
-from ui.without_paths import without_paths
+from latent_workbench.encodings import exporting, outliers, prior
+from latent_workbench.encodings.act import act
+from latent_workbench.encodings.beside import both, choose_beside
+from latent_workbench.encodings.completing import no_encodings, older_ones
+from latent_workbench.encodings.part_images import PartImages
+from latent_workbench.encodings.shown import CACHED, Shown, parts_of, shown_of
+from latent_workbench.live.loaded import encodings_of
+from latent_workbench.shared.empty import no_runs
+from latent_workbench.shared.keep import keep, remember
+from latent_workbench.shared.state import sound_run
+from latent_workbench.shared.without_paths import without_paths
 from vae_core.errors import UserError
 from vae_core.runs import Run
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ui.catalog import companions
-from ui.components.explorer import explorer
-from ui.direction_picker import direction_picker
-from ui.empty import no_runs
-from ui.explore_address import take_in_address, write_address
-from ui.loaded import model_of
-from ui.state import app_state, sound_run
-from ui.without_paths import without_paths
+from latent_workbench.components.explorer import explorer
+from latent_workbench.explore.address import take_in_address, write_address
+from latent_workbench.explore.direction_picker import direction_picker
+from latent_workbench.live.loaded import model_of
+from latent_workbench.shared.catalog import companions
+from latent_workbench.shared.empty import no_runs
+from latent_workbench.shared.state import app_state, sound_run
+from latent_workbench.shared.without_paths import without_paths
 from vae_core.errors import UserError
 from vae_core.runs import Run
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ui import access
-from ui.cards import card
-from ui.catalog import RunFacts, catalog
-from ui.components.explorer import explorer
-from ui.empty import no_runs
-from ui.numbers import grouped
-from ui.state import SHIPPED, choose_run
-from ui.without_paths import without_paths
+from latent_workbench.components.explorer import explorer
+from latent_workbench.gallery.cards import card
+from latent_workbench.shared import access
+from latent_workbench.shared.catalog import RunFacts, catalog
+from latent_workbench.shared.empty import no_runs
+from latent_workbench.shared.numbers import grouped
+from latent_workbench.shared.state import SHIPPED, choose_run
+from latent_workbench.shared.without_paths import without_paths
 from vae_core.errors import UserError
 
 HERO_HEIGHT = 310

@@ -7,14 +7,14 @@ from typing import Literal
 
 import streamlit as st
 
-from ui.catalog import companions
-from ui.components.sheet import sheet
-from ui.empty import no_runs
-from ui.grids import interpolations, manifold, reconstructions, samples, traversals
-from ui.grids.sheets import Sheet
-from ui.loaded import encodings_of
-from ui.state import open_in_explore, sound_run
-from ui.without_paths import without_paths
+from latent_workbench.components.sheet import sheet
+from latent_workbench.grids import interpolations, manifold, reconstructions, samples, traversals
+from latent_workbench.grids.sheets import Sheet
+from latent_workbench.live.loaded import encodings_of
+from latent_workbench.shared.catalog import companions
+from latent_workbench.shared.empty import no_runs
+from latent_workbench.shared.state import open_in_explore, sound_run
+from latent_workbench.shared.without_paths import without_paths
 from vae_core.data.animation import animation
 from vae_core.data.pictures import to_png
 from vae_core.errors import UserError

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ui.disk import kept_on_disk
-from ui.state import sound_run
-from ui.training_setup import set_up
-from ui.training_watch import first_run, has_something_to_show, watch
+from latent_workbench.shared.state import sound_run
+from latent_workbench.train.disk import kept_on_disk
+from latent_workbench.train.setup import set_up
+from latent_workbench.train.watch import first_run, has_something_to_show, watch
 
 left, right = st.columns([1, 1.95], gap="medium")
 with left.container(gap="xsmall"):

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ui.catalog import facts_of
-from ui.empty import no_runs
-from ui.state import sound_run
-from ui.training_watch import watch
-from ui.tune.findings import monitor_strip, shares
-from ui.tune.schedule import schedule_chart
-from ui.tune.view import follow, sweep_tab
-from ui.units import converter
-from ui.without_paths import without_paths
+from latent_workbench.shared.catalog import facts_of
+from latent_workbench.shared.empty import no_runs
+from latent_workbench.shared.schedule import schedule_chart
+from latent_workbench.shared.state import sound_run
+from latent_workbench.shared.without_paths import without_paths
+from latent_workbench.train.watch import watch
+from latent_workbench.tune.findings import monitor_strip, shares
+from latent_workbench.tune.units import converter
+from latent_workbench.tune.view import follow, sweep_tab
 from vae_core.errors import UserError
 from vae_core.runs import ACTIVE, Run
 

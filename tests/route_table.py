@@ -12,7 +12,7 @@ from typing import Any
 
 from starlette.routing import Mount, Route, WebSocketRoute
 
-from ui.live.guard import Door, Guard
+from latent_workbench.live.guard import Door, Guard
 
 
 def table(

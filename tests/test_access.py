@@ -17,9 +17,9 @@ from streamlit.auth_util import set_cookie_with_chunks
 from streamlit.testing.v1 import AppTest
 from streamlit.web.server.starlette.starlette_server_config import USER_COOKIE_NAME
 
+from latent_workbench.shared import access
 from tests.configured import AUTH, ORIGIN, options, secrets, signed
 from tests.pages import ROOT, open_page
-from ui import access
 from vae_core.errors import UserError
 from vae_core.runs import Run
 
@@ -210,7 +210,7 @@ def test_who_may_act_finds_the_same_controls_on(tiny_run: Run) -> None:
 
 
 def test_a_sentence_that_no_page_shows_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    from ui.without_paths import show
+    from latent_workbench.shared.without_paths import show
 
     shown: list[str] = []
     monkeypatch.setattr(st, "error", shown.append)
@@ -247,7 +247,7 @@ def unchecked(path: Path) -> list[str]:
     "path",
     [
         path
-        for folder in ("ui", "pages")
+        for folder in ("latent_workbench", "pages")
         for path in sorted((ROOT / folder).rglob("*.py"))
         if "live" not in path.parts
     ],

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from streamlit import config
 
-from ui.components import script
-from ui.live.routes import live_mount
+from latent_workbench.components import script
+from latent_workbench.live.routes import live_mount
 
-UI = Path(__file__).resolve().parent.parent / "ui"
+UI = Path(__file__).resolve().parent.parent / "latent_workbench"
 SCRIPT = re.compile(
     r"""(?<!endsWith\()["'`]/\w|\blocation\.(host|origin|protocol|pathname)|\bwss?:"""
 )

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
+from latent_workbench.live.progress import _about
 from tests.engine import make_loop, tiny, trained
 from tests.pages import open_page, texts
 from tests.test_families import made
-from ui.live.progress import _about
 from vae_core.data import ArrayImages, ImageSet
 from vae_core.data.batches import as_floats
 from vae_core.data.pictures import from_png, to_bytes, untile
@@ -61,7 +61,7 @@ def test_grids_rebuild_what_they_head_as_corrupted(
     def sheet(*about: Any, **more: Any) -> None:
         drawn.append(about)
 
-    monkeypatch.setattr("ui.components.sheet.sheet", sheet)
+    monkeypatch.setattr("latent_workbench.components.sheet.sheet", sheet)
     app = open_page("grids", run=run.id)
     app.segmented_control(key="grid-kind").select("Reconstructions").run()
     assert not app.exception

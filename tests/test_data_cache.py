@@ -204,7 +204,9 @@ def test_the_page_shows_and_clears(tmp_path: Path) -> None:
     kept(tmp_path)
     total = gigabytes(sum(entry.size for entry in entries()))
     in_use = load(tmp_path / "x", image_size=130)
-    page = AppTest.from_string("from ui.disk import kept_on_disk; kept_on_disk()").run()
+    page = AppTest.from_string(
+        "from latent_workbench.train.disk import kept_on_disk; kept_on_disk()"
+    ).run()
     said = " ".join(caption.value for caption in page.caption)
     assert f"Prepared images: 3 sets, {total}, of which " in said and "Uploads: none" in said
     page.button(key="clear-disk").click().run()

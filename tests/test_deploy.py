@@ -72,7 +72,13 @@ def test_what_the_image_needs_is_let_into_it() -> None:
     lines = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
     let_in = {line[1:].rstrip("/") for line in lines if line.startswith("!")}
     assert "*" in lines and all((ROOT / name).exists() for name in let_in)
-    assert {"streamlit_app.py", "ui", "pages", "vae_core", ".streamlit/config.toml"} <= let_in
+    assert {
+        "streamlit_app.py",
+        "latent_workbench",
+        "pages",
+        "vae_core",
+        ".streamlit/config.toml",
+    } <= let_in
     shipped = subprocess.run(
         ["git", "ls-files", "trained_models"], cwd=ROOT, capture_output=True, text=True, check=True
     )

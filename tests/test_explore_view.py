@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ui.explore_view import CLASSES, KINDS, LOCAL, NAMES, View, from_query
+from latent_workbench.shared.explore_view import CLASSES, KINDS, LOCAL, NAMES, View, from_query
 from vae_core.errors import UserError
 
 vectors = st.lists(st.floats(-100, 100, width=32), min_size=1, max_size=40).map(

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from ui.forms import Form, widget_key
-from ui.widgets import Question, step_of, widget_for
+from latent_workbench.shared.widgets import Question, step_of, widget_for
+from latent_workbench.train.forms import Form, widget_key
 from vae_core.config import DataConfig, ModelConfig, RunConfig, TrainConfig
 from vae_core.families import complete, families
 from vae_core.models import backbones
@@ -28,7 +28,7 @@ def draw(module: str, name: str) -> None:
 
     import streamlit as st
 
-    from ui.forms import Form, Place
+    from latent_workbench.train.forms import Form, Place
 
     settings = getattr(importlib.import_module(module), name)()
     place = Place(st.container(), st.expander("More settings"))
@@ -118,8 +118,8 @@ def test_more_is_folded_away_and_may_be_promoted() -> None:
 def draw_whole() -> None:
     import streamlit as st
 
-    from ui.forms import Form, Place
-    from ui.recipes import options_of
+    from latent_workbench.shared.recipes import options_of
+    from latent_workbench.train.forms import Form, Place
     from vae_core.config import RunConfig
     from vae_core.families import complete
     from vae_core.models import backbones, likelihoods
@@ -168,7 +168,7 @@ def test_answers_survive_another_page() -> None:
     def script() -> None:
         import streamlit as st
 
-        from ui.forms import Form, Place
+        from latent_workbench.train.forms import Form, Place
         from vae_core.config import TrainConfig
 
         if not st.checkbox("elsewhere"):

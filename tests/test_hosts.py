@@ -16,11 +16,11 @@ from typing import Any
 
 import pytest
 
+from latent_workbench.shared.catalog import facts_of
 from tests.engine import tiny
 from tests.hosts import OTHER, ROOT, ended, inside, on_other_host, started
 from tests.pages import open_page
 from tests.test_jobs import until
-from ui.catalog import facts_of
 from vae_core.errors import UserError
 from vae_core.runs import Run, Store
 from vae_core.runs.holder import Watch

@@ -23,12 +23,12 @@ import uvicorn
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from ui.live.animation import AnimationServer, animation_routes
-from ui.live.decode import DecodeServer, decode_routes
-from ui.live.encode import EncodeServer, encode_routes
-from ui.live.engine import Engine
-from ui.live.models import ModelCache
-from ui.live.protocol import MOST_VECTORS, REPLY
+from latent_workbench.live.animation import AnimationServer, animation_routes
+from latent_workbench.live.decode import DecodeServer, decode_routes
+from latent_workbench.live.encode import EncodeServer, encode_routes
+from latent_workbench.live.engine import Engine
+from latent_workbench.live.models import ModelCache
+from latent_workbench.live.protocol import MOST_VECTORS, REPLY
 
 from .live import SHAPE, Spread, ask, make_run, parse, port_of, request, serving
 from .pictures import encoded, picture

@@ -24,17 +24,17 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from benchmarks.app import ROOT
+from latent_workbench.live import http as live_http
+from latent_workbench.live.animation import AnimationServer, animation_routes
+from latent_workbench.live.decode import DecodeServer, decode_routes
+from latent_workbench.live.encode import MOST_BYTES, EncodeServer, encode_routes
+from latent_workbench.live.engine import Engine
+from latent_workbench.live.guard import MOST_MESSAGE
+from latent_workbench.live.http import LET_PASS_BYTES
+from latent_workbench.live.models import ModelCache
+from latent_workbench.live.progress import ProgressServer, progress_routes
+from latent_workbench.live.thumbnails import thumbnail_routes
 from tests.live import Spread, make_run, port_of, serving
-from ui.live import http as live_http
-from ui.live.animation import AnimationServer, animation_routes
-from ui.live.decode import DecodeServer, decode_routes
-from ui.live.encode import MOST_BYTES, EncodeServer, encode_routes
-from ui.live.engine import Engine
-from ui.live.guard import MOST_MESSAGE
-from ui.live.http import LET_PASS_BYTES
-from ui.live.models import ModelCache
-from ui.live.progress import ProgressServer, progress_routes
-from ui.live.thumbnails import thumbnail_routes
 from vae_core.config import RunConfig
 from vae_core.runs import Run, Status, Store
 

@@ -14,10 +14,10 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from ui.live.decode import DecodeServer, decode_routes
-from ui.live.engine import Engine
-from ui.live.models import ModelCache, decode_pixels, draw_prior
-from ui.live.protocol import (
+from latent_workbench.live.decode import DecodeServer, decode_routes
+from latent_workbench.live.engine import Engine
+from latent_workbench.live.models import ModelCache, decode_pixels, draw_prior
+from latent_workbench.live.protocol import (
     MOST_VECTORS,
     REQUEST,
     error_reply,
@@ -25,7 +25,7 @@ from ui.live.protocol import (
     read_request,
     sequence_of,
 )
-from ui.live.together import Together
+from latent_workbench.live.together import Together
 from vae_core.errors import UserError
 from vae_core.runs import Run
 

@@ -8,8 +8,8 @@ import time
 import pytest
 from starlette.datastructures import Headers
 
+from latent_workbench.shared import hosts
 from tests.configured import AUTH, options, secrets
-from ui.live import hosts
 
 OWN = socket.gethostname().lower()
 

@@ -10,10 +10,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from latent_workbench.encodings.part_images import PartImages
+from latent_workbench.live import images as images_file
+from latent_workbench.live.images import (
+    DATASETS,
+    MOST_ROWS,
+    image_routes,
+    images_of,
+    read_rows,
+    reduced,
+)
 from tests.live import port_of, serving
-from ui.encodings.part_images import PartImages
-from ui.live import images as images_file
-from ui.live.images import DATASETS, MOST_ROWS, image_routes, images_of, read_rows, reduced
 from vae_core.analysis import survey_of
 from vae_core.data.images import PartOfImages
 from vae_core.data.pictures import from_png, untile

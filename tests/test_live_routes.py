@@ -17,16 +17,16 @@ from PIL import Image
 from scipy.stats import multivariate_normal
 from websockets.sync.client import connect
 
-from ui.live import animation as animation_route
-from ui.live import encode as encode_route
-from ui.live.animation import AnimationServer, animation_routes
-from ui.live.decode import DecodeServer, decode_routes
-from ui.live.encode import EncodeServer, encode_routes
-from ui.live.engine import Engine
-from ui.live.guard import MOST_MESSAGE
-from ui.live.models import ModelCache, decode_pixels, encode_pixels
-from ui.live.protocol import NEIGHBOURS, REPLY, TRAILER
-from ui.live.thumbnails import thumbnail_routes
+from latent_workbench.live import animation as animation_route
+from latent_workbench.live import encode as encode_route
+from latent_workbench.live.animation import AnimationServer, animation_routes
+from latent_workbench.live.decode import DecodeServer, decode_routes
+from latent_workbench.live.encode import EncodeServer, encode_routes
+from latent_workbench.live.engine import Engine
+from latent_workbench.live.guard import MOST_MESSAGE
+from latent_workbench.live.models import ModelCache, decode_pixels, encode_pixels
+from latent_workbench.live.protocol import NEIGHBOURS, REPLY, TRAILER
+from latent_workbench.live.thumbnails import thumbnail_routes
 from vae_core.data.pictures import from_png, to_png, untile
 from vae_core.latent.encodings import load_encodings
 from vae_core.latent.region import Region, Verdict
@@ -348,8 +348,10 @@ def test_a_defect_is_logged_and_told(send: Send, engine: Engine, monkeypatch, ca
 
 def test_what_one_picture_took_says_nothing_of_a_strip(monkeypatch: pytest.MonkeyPatch) -> None:
     now = iter([0.0, 0.001, 10.0, 10.06])  # one picture in 1 ms, then 14 in 60 ms
-    monkeypatch.setattr("ui.live.engine.decode_pixels", lambda model, vectors: vectors)
-    monkeypatch.setattr("ui.live.engine.time.perf_counter", lambda: next(now))
+    monkeypatch.setattr(
+        "latent_workbench.live.engine.decode_pixels", lambda model, vectors: vectors
+    )
+    monkeypatch.setattr("latent_workbench.live.engine.time.perf_counter", lambda: next(now))
     engine, model = Engine(ModelCache()), torch.nn.Identity()
     for count in (1, 14):
         engine._decode(model, np.zeros((count, 2), np.float32))

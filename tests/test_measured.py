@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from latent_workbench.shared.catalog import facts_of
 from tests.engine import tiny
-from ui.catalog import facts_of
 from vae_core.cli.app import app
 from vae_core.config import RunConfig
 from vae_core.data import ArrayImages, ImageSet
@@ -105,7 +105,7 @@ def test_tables_lists_and_reports_say_it(store: Store) -> None:
 
 
 def test_cards_say_it(store: Store) -> None:
-    from ui.cards import _numbers
+    from latent_workbench.gallery.cards import _numbers
 
     run = measured(store, "new", tiny(), {"n_validation": 3000}, images=3000)
     assert _numbers(facts_of(run)).endswith("3\u2009000\u00a0validation\u00a0images")
@@ -131,7 +131,7 @@ def _sentences(path: Path) -> list[str]:
 def test_errors_that_pages_show_name_no_options_of_a_shell() -> None:
     files = [
         path
-        for room in ("vae_core", "ui", "pages")
+        for room in ("vae_core", "latent_workbench", "pages")
         for path in (ROOT / room).rglob("*.py")
         if "cli" not in path.parts
     ]

@@ -13,17 +13,17 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from latent_workbench.components.axes import axes_of
+from latent_workbench.components.scatter import Image, Nothing, Selection, Spot, read_told
+from latent_workbench.encodings.beside import followed, rows_of, same_images
+from latent_workbench.encodings.plane import flat_plane, stacked_plane
+from latent_workbench.encodings.pointed import nearest_rows
+from latent_workbench.encodings.view import STACKED
+from latent_workbench.live import images as live_images
+from latent_workbench.live.cache import RunCache
+from latent_workbench.live.loaded import encodings_of
 from tests.engine import trained
 from tests.pages import open_page, texts
-from ui.axes import axes_of
-from ui.components.scatter import Image, Nothing, Selection, Spot, read_told
-from ui.encodings.beside import followed, rows_of, same_images
-from ui.encodings.plane import flat_plane, stacked_plane
-from ui.encodings.pointed import nearest_rows
-from ui.encodings.view import STACKED
-from ui.live import images as live_images
-from ui.live.cache import RunCache
-from ui.loaded import encodings_of
 from vae_core.analysis import survey_of
 from vae_core.errors import UserError
 from vae_core.latent.encodings import save_encodings

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from latent_workbench.components.explorer import explorer_data, moved
+from latent_workbench.components.explorer.direction_sets import DIRECTION_SETS, offered, sliders_for
+from latent_workbench.live.loaded import encodings_of
+from latent_workbench.shared.explore_view import CLASSES, LOCAL, PRINCIPAL, RAW, SAVED, View
 from tests.engine import trained
 from tests.pages import open_page, texts
-from ui.components.explorer import explorer_data, moved
-from ui.direction_sets import DIRECTION_SETS, offered, sliders_for
-from ui.explore_view import CLASSES, LOCAL, PRINCIPAL, RAW, SAVED, View
-from ui.loaded import encodings_of
 from vae_core.latent.encodings import save_encodings
 from vae_core.latent.saved import save_direction
 from vae_core.runs import Run

@@ -18,12 +18,12 @@ from PIL import Image
 from safetensors.numpy import save
 from streamlit.testing.v1 import AppTest
 
-from ui.background import Background
-from ui.live.history import latest_beta
-from ui.recipes import on_data, options_of, recipes, recommended, with_backbone
-from ui.state import AppState
-from ui.timing import Stopwatch, Timing
-from ui.training_setup import _timings, in_words
+from latent_workbench.live.history import latest_beta
+from latent_workbench.shared.recipes import on_data, options_of, recipes, recommended, with_backbone
+from latent_workbench.shared.state import AppState
+from latent_workbench.shared.task import Task
+from latent_workbench.train.setup import _timings, in_words
+from latent_workbench.train.timing import Stopwatch, Timing
 from vae_core.config import RunConfig, parse_config
 from vae_core.data import datasets
 from vae_core.errors import UserError
@@ -41,7 +41,7 @@ def _no_timing(monkeypatch: pytest.MonkeyPatch) -> None:
     """The page's estimate comes at once; the real stopwatch has its own tests below."""
     _timings.clear()
     timing = Timing(step_s=0.05, steps=1000, between_s=0.5, epochs=40)
-    monkeypatch.setattr("ui.training_setup.Stopwatch.time", lambda self, config: timing)
+    monkeypatch.setattr("latent_workbench.train.setup.Stopwatch.time", lambda self, config: timing)
 
 
 @pytest.fixture
@@ -239,7 +239,7 @@ def test_an_upload_is_its_sessions_own_and_survives_another_page(
     def script() -> None:
         import streamlit as st
 
-        from ui.upload import own_images, own_tray
+        from latent_workbench.train.upload import own_images, own_tray
 
         st.session_state["tray"] = own_tray()
         if not st.checkbox("elsewhere"):
@@ -468,7 +468,7 @@ def test_background_work_tells_and_ends() -> None:
         progress("Half of it", 0.5)
         return 42
 
-    done = Background(work)
+    done = Task(work)
     assert done.wait(10) and done.result == 42
     assert (done.message, done.share, done.problem) == ("Half of it", 0.5, "")
 
@@ -477,7 +477,7 @@ def test_background_work_that_fails_keeps_its_sentence() -> None:
     def work(progress: Callable[[str, float | None], None]) -> int:
         raise UserError("There is no network.")
 
-    failed = Background(work)
+    failed = Task(work)
     assert failed.wait(10)
     assert failed.result is None and failed.problem == "There is no network."
 

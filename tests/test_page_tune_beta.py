@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from latent_workbench.shared.numbers import number
 from tests.engine import trained
 from tests.pages import charts, texts
-from ui.numbers import number
 from vae_core.loading import load_run
 from vae_core.runs import Run, Store
 from vae_core.sweeps import BETA, SEED, Sweep, SweepSpec, sweeps_of
@@ -173,7 +173,9 @@ def test_units_of_a_run_take_its_own_sigma_beta_and_latents(tiny_run: Run, tmp_p
 
 def test_a_sweep_is_set_up_started_and_followed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     launched: list[str] = []
-    monkeypatch.setattr("ui.tune.setup.launch", lambda sweep: launched.append(sweep.id))
+    monkeypatch.setattr(
+        "latent_workbench.tune.setup.launch", lambda sweep: launched.append(sweep.id)
+    )
     app = tune("Sweep")
     app.text_input(key="sweep-betas").input("0.5, 2")
     app.selectbox(key="sweep-second").select("model.latent_dim").run()

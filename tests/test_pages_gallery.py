@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from ui.catalog import age, catalog, facts_of
+from latent_workbench.shared.catalog import age, catalog, facts_of
 from vae_core.runs import Run, Status, Store
 
 APP = str(Path(__file__).resolve().parents[1] / "streamlit_app.py")

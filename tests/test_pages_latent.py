@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from latent_workbench.components.axes import all_axes
+from latent_workbench.grids.sheets import ticks
+from latent_workbench.grids.traversals import turns
+from latent_workbench.live.loaded import encodings_of
+from latent_workbench.shared.numbers import number
+from latent_workbench.shared.state import STALE_S
 from tests.engine import trained
 from tests.pages import ROOT, open_page, texts
-from ui.axes import all_axes
-from ui.grids.sheets import ticks
-from ui.grids.traversals import turns
-from ui.loaded import encodings_of
-from ui.numbers import number
-from ui.state import STALE_S
 from vae_core.latent.encodings import save_encodings
 from vae_core.latent.saved import save_direction
 from vae_core.runs import Run
@@ -74,7 +74,7 @@ def test_a_request_that_left_before_the_choice_does_not_undo_it(
     def choosing() -> None:
         import streamlit as st
 
-        from ui.state import choose_run, current_run_id
+        from latent_workbench.shared.state import choose_run, current_run_id
 
         if st.button("other"):
             choose_run("other")
@@ -90,7 +90,7 @@ def test_a_request_that_left_before_the_choice_does_not_undo_it(
     app.run()
     assert app.text[0].value == app.query_params["run"] == "other"
     later = monotonic() + STALE_S
-    monkeypatch.setattr("ui.state.monotonic", lambda: later)
+    monkeypatch.setattr("latent_workbench.shared.state.monotonic", lambda: later)
     app.query_params["run"] = "tiny"  # the browser's history
     app.run()
     assert app.text[0].value == "tiny"

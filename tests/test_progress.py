@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from ui.live.columns import MAX_CELLS, MAX_POINTS, Columns, decimate, heat
-from ui.live.history import Cursor, History
-from ui.live.progress import ProgressServer, progress_routes
+from latent_workbench.live.columns import MAX_CELLS, MAX_POINTS, Columns, decimate, heat
+from latent_workbench.live.history import Cursor, History
+from latent_workbench.live.progress import ProgressServer, progress_routes
 from vae_core.config import RunConfig
 from vae_core.data.pictures import to_png
 from vae_core.runs import Run, Status, Store

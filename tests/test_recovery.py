@@ -11,9 +11,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from latent_workbench.live.history import History
 from tests.engine import make_loop, tiny
 from tests.killed import equal
-from ui.live.history import History
 from vae_core.config import RunConfig
 from vae_core.errors import UserError
 from vae_core.runs import STATE, WEIGHTS, Run, Store

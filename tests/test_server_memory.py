@@ -32,7 +32,7 @@ print(sorted({"pandas", "pyarrow", "sklearn"} & set(sys.modules)))
 
 SET_UP = """
 import sys
-from ui.live.process import TURN_S, set_up
+from latent_workbench.live.process import TURN_S, set_up
 set_up()
 print(sys.getswitchinterval() == TURN_S)
 

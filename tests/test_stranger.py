@@ -18,10 +18,10 @@ from starlette.testclient import TestClient
 
 from benchmarks.hostile import Mutation
 from benchmarks.mutations import Nothing, drawn, files_of, furnished, judge
+from latent_workbench.live.history import History
+from latent_workbench.live.routes import live_mount
+from latent_workbench.shared.catalog import catalog
 from tests.pages import open_page
-from ui.catalog import catalog
-from ui.live.history import History
-from ui.live.routes import live_mount
 from vae_core.config import parse_config
 from vae_core.errors import UserError
 from vae_core.families.footprint import MEMORY_VARIABLE, footprint, refuse_to_train

@@ -22,9 +22,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ui.live import trays as trays_module
-from ui.live.trays import Tray, Trays, is_named, most_bytes
-from ui.live.uploads import UploadServer, upload_routes
+from latent_workbench.live import trays as trays_module
+from latent_workbench.live.trays import Tray, Trays, is_named, most_bytes
+from latent_workbench.live.uploads import UploadServer, upload_routes
 from vae_core.config import DataConfig, RunConfig
 from vae_core.data import Announced, Upload, begin_upload, load_dataset
 from vae_core.data import uploads as uploads_module

@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 WARM = """
 import gc
-from ui.live.models import is_warming_up, wait_until_warm, warm_up
+from latent_workbench.live.models import is_warming_up, wait_until_warm, warm_up
 warm_up()
 wait_until_warm()
 assert not is_warming_up()

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from latent_workbench.shared.without_paths import without_paths
 from tests.pages import ROOT
-from ui.without_paths import without_paths
 from vae_core.errors import UserError
 from vae_core.runs import Run, Store
 
@@ -77,13 +77,17 @@ def spelled_out(path: Path) -> list[int]:
     return found
 
 
-DEEPER = {"ui/background.py", "ui/access.py", "ui/timing.py"}
+DEEPER = {
+    "latent_workbench/shared/task.py",
+    "latent_workbench/shared/access.py",
+    "latent_workbench/train/timing.py",
+}
 """Their sentences are shown by others, which take the paths out, or go to a shell."""
 
 
 @pytest.mark.parametrize(
     "path",
-    [p for folder in ("ui", "pages") for p in sorted((ROOT / folder).rglob("*.py"))],
+    [p for folder in ("latent_workbench", "pages") for p in sorted((ROOT / folder).rglob("*.py"))],
     ids=lambda path: str(path.relative_to(ROOT)),
 )
 def test_no_page_and_no_route_shows_an_error_as_it_is(path: Path) -> None:

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
+from latent_workbench.shared.explore_view import to_text
 from tests.engine import trained
-from ui.explore_view import to_text
 from vae_core.latent.encodings import load_encodings
 from vae_core.runs import Store
 

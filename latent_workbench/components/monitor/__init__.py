@@ -1,0 +1,59 @@
+"""The live view of one run: state, progress, curves, KL per dimension and hold-out pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from latent_workbench.components import script
+from latent_workbench.shared.theme import BETA, KL, RECONSTRUCTION
+from vae_core.errors import UserError
+from vae_core.families import Quantity
+from vae_core.runs import Run, validated_on
+
+_HERE = Path(__file__).parent
+_mount = st.components.v2.component(
+    "run_monitor",
+    html=(_HERE / "monitor.html").read_text(encoding="utf-8"),
+    css=(_HERE / "monitor.css").read_text(encoding="utf-8"),
+    js=script(_HERE, ("pace", "kl", "marks", "charts", "terms", "previews", "monitor")),
+    # Plotly puts its styles into the document's head, where a shadow root does not see them.
+    isolate_styles=False,
+)
+
+
+def _validation(run: Run) -> dict[str, Any]:
+    """What the dashed curves are measured on; a record that counts its images goes before."""
+    try:
+        part = validated_on(run)
+    except UserError:  # it has no data yet, or its damage is told where the run is shown
+        return {"count": 0, "part": "validation"}
+    return {"count": part.images, "part": part.split}
+
+
+def monitor(run: Run, state: str, terms: Mapping[str, Quantity]) -> None:
+    """Mount the live view of `run`.
+
+    Args:
+        state: the run's state as this script run saw it; when the browser learns of another,
+            the script runs again.
+        terms: what the run's family logs. Reconstruction, KL and total share one chart; each of
+            the others gets a small one with its own unit.
+    """
+    data: dict[str, Any] = {
+        "run": run.id,
+        "state": state,
+        "has_kl": "kl" in terms,
+        "measured_on": _validation(run),
+        "terms": {
+            name: {"label": quantity.label, "unit": quantity.unit, "help": quantity.help}
+            for name, quantity in terms.items()
+        },
+        "colors": {"recon": RECONSTRUCTION, "kl": KL, "beta": BETA},
+        "plotly": version("plotly"),
+    }
+    _mount(key="run-monitor", data=[data], on_state_change=lambda: None)

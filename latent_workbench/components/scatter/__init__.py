@@ -1,0 +1,189 @@
+"""Encodings as points that can be pointed at, clicked and drawn around; 70 000 keep moving."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from plotly.colors import sample_colorscale, unlabel_rgb
+
+from latent_workbench.components import script
+from latent_workbench.components.explorer.space import encoded
+from latent_workbench.shared.numbers import number
+from latent_workbench.shared.theme import LABELS
+
+_HERE = Path(__file__).parent
+_MODULES = (
+    "../explorer/elements",
+    "../explorer/vectors",
+    "../explorer/thumbnails",
+    "points",
+    "space",
+    "painter",
+    "legend",
+    "images",
+    "link",
+    "hands",
+    "scatter",
+)
+_mount = st.components.v2.component(
+    "encodings_scatter",
+    css=(_HERE / "scatter.css").read_text(encoding="utf-8"),
+    js=script(_HERE, _MODULES),
+)
+
+STEPS = 64
+PALETTE = [
+    "#{:02x}{:02x}{:02x}".format(*(round(part) for part in unlabel_rgb(color)))
+    for color in sample_colorscale("Viridis", np.linspace(0, 1, STEPS).tolist())
+]
+
+
+@dataclass(frozen=True)
+class Colouring:
+    """A number for each point, [N]; `low` and `high` are where the colours end."""
+
+    name: str
+    values: np.ndarray
+    low: float
+    high: float
+    unit: str = ""
+
+
+@dataclass(frozen=True)
+class _Said:
+    """at: when it was said, in ms by the browser's clock."""
+
+    at: float = field(default=0.0, kw_only=True, compare=False)
+
+
+@dataclass(frozen=True)
+class Image(_Said):
+    """A click on the point of row `index`."""
+
+    index: int
+
+
+@dataclass(frozen=True)
+class Spot(_Said):
+    """A click beside all points, at (x, y) of the axes."""
+
+    x: float
+    y: float
+
+
+@dataclass(frozen=True)
+class Selection(_Said):
+    """The rows, int64 [M], that were drawn around."""
+
+    rows: np.ndarray
+
+
+@dataclass(frozen=True)
+class Nothing(_Said):
+    """Whatever was clicked or drawn around has been let go."""
+
+
+Told = Image | Spot | Selection | Nothing | None
+
+
+@dataclass(frozen=True)
+class Link:
+    """Views of one `group` follow each other; ids int64 [N] says which image each row is."""
+
+    group: str
+    ids: np.ndarray
+
+
+def scatter(
+    key: str,
+    points: np.ndarray,
+    *,
+    run: str,
+    images: str,
+    axes: str,
+    titles: Sequence[str],
+    labels: np.ndarray | None,
+    label_names: Sequence[str],
+    colourings: Sequence[Colouring],
+    circles: Sequence[float] = (),
+    decodes: bool = True,
+    equal: bool = True,
+    plain: bool = False,
+    thumbnails: Mapping[str, Any] | None = None,
+    link: Link | None = None,
+) -> Told:
+    """Mount the points [N, 2 or 3]; returns what was last clicked or drawn around, if anything.
+
+    Args:
+        images, axes: what the points stand for and where they lie; what was told of others is
+            forgotten.
+        circles: radii around the origin to be drawn, in σ of the prior.
+        decodes: True where a click on empty space means a point of the latent space.
+        equal: True where a unit is as long across as upwards.
+        plain: True where the numbers along the axes mean nothing.
+        thumbnails: as the explorer's, where row i is thumbnail i; or {"split", "version"} where
+            the live route has to be asked for images by their row.
+    """
+    data = {
+        "run": run,
+        "images": images,
+        "axes": axes,
+        "points": encoded(points),
+        "dimensions": points.shape[1],
+        "titles": list(titles),
+        "labels": None if labels is None else encoded(np.clip(labels, -1, 2**15 - 1), "<i2"),
+        "label_names": list(label_names),
+        "label_colors": list(LABELS),
+        "palette": PALETTE,
+        "colourings": [_as_data(each) for each in colourings],
+        "circles": list(circles),
+        "decodes": decodes,
+        "equal": equal,
+        "plain": plain,
+        "thumbnails": thumbnails,
+        "link": None if link is None else {"group": link.group, "ids": encoded(link.ids, "<i4")},
+    }
+    result = _mount(key=key, data=[data], on_told_change=lambda: None)
+    return read_told(getattr(result, "told", None), images, axes, len(points))
+
+
+def read_told(told: Any, images: str, axes: str, count: int) -> Told:
+    """What a browser says, once it is sure that it speaks of these `count` points and axes."""
+    if not isinstance(told, Mapping) or told.get("images") != images:
+        return None
+    try:
+        at = float(told.get("at", 0.0))
+        if told["kind"] == "image" and 0 <= int(told["index"]) < count:
+            return Image(int(told["index"]), at=at)
+        if told["kind"] == "spot" and told["axes"] == axes:
+            x, y = float(told["x"]), float(told["y"])
+            return Spot(x, y, at=at) if np.isfinite([x, y]).all() else None
+        if told["kind"] == "selection":
+            rows = np.frombuffer(base64.b64decode(told["rows"], validate=True), "<i4")
+            if len(rows) and rows.min() >= 0 and rows.max() < count:
+                return Selection(rows.astype(np.int64), at=at)
+        if told["kind"] == "none":
+            return Nothing(at=at)
+    except (KeyError, TypeError, ValueError, OverflowError, binascii.Error):
+        return None  # not from this page's own script
+    return None
+
+
+def _as_data(colouring: Colouring) -> dict[str, Any]:
+    span = max(colouring.high - colouring.low, 1e-12)
+    shares = np.nan_to_num((colouring.values - colouring.low) / span)
+    steps = np.rint(np.clip(shares, 0, 1) * (STEPS - 1))
+    return {
+        "name": colouring.name,
+        "values": encoded(steps, "u1"),
+        "low": number(colouring.low),
+        "high": number(colouring.high),
+        "unit": colouring.unit,
+    }

@@ -1,0 +1,152 @@
+"""Two runs on the same images side by side: what is selected in one lights up in the other."""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+
+from latent_workbench.components.scatter import Image, Link, Nothing, Selection, Told
+from latent_workbench.encodings import selected
+from latent_workbench.encodings.act import points, tell
+from latent_workbench.encodings.plane import Plane, plane_of
+from latent_workbench.encodings.shown import QUICKLY_COMPARED, Shown
+from latent_workbench.encodings.view import choose_view
+from latent_workbench.live.loaded import encodings_version
+from latent_workbench.shared.catalog import companions
+from latent_workbench.shared.numbers import grouped, number
+from latent_workbench.shared.task import Task
+from vae_core.config import DataConfig
+from vae_core.data import Progress, datasets
+from vae_core.runs import Run
+
+TEACHES = (
+    "Draw around a group in one space. Where it stays together in the other, both models found the "
+    "same likeness; where it scatters, only one of them did."
+)
+
+ALIKE = 10
+"""Neighbours of each image that are compared."""
+
+NOWHERE = (
+    "Nothing here answers to it: a place in one space is none in the other, and a run keeps the "
+    "encodings of some images only. Choose a whole part to have all."
+)
+
+
+def choose_beside(run: Run) -> Run | None:
+    """Another run whose images are the same ones, if one is wanted."""
+    others = {
+        each.id: each.run
+        for each in companions(run, same_size=False)
+        if encodings_version(each.run) is not None and same_images(run, each.run)
+    }
+    if not others:
+        return None
+    chosen = st.selectbox(
+        "Compare with", list(others), None, key=f"encodings-beside-{run.id}",
+        placeholder="another run",
+        help="A run on the same images: what you select in one space is shown in the other.",
+    )  # fmt: skip
+    return None if chosen is None else others[chosen]
+
+
+def same_images(run: Run, other: Run) -> bool:
+    """True where both runs recorded the same images; of older runs, which recorded none, where
+    both chose alike, so that place i of a part is the same image."""
+    mine, theirs = run.data_card().digest, other.data_card().digest
+    if mine or theirs:
+        return mine == theirs
+    return _choice(run.config().data) == _choice(other.config().data)
+
+
+def _choice(config: DataConfig) -> tuple[object, ...]:
+    own = datasets[config.dataset].build.origin == "own"
+    where = config.data_dir if own else None
+    return config.dataset, where, config.validation_fraction, config.limit
+
+
+@st.fragment
+def both(shown: Shown, other: Shown) -> None:
+    """One fragment: two spaces, and below them what was last pointed at in either."""
+    view, link = choose_view(shown), f"{shown.key} {other.key}"
+    st.caption(f"{_shared(shown, other)} {TEACHES}")
+    sides: list[tuple[Shown, Plane, Told]] = []
+    pair = shown.survey.identities, other.survey.identities
+    # One small number for each image in either, which the browser can take.
+    numbers = np.unique(np.concatenate(pair), return_inverse=True)[1]
+    numbered = np.split(numbers, [len(shown.survey)])
+    for place, key, each, ids in zip(
+        st.columns(2), ("", "-beside"), (shown, other), numbered, strict=True
+    ):
+        with place:
+            st.markdown(f"**{each.run.id}**")
+            plane = plane_of(each, view)
+            if plane is not None:
+                told = points(f"encodings-scatter{key}", each, plane, Link(link, ids))
+                sides.append((each, plane, told))
+    if len(sides) < 2:
+        return
+    # What was said last counts, in whichever space.
+    latest, _, said = max(sides, key=lambda side: getattr(side[2], "at", 0.0))
+    if said is None or isinstance(said, Nothing):
+        return
+    for place, (each, plane, _) in zip(st.columns(2), sides, strict=True):
+        with place:
+            here = said if each is latest else followed(said, latest, each)
+            if here is None:
+                st.caption(NOWHERE)
+            else:
+                tell(each, plane, here)
+            selected.direction(each)
+
+
+def followed(said: Told, told: Shown, shown: Shown) -> Told:
+    """What was said of images of `told`, of the same ones in `shown`; None where it has none."""
+    if isinstance(said, Image):
+        rows = np.array([said.index])
+    elif isinstance(said, Selection):
+        rows = said.rows
+    else:
+        return None
+    here = rows_of(told.survey.identities[rows], shown.survey.identities)
+    if not len(here):
+        return None
+    return Selection(here) if isinstance(said, Selection) else Image(int(here[0]))
+
+
+def rows_of(wanted: np.ndarray, identities: np.ndarray) -> np.ndarray:
+    """The rows of `identities` [N], all different, that hold one of `wanted` [M], in the order of
+    `wanted`."""
+    order = np.argsort(identities, kind="stable")
+    places = np.searchsorted(identities, wanted, sorter=order)
+    rows: np.ndarray = order[np.minimum(places, len(identities) - 1)]
+    return rows[identities[rows] == wanted]
+
+
+def _shared(shown: Shown, other: Shown) -> str:
+    """How many images are in both, and how far the two agree on which of them are alike."""
+    shared = np.intersect1d(shown.survey.identities, other.survey.identities)
+    found = f"The same {grouped(len(shared))} images in two spaces."
+    if not ALIKE < len(shared) <= QUICKLY_COMPARED:
+        return found
+    work = _agreement(shown.key, other.key, shown, other, shared)
+    if not work.wait(1.0) or work.result is None:
+        return found
+    return (
+        f"{found} Of an image's {ALIKE} nearest neighbours in one, {number(work.result)} are among "
+        "its nearest in the other."
+    )
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _agreement(
+    key: str, other_key: str, _shown: Shown, _other: Shown, _shared: np.ndarray
+) -> Task[float]:
+    def work(progress: Progress) -> float:
+        from vae_core.latent.neighbours import agreement, nearest_neighbours
+
+        spaces = (each.survey for each in (_shown, _other))
+        vectors = [survey.mu[rows_of(_shared, survey.identities)] for survey in spaces]
+        return agreement(*(nearest_neighbours(mu, ALIKE, progress) for mu in vectors))
+
+    return Task(work)

@@ -1,0 +1,169 @@
+"""Which directions the sliders follow, and the ones that you keep under a name."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import replace
+
+import numpy as np
+import streamlit as st
+
+from latent_workbench.components.explorer.direction_sets import (
+    DIRECTION_SETS,
+    label_name,
+    meaning,
+    offered,
+    sliders_for,
+)
+from latent_workbench.live.loaded import encodings_of
+from latent_workbench.shared import access
+from latent_workbench.shared.explore_view import CLASSES, LOCAL, MOST_NEIGHBOURS, View
+from latent_workbench.shared.state import app_state
+from latent_workbench.shared.without_paths import without_paths
+from vae_core.errors import UserError
+from vae_core.runs import Run
+
+MEAN, PATH = "From the mean to here", "From A to B"
+
+
+def direction_picker(run: Run, slot: str, compact: bool = False) -> None:
+    """Draw the choice of directions of one explorer; `slot` tells several of a page apart.
+
+    Args:
+        compact: True leaves out what an icon says as well.
+
+    Raises:
+        UserError: when the run has no weights yet or is damaged.
+    """
+    encodings = encodings_of(run)
+    kinds = offered(run, encodings)
+    view = app_state().views.setdefault(run.id, View())
+    key = f"directions{slot}-{run.id}"
+    # The widget follows the view: links and undo change it too.
+    st.session_state[key] = view.kind if view.kind in kinds else kinds[0]
+
+    def choose() -> None:
+        kind = st.session_state[key]
+        now = app_state().views.get(run.id, View())
+        at = now.z if kind == LOCAL else None
+        app_state().views[run.id] = replace(
+            now, kind=kind, at=at, shown=None, values=None, base=None
+        )
+
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.segmented_control(
+            "Directions",
+            kinds,
+            format_func=lambda kind: DIRECTION_SETS[kind].label,
+            required=True,
+            key=key,
+            on_change=choose,
+            label_visibility="collapsed",
+            help=meaning(st.session_state[key], encodings),
+        )
+        if view.kind == LOCAL and encodings is not None:
+            _neighbourhood(run, slot, len(encodings.mu))
+        if view.kind == CLASSES and encodings is not None and encodings.labels is not None:
+            _source(run, slot, [int(label) for label in np.unique(encodings.labels)])
+        if encodings is not None:
+            label = "" if compact else "Keep"
+            with st.popover(label, icon=":material/bookmark:", help="Save a direction by name"):
+                _keep(run, slot)
+
+
+def _neighbourhood(run: Run, slot: str, most: int) -> None:
+    def refit() -> None:
+        now = app_state().views[run.id]
+        count = int(st.session_state[key])
+        app_state().views[run.id] = replace(now, neighbours=count, at=now.z, values=None, base=None)
+
+    key = f"neighbours{slot}-{run.id}"
+    st.session_state[key] = min(app_state().views[run.id].neighbours, most)
+    st.number_input(
+        "Neighbours",
+        2,
+        min(most, MOST_NEIGHBOURS),
+        step=50,
+        key=key,
+        on_change=refit,
+        width=150,
+        label_visibility="collapsed",
+        help="How many encodings nearest to you the directions are fitted to.",
+    )
+    st.button(
+        "Fit here",
+        key=f"refit{slot}-{run.id}",
+        on_click=refit,
+        help="Fit the local directions again to the neighbours of the present point.",
+    )
+
+
+def _source(run: Run, slot: str, labels: list[int]) -> None:
+    def choose() -> None:
+        now = app_state().views[run.id]
+        label = st.session_state[key]
+        app_state().views[run.id] = replace(now, label=label, values=None, base=None)
+
+    encodings = encodings_of(run)
+    assert encodings is not None
+    view = app_state().views[run.id]
+    if view.label not in labels:
+        view = app_state().views[run.id] = replace(view, label=labels[0])
+    key = f"source{slot}-{run.id}"
+    st.session_state[key] = view.label
+    st.selectbox(
+        "From",
+        labels,
+        format_func=lambda label: f"from {label_name(encodings, label)}",
+        key=key,
+        on_change=choose,
+        width=150,
+        label_visibility="collapsed",
+        help="The label from whose mean the directions lead to the others.",
+    )
+
+
+def _keep(run: Run, slot: str) -> None:
+    from vae_core.latent.saved import forget_direction, load_saved, save_direction
+
+    view = app_state().views[run.id]
+    sliders = sliders_for(run, view)
+    names = sliders.names[: len(sliders.directions.vectors)]
+    ways = [MEAN, PATH, *(f"Direction {name}" for name in names)]
+    with st.form(f"keep{slot}-{run.id}", border=False, clear_on_submit=True):
+        way = st.selectbox("Direction", ways)
+        name = st.text_input("Name", max_chars=40, placeholder="thicker")
+        if st.form_submit_button("Save", type="primary", **access.control()):
+            try:
+                access.acting(save_direction)(run, name, _vector(run, view, ways.index(way)))
+                st.success(f"Kept. Choose “Saved” to drag along {name.strip()}.")
+            except UserError as error:
+                st.error(without_paths(error))
+    try:
+        kept = [each.name for each in load_saved(run)]
+    except UserError as error:
+        st.error(without_paths(error))
+        return
+    if kept:
+        gone = st.selectbox("Kept directions", kept, key=f"kept{slot}-{run.id}")
+        if st.button(
+            "Remove", key=f"forget{slot}-{run.id}", icon=":material/delete:", **access.control()
+        ):
+            access.acting(forget_direction)(run, gone)
+            st.rerun(scope="fragment")
+
+
+def _vector(run: Run, view: View, way: int) -> np.ndarray:
+    """What the choice number `way` of `_keep` stands for: a vector [D]."""
+    if way >= 2:
+        return sliders_for(run, view).directions.vectors[way - 2]
+    if way == 1:
+        ends = app_state().ends.get(run.id, [None, None])
+        if None in ends:
+            raise UserError("Take a point as A and another one as B first, beside the map.")
+        a, b = (np.frombuffer(base64.b64decode(end or ""), "<f4") for end in ends)
+        return b - a
+    encodings = encodings_of(run)
+    assert encodings is not None
+    mean = encodings.mu.mean(axis=0)
+    return mean - mean if view.z is None else np.frombuffer(view.z, "<f4") - mean

@@ -1,0 +1,146 @@
+"""A run as a card in the gallery, with what can be done to it."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from latent_workbench.shared import access
+from latent_workbench.shared.catalog import DAMAGED, RunFacts, age
+from latent_workbench.shared.numbers import number
+from latent_workbench.shared.picker import describe
+from latent_workbench.shared.plain import plain
+from latent_workbench.shared.state import choose_run
+from latent_workbench.shared.theme import state_badge
+from latent_workbench.shared.without_paths import without_paths
+from vae_core.errors import UserError
+
+PICTURE = 168
+"""Side of a thumbnail in px: 4 × 4 samples of 42 px."""
+
+BITS_OF_A_DENSITY = (
+    "Bits per dimension of 8-bit images, as papers give them: −ELBO in bits, over C·H·W, and 8 "
+    "bits more because the density is that of pixels on the [0, 1] scale."
+)
+BITS_OF_A_PROBABILITY = (
+    "−ELBO in bits, over C·H·W. The Bernoulli likelihood takes a grey value for the chance of a "
+    "white pixel: this is no density of the images, and compares with binarised data only."
+)
+
+
+def card(facts: RunFacts) -> None:
+    """Draw one run."""
+    with st.container(border=True, key=f"card-{facts.id}", height="stretch"):
+        _picture(facts)
+        told = f":red[{plain(facts.problem)}]" if facts.problem else _numbers(facts)
+        if facts.note:
+            told += f"  \n:orange[{plain(facts.note)}]"
+        about = _between(*describe(facts).split(" · "), _whole(age(facts.made)))
+        told = told.replace("\u2009", "\u202f")  # as thin a gap, in which no line breaks
+        # One element for three lines: a page of cards is sent and drawn sooner.
+        st.markdown(
+            f"**{facts.id}**  \n:gray[:small[{about}]]  \n:small[{told}]", help=_meaning(facts)
+        )
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            state_badge(facts.state, facts.host)
+            st.space("stretch")
+            if facts.usable and st.button("Explore", key=f"explore-{facts.id}", type="tertiary"):
+                choose_run(facts.id)
+                st.switch_page("pages/explore.py", query_params={"run": facts.id})
+            with st.popover(
+                "", icon=":material/more_vert:", key=f"menu-{facts.id}", type="tertiary"
+            ):
+                _menu(facts)
+
+
+def _picture(facts: RunFacts) -> None:
+    with st.container(height=PICTURE, border=False, horizontal_alignment="center"):
+        if facts.thumbnail:
+            st.image(facts.thumbnail, width=PICTURE)
+        else:
+            st.caption("Not shown." if facts.state == DAMAGED else "No samples yet.")
+
+
+def _numbers(facts: RunFacts) -> str:
+    if facts.recon is None:
+        return "Not measured yet."
+    dims = f"{number(facts.active_units)}/{number(facts.latent_size)} active"
+    return _between(
+        comparable(facts).replace(" bits", "\u00a0bits"), dims, _whole(facts.measured_on)
+    )
+
+
+def _between(*parts: str) -> str:
+    """Parts with dots between, for a narrow line, which never begins with a dot."""
+    return "\u00a0· ".join(part for part in parts if part)
+
+
+def _whole(part: str) -> str:
+    """A line breaks before it, not in it."""
+    return part.replace(" ", "\u00a0")
+
+
+def _meaning(facts: RunFacts) -> str | None:
+    """What the figure that compares says, and what it does not."""
+    if facts.incomparable:
+        return facts.incomparable
+    if facts.bits_per_dim is None:
+        return None
+    return BITS_OF_A_DENSITY if facts.is_density else BITS_OF_A_PROBABILITY
+
+
+def comparable(facts: RunFacts) -> str:
+    """The figure by which a measured run compares with others, with its unit.
+
+    The ELBO, and in bits for each value of the images where that is known, so that other sizes
+    compare. Where σ is fixed the ELBO is a matter of σ: then the squared error and the KL.
+    """
+    if facts.incomparable and facts.mse is not None:
+        kl = "" if facts.kl is None else f" · KL {number(facts.kl)} nats"
+        return f"MSE {number(facts.mse)} a value{kl}"
+    if facts.incomparable and facts.kl is not None:
+        return f"KL {number(facts.kl)} nats"
+    if facts.elbo is None:
+        return f"Recon {number(facts.recon)} nats"
+    bits = "" if facts.bits_per_dim is None else f" ({number(facts.bits_per_dim)} bits/dim)"
+    return f"ELBO {number(facts.elbo)} nats{bits}"
+
+
+def _menu(facts: RunFacts) -> None:
+    if facts.best_step is not None:
+        st.caption(f"Best validation: step {number(facts.best_step)}. Export offers its weights.")
+    if facts.can_resume and st.button(
+        "Resume training", key=f"resume-{facts.id}", icon=":material/play_arrow:", width="stretch",
+        **access.control(),
+    ):  # fmt: skip
+        _resume(facts)
+    sure = st.checkbox("Delete for good", key=f"sure-{facts.id}")
+    if st.button(
+        f"Delete {facts.id}",
+        key=f"delete-{facts.id}",
+        icon=":material/delete:",
+        width="stretch",
+        **access.control(disabled=not sure),
+    ):
+        _delete(facts)
+
+
+def _resume(facts: RunFacts) -> None:
+    from vae_core.training.jobs import resume  # imports torch, which the gallery can do without
+
+    try:
+        access.acting(resume)(facts.run)
+    except UserError as error:
+        st.error(without_paths(error))
+        return
+    choose_run(facts.id)
+    st.switch_page("pages/train.py", query_params={"run": facts.id})
+
+
+def _delete(facts: RunFacts) -> None:
+    try:
+        access.acting(facts.run.delete)()
+    except UserError as error:
+        st.error(without_paths(error))
+        return
+    st.toast(f"Run {facts.id} is deleted.")
+    st.rerun()

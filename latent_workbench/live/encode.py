@@ -1,0 +1,74 @@
+"""POST `/live/encode/{run_id}`: a picture or a drawing in, the latent vector to start from out."""
+
+from __future__ import annotations
+
+import base64
+import io
+
+import numpy as np
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from latent_workbench.live.cache import RunCache
+from latent_workbench.live.engine import ENGINE, Engine, run_called
+from latent_workbench.live.http import answered, body_of
+from latent_workbench.live.models import Decoder, encode_pixels, ready_torch
+from latent_workbench.live.protocol import read_label
+from latent_workbench.live.whereabouts import ENCODINGS
+from vae_core.data.drawing import Ink, measure_ink, redrawn
+from vae_core.data.visitor import as_drawn, as_trained
+from vae_core.errors import UserError
+from vae_core.runs import Run
+
+MOST_BYTES = 32 * 2**20
+
+
+class EncodeServer:
+    """Encodes pictures with the engine's models; knows how the ink of a few runs lies."""
+
+    def __init__(self, engine: Engine | None = None) -> None:
+        self.engine = engine or ENGINE
+        self.inks: RunCache[Ink] = RunCache(ink_of, ENCODINGS, 8)
+
+    async def post(self, request: Request) -> Response:
+        """The encoding of the picture file in the body, and what the model was shown of it."""
+        run, drawn = run_called(request.path_params["run_id"]), request.query_params.get("drawn")
+        body = await body_of(request, MOST_BYTES)
+        label = read_label(request.query_params.get("label"))
+        model = await self.engine.model(run, label)
+        return JSONResponse(
+            await self.engine.in_thread(lambda: self._encoded(run, model, body, drawn == "1"))
+        )
+
+    def _encoded(self, run: Run, model: Decoder, body: bytes, drawn: bool) -> dict[str, object]:
+        from vae_core.data.pictures import to_png
+
+        file, shape = io.BytesIO(body), model.image_shape
+        if drawn:
+            picture = redrawn(as_drawn(file), self.inks.get(run), shape)
+        else:
+            picture = as_trained(file, run.config().data.resize, shape)
+        vector = encode_pixels(model, picture[None])[0]
+        if not np.isfinite(vector).all():
+            raise UserError(f"Run {run.id!r} gives no finite encoding; its training diverged.")
+        shown = base64.b64encode(to_png(picture)).decode()
+        return {"vector": vector.tolist(), "picture": f"data:image/png;base64,{shown}"}
+
+
+def ink_of(run: Run) -> Ink:
+    """How the ink of the run's training images lies, by the thumbnails that it keeps.
+
+    Raises:
+        UserError: when it keeps none, or they show no ink.
+    """
+    ready_torch()
+    from vae_core.latent.encodings import load_encodings
+
+    return measure_ink(load_encodings(run).thumbnails)
+
+
+def encode_routes(server: EncodeServer | None = None) -> list[BaseRoute]:
+    """The route that encodes what a person brings."""
+    server = server or EncodeServer()
+    return [Route("/encode/{run_id}", answered(server.post), methods=["POST"])]

@@ -1,0 +1,165 @@
+"""What the live routes share: loaded models and regions, and threads for what takes long."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from latent_workbench.live.models import (
+    MODELS,
+    Decoder,
+    ModelCache,
+    decode_pixels,
+    draw_prior,
+    told,
+    weights_version,
+)
+from latent_workbench.live.protocol import Encoding, Random, Request, Whereabouts
+from latent_workbench.live.together import Together
+from latent_workbench.live.whereabouts import RegionCache, locate
+from vae_core.errors import UserError
+from vae_core.runs import Run, Store
+
+if TYPE_CHECKING:
+    from vae_core.latent.region import Region
+    from vae_core.models.prior_density import PriorDensity
+
+T = TypeVar("T")
+
+INLINE_S = 0.002
+"""Seconds up to which a decode stays on the event loop: then it costs less than handing it to a
+thread, which has to wait for the interpreter lock."""
+
+INLINE_NUMBERS = 500_000
+"""Numbers among the encodings up to which a vector is located on the event loop (below 1 ms)."""
+
+
+class Engine:
+    """From a run's name and a request to arrays, without ever holding up the event loop."""
+
+    def __init__(
+        self, models: ModelCache | None = None, regions: RegionCache | None = None
+    ) -> None:
+        self.models = MODELS if models is None else models
+        self.regions = RegionCache() if regions is None else regions
+        self._decoders = ThreadPoolExecutor(2, "live-decode")
+        # What takes seconds has a thread of its own, so that somebody's animation does not stop
+        # the picture under somebody's hand.
+        self._long = ThreadPoolExecutor(1, "live-long")
+        self._together = Together(self._decode_soon)
+        self._given: WeakKeyDictionary[Decoder, dict[int, Decoder]] = WeakKeyDictionary()
+        # Of a learned prior it takes a pass through the encoder.
+        self._densities: WeakKeyDictionary[Decoder, PriorDensity | None] = WeakKeyDictionary()
+        self._seconds: WeakKeyDictionary[Decoder, dict[int, float]] = WeakKeyDictionary()
+
+    async def model(self, run: Run, label: int | None = None) -> Decoder:
+        """The run's model as it is now, told `label` where it is conditional.
+
+        Raises:
+            UserError: when the run has no weights, is damaged, or knows no such label.
+        """
+        if weights_version(run) is None:
+            raise UserError(f"Run {run.id!r} has no weights to decode with.")
+        known = self.models.peek(run)
+        model = known if known is not None else await self._soon(self.models.get, run)
+        if label is None:
+            return model
+        if not -1 <= label < model.labels:
+            raise UserError(f"Run {run.id!r} knows {model.labels} labels; {label} is none of them.")
+        views = self._given.setdefault(model, {})  # kept, because `decode` knows models by identity
+        if label not in views:
+            views[label] = told(model, label)
+        return views[label]
+
+    async def decode(self, model: Decoder, vectors: np.ndarray) -> np.ndarray:
+        """The pictures of latent vectors [n, D]: uint8 [n, H, W, C]."""
+        if len(vectors) == 1:  # under somebody's hand
+            return await self._together.decode(model, vectors)
+        return await self._decode_soon(model, vectors)
+
+    async def _decode_soon(self, model: Decoder, vectors: np.ndarray) -> np.ndarray:
+        known = self._seconds.get(model, {}).get(len(vectors))
+        if known is not None and known <= INLINE_S:
+            return self._decode(model, vectors)
+        return await self._soon(self._decode, model, vectors)
+
+    async def whereabouts(self, run: Run, model: Decoder, request: Request) -> Whereabouts | None:
+        """Where the first vector lies; None where it was not asked for or nothing is known."""
+        if not request.nearest:
+            return None
+        z = request.vectors[0]
+        try:
+            region = await self.region(run)
+        except UserError:  # a picture without its surroundings is better than none
+            return None
+        if region.mu.shape[1] != len(z):
+            return None
+        if model not in self._densities:
+            self._densities[model] = await self._soon(model.prior)
+        density = self._densities[model]
+        known = region.mu.size + (0 if density is None else density.mu.numel())
+        if known <= INLINE_NUMBERS:
+            return locate(region, density, z, request.nearest)
+        return await self._soon(locate, region, density, z, request.nearest)
+
+    async def region(self, run: Run) -> Region:
+        """The region that the run's encodings fill.
+
+        Raises:
+            UserError: when there are none or they are damaged.
+        """
+        known = self.regions.peek(run)
+        return known if known is not None else await self._soon(self.regions.get, run)
+
+    async def vector(self, run: Run, asked: Random | Encoding) -> np.ndarray:
+        """The latent vector [D] that a text request asks for.
+
+        Raises:
+            UserError: when the run cannot give it.
+        """
+        if isinstance(asked, Random):
+            model = await self.model(run)
+            return await self._soon(draw_prior, model, asked.seed, asked.temperature)
+        region = await self.region(run)
+        if asked.index >= len(region.mu):
+            raise UserError(f"Run {run.id!r} has {len(region.mu)} encodings, counted from 0.")
+        return region.mu[asked.index]
+
+    async def in_thread(self, work: Callable[[], T]) -> T:
+        """Do what may take seconds, after what others asked for."""
+        return await asyncio.get_running_loop().run_in_executor(self._long, work)
+
+    async def _soon(self, work: Callable[..., T], *arguments: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._decoders, work, *arguments)
+
+    def _decode(self, model: Decoder, vectors: np.ndarray) -> np.ndarray:
+        """As `decode`, and remembers the shortest time that it took for so many vectors.
+
+        The shortest, because a busy machine makes anything take longer, and nothing makes it take
+        less. Weights would be no measure: convolutions use each of them at every pixel.
+        """
+        started = time.perf_counter()
+        pixels = decode_pixels(model, vectors)
+        seconds = time.perf_counter() - started
+        times = self._seconds.setdefault(model, {})
+        times[len(vectors)] = min(seconds, times.get(len(vectors), seconds))
+        return pixels
+
+
+def run_called(name: str) -> Run:
+    """The run of the store that a request names.
+
+    Raises:
+        UserError: when there is none.
+    """
+    return Store().get(name)
+
+
+ENGINE = Engine()
+"""The one that the app's routes share."""

@@ -1,0 +1,119 @@
+"""GET `/live/images/{run_id}/{split}?rows=…`: pictures of some images of a run's data set.
+
+Only of a data set that a page has opened: no request makes the server load or download one. What
+is not in memory is read for the rows that are asked for, never a whole part at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import numpy as np
+from PIL import Image
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from latent_workbench.live.cache import RunCache
+from latent_workbench.live.engine import run_called
+from latent_workbench.live.http import Refused, answered
+from latent_workbench.live.models import ready_torch
+from vae_core.data import Dataset
+from vae_core.data.dataset import Images
+from vae_core.errors import UserError
+from vae_core.runs import Run
+
+MOST_ROWS, COLUMNS = 256, 16
+LARGEST_SIDE = 64
+HEADERS = {
+    "Cache-Control": "private, max-age=3600",  # the address changes with the run's weights
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+def _load(run: Run) -> Dataset:
+    ready_torch()
+    from vae_core.run_data import dataset_of
+
+    return dataset_of(run)
+
+
+DATASETS: RunCache[Dataset] = RunCache(_load, "config.json", 2)
+"""The data sets of the runs looked at last, shared by the pages and this route."""
+
+
+def images_of(run: Run, split: str) -> Images:
+    """The images of a part of the run's data set, loaded where need be: in the order of the
+    survey that the run keeps of it, so that row i of one is image i of the other.
+
+    Raises:
+        UserError: when it is not present, is not the one trained on, or has no such part.
+    """
+    ready_torch()
+    return _in_order(run, DATASETS.get(run), split)
+
+
+def _in_order(run: Run, dataset: Dataset, split: str) -> Images:
+    from vae_core.data.again import found_again
+    from vae_core.latent.kept_surveys import surveyed_hashes
+    from vae_core.loading import part_of
+
+    part, hashes = part_of(dataset, split), surveyed_hashes(run, split)
+    return part.images if hashes is None else found_again(part, hashes)
+
+
+async def images(request: Request) -> Response:
+    """The images at `rows` (numbers with commas between, at most 256) as one PNG, 16 in a row.
+
+    The largest side of each is at most 64 px. 404 where no page has opened the data set yet.
+    """
+    run = run_called(request.path_params["run_id"])
+    rows = read_rows(request.query_params.get("rows", ""))
+    dataset = DATASETS.peek(run)
+    if dataset is None:
+        raise Refused(404, f"The images of run {run.id!r} are not open.")
+    found = await asyncio.to_thread(_in_order, run, dataset, request.path_params["split"])
+    if rows.max() >= found.shape[0]:
+        raise UserError(f"There are {found.shape[0]} images, counted from 0.")
+    body = await asyncio.to_thread(sprite, found, rows)
+    return Response(body, media_type="image/png", headers=HEADERS)
+
+
+def read_rows(text: str) -> np.ndarray:
+    """The numbers of a request: int64 [M], 1 ≤ M ≤ 256, none negative.
+
+    Raises:
+        UserError: when the text says something else.
+    """
+    words = text.split(",", MOST_ROWS)
+    if len(words) > MOST_ROWS:
+        raise UserError(f"At most {MOST_ROWS} images can be asked for at once.")
+    if not all(word.isascii() and word.isdigit() and len(word) < 10 for word in words):
+        raise UserError("rows has to be numbers with commas between them.")
+    return np.array(words, np.int64)
+
+
+def sprite(images: Images, rows: np.ndarray) -> bytes:
+    """The images at `rows` [M], none larger than 64 px a side, 16 in a row, as PNG."""
+    from vae_core.data.pictures import tile, to_png
+
+    return to_png(tile(reduced(images.gather(rows), LARGEST_SIDE), min(COLUMNS, len(rows))))
+
+
+def reduced(pictures: np.ndarray, most: int) -> np.ndarray:
+    """uint8 [N, C, H, W] with no side above `most` px, averaged down where need be."""
+    height, width = pictures.shape[2:]
+    scale = min(1.0, most / max(height, width))
+    if scale == 1:
+        return pictures
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    channels = pictures.reshape(-1, height, width)
+    small = [
+        np.asarray(Image.fromarray(each).resize(size, Image.Resampling.BOX)) for each in channels
+    ]
+    return np.stack(small).reshape(*pictures.shape[:2], size[1], size[0])
+
+
+def image_routes() -> list[BaseRoute]:
+    """The route of the images."""
+    return [Route("/images/{run_id}/{split}", answered(images))]

@@ -1,0 +1,150 @@
+"""The few models that the server keeps loaded, and what it asks of them."""
+
+from __future__ import annotations
+
+import functools
+import gc
+import threading
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+
+from latent_workbench.live.cache import RunCache, version_of
+from vae_core.runs import WEIGHTS, Run
+
+
+class Decoder(Protocol):
+    """The part of a LatentModel that the live decoder uses."""
+
+    @property
+    def latent_size(self) -> int: ...
+    @property
+    def image_shape(self) -> tuple[int, int, int]: ...
+    @property
+    def labels(self) -> int: ...
+    @property
+    def no_density(self) -> str: ...
+    @property
+    def device(self) -> Any: ...
+    def given(self, labels: Any) -> Decoder: ...
+    def encode(self, x: Any) -> Any: ...
+    def unflatten(self, v: Any) -> Any: ...
+    def flatten(self, z: Any) -> Any: ...
+    def decode(self, z: Any) -> Any: ...
+    def picture(self, x_logits: Any) -> Any: ...
+    def sample_prior(self, n: int, generator: Any = None, temperature: float = 1.0) -> Any: ...
+    def prior(self) -> Any: ...
+    def parameters(self) -> Any: ...
+
+
+@functools.cache
+def ready_torch() -> Any:
+    """The torch module, told to use one thread.
+
+    Imported on first use, since it takes seconds and the first page does not need it. With two
+    threads on a busy two-core machine a decode of 0.4 ms takes 64 ms.
+    """
+    import torch
+
+    torch.set_num_threads(1)
+    return torch
+
+
+def decode_pixels(model: Decoder, vectors: np.ndarray) -> np.ndarray:
+    """Latent vectors, float32 [n, D], as pictures, uint8 [n, H, W, C]."""
+    ready_torch()
+    from vae_core.latent.grids import decode_vectors
+
+    return decode_vectors(model, vectors).transpose(0, 2, 3, 1)  # type: ignore[arg-type]
+
+
+def told(model: Decoder, label: int) -> Decoder:
+    """A conditional model as it is for images of `label`; −1 is unknown."""
+    return model.given(ready_torch().tensor([label], device=model.device))
+
+
+def encode_pixels(model: Decoder, pixels: np.ndarray) -> np.ndarray:
+    """The posterior means of pictures, uint8 [n, C, H, W], flattened: float32 [n, D]."""
+    torch = ready_torch()
+    from vae_core.data.batches import as_floats
+
+    with torch.inference_mode():
+        posterior = model.encode(as_floats(np.array(pixels), model.device))
+        return model.flatten(posterior.mode()).float().cpu().numpy()
+
+
+def draw_prior(model: Decoder, seed: int | None = None, temperature: float = 1.0) -> np.ndarray:
+    """One draw z ~ p(z) at `temperature`, flattened: float32 [D]."""
+    torch = ready_torch()
+    generator = torch.Generator()
+    if seed is None:
+        generator.seed()
+    else:
+        generator.manual_seed(seed)
+    with torch.inference_mode():
+        return model.flatten(model.sample_prior(1, generator, temperature))[0].float().numpy()
+
+
+def load_model(run: Run) -> Decoder:
+    """The run's model in eval mode, laid out for decoding one picture at a time.
+
+    In channels-last memory oneDNN does not have to rearrange all weights for each picture: 17.5 ms
+    become 5 with 3 M weights, 43 become 23 with 9 M (convolutions, one thread of a busy machine).
+
+    Raises:
+        UserError: when the run has no weights yet or is damaged, or its training diverged.
+    """
+    torch = ready_torch()
+    from vae_core.loading import load_run
+
+    return load_run(run).sound().model.to(memory_format=torch.channels_last)
+
+
+def weights_version(run: Run) -> int | None:
+    """Changes whenever the run's weights are written; None while there are none."""
+    return version_of(run, WEIGHTS)
+
+
+class ModelCache(RunCache[Decoder]):
+    """The models used last, each keyed by its run and the version of its weights."""
+
+    def __init__(self, load: Callable[[Run], Decoder] = load_model, size: int = 4) -> None:
+        super().__init__(load, WEIGHTS, size)
+
+
+MODELS = ModelCache()
+"""Shared by the live decoder and the pages, which run in the same process."""
+
+
+_started, _ready = threading.Event(), threading.Event()
+
+
+def warm_up() -> None:
+    """Begin to import torch in the background, so that the first picture waits for less."""
+    _started.set()
+    threading.Thread(target=_import_engine, name="warm-up", daemon=True).start()
+
+
+def is_warming_up() -> bool:
+    """True while the warm-up has begun and is not done."""
+    return _started.is_set() and not _ready.is_set()
+
+
+def wait_until_warm(seconds: float = 60.0) -> None:
+    """Return when the warm-up is done, or after `seconds`."""
+    _ready.wait(seconds)
+
+
+def _import_engine() -> None:
+    try:
+        ready_torch()
+        import vae_core.latent.directions
+        import vae_core.latent.encodings
+        import vae_core.loading  # noqa: F401
+
+        # The half million objects of these libraries stay. Looking through them for garbage held
+        # the whole server up for 240 to 290 ms each time; without them it takes 36.
+        gc.freeze()
+    finally:  # what went wrong, the page that needs it will tell
+        _ready.set()

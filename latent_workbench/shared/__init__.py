@@ -1,0 +1,1 @@
+"""What every page uses: state, access, widgets, texts."""

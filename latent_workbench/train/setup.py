@@ -1,0 +1,251 @@
+"""The left side of Train: choose data, look at it, choose settings, start."""
+
+from __future__ import annotations
+
+import functools
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from latent_workbench.shared import access
+from latent_workbench.shared.catalog import catalog
+from latent_workbench.shared.keep import keep, kept, remember
+from latent_workbench.shared.numbers import grouped, number
+from latent_workbench.shared.recipes import on_data, options_of, recipes, recommended, with_backbone
+from latent_workbench.shared.schedule import planned
+from latent_workbench.shared.state import choose_run
+from latent_workbench.shared.task import Task
+from latent_workbench.shared.widgets import complain
+from latent_workbench.shared.without_paths import without_paths
+from latent_workbench.train.dataset_view import look
+from latent_workbench.train.family_note import about_choice
+from latent_workbench.train.forms import Form, Place, widget_key
+from latent_workbench.train.timing import Stopwatch, Timing
+from latent_workbench.train.upload import own_images
+from vae_core.config import RunConfig, parse_config
+from vae_core.data import Dataset, datasets
+from vae_core.data.batches import check_batch_size
+from vae_core.errors import UserError
+from vae_core.families import complete, outline
+from vae_core.families.footprint import refuse_to_train
+from vae_core.models import backbones, likelihoods
+from vae_core.runs import ACTIVE, DataCard, Store
+from vae_core.training import jobs
+from vae_core.training.worker import data_card
+
+FIRST_DATASET = "digits"
+"""Built in: whoever opens the page sees real images at once."""
+
+MOST_TIMINGS = 200
+
+_SIGHT = frozenset({"data.image_size"})
+_BELOW = frozenset({"model.backbone", "train.learning_rate"})
+_HIDDEN = frozenset({"family", "preset", "data.dataset"})
+_DATASET, _STARTED = "train-dataset", "train-started"
+
+
+def set_up() -> None:
+    """Draw the set-up; starting a run makes it the current one. Readers are told that they are."""
+    if reason := access.only_looking():
+        st.info(reason, icon=":material/visibility:")
+        return
+    dataset_name = _choose_dataset()
+    own = datasets[dataset_name].build.origin == "own"
+    data_dir = own_images() if own else None
+    samples = st.container(key="train-samples")
+    picker, about = st.columns([6, 1], vertical_alignment="bottom", gap="small")
+    with picker:
+        recipe = _choose_recipe(dataset_name)
+    sight, more = st.container(key="train-settings", gap="xsmall"), st.expander("More settings")
+    name = more.container()
+    config, problem = _settings(recipe, dataset_name, data_dir, sight, more)
+    if config is not None:
+        with about:
+            about_choice(config)
+    dataset: Dataset | None = None
+    with samples:
+        if own and data_dir is None:
+            st.caption("Your images appear here once you name or upload them.")
+        elif config is not None:
+            dataset = look(config.data)
+    if config is not None and dataset is not None and not problem:
+        problem = _fit(config, dataset)
+    if config is not None and dataset is not None and not problem:
+        with more:
+            planned(config, data_card(dataset))
+    with name:
+        typed, free = _choose_name(config)
+        refusal = Store().refusal(typed) if typed else ""
+        complain(name, refusal)
+    _start(config, dataset, problem or refusal, typed or free)
+
+
+def _choose_dataset() -> str:
+    entries = {entry.name: entry for entry in datasets}
+    names = list(entries)
+    remember(_DATASET, FIRST_DATASET)
+    name = st.selectbox(
+        "Data",
+        names,
+        format_func=lambda name: entries[name].label,
+        key=_DATASET,
+        help="The images that the model learns.",
+    )
+    return keep(_DATASET, name)
+
+
+def _choose_recipe(dataset: str) -> str:
+    offered = recipes()
+    key = f"train-recipe-{dataset}"
+    remember(key, recommended(dataset))
+    name = st.selectbox(
+        "Start from",
+        list(offered),
+        format_func=lambda name: offered[name].label,
+        key=key,
+        help=offered[st.session_state[key]].blurb,
+    )
+    return keep(key, name)
+
+
+def _settings(
+    recipe: str, dataset: str, data_dir: str | None, sight: DeltaGenerator, more: DeltaGenerator
+) -> tuple[RunConfig | None, str]:
+    """The configuration as it is set now, or None and why it is not valid."""
+    base = on_data(recipes()[recipe], dataset, data_dir)
+    key = f"train.{recipe}.{dataset}"
+    base = with_backbone(
+        base, kept(widget_key(key, "ModelConfig", ("model", "backbone")), base.model.backbone)
+    )
+    own = datasets[dataset].build.origin == "own"
+    form = Form(
+        choices={"model.backbone": backbones, "model.likelihood": likelihoods},
+        nested=options_of(base),
+        sight=_SIGHT,
+        below=_BELOW,
+        hidden=_HIDDEN if access.at_this_computer() and not own else _HIDDEN | {"data.data_dir"},
+    )
+    changes = form.ask(base, key, Place(sight, more))
+    try:
+        return complete(base.updated(changes)), ""
+    except UserError as error:
+        return None, without_paths(error)
+
+
+def _fit(config: RunConfig, dataset: Dataset) -> str:
+    """Why these settings and these images do not go together, "" where they do."""
+    try:
+        check_batch_size(config.train.batch_size, len(dataset.train))
+        _weights(config.to_json(), data_card(dataset))
+        refuse_to_train(config, data_card(dataset))
+    except UserError as error:
+        return without_paths(error)
+    return ""
+
+
+@functools.lru_cache(maxsize=64)
+def _weights(config_json: str, data: DataCard) -> int:
+    """How many weights the network would have; nothing is allocated for it."""
+    return outline(parse_config(config_json), data).weight_count()
+
+
+def _choose_name(config: RunConfig | None) -> tuple[str, str]:
+    """The name that was typed, and a free one that fits the settings."""
+    free = Store().free_name(f"{config.data.dataset}-{config.family}") if config else ""
+    key = f"train-name-{st.session_state.get(_STARTED, 0)}"  # emptied by each start
+    remember(key, "")
+    typed = st.text_input(
+        "Name of the run",
+        key=key,
+        placeholder=free,
+        help="Letters, digits, dots, dashes and underscores; empty takes the one shown.",
+    )
+    return keep(key, typed).strip(), free
+
+
+def _start(config: RunConfig | None, dataset: Dataset | None, problem: str, name: str) -> None:
+    if problem:
+        st.error(problem)
+    ready = config is not None and dataset is not None and not problem
+    button, estimate = st.columns([1.2, 1], vertical_alignment="center", gap="small")
+    pressed = button.button(
+        "Start training",
+        key="start-training",
+        type="primary",
+        icon=":material/play_arrow:",
+        width="stretch",
+        **access.control(disabled=not ready),
+    )
+    with estimate.container(key="train-estimate", height=44, border=False):
+        if ready and config is not None and dataset is not None:
+            weights = _weights(config.to_json(), data_card(dataset))
+            _estimate(config, weights)
+    if pressed and ready and config is not None:
+        _stopwatch().cancel()
+        try:
+            run = access.acting(jobs.start)(Store(), name, config)
+        except UserError as error:
+            st.error(without_paths(error))
+            return
+        st.session_state[_STARTED] = st.session_state.get(_STARTED, 0) + 1
+        choose_run(run.id)
+        st.rerun()
+
+
+# --- how long it will take -----------------------------------------------------------------------
+
+
+def _stopwatch() -> Stopwatch:
+    stopwatch: Stopwatch = st.session_state.setdefault("train-stopwatch", Stopwatch())
+    return stopwatch
+
+
+@st.cache_resource
+def _timings() -> dict[str, Task[Timing | None]]:
+    """Measurements of all sessions by configuration; what was timed once is not timed again."""
+    return {}
+
+
+def _estimate(config: RunConfig, weights: int) -> None:
+    counted = f"{grouped(weights)} weights"
+    key = config.to_json()
+    timings = _timings()
+    work = timings.get(key)
+    if work is not None and work.done and work.result is None and not work.problem:
+        work = None  # it was given up for a newer wish
+    if work is None:
+        if any(facts.state in ACTIVE for facts in catalog()):
+            # Timing steps beside a training would slow it down, and measure the crowd.
+            _two_lines(counted, "a training is running")
+            return
+        if len(timings) >= MOST_TIMINGS:
+            del timings[next(iter(timings))]
+        stopwatch = _stopwatch()
+        work = timings[key] = Task(lambda progress: stopwatch.time(config))
+    if not work.done:
+        _measuring(counted, work)
+    elif work.result is not None:
+        _two_lines(counted, f"≈ {in_words(work.result.seconds)}")
+    else:
+        _two_lines(counted, "time not known", help=work.problem)
+
+
+@st.fragment(run_every=1.0)
+def _measuring(counted: str, work: Task[Timing | None]) -> None:
+    if work.done:
+        st.rerun()
+    _two_lines(counted, "timing some steps")
+
+
+def _two_lines(first: str, second: str, help: str | None = None) -> None:
+    st.caption(f"{first}  \n{second}", help=help)
+
+
+def in_words(seconds: float) -> str:
+    """A duration with two significant figures at most: "70 s", "12 min", "2 h 10 min"."""
+    if seconds < 100:
+        return f"{max(1, round(seconds, -1 if seconds > 20 else None)):.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    return f"{minutes // 60} h {number(round(minutes % 60, -1))} min"

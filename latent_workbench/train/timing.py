@@ -1,0 +1,154 @@
+"""How long a training will take, from real steps of that very configuration.
+
+The steps are run in a process of their own (`python -m latent_workbench.train.timing`, the
+configuration on its standard input), set up like the worker that would do the training.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from vae_core.config import RunConfig, parse_config
+from vae_core.errors import UserError
+from vae_core.training.process import prepare
+
+ROOT = Path(__file__).resolve().parents[2]
+SETTLE_S = 0.8
+"""Time a configuration has to stand before it is measured: people turn several knobs in a row."""
+
+MEASURE_S = 1.5
+WARM_UP_STEPS = 3
+PATIENCE_S = 90
+
+_TURN = threading.Lock()  # two measurements at once would measure each other
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Measured here and now: a step of training, and what happens between two epochs."""
+
+    step_s: float
+    steps: int
+    between_s: float
+    epochs: int
+
+    @property
+    def seconds(self) -> float:
+        """The whole training."""
+        return self.step_s * self.steps + self.between_s * self.epochs
+
+
+class Stopwatch:
+    """Times configurations for one session: a newer wish replaces the one that waits or runs."""
+
+    def __init__(self) -> None:
+        self._wish = 0
+        self._process: subprocess.Popen[str] | None = None
+
+    def time(self, config: RunConfig) -> Timing | None:
+        """Time `config`, or return None when something newer is wished for meanwhile.
+
+        Raises:
+            UserError: when the steps cannot be run; the sentence is the engine's.
+        """
+        self.cancel()
+        wish = self._wish
+        time.sleep(SETTLE_S)
+        with _TURN:
+            return self._measure(config, wish) if wish == self._wish else None
+
+    def cancel(self) -> None:
+        """Stop what is running; the cores are needed."""
+        self._wish += 1
+        process = self._process
+        if process is not None and process.poll() is None:
+            process.kill()
+
+    def _measure(self, config: RunConfig, wish: int) -> Timing | None:
+        command = [sys.executable, "-m", "latent_workbench.train.timing"]
+        pipe = subprocess.PIPE
+        with subprocess.Popen(
+            command, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe, text=True
+        ) as process:
+            self._process = process
+            try:
+                answer, errors = process.communicate(config.to_json(), timeout=PATIENCE_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise UserError(f"A few steps took longer than {PATIENCE_S} s.") from None
+        if wish != self._wish:
+            return None
+        if process.returncode:
+            raise UserError((errors.strip().splitlines() or ["The steps could not be timed."])[-1])
+        return Timing(**json.loads(answer))
+
+
+def measure_timing(config: RunConfig) -> Timing:
+    """Run some steps of `config` and one pass over a batch without learning.
+
+    Raises:
+        UserError: when the data or the settings do not work.
+    """
+    import numpy as np
+    import torch  # after prepare()
+
+    from vae_core.data import load_dataset
+    from vae_core.data.batches import as_floats
+    from vae_core.families import build
+    from vae_core.training.aftermath import ENCODED_IMAGES
+    from vae_core.training.events import Stepped
+    from vae_core.training.loop import Loop
+    from vae_core.training.worker import choose_device, data_card
+
+    quiet = {"log_every": 1, "preview_every": 10**9, "checkpoint_every": 10**9}
+    config = config.updated({"train": quiet})
+    if config.train.threads:
+        torch.set_num_threads(config.train.threads)
+    dataset = load_dataset(config.data)
+    device = choose_device(config.train.device)
+    model, objective = build(config, data_card(dataset))
+    model.to(device).to(memory_format=torch.channels_last)
+    loop = Loop(config, dataset, model, objective.to(device))
+    steps, began = 0, 0.0
+    for event in loop.run():
+        if not isinstance(event, Stepped):
+            continue
+        steps += 1
+        if steps == WARM_UP_STEPS:
+            began = event.seconds
+        spent = event.seconds - began
+        if steps > WARM_UP_STEPS and spent > MEASURE_S:
+            break
+    counted = max(1, steps - WARM_UP_STEPS)
+    step_s = spent / counted if steps > WARM_UP_STEPS else event.seconds / max(1, steps)
+
+    batch = dataset.train.images.gather(np.arange(config.train.batch_size))
+    model.eval()
+    start = time.perf_counter()
+    with torch.inference_mode():
+        model.decode(model.encode(as_floats(batch, device)).mode())
+    image_s = (time.perf_counter() - start) / len(batch)
+    # Between two epochs the worker validates, and encodes images for the other pages.
+    between = len(dataset.validation) + min(ENCODED_IMAGES, len(dataset.train))
+    return Timing(step_s, loop.total_steps, image_s * between, config.train.epochs)
+
+
+def main() -> int:
+    """Time the configuration on standard input; one JSON object on standard output."""
+    prepare()
+    try:
+        print(json.dumps(asdict(measure_timing(parse_config(sys.stdin.read())))))
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

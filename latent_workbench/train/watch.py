@@ -1,0 +1,198 @@
+"""The right side of Train: the current run, live, and what can be done to it."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from latent_workbench.components.monitor import monitor
+from latent_workbench.live.history import latest_beta
+from latent_workbench.shared import access
+from latent_workbench.shared.catalog import RESUMABLE, facts_of
+from latent_workbench.shared.numbers import number
+from latent_workbench.shared.state import SHIPPED
+from latent_workbench.shared.without_paths import without_paths
+from latent_workbench.train.family_note import about_run
+from vae_core.config import RunConfig
+from vae_core.errors import UserError
+from vae_core.families import Quantity, families
+from vae_core.runs import ACTIVE, Run
+from vae_core.training import jobs
+
+BETAS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0,
+         24.0, 32.0, 64.0, 100.0)  # fmt: skip
+
+_STOPPING = "stopping-run"
+
+ROW_HEIGHT = 68
+"""In px: with β in it or without, so that nothing below jumps when a run ends."""
+
+FIRST_RUN = """
+#### Your first training appears here
+
+While a model learns, you will see
+
+- **the loss**: how far rebuilt images are from the real ones (reconstruction), and how much is
+  remembered of each (KL), in nats per image, on training and on unseen images;
+- **KL per dimension**: which latent dimensions carry something, and which stay empty;
+- **pictures**: unseen images as the model rebuilds them, and new ones that it makes up.
+
+Both curves fall together only for a while. Then each nat of sharpness has to be paid for in KL,
+and β sets the price. You can turn β while the training runs and watch what happens.
+
+Choose data on the left and press **Start training**. The digits are built in and small.
+"""
+
+
+def watch(run: Run) -> None:
+    """Draw the live view of `run` with its buttons."""
+    try:
+        config, state = run.config(), run.status().state
+        families[config.family]  # of a plug-in, it may be gone
+    except UserError as error:
+        st.error(without_paths(error))
+        return
+    _buttons(run, config, state)
+    if state in RESUMABLE and state != "failed" and run.status().message:
+        (st.info if state == "stopped" else st.warning)(without_paths(run.status().message))
+    monitor(run, state, _terms(run, config))
+    if state in RESUMABLE:
+        _log(run, state)
+
+
+def _terms(run: Run, config: RunConfig) -> dict[str, Quantity]:
+    """What the run logs; in its units stands on how many images, once its data are known."""
+    terms = dict(families[config.family].terms)
+    try:
+        card = run.data_card()
+    except UserError:
+        return terms
+    return {name: quantity.in_run(config, card) for name, quantity in terms.items()}
+
+
+def has_something_to_show(run: Run) -> bool:
+    """False for a model that came without the history of its training."""
+    finished = facts_of(run).state == "finished"
+    return not finished or run.has("history.jsonl")
+
+
+def first_run() -> None:
+    """What the right side will show, while there is nothing to show."""
+    with st.container(border=True, key="first-run"):
+        st.markdown(FIRST_RUN)
+
+
+def _buttons(run: Run, config: RunConfig, state: str) -> None:
+    name, actions, beside = st.columns([1.1, 2.2, 1.4], vertical_alignment="center")
+    beta = beside.container(height=ROW_HEIGHT, border=False)
+    with name.container(gap=None):
+        st.markdown(f"**{run.id}**")
+        about_run(run, config, state)
+    with actions.container(horizontal=True, key="run-buttons"):
+        if state in ACTIVE:
+            _active_buttons(run, state)
+        else:
+            _idle_buttons(run, state)
+    if state in ACTIVE and "beta" in config.objective:
+        with beta:
+            _beta(run, config)
+    elif run.id == SHIPPED:
+        beta.caption("Trained earlier; your own run takes its place.")
+
+
+def _active_buttons(run: Run, state: str) -> None:
+    """They work from the first moment on, while images are prepared too."""
+    paused, stopping = state == "paused", st.session_state.get(_STOPPING) == run.id
+    if st.button(
+        "Resume" if paused else "Pause",
+        key="pause-training",
+        icon=":material/play_arrow:" if paused else ":material/pause:",
+        **access.control(disabled=stopping),
+    ):
+        _tell(run, command="resume" if paused else "pause")
+    # No callback: a page that outlived its server clicks in a session that knows of none.
+    if st.button(
+        "Stopping" if stopping else "Stop",
+        key="stop-training",
+        icon=":material/hourglass_top:" if stopping else ":material/stop:",
+        **access.control(disabled=stopping),
+    ) and _tell(run, command="stop"):
+        st.session_state[_STOPPING] = run.id  # two seconds later it has, whatever it is at
+        st.rerun()
+    if st.button(
+        "Save",
+        key="save-training",
+        icon=":material/save:",
+        **access.control(
+            "Save the weights now; they are saved every half minute anyway.", disabled=stopping
+        ),
+    ) and _tell(run, command="save"):
+        st.toast("The weights are saved before the next step.")
+
+
+def _tell(run: Run, **message: object) -> bool:
+    """Send the run's worker a message, wherever it is; where that cannot be written, say so."""
+    try:
+        access.acting(jobs.send)(run, message)
+    except UserError as error:
+        st.error(without_paths(error))
+        return False
+    return True
+
+
+def _idle_buttons(run: Run, state: str) -> None:
+    st.session_state.pop(_STOPPING, None)
+    if state in RESUMABLE and st.button(
+        "Resume", key="resume-training", icon=":material/play_arrow:", **access.control()
+    ):
+        _resume(run)
+    if state in RESUMABLE and run.status().acceptable and st.button(
+        "Resume on these images", key="accept-training", icon=":material/published_with_changes:",
+        **access.control("Go on with the images as they are now. What the run was measured on is "
+        "never learned from, and the change is noted in its history."),
+    ):  # fmt: skip
+        _resume(run, accept_changed_data=True)
+    if run.has("model.safetensors") and st.button(
+        "Explore", key="explore-training", icon=":material/tune:"
+    ):
+        st.switch_page("pages/explore.py", query_params={"run": run.id})
+
+
+def _resume(run: Run, accept_changed_data: bool = False) -> None:
+    try:
+        access.acting(jobs.resume)(run, accept_changed_data)
+    except UserError as error:
+        st.error(without_paths(error))
+    else:
+        st.rerun()
+
+
+def _beta(run: Run, config: RunConfig) -> None:
+    """β of the running training; a change is part of the run's history."""
+    key, seen = f"beta-{run.id}", f"beta-seen-{run.id}"
+    now = latest_beta(run)
+    start = float(config.objective["beta"]) if now is None else now
+    # It may also be turned by the schedule, in another tab or on the command line.
+    if st.session_state.get(seen) != start or key not in st.session_state:
+        st.session_state[seen] = st.session_state[key] = start
+    kept = st.session_state[key]
+    st.select_slider(
+        "β",
+        sorted({*BETAS, start, kept}),
+        key=key,
+        format_func=number,
+        **access.control(
+            "Weight of the KL from the next step on. More buys order and costs sharpness."
+        ),
+        on_change=lambda: _set_beta(run, st.session_state[key]),
+    )
+
+
+def _set_beta(run: Run, value: float) -> None:
+    _tell(run, command="set", name="beta", value=value)
+
+
+def _log(run: Run, state: str) -> None:
+    tail = run.log_tail(40)
+    if tail:
+        with st.expander("Log", expanded=state == "failed", icon=":material/article:"):
+            st.code(without_paths(tail), language=None, wrap_lines=True)

@@ -1,0 +1,210 @@
+"""The form of a new sweep."""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+
+from latent_workbench.shared import access
+from latent_workbench.shared.keep import keep, remember
+from latent_workbench.shared.numbers import number
+from latent_workbench.shared.recipes import recipes
+from latent_workbench.shared.state import current_run
+from latent_workbench.shared.widgets import bounded, complain
+from latent_workbench.shared.without_paths import without_paths
+from vae_core.config import RunConfig
+from vae_core.errors import UserError
+from vae_core.families import families
+from vae_core.runs import Run, Store
+from vae_core.sweeps import BETA, SEED, SweepSpec, parse_values
+from vae_core.sweeps.launch import launch
+from vae_core.sweeps.spec import MOST_RUNS, SamplerName, check
+from vae_core.sweeps.sweep import create_sweep, sweeps_of
+
+NOTHING = "nothing"
+SECOND = {
+    NOTHING: "nothing else",
+    "model.latent_dim": "latent dimensions",
+    "model.sigma": "pixel noise σ",
+    "family": "family",
+    "train.learning_rate": "learning rate",
+}
+SUGGESTED = {
+    "model.latent_dim": "4, 16",
+    "model.sigma": "0.05, 0.1, 0.2",
+    "family": "vae, free-bits",
+    "train.learning_rate": "0.0005, 0.002",
+}
+SAMPLERS: dict[SamplerName, str] = {
+    "grid": "every combination",
+    "random": "random draws between the ends",
+    "tpe": "TPE: towards the best ELBO",
+}
+CURRENT = "current"
+
+
+def set_up() -> str | None:
+    """Draw the form; the name of the sweep that was just started, else None."""
+    if reason := access.only_looking():
+        st.info(reason, icon=":material/visibility:")
+        return None
+    left, right = st.columns(2)
+    with left:
+        base = _base()
+    with right:
+        typed = _text("Name", "sweep-name", "", "Its runs' names begin with it.")
+    name = typed or _free_name(base.data.dataset)
+    left, right = st.columns([3, 1], vertical_alignment="bottom")
+    with left:
+        start = "0.1, 0.3, 1, 3, 10"
+        betas = _values("Values of β", "sweep-betas", BETA, start, "Separated by commas.")
+    with right.popover("Log grid", width="stretch"):
+        _log_grid()
+    left, right = st.columns(2)
+    second = left.selectbox(
+        "Vary also", list(SECOND), format_func=SECOND.__getitem__, key="sweep-second"
+    )
+    values = ""
+    if second != NOTHING:
+        with right:
+            values = _values("Its values", f"sweep-{second}", second, SUGGESTED[second])
+    left, right = st.columns(2)
+    epochs, of_epochs = bounded(left, "Epochs", "sweep-epochs", 1, 100_000, base.train.epochs)
+    beside = "Runs beside each other, one thread each."
+    workers, of_workers = bounded(right, "At a time", "sweep-workers", 1, 64, 2, help=beside)
+    with st.expander("More"):
+        seeds, sampler, trials, storage, of_more = _more()
+    if of_epochs or of_workers or of_more:
+        st.error(of_epochs or of_workers or of_more)
+        return None
+    try:
+        varied = {BETA: parse_values(BETA, betas)}
+        if second != NOTHING:
+            varied[second] = parse_values(second, values)
+        if len(found := parse_values(SEED, seeds)) > 1:
+            varied[SEED] = found
+        spec = check(
+            SweepSpec(
+                base=base.updated({"train": {"epochs": epochs, "seed": found[0]}}),
+                vary=varied,
+                sampler=sampler,
+                trials=trials,
+                workers=workers,
+                storage=storage or None,
+            )
+        )
+    except UserError as error:
+        st.error(without_paths(error))
+        return None
+    pressed = st.button(
+        f"Start {spec.total} runs",
+        key="start-sweep",
+        type="primary",
+        icon=":material/play_arrow:",
+        width="stretch",
+        **access.control(),
+    )
+    st.caption(f"“{name}”: the same data, first weights, hold-out images and z in every run.")
+    return _start(name, spec) if pressed else None
+
+
+def _more() -> tuple[str, SamplerName, int, str, str]:
+    """Seeds, order, number of runs, storage, and why one of them cannot be taken."""
+    left, right = st.columns(2)
+    with left:
+        seeds = _values("Seeds", "sweep-seeds", SEED, "0", "One run of each β for each seed.")
+    sampler = right.selectbox(
+        "Order", list(SAMPLERS), key="sweep-sampler", format_func=SAMPLERS.__getitem__
+    )
+    left, right = st.columns(2)
+    trials, problem = 0, ""
+    if sampler != "grid":
+        trials, problem = bounded(left, "How many runs", "sweep-trials", 1, MOST_RUNS, 12)
+    storage = ""
+    if access.at_this_computer():  # a visitor could make this server call, or write to, anything
+        with right:
+            storage = _secret("Shared storage", "sweep-storage", "URL of a database; empty: here.")
+    return seeds, sampler, trials, storage, problem
+
+
+def _start(name: str, spec: SweepSpec) -> str | None:
+    try:
+        made = access.acting(create_sweep)(Store(), name, spec)
+        access.acting(launch)(made)
+    except UserError as error:
+        st.error(without_paths(error))
+        return None
+    return made.id
+
+
+def _base() -> RunConfig:
+    """What all runs share: the settings of the current run, or a recipe."""
+    run = current_run()
+    offered = {name: recipe.label for name, recipe in recipes().items() if _has_beta(recipe.config)}
+    own = None if run is None else _config(run)
+    if run is not None and own is not None and _has_beta(own):
+        offered = {CURRENT: f"settings of {run.id}", **offered}
+    remember("sweep-base", next(iter(offered)))
+    if st.session_state["sweep-base"] not in offered:
+        st.session_state["sweep-base"] = next(iter(offered))
+    chosen = st.selectbox(
+        "Start from", list(offered), format_func=offered.__getitem__, key="sweep-base"
+    )
+    keep("sweep-base", chosen)
+    return own if own is not None and chosen == CURRENT else recipes()[chosen].config
+
+
+def _config(run: Run) -> RunConfig | None:
+    try:
+        return run.config()
+    except UserError:  # its damage is told where the run is shown
+        return None
+
+
+def _has_beta(config: RunConfig) -> bool:
+    return "beta" in families[config.family].options.model_fields
+
+
+def _text(label: str, key: str, start: str, help: str | None = None) -> str:
+    remember(key, start)
+    return keep(key, st.text_input(label, key=key, help=help)).strip()
+
+
+def _secret(label: str, key: str, help: str) -> str:
+    """As `_text`; what is typed is shown to nobody who looks on, for it may hold a password."""
+    remember(key, "")
+    return keep(key, st.text_input(label, key=key, help=help, type="password")).strip()
+
+
+def _values(label: str, key: str, setting: str, start: str, help: str | None = None) -> str:
+    """Values of a setting as they are typed; what is wrong with them is said below them."""
+    typed = _text(label, key, start, help)
+    try:
+        parse_values(setting, typed)
+    except UserError as error:
+        complain(st.container(), without_paths(error))
+    return typed
+
+
+def _log_grid() -> None:
+    place = st.container(gap="small")
+    low, of_low = bounded(place, "From", "log-grid-low", 1e-6, 1e6, 0.1, format="%g")
+    high, of_high = bounded(place, "To", "log-grid-high", 1e-6, 1e6, 10.0, format="%g")
+    count, of_count = bounded(place, "Values", "log-grid-count", 2, 50, 5)
+    if of_low or of_high or of_count:
+        return
+    grid = [float(f"{beta:.2g}") for beta in np.geomspace(low, high, count)]
+    text = ", ".join(f"{beta:g}" for beta in grid)
+    st.caption(f"{number(count)} values: {text}")
+    st.button("Use them", key="log-grid-use", on_click=_use_grid, args=(text,))
+
+
+def _use_grid(text: str) -> None:
+    st.session_state["sweep-betas"] = text
+
+
+def _free_name(dataset: str) -> str:
+    names = {sweep.id for sweep in sweeps_of(Store())}
+    wish = f"{dataset}-sweep"
+    numbered = (f"{wish}-{n}" for n in range(2, len(names) + 3))
+    return wish if wish not in names else next(n for n in numbered if n not in names)

@@ -1,0 +1,178 @@
+"""The tab Sweep: a new sweep, one at work, or all runs on the current data."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from latent_workbench.shared.catalog import RunFacts, catalog, facts_of
+from latent_workbench.shared.keep import keep, remember
+from latent_workbench.shared.without_paths import without_paths
+from latent_workbench.tune.board import board
+from latent_workbench.tune.comparison import comparison
+from latent_workbench.tune.outcome import advice, outcome
+from latent_workbench.tune.queue import label, queue
+from latent_workbench.tune.setup import set_up
+from vae_core.errors import UserError
+from vae_core.runs import Run, Store
+from vae_core.sweeps import BETA, Sweep, sweeps_of
+from vae_core.sweeps.resolved import resolved
+from vae_core.sweeps.state import ACTIVE
+
+NEW, ALL = "new", "all"
+CHOICE = "sweep-choice"
+LOOK_EVERY_S = 1.5
+COMPARED = 12
+"""Runs that are compared at first: their curves can be told apart."""
+
+
+def sweep_tab(run: Run) -> None:
+    """Draw the choice, and beside it what was chosen."""
+    store = Store()
+    names = {NEW: "New sweep", ALL: f"All runs like {run.id}"}
+    names |= {sweep.id: sweep.id for sweep in sweeps_of(store)}
+    asked = st.query_params.get("sweep")
+    remember(CHOICE, asked if asked in names else NEW)
+    if st.session_state[CHOICE] not in names:
+        st.session_state[CHOICE] = NEW
+    new = st.session_state[CHOICE] == NEW
+    left, right = st.columns([1.5, 1] if new else [1, 2.3], gap="medium")
+    with left:
+        chosen = st.selectbox("Sweep", list(names), format_func=names.__getitem__, key=CHOICE)
+        keep(CHOICE, chosen)
+    if chosen == NEW:
+        with left:
+            started = set_up()
+        with right:
+            _explanation()
+        if started:
+            st.session_state[f"{CHOICE}-next"] = started
+            st.rerun()
+        return
+    if chosen == ALL:
+        with left:
+            st.caption(
+                "Measured runs whose nats mean the same: images, their size, likelihood, and the "
+                "part measured on."
+            )
+            found = comparable(catalog(store), facts_of(run))
+            advice(found)
+        with right:
+            _runs(found, run)
+        return
+    sweep = Sweep(store, chosen)
+    try:
+        active = sweep.state().state in ACTIVE
+    except UserError as error:
+        right.error(without_paths(error))
+        return
+    every = LOOK_EVERY_S if active else None
+    with left:
+        st.fragment(_queue, run_every=every)(sweep, active)
+    with right:
+        st.fragment(_progress, run_every=every)(sweep, run.id)
+    _compare(_facts(sweep), sweep.id)
+
+
+def follow() -> None:
+    """Choose the sweep that was just started; call before the tab is drawn."""
+    started = st.session_state.pop(f"{CHOICE}-next", None)
+    if started:
+        st.session_state[CHOICE] = started
+
+
+def comparable(runs: list[RunFacts], current: RunFacts) -> list[RunFacts]:
+    """Measured runs whose nats mean the same: equal images, size, likelihood and part measured."""
+    same = _nats(current)
+    measured = [run for run in runs if None not in (run.kl, run.recon)]
+    return [run for run in measured if same is not None and _nats(run) == same]
+
+
+def _nats(facts: RunFacts) -> tuple[object, ...] | None:
+    try:
+        return (*resolved(facts.run).nats, facts.measured and facts.measured.split)
+    except UserError:  # it has not seen its images yet, or is damaged, as is told where it is shown
+        return None
+
+
+def _queue(sweep: Sweep, was_active: bool) -> None:
+    try:
+        state, total = sweep.state(), sweep.spec().total
+    except UserError as error:
+        st.error(without_paths(error))
+        return
+    if state.state in ACTIVE:
+        queue(sweep, state, total)
+        advice(_facts(sweep))
+    else:  # what came out matters more than in which order
+        advice(_facts(sweep))
+        queue(sweep, state, total)
+    if was_active and state.state not in ACTIVE:
+        st.rerun()  # nobody needs to look again and again any more
+
+
+def _progress(sweep: Sweep, current: str) -> None:
+    try:
+        state = sweep.state()
+    except UserError as error:
+        st.error(without_paths(error))
+        return
+    outcome([facts for facts in _facts(sweep) if None not in (facts.kl, facts.recon)], current)
+    by_beta = sorted(state.entries, key=lambda entry: float(entry.params.get(BETA, 0.0)))
+    columns = []
+    for entry in by_beta:
+        columns.append((label(entry), _run_of(sweep, entry.run)))
+    board(columns)
+
+
+def _runs(runs: list[RunFacts], run: Run) -> None:
+    outcome(runs, run.id)
+    ordered = sorted(runs, key=lambda facts: facts.beta or 0.0)
+    board([(facts.id, facts.run) for facts in ordered])
+    _compare(ordered, ALL)
+
+
+def _compare(offered: list[RunFacts], of: str) -> None:
+    """Runs beside each other; histories and models are only read once somebody looks."""
+    compare = st.expander(
+        "Compare", key="compare", icon=":material/compare_arrows:", on_change="rerun"
+    )
+    if not compare.open:
+        return
+    with compare:
+        ids = [facts.id for facts in offered]
+        chosen = st.multiselect("Runs", ids, default=ids[:COMPARED], key=f"comparison-runs-{of}")
+        comparison([facts.run for facts in offered if facts.id in chosen])
+
+
+def _facts(sweep: Sweep) -> list[RunFacts]:
+    runs = (_run_of(sweep, entry.run) for entry in sweep.state().entries)
+    return [facts_of(run) for run in runs if run is not None]
+
+
+def _run_of(sweep: Sweep, name: str) -> Run | None:
+    """The run of an entry; None before it has one, and once it is deleted."""
+    try:
+        return sweep.store.get(name) if name else None
+    except UserError:
+        return None
+
+
+def _explanation() -> None:
+    st.markdown(EXPLANATION)
+
+
+EXPLANATION = """
+#### What a sweep tells
+
+One model for each β, everything else equal: the same images, the same first weights, the same
+z. Beside each other they show
+
+- the **rate–distortion curve**: what each nat of KL buys in reconstruction. Points on one dotted
+  line have the same ELBO;
+- **active dimensions**: how many of them still carry something;
+- a **board**: samples, reconstructions and traversals, β from left to right.
+
+A VAE minimises **distortion + β · rate**, both in nats per image. At β = 1 the sum is −ELBO. A
+larger β buys order and costs sharpness; a smaller one draws better and leaves holes from which
+the prior draws nonsense.
+"""
