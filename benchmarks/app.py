@@ -88,6 +88,7 @@ def answering(
             env=os.environ | {STORE_VARIABLE: str(store.path)},
             stdout=output,
             stderr=subprocess.STDOUT,
+            start_new_session=True,  # Linux shares the processor among sessions first
         )
         try:
             if not _answers(f"{url}/_stcore/health", process):

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import shutil
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
 from playwright.async_api import Browser, Error, Page, WebSocket, async_playwright
 
 from benchmarks.app import CHROMIUM
@@ -44,11 +46,21 @@ async def pages(url: str, runs: list[str], count: int, until: float) -> list[Wat
         browser = await playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=[*CHROMIUM, *ALL_IN_FRONT]
         )
+        step_aside()
         try:
             asked = (_page(browser, url, runs[i % len(runs)], i, until) for i in range(count))
             return list(await asyncio.gather(*asked))
         finally:
             await browser.close()
+
+
+def step_aside() -> None:
+    """Let Chromium have what the server leaves: it draws what a person's own computer would."""
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error, OSError):
+            if "chrom" in process.name():
+                process.nice(10)
+                Path(f"/proc/{process.pid}/autogroup").write_text("10")
 
 
 async def _page(browser: Browser, url: str, run: str, number: int, until: float) -> Watched:

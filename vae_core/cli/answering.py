@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from vae_core.child import PARENT_VARIABLE
 from vae_core.cli.options import say_steps
 from vae_core.errors import UserError
+from vae_core.priority import yield_to_others
 from vae_core.training.watchdog import end_now
 
 if TYPE_CHECKING:
@@ -27,11 +28,12 @@ def answering(as_lines: bool) -> Iterator[Progress]:
     """A progress for a person at a terminal, or one that answers in lines of JSON.
 
     Answers have the standard output for themselves: what anything else prints goes to the standard
-    error. Where the process that asked is gone, this one ends.
+    error. Where the process that asked is gone, this one ends; it is nice to it meanwhile.
     """
     if not as_lines:
         yield say_steps()
         return
+    yield_to_others()
     sys.stdout.flush()
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,6 +12,7 @@ from vae_core.cli.options import RunArgument, StoreOption, be_sure, say_steps
 from vae_core.config import RunConfig, parse_config
 from vae_core.errors import DataChanged, UserError
 from vae_core.nested import parse_settings
+from vae_core.priority import yield_to_others
 from vae_core.runs import Run, Store
 from vae_core.training import process
 from vae_core.training.control import said_so_far
@@ -21,7 +21,6 @@ from vae_core.training.wishes import Wishes
 
 app = typer.Typer()
 
-NICENESS = 10  # a background run yields to the page that watches it
 
 SetOption = Annotated[
     list[str],
@@ -90,8 +89,7 @@ def work(
 ) -> None:
     """What the app starts in the background: train a created run, tell its folder alone."""
     process.prepare()
-    if hasattr(os, "nice"):
-        os.nice(NICENESS)
+    yield_to_others()
     found = Store(store).get(run)
     # Its heart beats, and it hears, while torch is imported.
     with found.held(), listening(found, heard) as wishes:

@@ -15,12 +15,10 @@ import warnings
 from typing import BinaryIO
 
 from vae_core.data.decode import NotAnImage, Target, decode
+from vae_core.priority import yield_to_others
 
 MOST_MEMORY = 4 * 2**30
 """Bytes of address space: far more than the largest picture that pillow admits needs."""
-
-NICENESS = 10
-"""Pages and their live parts go first."""
 
 
 def serve(target: Target, source: BinaryIO, sink: BinaryIO) -> None:
@@ -48,10 +46,10 @@ def main() -> None:
     warnings.simplefilter("ignore")
     source, sink = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints belongs to the log
-    if hasattr(os, "nice"):
+    yield_to_others()
+    if sys.platform != "win32":
         import resource
 
-        os.nice(max(0, NICENESS - os.nice(0)))
         resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     serve(Target(**json.loads(sys.argv[1])), source, sink)
