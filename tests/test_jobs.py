@@ -95,6 +95,8 @@ def test_the_worker_is_a_nice_process_of_its_own_group(run: Run) -> None:
     until(lambda: run.status().step > 0)
     process = psutil.Process(json.loads(run.file("job.json").read_text())["pid"])
     assert process.nice() >= 10
+    session = Path(f"/proc/{process.pid}/autogroup")  # Linux heeds niceness within a session alone
+    assert not session.exists() or session.read_text().endswith("nice 10\n")
     assert os.getpgid(process.pid) != os.getpgid(0)
     assert process.environ()["OMP_WAIT_POLICY"] == "PASSIVE"
 
