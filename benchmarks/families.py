@@ -63,7 +63,7 @@ def _losses(model: Any, objective: Any, part: Any, step: int) -> Iterator[float]
     import torch
 
     from vae_core.data.batches import labelled
-    from vae_core.objectives.objective import MODEL
+    from vae_core.objective import MODEL
     from vae_core.types import Context, total
 
     noise = torch.Generator().manual_seed(0)

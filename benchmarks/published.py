@@ -221,8 +221,8 @@ def reached(network: Twin | LatentModel, part: ImageSet) -> dict[str, float]:
     for start in range(0, len(part), 256):
         x = as_floats(part.images.gather(np.arange(start, min(start + 256, len(part)))), CPU)
         if isinstance(network, LatentModel):
-            aux = network.encode(x).aux
-            mu, logvar = aux["mu"], aux["logvar"]
+            posterior = network.encode(x)
+            mu, logvar = posterior.mu, posterior.logvar
             decode = lambda z: network.likelihood.mean(network.decode(z))  # noqa: E731
         else:
             features = network.encoder(x)

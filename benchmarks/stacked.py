@@ -37,9 +37,9 @@ def main(
 
     from vae_core.config import parse_config
     from vae_core.families import build
-    from vae_core.losses.divergence import gaussian_kl
+    from vae_core.losses import gaussian_kl
     from vae_core.losses.likelihood import bernoulli_nll
-    from vae_core.models.posteriors import GaussianPosterior
+    from vae_core.models.gaussian import GaussianPosterior
     from vae_core.runs import DataCard
     from vae_core.training.adam import Adam
 

@@ -16,7 +16,7 @@ from vae_core.metrics.aggregated import (
     unlike_prior,
     verdict,
 )
-from vae_core.models.prior_density import PriorDensity
+from vae_core.models.posterior import GaussianMixture
 
 N = 4000
 
@@ -99,9 +99,9 @@ def test_the_sentence_says_what_to_do_with_beta(
     assert sentence in verdict(describe_dimensions(mu + np.float32(shift), logvar))
 
 
-def mixture(*means: float, width: float = 0.5, dims: int = 3) -> PriorDensity:
+def mixture(*means: float, width: float = 0.5, dims: int = 3) -> GaussianMixture:
     mu = torch.tensor(means)[:, None].expand(-1, dims)
-    return PriorDensity(mu, torch.full_like(mu, 2 * float(np.log(width))))
+    return GaussianMixture(mu, torch.full_like(mu, 2 * float(np.log(width))))
 
 
 def test_a_learned_prior_is_what_codes_are_compared_with() -> None:
@@ -124,7 +124,7 @@ def test_a_learned_prior_is_what_codes_are_compared_with() -> None:
 
 def test_points_with_a_prior_are_compared_with_it_without_a_word_of_beta() -> None:
     """A Wasserstein autoencoder: no widths, no KL, and yet N(0, I) to fill."""
-    standard = PriorDensity(torch.zeros(1, 2), torch.zeros(1, 2))
+    standard = GaussianMixture(torch.zeros(1, 2), torch.zeros(1, 2))
     mu, _ = posterior([0.999, 0.999])
     said = verdict(describe_dimensions(mu, None, standard))
     assert said == "2 of 2 dimensions are active. All of them fill the prior well."

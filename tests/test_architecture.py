@@ -28,7 +28,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "vae_core.priority",
     ),
     ("vae_core.models",),
-    ("vae_core.data", "vae_core.objectives", "vae_core.runs", "vae_core.presets"),
+    ("vae_core.data", "vae_core.objective", "vae_core.runs", "vae_core.presets"),
     (
         "vae_core.metrics",
         "vae_core.families",

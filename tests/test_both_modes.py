@@ -18,8 +18,8 @@ from vae_core.config import RunConfig, parse_config
 from vae_core.data.batches import as_floats
 from vae_core.errors import UserError
 from vae_core.families import complete, families
+from vae_core.families.vamp import VampModel
 from vae_core.models import backbones, likelihoods
-from vae_core.models.vamp import VampModel
 from vae_core.training.loop import Loop
 from vae_core.types import Context, merged
 

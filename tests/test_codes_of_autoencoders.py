@@ -19,10 +19,11 @@ from vae_core.config import parse_config
 from vae_core.data.batches import as_floats
 from vae_core.errors import UserError
 from vae_core.families import build, complete
+from vae_core.families.contractive import squared_jacobian_norm
+from vae_core.families.k_sparse import KLargest
+from vae_core.families.sparse import HEARD, NonNegative
 from vae_core.loading import load_run
-from vae_core.losses.jacobian import squared_jacobian_norm
 from vae_core.models import LatentModel
-from vae_core.models.ranges import HEARD, KLargest, NonNegative
 from vae_core.runs import DataCard, Store
 
 

@@ -12,9 +12,9 @@ from tests.engine import make_loop, tiny, trained
 from tests.test_families import at, made, settings
 from vae_core.errors import UserError
 from vae_core.families import build
+from vae_core.families.conditional_vae import UNKNOWN
 from vae_core.latent.encodings import encode, load_encodings
 from vae_core.loading import load_run
-from vae_core.models.conditional import UNKNOWN
 from vae_core.runs import DataCard
 
 X = torch.rand(6, 1, 16, 16)

@@ -7,8 +7,8 @@ import torch
 
 from tests.test_families import at, made
 from vae_core.errors import UserError
-from vae_core.losses.jacobian import squared_jacobian_norm
-from vae_core.objectives.objective import MODEL
+from vae_core.families.contractive import squared_jacobian_norm
+from vae_core.objective import MODEL
 
 
 def test_of_a_linear_map_it_is_the_norm_of_its_matrix() -> None:

@@ -16,9 +16,8 @@ from vae_core.errors import UserError
 from vae_core.families import build, complete, families
 from vae_core.loading import load_run
 from vae_core.models import LatentModel
-from vae_core.models.posteriors import GaussianPosterior
-from vae_core.objectives import Objective
-from vae_core.objectives.objective import MODEL
+from vae_core.models.gaussian import GaussianPosterior
+from vae_core.objective import MODEL, Objective
 from vae_core.runs import DataCard
 from vae_core.training.events import Checkpoint, Stepped, Validated
 from vae_core.types import Context, LossTerms, total
@@ -119,7 +118,7 @@ def test_the_density_of_the_prior_is_that_of_what_it_draws(family: str) -> None:
         with torch.no_grad():
             model.bottleneck.mu.weight.mul_(100)  # type: ignore[union-attr, operator]
         z = model.sample_prior(400, torch.Generator().manual_seed(3))
-        found, parts = model.log_prior(z), model.components()  # type: ignore[operator]
+        found, parts = model.log_prior(z), model.prior()
         each = Independent(Normal(parts.mu, (0.5 * parts.logvar).exp()), 1)
         expected = MixtureSameFamily(Categorical(torch.ones(len(parts.mu))), each).log_prob(z)
     else:

@@ -11,7 +11,7 @@ from torch.distributions import Normal, kl_divergence
 from vae_core.config import parse_config
 from vae_core.errors import UserError
 from vae_core.families import build, complete
-from vae_core.objectives.objective import MODEL
+from vae_core.objective import MODEL
 from vae_core.types import Context
 
 

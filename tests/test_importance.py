@@ -9,9 +9,8 @@ from torch import Tensor
 
 from tests.test_families import at, made, settings
 from vae_core.families import build
-from vae_core.losses.importance import effective_draws, importance_bound
-from vae_core.objectives import Objective
-from vae_core.objectives.objective import MODEL
+from vae_core.families.iwae import effective_draws, importance_bound
+from vae_core.objective import MODEL, Objective
 
 
 def test_one_draw_is_the_elbo_and_equal_draws_count_in_full() -> None:

@@ -11,15 +11,16 @@ from torch import Tensor
 
 from tests.test_families import at, made, settings
 from vae_core.families import build, complete
-from vae_core.losses.covariance import covariance, off_and_on_diagonal
-from vae_core.losses.critic import critic_accuracy, critic_nll, density_ratio, permuted
-from vae_core.losses.density import gaussian_log_density, standard_normal_log_density
-from vae_core.losses.discrepancy import KERNELS, mmd
-from vae_core.losses.sparsity import activation_kl, firing_share, l1, l1_over_l2
-from vae_core.models.posteriors import GaussianPosterior
-from vae_core.objectives.corruption import CORRUPTIONS
-from vae_core.objectives.objective import MODEL
-from vae_core.types import Context, LossTerms, Output
+from vae_core.families.denoising import CORRUPTIONS
+from vae_core.families.dip_vae import covariance, off_and_on_diagonal
+from vae_core.families.factor_vae import critic_accuracy, critic_nll, density_ratio, permuted
+from vae_core.families.sparse import activation_kl, firing_share, l1, l1_over_l2
+from vae_core.families.wae import KERNELS, mmd
+from vae_core.losses.gaussian import gaussian_log_density, standard_normal_log_density
+from vae_core.models import Output
+from vae_core.models.gaussian import GaussianPosterior
+from vae_core.objective import MODEL
+from vae_core.types import Context, LossTerms
 
 
 def judged(

@@ -6,8 +6,11 @@ import pytest
 import torch
 from torch.distributions import MultivariateNormal, Normal, kl_divergence
 
-from vae_core.models.bottlenecks import DiagonalGaussian, FullCovariance, SpatialGaussian
-from vae_core.models.posteriors import FullCovariancePosterior, GaussianPosterior
+from vae_core.families.full_covariance import FullCovariance, FullCovariancePosterior
+from vae_core.families.spatial_vae import SpatialGaussian
+from vae_core.models.gaussian import DiagonalGaussian, GaussianPosterior
+from vae_core.models.point import PointPosterior
+from vae_core.models.posterior import GaussianMixture
 
 ANYTHING = (-30.0, 20.0)
 
@@ -40,7 +43,7 @@ def test_full_covariance_without_correlations_is_the_diagonal_one() -> None:
     mu, logvar = torch.randn(5, 3), torch.randn(5, 3)
     full = FullCovariancePosterior(mu, torch.diag_embed((0.5 * logvar).exp()))
     torch.testing.assert_close(full.kl(), GaussianPosterior(mu, logvar).kl())
-    torch.testing.assert_close(full.aux["logvar"], logvar)
+    torch.testing.assert_close(full.log_variance(), logvar)
 
 
 def test_draws_have_the_moments_of_the_posterior() -> None:
@@ -51,7 +54,7 @@ def test_draws_have_the_moments_of_the_posterior() -> None:
     covariance = (one.factor @ one.factor.mT)[0]
     torch.testing.assert_close(many.mean(0), one.mu[0], atol=0.03, rtol=0)
     torch.testing.assert_close(many.T.cov(), covariance, atol=0.08, rtol=0)
-    torch.testing.assert_close(many.var(0).log(), one.aux["logvar"][0], atol=0.04, rtol=0)
+    torch.testing.assert_close(many.var(0).log(), one.log_variance()[0], atol=0.04, rtol=0)
 
 
 def test_gaussians_on_maps_have_one_divergence_for_each_number() -> None:
@@ -60,6 +63,56 @@ def test_gaussians_on_maps_have_one_divergence_for_each_number() -> None:
     expected = kl_divergence(Normal(mu, (0.5 * logvar).exp()), Normal(0.0, 1.0)).flatten(1)
     assert kl is not None
     torch.testing.assert_close(kl, expected)
+
+
+def priors(components: int) -> GaussianMixture:
+    torch.manual_seed(1)
+    return GaussianMixture(*torch.randn(2, components, 4, dtype=torch.double))
+
+
+def test_the_density_is_that_of_torch() -> None:
+    """On maps as well, whose dimensions are summed over."""
+    full, z = correlated(), torch.randn(2, 3, 4, dtype=torch.double)
+    expected = MultivariateNormal(full.mu, scale_tril=full.factor).log_prob(z)
+    torch.testing.assert_close(full.log_prob(z), expected)
+    mu, logvar, z = torch.randn(3, 2, 4, 5), torch.randn(3, 2, 4, 5), torch.randn(6, 3, 2, 4, 5)
+    expected = Normal(mu, (0.5 * logvar).exp()).log_prob(z).flatten(2).sum(2)
+    torch.testing.assert_close(GaussianPosterior(mu, logvar).log_prob(z), expected)
+
+
+def test_the_divergence_from_another_gaussian_has_a_closed_form() -> None:
+    prior, full = priors(1), correlated()
+    p = Normal(prior.mu[0], (0.5 * prior.logvar[0]).exp())
+    diagonal = GaussianPosterior(full.mu, full.log_variance())
+    q = Normal(diagonal.mu, (0.5 * diagonal.logvar).exp())
+    torch.testing.assert_close(diagonal.kl(prior), kl_divergence(q, p))
+    on_maps = GaussianPosterior(full.mu.view(3, 1, 2, 2), diagonal.logvar.view(3, 1, 2, 2))
+    torch.testing.assert_close(on_maps.kl(prior), kl_divergence(q, p))
+    tilted = MultivariateNormal(full.mu, scale_tril=full.factor)
+    whole = kl_divergence(tilted, MultivariateNormal(p.mean, covariance_matrix=p.variance.diag()))
+    found = full.kl(prior)
+    assert found is not None
+    torch.testing.assert_close(found.sum(1), whole)
+    standard = GaussianMixture.standard_normal(4)
+    assert torch.equal(full.kl(standard), full.kl()) and standard.standard
+
+
+@pytest.mark.parametrize("components", [1, 3])
+def test_the_divergence_is_the_mean_over_its_draws(components: int) -> None:
+    """Exact for one Gaussian, with a standard error for a mixture of several; tilted or not."""
+    prior, full = priors(components), correlated()
+    for posterior in (full, GaussianPosterior(full.mu, full.log_variance())):
+        assert (posterior.kl(prior) is None) == (components > 1)
+        draws = posterior.kl_draws(4000, prior, torch.Generator().manual_seed(0))
+        error = draws.std(0) / 4000**0.5
+        value, told = posterior.divergence(prior, torch.Generator().manual_seed(1))
+        assert (told is None) == (components == 1)
+        assert ((value - draws.mean(0)).abs() < 4 * (error if told is None else told)).all()
+
+
+def test_points_have_no_divergence() -> None:
+    point = PointPosterior(torch.randn(3, 4))
+    assert point.kl() is None and point.divergence() is None and point.log_variance() is None
 
 
 def test_the_same_generator_draws_the_same() -> None:

@@ -108,8 +108,8 @@ def test_outputs_are_the_twins_in_both_modes(name: str) -> None:
             picture = picture * model.pixel_std + model.pixel_mean
         output = model(x, torch.Generator().manual_seed(1))
         torch.testing.assert_close(model.likelihood.mean(output.x_logits), picture)
-        torch.testing.assert_close(output.posterior.aux["mu"], mu)
-        torch.testing.assert_close(output.posterior.aux["logvar"], logvar)
+        torch.testing.assert_close(output.posterior.mu, mu)
+        torch.testing.assert_close(output.posterior.logvar, logvar)
 
 
 @pytest.fixture
@@ -170,4 +170,4 @@ def test_the_order_of_the_layers_is_seen() -> None:
     give_weights(twin, model)
     x = torch.rand(4, *preset.image_shape)
     mu = twin(x, torch.Generator().manual_seed(1))[1]
-    assert not torch.allclose(model(x).posterior.aux["mu"], mu, atol=0.05)
+    assert not torch.allclose(model(x).posterior.mu, mu, atol=0.05)

@@ -13,10 +13,11 @@ from tests.engine import make_loop, tiny
 from vae_core.config import parse_config
 from vae_core.errors import UserError
 from vae_core.families import build, complete
-from vae_core.models.bottlenecks import VectorQuantised
-from vae_core.models.quantisers import FiniteScalarQuantiser, Quantiser, VectorQuantiser
-from vae_core.objectives.objective import MODEL
-from vae_core.objectives.quantised import usage
+from vae_core.families.codes import usage
+from vae_core.families.fsq import FiniteScalarQuantiser
+from vae_core.families.vq_vae import VectorQuantised, VectorQuantiser
+from vae_core.models.quantised import Quantiser
+from vae_core.objective import MODEL
 from vae_core.training.events import Stepped
 from vae_core.types import Context
 

@@ -21,11 +21,10 @@ from torch import Tensor
 
 from tests.test_families import settings
 from vae_core.families import build, complete
-from vae_core.losses.critic import critic_nll, permuted
-from vae_core.models import LatentModel
-from vae_core.objectives import Objective
-from vae_core.objectives.objective import MODEL
-from vae_core.types import Context, LossTerms, Output, total
+from vae_core.families.factor_vae import critic_nll, permuted
+from vae_core.models import LatentModel, Output
+from vae_core.objective import MODEL, Objective
+from vae_core.types import Context, LossTerms, total
 
 BATCH, SHAPE, IMAGES = 8, (1, 16, 16), 100
 CONSTANT = {"bernoulli": 0.0, "gaussian": math.prod(SHAPE) / 2 * math.log(2 * math.pi)}
@@ -78,8 +77,8 @@ class Encoder(BaseEncoder):  # type: ignore[misc]
         self.model = model
 
     def forward(self, x: Tensor) -> ModelOutput:
-        aux = self.model.encode(x).aux
-        return ModelOutput(embedding=aux["mu"], log_covariance=aux["logvar"])
+        q = self.model.encode(x)
+        return ModelOutput(embedding=q.mu, log_covariance=q.logvar)
 
 
 class Decoder(BaseDecoder):  # type: ignore[misc]
@@ -157,9 +156,9 @@ def test_factor_vae(likelihood: str) -> None:
     peer = ours.peer("FactorVAE", gamma=7.0)
     peer.discriminator.layers = critic
     shuffled = permuted(ours.output.z.detach(), torch.Generator().manual_seed(5))
-    aux = ours.output.posterior.aux
+    q = ours.output.posterior
     recon, model, of_critic = peer.loss_function(
-        ours.pictures, ours.x, aux["mu"], aux["logvar"], ours.output.z, shuffled
+        ours.pictures, ours.x, q.mu, q.logvar, ours.output.z, shuffled
     )
     close(ours.recon, recon)
     close(total(ours.terms) - CONSTANT[likelihood], model)
@@ -175,10 +174,8 @@ def test_info_vae(kernel: str) -> None:
     noise = torch.Generator().manual_seed(1)
     torch.randn(BATCH, 4, generator=noise)  # what was drawn for z
     prior = torch.randn(BATCH, 4, generator=noise)
-    aux, z = ours.output.posterior.aux, ours.output.z
-    loss, recon, kl, mmd = peer.loss_function(
-        ours.pictures, ours.x, z, prior, aux["mu"], aux["logvar"]
-    )
+    q, z = ours.output.posterior, ours.output.z
+    loss, recon, kl, mmd = peer.loss_function(ours.pictures, ours.x, z, prior, q.mu, q.logvar)
     close(ours.recon, recon)
     close(ours.terms["kl"].value.mean(), kl)
     close(ours.terms["mmd"].value.mean(), mmd)

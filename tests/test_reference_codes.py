@@ -11,7 +11,7 @@ import torch
 from pythae.models.vq_vae.vq_vae_config import VQVAEConfig
 from pythae.models.vq_vae.vq_vae_utils import QuantizerEMA
 
-from vae_core.models.quantisers import VectorQuantiser
+from vae_core.families.vq_vae import VectorQuantiser
 
 CODES, DIM = 6, 3
 

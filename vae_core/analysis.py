@@ -17,7 +17,7 @@ from vae_core.latent.survey import Survey, survey
 from vae_core.loading import load_part, load_run, part_of, weights_step
 from vae_core.losses import gaussian_kl
 from vae_core.models import LatentModel
-from vae_core.models.bottlenecks import FullCovariance
+from vae_core.models.gaussian import GaussianPosterior
 from vae_core.run_data import dataset_of
 from vae_core.runs import Run
 from vae_core.types import Context
@@ -135,5 +135,5 @@ def _survey_of_cache(run: Run) -> Survey:
 def _has_closed_kl(model: LatentModel) -> bool:
     """Whether posteriors are diagonal Gaussians and the prior is N(0, I)."""
     prior = model.prior()
-    diagonal = not isinstance(model.bottleneck, FullCovariance)
+    diagonal = issubclass(model.posterior, GaussianPosterior)
     return diagonal and prior is not None and prior.standard

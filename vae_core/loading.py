@@ -14,7 +14,7 @@ from vae_core.errors import UserError
 from vae_core.families import build, families, outlines
 from vae_core.families.footprint import refuse_to_look_at
 from vae_core.models import LatentModel
-from vae_core.objectives import Objective
+from vae_core.objective import Objective
 from vae_core.registry import unknown
 from vae_core.run_data import dataset_of, refuse_unknown_labels
 from vae_core.runs import BEST, OBJECTIVE, STATE, WEIGHTS, DataCard, Run, Tensors

@@ -1,43 +1,11 @@
-"""The nouns that networks, objectives and the loop share."""
+"""The nouns that objectives and the loop share."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from torch import Generator, Tensor
-
-
-class Posterior(Protocol):
-    """q(z|x), as an encoder returns it for a batch of B images."""
-
-    @property
-    def aux(self) -> Mapping[str, Tensor]:
-        """What else the encoder knows, by name; e.g. `mu` and `logvar`, each [B, D]."""
-
-    def sample(self, generator: Generator | None = None) -> Tensor:
-        """A reparameterised draw z, [B, *latent_shape]."""
-
-    def mode(self) -> Tensor:
-        """The most likely z, [B, *latent_shape]."""
-
-    def kl(self) -> Tensor | None:
-        """KL(q(z|x) ‖ p(z)) of every latent dimension in nats, [B, D]; None where undefined."""
-
-
-@dataclass(frozen=True)
-class Output:
-    """One pass through a model: the posterior, the z drawn from it, the logits decoded from z.
-
-    With k draws of z for each of B images, z and x_logits are [k·B, …], one whole batch after
-    the other. `extra` holds what else an objective had computed during the pass.
-    """
-
-    posterior: Posterior
-    z: Tensor
-    x_logits: Tensor
-    extra: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -53,6 +21,10 @@ class Term:
 
 
 LossTerms = dict[str, Term]
+"""Terms by name."""
+
+Losses = dict[str, LossTerms]
+"""The terms of each player."""
 
 
 def total(terms: LossTerms) -> Tensor:

@@ -50,7 +50,7 @@ def estimated(survey: Survey, row: int) -> list[str]:
     """How well an image's KL is known, where it has no closed form."""
     if survey.kl_error is None:
         return []
-    from vae_core.models.posteriors import EVALUATION_DRAWS
+    from vae_core.models.posterior import EVALUATION_DRAWS
 
     error = number(float(survey.kl_error[row]))
     return [f"the KL estimated from {EVALUATION_DRAWS} draws, ± {error}"]

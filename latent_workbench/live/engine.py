@@ -28,7 +28,7 @@ from vae_core.runs import Run, Store
 
 if TYPE_CHECKING:
     from vae_core.latent.region import Region
-    from vae_core.models.prior_density import PriorDensity
+    from vae_core.models.posterior import GaussianMixture
 
 T = TypeVar("T")
 
@@ -55,7 +55,7 @@ class Engine:
         self._together = Together(self._decode_soon)
         self._given: WeakKeyDictionary[Decoder, dict[int, Decoder]] = WeakKeyDictionary()
         # Of a learned prior it takes a pass through the encoder.
-        self._densities: WeakKeyDictionary[Decoder, PriorDensity | None] = WeakKeyDictionary()
+        self._densities: WeakKeyDictionary[Decoder, GaussianMixture | None] = WeakKeyDictionary()
         self._seconds: WeakKeyDictionary[Decoder, dict[int, float]] = WeakKeyDictionary()
 
     async def model(self, run: Run, label: int | None = None) -> Decoder:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from vae_core.latent.directions import Directions
     from vae_core.latent.encodings import Encodings
     from vae_core.latent.region import Region
-    from vae_core.models.prior_density import PriorDensity
+    from vae_core.models.posterior import GaussianMixture
 
 PRIOR = "prior"
 
@@ -70,7 +70,7 @@ def encodings_version(run: Run) -> int | None:
     return version_of(run, ENCODINGS)
 
 
-def prior_of(run: Run) -> PriorDensity | None:
+def prior_of(run: Run) -> GaussianMixture | None:
     """The density that the run's model has over z; None where it has none.
 
     Raises:
@@ -80,8 +80,8 @@ def prior_of(run: Run) -> PriorDensity | None:
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
-def _prior(path: str, version: int | None) -> PriorDensity | None:
-    found: PriorDensity | None = model_of(Run(Path(path))).prior()
+def _prior(path: str, version: int | None) -> GaussianMixture | None:
+    found: GaussianMixture | None = model_of(Run(Path(path))).prior()
     return found
 
 

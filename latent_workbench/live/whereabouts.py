@@ -14,7 +14,7 @@ from vae_core.runs import Run
 
 if TYPE_CHECKING:
     from vae_core.latent.region import Region
-    from vae_core.models.prior_density import PriorDensity
+    from vae_core.models.posterior import GaussianMixture
 
 ENCODINGS = "encodings.safetensors"
 
@@ -43,7 +43,7 @@ class RegionCache(RunCache["Region"]):
 
 
 def locate(
-    region: Region, density: PriorDensity | None, z: np.ndarray, nearest: int
+    region: Region, density: GaussianMixture | None, z: np.ndarray, nearest: int
 ) -> Whereabouts:
     """Where z [D] lies in `region` and under the prior, and the `nearest` encodings beside it."""
     one = z.astype(np.float64)
@@ -53,8 +53,8 @@ def locate(
         )
 
 
-def log_density(density: PriorDensity | None, z: np.ndarray) -> float:
+def log_density(density: GaussianMixture | None, z: np.ndarray) -> float:
     """log p(z) of one z [D] in nats; NaN where there is no density."""
     if density is None:
         return float("nan")
-    return float(density.log_density(ready_torch().from_numpy(z)[None])[0])
+    return float(density.log_prob(ready_torch().from_numpy(z)[None])[0])

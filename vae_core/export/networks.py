@@ -25,9 +25,8 @@ class EncoderHalf(nn.Module):
     def forward(self, x: Tensor, label: Tensor | None = None) -> tuple[Tensor, ...]:
         posterior = _told(self.model, label).encode(x)
         mu = self.model.flatten(posterior.mode())
-        if "logvar" not in posterior.aux:
-            return (mu,)
-        return mu, self.model.flatten(posterior.aux["logvar"])
+        logvar = posterior.log_variance()
+        return (mu,) if logvar is None else (mu, self.model.flatten(logvar))
 
 
 class DecoderHalf(nn.Module):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from vae_core.config import ModelConfig
-from vae_core.families.family import RECON, families
+from vae_core.families.family import RECON, Built, families
 from vae_core.families.networks import deterministic
-from vae_core.models import LatentModel
-from vae_core.objectives import Objective
+from vae_core.models.point import PointPosterior
+from vae_core.objective import Objective
 from vae_core.runs import DataCard
 
 
@@ -21,7 +21,7 @@ from vae_core.runs import DataCard
     paper="Hinton and Salakhutdinov (2006)",
     terms={"recon": RECON},
 )
-def autoencoder(config: ModelConfig, data: DataCard, options: Any) -> tuple[LatentModel, Objective]:
+def autoencoder(config: ModelConfig, data: DataCard, options: Any) -> Built[PointPosterior]:
     """Deterministic code, reconstruction only."""
     model = deterministic(config, data)
     return model, Objective(model.likelihood)

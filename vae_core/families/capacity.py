@@ -1,13 +1,67 @@
-"""A VAE whose KL is held at a capacity that rises."""
+"""Controlled capacity: the KL is held at a target that rises."""
 
 from __future__ import annotations
 
+from torch import Tensor
+
 from vae_core.config import ModelConfig
-from vae_core.families.family import KL, RECON, Quantity, families
+from vae_core.families.family import KL, RECON, Built, Quantity, families
 from vae_core.families.networks import diagonal_gaussian
-from vae_core.models import LatentModel
-from vae_core.objectives.capacity import CapacityObjective, CapacityOptions
+from vae_core.models import Output
+from vae_core.models.likelihoods import Likelihood
+from vae_core.models.posterior import DensityPosterior
+from vae_core.objective import MODEL, Objective
 from vae_core.runs import DataCard
+from vae_core.schedules import linear
+from vae_core.settings import Settings, setting
+from vae_core.types import Context, Losses, Term
+
+
+class CapacityOptions(Settings):
+    """The target of the KL, its way there, and how firmly it is held."""
+
+    gamma: float = setting(1000.0, "γ", "How firmly the KL is held at its target.", ge=0, le=1e6)
+    capacity: float = setting(
+        25.0,
+        "Capacity C",
+        "KL at the end: how much of each image may be remembered.",
+        unit="nats",
+        ge=0,
+        le=1e4,
+    )
+    capacity_steps: int = setting(
+        5000,
+        "Rise of C",
+        "Steps in which the target goes from 0 to C; slower lets one factor settle at a time.",
+        unit="steps",
+        ge=1,
+    )
+
+
+class CapacityObjective(Objective[DensityPosterior]):
+    """−log p(x|z) + γ · |mean KL − C(t)|, the mean over the batch.
+
+    Source: Burgess et al., Understanding Disentangling in β-VAE (2018), equation 8.
+    """
+
+    needs = DensityPosterior
+
+    def __init__(self, likelihood: Likelihood, options: CapacityOptions) -> None:
+        super().__init__(likelihood)
+        self.gamma = options.gamma
+        self.capacity = linear(0.0, options.capacity, options.capacity_steps)
+
+    def controls(self, context: Context) -> dict[str, float]:
+        return {"capacity": context.overrides.get("capacity", self.capacity(context.step))}
+
+    def losses(self, x: Tensor, output: Output[DensityPosterior], context: Context) -> Losses:
+        losses = super().losses(x, output, context)
+        kl, capacity = output.posterior.kl().sum(1), self.controls(context)["capacity"]
+        gap = (kl.mean() - capacity).abs().expand(len(x))
+        losses[MODEL]["kl"] = Term(kl.detach(), 0.0)
+        losses[MODEL]["gap"] = Term(gap, self.gamma)
+        losses[MODEL]["capacity"] = Term(kl.new_full(kl.shape, capacity), 0.0)
+        return losses
 
 
 @families.family(
@@ -28,7 +82,7 @@ from vae_core.runs import DataCard
 )
 def capacity(
     config: ModelConfig, data: DataCard, options: CapacityOptions
-) -> tuple[LatentModel, CapacityObjective]:
+) -> Built[DensityPosterior]:
     """Diagonal Gaussian posterior, KL held at C(t)."""
     model = diagonal_gaussian(config, data)
     return model, CapacityObjective(model.likelihood, options)

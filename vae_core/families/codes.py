@@ -1,22 +1,62 @@
-"""What families with a finite set of codes share: their network and what they log."""
+"""What families with a finite set of codes share: their network, and how the set is used."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TypeVar
 
-from torch import nn
+import torch
+from torch import Tensor
 
 from vae_core.config import ModelConfig
 from vae_core.families.family import RECON, Quantity
-from vae_core.families.maps import MapOptions, trunk_to_maps
-from vae_core.families.networks import likelihood
+from vae_core.families.networks import MapOptions, likelihood, trunk_to_maps
+from vae_core.models import Output
 from vae_core.models.backbones.neck import maps_of
-from vae_core.models.quantised import QuantisedModel
-from vae_core.models.quantisers import Quantiser
+from vae_core.models.likelihoods import Likelihood
+from vae_core.models.posterior import Bottleneck
+from vae_core.models.quantised import QuantisedModel, QuantisedPosterior, Quantiser
+from vae_core.objective import MODEL, Objective
 from vae_core.runs import DataCard
+from vae_core.types import Context, Losses, Term
 
 Q = TypeVar("Q", bound=Quantiser)
+
+
+class QuantisedObjective(Objective[QuantisedPosterior]):
+    """−log p(x|z) + places · log K, the latter a constant.
+
+    A code is certain given the image and, before anything is learned about codes, one of K: its
+    KL is log K (van den Oord et al. 2017, section 3.1). Watched in training: the perplexity of the
+    batch's codes, exp of their entropy, and how many of them are in use. Who measures a whole part
+    counts them over all its images (`vae_core.metrics`).
+    """
+
+    needs = QuantisedPosterior
+
+    def __init__(self, likelihood: Likelihood, codes: int) -> None:
+        super().__init__(likelihood)
+        self.nats_a_place = math.log(codes)
+
+    def losses(self, x: Tensor, output: Output[QuantisedPosterior], context: Context) -> Losses:
+        losses = super().losses(x, output, context)
+        indices = output.posterior.indices
+        watched = x.new_ones(len(x))
+        losses[MODEL]["kl"] = Term(watched * (indices[0].numel() * self.nats_a_place))
+        if self.training:
+            used, perplexity = usage(indices)
+            losses[MODEL]["perplexity"] = Term(watched * perplexity, 0.0)
+            losses[MODEL]["codes_used"] = Term(watched * used, 0.0)
+        return losses
+
+
+def usage(indices: Tensor) -> tuple[int, Tensor]:
+    """How many codes occur in indices, and their perplexity: exp of their entropy in nats."""
+    counts = torch.unique(indices, return_counts=True)[1]
+    shares = counts / counts.sum()
+    return len(counts), torch.special.entr(shares).sum().exp()
+
 
 CODES = {
     "recon": RECON,
@@ -54,7 +94,7 @@ def quantised_model(
     data: DataCard,
     options: MapOptions,
     quantiser: Q,
-    bottleneck: Callable[[int, Q], nn.Module],
+    bottleneck: Callable[[int, Q], Bottleneck[QuantisedPosterior]],
 ) -> QuantisedModel:
     """A trunk cut where the codes lie, a quantiser between its halves."""
     trunk = trunk_to_maps(config, data, options)

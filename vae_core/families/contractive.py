@@ -1,16 +1,117 @@
-"""The contractive autoencoder."""
+"""The contractive autoencoder: codes shall not move when images hardly do."""
 
 from __future__ import annotations
 
-from torch import nn
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
 
 from vae_core.config import ModelConfig, RunConfig
 from vae_core.errors import UserError
-from vae_core.families.family import RECON, Quantity, families, need_two_images
+from vae_core.families.family import RECON, Built, Quantity, families, need_two_images
 from vae_core.families.networks import deterministic
-from vae_core.models import LatentModel
-from vae_core.objectives.contractive import ContractiveObjective, ContractiveOptions
+from vae_core.models import LatentModel, Output
+from vae_core.models.likelihoods import Likelihood
+from vae_core.models.point import PointPosterior
+from vae_core.objective import MODEL, Objective
 from vae_core.runs import DataCard
+from vae_core.settings import Settings, setting
+from vae_core.types import Context, Losses, Term
+
+Measure = Literal["relative", "absolute"]
+
+
+class ContractiveOptions(Settings):
+    """The weight of the penalty, and what it is set against."""
+
+    weight: float = setting(
+        1.0,
+        "λ on the Jacobian",
+        "More makes codes blind to small changes of the image and costs sharpness.",
+        ge=0,
+        le=1e6,
+    )
+    measure: Measure = setting(
+        "relative",
+        "Size of codes",
+        "relative sets the penalty against their variance; absolute is met by making all codes "
+        "smaller.",
+        more=True,
+    )
+
+
+class ContractiveObjective(Objective[PointPosterior]):
+    """−log p(x|z) + λ · ‖∂z/∂x‖²_F / Σ_d Var(z_d), the norm exact.
+
+    The paper ties the decoder's weights to the encoder's, so that codes cannot shrink for free.
+    Networks of several layers are not tied here; the variance of the codes takes that place.
+
+    Source: Rifai, Vincent, Muller, Glorot and Bengio, Contractive Auto-Encoders (2011), equation 1
+    and section 3.
+    """
+
+    def __init__(self, likelihood: Likelihood, options: ContractiveOptions) -> None:
+        super().__init__(likelihood)
+        self.weight, self.relative = options.weight, options.measure == "relative"
+
+    def forward(
+        self, model: LatentModel[PointPosterior], x: Tensor, context: Context
+    ) -> Output[PointPosterior]:
+        # Measured without gradients elsewhere, the norm itself still is one.
+        with torch.inference_mode(False), torch.enable_grad():
+            shown = x.clone().requires_grad_()
+            posterior = model.encode(shown)
+            norm = squared_jacobian_norm(shown, posterior.mode())
+        z = posterior.sample(context.generator)
+        return Output(posterior, z, model.decode(z), {"jacobian": norm})
+
+    def losses(self, x: Tensor, output: Output[PointPosterior], context: Context) -> Losses:
+        losses = super().losses(x, output, context)
+        norm = output.extra["jacobian"]
+        if self.relative:
+            contraction = relative_jacobian(norm, output.z)
+            losses[MODEL]["contraction"] = Term(contraction, self.weight)
+        losses[MODEL]["jacobian"] = Term(norm, 0.0 if self.relative else self.weight)
+        return losses
+
+
+def squared_jacobian_norm(x: Tensor, z: Tensor) -> Tensor:
+    """‖∂z/∂x‖²_F of every image, exactly: one vector-Jacobian product a code, batched.
+
+    Rows of a batch must not see each other on the way from x to z (no batch normalisation).
+
+    Args:
+        x: images that require a gradient, [B, …].
+        z: codes computed from x, [B, D].
+
+    Returns:
+        [B], differentiable.
+
+    Source: Rifai et al., Contractive Auto-Encoders (2011), equation 1.
+    """
+    batch, codes = z.shape
+    # Row d picks code d of every image; as images are independent, one product serves them all.
+    picks = torch.eye(codes, dtype=z.dtype, device=z.device)[:, None].expand(codes, batch, codes)
+    (rows,) = torch.autograd.grad(z, x, picks, create_graph=True, is_grads_batched=True)
+    return rows.square().flatten(2).sum((0, 2))
+
+
+def relative_jacobian(norms: Tensor, z: Tensor) -> Tensor:
+    """‖∂z/∂x‖²_F over the variance of the codes, Σ_d Var(z_d): the same at every scale of z.
+
+    The norm alone is met by smaller codes, which a decoder without tied weights scales up again.
+
+    Args:
+        norms: ‖∂z/∂x‖²_F of every image, [B].
+        z: their codes, [B, D]; the variance is over the batch.
+
+    Returns:
+        [B], per squared pixel value; 0 for a single image, which has no variance.
+    """
+    if len(z) < 2:
+        return torch.zeros_like(norms)
+    return norms / z.var(0).sum().clamp_min(torch.finfo(z.dtype).tiny)
 
 
 def fits(config: RunConfig, data: DataCard, options: ContractiveOptions) -> None:
@@ -56,7 +157,7 @@ def fits(config: RunConfig, data: DataCard, options: ContractiveOptions) -> None
 )
 def contractive(
     config: ModelConfig, data: DataCard, options: ContractiveOptions
-) -> tuple[LatentModel, ContractiveObjective]:
+) -> Built[PointPosterior]:
     """Deterministic code, exact Jacobian penalty.
 
     Raises:

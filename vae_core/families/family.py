@@ -13,12 +13,15 @@ from pydantic import BaseModel
 from vae_core.config import ModelConfig, RunConfig
 from vae_core.errors import UserError
 from vae_core.models import LatentModel, backbones, likelihoods
-from vae_core.objectives import Objective
+from vae_core.objective import Objective, P
 from vae_core.registry import Entry, Registry
 from vae_core.runs import BEFORE, DataCard
 
 Shape = tuple[int, int, int]
-Build = Callable[[ModelConfig, DataCard, Any], tuple[LatentModel, Objective]]
+Built = tuple[LatentModel[P], Objective[P]]
+"""A model and an objective that works with its posterior."""
+
+Build = Callable[[ModelConfig, DataCard, Any], Built[Any]]
 Check = Callable[[RunConfig, DataCard, Any], None]
 
 SMALLEST_SIDE = 8
@@ -180,7 +183,7 @@ def outline(config: RunConfig, data: DataCard | Shape) -> LatentModel:
     return outlines(config, data)[0]
 
 
-def outlines(config: RunConfig, data: DataCard | Shape) -> tuple[LatentModel, Objective]:
+def outlines(config: RunConfig, data: DataCard | Shape) -> Built[Any]:
     """Model and objective as `build` makes them, without memory for their weights.
 
     Raises:
@@ -198,7 +201,7 @@ def outlines(config: RunConfig, data: DataCard | Shape) -> tuple[LatentModel, Ob
         ) from None
 
 
-def build(config: RunConfig, data: DataCard | Shape) -> tuple[LatentModel, Objective]:
+def build(config: RunConfig, data: DataCard | Shape) -> Built[Any]:
     """The model and the objective for a data set; weights from torch's RNG.
 
     Args:
@@ -206,6 +209,7 @@ def build(config: RunConfig, data: DataCard | Shape) -> tuple[LatentModel, Objec
 
     Raises:
         UserError: when the settings are invalid or the data do not fit; it names the setting.
+        TypeError: when the family's objective cannot work with the posterior of its model.
     """
     if not isinstance(data, DataCard):
         data = DataCard(dataset=config.data.dataset, image_shape=data, n_train=0, n_validation=0)
@@ -223,4 +227,10 @@ def build(config: RunConfig, data: DataCard | Shape) -> tuple[LatentModel, Objec
             "choose another family, or images in folders named by label."
         )
     family.check(config, data, options)
-    return family.build(config.model, data, options)
+    model, objective = family.build(config.model, data, options)
+    if not issubclass(model.posterior, objective.needs):
+        raise TypeError(
+            f"The objective of family {family.name!r} needs a {objective.needs.__name__}, and the "
+            f"encoder of its model returns a {model.posterior.__name__}."
+        )
+    return model, objective

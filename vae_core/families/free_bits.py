@@ -1,13 +1,52 @@
-"""A VAE whose first bits are free."""
+"""Free bits: every dimension may carry some information at no cost."""
 
 from __future__ import annotations
 
+from torch import Tensor
+
 from vae_core.config import ModelConfig
-from vae_core.families.family import KL, RECON, Quantity, families
+from vae_core.families.family import KL, RECON, Built, Quantity, families
 from vae_core.families.networks import diagonal_gaussian
-from vae_core.models import LatentModel
-from vae_core.objectives.free_bits import FreeBitsObjective, FreeBitsOptions
+from vae_core.families.vae import VaeObjective, VaeOptions
+from vae_core.models import Output
+from vae_core.models.likelihoods import Likelihood
+from vae_core.models.posterior import DensityPosterior
+from vae_core.objective import MODEL
 from vae_core.runs import DataCard
+from vae_core.settings import setting
+from vae_core.types import Context, Losses, Term
+
+
+class FreeBitsOptions(VaeOptions):
+    """β, and what is free of it."""
+
+    free: float = setting(
+        0.25,
+        "Free bits λ",
+        "KL that each dimension may spend for nothing; more keep more dimensions alive.",
+        unit="nats per dimension",
+        ge=0,
+        le=100,
+    )
+
+
+class FreeBitsObjective(VaeObjective):
+    """−log p(x|z) + β · Σ_d max(λ, mean KL of dimension d), the mean over the batch.
+
+    Source: Kingma et al., Improved Variational Inference with Inverse Autoregressive Flow (2016).
+    """
+
+    def __init__(self, likelihood: Likelihood, options: FreeBitsOptions) -> None:
+        super().__init__(likelihood, options)
+        self.free = options.free
+
+    def losses(self, x: Tensor, output: Output[DensityPosterior], context: Context) -> Losses:
+        losses = super().losses(x, output, context)
+        kl = output.posterior.kl()
+        floored = kl.mean(0).clamp_min(self.free).sum().expand(len(kl))
+        losses[MODEL]["kl_floored"] = Term(floored, losses[MODEL]["kl"].weight)
+        losses[MODEL]["kl"] = Term(kl.detach().sum(1), 0.0)
+        return losses
 
 
 @families.family(
@@ -29,7 +68,7 @@ from vae_core.runs import DataCard
 )
 def free_bits(
     config: ModelConfig, data: DataCard, options: FreeBitsOptions
-) -> tuple[LatentModel, FreeBitsObjective]:
+) -> Built[DensityPosterior]:
     """Diagonal Gaussian posterior, a floor below each dimension's KL."""
     model = diagonal_gaussian(config, data)
     return model, FreeBitsObjective(model.likelihood, options)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 
+import torch
+from torch import Generator, Tensor, nn
+
 from vae_core.config import ModelConfig, RunConfig
 from vae_core.errors import UserError
-from vae_core.families.codes import CODES, quantised_model
+from vae_core.families.codes import CODES, QuantisedObjective, quantised_model
 from vae_core.families.family import families
-from vae_core.families.maps import MapOptions
-from vae_core.models.bottlenecks import FiniteScalar
-from vae_core.models.quantised import QuantisedModel
-from vae_core.models.quantisers import FiniteScalarQuantiser
-from vae_core.objectives.quantised import QuantisedObjective
+from vae_core.families.networks import MapOptions
+from vae_core.models.posterior import Bottleneck
+from vae_core.models.quantised import QuantisedModel, QuantisedPosterior, Quantiser
 from vae_core.runs import DataCard
 from vae_core.settings import setting
 
@@ -54,6 +55,78 @@ def levels_fit(config: RunConfig, data: DataCard, options: FsqOptions) -> None:
         raise UserError(
             f"model.latent_dim: {dims} dimensions make more codes than can be counted; "
             "take fewer of them, or fewer objective.levels."
+        )
+
+
+class FiniteScalarQuantiser(Quantiser):
+    """Dimension i takes one of levels[i] values in [−1, 1]; a code is one choice for each.
+
+    Source: Mentzer et al., Finite Scalar Quantization: VQ-VAE Made Simple (2023), section 3.1.
+    """
+
+    counts: Tensor
+    places: Tensor
+
+    def __init__(self, levels: tuple[int, ...]) -> None:
+        super().__init__()
+        self.levels = levels
+        self.codes, self.dim = math.prod(levels), len(levels)
+        counts = torch.tensor(levels)
+        # A number of the code is its levels read as digits, the first one fastest.
+        places = torch.tensor([math.prod(levels[:i]) for i in range(self.dim)])
+        self.register_buffer("counts", counts.view(-1, 1, 1), persistent=False)
+        self.register_buffer("places", places.view(-1, 1, 1), persistent=False)
+
+    def bound(self, features: Tensor) -> Tensor:
+        """Any numbers to the range of the codes, [B, dim, h, w] to the same.
+
+        A scaled tanh; for an even number of levels its range is moved by half a level and
+        zero stays zero.
+        """
+        half = (self.counts - 1) / 2 * (1 + 1e-3)  # a little more, so that the ends are reached
+        offset = torch.where(self.counts % 2 == 0, 0.5, 0.0)
+        shift = torch.atanh(offset / half)
+        return (torch.tanh(features + shift) * half - offset) / self._middle
+
+    def indices(self, z: Tensor) -> Tensor:
+        """[B, dim, h, w] → int64 [B, h, w]; what lies outside goes to the outermost level."""
+        digits = (z * self._middle).round().long() + self._middle
+        digits = torch.minimum(digits.clamp_min(0), self.counts - 1)
+        return (digits * self.places).sum(1)
+
+    def vectors(self, indices: Tensor) -> Tensor:
+        """[B, h, w] → [B, dim, h, w]."""
+        digits = indices.unsqueeze(1) // self.places % self.counts
+        return (digits - self._middle) / self._middle
+
+    def draw(
+        self, shape: tuple[int, ...], generator: Generator | None, temperature: float
+    ) -> Tensor:
+        """All alike, whatever the temperature: what the codes are meant to be used as."""
+        device = self.counts.device
+        return torch.randint(self.codes, shape, generator=generator, device=device)
+
+    @property
+    def _middle(self) -> Tensor:
+        """The digit whose value is zero."""
+        return self.counts // 2
+
+
+class FiniteScalar(Bottleneck[QuantisedPosterior]):
+    """A 1×1 convolution, then every dimension rounded to one of its few levels."""
+
+    posterior = QuantisedPosterior
+
+    def __init__(self, channels: int, quantiser: FiniteScalarQuantiser) -> None:
+        super().__init__()
+        self.continuous = nn.Conv2d(channels, quantiser.dim, 1)
+        self.quantiser = quantiser
+
+    def forward(self, maps: Tensor) -> QuantisedPosterior:
+        """maps [B, C, h, w] → one code for each place."""
+        continuous = self.quantiser.bound(self.continuous(maps))
+        return QuantisedPosterior(
+            self.quantiser(continuous), continuous, self.quantiser.indices(continuous)
         )
 
 

@@ -2,16 +2,114 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Generator, Tensor, nn
+from torch.distributions import MultivariateNormal
 
 from vae_core.config import ModelConfig, RunConfig
 from vae_core.errors import UserError
-from vae_core.families.family import KL, RECON, families
+from vae_core.families.family import KL, RECON, Built, families
 from vae_core.families.networks import latent_model
-from vae_core.models import LatentModel
-from vae_core.models.bottlenecks import FullCovariance
-from vae_core.objectives.vae import VaeObjective, VaeOptions
+from vae_core.families.vae import VaeObjective, VaeOptions
+from vae_core.models.posterior import Bottleneck, DensityPosterior, normal_like
 from vae_core.runs import DataCard
+
+
+def full_gaussian_kl(mu: Tensor, factor: Tensor) -> Tensor:
+    """KL(N(μ, L·Lᵀ) ‖ N(0, I)), dimension by dimension in the order of the latents.
+
+    Entry i is what dimension i adds once those before it are known, the expected
+    KL(q(zᵢ | z₍<i₎) ‖ N(0, 1)). By the chain rule they add up to the whole:
+    ½ (tr(L·Lᵀ) + μᵀμ − D) − Σ log Lᵢᵢ.
+
+    Args:
+        mu: means, [B, D].
+        factor: L, lower triangular with a positive diagonal, [B, D, D].
+
+    Returns:
+        ½ (Σⱼ Lᵢⱼ² + μᵢ² − 1) − log Lᵢᵢ in nats, ≥ 0, [B, D].
+
+    Source: Cover and Thomas, Elements of Information Theory (2006), theorem 2.5.3 (chain rule);
+    given z₍<i₎, zᵢ is Gaussian with variance Lᵢᵢ² and a mean whose square is μᵢ² + Σ₍j<i₎ Lᵢⱼ² on
+    average.
+    """
+    squares = factor.square().sum(2)
+    diagonal = factor.diagonal(dim1=1, dim2=2)
+    return 0.5 * (squares + mu.square() - 1.0) - diagonal.log()
+
+
+@dataclass(frozen=True)
+class FullCovariancePosterior(DensityPosterior):
+    """q(z|x) = N(mu, L·Lᵀ); mu [B, D], factor L [B, D, D], lower triangular."""
+
+    mu: Tensor
+    factor: Tensor
+
+    def sample(self, generator: Generator | None = None) -> Tensor:
+        """z = μ + L·ε (Kingma and Welling, An Introduction to VAEs (2019), section 2.5.1)."""
+        noise = normal_like(self.mu, generator)
+        return self.mu + (self.factor @ noise.unsqueeze(2)).squeeze(2)
+
+    def mode(self) -> Tensor:
+        return self.mu
+
+    def log_variance(self) -> Tensor:
+        return self.factor.square().sum(2).log()
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        q = MultivariateNormal(self.mu, scale_tril=self.factor, validate_args=False)
+        log_q: Tensor = q.log_prob(z)
+        return log_q
+
+    def standard_kl(self) -> Tensor:
+        """Entry i is what dimension i adds to those before it."""
+        return full_gaussian_kl(self.mu, self.factor)
+
+    def in_units_of(self, mu: Tensor, logvar: Tensor) -> FullCovariancePosterior:
+        unit = (-0.5 * logvar).exp()
+        return FullCovariancePosterior((self.mu - mu) * unit, self.factor * unit[:, None])
+
+
+class FullCovariance(Bottleneck[FullCovariancePosterior]):
+    """Three linear heads: the mean, and the diagonal and the rest of the Cholesky factor.
+
+    The diagonal is predicted as its doubled logarithm and kept in the range of a log-variance; so
+    the covariance is positive definite whatever the features are.
+
+    Source: Kingma and Welling, An Introduction to VAEs (2019), section 2.5.1.
+    """
+
+    posterior = FullCovariancePosterior
+    rows: Tensor
+    columns: Tensor
+
+    def __init__(self, features: int, latent_dim: int, logvar_range: tuple[float, float]) -> None:
+        super().__init__()
+        self.mu = nn.Linear(features, latent_dim)
+        self.logvar = nn.Linear(features, latent_dim)
+        # NumPy's: on the meta device torch's loads a library of symbols first, 3 s and 160 MB.
+        rows, columns = map(torch.from_numpy, np.tril_indices(latent_dim, -1))
+        self.register_buffer("rows", rows, persistent=False)
+        self.register_buffer("columns", columns, persistent=False)
+        self.below = nn.Linear(features, len(rows))
+        self.logvar_range = logvar_range
+
+    def forward(self, features: Tensor) -> FullCovariancePosterior:
+        """features [B, F] → N(mu, L·Lᵀ) over [B, latent_dim]."""
+        diagonal = (0.5 * self.logvar(features).clamp(*self.logvar_range)).exp()
+        factor = torch.diag_embed(diagonal).index_put(
+            (
+                torch.arange(features.shape[0], device=features.device)[:, None],
+                self.rows,
+                self.columns,
+            ),
+            self.below(features),
+        )
+        return FullCovariancePosterior(self.mu(features), factor)
+
 
 MOST_DIMENSIONS = 128
 """Half a square of them is predicted for every image: 8128 numbers."""
@@ -40,7 +138,7 @@ def has_pairs(config: RunConfig, data: DataCard, options: VaeOptions) -> None:
 )
 def full_covariance(
     config: ModelConfig, data: DataCard, options: VaeOptions
-) -> tuple[LatentModel, VaeObjective]:
+) -> Built[DensityPosterior]:
     """Gaussian with any covariance, evidence lower bound."""
 
     def bottleneck(features: int, latent_dim: int) -> FullCovariance:

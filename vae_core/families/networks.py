@@ -1,48 +1,47 @@
-"""The networks that families share: a backbone around a bottleneck."""
+"""The networks that families share: a backbone around a bottleneck, or a trunk cut into maps."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from torch import nn
-
 from vae_core.config import ModelConfig
+from vae_core.errors import UserError
 from vae_core.models import LatentModel, backbones, likelihoods
-from vae_core.models.autoencoder import Autoencoder
-from vae_core.models.bottlenecks import Deterministic, DiagonalGaussian
+from vae_core.models.backbones import Trunk, trunks
+from vae_core.models.gaussian import DiagonalGaussian, GaussianPosterior
 from vae_core.models.likelihoods import Likelihood, resolve_likelihood
+from vae_core.models.point import Autoencoder, Deterministic, PointPosterior
+from vae_core.models.posterior import Bottleneck, P_co
 from vae_core.runs import DataCard
+from vae_core.settings import Settings, setting
 
-Bottleneck = Callable[[int, int], nn.Module]
-"""Makes `features [B, F] → Posterior` from F and the latent dimensions."""
+MakeBottleneck = Callable[[int, int], Bottleneck[P_co]]
+"""From F features and the latent dimensions to what makes a posterior of features [B, F]."""
 
 
-def deterministic(config: ModelConfig, data: DataCard) -> LatentModel:
+def deterministic(config: ModelConfig, data: DataCard) -> LatentModel[PointPosterior]:
     """A backbone with a point as code: the network of autoencoders."""
     return latent_model(config, data, Deterministic, Autoencoder)
 
 
-def diagonal_gaussian(config: ModelConfig, data: DataCard) -> LatentModel:
+def diagonal_gaussian(config: ModelConfig, data: DataCard) -> LatentModel[GaussianPosterior]:
     """A backbone with N(μ, diag σ²) as posterior: the network of most VAEs."""
-
     return latent_model(config, data, gaussian_head(config))
 
 
-def gaussian_head(config: ModelConfig) -> Bottleneck:
+def gaussian_head(config: ModelConfig) -> MakeBottleneck[GaussianPosterior]:
     """Makes the heads for μ and log σ² of a diagonal Gaussian."""
-
-    def bottleneck(features: int, latent_dim: int) -> DiagonalGaussian:
-        return DiagonalGaussian(features, latent_dim, config.scale_head, config.logvar_range)
-
-    return bottleneck
+    return lambda features, latent_dim: DiagonalGaussian(
+        features, latent_dim, config.scale_head, config.logvar_range
+    )
 
 
 def latent_model(
     config: ModelConfig,
     data: DataCard,
-    bottleneck: Bottleneck,
-    make: Callable[..., LatentModel] = LatentModel,
-) -> LatentModel:
+    bottleneck: MakeBottleneck[P_co],
+    make: Callable[..., LatentModel[P_co]] = LatentModel,
+) -> LatentModel[P_co]:
     """The configured backbone and likelihood around a bottleneck; `make` takes them all."""
     entry = backbones[config.backbone]
     options = entry.parse_options(config.options, "model.options")
@@ -63,3 +62,57 @@ def likelihood(config: ModelConfig, data: DataCard) -> Likelihood:
     name = resolve_likelihood(config.likelihood, data.image_shape[0])
     built: Likelihood = likelihoods[name].build(config)
     return built
+
+
+LARGEST_MAP = 8
+"""Places of the latents along a side, where nothing else is asked for."""
+
+
+class MapOptions(Settings):
+    """Where the latents lie."""
+
+    halvings: int | None = setting(
+        None,
+        "Halvings",
+        "How often the image is halved; every place then has all latent dimensions. "
+        "Empty ends at 8×8 or below.",
+        ge=1,
+        le=9,
+    )
+
+
+def trunk_of(config: ModelConfig, data: DataCard, stages: int) -> Trunk:
+    """The configured backbone's trunk with at least `stages` stages, as far as it has them.
+
+    Raises:
+        UserError: when the backbone has no feature maps or its options do not fit.
+    """
+    if config.backbone not in trunks:
+        names = ", ".join(entry.name for entry in trunks)
+        raise UserError(
+            f"model.backbone: {config.backbone} keeps no places apart, which this family needs; "
+            f"choose one of {names}."
+        )
+    entry = trunks[config.backbone]
+    return entry.build(
+        data.image_shape, entry.parse_options(config.options, "model.options"), stages
+    )
+
+
+def trunk_to_maps(config: ModelConfig, data: DataCard, options: MapOptions) -> Trunk:
+    """The configured backbone's trunk, cut after the halvings that are asked for.
+
+    Raises:
+        UserError: as `trunk_of`, and when there are not so many halvings.
+    """
+    side = min(data.image_shape[1:])
+    automatic = max(1, (max(side - 1, 1) // LARGEST_MAP).bit_length())
+    trunk = trunk_of(config, data, options.halvings or automatic)
+    there = len(trunk.inwards)
+    if options.halvings is not None and options.halvings > there:
+        _, height, width = data.image_shape
+        raise UserError(
+            f"objective.halvings: {options.halvings} are too many; this backbone halves images of "
+            f"{height}×{width} at most {there} times."
+        )
+    return trunk.cut(min(options.halvings or automatic, there))

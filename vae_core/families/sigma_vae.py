@@ -6,10 +6,10 @@ from dataclasses import replace
 
 from vae_core.config import ModelConfig, RunConfig
 from vae_core.errors import UserError
-from vae_core.families.family import KL, RECON, families
+from vae_core.families.family import KL, RECON, Built, families
 from vae_core.families.networks import diagonal_gaussian
-from vae_core.models import LatentModel
-from vae_core.objectives import VaeObjective, VaeOptions
+from vae_core.families.vae import VaeObjective, VaeOptions
+from vae_core.models.posterior import DensityPosterior
 from vae_core.runs import DataCard
 
 OWN = "gaussian-optimal"
@@ -37,9 +37,7 @@ def leaves_sigma_free(config: RunConfig, data: DataCard, options: VaeOptions) ->
     options=VaeOptions,
     check=leaves_sigma_free,
 )
-def sigma_vae(
-    config: ModelConfig, data: DataCard, options: VaeOptions
-) -> tuple[LatentModel, VaeObjective]:
+def sigma_vae(config: ModelConfig, data: DataCard, options: VaeOptions) -> Built[DensityPosterior]:
     """Diagonal Gaussian posterior, Gaussian pixels with the optimal σ."""
     model = diagonal_gaussian(config.model_copy(update={"likelihood": OWN}), data)
     return model, VaeObjective(model.likelihood, options)

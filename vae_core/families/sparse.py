@@ -1,24 +1,262 @@
-"""The sparse autoencoder, by a penalty and by keeping the k largest codes."""
+"""The sparse autoencoder: only few units may speak for each image."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
+from typing import Literal
+
+import torch
+from torch import Generator, Tensor, nn
 
 from vae_core.config import ModelConfig, RunConfig
-from vae_core.errors import UserError
-from vae_core.families.family import RECON, Quantity, families, need_two_images
+from vae_core.families.family import RECON, Built, Quantity, families, need_two_images
 from vae_core.families.networks import latent_model
-from vae_core.models import LatentModel
-from vae_core.models.bottlenecks import Deterministic
-from vae_core.models.ranged import RangedModel
-from vae_core.models.ranges import KLargest, NonNegative, Range, Rate, Unbounded
-from vae_core.objectives.sparse import (
-    KSparseObjective,
-    KSparseOptions,
-    SparseObjective,
-    SparseOptions,
-)
+from vae_core.models import LatentModel, Output
+from vae_core.models.likelihoods import Likelihood
+from vae_core.models.point import Autoencoder, Deterministic, PointPosterior
+from vae_core.objective import MODEL, Objective
 from vae_core.runs import DataCard
+from vae_core.settings import Settings, setting
+from vae_core.types import Context, Losses, LossTerms, Term
+
+Penalty = Literal["l1", "kl"]
+Measure = Literal["relative", "absolute"]
+
+
+class SparseOptions(Settings):
+    """Which penalty, its weight, and the activation that is aimed at."""
+
+    penalty: Penalty = setting(
+        "l1",
+        "Penalty",
+        "l1 draws the codes of each image to exactly 0; kl asks each unit to fire for a given "
+        "share of the images.",
+    )
+    weight: float = setting(
+        1.0, "λ on sparsity", "More silences more units and costs sharpness.", ge=0, le=1e6
+    )
+    target: float = setting(
+        0.05,
+        "Target activation ρ",
+        "The share of the images for which the kl penalty lets a unit fire.",
+        more=True,
+        gt=0,
+        lt=1,
+    )
+    measure: Measure = setting(
+        "relative",
+        "Size of codes",
+        "relative sets the penalty against it; absolute is met by making all codes smaller, and "
+        "none becomes 0.",
+        more=True,
+    )
+
+
+class SparseObjective(Objective[PointPosterior]):
+    """−log p(x|z) + λ · Σ_d |z_d| / ‖z‖, or λ · Σ_d KL(ρ ‖ share of images unit d fires for).
+
+    Both are free of the codes' scale: a decoder that may have any weights undoes whatever codes
+    lose in size, so that plain sums reward small codes, not silent ones.
+
+    Source: L1: Goodfellow, Bengio and Courville, Deep Learning (2016), section 14.2.1; over L2:
+    Hoyer (2004), section 3.1; KL: Ng, Sparse Autoencoder, CS294A lecture notes (2011), section 3.
+    """
+
+    def __init__(self, likelihood: Likelihood, options: SparseOptions) -> None:
+        super().__init__(likelihood)
+        self.weight = options.weight
+        self.penalty = penalty_of(options)
+
+    def losses(self, x: Tensor, output: Output[PointPosterior], context: Context) -> Losses:
+        losses = super().losses(x, output, context)
+        losses[MODEL]["sparsity"] = Term(self.penalty(output.z), self.weight)
+        losses[MODEL] |= silence(output.z)
+        return losses
+
+
+def penalty_of(options: SparseOptions) -> Callable[[Tensor], Tensor]:
+    """Codes [B, D] → what they cost unweighted, [B]."""
+    relative = options.measure == "relative"
+    if options.penalty == "l1":
+        return l1_over_l2 if relative else l1
+    rate = firing_share if relative else mean_rate
+    return lambda z: activation_kl(z, options.target, rate)
+
+
+_SMALLEST = 1e-6  # keeps the logarithm finite where a unit never or always fires
+
+
+def l1(codes: Tensor) -> Tensor:
+    """Σ |z_d| of codes [B, D], [B]. Smaller codes cost less, whether or not any of them is 0."""
+    return codes.abs().sum(1)
+
+
+def l1_over_l2(codes: Tensor) -> Tensor:
+    """Σ |z_d| / √(Σ z_d²) of codes [B, D], [B]: 1 where one unit speaks, √D where all do alike.
+
+    The same at every scale of the codes; 0 where all of them are 0.
+
+    Source: Hoyer, Non-negative Matrix Factorization with Sparseness Constraints (2004), section
+    3.1: the part of his sparseness that depends on the codes.
+    """
+    return codes.abs().sum(1) / codes.norm(dim=1).clamp_min(_SMALLEST)
+
+
+def mean_rate(activations: Tensor) -> Tensor:
+    """The mean activation of every unit, [B, D] → [D]. A faint, steady glow counts as rare firing.
+
+    Source: Ng, Sparse Autoencoder, CS294A lecture notes (2011), section 3.
+    """
+    return activations.mean(0)
+
+
+def firing_share(activations: Tensor) -> Tensor:
+    """⟨a⟩² / ⟨a²⟩ of every unit over the batch, [B, D] → [D]: how many images it fires for.
+
+    The share itself where a unit is off or on, 1 where it never changes; the same at every scale.
+
+    Source: Rolls and Tovee, Sparseness of the Neuronal Representation of Stimuli in the Primate
+    Temporal Visual Cortex (1995), equation 1; by unit: Willmore and Tolhurst (2001), equation 2.
+    """
+    return activations.mean(0).square() / activations.square().mean(0).clamp_min(_SMALLEST**2)
+
+
+def activation_kl(
+    activations: Tensor, target: float, rate_of: Callable[[Tensor], Tensor] = mean_rate
+) -> Tensor:
+    """Σ_d KL(target ‖ rate of unit d) between Bernoulli rates, in nats.
+
+    Args:
+        activations: in (0, 1), [B, D]; the rate of a unit is taken over the batch.
+        target: the rate at which a unit ought to fire, in (0, 1).
+        rate_of: what counts as the rate, [B, D] → [D].
+
+    Returns:
+        the same for every image, [B].
+
+    Source: Ng, Sparse Autoencoder, CS294A lecture notes (2011), section 3.
+    """
+    rate = rate_of(activations).clamp(_SMALLEST, 1 - _SMALLEST)
+    on = target * (target / rate).log()
+    off = (1 - target) * ((1 - target) / (1 - rate)).log()
+    return (on + off).sum().expand(len(activations))
+
+
+@torch.no_grad()
+def silence(z: Tensor) -> LossTerms:
+    """What is watched of codes [B, D], in percent of D: how many speak, and how many are exactly 0.
+
+    Speaking counts as many units as would have the same Σ|z| over ‖z‖ if they spoke alike; it is
+    free of scale and belongs to each image, whatever is in its batch.
+    """
+    dims = z.shape[1]
+    return {
+        "active": Term(100.0 * l1_over_l2(z).square() / dims, 0.0),
+        "zeros": Term(100.0 * (z == 0).float().mean(1), 0.0),
+    }
+
+
+HEARD = 0.1
+"""Of the gradient reaches a unit that is silent. With none of it, 17 of 32 units stayed silent for
+every image of the digits (plain reconstruction, 20 epochs); with a tenth 3 did, and the error was
+lower."""
+
+
+class Range(nn.Module):
+    """An activation at the end of an encoder, and what lies nearest to it of any other point.
+
+    Sliders, directions and priors move through the whole space; the decoder knows codes alone.
+    """
+
+    note = ""
+    """What a person who moves codes should know, one sentence."""
+
+    def nearest(self, z: Tensor) -> Tensor:
+        """The code nearest to each z [B, D]: z itself where z is one."""
+        raise AssertionError("a range defines what is nearest")
+
+
+class NonNegative(Range):
+    """max(z, 0): a unit is exactly 0 or speaks. Silent ones still hear a little of the gradient."""
+
+    note = "Codes of this model are never negative: below 0 a slider shows what it shows at 0."
+
+    def forward(self, z: Tensor) -> Tensor:
+        return heard(z.relu(), z)
+
+    def nearest(self, z: Tensor) -> Tensor:
+        with torch.no_grad():
+            return self(z)
+
+
+class Rate(Range):
+    """1 / (1 + exp(−z)): the rate at which a unit fires, between 0 and 1."""
+
+    note = "Codes of this model are rates: beyond 0 and 1 a slider shows what it shows there."
+
+    def forward(self, z: Tensor) -> Tensor:
+        return z.sigmoid()
+
+    def nearest(self, z: Tensor) -> Tensor:
+        return z.clamp(0.0, 1.0)
+
+
+class Unbounded(Range):
+    """Any number is a code."""
+
+    def forward(self, z: Tensor) -> Tensor:
+        return z
+
+    def nearest(self, z: Tensor) -> Tensor:
+        return z
+
+
+def heard(codes: Tensor, z: Tensor) -> Tensor:
+    """The codes, exactly; where they are 0, `HEARD` of their gradient goes on to z."""
+    if not torch.is_grad_enabled():
+        return codes
+    slope = torch.where(codes > 0, 1.0, HEARD)
+    return codes.detach() + slope * (z - z.detach())
+
+
+class RangedModel(Autoencoder):
+    """`decode` takes the code nearest to what it is given, so that only codes are ever shown."""
+
+    @property
+    def _range(self) -> Range:
+        """What codes can be: the activation of the bottleneck, a `Deterministic`."""
+        assert isinstance(self.bottleneck, Deterministic)
+        assert isinstance(self.bottleneck.activation, Range)
+        return self.bottleneck.activation
+
+    @property
+    def latent_note(self) -> str:
+        return self._range.note
+
+    def forward(self, x: Tensor, generator: Generator | None = None) -> Output[PointPosterior]:
+        """As of any model; codes that come from the encoder are in range already."""
+        posterior = self.encode(x)
+        z = posterior.sample(generator)
+        return Output(posterior, z, self.decoder(z))
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Logits of p(x|code nearest to z), [B, C, H, W]."""
+        return super().decode(self._range.nearest(z))
+
+
+def ranged(config: ModelConfig, data: DataCard, codes: Range) -> LatentModel[PointPosterior]:
+    """A backbone with a point as code, kept to a range."""
+    bottleneck = partial(Deterministic, activation=codes)
+    return latent_model(config, data, bottleneck, RangedModel)
+
+
+def range_of(options: SparseOptions) -> Range:
+    """What codes can be: 0 or above, or any number or a rate as in runs from before `measure`."""
+    if options.penalty == "kl":
+        return Rate()
+    return NonNegative() if options.measure == "relative" else Unbounded()
+
 
 SILENCE = {
     "active": Quantity(
@@ -64,51 +302,7 @@ def need_a_batch(config: RunConfig, data: DataCard, options: SparseOptions) -> N
     check=need_a_batch,
     before={"measure": "absolute"},
 )
-def sparse(
-    config: ModelConfig, data: DataCard, options: SparseOptions
-) -> tuple[LatentModel, SparseObjective]:
+def sparse(config: ModelConfig, data: DataCard, options: SparseOptions) -> Built[PointPosterior]:
     """Deterministic code whose range fits the penalty."""
     model = ranged(config, data, range_of(options))
     return model, SparseObjective(model.likelihood, options)
-
-
-def range_of(options: SparseOptions) -> Range:
-    """What codes can be: 0 or above, or any number or a rate as in runs from before `measure`."""
-    if options.penalty == "kl":
-        return Rate()
-    return NonNegative() if options.measure == "relative" else Unbounded()
-
-
-def fits_the_code(config: RunConfig, data: DataCard, options: KSparseOptions) -> None:
-    """More units than there are cannot speak."""
-    if options.k > config.model.latent_dim:
-        raise UserError(
-            f"objective.k: {options.k} units cannot speak where there are "
-            f"{config.model.latent_dim} latent dimensions; take fewer, or raise model.latent_dim."
-        )
-
-
-@families.family(
-    "k-sparse",
-    label="k-sparse autoencoder",
-    blurb="Keeps the k largest codes of each image; all others are exactly 0.",
-    formula=r"-\log p(x \mid z), \\ z = \mathrm{top}_k\!\left(\max(f(x), 0)\right)",
-    when="You want parts as units and to say how many make an image; take k well below the "
-    "latent dimensions.",
-    paper="Makhzani and Frey (2014), section 2.1",
-    terms={"recon": RECON} | SILENCE,
-    options=KSparseOptions,
-    check=fits_the_code,
-)
-def k_sparse(
-    config: ModelConfig, data: DataCard, options: KSparseOptions
-) -> tuple[LatentModel, KSparseObjective]:
-    """Deterministic code of at most k units that are not 0."""
-    model = ranged(config, data, KLargest(options.k))
-    return model, KSparseObjective(model.likelihood)
-
-
-def ranged(config: ModelConfig, data: DataCard, codes: Range) -> LatentModel:
-    """A backbone with a point as code, kept to a range."""
-    bottleneck = partial(Deterministic, activation=codes)
-    return latent_model(config, data, bottleneck, RangedModel)

@@ -4,12 +4,80 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from torch import Tensor
+
 from vae_core.config import ModelConfig
-from vae_core.families.family import KL, RECON, families
+from vae_core.families.family import KL, RECON, Built, families
 from vae_core.families.networks import diagonal_gaussian
-from vae_core.models import LatentModel
-from vae_core.objectives import VaeObjective, VaeOptions
+from vae_core.models import Output
+from vae_core.models.likelihoods import Likelihood
+from vae_core.models.posterior import DensityPosterior
+from vae_core.objective import MODEL, Objective
 from vae_core.runs import DataCard
+from vae_core.schedules import SCHEDULES, ScheduleName
+from vae_core.settings import Settings, setting
+from vae_core.types import Context, Losses, Term
+
+
+class VaeOptions(Settings):
+    """The weight of the KL and how it comes on."""
+
+    beta: float = setting(
+        1.0,
+        "β",
+        "Weight of the KL in nats; 1 is the ELBO, more buys order and costs sharpness.",
+        ge=0,
+        le=1e6,
+    )
+    schedule: ScheduleName = setting(
+        "constant",
+        "β schedule",
+        "linear warms β up from 0; cyclical does so again and again.",
+        more=True,
+    )
+    schedule_steps: int = setting(
+        1000,
+        "Schedule length",
+        "Length of the warm-up, or of one cycle.",
+        unit="steps",
+        more=True,
+        ge=1,
+    )
+    samples: int = setting(
+        1,
+        "Draws of z",
+        "Draws averaged for each image; more calm the gradient and cost time.",
+        more=True,
+        ge=1,
+        le=64,
+    )
+
+
+class VaeObjective(Objective[DensityPosterior]):
+    """−log p(x|z) + β · KL(q(z|x) ‖ p(z)), the first averaged over L draws of z.
+
+    Source: Kingma and Welling (2014), equation 7; the weight: Higgins et al., β-VAE (2017),
+    equation 4.
+    """
+
+    needs = DensityPosterior
+
+    def __init__(self, likelihood: Likelihood, options: VaeOptions) -> None:
+        super().__init__(likelihood)
+        self.samples = options.samples
+        self.beta = SCHEDULES[options.schedule](options.beta, options.schedule_steps)
+
+    def controls(self, context: Context) -> dict[str, float]:
+        return {"beta": context.overrides.get("beta", self.beta(context.step))}
+
+    def losses(self, x: Tensor, output: Output[DensityPosterior], context: Context) -> Losses:
+        losses = super().losses(x, output, context)
+        losses[MODEL]["kl"] = Term(self.rate(output, context), self.controls(context)["beta"])
+        return losses
+
+    def rate(self, output: Output[DensityPosterior], context: Context) -> Tensor:
+        """KL(q(z|x) ‖ p(z)) in nats per image, [B]."""
+        return output.posterior.kl().sum(1)
 
 
 @families.family(
@@ -22,9 +90,7 @@ from vae_core.runs import DataCard
     terms={"recon": RECON, "kl": replace(KL, weight=r"\beta")},
     options=VaeOptions,
 )
-def vae(
-    config: ModelConfig, data: DataCard, options: VaeOptions
-) -> tuple[LatentModel, VaeObjective]:
+def vae(config: ModelConfig, data: DataCard, options: VaeOptions) -> Built[DensityPosterior]:
     """Diagonal Gaussian posterior, evidence lower bound."""
     model = diagonal_gaussian(config, data)
     return model, VaeObjective(model.likelihood, options)

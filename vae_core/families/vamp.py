@@ -1,19 +1,31 @@
-"""A VAE that learns its prior."""
+"""A VAE that learns its prior: the mean of the posteriors of some learned pictures."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from typing import Any
+
+import torch
+from torch import Generator, Tensor, nn
 
 from vae_core.config import ModelConfig
-from vae_core.families.family import KL, RECON, families
+from vae_core.families.family import KL, RECON, Built, families
 from vae_core.families.networks import gaussian_head, latent_model
-from vae_core.models import LatentModel
-from vae_core.models.vamp import VampModel
-from vae_core.objectives.vae import VaeOptions
-from vae_core.objectives.vamp import VampObjective
+from vae_core.families.vae import VaeObjective, VaeOptions
+from vae_core.models import LatentModel, Output
+from vae_core.models.gaussian import GaussianPosterior
+from vae_core.models.posterior import (
+    EVALUATION_DRAWS,
+    DensityPosterior,
+    GaussianMixture,
+    normal_like,
+)
 from vae_core.runs import DataCard
 from vae_core.settings import setting
+from vae_core.types import Context
 
 
 class VampOptions(VaeOptions):
@@ -26,6 +38,89 @@ class VampOptions(VaeOptions):
         ge=1,
         le=5000,
     )
+
+
+class VampObjective(VaeObjective):
+    """−log p(x|z) + β · (log q(z|x) − log 1/K Σₖ q(z|uₖ)), estimated from the draws of z.
+
+    Training prices the draws that are decoded. Measurement has `EVALUATION_DRAWS` for the price,
+    so that the KL of a single image means something.
+
+    Source: Tomczak and Welling, VAE with a VampPrior (2018).
+    """
+
+    def forward(
+        self, model: LatentModel[DensityPosterior], x: Tensor, context: Context
+    ) -> Output[DensityPosterior]:
+        return replace(super().forward(model, x, context), prior=model.prior())
+
+    def rate(self, output: Output[DensityPosterior], context: Context) -> Tensor:
+        posterior, prior = output.posterior, output.prior
+        assert prior is not None
+        if self.training:
+            each = posterior.log_ratio(output.z.unflatten(0, (self.samples, -1)), prior)
+        else:
+            each = posterior.kl_draws(EVALUATION_DRAWS, prior, context.generator)
+        return each.mean(0)
+
+
+class VampModel(LatentModel[GaussianPosterior]):
+    """p(z) = 1/K Σₖ q(z|uₖ), with K pictures u that are learned like weights.
+
+    Source: Tomczak and Welling, VAE with a VampPrior (2018).
+    """
+
+    def __init__(self, image_shape: tuple[int, int, int], *parts: Any, components: int) -> None:
+        """`parts` as of `LatentModel`, the bottleneck one for diagonal Gaussians."""
+        super().__init__(image_shape, *parts)
+        self.pseudo_logits = nn.Parameter(torch.randn(components, *image_shape))
+
+    def pseudo_inputs(self) -> Tensor:
+        """The learned pictures in [0, 1], [K, C, H, W]."""
+        return torch.sigmoid(self.pseudo_logits)
+
+    def prior(self) -> GaussianMixture:
+        """The mixture as it is now; while it is trained, gradients lead to the pictures.
+
+        The prior is one distribution, whatever images are at hand: the learned pictures are
+        normalised by the running statistics of the images, in training too, and are no part of
+        them.
+        """
+        learns = self.training and torch.is_grad_enabled()
+        with running_statistics(self.encoder), torch.set_grad_enabled(learns):
+            posterior = self.encode(self.pseudo_inputs())
+        return GaussianMixture(posterior.mu, posterior.logvar)
+
+    @torch.no_grad()
+    def sample_prior(
+        self, n: int, generator: Generator | None = None, temperature: float = 1.0
+    ) -> Tensor:
+        """n draws from the mixture, deviations times `temperature`, [n, D]."""
+        mixture = self.prior()
+        chosen = torch.randint(len(mixture.mu), (n,), generator=generator, device=mixture.mu.device)
+        mu, logvar = mixture.mu[chosen], mixture.logvar[chosen]
+        return mu + temperature * (0.5 * logvar).exp() * normal_like(mu, generator)
+
+
+@contextmanager
+def running_statistics(module: nn.Module) -> Iterator[None]:
+    """Within it batch normalisation uses its running statistics and leaves them as they are.
+
+    For what is no batch of images. In training it would be normalised by its own mean and
+    variance and mixed into the running ones, and afterwards nothing is normalised as it was.
+    """
+    norms = [
+        norm
+        for norm in module.modules()
+        if isinstance(norm, nn.modules.batchnorm._BatchNorm) and norm.training
+    ]
+    for norm in norms:
+        norm.eval()
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.train()
 
 
 @families.family(
@@ -42,9 +137,7 @@ class VampOptions(VaeOptions):
     },
     options=VampOptions,
 )
-def vamp(
-    config: ModelConfig, data: DataCard, options: VampOptions
-) -> tuple[LatentModel, VampObjective]:
+def vamp(config: ModelConfig, data: DataCard, options: VampOptions) -> Built[DensityPosterior]:
     """Diagonal Gaussian posterior, a mixture of such posteriors as prior."""
     make = partial(VampModel, components=options.components)
     model = latent_model(config, data, gaussian_head(config), make)

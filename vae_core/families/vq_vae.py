@@ -2,19 +2,184 @@
 
 from __future__ import annotations
 
+import torch
+from torch import Generator, Tensor, nn
+from torch.nn import functional
+
 from vae_core.config import ModelConfig
-from vae_core.families.codes import CODES, quantised_model
-from vae_core.families.family import Quantity, families
-from vae_core.families.maps import MapOptions
-from vae_core.models.bottlenecks import VectorQuantised
-from vae_core.models.quantised import QuantisedModel
-from vae_core.models.quantisers import VectorQuantiser
-from vae_core.objectives.quantised import VectorQuantisedObjective, VectorQuantisedOptions
+from vae_core.families.codes import CODES, QuantisedObjective, quantised_model
+from vae_core.families.family import Built, Quantity, families
+from vae_core.families.networks import MapOptions
+from vae_core.models import Output
+from vae_core.models.likelihoods import Likelihood
+from vae_core.models.posterior import Bottleneck
+from vae_core.models.quantised import QuantisedPosterior, Quantiser, straight_through
+from vae_core.objective import MODEL
 from vae_core.runs import DataCard
+from vae_core.settings import setting
+from vae_core.types import Context, Losses, Term
 
 
-class VqVaeOptions(VectorQuantisedOptions, MapOptions):
-    """The codebook, and where the codes lie."""
+class VqVaeOptions(MapOptions):
+    """The codebook, how the encoder is held to it, and where the codes lie."""
+
+    codes: int = setting(
+        256, "Codes", "Size of the codebook; more keep more detail.", ge=2, le=65_536
+    )
+    commitment: float = setting(
+        0.25,
+        "Commitment β",
+        "How strongly encodings are drawn to their code; too little lets them run away.",
+        more=True,
+        ge=0,
+        le=1e4,
+    )
+    decay: float = setting(
+        0.97,
+        "Codebook memory γ",
+        "Share of its running mean that a code keeps at every step.",
+        more=True,
+        ge=0,
+        le=0.9999,
+    )
+    restart: float = setting(
+        0.1,
+        "Restart below",
+        "Codes used less than this share of an even use are put onto a fresh encoding; 0 never.",
+        more=True,
+        ge=0,
+        le=0.9,
+    )
+
+    def code_count(self, latent_dim: int) -> int:
+        """How many codes there are, K."""
+        return self.codes
+
+
+class VqVaeObjective(QuantisedObjective):
+    """−log p(x|z) + places · log K + β · |z_e − sg(e)|².
+
+    Source: van den Oord, Vinyals and Kavukcuoglu, Neural Discrete Representation Learning (2017),
+    equation 3; the codebook's own term is replaced by running means, appendix A.1.
+    """
+
+    def __init__(self, likelihood: Likelihood, options: VqVaeOptions) -> None:
+        super().__init__(likelihood, options.codes)
+        self.commitment = options.commitment
+
+    def controls(self, context: Context) -> dict[str, float]:
+        return {"commitment": context.overrides.get("commitment", self.commitment)}
+
+    def losses(self, x: Tensor, output: Output[QuantisedPosterior], context: Context) -> Losses:
+        losses = super().losses(x, output, context)
+        continuous, z = output.posterior.continuous, output.posterior.z.detach()
+        distance = (continuous - z).square().flatten(1).sum(1)
+        losses[MODEL]["commitment"] = Term(distance, self.controls(context)["commitment"])
+        return losses
+
+
+class VectorQuantiser(Quantiser):
+    """K vectors, each the running mean of the encodings that it stood for.
+
+    It has no weights: `follow` moves it after every batch. What nothing has come near for a while
+    is put onto an encoding of the batch, and so is the whole codebook at the first batch. Without
+    restarts most codes are left behind while the encoder finds its scale in the first steps.
+
+    Source: van den Oord, Vinyals and Kavukcuoglu, Neural Discrete Representation Learning (2017),
+    equations 1 and 2 and appendix A.1; restarts: Zeghidour et al., SoundStream (2021), section
+    III-C.
+    """
+
+    codebook: Tensor
+    counts: Tensor
+    sums: Tensor
+
+    def __init__(self, codes: int, dim: int, decay: float, restart: float) -> None:
+        """`restart`: the share of an even use below which a code is put elsewhere."""
+        super().__init__()
+        self.codes, self.dim = codes, dim
+        self.decay, self.restart = decay, restart
+        self.register_buffer("codebook", torch.randn(codes, dim))
+        self.register_buffer("counts", torch.zeros(codes))
+        self.register_buffer("sums", torch.zeros(codes, dim))
+
+    def indices(self, z: Tensor) -> Tensor:
+        """argminₖ |z − eₖ|, found as argmaxₖ z·eₖ − ½|eₖ|²; [B, dim, h, w] → int64 [B, h, w]."""
+        half_norms = 0.5 * self.codebook.square().sum(1)
+        scores = z.permute(0, 2, 3, 1) @ self.codebook.T - half_norms
+        return scores.argmax(3)
+
+    def vectors(self, indices: Tensor) -> Tensor:
+        """[B, h, w] → [B, dim, h, w]."""
+        return functional.embedding(indices, self.codebook).permute(0, 3, 1, 2)
+
+    @torch.no_grad()
+    def start(self, z: Tensor) -> None:
+        """Put the codebook onto encodings z [B, dim, h, w], where it has not begun yet."""
+        if not self.counts.any():
+            rows = _rows(z)
+            chosen = torch.randperm(len(rows))[torch.arange(self.codes) % len(rows)]
+            self._put(torch.arange(self.codes, device=z.device), rows[chosen.to(z.device)], rows)
+
+    @torch.no_grad()
+    def follow(self, z: Tensor, indices: Tensor) -> None:
+        """Move every code towards the mean of the encodings z [B, dim, h, w] it stood for.
+
+        N ← γN + (1−γ)n, m ← γm + (1−γ)Σz, e = m/N: appendix A.1, equations 6 to 8.
+        """
+        rows, chosen = _rows(z), indices.flatten()
+        used = torch.zeros_like(self.counts).index_add_(0, chosen, torch.ones_like(rows[:, 0]))
+        near = torch.zeros_like(self.sums).index_add_(0, chosen, rows)
+        self.counts.lerp_(used, 1 - self.decay)
+        self.sums.lerp_(near, 1 - self.decay)
+        known = self.counts > 1e-6  # what nothing came near for ever keeps its place
+        self.codebook[known] = self.sums[known] / self.counts[known, None]
+        dead = (self.counts < self.restart * len(rows) / self.codes).nonzero()[:, 0]
+        fresh = torch.randperm(len(rows))[: len(dead)].to(z.device)
+        self._put(dead[: len(fresh)], rows[fresh], rows)
+
+    def draw(
+        self, shape: tuple[int, ...], generator: Generator | None, temperature: float
+    ) -> Tensor:
+        """Each as often as it was used lately, the shares to the power of 1/temperature."""
+        counts = self.counts if self.counts.any() else torch.ones_like(self.counts)
+        shares = (counts / counts.max()) ** (1 / temperature)
+        total = torch.Size(shape).numel()
+        return torch.multinomial(shares, total, True, generator=generator).view(shape)
+
+    def _put(self, codes: Tensor, vectors: Tensor, rows: Tensor) -> None:
+        """Codes onto vectors, with the count of an even use."""
+        even = len(rows) / self.codes
+        self.codebook[codes] = vectors
+        self.counts[codes] = even
+        self.sums[codes] = even * vectors
+
+
+def _rows(z: Tensor) -> Tensor:
+    """[B, dim, h, w] → [B·h·w, dim]."""
+    return z.permute(0, 2, 3, 1).reshape(-1, z.shape[1])
+
+
+class VectorQuantised(Bottleneck[QuantisedPosterior]):
+    """A 1×1 convolution, then the nearest vector of a codebook that follows what it sees."""
+
+    posterior = QuantisedPosterior
+
+    def __init__(self, channels: int, quantiser: VectorQuantiser) -> None:
+        super().__init__()
+        self.continuous = nn.Conv2d(channels, quantiser.dim, 1)
+        self.quantiser = quantiser
+
+    def forward(self, maps: Tensor) -> QuantisedPosterior:
+        """maps [B, C, h, w] → one code for each place; while training the codebook moves on."""
+        continuous = self.continuous(maps)
+        if self.training:
+            self.quantiser.start(continuous)
+        indices = self.quantiser.indices(continuous)
+        z = straight_through(continuous, self.quantiser.vectors(indices))
+        if self.training:
+            self.quantiser.follow(continuous, indices)
+        return QuantisedPosterior(z, continuous, indices)
 
 
 @families.family(
@@ -37,10 +202,8 @@ class VqVaeOptions(VectorQuantisedOptions, MapOptions):
     },
     options=VqVaeOptions,
 )
-def vq_vae(
-    config: ModelConfig, data: DataCard, options: VqVaeOptions
-) -> tuple[QuantisedModel, VectorQuantisedObjective]:
+def vq_vae(config: ModelConfig, data: DataCard, options: VqVaeOptions) -> Built[QuantisedPosterior]:
     """`latent_dim` is the length of a code's vector."""
     quantiser = VectorQuantiser(options.codes, config.latent_dim, options.decay, options.restart)
     model = quantised_model(config, data, options, quantiser, VectorQuantised)
-    return model, VectorQuantisedObjective(model.likelihood, options)
+    return model, VqVaeObjective(model.likelihood, options)

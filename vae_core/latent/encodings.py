@@ -66,8 +66,9 @@ def encode(
         done += len(x)
         posterior = (model if labels is None else model.given(labels)).encode(x)
         means.append(model.flatten(posterior.mode()).cpu())
-        if "logvar" in posterior.aux:
-            logvars.append(model.flatten(posterior.aux["logvar"]).cpu())
+        logvar = posterior.log_variance()
+        if logvar is not None:
+            logvars.append(model.flatten(logvar).cpu())
     model.train(was_training)
     return torch.cat(means).numpy(), torch.cat(logvars).numpy() if logvars else None
 

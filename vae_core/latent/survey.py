@@ -13,10 +13,9 @@ from vae_core.data import ImageSet, Progress, no_progress
 from vae_core.data.batches import labelled
 from vae_core.data.hashes import mixed, occurrence
 from vae_core.errors import UserError
-from vae_core.models import LatentModel
-from vae_core.models.posteriors import divergence
-from vae_core.objectives import Objective
-from vae_core.types import Context, Output, merged
+from vae_core.models import LatentModel, Output
+from vae_core.objective import Objective
+from vae_core.types import Context, merged
 
 BATCH = 1024
 """At most: `labelled` takes fewer where images are large."""
@@ -136,7 +135,7 @@ def survey(
         mu[here] = model.flatten(posterior.mode()).cpu()
         recon[here] = model.likelihood.nll(output.x_logits, x).cpu()
         if logvar is not None:
-            known = posterior.aux.get("logvar")
+            known = posterior.log_variance()
             logvar = None if known is None else _filled(logvar, here, model.flatten(known))
         if kl is not None:
             moment = replace(context, generator=generator, labels=labels)
@@ -161,7 +160,7 @@ def _rate(
 ) -> tuple[Tensor, Tensor | None] | None:
     """The KL of each image and its standard error, [B] each: the posterior's own, else the KL
     that the objective knows, such as that of codes."""
-    own = divergence(output.posterior, context.generator)
+    own = output.posterior.divergence(model.prior(), context.generator)
     if own is not None:
         return own
     losses = objective.losses(x, objective(model, x, context), context)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from vae_core.losses.density import gaussian_log_density
+from vae_core.losses.gaussian import gaussian_log_density
 
 
 def bernoulli_nll(x_logits: Tensor, x: Tensor) -> Tensor:

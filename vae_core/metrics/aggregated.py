@@ -17,7 +17,7 @@ import torch
 from vae_core.errors import UserError
 from vae_core.losses import gaussian_kl
 from vae_core.metrics.measure import ACTIVE_VARIANCE
-from vae_core.models.prior_density import PriorDensity
+from vae_core.models.posterior import GaussianMixture
 
 REACH, BINS = 4.0, 80
 FEW_ACTIVE, MANY_ACTIVE = 0.5, 0.9
@@ -62,7 +62,7 @@ class Dimensions:
     aggregated_variance: np.ndarray
     kl: np.ndarray | None
     active: np.ndarray
-    prior: PriorDensity | None = None
+    prior: GaussianMixture | None = None
 
     @property
     def without_prior(self) -> bool:
@@ -71,7 +71,7 @@ class Dimensions:
 
 
 def describe_dimensions(
-    mu: np.ndarray, logvar: np.ndarray | None, prior: PriorDensity | None = None
+    mu: np.ndarray, logvar: np.ndarray | None, prior: GaussianMixture | None = None
 ) -> Dimensions:
     """Moments of the posteriors N(mu, exp(logvar)) of N images, mu and logvar [N, D].
 

@@ -16,7 +16,8 @@ from vae_core.data.dataset import ImageSet, Progress, no_progress
 from vae_core.metrics.code_usage import CodeUsage
 from vae_core.metrics.sizes import bits_per_dim, nats_per_value
 from vae_core.models import LatentModel
-from vae_core.objectives.objective import MODEL, Objective
+from vae_core.models.quantised import QuantisedPosterior
+from vae_core.objective import MODEL, Objective
 from vae_core.types import Context, merged, total
 
 ACTIVE_VARIANCE = 0.01
@@ -122,7 +123,7 @@ def measuring(
     objective_sum = 0.0
     kl_sum: Tensor | None = None
     mu_moments, codes = MeanAndVariance(), CodeUsage()
-    squares = 0.0
+    squares, prior = 0.0, model.prior()
     n, values = len(part), math.prod(model.image_shape)
     seconds, start = 0.0, time.perf_counter()
     try:
@@ -134,13 +135,13 @@ def measuring(
                 sums[name] = sums.get(name, 0.0) + float(term.value.sum())
                 weights[name] = term.weight
             objective_sum += float(total(losses[MODEL])) * len(x)
-            kl = output.posterior.kl()
+            kl = output.posterior.kl(prior)
             if kl is not None:
                 kl_sum = kl.sum(0) if kl_sum is None else kl_sum + kl.sum(0)
             squares += _squared_error(model, output.x_logits, x)
             mu_moments.add(model.flatten(output.posterior.mode()))
-            if "indices" in output.posterior.aux:
-                codes.add(output.posterior.aux["indices"])
+            if isinstance(output.posterior, QuantisedPosterior):
+                codes.add(output.posterior.indices)
             seconds += time.perf_counter() - start
             yield None  # whoever listens may let us wait, which is no time that measuring takes
             start = time.perf_counter()

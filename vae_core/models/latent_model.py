@@ -3,21 +3,40 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Generic
 
 import torch
 from torch import Generator, Tensor, nn
 
 from vae_core.models.backbones import Backbone
 from vae_core.models.likelihoods import Likelihood
-from vae_core.models.prior_density import PriorDensity
-from vae_core.types import Output, Posterior
+from vae_core.models.posterior import GaussianMixture, P_co
 
 
-class LatentModel(nn.Module):
+@dataclass(frozen=True)
+class Output(Generic[P_co]):
+    """One pass through a model: the posterior, the z drawn from it, the logits decoded from z.
+
+    With k draws of z for each of B images, z and x_logits are [k·B, …], one whole batch after
+    the other. `extra` holds what else an objective had computed during the pass; `prior` is p(z)
+    where an objective needs another than N(0, I).
+    """
+
+    posterior: P_co
+    z: Tensor
+    x_logits: Tensor
+    extra: Mapping[str, Tensor] = field(default_factory=dict)
+    prior: GaussianMixture | None = None
+
+
+class LatentModel(nn.Module, Generic[P_co]):
     """A backbone, a bottleneck between its halves, and a likelihood at its end.
 
-    Subclasses with another latent structure override `latent_shapes`, `encode`, `decode`,
-    `sample_prior` and `prior`, and `flatten` and `unflatten`, through which all latent tools work.
+    Its parameter is the class of q(z|x), which `posterior` says at run time. Subclasses with
+    another latent structure override `latent_shapes`, `encode`, `decode`, `sample_prior` and
+    `prior`, and `flatten` and `unflatten`, through which all latent tools work.
     """
 
     labels = 0
@@ -57,17 +76,23 @@ class LatentModel(nn.Module):
         return sum(math.prod(shape) for shape in self.latent_shapes)
 
     @property
+    def posterior(self) -> type[P_co]:
+        """The class of what `encode` returns."""
+        found: type[P_co] = self.bottleneck.posterior  # type: ignore[assignment]
+        return found
+
+    @property
     def device(self) -> torch.device:
         """Where the weights lie."""
         return next(self.parameters()).device
 
-    def given(self, labels: Tensor) -> LatentModel:
+    def given(self, labels: Tensor) -> LatentModel[P_co]:
         """The model as it is for images of these labels, int64 [B]; itself unless conditional."""
         return self
 
-    def encode(self, x: Tensor) -> Posterior:
+    def encode(self, x: Tensor) -> P_co:
         """q(z|x) of images in [0, 1], [B, C, H, W]."""
-        posterior: Posterior = self.bottleneck(self.encoder(self.normalised(x)))
+        posterior: P_co = self.bottleneck(self.encoder(self.normalised(x)))
         return posterior
 
     def normalised(self, x: Tensor) -> Tensor:
@@ -81,7 +106,7 @@ class LatentModel(nn.Module):
         x_logits: Tensor = self.decoder(z)
         return x_logits
 
-    def forward(self, x: Tensor, generator: Generator | None = None) -> Output:
+    def forward(self, x: Tensor, generator: Generator | None = None) -> Output[P_co]:
         """Encode, draw one z for each image, decode."""
         posterior = self.encode(x)
         z = posterior.sample(generator)
@@ -98,16 +123,15 @@ class LatentModel(nn.Module):
         shape = (n, *self.latent_shapes[0])
         return temperature * torch.randn(shape, generator=generator, device=self.device)
 
-    def prior(self) -> PriorDensity | None:
+    def prior(self) -> GaussianMixture | None:
         """p(z) over flattened latents, N(0, I); None where `no_density` says that there is none."""
-        zeros = torch.zeros((1, self.latent_size), device=self.device)
-        return PriorDensity(zeros, zeros)
+        return GaussianMixture.standard_normal(self.latent_size, self.device)
 
     @torch.no_grad()
     def log_prior(self, z: Tensor) -> Tensor | None:
         """log p(z) in nats of z [B, *latent_shape]: [B]; None where there is no density."""
         prior = self.prior()
-        return None if prior is None else prior.log_density(self.flatten(z))
+        return None if prior is None else prior.log_prob(self.flatten(z))
 
     def flatten(self, z: Tensor) -> Tensor:
         """The [B, D] view that PCA, sliders and scatter plots use."""

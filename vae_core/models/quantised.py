@@ -1,18 +1,68 @@
-"""A model whose latents are codes out of a finite set, one for each place."""
+"""Latents that are codes out of a finite set, one for each place."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import torch
 from torch import Generator, Tensor, nn
 
 from vae_core.models.backbones import Backbone
-from vae_core.models.latent_model import LatentModel
+from vae_core.models.latent_model import LatentModel, Output
 from vae_core.models.likelihoods import Likelihood
-from vae_core.models.quantisers import Quantiser
-from vae_core.types import Output
+from vae_core.models.point import PointPosterior
+from vae_core.models.posterior import Bottleneck
 
 
-class QuantisedModel(LatentModel):
+@dataclass(frozen=True)
+class QuantisedPosterior(PointPosterior):
+    """All mass on one code a place.
+
+    Its KL is not one for each dimension: under a uniform prior a place costs log K, whatever z is.
+
+    z: the nearest code of each place, gradients passed straight through, [B, L, h, w].
+    continuous: what the encoder said, [B, L, h, w].
+    indices: which code that is, int64 [B, h, w].
+    """
+
+    continuous: Tensor
+    indices: Tensor
+
+
+class Quantiser(nn.Module):
+    """`codes` vectors of `dim` numbers, one of which stands for every place of a map."""
+
+    codes: int
+    dim: int
+
+    def forward(self, z: Tensor) -> Tensor:
+        """The nearest code of every place, [B, dim, h, w] to the same.
+
+        The gradient is passed straight through to z (van den Oord et al. 2017, section 3.2).
+        """
+        return straight_through(z, self.vectors(self.indices(z)))
+
+    def indices(self, z: Tensor) -> Tensor:
+        """The number of the nearest code of every place, [B, dim, h, w] → int64 [B, h, w]."""
+        raise AssertionError("a quantiser defines its indices")
+
+    def vectors(self, indices: Tensor) -> Tensor:
+        """The codes of these numbers, [B, h, w] → [B, dim, h, w]."""
+        raise AssertionError("a quantiser defines its vectors")
+
+    def draw(
+        self, shape: tuple[int, ...], generator: Generator | None, temperature: float
+    ) -> Tensor:
+        """Numbers of codes drawn independently, as often as codes are used; int64 `shape`."""
+        raise AssertionError("a quantiser defines how codes are drawn")
+
+
+def straight_through(z: Tensor, codes: Tensor) -> Tensor:
+    """The codes, exactly, with the gradient of z."""
+    return codes + (z - z.detach())
+
+
+class QuantisedModel(LatentModel[QuantisedPosterior]):
     """z are the vectors of codes, [B, dim, h, w].
 
     Latent tools move them continuously; whatever they are moved to, `decode` takes the nearest
@@ -26,7 +76,7 @@ class QuantisedModel(LatentModel):
         image_shape: tuple[int, int, int],
         places: tuple[int, int],
         backbone: Backbone,
-        bottleneck: nn.Module,
+        bottleneck: Bottleneck[QuantisedPosterior],
         quantiser: Quantiser,
         likelihood: Likelihood,
         pixel_mean: float = 0.0,
@@ -51,7 +101,7 @@ class QuantisedModel(LatentModel):
             "change in steps."
         )
 
-    def forward(self, x: Tensor, generator: Generator | None = None) -> Output:
+    def forward(self, x: Tensor, generator: Generator | None = None) -> Output[QuantisedPosterior]:
         """As of any model; codes that come from the encoder are not sought again."""
         posterior = self.encode(x)
         z = posterior.sample(generator)

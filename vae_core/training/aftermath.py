@@ -19,7 +19,7 @@ from vae_core.latent.grids import prior_pictures
 from vae_core.latent.survey import finite
 from vae_core.metrics import measure
 from vae_core.models import LatentModel
-from vae_core.objectives import Objective
+from vae_core.objective import Objective
 from vae_core.runs import Run
 from vae_core.training.soundness import INSTEAD
 from vae_core.types import Context

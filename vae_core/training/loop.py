@@ -21,7 +21,7 @@ from vae_core.data.batches import as_floats, labels_at, shuffled
 from vae_core.errors import UserError
 from vae_core.metrics import measuring
 from vae_core.models import LatentModel
-from vae_core.objectives.objective import Objective
+from vae_core.objective import Objective
 from vae_core.training.compiled import compile_networks
 from vae_core.training.events import (
     Control,
@@ -287,7 +287,7 @@ class Loop(Standing):
         prior = self.model.sample_prior(len(self._originals), generator)
         zs = (posterior.mode(), prior)
         rebuilt, drawn = (self.model.picture(self._shown.decode(z)) for z in zs)
-        kl = posterior.kl()
+        kl = posterior.kl(self.model.prior())
         self.model.train()
         per_dim = None if kl is None or not kl.isfinite().all() else kl.mean(0).tolist()
         corrupted = self._seen if self.objective.corrupts else None

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from vae_core.config import TrainConfig
 from vae_core.errors import UserError
 from vae_core.models import LatentModel
-from vae_core.objectives.objective import Objective
+from vae_core.objective import Objective
 from vae_core.schedules import DECAYS, Span
 from vae_core.training.adam import Adam
 from vae_core.training.soundness import Moment, Spikes, broken, verdict

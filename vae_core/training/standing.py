@@ -17,7 +17,7 @@ from vae_core.data.batches import as_floats, check_batch_size, labels_at
 from vae_core.errors import UserError
 from vae_core.families import families
 from vae_core.models import LatentModel
-from vae_core.objectives.objective import Objective
+from vae_core.objective import Objective
 from vae_core.registry import unknown
 from vae_core.schedules import Span
 from vae_core.training.best import Best

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from vae_core.objectives.objective import MODEL
+from vae_core.objective import MODEL
 from vae_core.training.events import Stepped
 from vae_core.types import LossTerms, merged, total
 

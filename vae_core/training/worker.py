@@ -19,7 +19,7 @@ from vae_core.families import build, complete
 from vae_core.families.footprint import refuse_to_train
 from vae_core.latent.directions import keep_directions
 from vae_core.models import LatentModel
-from vae_core.objectives import Objective
+from vae_core.objective import Objective
 from vae_core.run_data import recorded_by
 from vae_core.runs import ACTIVE, PARTS, DataCard, Lease, PartDigests, Run, State, Status
 from vae_core.training.aftermath import keep_latents, keep_measurement

@@ -53,8 +53,9 @@ def encoded(model: LatentModel, part: ImageSet, seed: int = 0, batch_size: int =
     for x, labels in labelled(part, batch_size, model.device):
         posterior = (model if labels is None else model.given(labels)).encode(x)
         means.append(model.flatten(posterior.mode()).cpu().numpy())
-        if "logvar" in posterior.aux:
-            logvars.append(model.flatten(posterior.aux["logvar"]).cpu().numpy())
+        logvar = posterior.log_variance()
+        if logvar is not None:
+            logvars.append(model.flatten(logvar).cpu().numpy())
             draws.append(model.flatten(posterior.sample(generator)).cpu().numpy())
     mu = np.concatenate(means)
     if not logvars:

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Generator, Tensor, nn
 
-from vae_core.models import LatentModel
+from vae_core.models import LatentModel, Output
 from vae_core.models.likelihoods import Likelihood
-from vae_core.types import Context, LossTerms, Output, Term
+from vae_core.models.posterior import Posterior
+from vae_core.types import Context, Losses, Term
 
 MODEL = "model"
+P = TypeVar("P", bound=Posterior)
 
 
-class Objective(nn.Module):
+class Objective(nn.Module, Generic[P]):
     """Reconstruction alone. A variant overrides one hook and names the terms it adds.
 
+    Its parameter is the class of posterior that it works with: `Objective[GaussianPosterior]`.
     It is a module because some objectives own weights (a critic) that are trained and saved too.
     """
+
+    needs: type[Posterior] = Posterior  # type: ignore[type-abstract]
+    """That class at run time: a family whose model has another posterior is refused."""
 
     samples = 1
     """Draws of z for each image in training and measurement."""
@@ -60,26 +66,26 @@ class Objective(nn.Module):
         each = [self.corrupt(image, seed) for image, seed in zip(x.split(1), seeds, strict=True)]
         return torch.cat(each)
 
-    def forward(self, model: LatentModel, x: Tensor, context: Context) -> Output:
+    def forward(self, model: LatentModel[P], x: Tensor, context: Context) -> Output[P]:
         """Run the model on images [B, C, H, W] as this objective needs it."""
         if model.labels and context.labels is not None:
             model = model.given(context.labels)
         shown = self.corrupt(x, context.generator)
         if self.samples == 1:
-            output: Output = model(shown, context.generator)
+            output: Output[P] = model(shown, context.generator)
             return output
         posterior = model.encode(shown)
         z = torch.cat([posterior.sample(context.generator) for _ in range(self.samples)])
         return Output(posterior, z, model.decode(z))
 
-    def losses(self, x: Tensor, output: Output, context: Context) -> dict[str, LossTerms]:
+    def losses(self, x: Tensor, output: Output[P], context: Context) -> Losses:
         """The unweighted terms of each player, [B] each, with their weights at this moment.
 
         A player without terms is not trained in this step.
         """
         return {MODEL: {"recon": Term(self.nll(x, output).mean(0))}}
 
-    def nll(self, x: Tensor, output: Output) -> Tensor:
+    def nll(self, x: Tensor, output: Output[P]) -> Tensor:
         """−log p(x|z) of every draw in nats, [samples, B]."""
         draws = len(output.x_logits) // len(x)
         repeated = x if draws == 1 else x.repeat(draws, 1, 1, 1)

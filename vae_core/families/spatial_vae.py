@@ -4,15 +4,33 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from torch import Tensor, nn
+
 from vae_core.config import ModelConfig
-from vae_core.families.family import KL, RECON, families
-from vae_core.families.maps import MapOptions, trunk_to_maps
-from vae_core.families.networks import likelihood
+from vae_core.families.family import KL, RECON, Built, families
+from vae_core.families.networks import MapOptions, likelihood, trunk_to_maps
+from vae_core.families.vae import VaeObjective, VaeOptions
 from vae_core.models import LatentModel
 from vae_core.models.backbones.neck import maps_of
-from vae_core.models.bottlenecks import SpatialGaussian
-from vae_core.objectives.vae import VaeObjective, VaeOptions
+from vae_core.models.gaussian import GaussianPosterior
+from vae_core.models.posterior import Bottleneck, DensityPosterior
 from vae_core.runs import DataCard
+
+
+class SpatialGaussian(Bottleneck[GaussianPosterior]):
+    """Two 1×1 convolutions: what a place becomes depends on its own features alone."""
+
+    posterior = GaussianPosterior
+
+    def __init__(self, channels: int, latent_dim: int, logvar_range: tuple[float, float]) -> None:
+        super().__init__()
+        self.mu = nn.Conv2d(channels, latent_dim, 1)
+        self.logvar = nn.Conv2d(channels, latent_dim, 1)
+        self.logvar_range = logvar_range
+
+    def forward(self, maps: Tensor) -> GaussianPosterior:
+        """maps [B, C, h, w] → N(mu, σ²) over [B, latent_dim, h, w]."""
+        return GaussianPosterior(self.mu(maps), self.logvar(maps).clamp(*self.logvar_range))
 
 
 class SpatialOptions(VaeOptions, MapOptions):
@@ -32,11 +50,11 @@ class SpatialOptions(VaeOptions, MapOptions):
 )
 def spatial_vae(
     config: ModelConfig, data: DataCard, options: SpatialOptions
-) -> tuple[LatentModel, VaeObjective]:
+) -> Built[DensityPosterior]:
     """Diagonal Gaussian for every place; `latent_dim` latents each."""
     trunk = trunk_to_maps(config, data, options)
     channels, height, width = trunk.shapes[-1]
-    model = LatentModel(
+    model: LatentModel[GaussianPosterior] = LatentModel(
         data.image_shape,
         (config.latent_dim, height, width),
         maps_of(trunk, config.latent_dim),

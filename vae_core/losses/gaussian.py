@@ -1,4 +1,4 @@
-"""Logarithms of densities."""
+"""Densities and divergences of Gaussians, dimension by dimension."""
 
 from __future__ import annotations
 
@@ -6,6 +6,21 @@ import math
 
 import torch
 from torch import Tensor
+
+
+def gaussian_kl(mu: Tensor, logvar: Tensor) -> Tensor:
+    """KL(N(μ, σ²) ‖ N(0, 1)) of every dimension.
+
+    Args:
+        mu: means, [B, D].
+        logvar: log σ², [B, D].
+
+    Returns:
+        ½ (μ² + σ² − 1 − log σ²) in nats, ≥ 0, [B, D].
+
+    Source: Kingma and Welling, Auto-Encoding Variational Bayes (2014), appendix B.
+    """
+    return 0.5 * (mu.square() + logvar.exp() - 1.0 - logvar)
 
 
 def gaussian_log_density(z: Tensor, mu: Tensor, logvar: Tensor) -> Tensor:

@@ -1,0 +1,157 @@
+"""The conditional VAE: both sides are told the label of each image."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from vae_core.config import ModelConfig
+from vae_core.families.family import KL, RECON, Built, families
+from vae_core.families.networks import gaussian_head, likelihood
+from vae_core.families.vae import VaeObjective, VaeOptions
+from vae_core.models import LatentModel, Output, backbones
+from vae_core.models.backbones import Backbone
+from vae_core.models.gaussian import GaussianPosterior
+from vae_core.models.likelihoods import Likelihood
+from vae_core.models.posterior import Bottleneck, DensityPosterior
+from vae_core.runs import DataCard
+from vae_core.settings import setting
+from vae_core.types import Context
+
+UNKNOWN = -1
+"""The label of an image of which none is known."""
+
+
+class ConditionalOptions(VaeOptions):
+    """β, and how often a label is withheld."""
+
+    withheld: float = setting(
+        0.1,
+        "Labels withheld",
+        "Share of training images shown without their label, so that the model works without too.",
+        more=True,
+        ge=0,
+        lt=1,
+    )
+
+
+class ConditionalObjective(VaeObjective):
+    """−log p(x|z, y) + β · KL(q(z|x, y) ‖ p(z)).
+
+    Source: Sohn, Lee and Yan (2015), with p(z) for p(z|y). Withheld labels: Ho and Salimans,
+    Classifier-Free Diffusion Guidance (2022), algorithm 1.
+    """
+
+    def __init__(self, likelihood: Likelihood, options: ConditionalOptions) -> None:
+        super().__init__(likelihood, options)
+        self.withheld = options.withheld
+
+    def forward(
+        self, model: LatentModel[DensityPosterior], x: Tensor, context: Context
+    ) -> Output[DensityPosterior]:
+        if self.training and context.labels is not None:
+            chance = torch.rand(len(x), generator=context.generator, device=x.device)
+            labels = context.labels.masked_fill(chance < self.withheld, UNKNOWN)
+            context = replace(context, labels=labels)
+        return super().forward(model, x, context)
+
+
+class ConditionalModel(LatentModel[GaussianPosterior]):
+    """The encoder sees a label as constant channels, the decoder beside the latents.
+
+    Without `given` it works as for images of which no label is known.
+
+    Source: Sohn, Lee and Yan, Learning Structured Output Representation using Deep Conditional
+    Generative Models (2015), with p(z) = N(0, I) whatever the label.
+    """
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int],
+        latent_shape: tuple[int, ...],
+        backbone: Backbone,
+        bottleneck: Bottleneck[GaussianPosterior],
+        likelihood: Likelihood,
+        pixel_mean: float = 0.0,
+        pixel_std: float = 1.0,
+        *,
+        labels: int,
+    ) -> None:
+        """`backbone` takes `labels` channels more and `labels` latents more than it says."""
+        super().__init__(
+            image_shape, latent_shape, backbone, bottleneck, likelihood, pixel_mean, pixel_std
+        )
+        self.labels = labels
+        self._given: Tensor | None = None
+
+    def given(self, labels: Tensor) -> ConditionalModel:
+        """This model for images of these labels, int64 [B] or [1] for all; −1 is unknown.
+
+        A view: weights are shared, and this model stays as it is.
+        """
+        view = copy.copy(self)
+        view._given = labels
+        return view
+
+    def encode(self, x: Tensor) -> GaussianPosterior:
+        x = self.normalised(x)
+        planes = self._codes(x.shape[0], x)[:, :, None, None].expand(-1, -1, *x.shape[2:])
+        posterior: GaussianPosterior = self.bottleneck(self.encoder(torch.cat([x, planes], 1)))
+        return posterior
+
+    def decode(self, z: Tensor) -> Tensor:
+        x_logits: Tensor = self.decoder(torch.cat([z, self._codes(z.shape[0], z)], 1))
+        return x_logits
+
+    def _codes(self, rows: int, like: Tensor) -> Tensor:
+        """One-hot rows [rows, labels], all 0 where the label is unknown.
+
+        Labels of a batch are repeated for every draw of it.
+        """
+        if self._given is None:
+            return like.new_zeros(rows, self.labels)
+        # One place more for the unknown, which is cut off again.
+        codes = functional.one_hot(self._given.to(like.device) % (self.labels + 1), self.labels + 1)
+        # len() would tie an exported graph to one batch size.
+        return codes[:, :-1].to(like.dtype).repeat(rows // codes.shape[0], 1)
+
+
+@families.family(
+    "conditional-vae",
+    label="Conditional VAE",
+    blurb="Is told the label of each image, so that latents keep what labels do not say: style.",
+    formula=r"-\log p(x \mid z, y) + \beta\, "
+    r"D_{\mathrm{KL}}\!\left(q(z \mid x, y) \,\|\, p(z)\right)",
+    when="Your images have labels and you want to draw any label in any style.",
+    paper="Sohn et al. (2015), with p(z) = N(0, I)",
+    terms={"recon": RECON, "kl": replace(KL, weight=r"\beta")},
+    options=ConditionalOptions,
+    needs_labels=True,
+)
+def conditional_vae(
+    config: ModelConfig, data: DataCard, options: ConditionalOptions
+) -> Built[DensityPosterior]:
+    """Diagonal Gaussian posterior; labels to the encoder and the decoder."""
+    labels = len(data.label_names)
+    channels, height, width = data.image_shape
+    entry = backbones[config.backbone]
+    shape = entry.parse_options(config.options, "model.options")
+    # A backbone mirrors itself, and here the two sides differ: take one half of each of two.
+    inwards = entry.build((channels + labels, height, width), config.latent_dim, shape)
+    outwards = entry.build(data.image_shape, config.latent_dim + labels, shape)
+    backbone = Backbone(inwards.encoder, inwards.features, outwards.decoder)
+    model = ConditionalModel(
+        data.image_shape,
+        (config.latent_dim,),
+        backbone,
+        gaussian_head(config)(backbone.features, config.latent_dim),
+        likelihood(config, data),
+        config.pixel_mean,
+        config.pixel_std,
+        labels=labels,
+    )
+    return model, ConditionalObjective(model.likelihood, options)

@@ -1,0 +1,167 @@
+"""q(z|x), which an encoder returns for a batch of images, and p(z), which it is held against."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Generic, Self, TypeVar, overload
+
+import torch
+from torch import Generator, Tensor, nn
+
+from vae_core.losses.gaussian import gaussian_log_density
+
+EVALUATION_DRAWS = 16
+"""Draws of z for each image where its KL can only be estimated: a standard error of a quarter of
+what one draw is off by. 10 000 images take 1.2 s of one core (100 components, 16 dimensions)."""
+
+
+def normal_like(like: Tensor, generator: Generator | None) -> Tensor:
+    """Standard normal noise of the shape, type and device of `like`."""
+    return torch.randn(like.shape, generator=generator, dtype=like.dtype, device=like.device)
+
+
+@dataclass(frozen=True)
+class GaussianMixture:
+    """p(z) = 1/K Σₖ N(z; mu_k, diag(exp(logvar_k))) over flattened latents; mu and logvar [K, D].
+
+    Source: Tomczak and Welling, VAE with a VampPrior (2018), for mixtures as priors.
+    """
+
+    mu: Tensor
+    logvar: Tensor
+
+    @classmethod
+    def standard_normal(cls, dims: int, device: torch.device | None = None) -> GaussianMixture:
+        """N(0, I), a mixture of one."""
+        zeros = torch.zeros((1, dims), device=device)
+        return cls(zeros, zeros)
+
+    @property
+    def standard(self) -> bool:
+        """Whether this is N(0, I)."""
+        return len(self.mu) == 1 and not (self.mu.any() or self.logvar.any())
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        """log p(z) in nats of flattened latents [B, D]: [B]."""
+        each = gaussian_log_density(z[:, None], self.mu.to(z), self.logvar.to(z)).sum(2)
+        return torch.logsumexp(each, 1) - math.log(len(self.mu))
+
+
+class Posterior(ABC):
+    """q(z|x) of a batch of B images."""
+
+    @abstractmethod
+    def sample(self, generator: Generator | None = None) -> Tensor:
+        """A reparameterised draw z, [B, *latent_shape]."""
+
+    @abstractmethod
+    def mode(self) -> Tensor:
+        """The most likely z, [B, *latent_shape]."""
+
+    def log_variance(self) -> Tensor | None:
+        """log σ² of every dimension by itself, [B, *latent_shape]; None where codes are points."""
+        return None
+
+    def kl(self, prior: GaussianMixture | None = None) -> Tensor | None:
+        """KL(q(z|x) ‖ p(z)) of every dimension in nats, [B, D].
+
+        None where it has no closed form, and for points, whose divergence from any density is
+        infinite.
+
+        Args:
+            prior: p(z); None is N(0, I).
+        """
+        return None
+
+    def divergence(
+        self,
+        prior: GaussianMixture | None = None,
+        generator: Generator | None = None,
+        draws: int = EVALUATION_DRAWS,
+    ) -> tuple[Tensor, Tensor | None] | None:
+        """KL(q(z|x) ‖ p(z)) of each image in nats, [B], and its standard error, [B].
+
+        The error is None where the divergence has a closed form; all is None where it is
+        undefined. An estimate may lie below 0 by as much as its error allows.
+        """
+        return None
+
+
+class DensityPosterior(Posterior):
+    """A posterior with a density, which has a divergence from every prior."""
+
+    @abstractmethod
+    def log_variance(self) -> Tensor: ...
+
+    @abstractmethod
+    def log_prob(self, z: Tensor) -> Tensor:
+        """log q(z|x) in nats of draws z [n, B, *latent_shape]: [n, B]."""
+
+    @abstractmethod
+    def standard_kl(self) -> Tensor:
+        """KL(q(z|x) ‖ N(0, I)) of every dimension in nats, [B, D]."""
+
+    @abstractmethod
+    def in_units_of(self, mu: Tensor, logvar: Tensor) -> Self:
+        """q of (z − μ) / σ; mu and logvar [*latent_shape]."""
+
+    @overload
+    def kl(self, prior: None = None) -> Tensor: ...
+    @overload
+    def kl(self, prior: GaussianMixture | None = None) -> Tensor | None: ...
+    def kl(self, prior: GaussianMixture | None = None) -> Tensor | None:
+        """As of any posterior; None for a mixture of several Gaussians, which is estimated."""
+        if prior is None or prior.standard:
+            return self.standard_kl()
+        if len(prior.mu) > 1:
+            return None
+        # In units of the prior that prior is N(0, I), and a divergence minds no units.
+        shape = self.mode().shape[1:]
+        return self.in_units_of(prior.mu.view(shape), prior.logvar.view(shape)).standard_kl()
+
+    def log_ratio(self, z: Tensor, prior: GaussianMixture) -> Tensor:
+        """log q(z|x) − log p(z) in nats at draws z [n, B, *latent_shape], [n, B].
+
+        An unbiased estimate of the KL where z is drawn from q; single ones may be below 0.
+
+        Source: Tomczak and Welling, VAE with a VampPrior (2018), equation 5.
+        """
+        # One draw after the other: every point meets every component.
+        log_p = torch.stack([prior.log_prob(each.flatten(1)) for each in z])
+        return self.log_prob(z) - log_p
+
+    def kl_draws(
+        self, n: int, prior: GaussianMixture | None = None, generator: Generator | None = None
+    ) -> Tensor:
+        """n unbiased estimates of KL(q(z|x) ‖ p(z)) in nats, [n, B]."""
+        z = torch.stack([self.sample(generator) for _ in range(n)])
+        return self.log_ratio(
+            z, prior or GaussianMixture.standard_normal(z[0, 0].numel(), z.device)
+        )
+
+    def divergence(
+        self,
+        prior: GaussianMixture | None = None,
+        generator: Generator | None = None,
+        draws: int = EVALUATION_DRAWS,
+    ) -> tuple[Tensor, Tensor | None]:
+        known = self.kl(prior)
+        if known is not None:
+            return known.sum(1), None
+        return mean_and_error(self.kl_draws(draws, prior, generator))
+
+
+def mean_and_error(each: Tensor) -> tuple[Tensor, Tensor]:
+    """The mean of n estimates [n, B] and its standard error, [B] both."""
+    return each.mean(0), each.std(0) / len(each) ** 0.5
+
+
+P_co = TypeVar("P_co", bound=Posterior, covariant=True)
+
+
+class Bottleneck(nn.Module, Generic[P_co]):
+    """From the encoder's features to q(z|x); `posterior` is the class of what it returns."""
+
+    posterior: type[P_co]
