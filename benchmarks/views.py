@@ -46,7 +46,7 @@ def encoding(data_dir: Path, images: int, rounds: int) -> dict[str, Any]:
     import numpy as np
     import torch
 
-    from vae_core.data.images import part
+    from vae_core.data.images import subset
     from vae_core.latent.encodings import encode
     from vae_core.latent.survey import survey
     from vae_core.loading import load_part, load_run
@@ -56,7 +56,7 @@ def encoding(data_dir: Path, images: int, rounds: int) -> dict[str, Any]:
     loaded = load_run(run)
     loaded.model.to(memory_format=torch.channels_last)
     whole = load_part(run, "train", str(data_dir))[1]
-    chosen = part(whole, np.arange(min(images, len(whole))))
+    chosen = subset(whole, np.arange(min(images, len(whole))))
     context = Context(loaded.step)
     ways: dict[str, Callable[[], Any]] = {
         "encode": lambda: encode(loaded.model, chosen),

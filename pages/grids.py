@@ -15,9 +15,9 @@ from latent_workbench.shared.catalog import companions
 from latent_workbench.shared.empty import no_runs
 from latent_workbench.shared.state import open_in_explore, sound_run
 from latent_workbench.shared.without_paths import without_paths
-from vae_core.data.animation import animation
-from vae_core.data.pictures import to_png
 from vae_core.errors import UserError
+from vae_core.imaging.animation import animation
+from vae_core.imaging.png import to_png
 from vae_core.latent.survey import finite
 from vae_core.runs import Run
 

@@ -26,7 +26,7 @@ from PIL import Image
 from tests.engine import make_loop, tiny
 from vae_core.cli.train import listening
 from vae_core.data import load_dataset
-from vae_core.data.recorded import recorded_of
+from vae_core.data.split_record import record_splits
 from vae_core.runs import PARTS, PartDigests, Run, Store
 from vae_core.runs.lease import TOKEN_VARIABLE
 from vae_core.training import jobs
@@ -103,7 +103,7 @@ def phases(store: Path) -> dict[str, Phase]:
 def stage(run: Run) -> None:
     """Save what a worker saves that has taken its last step, without taking any."""
     dataset = load_dataset(run.config().data)
-    recorded = recorded_of(dataset)
+    recorded = record_splits(dataset)
     loop = make_loop(run.config(), dataset=dataset)
     loop.step = loop._validated = loop.total_steps
     run.write_bytes(PARTS, recorded.to_bytes())

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageSequence
 
-from vae_core.data.animation import LONGEST_SIDE, MOST_PIXELS, animation, largest_scale
+from vae_core.imaging.animation import LONGEST_SIDE, MOST_PIXELS, animation, largest_scale
 
 
 def frames(n: int, channels: int, side: int) -> np.ndarray:

@@ -24,10 +24,11 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "vae_core.losses",
         "vae_core.extras",
         "vae_core.files",
-        "vae_core.png",
+        "vae_core.progress",
+        "vae_core.units",
         "vae_core.priority",
     ),
-    ("vae_core.models",),
+    ("vae_core.models", "vae_core.imaging"),
     ("vae_core.data", "vae_core.objective", "vae_core.runs", "vae_core.presets"),
     (
         "vae_core.metrics",

@@ -15,7 +15,7 @@ from tests.pages import open_page, texts
 from tests.test_families import made
 from vae_core.data import ArrayImages, ImageSet
 from vae_core.data.batches import as_floats
-from vae_core.data.pictures import from_png, to_bytes, untile
+from vae_core.imaging.png import from_png, to_bytes, untile
 from vae_core.latent.grids import decode_vectors
 from vae_core.latent.survey import survey
 from vae_core.loading import load_run

@@ -18,14 +18,14 @@ from tests.folders import digit_files, on_folder
 from tests.pictures import encoded, lay_out, picture, png
 from vae_core.config import DataConfig
 from vae_core.data import Dataset, load_dataset
-from vae_core.data.cache import BOUND_VARIABLE, bound, entries, hold, make_room, prune
+from vae_core.data.cache import LIMIT_VARIABLE, entries, free_space, lock_upload, prune, size_limit
 from vae_core.data.folders import cache_folder, uploads_folder
-from vae_core.data.sizes import gigabytes
 from vae_core.errors import UserError
 from vae_core.families import complete
 from vae_core.runs import Status, Store
 from vae_core.training.events import Stepped
 from vae_core.training.worker import work
+from vae_core.units import gigabytes
 from vae_core.upkeep import clear_disk, tidy
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -73,10 +73,10 @@ def test_what_was_not_used_for_longest_goes_first(tmp_path: Path) -> None:
 def test_making_something_new_prunes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second, third = kept(tmp_path)
     total = sum(entry.size for entry in entries())
-    monkeypatch.setenv(BOUND_VARIABLE, str(total / 1e9))
+    monkeypatch.setenv(LIMIT_VARIABLE, str(total / 1e9))
     dataset = load(tmp_path / "x", image_size=127)
     assert not first.exists() and second.exists() and third.exists()
-    monkeypatch.setenv(BOUND_VARIABLE, "0")
+    monkeypatch.setenv(LIMIT_VARIABLE, "0")
     other = load(tmp_path / "x", image_size=126)
     assert [entry.in_use for entry in entries()] == [True, True], "open, so kept beyond any bound"
     pixels = dataset.train.images.gather(np.arange(3))
@@ -109,7 +109,7 @@ def test_only_what_we_made_is_removed(tmp_path: Path) -> None:
     lay_out(tmp_path, dict.fromkeys(mine, png()))
     (cache_folder() / ("folder-" + "0" * 20)).symlink_to(tmp_path / "x")
     prune(0)
-    make_room(10**18, tmp_path)
+    free_space(10**18, tmp_path)
     assert all((tmp_path / name).exists() for name in mine)
     assert len(list((tmp_path / "x").iterdir())) == 20
 
@@ -130,9 +130,9 @@ def test_uploads_go_too_but_for_those_that_are_still_needed(
     store = Store()
     run = store.create("unfinished", complete(tiny(data={"data_dir": str(first)})))
     run.set_status(Status(state="stopped"))
-    lease = hold(second / "0.png")
-    assert lease is not None and hold(tmp_path) is None
-    monkeypatch.setenv(BOUND_VARIABLE, "0")
+    lease = lock_upload(second / "0.png")
+    assert lease is not None and lock_upload(tmp_path) is None
+    monkeypatch.setenv(LIMIT_VARIABLE, "0")
     assert [entry.path for entry in tidy(store)] == [third]
     lease.release()
     run.set_status(Status(state="finished"))
@@ -171,14 +171,14 @@ def test_a_damaged_set_is_made_anew_beside_those_who_have_it_open(tmp_path: Path
 
 
 def test_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(BOUND_VARIABLE, raising=False)
-    assert 0 < bound() <= 20e9
-    monkeypatch.setenv(BOUND_VARIABLE, "1.5")
-    assert bound() == 1_500_000_000
+    monkeypatch.delenv(LIMIT_VARIABLE, raising=False)
+    assert 0 < size_limit() <= 20e9
+    monkeypatch.setenv(LIMIT_VARIABLE, "1.5")
+    assert size_limit() == 1_500_000_000
     for wrong in ("much", "-1", "nan", "inf"):
-        monkeypatch.setenv(BOUND_VARIABLE, wrong)
+        monkeypatch.setenv(LIMIT_VARIABLE, wrong)
         with pytest.raises(UserError, match="let it be a number of GB"):
-            bound()
+            size_limit()
     assert [gigabytes(size) for size in (0, 2_340_000, 12_345_678_901)] == [
         "0 MB", "2.34 MB", "12.3 GB",
     ]  # fmt: skip
@@ -194,10 +194,10 @@ def test_the_command_lists_and_clears(tmp_path: Path) -> None:
     told = json.loads(vae("--json"))
     assert [row["kind"] for row in told["entries"]] == ["prepared"] * 3
     assert told["bytes"] == sum(row["bytes"] for row in told["entries"]) > 2e6
-    assert told["bound_bytes"] == bound()
+    assert told["bound_bytes"] == size_limit()
     said = vae("--clear")
     assert said.startswith("Removed 3, ") and entries() == []
-    assert f"0 MB of at most {gigabytes(bound())}" in said
+    assert f"0 MB of at most {gigabytes(size_limit())}" in said
 
 
 def test_the_page_shows_and_clears(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from torchvision import datasets as readers
 
 from tests.pictures import lay_out
 from tests.test_data_sets import everything, idx_files, load
-from vae_core.data.pickled import Damaged, Refused, load_plain
+from vae_core.data.plain_pickle import Damaged, Refused, load_plain
 from vae_core.errors import UserError
 
 BATCHES = [f"data_batch_{i}" for i in range(1, 6)] + ["test_batch"]

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from tests.pictures import encoded, picture
-from vae_core.data.decode import EXTENSIONS, FORMATS, NotAnImage, Target, decode
+from vae_core.imaging.decode import EXTENSIONS, FORMATS, NotAnImage, Target, decode
 
 
 def read(data: bytes, **wishes) -> np.ndarray:

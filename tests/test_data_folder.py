@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from tests.pictures import encoded, lay_out, pack, picture, png
 from vae_core.config import DataConfig
 from vae_core.data import Dataset, load_dataset
-from vae_core.data.decode import Target, decode
-from vae_core.data.listing import NO_FOLDER, Skip, labels_from, skipped_note
+from vae_core.data.labels import NO_FOLDER, folder_labels
 from vae_core.errors import UserError
+from vae_core.imaging.decode import Target, decode
+from vae_core.imaging.listing import Skip, skipped_note
 
 
 def load(path: Path | str, **wishes) -> Dataset:
@@ -132,7 +133,7 @@ folders = st.lists(st.sampled_from(["a", "b", "c d", "é"]), max_size=3).map("/"
 @given(folders, st.lists(folders, min_size=1, max_size=12))
 def test_labels_name_the_folder_below_what_all_share(root: str, below: list[str]) -> None:
     names = ["/".join(filter(None, [root, folder, f"{i}.png"])) for i, folder in enumerate(below)]
-    labels, label_names = labels_from(names)
+    labels, label_names = folder_labels(names)
     parents = [name.rpartition("/")[0] for name in names]
     if len(set(parents)) == 1:
         assert labels is None and label_names == ()
@@ -149,7 +150,7 @@ def test_labels_name_the_folder_below_what_all_share(root: str, below: list[str]
 
 
 def test_images_beside_folders_get_a_label_of_their_own() -> None:
-    labels, label_names = labels_from(["set/1.png", "set/cats/2.png", "set/cats/old/3.png"])
+    labels, label_names = folder_labels(["set/1.png", "set/cats/2.png", "set/cats/old/3.png"])
     assert label_names == (NO_FOLDER, "cats", "cats/old")
     assert labels is not None and labels.tolist() == [0, 1, 2]
 

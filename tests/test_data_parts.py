@@ -163,11 +163,11 @@ def test_unreadable_images_are_left_out_of_their_part(tmp_path: Path) -> None:
 
 def test_unlabelled_test_images_stay_so_when_a_run_takes_them_up(tmp_path: Path) -> None:
     """A run goes by the images that it recorded, labelled as they were."""
-    from vae_core.data.recorded import as_recorded, recorded_of
+    from vae_core.data.split_record import record_splits, restore_splits
 
     content = files("train/cats", "train/dogs", "test")
-    recorded = recorded_of(make(tmp_path, False, content))
+    recorded = record_splits(make(tmp_path, False, content))
     (tmp_path / "x/train/cats/0.png").unlink()
-    again = as_recorded(load(tmp_path / "x", image_size=20), recorded)
+    again = restore_splits(load(tmp_path / "x", image_size=20), recorded)
     assert again.difference and again.train.labels is not None
     assert again.test is not None and again.test.labels is None

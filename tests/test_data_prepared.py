@@ -18,12 +18,13 @@ from hypothesis import strategies as st
 
 from tests.pictures import encoded, lay_out, picture, png
 from vae_core.config import DataConfig
-from vae_core.data import ArrayImages, StoredImages, decoding, load_dataset
-from vae_core.data import prepared as module
-from vae_core.data.arrays import resized, with_channels
-from vae_core.data.dataset import no_progress
-from vae_core.data.rows import Rows, about
+from vae_core.data import ArrayImages, StoredImages, load_dataset
+from vae_core.data import prepare as module
+from vae_core.data.npy import NpyWriter, read_summary
 from vae_core.errors import UserError
+from vae_core.imaging import pool
+from vae_core.imaging.resize import resize, with_channels
+from vae_core.progress import no_progress
 
 
 @pytest.fixture
@@ -51,7 +52,7 @@ def test_the_second_time_nothing_is_decoded(
     def never(*_):
         raise AssertionError("decoded again")
 
-    monkeypatch.setattr(decoding, "decode", never)
+    monkeypatch.setattr(pool, "decode", never)
     second = load(tmp_path / "x")
     indices = np.arange(len(first.train))
     assert (first.train.images.gather(indices) == second.train.images.gather(indices)).all()
@@ -148,19 +149,19 @@ def test_rows_hold_what_was_written_in_any_order_and_after_a_kill(
     order = rng.permutation(len(images)).tolist()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        rows = Rows(folder, len(images))
+        rows = NpyWriter(folder, len(images))
         for i in order[:killed_after]:
             rows.write(i, "no image" if images[i] is None else images[i])
             if rng.random() < 0.5:
                 rows.sync()  # what came after the last one is lost
-        rows = Rows(folder, len(images))
+        rows = NpyWriter(folder, len(images))
         assert set(np.flatnonzero(rows.done)) <= set(order[:killed_after])
         for i in order:
             if not rows.done[i]:
                 rows.write(i, "no image" if images[i] is None else images[i])
         rows.finish()
         kept = [i for i, c in enumerate(channels) if c]
-        assert about(folder) == (
+        assert read_summary(folder) == (
             len(images), {i: "no image" for i in range(len(images)) if i not in kept},
         )  # fmt: skip
         assert sorted(path.name for path in folder.iterdir()) == (
@@ -223,7 +224,7 @@ def test_large_arrays_are_resized_into_the_cache(
     assert isinstance(large, StoredImages)
     indices = np.array([0, 1099, 1000, 3])
     assert (large.gather(indices) == small.gather(indices)).all()
-    expected = np.repeat(resized(array[3], 16), 3, axis=0)
+    expected = np.repeat(resize(array[3], (16, 16)), 3, axis=0)
     assert (small.gather(np.array([3]))[0] == expected).all()
     own = module.prepare_array("x", array, (1, 8, 8), no_progress)
     assert isinstance(own, ArrayImages) and own.array is array

@@ -359,7 +359,7 @@ def test_folders(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def test_a_name_that_is_no_data_set() -> None:
     with pytest.raises(UserError, match=r"There is no data set 'mnits'.*Did you mean 'mnist'"):
         load("mnits")
-    own = [entry.name for entry in datasets if entry.build.origin == "own"]
+    own = [entry.name for entry in datasets if entry.origin == "own"]
     assert own == ["folder"]
     assert all(entry.label and entry.blurb.endswith(".") for entry in datasets)
 

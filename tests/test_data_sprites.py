@@ -7,7 +7,7 @@ import pytest
 
 from vae_core.config import DataConfig
 from vae_core.data import load_dataset
-from vae_core.data.sprites import COUNT, GRID, SHAPES, SIZES, SpriteImages, factors_of
+from vae_core.data.sets.sprites import COUNT, GRID, SHAPES, SIZES, SpriteImages, factors_of
 from vae_core.errors import UserError
 
 

@@ -24,15 +24,16 @@ import pytest
 
 from tests.pictures import encoded, lay_out, pack, picture, png
 from vae_core.config import DataConfig
-from vae_core.data import Dataset, decoding, load_dataset
-from vae_core.data.archive import open_zip
-from vae_core.data.dataset import no_progress
-from vae_core.data.decode import Target
-from vae_core.data.decoder import Decoder
-from vae_core.data.listing import list_folder
-from vae_core.data.prepared import prepare_files
-from vae_core.data.reading import Refused, read_whole
+from vae_core.data import Dataset, load_dataset
+from vae_core.data.prepare import prepare_files
 from vae_core.errors import UserError
+from vae_core.imaging import pool
+from vae_core.imaging.archive import open_zip
+from vae_core.imaging.decode import Target
+from vae_core.imaging.decoder import Decoder
+from vae_core.imaging.listing import list_folder
+from vae_core.imaging.reading import Refused, read_whole
+from vae_core.progress import no_progress
 
 ROOT = Path(__file__).resolve().parent.parent
 COUNT = 300
@@ -47,7 +48,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def processes(monkeypatch: pytest.MonkeyPatch) -> None:
     """They are started at once, not when it has taken a while."""
-    monkeypatch.setattr(decoding, "ALONE_S", 0.0)
+    monkeypatch.setattr(pool, "START_AFTER_S", 0.0)
 
 
 with_processes = pytest.mark.usefixtures("processes")
@@ -341,12 +342,12 @@ def test_a_bomb_of_another_packer_gains_nothing(tmp_path: Path, method: int) -> 
 SLOW = """
 import sys, time
 from pathlib import Path
-from vae_core.data.decode import Target
-from vae_core.data.listing import list_folder
-from vae_core.data.prepared import prepare_files
+from vae_core.imaging.decode import Target
+from vae_core.imaging.listing import list_folder
+from vae_core.data.prepare import prepare_files
 from dataclasses import replace
-from vae_core.data import decoding
-decoding.ALONE_S = 0
+from vae_core.imaging import pool
+pool.START_AFTER_S = 0
 good, opened = list_folder(Path(sys.argv[1])), open(sys.argv[2], "a", buffering=1)
 def read(index):
     opened.write(f"{index}\\n")
@@ -420,7 +421,8 @@ def test_progress_is_called_while_a_drive_stands_still(tmp_path: Path) -> None:
     script = (
         "import sys, time, threading\n"
         "from vae_core.config import DataConfig\n"
-        "from vae_core.data import load_dataset, reading, listing\n"
+        "from vae_core.data import load_dataset\n"
+        "from vae_core.imaging import listing\n"
         "listing.read_whole = lambda *_, **__: threading.Event().wait()\n"
         "calls = []\n"
         "def progress(message, share):\n"
@@ -489,7 +491,7 @@ def children() -> list[psutil.Process]:
 
 def is_decoder(process: psutil.Process, parent: int | None = None) -> bool:
     with contextlib.suppress(psutil.Error):
-        return "vae_core.data.decoder_process" in process.cmdline() and (
+        return "vae_core.imaging.decoder" in process.cmdline() and (
             parent is None or process.ppid() in (parent, 1)
         )
     return False

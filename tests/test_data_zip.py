@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from tests.pictures import lay_out, pack, png
 from vae_core.config import DataConfig
 from vae_core.data import load_dataset
-from vae_core.data.archive import ZipLimits, open_zip, read_entry
-from vae_core.data.listing import list_folder
 from vae_core.errors import UserError
+from vae_core.imaging.archive import ZipLimits, open_zip, read_entry
+from vae_core.imaging.listing import list_folder
 
 PICTURES = [png(seed) for seed in range(4)]
 

@@ -10,7 +10,7 @@ import pytest
 from sklearn.feature_selection import mutual_info_classif
 from sklearn.metrics import mutual_info_score
 
-from vae_core.data.sprites import COUNT, factors_of
+from vae_core.data.sets.sprites import COUNT, factors_of
 from vae_core.errors import UserError
 from vae_core.metrics.collapse import collapsed
 from vae_core.metrics.disentanglement import (

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vae_core.data.drawing import measure_ink, redrawn
-from vae_core.data.visitor import as_drawn, as_trained
+from vae_core.data.inputs import fit_drawing, measure_ink, read_drawing, read_picture
 from vae_core.errors import UserError
 from vae_core.latent.encodings import load_encodings
 from vae_core.runs import DEFAULT_STORE, Store
@@ -45,7 +44,7 @@ def test_a_drawing_takes_place_size_and_colours_of_the_ink(ground, colour):
     ink = measure_ink(squares(ground, colour))
     strokes = np.zeros((200, 300), np.uint8)
     strokes[20:80, 150:210] = 255  # a filled square: 60 px become 12
-    found = redrawn(strokes, ink, (len(ground), 32, 32))
+    found = fit_drawing(strokes, ink, (len(ground), 32, 32))
     assert found.shape == (len(ground), 32, 32) and found.dtype == np.uint8
     assert found[:, 16, 16].tolist() == list(colour) and found[:, 0, 0].tolist() == list(ground)
     again = measure_ink(found[None])
@@ -58,13 +57,13 @@ def test_thin_and_faint_lines_are_as_bright_as_the_ink():
     ink = measure_ink(squares((0,), (255,)))
     strokes = np.zeros((400, 400), np.uint8)
     strokes[50:350, 200:202] = 90
-    assert redrawn(strokes, ink, (1, 32, 32)).max() == 255
+    assert fit_drawing(strokes, ink, (1, 32, 32)).max() == 255
 
 
 def test_an_empty_drawing_gets_a_sentence():
     ink = measure_ink(squares((0,), (255,)))
     with pytest.raises(UserError, match="draw something first"):
-        redrawn(np.full((100, 100), 3, np.uint8), ink, (1, 28, 28))
+        fit_drawing(np.full((100, 100), 3, np.uint8), ink, (1, 28, 28))
 
 
 def test_images_without_ink_get_a_sentence():
@@ -79,17 +78,19 @@ def test_photographs_are_no_paper():
 
 def test_a_picture_is_cropped_or_fitted_as_the_model_learned():
     file = encoded(picture(size=(40, 20)))
-    cropped = as_trained(io.BytesIO(file), "crop", (3, 16, 16))
-    fitted = as_trained(io.BytesIO(file), "fit", (3, 16, 16))
+    cropped = read_picture(io.BytesIO(file), "crop", (3, 16, 16))
+    fitted = read_picture(io.BytesIO(file), "fit", (3, 16, 16))
     assert cropped.shape == fitted.shape == (3, 16, 16)
     assert (fitted[:, 0] == fitted[:, 0, :1]).all()  # padded above, where crop has the picture
     assert not (cropped[:, 0] == cropped[:, 0, :1]).all()
-    assert as_trained(io.BytesIO(file), "crop", (1, 16, 16)).shape == (1, 16, 16)
-    assert as_trained(io.BytesIO(file), "crop", (3, 16, 10)).shape == (3, 16, 10)
+    assert read_picture(io.BytesIO(file), "crop", (1, 16, 16)).shape == (1, 16, 16)
+    assert read_picture(io.BytesIO(file), "crop", (3, 16, 10)).shape == (3, 16, 10)
 
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
-@pytest.mark.parametrize("read", [as_drawn, lambda file: as_trained(file, "crop", (1, 28, 28))])
+@pytest.mark.parametrize(
+    "read", [read_drawing, lambda file: read_picture(file, "crop", (1, 28, 28))]
+)
 def test_what_is_no_picture_or_too_large_gets_a_sentence(read):
     with pytest.raises(UserError, match="cannot be read as a picture: no image"):
         read(io.BytesIO(b"%PDF-1.7 and so on"))

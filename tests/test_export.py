@@ -26,12 +26,12 @@ from vae_core.analysis import survey_of
 from vae_core.cli.app import app
 from vae_core.config import parse_config
 from vae_core.data import ArrayImages
-from vae_core.data.pictures import from_png, untile
 from vae_core.errors import UserError
 from vae_core.export import Export, Source, as_download, export, formats, onnx_graphs, write_export
 from vae_core.export.networks import DecoderHalf, EncoderHalf, first, traced, try_inputs
 from vae_core.export.projector import metadata, sprite, sprite_size
 from vae_core.families import build
+from vae_core.imaging.png import from_png, untile
 from vae_core.latent.survey import Survey
 from vae_core.loading import load_part, load_run
 from vae_core.runs import DataCard, Run

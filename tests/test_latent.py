@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from sklearn.decomposition import PCA
 
 from tests.engine import trained
-from vae_core.data.pictures import from_png, tile, to_bytes, to_png, untile
 from vae_core.errors import UserError
+from vae_core.imaging.png import from_png, tile, to_bytes, to_png, untile
 from vae_core.latent.directions import (
     latent_axes,
     load_directions,

@@ -18,13 +18,13 @@ from latent_workbench.live.images import (
     image_routes,
     images_of,
     read_rows,
-    reduced,
+    thumbnails,
 )
 from tests.live import port_of, serving
 from vae_core.analysis import survey_of
-from vae_core.data.images import PartOfImages
-from vae_core.data.pictures import from_png, untile
+from vae_core.data.images import SubsetImages
 from vae_core.errors import UserError
+from vae_core.imaging.png import from_png, untile
 from vae_core.loading import load_part
 from vae_core.runs import Run
 
@@ -97,10 +97,10 @@ def test_as_many_rows_as_allowed_are_read() -> None:
 def test_large_images_are_averaged_down_and_small_ones_left() -> None:
     large = np.zeros((2, 3, 128, 64), np.uint8)
     large[1, 2, :64, ::2] = 200
-    small = reduced(large, 64)
+    small = thumbnails(large, 64)
     assert small.shape == (2, 3, 64, 32)
     assert (small[1, 2, :32] == 100).all() and small.sum() == 100 * 32 * 32
-    assert reduced(small, 64) is small
+    assert thumbnails(small, 64) is small
 
 
 def test_a_part_is_opened_when_an_image_is_wanted_and_has_to_be_the_one_encoded(
@@ -115,7 +115,7 @@ def test_a_part_is_opened_when_an_image_is_wanted_and_has_to_be_the_one_encoded(
     assert DATASETS.peek(run) is not None
     assert part.hashes is not None
     fewer = replace(
-        part, images=PartOfImages(part.images, np.arange(9)[::-1]), hashes=part.hashes[:9][::-1]
+        part, images=SubsetImages(part.images, np.arange(9)[::-1]), hashes=part.hashes[:9][::-1]
     )
     other = replace(DATASETS.get(run), train=fewer)
     monkeypatch.setattr(images_file, "DATASETS", type("Known", (), {"get": lambda run: other}))

@@ -27,7 +27,7 @@ from latent_workbench.live.guard import MOST_MESSAGE
 from latent_workbench.live.models import ModelCache, decode_pixels, encode_pixels
 from latent_workbench.live.protocol import NEIGHBOURS, REPLY, TRAILER
 from latent_workbench.live.thumbnails import thumbnail_routes
-from vae_core.data.pictures import from_png, to_png, untile
+from vae_core.imaging.png import from_png, to_png, untile
 from vae_core.latent.encodings import load_encodings
 from vae_core.latent.region import Region, Verdict
 from vae_core.runs import DEFAULT_STORE, Run, Store

@@ -21,7 +21,7 @@ from latent_workbench.live.columns import MAX_CELLS, MAX_POINTS, Columns, decima
 from latent_workbench.live.history import Cursor, History
 from latent_workbench.live.progress import ProgressServer, progress_routes
 from vae_core.config import RunConfig
-from vae_core.data.pictures import to_png
+from vae_core.imaging.png import to_png
 from vae_core.runs import Run, Status, Store
 
 from .live import port_of, serving

@@ -21,9 +21,9 @@ from tests.test_cli import vae
 from vae_core.cli.app import app
 from vae_core.config import RunConfig
 from vae_core.data import hold_outs, load_dataset
-from vae_core.data.pictures import from_png, untile
-from vae_core.data.recorded import Recorded, recorded_of
+from vae_core.data.split_record import SplitRecord, record_splits
 from vae_core.errors import DataChanged, UserError
+from vae_core.imaging.png import from_png, untile
 from vae_core.latent.encodings import load_encodings
 from vae_core.loading import load_part, load_run
 from vae_core.metrics import measure
@@ -85,7 +85,7 @@ def test_a_run_records_its_parts(tmp_path: Path) -> None:
     assert recorded is not None
     digest = run.data_card().digest
     assert digest is not None
-    assert digest.model_dump() == recorded.digest() == recorded_of(dataset).digest()
+    assert digest.model_dump() == recorded.digest() == record_splits(dataset).digest()
     assert len({digest.train, digest.validation, digest.test}) == 3
     for name, part in (("train", dataset.train), ("validation", dataset.validation)):
         assert (recorded.hashes[name] == part.hashes).all()
@@ -364,12 +364,12 @@ def test_a_list_comes_back_as_it_was_written() -> None:
     numbers = np.arange(1, 7, dtype=np.uint64)
     hashes = {"train": numbers, "validation": numbers[:2], "test": numbers[:0], "left_out": numbers}
     labels = {"train": np.arange(6) - 1, "validation": np.zeros(2, np.int64), "test": numbers[:0]}
-    first = Recorded(hashes, labels, tuple("abcde"), {"train": numbers[:3]})
-    again = Recorded.from_bytes(first.to_bytes())
+    first = SplitRecord(hashes, labels, tuple("abcde"), {"train": numbers[:3]})
+    again = SplitRecord.from_bytes(first.to_bytes())
     assert again.digest() == first.digest() and again.label_names == first.label_names
     assert again.labels["train"].tolist() == [-1, 0, 1, 2, 3, 4]
     assert again.ever("train").tolist() == [1, 2, 3, 4, 5, 6, 1, 2, 3]
-    renamed = Recorded(hashes, labels, ("a", "B", "c", "d", "e"))
+    renamed = SplitRecord(hashes, labels, ("a", "B", "c", "d", "e"))
     assert renamed.digest()["train"] != first.digest()["train"]
     assert renamed.digest()["validation"] == first.digest()["validation"]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from vae_core.errors import UserError
-from vae_core.registry import Registry
+from vae_core.registry import Entry, Registry
 from vae_core.settings import Settings, setting
 
 
@@ -15,9 +15,12 @@ class WidthOptions(Settings):
     width: int = setting(3, "Width", "How wide it is.", ge=1, le=9)
 
 
+Shape = Entry[Callable[[], str]]
+
+
 @pytest.fixture
-def shapes() -> Registry[Callable[[], str]]:
-    registry: Registry[Callable[[], str]] = Registry("shape")
+def shapes() -> Registry[Shape]:
+    registry: Registry[Shape] = Registry("shape", Entry)
 
     @registry.register("square", label="Square", blurb="Four sides.", options=WidthOptions)
     def square() -> str:
@@ -30,7 +33,7 @@ def shapes() -> Registry[Callable[[], str]]:
     return registry
 
 
-def test_entries_keep_their_order_and_what_is_shown(shapes: Registry[Callable[[], str]]) -> None:
+def test_entries_keep_their_order_and_what_is_shown(shapes: Registry[Shape]) -> None:
     assert [entry.name for entry in shapes] == ["square", "circle"]
     entry = shapes["circle"]
     assert (entry.label, entry.blurb, entry.paper) == ("Circle", "No corners.", "Euclid")
@@ -39,7 +42,7 @@ def test_entries_keep_their_order_and_what_is_shown(shapes: Registry[Callable[[]
     assert "line" not in shapes
 
 
-def test_an_unknown_name_lists_the_known_and_suggests(shapes: Registry[Callable[[], str]]) -> None:
+def test_an_unknown_name_lists_the_known_and_suggests(shapes: Registry[Shape]) -> None:
     with pytest.raises(UserError) as error:
         shapes["sqare"]
     assert str(error.value) == (
@@ -50,13 +53,13 @@ def test_an_unknown_name_lists_the_known_and_suggests(shapes: Registry[Callable[
     assert str(error.value) == "There is no shape 'zzz'; choose one of square, circle."
 
 
-def test_a_name_is_taken_once(shapes: Registry[Callable[[], str]]) -> None:
+def test_a_name_is_taken_once(shapes: Registry[Shape]) -> None:
     with pytest.raises(ValueError, match="'square' is registered twice"):
         shapes.register("square", label="", blurb="")(lambda: "another")
     assert shapes["square"].build() == "a square"
 
 
-def test_options_are_validated_by_their_entry(shapes: Registry[Callable[[], str]]) -> None:
+def test_options_are_validated_by_their_entry(shapes: Registry[Shape]) -> None:
     assert shapes["square"].parse_options({"width": 4}, "options") == WidthOptions(width=4)
     assert shapes["square"].parse_options({}, "options") == WidthOptions()
     with pytest.raises(UserError, match=r"^options\.width: .*less than or equal to 9 \(it is 10\)"):

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.datasets import load_digits
 
-from vae_core.data.digits import digits
+from vae_core.data.sets.digits import digits
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from vae_core.config import DataConfig
 from vae_core.data import ArrayImages, Dataset, ImageSet, StoredImages
 from vae_core.data.hashes import content_hashes, hash_rows, hashed, mixed, occurrence
-from vae_core.data.images import PartOfImages
-from vae_core.data.splits import assemble, held_out, thin
-from vae_core.data.sprites import COUNT, SIZES, SpriteImages
+from vae_core.data.images import SubsetImages
+from vae_core.data.sets.sprites import COUNT, SIZES, SpriteImages
+from vae_core.data.splits import assemble, held_out, limited
 from vae_core.errors import UserError
 
 SPREAD = np.uint64(0x9E3779B97F4A7C15)
@@ -91,21 +91,21 @@ def test_thinning_is_by_content_and_shared_among_the_classes(
     hashes: np.ndarray, limit: int, data: st.DataObject
 ) -> None:
     labels = data.draw(labels_for(len(hashes)))
-    kept = thin(hashes, labels, limit)
+    kept = limited(hashes, labels, limit)
     assert len(kept) == min(limit, len(hashes)) and (np.diff(kept) > 0).all()
     counts, given = (np.bincount(x, minlength=5) for x in (labels, labels[kept]))
     assert (np.abs(given - counts * len(kept) / len(hashes)) <= 5).all()
     if limit >= 5:
         assert (given[counts > 0] > 0).all()
     shorter = np.delete(np.arange(len(hashes)), kept[0])
-    again = thin(hashes[shorter], labels[shorter], limit)
+    again = limited(hashes[shorter], labels[shorter], limit)
     lost = set(hashes[kept]) - set(hashes[shorter][again])
     assert len(lost) <= 6, "one image less changes few of those taken"
 
 
 def test_thinning_takes_what_differs_before_copies() -> None:
     hashes = np.repeat(np.arange(1, 11, dtype=np.uint64) * SPREAD, 3)
-    assert len(np.unique(hashes[thin(hashes, None, 10)])) == 10
+    assert len(np.unique(hashes[limited(hashes, None, 10)])) == 10
 
 
 # --- hashes ----------------------------------------------------------------------------------
@@ -135,7 +135,7 @@ def test_hashes_of_stored_images_are_kept_beside_them(tmp_path: object) -> None:
     assert (np.load(kept) == expected).all()
     np.save(kept, expected[::-1])
     assert (content_hashes(StoredImages(path)) == expected[::-1]).all(), "read, not made again"
-    few = PartOfImages(StoredImages(path), np.array([3, 1]))
+    few = SubsetImages(StoredImages(path), np.array([3, 1]))
     assert (content_hashes(few) == expected[::-1][[3, 1]]).all(), "the whole knows them"
     kept.write_bytes(b"cut")
     assert (content_hashes(StoredImages(path)) == expected).all()

@@ -28,8 +28,8 @@ from latent_workbench.live.uploads import UploadServer, upload_routes
 from vae_core.config import DataConfig, RunConfig
 from vae_core.data import Announced, Upload, begin_upload, load_dataset
 from vae_core.data import uploads as uploads_module
-from vae_core.data.listing import has_image_name
 from vae_core.errors import UserError
+from vae_core.imaging.listing import has_image_name
 from vae_core.runs import Store
 
 from .live import port_of, serving

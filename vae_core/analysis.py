@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from vae_core.data import Images, ImageSet, Progress, no_progress
-from vae_core.data.again import found_again
+from vae_core.data.images import restore_order
 from vae_core.errors import UserError
 from vae_core.latent.encodings import load_encodings
 from vae_core.latent.kept_surveys import load_survey, save_survey
@@ -94,7 +94,7 @@ def images_of_survey(
     """
     part = part_of(dataset_of(run, data_dir, progress), found.split)
     assert found.hashes is not None, "a whole part knows them"
-    return found_again(part, found.hashes)
+    return restore_order(part, found.hashes)
 
 
 def map_of(

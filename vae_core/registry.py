@@ -1,14 +1,18 @@
 """A registry by decorator: a name, what the app shows about it, its options, and how it is made.
 
-Families, backbones, likelihoods and data sets are each one registry. Adding one touches its own
-file; nothing anywhere asks `if name == …`.
+Families, backbones, likelihoods, priors, data sets, presets and export formats are each one
+registry. Adding one touches its own file; nothing anywhere asks `if name == …`.
 """
 
 from __future__ import annotations
 
 import difflib
+import pkgutil
+import warnings
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import entry_points
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -16,22 +20,30 @@ from pydantic import BaseModel, ValidationError
 from vae_core.errors import UserError
 from vae_core.settings import NoOptions, explain
 
-F = TypeVar("F", bound=Callable[..., Any])
+BuildT = TypeVar("BuildT")
+F = TypeVar("F")
 
 OPTIONS: dict[tuple[str, str], type[BaseModel]] = {}
 """By kind and name: the options of everything registered so far, for who may not import it."""
 
 
-@dataclass(frozen=True)
-class Entry(Generic[F]):
-    """One registered thing: `build` makes it, the rest is what a form or a table shows of it."""
+@dataclass(frozen=True, kw_only=True)
+class Entry(Generic[BuildT]):
+    """One registered thing: `build` makes it, the rest is what a form or a table shows of it.
+
+    A kind that has more to say of its entries has a subclass with more fields.
+
+    order: lists show entries in ascending order of it, and as they were registered where it is
+        the same.
+    """
 
     name: str
     label: str
     blurb: str
-    build: F
+    build: BuildT
     options: type[BaseModel] = NoOptions
     paper: str = ""
+    order: int = 100
 
     def parse_options(self, values: dict[str, Any], where: str) -> BaseModel:
         """Validate `values` into this entry's options.
@@ -45,38 +57,65 @@ class Entry(Generic[F]):
             raise UserError(explain(error, where, self.options)) from None
 
 
-class Registry(Generic[F]):
-    """Entries by name, in the order in which they were registered."""
+EntryT = TypeVar("EntryT", bound=Entry[Any])
 
-    def __init__(self, kind: str) -> None:
+
+class Registry(Generic[EntryT]):
+    """Entries by name.
+
+    Args:
+        kind: what an entry is called in a sentence.
+        entry: the class of its entries.
+    """
+
+    def __init__(self, kind: str, entry: type[EntryT]) -> None:
         self.kind = kind
-        self._entries: dict[str, Entry[F]] = {}
+        self._entry = entry
+        self._entries: dict[str, EntryT] = {}
 
-    def register(
-        self,
-        name: str,
-        *,
-        label: str,
-        blurb: str,
-        options: type[BaseModel] = NoOptions,
-        paper: str = "",
-    ) -> Callable[[F], F]:
-        """Decorator that adds the decorated builder under `name`."""
+    def register(self, name: str, *, label: str, blurb: str, **facts: Any) -> Callable[[F], F]:
+        """Decorator that adds the decorated builder under `name`.
+
+        Args:
+            facts: the other fields of the registry's entries.
+        """
 
         def add(build: F) -> F:
-            self.add(Entry(name, label, blurb, build, options, paper))
+            self.add(self._entry(name=name, label=label, blurb=blurb, build=build, **facts))
             return build
 
         return add
 
-    def add(self, entry: Entry[F]) -> None:
-        """Add an entry that may say more than `register` takes."""
+    def add(self, entry: EntryT) -> None:
+        """Add an entry that is made already."""
         if entry.name in self._entries:
             raise ValueError(f"{self.kind} {entry.name!r} is registered twice")
         self._entries[entry.name] = entry
         OPTIONS[self.kind, entry.name] = entry.options
 
-    def __getitem__(self, name: str) -> Entry[F]:
+    def discover(self, package: str, plugins: str) -> None:
+        """Import what registers entries: every module in `package`, then every installed plug-in.
+
+        A plug-in that fails is reported as a warning and left out.
+
+        Args:
+            package: the dotted name of a package, or of a single module, which has none inside.
+            plugins: the group of entry points by which other packages name modules of theirs.
+        """
+        for module in pkgutil.iter_modules(getattr(import_module(package), "__path__", ())):
+            import_module(f"{package}.{module.name}")
+        for point in entry_points(group=plugins):
+            try:
+                point.load()
+            except Exception as error:  # whatever another package raises must not end this one
+                owner = point.dist.name if point.dist else point.value
+                reason = f"{type(error).__name__}: {error}"
+                warnings.warn(
+                    f"The {self.kind} {point.name!r} of {owner} is left out: {reason}.",
+                    stacklevel=2,
+                )
+
+    def __getitem__(self, name: str) -> EntryT:
         """The entry called `name`.
 
         Raises:
@@ -84,13 +123,16 @@ class Registry(Generic[F]):
         """
         if name in self._entries:
             return self._entries[name]
-        raise unknown(self.kind, name, self._entries)
+        raise unknown(self.kind, name, [entry.name for entry in self])
 
     def __contains__(self, name: object) -> bool:
         return name in self._entries
 
-    def __iter__(self) -> Iterator[Entry[F]]:
-        return iter(self._entries.values())
+    def __iter__(self) -> Iterator[EntryT]:
+        return iter(sorted(self._entries.values(), key=lambda entry: entry.order))
+
+    def __len__(self) -> int:
+        return len(self._entries)
 
 
 def unknown(kind: str, name: str, known: Collection[str]) -> UserError:

@@ -9,8 +9,14 @@ import numpy as np
 
 from vae_core.data import Dataset, ImageSet, Progress, load_dataset, no_progress
 from vae_core.data.difference import Difference
-from vae_core.data.label_names import named
-from vae_core.data.recorded import Recorded, as_recorded, grown, never_seen, recorded_of
+from vae_core.data.labels import renumbered
+from vae_core.data.split_record import (
+    SplitRecord,
+    extend_splits,
+    record_splits,
+    restore_splits,
+    unseen,
+)
 from vae_core.errors import UserError
 from vae_core.runs import PARTS, Run
 
@@ -37,7 +43,7 @@ def dataset_of(
         # One picture in colour among grey ones makes colour of all: as the run has it, then.
         config = config.model_copy(update={"channels": card.image_shape[0]})
         dataset = load_dataset(config, progress)
-    dataset = named(dataset, card.label_names)
+    dataset = renumbered(dataset, card.label_names)
     if dataset.image_shape != card.image_shape:
         raise UserError(
             f"The images are {dataset.image_shape}, the model was trained on "
@@ -45,24 +51,24 @@ def dataset_of(
         )
     if recorded is None:
         return replace(dataset, difference=Difference(recorded=False))
-    if recorded_of(dataset).digest() == recorded.digest():
+    if record_splits(dataset).digest() == recorded.digest():
         return dataset
     if config.limit is not None:  # what it leaves out may be the run's
         everything = load_dataset(config.model_copy(update={"limit": None}), progress)
-        dataset = named(everything, card.label_names)
+        dataset = renumbered(everything, card.label_names)
     if grow:
-        return grown(dataset, recorded, config.limit)
-    own = as_recorded(dataset, recorded)
+        return extend_splits(dataset, recorded, config.limit)
+    own = restore_splits(dataset, recorded)
     if own.difference is not None and own.difference.elsewhere:
-        held_out = never_seen(dataset.validation, recorded)
-        test = dataset.test and never_seen(dataset.test, recorded)
+        held_out = unseen(dataset.validation, recorded)
+        test = dataset.test and unseen(dataset.test, recorded)
         return replace(dataset, validation=held_out, test=test, difference=own.difference)
     if own.test is None and dataset.test is not None and not len(recorded.hashes["test"]):
-        return replace(own, test=never_seen(dataset.test, recorded))
+        return replace(own, test=unseen(dataset.test, recorded))
     return own
 
 
-def recorded_by(run: Run) -> Recorded | None:
+def recorded_by(run: Run) -> SplitRecord | None:
     """What a run recorded of its images; None where it did not.
 
     Raises:
@@ -70,7 +76,7 @@ def recorded_by(run: Run) -> Recorded | None:
     """
     try:
         with run.tensors(PARTS):  # its head is checked before its data are read
-            return Recorded.from_bytes(run.read(PARTS))
+            return SplitRecord.from_bytes(run.read(PARTS))
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:

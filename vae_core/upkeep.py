@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vae_core.data.cache import MADE_AGAIN, Entry, Kind, prune
+from vae_core.data.cache import REPRODUCIBLE, CacheEntry, Kind, prune
 from vae_core.errors import UserError
 from vae_core.runs import Store
 
-ALL: tuple[Kind, ...] = (*MADE_AGAIN, "upload")
+ALL: tuple[Kind, ...] = (*REPRODUCIBLE, "upload")
 
 
-def tidy(store: Store) -> list[Entry]:
+def tidy(store: Store) -> list[CacheEntry]:
     """Remove prepared images and uploads, those first that were not used for longest, until they
     fit their bound (`VAE_CACHE_GB`); what was removed.
 
@@ -23,7 +23,7 @@ def tidy(store: Store) -> list[Entry]:
     return prune(None, ALL, _needed(store))
 
 
-def clear_disk(store: Store) -> list[Entry]:
+def clear_disk(store: Store) -> list[CacheEntry]:
     """Remove all that nothing uses and no run still has to learn from; what was removed."""
     return prune(0, ALL, _needed(store))
 

@@ -60,7 +60,7 @@ def same_images(run: Run, other: Run) -> bool:
 
 
 def _choice(config: DataConfig) -> tuple[object, ...]:
-    own = datasets[config.dataset].build.origin == "own"
+    own = datasets[config.dataset].origin == "own"
     where = config.data_dir if own else None
     return config.dataset, where, config.validation_fraction, config.limit
 

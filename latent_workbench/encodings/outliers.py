@@ -19,8 +19,8 @@ from latent_workbench.shared.numbers import grouped, number
 from latent_workbench.shared.state import open_in_explore
 from latent_workbench.shared.waiting import awaited
 from latent_workbench.shared.without_paths import without_paths
-from vae_core.data.pictures import tile
 from vae_core.errors import UserError
+from vae_core.imaging.png import tile
 
 CRITERIA = {"-elbo": "−ELBO", "recon": "Reconstruction error"}
 PICTURED, LISTED = 12, 100

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import streamlit as st
 
-from vae_core.data.pictures import to_png
+from vae_core.imaging.png import to_png
 
 SMALLEST = 56
 STYLE = (

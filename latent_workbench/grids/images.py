@@ -24,13 +24,13 @@ MOST_IMAGES = 1000
 class RealImages:
     """Images uint8 [N, C, H, W], their surveys, the run's own model, and where they are from.
 
-    survey: of the images as they are. as_trained: of what the encoder learns from, which is the
+    survey: of the images as they are. read_picture: of what the encoder learns from, which is the
         same but for models that learn from corrupted images.
     """
 
     pictures: np.ndarray
     survey: Survey
-    as_trained: Survey
+    read_picture: Survey
     loaded: LoadedRun
     origin: str
 

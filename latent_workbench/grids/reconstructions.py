@@ -39,7 +39,7 @@ def draw(run: Run) -> list[Sheet]:
     ):
         st.session_state["recon-seed"] = st.session_state.get("recon-seed", 0) + 1
     images = images_of(run)
-    survey = images.as_trained
+    survey = images.read_picture
     chosen = picks(survey, how, n, st.session_state.get("recon-seed", 0))
     originals, vectors = images.pictures[chosen], survey.mu[chosen]
     labels = None if survey.labels is None else survey.labels[chosen]
@@ -47,7 +47,7 @@ def draw(run: Run) -> list[Sheet]:
     corrupts = images.loaded.objective.corrupts
     rows = {"original": originals}
     if corrupts:
-        from vae_core.data.pictures import to_bytes
+        from vae_core.imaging.png import to_bytes
 
         rows["corrupted"] = to_bytes(_seen(images, chosen))
     rows |= {"reconstruction": rebuilt, "difference": _difference(originals, rebuilt)}
@@ -79,7 +79,7 @@ def _difference(originals: np.ndarray, rebuilt: np.ndarray) -> np.ndarray:
 
 
 def _seen(images: RealImages, chosen: np.ndarray) -> Tensor:
-    """The images at `chosen` as the encoder was shown them for `as_trained`."""
+    """The images at `chosen` as the encoder was shown them for `read_picture`."""
     torch = ready_torch()
     from vae_core.data.batches import as_floats
 

@@ -12,7 +12,7 @@ import streamlit as st
 
 from latent_workbench.live.loaded import model_of
 from latent_workbench.live.models import weights_version
-from vae_core.data.pictures import tile
+from vae_core.imaging.png import tile
 from vae_core.runs import Run
 
 CHUNK = 128

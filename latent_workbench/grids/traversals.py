@@ -59,7 +59,7 @@ def draw(run: Run) -> list[Sheet]:
 
 def turns(pictures: np.ndarray) -> np.ndarray:
     """Columns of [R, C, ch, H, W] as frames there and back: uint8 [2C − 2, ch, H, R·W]."""
-    from vae_core.data.pictures import tile
+    from vae_core.imaging.png import tile
 
     frames = [tile(pictures[:, column], len(pictures)) for column in range(pictures.shape[1])]
     return np.stack([*frames, *frames[-2:0:-1]])

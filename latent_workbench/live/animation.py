@@ -14,8 +14,8 @@ from latent_workbench.live.engine import ENGINE, Engine, run_called
 from latent_workbench.live.http import answered, body_of
 from latent_workbench.live.models import Decoder, decode_pixels
 from latent_workbench.live.protocol import read_request
-from vae_core.data.animation import animation
 from vae_core.errors import UserError
+from vae_core.imaging.animation import animation
 from vae_core.settings import Settings, explain
 
 MOST_BYTES = 16 * 2**20

@@ -16,8 +16,7 @@ from latent_workbench.live.http import answered, body_of
 from latent_workbench.live.models import Decoder, encode_pixels, ready_torch
 from latent_workbench.live.protocol import read_label
 from latent_workbench.live.whereabouts import ENCODINGS
-from vae_core.data.drawing import Ink, measure_ink, redrawn
-from vae_core.data.visitor import as_drawn, as_trained
+from vae_core.data.inputs import Ink, fit_drawing, measure_ink, read_drawing, read_picture
 from vae_core.errors import UserError
 from vae_core.runs import Run
 
@@ -42,13 +41,13 @@ class EncodeServer:
         )
 
     def _encoded(self, run: Run, model: Decoder, body: bytes, drawn: bool) -> dict[str, object]:
-        from vae_core.data.pictures import to_png
+        from vae_core.imaging.png import to_png
 
         file, shape = io.BytesIO(body), model.image_shape
         if drawn:
-            picture = redrawn(as_drawn(file), self.inks.get(run), shape)
+            picture = fit_drawing(read_drawing(file), self.inks.get(run), shape)
         else:
-            picture = as_trained(file, run.config().data.resize, shape)
+            picture = read_picture(file, run.config().data.resize, shape)
         vector = encode_pixels(model, picture[None])[0]
         if not np.isfinite(vector).all():
             raise UserError(f"Run {run.id!r} gives no finite encoding; its training diverged.")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 
 import numpy as np
-from PIL import Image
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -54,12 +53,12 @@ def images_of(run: Run, split: str) -> Images:
 
 
 def _in_order(run: Run, dataset: Dataset, split: str) -> Images:
-    from vae_core.data.again import found_again
+    from vae_core.data.images import restore_order
     from vae_core.latent.kept_surveys import surveyed_hashes
     from vae_core.loading import part_of
 
     part, hashes = part_of(dataset, split), surveyed_hashes(run, split)
-    return part.images if hashes is None else found_again(part, hashes)
+    return part.images if hashes is None else restore_order(part, hashes)
 
 
 async def images(request: Request) -> Response:
@@ -95,23 +94,10 @@ def read_rows(text: str) -> np.ndarray:
 
 def sprite(images: Images, rows: np.ndarray) -> bytes:
     """The images at `rows` [M], none larger than 64 px a side, 16 in a row, as PNG."""
-    from vae_core.data.pictures import tile, to_png
+    from vae_core.imaging.png import tile, to_png
+    from vae_core.imaging.resize import thumbnails
 
-    return to_png(tile(reduced(images.gather(rows), LARGEST_SIDE), min(COLUMNS, len(rows))))
-
-
-def reduced(pictures: np.ndarray, most: int) -> np.ndarray:
-    """uint8 [N, C, H, W] with no side above `most` px, averaged down where need be."""
-    height, width = pictures.shape[2:]
-    scale = min(1.0, most / max(height, width))
-    if scale == 1:
-        return pictures
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    channels = pictures.reshape(-1, height, width)
-    small = [
-        np.asarray(Image.fromarray(each).resize(size, Image.Resampling.BOX)) for each in channels
-    ]
-    return np.stack(small).reshape(*pictures.shape[:2], size[1], size[0])
+    return to_png(tile(thumbnails(images.gather(rows), LARGEST_SIDE), min(COLUMNS, len(rows))))
 
 
 def image_routes() -> list[BaseRoute]:

@@ -13,7 +13,7 @@ from latent_workbench.live.engine import run_called
 from latent_workbench.live.http import Refused, answered
 from latent_workbench.shared.without_paths import without_paths
 from vae_core.errors import UserError
-from vae_core.png import require_png
+from vae_core.imaging.png import require_png
 from vae_core.runs import Run
 
 THUMBNAILS = "thumbnails.png"

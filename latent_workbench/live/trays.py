@@ -14,8 +14,7 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from latent_workbench.live.http import Refused
-from vae_core.data.cache import hold
-from vae_core.data.lease import Lease
+from vae_core.data.cache import CacheLock, lock_upload
 from vae_core.data.uploads import MB, Announced, Upload, begin_upload
 from vae_core.errors import UserError
 from vae_core.runs import Folder, Store
@@ -45,7 +44,7 @@ class Tray:
     kept: Upload | None = None
     coming: Upload | None = None
     closed: bool = False
-    _held: Lease | None = None
+    _held: CacheLock | None = None
     """What keeps others from clearing away what is kept, whatever page is looked at."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -90,7 +89,7 @@ class Tray:
                 upload.remove()
                 raise _gone()
             before, self.kept, self.coming = self.kept, upload, None
-            self._held = hold(upload.path)
+            self._held = lock_upload(upload.path)
         self._drop(before)
 
     def abandon(self, upload: Upload) -> None:

@@ -13,8 +13,8 @@ from latent_workbench.shared.numbers import images
 from latent_workbench.shared.without_paths import without_paths
 from vae_core.config import RunConfig
 from vae_core.errors import UserError
+from vae_core.imaging.png import require_png
 from vae_core.in_force import beta_in_force
-from vae_core.png import require_png
 from vae_core.runs import ACTIVE, BEST, WEIGHTS, MeasuredOn, Run, Store, measured_on
 from vae_core.runs.bounds import largest
 

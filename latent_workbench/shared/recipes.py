@@ -37,7 +37,7 @@ def recommended(dataset: str) -> str:
     for preset in presets.values():
         if preset.config.data.dataset == dataset:
             return preset.name
-    colour = datasets[dataset].build.image_shape[0] != 1
+    colour = datasets[dataset].image_shape[0] != 1
     return "images-vae" if colour else "vae"
 
 

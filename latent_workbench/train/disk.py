@@ -6,10 +6,10 @@ import streamlit as st
 
 from latent_workbench.shared import access
 from latent_workbench.shared.without_paths import without_paths
-from vae_core.data.cache import Entry, bound, entries
-from vae_core.data.sizes import gigabytes
+from vae_core.data.cache import CacheEntry, entries, size_limit
 from vae_core.errors import UserError
 from vae_core.runs import Store
+from vae_core.units import gigabytes
 from vae_core.upkeep import clear_disk
 
 _CLEARED = "disk-cleared"
@@ -26,18 +26,18 @@ def kept_on_disk() -> None:
         key="kept-on-disk",
     ):
         try:
-            _show(kept, total, bound())
+            _show(kept, total, size_limit())
         except UserError as error:
             st.error(without_paths(error))
 
 
 @st.cache_data(ttl=5.0, show_spinner=False)
-def _kept() -> list[Entry]:
+def _kept() -> list[CacheEntry]:
     """Looked up once in a while, whoever asks."""
     return entries()
 
 
-def _show(kept: list[Entry], total: int, most: int) -> None:
+def _show(kept: list[CacheEntry], total: int, most: int) -> None:
     st.markdown(
         "Prepared images and uploads are kept, so that they need not be made or sent again. What "
         "was not used for longest makes room for what is new."

@@ -50,7 +50,7 @@ def set_up() -> None:
         st.info(reason, icon=":material/visibility:")
         return
     dataset_name = _choose_dataset()
-    own = datasets[dataset_name].build.origin == "own"
+    own = datasets[dataset_name].origin == "own"
     data_dir = own_images() if own else None
     samples = st.container(key="train-samples")
     picker, about = st.columns([6, 1], vertical_alignment="bottom", gap="small")
@@ -117,7 +117,7 @@ def _settings(
     base = with_backbone(
         base, kept(widget_key(key, "ModelConfig", ("model", "backbone")), base.model.backbone)
     )
-    own = datasets[dataset].build.origin == "own"
+    own = datasets[dataset].origin == "own"
     form = Form(
         choices={"model.backbone": backbones, "model.likelihood": likelihoods},
         nested=options_of(base),

@@ -12,8 +12,8 @@ import streamlit as st
 from latent_workbench.live.loaded import model_of, sliders_of
 from latent_workbench.shared.explore_view import PRINCIPAL
 from latent_workbench.tune.queue import open_button
-from vae_core.data.pictures import from_png, tile, to_png, untile
 from vae_core.errors import UserError
+from vae_core.imaging.png import from_png, tile, to_png, untile
 from vae_core.runs import Run
 
 PAGE = 8

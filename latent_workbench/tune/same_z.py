@@ -10,8 +10,8 @@ import streamlit as st
 
 from latent_workbench.live.models import ready_torch, weights_version
 from latent_workbench.shared.without_paths import without_paths
-from vae_core.data.pictures import tile, to_png
 from vae_core.errors import UserError
+from vae_core.imaging.png import tile, to_png
 from vae_core.runs import Run
 
 COUNT = 10

@@ -18,7 +18,7 @@ from vae_core.priority import yield_to_others
 from vae_core.training.watchdog import end_now
 
 if TYPE_CHECKING:
-    from vae_core.data.dataset import Progress
+    from vae_core.progress import Progress
 
 LOOK_EVERY_S = 0.5
 

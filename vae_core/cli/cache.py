@@ -21,9 +21,9 @@ def cache(
     store: StoreOption = None,
 ) -> None:
     """List prepared images and uploads, how large they are and how large they may become."""
-    from vae_core.data.cache import bound, entries
-    from vae_core.data.sizes import gigabytes
+    from vae_core.data.cache import entries, size_limit
     from vae_core.runs import Store
+    from vae_core.units import gigabytes
     from vae_core.upkeep import clear_disk
 
     runs = Store(store)
@@ -42,7 +42,7 @@ def cache(
             for entry in kept
         ]
         print_json(
-            {"entries": rows, "bytes": total, "bound_bytes": bound(), "removed_bytes": freed}
+            {"entries": rows, "bytes": total, "bound_bytes": size_limit(), "removed_bytes": freed}
         )
         return
     if clear:
@@ -55,6 +55,6 @@ def cache(
     if kept:
         print_table(table)
     print(
-        f"{gigabytes(total)} of at most {gigabytes(bound())} (VAE_CACHE_GB); what was not used for "
-        "longest goes first."
+        f"{gigabytes(total)} of at most {gigabytes(size_limit())} (VAE_CACHE_GB); what was not "
+        "used for longest goes first."
     )

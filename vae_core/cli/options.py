@@ -13,7 +13,7 @@ from vae_core.runs import Folder
 from vae_core.runs.signs import unproven
 
 if TYPE_CHECKING:
-    from vae_core.data.dataset import Progress
+    from vae_core.progress import Progress
 
 StoreOption = Annotated[
     str | None,

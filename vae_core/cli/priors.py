@@ -55,7 +55,7 @@ def sample(
     """Write new pictures of a trained model as one PNG, drawn from one of its priors."""
     import torch
 
-    from vae_core.data.pictures import tile, to_png
+    from vae_core.imaging.png import tile, to_png
     from vae_core.latent.grids import decode_vectors
     from vae_core.latent.priors import sample as drawn
     from vae_core.loading import load_run

@@ -1,23 +1,18 @@
 """Data sets: images as uint8 [N, C, H, W], gathered by index, with labels or factors.
 
-A source is one file that registers itself here; `load_dataset` is the way in.
+A data set is one file in `sets` that registers itself; `load_dataset` is the way in.
 """
 
-from importlib import import_module
-
-from vae_core.data.dataset import Dataset, Images, ImageSet, Progress, no_progress
+from vae_core.data.dataset import Dataset, Images, ImageSet
 from vae_core.data.folders import cache_folder, data_folder
 from vae_core.data.images import ArrayImages
+from vae_core.data.npy import StoredImages
 from vae_core.data.samples import hold_outs, label_counts, sample_images
 from vae_core.data.source import Source, datasets, load_dataset
-from vae_core.data.stored import StoredImages
 from vae_core.data.uploads import Announced, Upload, begin_upload
+from vae_core.progress import Progress, no_progress
 
-SOURCES = ("torchvision_sets", "digits", "sprites", "celeba", "folder")
-"""The files that register data sets, in the order in which a form lists them."""
-
-for _source in SOURCES:
-    import_module(f"{__name__}.{_source}")
+datasets.discover("vae_core.data.sets", plugins="vae_core.datasets")
 
 __all__ = [
     "Announced",

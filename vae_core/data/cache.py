@@ -1,41 +1,104 @@
-"""What is kept to save time, prepared images and uploads: how much of it, and how it is bounded."""
+"""What is kept to save time, prepared images and uploads: how much of it, and who uses it.
+
+Many may use an entry, one alone may fill or remove it: by the system's locks on files, which end
+with the process that holds them however it ends. Nothing asks for process ids or for the time.
+"""
 
 from __future__ import annotations
 
 import os
 import re
 import shutil
+import time
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal, cast
 
 from vae_core.data.folders import cache_folder, uploads_folder
-from vae_core.data.lease import LOCK, Lease, take, touch
-from vae_core.data.rows import ABOUT
+from vae_core.data.npy import SUMMARY
 from vae_core.errors import UserError
 
-BOUND_VARIABLE = "VAE_CACHE_GB"
-USUAL_BOUND_GB = 20.0
+try:
+    import fcntl
+except ImportError:  # Windows, where no file can be removed while it is open
+    fcntl = None  # type: ignore[assignment]
+
+LOCK = ".lock"
+"""In a folder of the cache the file that stands for it; its time is that of the last use."""
+
+LIMIT_VARIABLE = "VAE_CACHE_GB"
+DEFAULT_LIMIT_GB = 20.0
 """Room for a million colour images of 64×64, which take 12.3 GB, and some smaller sets beside."""
 
-USUAL_SHARE = 0.1
+DEFAULT_SHARE = 0.1
 """Of the disk, where that is less."""
 
 Kind = Literal["prepared", "unfinished", "upload"]
-MADE_AGAIN: tuple[Kind, ...] = ("prepared", "unfinished")
+REPRODUCIBLE: tuple[Kind, ...] = ("prepared", "unfinished")
 """What costs nothing but time when it is missed."""
 
-_OURS: dict[Kind, re.Pattern[str]] = {
+_NAMES: dict[Kind, re.Pattern[str]] = {
     "prepared": re.compile(r"[a-z0-9_]+-[0-9a-f]{20}|\.preparing-\w+"),
     "upload": re.compile(r"[0-9a-f]{32}|.+-[0-9a-f]{12}(\.zip)?"),
 }
 """The names that we give. What else lies in these folders is not ours to remove."""
 
 
+class CacheLock:
+    """What holds an entry, a folder or a file, until it is released or garbage."""
+
+    def __init__(self, file: BinaryIO | None) -> None:
+        self._file = file
+
+    def share(self) -> None:
+        """Let others use it too, from now on."""
+        if self._file is not None and fcntl is not None:
+            fcntl.flock(self._file.fileno(), fcntl.LOCK_SH)
+
+    def release(self) -> None:
+        """Let go."""
+        if self._file is not None:
+            self._file.close()
+
+
+def acquire(entry: Path, exclusive: bool) -> CacheLock | None:
+    """Hold `entry` if nobody is in the way: whoever fills or removes it, or, `exclusive`, anybody.
+
+    Raises:
+        OSError: when it is not there or cannot be opened.
+    """
+    while True:
+        is_file = entry.is_file()
+        path = entry if is_file else entry / LOCK
+        file = path.open(("r+b" if exclusive else "rb") if is_file else "a+b", buffering=0)
+        try:
+            if fcntl is not None:
+                kind = fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH
+                fcntl.flock(file.fileno(), kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            return None
+        except OSError:  # a file system without locks: nobody is kept out there
+            pass
+        with suppress(OSError):
+            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                return CacheLock(cast(BinaryIO, file))
+        file.close()  # it was removed in the meantime; look again at what is there now
+
+
+def mark_used(entry: Path) -> None:
+    """Note that `entry` is used now."""
+    with suppress(OSError):
+        if entry.is_file():  # the time of its last change is left as it is
+            os.utime(entry, ns=(time.time_ns(), entry.stat().st_mtime_ns))
+        else:
+            (entry / LOCK).touch()
+
+
 @dataclass(frozen=True)
-class Entry:
+class CacheEntry:
     """One set of prepared images, or one upload.
 
     size: bytes on the disk. used: when it was used last, in seconds since 1970.
@@ -50,51 +113,51 @@ class Entry:
     def in_use(self) -> bool:
         """True while a process trains on it or shows it."""
         try:
-            lease = take(self.path, alone=True)
+            lock = acquire(self.path, exclusive=True)
         except OSError:
             return False
-        if lease is not None:
-            lease.release()
-        return lease is None
+        if lock is not None:
+            lock.release()
+        return lock is None
 
 
-def bound() -> int:
+def size_limit() -> int:
     """Bytes that prepared images and uploads may take together: what VAE_CACHE_GB names, else 20
     GB, or a tenth of the disk where that is less.
 
     Raises:
         UserError: when the variable is no such number.
     """
-    named = os.environ.get(BOUND_VARIABLE)
+    named = os.environ.get(LIMIT_VARIABLE)
     if named:
         with suppress(ValueError):
             gb = float(named)
             if 0 <= gb < float("inf"):
                 return int(gb * 1e9)
         raise UserError(
-            f"{BOUND_VARIABLE} is {named!r}; let it be a number of GB of 0 or more, such as 20."
+            f"{LIMIT_VARIABLE} is {named!r}; let it be a number of GB of 0 or more, such as 20."
         )
     folder = cache_folder()
     while not folder.exists():
         folder = folder.parent
-    return int(min(USUAL_BOUND_GB * 1e9, USUAL_SHARE * shutil.disk_usage(folder).total))
+    return int(min(DEFAULT_LIMIT_GB * 1e9, DEFAULT_SHARE * shutil.disk_usage(folder).total))
 
 
-def entries() -> list[Entry]:
+def entries() -> list[CacheEntry]:
     """All that is kept, the least recently used first."""
     found = [*_within(cache_folder(), "prepared"), *_within(uploads_folder(), "upload")]
     return sorted(found, key=lambda entry: entry.used)
 
 
 def prune(
-    most: int | None = None, kinds: Collection[Kind] = MADE_AGAIN, keep: Collection[Path] = ()
-) -> list[Entry]:
+    most: int | None = None, kinds: Collection[Kind] = REPRODUCIBLE, keep: Collection[Path] = ()
+) -> list[CacheEntry]:
     """Remove what was not used for longest until no more than `most` bytes are kept in all.
 
     What is in use stays.
 
     Args:
-        most: bytes; None takes `bound()`.
+        most: bytes; None takes `size_limit()`.
         kinds: what may be removed.
         keep: uploads that are still needed, whole or something in them.
 
@@ -102,9 +165,9 @@ def prune(
         What was removed.
 
     Raises:
-        UserError: as `bound`.
+        UserError: as `size_limit`.
     """
-    most = bound() if most is None else most
+    most = size_limit() if most is None else most
     kept = entries()
     total = sum(entry.size for entry in kept)
     removed = []
@@ -118,34 +181,34 @@ def prune(
     return removed
 
 
-def make_room(size: int, folder: Path) -> None:
+def free_space(size: int, folder: Path) -> None:
     """Remove prepared images, those first that were not used for longest, until `size` bytes are
     free on the disk of `folder`."""
     for entry in entries():
         if shutil.disk_usage(folder).free >= size:
             return
-        if entry.kind in MADE_AGAIN:
+        if entry.kind in REPRODUCIBLE:
             _remove(entry.path)
 
 
-def hold(path: Path) -> Lease | None:
-    """Keep an upload, if `path` lies in one, from being removed while the lease is kept."""
+def lock_upload(path: Path) -> CacheLock | None:
+    """Keep an upload, if `path` lies in one, from being removed while the lock is kept."""
     folder = uploads_folder()
     if not path.is_relative_to(folder) or path == folder:
         return None
     entry = folder / path.relative_to(folder).parts[0]
     with suppress(OSError):
-        touch(entry)
-        return take(entry, alone=False)
+        mark_used(entry)
+        return acquire(entry, exclusive=False)
     return None
 
 
-def _within(folder: Path, kind: Kind) -> Iterator[Entry]:
+def _within(folder: Path, kind: Kind) -> Iterator[CacheEntry]:
     with suppress(OSError):  # there is no such folder, or another process has just removed one
         for path in folder.iterdir():
-            if _OURS[kind].fullmatch(path.name) and not path.is_symlink():
-                finished = kind == "upload" or (path / ABOUT).exists()
-                yield Entry(path, kind if finished else "unfinished", _size(path), _used(path))
+            if _NAMES[kind].fullmatch(path.name) and not path.is_symlink():
+                finished = kind == "upload" or (path / SUMMARY).exists()
+                yield CacheEntry(path, kind if finished else "unfinished", _size(path), _used(path))
 
 
 def _size(path: Path) -> int:
@@ -170,17 +233,17 @@ def _used(path: Path) -> float:
 def _remove(path: Path) -> bool:
     """True where nobody used it and it is gone."""
     try:
-        lease = take(path, alone=True)
+        lock = acquire(path, exclusive=True)
     except OSError:
-        lease = None if path.exists() else Lease(None)
-    if lease is None:
+        lock = None if path.exists() else CacheLock(None)
+    if lock is None:
         return False
     try:
         # What says that it is whole goes first: whoever comes by sees all of it or none.
-        (path / ABOUT).unlink(missing_ok=True) if path.is_dir() else path.unlink(missing_ok=True)
+        (path / SUMMARY).unlink(missing_ok=True) if path.is_dir() else path.unlink(missing_ok=True)
         shutil.rmtree(path, ignore_errors=True) if path.is_dir() else None
     except OSError:
         return False
     finally:
-        lease.release()
+        lock.release()
     return not path.exists()

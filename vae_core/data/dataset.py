@@ -2,29 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 
 from vae_core.data.difference import Difference
-
-Progress = Callable[[str, float | None], None]
-"""Called with a sentence and the share done in [0, 1], or None where the share is unknown.
-
-Work calls it at least every 0.5 s: it waits in it while it is paused, and it raises `Stopped` when
-it was told to stop.
-"""
-
-
-def no_progress(message: str, share: float | None) -> None:
-    """The `Progress` that shows nothing."""
-
-
-def grouped(count: int) -> str:
-    """A count as it stands in a sentence: 12 000."""
-    return f"{count:_}".replace("_", " ")
 
 
 class Images(Protocol):
@@ -58,6 +41,12 @@ class ImageSet:
     def __len__(self) -> int:
         return self.images.shape[0]
 
+    @property
+    def known_hashes(self) -> np.ndarray:
+        """The hashes, uint64 [N], of a set that `assemble` made."""
+        assert self.hashes is not None, "assemble() fills them in"
+        return self.hashes
+
 
 @dataclass(frozen=True)
 class Dataset:
@@ -86,3 +75,9 @@ class Dataset:
     def image_shape(self) -> tuple[int, int, int]:
         """(C, H, W)."""
         return self.train.images.shape[1:]
+
+    @property
+    def parts(self) -> dict[str, ImageSet]:
+        """The parts that there are, by name."""
+        found = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {name: part for name, part in found.items() if part is not None}

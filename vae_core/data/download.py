@@ -1,19 +1,21 @@
-"""Fetching one file: with progress, checked, and never left half-written."""
+"""Fetching one file: with progress, checked, and never left half-written; and unpacking it."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from collections.abc import Sequence
 from http.client import HTTPException
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import BinaryIO
 from urllib.error import URLError
 from urllib.request import Request, urlopen
 
-from vae_core.data.dataset import Progress
 from vae_core.errors import UserError
 from vae_core.files import new_name
+from vae_core.progress import Progress
 
 TIMEOUT_S = 30
 _CHUNK = 1 << 18
@@ -92,3 +94,17 @@ def _cannot_store(what: str, target: Path, error: OSError) -> UserError:
         f"{what} is not in {target.parent} and cannot be stored there: "
         f"{error.strerror or error}. Choose a data folder that can be written to and has room."
     )
+
+
+def unpack(archive: Path) -> None:
+    """Put what `archive` holds beside it and remove it; a broken-off attempt leaves nothing."""
+    from torchvision.datasets.utils import extract_archive
+
+    with TemporaryDirectory(dir=archive.parent, prefix=".unpacking-") as folder:
+        extract_archive(str(archive), folder)
+        for path in Path(folder).iterdir():
+            target = archive.parent / path.name
+            if target.is_dir():
+                shutil.rmtree(target)
+            os.replace(path, target)
+    archive.unlink()

@@ -75,3 +75,27 @@ def mixed(columns: Iterable[np.ndarray]) -> np.ndarray:
             x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
             total = x ^ (x >> np.uint64(31))
     return total
+
+
+def match_rows(
+    hashes: np.ndarray, labels: np.ndarray, among: np.ndarray, among_labels: np.ndarray
+) -> np.ndarray:
+    """The row of `among` [M] for each image of `hashes` [N], −1 where there is none: int64 [N].
+
+    Copies are told apart by their labels first, then by their order; no row is given twice.
+    """
+    rows = np.full(len(hashes), -1)
+    for mine, theirs in (((hashes, labels), (among, among_labels)), ((hashes,), (among,))):
+        missing = np.flatnonzero(rows < 0)
+        free = np.setdiff1d(np.arange(len(among)), rows)
+        if not len(missing) or not len(free):
+            break
+        wanted, known = (
+            mixed((key, occurrence(key)))
+            for key in (mixed(c[missing] for c in mine), mixed(c[free] for c in theirs))
+        )
+        order = np.argsort(known)
+        places = np.minimum(np.searchsorted(known, wanted, sorter=order), len(free) - 1)
+        found = known[order[places]] == wanted
+        rows[missing[found]] = free[order[places[found]]]
+    return rows

@@ -1,4 +1,4 @@
-"""Where uint8 images are kept: an array in memory, or a part of other images."""
+"""Images made of others: an array in memory, a part, several joined, an order restored."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from vae_core.data.dataset import Images, ImageSet
-from vae_core.data.hashes import Hashed, hashed
+from vae_core.data.hashes import Hashed, hashed, match_rows
+from vae_core.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class ArrayImages:
 
 
 @dataclass(frozen=True)
-class PartOfImages:
+class SubsetImages:
     """The images of `whole` that `indices` int64 [N] name, in that order; copies nothing."""
 
     whole: Images
@@ -56,7 +57,7 @@ class PartOfImages:
 
 
 @dataclass(frozen=True)
-class JoinedImages:
+class ConcatImages:
     """Images of one size, those of each of `pieces` after those of the one before; copies nothing.
 
     starts: int64 [len(pieces)], where each begins.
@@ -82,20 +83,20 @@ class JoinedImages:
         return out
 
 
-def joined(pieces: Sequence[Images]) -> Images:
+def concatenate(pieces: Sequence[Images]) -> Images:
     """All images of `pieces`, one after the other."""
     counts = [each.shape[0] for each in pieces]
-    return JoinedImages(tuple(pieces), np.cumsum([0, *counts[:-1]]))
+    return ConcatImages(tuple(pieces), np.cumsum([0, *counts[:-1]]))
 
 
-def part(image_set: ImageSet, indices: np.ndarray) -> ImageSet:
+def subset(image_set: ImageSet, indices: np.ndarray) -> ImageSet:
     """The images at `indices` int64 [N] of `image_set`, with what is known of each."""
     whole = image_set.images
     images: Images
     if isinstance(whole, ArrayImages):
         images = ArrayImages(whole.array[indices])
     else:
-        images = PartOfImages(whole, indices)
+        images = SubsetImages(whole, indices)
     return replace(
         image_set,
         images=images,
@@ -104,3 +105,44 @@ def part(image_set: ImageSet, indices: np.ndarray) -> ImageSet:
         files=tuple(image_set.files[i] for i in indices) if image_set.files else (),
         hashes=None if image_set.hashes is None else image_set.hashes[indices],
     )
+
+
+@dataclass(frozen=True)
+class RestoredImages:
+    """Images in an order that was recorded before, of which some may no longer be there.
+
+    rows: int64 [N], places in `images`, −1 for those that are gone.
+    """
+
+    images: Images
+    rows: np.ndarray
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """(N, C, H, W)."""
+        return len(self.rows), *self.images.shape[1:]
+
+    def gather(self, indices: np.ndarray) -> np.ndarray:
+        """The images at `indices` [B], in that order: uint8 [B, C, H, W], owned by the caller.
+
+        Raises:
+            UserError: when one of them is gone.
+        """
+        rows = self.rows[indices]
+        gone = int((rows < 0).sum())
+        if gone:
+            raise UserError(
+                f"{gone} of the {len(rows)} images asked for {'is' if gone == 1 else 'are'} no "
+                "longer in the data set. Put back the images that the run was trained on."
+            )
+        return self.images.gather(rows)
+
+
+def restore_order(image_set: ImageSet, hashes: np.ndarray) -> Images:
+    """The images whose hashes uint64 [N] were recorded before, in that order."""
+    present = image_set.known_hashes
+    if np.array_equal(present, hashes):
+        return image_set.images
+    unlabelled = np.zeros(len(hashes)), np.zeros(len(present))
+    rows = match_rows(hashes, unlabelled[0], present, unlabelled[1])
+    return RestoredImages(image_set.images, rows)

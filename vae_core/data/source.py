@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from vae_core.config import DataConfig
-from vae_core.data.dataset import Dataset, Progress, no_progress
-from vae_core.data.patience import patiently
-from vae_core.registry import Registry
+from vae_core.data.dataset import Dataset
+from vae_core.progress import Progress, no_progress, with_heartbeat
+from vae_core.registry import Entry, Registry
 
 Origin = Literal["built in", "download", "files", "own"]
 """built in: needs nothing. download: found in the data folder, or fetched. files: has to lie in
@@ -18,42 +18,25 @@ the data folder already. own: `data_dir` names the person's images; a form asks 
 Load = Callable[[DataConfig, Progress], Dataset]
 
 
-@dataclass(frozen=True)
-class Source:
+@dataclass(frozen=True, kw_only=True)
+class Source(Entry[Load]):
     """What loads a data set, and what a form needs to know before it does.
 
     image_shape: (C, H, W) where the configuration asks for nothing else; C = 0 where it depends
-    on the images.
+        on the images.
     """
 
-    load: Load
     origin: Origin
     image_shape: tuple[int, int, int]
 
-    def __call__(self, config: DataConfig, progress: Progress) -> Dataset:
-        return self.load(config, progress)
+    def shape_for(self, config: DataConfig) -> tuple[int, int, int]:
+        """(C, H, W) of the images that `config` asks for."""
+        channels, height, width = self.image_shape
+        size = config.image_size
+        return config.channels or channels, size or height, size or width
 
 
-datasets: Registry[Source] = Registry("data set")
-
-
-def source(
-    name: str,
-    *,
-    label: str,
-    blurb: str,
-    origin: Origin,
-    image_shape: tuple[int, int, int],
-    paper: str = "",
-) -> Callable[[Load], Load]:
-    """Decorator that registers a loading function as the data set `name`."""
-
-    def add(load: Load) -> Load:
-        entry = Source(load, origin, image_shape)
-        datasets.register(name, label=label, blurb=blurb, paper=paper)(entry)
-        return load
-
-    return add
+datasets: Registry[Source] = Registry("data set", Source)
 
 
 def load_dataset(config: DataConfig, progress: Progress = no_progress) -> Dataset:
@@ -66,4 +49,4 @@ def load_dataset(config: DataConfig, progress: Progress = no_progress) -> Datase
             downloaded, or it holds too few images.
     """
     load = datasets[config.dataset].build
-    return patiently(lambda tell: load(config, tell), progress)
+    return with_heartbeat(lambda report: load(config, report), progress)

@@ -14,13 +14,13 @@ import numpy as np
 from vae_core.config import DataConfig
 from vae_core.data.dataset import Dataset, ImageSet
 from vae_core.data.hashes import content_hashes, occurrence
-from vae_core.data.images import part
+from vae_core.data.images import subset
 from vae_core.errors import UserError
 
 LEAST_FRACTION = 0.05
 """Held out where the configuration names no share: something has to be there to measure on."""
 
-Chosen = Callable[[ImageSet, float, bool], np.ndarray]
+Choice = Callable[[ImageSet, float, bool], np.ndarray]
 
 
 def held_out(
@@ -62,21 +62,20 @@ def _by_class(content: np.ndarray, labels: np.ndarray) -> list[np.ndarray]:
 
 def by_content(pool: ImageSet, fraction: float, fixed: bool) -> np.ndarray:
     """The images that `held_out` names: bool [N]."""
-    assert pool.hashes is not None, "assemble() knows them"
-    return held_out(pool.hashes, pool.labels, fraction, fixed)
+    return held_out(pool.known_hashes, pool.labels, fraction, fixed)
 
 
-def the_last(pool: ImageSet, fraction: float, fixed: bool) -> np.ndarray:
+def by_order(pool: ImageSet, fraction: float, fixed: bool) -> np.ndarray:
     """The last images in the order of the files, as published recipes have it: bool [N]."""
     count = len(pool)
     return np.arange(count) >= count - min(max(1, round(count * fraction)), count - 1)
 
 
-CHOICES: dict[str, Chosen] = {"content": by_content, "last": the_last}
+CHOICES: dict[str, Choice] = {"content": by_content, "last": by_order}
 """How validation images are chosen, by the name that `data.validation` has for it."""
 
 
-def thin(hashes: np.ndarray, labels: np.ndarray | None, limit: int | None) -> np.ndarray:
+def limited(hashes: np.ndarray, labels: np.ndarray | None, limit: int | None) -> np.ndarray:
     """At most `limit` of N images: the lowest hashes of each class, in proportion to its size.
 
     Copies come after everything that differs. Every class has one where `limit` allows. An added
@@ -121,15 +120,15 @@ def assemble(
     Raises:
         UserError: when fewer than two different images are left to learn from and to measure on.
     """
-    pool = _known(pool)
-    test, validation = (each and _known(each) for each in (test, validation))
+    pool = _hashed(pool)
+    test, validation = (each and _hashed(each) for each in (test, validation))
     if validation is not None and test is not None:
         validation, notes = _without(validation, (test,), notes, "Validation", "test")
     if not len(pool):
         raise _too_few(0)
-    brought = [each for each in (validation, test) if each is not None]
-    pool, notes = _without(pool, brought, notes, "Training", "held-out")
-    distinct = len(np.unique(_hashes(pool)))
+    own_parts = [each for each in (validation, test) if each is not None]
+    pool, notes = _without(pool, own_parts, notes, "Training", "held-out")
+    distinct = len(np.unique(pool.known_hashes))
     if distinct < (1 if validation is not None else 2):
         raise _too_few(len(pool))
     if distinct < len(pool):
@@ -144,15 +143,15 @@ def assemble(
                 "measure on; test images are for the end.",
             )
         held = CHOICES[config.validation](pool, fraction, fixed)
-        validation, pool = (part(pool, np.flatnonzero(each)) for each in (held, ~held))
+        validation, pool = (subset(pool, np.flatnonzero(each)) for each in (held, ~held))
         pool, notes = _without(pool, (validation,), notes, "Training", "validation")
         if not len(pool):
             raise _too_few(len(validation))
-    kept = thin(_hashes(pool), pool.labels, config.limit)
-    left_out = np.delete(_hashes(pool), kept)
+    kept = limited(pool.known_hashes, pool.labels, config.limit)
+    left_out = np.delete(pool.known_hashes, kept)
     return Dataset(
         name,
-        part(pool, kept) if len(left_out) else pool,
+        subset(pool, kept) if len(left_out) else pool,
         validation,
         test,
         label_names,
@@ -163,15 +162,10 @@ def assemble(
     )
 
 
-def _known(image_set: ImageSet) -> ImageSet:
+def _hashed(image_set: ImageSet) -> ImageSet:
     if image_set.hashes is not None:
         return image_set
     return replace(image_set, hashes=content_hashes(image_set.images))
-
-
-def _hashes(image_set: ImageSet) -> np.ndarray:
-    assert image_set.hashes is not None
-    return image_set.hashes
 
 
 def _without(
@@ -180,12 +174,12 @@ def _without(
     """`image_set` without what lies in `others` too, and a note that says how many that were."""
     copies = np.zeros(len(image_set), bool)
     for other in others:
-        copies |= np.isin(_hashes(image_set), _hashes(other))
+        copies |= np.isin(image_set.known_hashes, other.known_hashes)
     if not copies.any():
         return image_set, notes
     count = int(copies.sum())
     note = f"{own}: {_copies(count, f'a {their} image', f'{their} images')} and left out."
-    return part(image_set, np.flatnonzero(~copies)), (*notes, note)
+    return subset(image_set, np.flatnonzero(~copies)), (*notes, note)
 
 
 def _copies(count: int, of_one: str, of_many: str) -> str:

@@ -11,11 +11,11 @@ import torch.nn.functional as F
 
 from vae_core.analysis import CACHED, images_of_survey
 from vae_core.data import ArrayImages, Images
-from vae_core.data.images import PartOfImages
-from vae_core.data.pictures import tile, to_png
+from vae_core.data.images import SubsetImages
 from vae_core.errors import UserError
 from vae_core.export.source import Export, Source, formats
 from vae_core.export.table import readable
+from vae_core.imaging.png import tile, to_png
 from vae_core.latent.encodings import load_encodings
 from vae_core.latent.survey import Survey
 from vae_core.runs import in_words, part_name
@@ -124,7 +124,7 @@ def _images(source: Source) -> Images:
         images = ArrayImages(load_encodings(source.run).thumbnails)
     else:
         return images_of_survey(source.run, source.survey, source.data_dir, source.progress)
-    return images if source.rows is None else PartOfImages(images, source.rows)
+    return images if source.rows is None else SubsetImages(images, source.rows)
 
 
 def _one_cell(text: str) -> str:

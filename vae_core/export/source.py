@@ -12,7 +12,7 @@ from vae_core.analysis import survey_of
 from vae_core.data import Progress, no_progress
 from vae_core.latent.survey import Survey, finite
 from vae_core.loading import LoadedRun, load_run
-from vae_core.registry import Registry
+from vae_core.registry import Entry, Registry
 from vae_core.runs import Run
 
 
@@ -59,7 +59,7 @@ class Source:
         return self.survey.note if "survey" in vars(self) else ""
 
 
-formats: Registry[Callable[[Source], Export]] = Registry("export format")
+formats: Registry[Entry[Callable[[Source], Export]]] = Registry("export format", Entry)
 """Functions `Source -> Export`."""
 
 

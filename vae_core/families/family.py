@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -125,8 +125,8 @@ class Family(Entry[Build]):
         return formula
 
 
-class Families(Registry[Build]):
-    """The families by name, in the order in which they were registered."""
+class Families(Registry[Family]):
+    """The families by name."""
 
     def family(self, name: str, **facts: Any) -> Callable[[Build], Build]:
         """Decorator that adds the builder `(model config, data card, options)` as a family.
@@ -134,25 +134,14 @@ class Families(Registry[Build]):
         Args:
             facts: the fields of `Family`.
         """
+        return self.register(name, **facts)
 
-        def add(build: Build) -> Build:
-            family = Family(name=name, build=build, **facts)
-            self.add(family)
-            BEFORE[name] = family.before
-            return build
-
-        return add
-
-    def __getitem__(self, name: str) -> Family:
-        entry = super().__getitem__(name)
-        assert isinstance(entry, Family)
-        return entry
-
-    def __iter__(self) -> Iterator[Family]:
-        return (self[name] for name in self._entries)
+    def add(self, entry: Family) -> None:
+        super().add(entry)
+        BEFORE[entry.name] = entry.before
 
 
-families = Families("family")
+families = Families("family", Family)
 
 
 def complete(config: RunConfig) -> RunConfig:

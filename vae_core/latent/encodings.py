@@ -7,16 +7,17 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from PIL import Image
 from safetensors.numpy import save
 
 from vae_core.data import Dataset, ImageSet
 from vae_core.data.batches import labelled
-from vae_core.data.dataset import Images, Progress, no_progress
-from vae_core.data.images import PartOfImages
-from vae_core.data.pictures import from_png, tile, to_png, untile
+from vae_core.data.dataset import Images
+from vae_core.data.images import SubsetImages
 from vae_core.errors import UserError
+from vae_core.imaging.png import from_png, tile, to_png, untile
+from vae_core.imaging.resize import thumbnail_size, thumbnails
 from vae_core.models import LatentModel
+from vae_core.progress import Progress, no_progress
 from vae_core.runs import Run
 
 FILE, THUMBNAILS = "encodings.safetensors", "thumbnails.png"
@@ -80,7 +81,7 @@ def encode_dataset(
     train = dataset.train
     indices = np.unique(np.linspace(0, len(train) - 1, min(limit, len(train))).astype(np.int64))
     labels = None if train.labels is None else train.labels[indices]
-    chosen = ImageSet(PartOfImages(train.images, indices), labels)
+    chosen = ImageSet(SubsetImages(train.images, indices), labels)
     mu, logvar = encode(model, chosen, progress=progress)
     thumbnails = _thumbnails(chosen.images, progress)
     hashes = None if train.hashes is None else train.hashes[indices]
@@ -192,16 +193,9 @@ def _thumbnail_shape(text: str) -> tuple[int, int, int]:
 
 def _thumbnails(images: Images, progress: Progress) -> np.ndarray:
     n, channels, height, width = images.shape
-    scale = min(1.0, LARGEST_THUMBNAIL / max(height, width))
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    result = np.empty((n, channels, size[1], size[0]), np.uint8)
-    for index in range(n):
-        if index % 64 == 0:
-            progress("Drawing the thumbnails", index / n)
-        pixels = images.gather(np.array([index]))[0]
-        for channel in range(channels):
-            small = Image.fromarray(pixels[channel])
-            if size != (width, height):
-                small = small.resize(size, Image.Resampling.BOX)
-            result[index, channel] = np.asarray(small)
+    result = np.empty((n, channels, *thumbnail_size((height, width), LARGEST_THUMBNAIL)), np.uint8)
+    for start in range(0, n, 16):
+        progress("Drawing the thumbnails", start / n)
+        rows = np.arange(start, min(start + 16, n))
+        result[rows] = thumbnails(images.gather(rows), LARGEST_THUMBNAIL)
     return result

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from vae_core.data.pictures import to_bytes
+from vae_core.imaging.png import to_bytes
 from vae_core.models import LatentModel
 
 BATCH = 100

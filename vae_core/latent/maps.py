@@ -17,12 +17,12 @@ from vae_core.extras import extra, installed
 from vae_core.latent.derived import derived_places, keep
 from vae_core.latent.directions import principal_directions
 from vae_core.latent.survey import finite
-from vae_core.registry import Registry
+from vae_core.registry import Entry, Registry
 from vae_core.runs import Run
 
 Draw = Callable[[np.ndarray, int, int, Progress], np.ndarray]
 
-maps: Registry[Draw] = Registry("map")
+maps: Registry[Entry[Draw]] = Registry("map", Entry)
 """Functions `(mu [N, D], dimensions, seed, progress) -> [N, dimensions]`."""
 
 FEWEST = 4

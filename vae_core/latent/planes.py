@@ -7,8 +7,8 @@ from statistics import NormalDist
 import numpy as np
 import torch
 
-from vae_core.data.pictures import to_bytes
 from vae_core.errors import UserError
+from vae_core.imaging.png import to_bytes
 from vae_core.models import LatentModel
 
 MOST_A_SIDE = 40

@@ -12,12 +12,13 @@ import torch
 from torch import Tensor
 
 from vae_core.data.batches import labelled
-from vae_core.data.dataset import ImageSet, Progress, no_progress
+from vae_core.data.dataset import ImageSet
 from vae_core.metrics.code_usage import CodeUsage
 from vae_core.metrics.sizes import bits_per_dim, nats_per_value
 from vae_core.models import LatentModel
 from vae_core.models.quantised import QuantisedPosterior
 from vae_core.objective import MODEL, Objective
+from vae_core.progress import Progress, no_progress
 from vae_core.types import Context, merged, total
 
 ACTIVE_VARIANCE = 0.01

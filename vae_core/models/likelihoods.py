@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
 from vae_core.config import ModelConfig
 from vae_core.losses import bernoulli_nll, gaussian_nll, optimal_variance
-from vae_core.registry import Registry
+from vae_core.registry import Entry, Registry
 
-likelihoods: Registry = Registry("likelihood")
+likelihoods: Registry[Entry[Callable[[ModelConfig], Likelihood]]] = Registry("likelihood", Entry)
 
 AUTOMATIC = {1: "bernoulli", 3: "gaussian-optimal"}
 """What "auto" stands for, by the number of channels."""
@@ -142,3 +144,6 @@ class OptimalGaussian(Gaussian):
 def resolve_likelihood(name: str, channels: int) -> str:
     """The likelihood that `name` stands for with images of so many channels."""
     return AUTOMATIC[channels] if name == "auto" else likelihoods[name].name
+
+
+likelihoods.discover(__name__, plugins="vae_core.likelihoods")

@@ -8,7 +8,7 @@ from typing import Any
 
 from vae_core.config import RunConfig
 from vae_core.errors import UserError
-from vae_core.png import PNG_HEAD, require_png
+from vae_core.imaging.png import PNG_HEAD, require_png
 from vae_core.runs.folder import Folder
 from vae_core.runs.records import ACTIVE, DataCard, Status
 from vae_core.runs.signs import silence

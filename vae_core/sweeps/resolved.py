@@ -106,7 +106,7 @@ def _resolved(path: Path, versions: tuple[int | None, ...]) -> Resolved:
 
 def _is_own(config: RunConfig) -> bool:
     name = config.data.dataset
-    return name not in datasets or datasets[name].build.origin == "own"
+    return name not in datasets or datasets[name].origin == "own"
 
 
 def _images(card: DataCard) -> tuple[tuple[str, str], ...]:

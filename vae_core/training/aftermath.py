@@ -12,8 +12,8 @@ import numpy as np
 
 from vae_core.data import Dataset, Progress, no_progress
 from vae_core.data.dataset import ImageSet
-from vae_core.data.pictures import tile, to_png
 from vae_core.errors import UserError
+from vae_core.imaging.png import tile, to_png
 from vae_core.latent.encodings import encode_dataset, save_encodings
 from vae_core.latent.grids import prior_pictures
 from vae_core.latent.survey import finite

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from vae_core.data import Dataset
-from vae_core.data.dataset import Progress, no_progress
 from vae_core.data.difference import Difference
 from vae_core.errors import DataChanged
 from vae_core.families import families
+from vae_core.progress import Progress, no_progress
 from vae_core.run_data import dataset_of, refuse_unknown_labels
 from vae_core.runs import Run
 

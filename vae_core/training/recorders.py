@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from tqdm import tqdm
 
-from vae_core.data.pictures import tile, to_bytes, to_png
+from vae_core.imaging.png import tile, to_bytes, to_png
 from vae_core.runs import Run, State, Status
 from vae_core.training.checkpoint import forget_after, save_checkpoint
 from vae_core.training.events import (

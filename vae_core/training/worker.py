@@ -12,14 +12,14 @@ import torch
 
 from vae_core.config import RunConfig
 from vae_core.data import Dataset, load_dataset
-from vae_core.data.dataset import Progress, no_progress
-from vae_core.data.recorded import recorded_of
+from vae_core.data.split_record import record_splits
 from vae_core.errors import DataChanged, LeaseLost, Stopped, UserError
 from vae_core.families import build, complete
 from vae_core.families.footprint import refuse_to_train
 from vae_core.latent.directions import keep_directions
 from vae_core.models import LatentModel
 from vae_core.objective import Objective
+from vae_core.progress import Progress, no_progress
 from vae_core.run_data import recorded_by
 from vae_core.runs import ACTIVE, PARTS, DataCard, Lease, PartDigests, Run, State, Status
 from vae_core.training.aftermath import keep_latents, keep_measurement
@@ -152,7 +152,7 @@ def _train(
         dataset = load_dataset(config.data, progress)
     else:
         dataset = images_of(run, accept_changed_data, progress)
-    recorded = recorded_of(dataset, None if state is None else recorded_by(run))
+    recorded = record_splits(dataset, None if state is None else recorded_by(run))
     card = data_card(dataset).model_copy(update={"digest": PartDigests(**recorded.digest())})
     refuse_to_train(config, card)
     progress("Building the model", None)

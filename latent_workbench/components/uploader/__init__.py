@@ -9,8 +9,8 @@ import streamlit as st
 from latent_workbench.components import script
 from latent_workbench.live.trays import Tray, most_bytes
 from latent_workbench.shared import access
-from vae_core.data.decode import EXTENSIONS
 from vae_core.data.uploads import MB
+from vae_core.imaging.decode import EXTENSIONS
 
 _HERE = Path(__file__).parent
 _mount = st.components.v2.component(

@@ -145,7 +145,7 @@ def _train(
     return best
 
 
-@priors.prior(
+@priors.register(
     NAME,
     label="Autoregressive",
     blurb="A small network that lays codes one by one; learned after the run, once.",

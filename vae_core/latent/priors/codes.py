@@ -18,7 +18,7 @@ from vae_core.runs import Run
 NAME = "code-frequencies"
 
 
-@priors.prior(
+@priors.register(
     NAME,
     label="Code frequencies",
     blurb="Each place draws a code as often as the encodings have it there; places ignore others.",

@@ -80,7 +80,7 @@ def fit(mu: np.ndarray, logvar: np.ndarray | None = None, components: int = COMP
     return Mixture(*(torch.from_numpy(part).float() for part in parts))
 
 
-@priors.prior(
+@priors.register(
     NAME,
     label="Gaussian mixture",
     blurb="Ten Gaussians fitted to the encodings: draws where the decoder was trained.",

@@ -53,40 +53,11 @@ class PriorEntry(Entry[Build]):
         return not self.of_codes or isinstance(model, QuantisedModel)
 
 
-class Priors(Registry[Build]):
-    """The priors by name; each builder `(run, model)` fits one to the run or finds it there."""
-
-    def prior(
-        self,
-        name: str,
-        *,
-        label: str,
-        blurb: str,
-        paper: str = "",
-        of_codes: bool = False,
-        learn: Learn | None = None,
-    ) -> Callable[[Build], Build]:
-        """Decorator that adds the decorated builder under `name`."""
-
-        def add(build: Build) -> Build:
-            entry = PriorEntry(
-                name, label, blurb, build, paper=paper, of_codes=of_codes, learn=learn
-            )
-            self.add(entry)
-            return build
-
-        return add
-
-    def __getitem__(self, name: str) -> PriorEntry:
-        entry = super().__getitem__(name)
-        assert isinstance(entry, PriorEntry)
-        return entry
+priors: Registry[PriorEntry] = Registry("prior", PriorEntry)
+"""By name; each builder `(run, model)` fits a prior to the run or finds it there."""
 
 
-priors = Priors("prior")
-
-
-@priors.prior(
+@priors.register(
     "model",
     label="The model's own",
     blurb="What the model was trained towards: for most families N(0, I).",
@@ -104,7 +75,7 @@ class OwnPrior:
 
 def suitable(model: LatentModel) -> list[str]:
     """Names of the priors that can be drawn from for this model."""
-    return [entry.name for entry in priors if priors[entry.name].suits(model)]
+    return [entry.name for entry in priors if entry.suits(model)]
 
 
 def sample(

@@ -8,12 +8,12 @@ from typing import Any
 
 from torch import nn
 
-from vae_core.registry import Registry
+from vae_core.registry import Entry, Registry
 
 Shape = tuple[int, int, int]
 Build = Callable[[Shape, int, Any], "Backbone"]
 
-backbones: Registry[Build] = Registry("backbone")
+backbones: Registry[Entry[Build]] = Registry("backbone", Entry)
 """Builders `(image_shape, latent_dim, options) -> Backbone`."""
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh, "silu": nn.SiLU}

@@ -10,11 +10,11 @@ from torch import nn
 
 from vae_core.errors import UserError
 from vae_core.models.backbones.backbone import Shape
-from vae_core.registry import Registry
+from vae_core.registry import Entry, Registry
 
 Build = Callable[[Shape, Any, int], "Trunk"]
 
-trunks: Registry[Build] = Registry("backbone with feature maps")
+trunks: Registry[Entry[Build]] = Registry("backbone with feature maps", Entry)
 """Builders `(image_shape, options, stages) -> Trunk` under the names and options of the backbones.
 
 Where the options leave the number of stages open, there are at least `stages`, as far as the image

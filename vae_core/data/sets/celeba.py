@@ -8,16 +8,17 @@ from pathlib import Path
 import numpy as np
 
 from vae_core.config import DataConfig
-from vae_core.data.dataset import Dataset, ImageSet, Progress
-from vae_core.data.decode import Target
+from vae_core.data.dataset import Dataset, ImageSet
 from vae_core.data.folders import data_folder
-from vae_core.data.images import part
-from vae_core.data.listing import Listing, list_folder, skipped_note
-from vae_core.data.prepared import prepare_files
-from vae_core.data.reading import Refused, read_whole, why
-from vae_core.data.source import source
+from vae_core.data.images import subset
+from vae_core.data.prepare import prepare_files
+from vae_core.data.source import datasets
 from vae_core.data.splits import assemble
 from vae_core.errors import UserError
+from vae_core.imaging.decode import Target
+from vae_core.imaging.listing import Listing, list_folder, skipped_note
+from vae_core.imaging.reading import Refused, read_whole, why
+from vae_core.progress import Progress
 
 IMAGE_SIZE = 64
 CENTRE = 148 / 178
@@ -27,12 +28,13 @@ TRAIN, VALIDATION, TEST = 0, 1, 2
 """Codes in the partition file."""
 
 
-@source(
+@datasets.register(
     "celeba",
     label="CelebA",
     blurb="202 599 faces of known people, colour. Fetch it yourself into the data folder.",
     origin="files",
     image_shape=(3, IMAGE_SIZE, IMAGE_SIZE),
+    order=50,
     paper="Liu et al. 2015, Deep learning face attributes in the wild, arXiv:1411.7766",
 )
 def load_celeba(config: DataConfig, progress: Progress) -> Dataset:
@@ -66,9 +68,9 @@ def load_celeba(config: DataConfig, progress: Progress) -> Dataset:
         return assemble("celeba", everything, None, config, notes=notes)
     parts = np.array([codes.get(name, TRAIN) for name in files])
     train, validation, test = (np.flatnonzero(parts == p) for p in (TRAIN, VALIDATION, TEST))
-    pool = part(everything, train)
-    tests = part(everything, test) if len(test) else None
-    own = part(everything, validation) if len(validation) else None
+    pool = subset(everything, train)
+    tests = subset(everything, test) if len(test) else None
+    own = subset(everything, validation) if len(validation) else None
     if own is not None:
         notes += (
             "Validation images are those that CelebA names, not a share of the training images.",

@@ -19,10 +19,11 @@ from typing import BinaryIO, cast
 
 import numpy as np
 
-from vae_core.data.decode import NotAnImage
-from vae_core.data.listing import Listing, Skip, has_image_name, is_litter
-from vae_core.data.reading import Refused, open_regular, stamp_of, why
 from vae_core.errors import UserError
+from vae_core.imaging.decode import NotAnImage
+from vae_core.imaging.listing import Listing, Skip, has_image_name, is_system_file
+from vae_core.imaging.reading import Refused, open_regular, stamp_of, why
+from vae_core.units import gigabytes
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def _listing(
 ) -> Listing:
     infos = (info for info in archive.infolist() if not info.is_dir())
     named = sorted(((_name(info), info) for info in infos), key=lambda pair: pair[0])
-    named = [(name, info) for name, info in named if not is_litter(name)]
+    named = [(name, info) for name, info in named if not is_system_file(name)]
     pictures = [(name, info) for name, info in named if has_image_name(name)]
 
     def read(index: int) -> bytes:
@@ -150,7 +151,7 @@ def _problem(infos: list[zipfile.ZipInfo], packed: int, limits: ZipLimits) -> st
             return problem
     total = sum(info.file_size for info in infos)
     if total > limits.total_bytes:
-        return f"it unpacks to {_size(total)}, more than {_size(limits.total_bytes)}"
+        return f"it unpacks to {gigabytes(total)}, more than {gigabytes(limits.total_bytes)}"
     if total > limits.ratio_from and total > limits.ratio * packed:
         return f"it unpacks to {total // max(packed, 1)} times its size, as no images do"
     return ""
@@ -174,7 +175,7 @@ def _entry_problem(info: zipfile.ZipInfo, limits: ZipLimits) -> str:
     if info.flag_bits & 0x1:
         return f"{info.filename!r} is encrypted"
     if info.file_size > limits.file_bytes:
-        return f"{info.filename!r} unpacks to more than {_size(limits.file_bytes)}"
+        return f"{info.filename!r} unpacks to more than {gigabytes(limits.file_bytes)}"
     return ""
 
 
@@ -200,7 +201,7 @@ def read_entry(archive: zipfile.ZipFile, info: zipfile.ZipInfo, limits: ZipLimit
     if count > limits.file_bytes:
         raise UserError(
             f"{archive.filename} was refused: {info.filename!r} unpacks to more than "
-            f"{_size(limits.file_bytes)}."
+            f"{gigabytes(limits.file_bytes)}."
         )
     return b"".join(parts)
 
@@ -217,7 +218,3 @@ def _name(info: zipfile.ZipInfo) -> str:
     """The name with slashes and without the `./` that some packers write."""
     parts = info.filename.replace("\\", "/").split("/")
     return "/".join(part for part in parts if part not in ("", "."))
-
-
-def _size(count: int) -> str:
-    return f"{count / 1e9:.3g} GB" if count >= 1e9 else f"{count / 1e6:.3g} MB"

@@ -1,16 +1,25 @@
-"""Images as files: floats to bytes, bytes to PNG, many images to one tile."""
+"""Images as PNG: floats to bytes, many images to one tile, and heads looked at before bodies."""
 
 from __future__ import annotations
 
 import io
 import struct
 import zlib
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
-from torch import Tensor
 
-from vae_core.png import require_png
+if TYPE_CHECKING:  # whoever only looks at a head needs no torch
+    from torch import Tensor
+
+MOST_PIXELS = 2**25
+"""Of a picture that is taken into memory: 30 000 thumbnails of 32 × 32."""
+
+PNG_HEAD = 33
+"""Bytes that say all of it."""
+
+_BEGINS = b"\x89PNG\r\n\x1a\n"
 
 
 def to_bytes(images: Tensor) -> np.ndarray:
@@ -58,3 +67,16 @@ def from_png(data: bytes, channels: int) -> np.ndarray:
     except (ValueError, SyntaxError, zlib.error, struct.error) as error:  # as Pillow says it, too
         raise OSError(f"it is damaged ({error})") from None
     return pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)
+
+
+def require_png(data: bytes, most: int = MOST_PIXELS) -> None:
+    """Refuse what is no PNG, or one of more than `most` pixels.
+
+    Raises:
+        OSError: saying which.
+    """
+    if data[:8] != _BEGINS or data[12:16] != b"IHDR" or len(data) < PNG_HEAD:
+        raise OSError("it is no PNG")
+    width, height = struct.unpack(">II", data[16:24])
+    if not 0 < width * height <= most:
+        raise OSError(f"it has {width} × {height} pixels, and at most {most} are read")

@@ -1,14 +1,16 @@
-"""A drawing brought to where, how large and in which colours a data set has its ink."""
+"""A picture or a drawing that is no part of a data set, brought to what a model was trained on."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import BinaryIO, Literal
 
 import numpy as np
 from PIL import Image
 
 from vae_core.errors import UserError
+from vae_core.imaging.decode import NotAnImage, Target, decode
 
 LEAST_BOX = 0.25
 """Share of the side: ink that is smaller in the data set is drawn as large as this."""
@@ -17,6 +19,40 @@ LEAST_BOX = 0.25
 MEASURED = 500
 """Images that the ink is measured on: 0.1 s. MNIST's centres, which spread by 0.3 px, are then
 known to 0.02 px."""
+
+
+def read_picture(
+    file: BinaryIO, resize: Literal["crop", "fit"], shape: tuple[int, int, int]
+) -> np.ndarray:
+    """Read a picture file as a model's data configuration would: uint8 of `shape` (C, H, W).
+
+    Raises:
+        UserError: when the file is no picture, is damaged, or is too large.
+    """
+    channels, height, width = shape
+    picture = _read(file, Target(max(height, width), resize, 1 if channels == 1 else 3))
+    top, left = (picture.shape[1] - height) // 2, (picture.shape[2] - width) // 2
+    return picture[:, top : top + height, left : left + width]
+
+
+def read_drawing(file: BinaryIO, size: int = 512) -> np.ndarray:
+    """Read a drawing, bright on black: uint8 [size, size].
+
+    Raises:
+        UserError: as `read_picture`.
+    """
+    return _read(file, Target(size, "fit", 1))[0]
+
+
+def _read(file: BinaryIO, target: Target) -> np.ndarray:
+    try:
+        return decode(file, target)
+    except (NotAnImage, MemoryError) as error:
+        most = (Image.MAX_IMAGE_PIXELS or 0) // 1_000_000
+        raise UserError(
+            f"This file cannot be read as a picture: {error or 'too large'}. "
+            f"Use a PNG, JPEG or WebP of at most {most} million pixels."
+        ) from None
 
 
 @dataclass(frozen=True)
@@ -73,7 +109,7 @@ def measure_ink(images: np.ndarray) -> Ink:
     return Ink(ground, colour, share, center, by_mass, float(plain))
 
 
-def redrawn(strokes: np.ndarray, ink: Ink, shape: tuple[int, int, int]) -> np.ndarray:
+def fit_drawing(strokes: np.ndarray, ink: Ink, shape: tuple[int, int, int]) -> np.ndarray:
     """A drawing, uint8 [h, w], bright on black, as an image like those `ink` was measured on.
 
     Resampled once, antialiased, to fractions of a pixel: uint8 of `shape` (C, H, W).

@@ -8,7 +8,7 @@ from typing import BinaryIO, Literal
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from vae_core.data.arrays import with_channels
+from vae_core.imaging.resize import with_channels
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 """What pillow may try. Named, because some of its other readers start foreign programs."""

@@ -9,24 +9,21 @@ import stat
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
 
-from vae_core.data.dataset import Progress, grouped, no_progress
-from vae_core.data.decode import EXTENSIONS
-from vae_core.data.reading import Stamp, read_whole, stamp_of, why
 from vae_core.errors import UserError
+from vae_core.imaging.decode import EXTENSIONS
+from vae_core.imaging.reading import Stamp, read_whole, stamp_of, why
+from vae_core.progress import Progress, no_progress
+from vae_core.units import grouped
 
-NO_FOLDER = "(no folder)"
-"""Label of pictures that lie beside the folders that label the others."""
-
-LOOKING = "Looking through the files"
+LISTING = "Looking through the files"
 MOST_FILES = 5_000_000
 """About 1 GB of names and times."""
 
-_LITTER = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
+_SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
 
 
 @dataclass(frozen=True)
@@ -67,9 +64,9 @@ class Listing:
         return content.hexdigest()
 
 
-def is_litter(name: str) -> bool:
+def is_system_file(name: str) -> bool:
     """True for what systems leave behind (dot files, Thumbs.db, __MACOSX): never mentioned."""
-    return any(part.startswith(".") or part.lower() in _LITTER for part in name.split("/"))
+    return any(part.startswith(".") or part.lower() in _SYSTEM_FILES for part in name.split("/"))
 
 
 def has_image_name(name: str) -> bool:
@@ -99,10 +96,10 @@ def list_folder(
         inside = waiting.pop()
         for entry in _entries(path, inside):
             name = inside + entry.name
-            if is_litter(entry.name):
+            if is_system_file(entry.name):
                 continue
             if (len(names) + len(skipped)) % 1000 == 0:
-                progress(f"{LOOKING}: {grouped(len(names))} images so far", None)
+                progress(f"{LISTING}: {grouped(len(names))} images so far", None)
             if len(names) + len(skipped) >= most:
                 raise UserError(
                     f"There are more than {grouped(most)} files in {path}. Name the folder in it "
@@ -112,7 +109,7 @@ def list_folder(
                 if entry.is_dir(follow_symlinks=False):
                     waiting.append(name + "/")
                     continue
-                stamp, reason = _looked_at(entry, links)
+                stamp, reason = _stamp_or_reason(entry, links)
             except OSError as error:
                 raise _unreachable(Path(entry.path), error) from None
             if stamp is None:
@@ -141,7 +138,7 @@ def _entries(path: Path, inside: str) -> Iterator[os.DirEntry[str]]:
         raise _unreachable(Path(folder), error) from None
 
 
-def _looked_at(entry: os.DirEntry[str], links: bool) -> tuple[Stamp | None, str]:
+def _stamp_or_reason(entry: os.DirEntry[str], links: bool) -> tuple[Stamp | None, str]:
     """What a picture file is known by, or None and why it is left out. One look at each file.
 
     Raises:
@@ -170,41 +167,6 @@ def _unreachable(path: Path, error: OSError) -> UserError:
         f"{path} cannot be reached: {why(error)}. Check its permissions and that its drive is "
         "there, then try again."
     )
-
-
-def labels_from(names: Sequence[str]) -> tuple[np.ndarray | None, tuple[str, ...]]:
-    """Labels int64 [N] from the folders in which files lie, and their names.
-
-    Folders that all files share say nothing and are left out. (None, ()) where fewer than two
-    folders remain.
-    """
-    numbers: dict[str, int] = {}  # of the few folders, not of the many files
-    which = (numbers.setdefault(name.rpartition("/")[0], len(numbers)) for name in names)
-    folder_of = np.fromiter(which, np.int64, len(names))
-    parents = [tuple(filter(None, folder.split("/"))) for folder in numbers]
-    first, last = min(parents), max(parents)  # what these two share, all in between share
-    shared = len(list(takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))))
-    folders = ["/".join(parts[shared:]) or NO_FOLDER for parts in parents]
-    label_names, labels = np.unique(np.array(folders, dtype=object), return_inverse=True)
-    if len(label_names) < 2:
-        return None, ()
-    return labels.astype(np.int64)[folder_of], tuple(map(str, label_names))
-
-
-def labels_among(names: Sequence[str], known: Sequence[str]) -> np.ndarray | None:
-    """Labels int64 [N] into `known` of files, each by the folders that it lies in; None where one
-    lies in no such folder. For files of which a single folder is left, which `labels_from` leaves
-    unlabelled."""
-    number = {label: i for i, label in enumerate(known)}
-    found = []
-    for name in names:
-        folders = name.split("/")[:-1]
-        tails = ("/".join(folders[i:]) for i in range(len(folders)))
-        label = next((number[tail] for tail in tails if tail in number), None)
-        if label is None:
-            return None
-        found.append(label)
-    return np.array(found, np.int64)
 
 
 def skipped_note(skipped: Sequence[Skip], total: int, shown: int = 5) -> str:

@@ -15,11 +15,11 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from vae_core.data.again import matched
 from vae_core.data.dataset import Dataset, ImageSet
 from vae_core.data.difference import Difference
-from vae_core.data.images import PartOfImages, joined, part
-from vae_core.data.splits import thin
+from vae_core.data.hashes import match_rows
+from vae_core.data.images import SubsetImages, concatenate, subset
+from vae_core.data.splits import limited
 
 PARTS = ("train", "validation", "test")
 LEFT_OUT = "left_out"
@@ -27,7 +27,7 @@ NO_LABEL = -1
 
 
 @dataclass(frozen=True)
-class Recorded:
+class SplitRecord:
     """What a run keeps of its images, 8 bytes each and 2 for a label.
 
     hashes: of each part uint64 [N] in the order of training; `left_out` are those that a limit
@@ -67,7 +67,7 @@ class Recorded:
         return save(arrays, {"label_names": json.dumps(self.label_names)})
 
     @staticmethod
-    def from_bytes(data: bytes) -> Recorded:
+    def from_bytes(data: bytes) -> SplitRecord:
         """What `to_bytes` made.
 
         Raises:
@@ -92,46 +92,48 @@ class Recorded:
                 raise ValueError(f"the labels of the {name} images do not fit")
         if not all(isinstance(name, str) for name in names):
             raise ValueError("a label name is no text")
-        return Recorded(hashes, labels, names, former)
+        return SplitRecord(hashes, labels, names, former)
 
 
-def recorded_of(dataset: Dataset, before: Recorded | None = None) -> Recorded:
+def record_splits(dataset: Dataset, before: SplitRecord | None = None) -> SplitRecord:
     """What a run keeps of the images that it is trained on; `before` is what it kept until now."""
-    sets = _sets(dataset)
-    hashes = {name: _hashes(each) for name, each in sets.items()} | {LEFT_OUT: dataset.left_out}
-    if dataset.fixed:  # nothing can be new there, so what was left out need not be known
-        hashes[LEFT_OUT] = np.zeros(0, np.uint64)
-    labels = {name: _labels(each) for name, each in sets.items()}
+    parts, none = dataset.parts, np.zeros(0, np.uint64)
+    hashes = {name: parts[name].known_hashes if name in parts else none for name in PARTS}
+    # Where nothing can be new, what was left out need not be known.
+    hashes[LEFT_OUT] = none if dataset.fixed else dataset.left_out
+    labels = {
+        name: _labels(parts[name]) if name in parts else np.zeros(0, np.int64) for name in PARTS
+    }
     former = {}
     if before is not None:
         former = {name: np.setdiff1d(before.ever(name), hashes[name]) for name in PARTS}
-    return Recorded(hashes, labels, dataset.label_names, former)
+    return SplitRecord(hashes, labels, dataset.label_names, former)
 
 
-def as_recorded(dataset: Dataset, recorded: Recorded) -> Dataset:
+def restore_splits(dataset: Dataset, recorded: SplitRecord) -> Dataset:
     """The images of `dataset` in the parts that a run recorded, in its order, as far as they are
     there; `difference` tells what is not as it was. New images belong to no part.
 
     Args:
         dataset: every image that there is now, labels numbered as in `recorded`.
     """
-    return _Found.of(dataset, recorded).parts(recorded.hashes[LEFT_OUT])
+    return _Matched.of(dataset, recorded).parts(recorded.hashes[LEFT_OUT])
 
 
-def grown(dataset: Dataset, recorded: Recorded, limit: int | None) -> Dataset:
-    """As `as_recorded`, and new images come after those of the run: each into the part that holds
-    a copy of it, else into the one that the split gives it.
+def extend_splits(dataset: Dataset, recorded: SplitRecord, limit: int | None) -> Dataset:
+    """As `restore_splits`, and new images come after those of the run: each into the part that
+    holds a copy of it, else into the one that the split gives it.
 
     So nothing that was measured on is ever learned from, nor the other way round. `limit`: how
     many are learned from in all.
     """
-    found = _Found.of(dataset, recorded)
-    hashes, labels = _hashes(found.whole), _labels(found.whole)
+    found = _Matched.of(dataset, recorded)
+    hashes, labels = found.whole.known_hashes, _labels(found.whole)
     part_of = {int(h): i for i, name in enumerate(PARTS) for h in recorded.ever(name)}
     to = [part_of.get(int(hashes[row]), int(found.origin[row])) for row in found.new]
     added = [found.new[np.array(to, np.int64) == i] for i in range(len(PARTS))]
     room = None if limit is None else max(0, limit - len(found.rows[0]))
-    taken = thin(hashes[added[0]], labels[added[0]], room)
+    taken = limited(hashes[added[0]], labels[added[0]], room)
     left_out = np.append(recorded.hashes[LEFT_OUT], np.delete(hashes[added[0]], taken))
     added[0] = added[0][taken]
     rows = [np.concatenate(pair) for pair in zip(found.rows, added, strict=True)]
@@ -139,7 +141,7 @@ def grown(dataset: Dataset, recorded: Recorded, limit: int | None) -> Dataset:
 
 
 @dataclass(frozen=True)
-class _Found:
+class _Matched:
     """Where the images that a run recorded lie among those that there are now.
 
     whole: every image there is; origin: int64 [M], the part that the split gives each.
@@ -154,14 +156,14 @@ class _Found:
     difference: Difference
 
     @staticmethod
-    def of(dataset: Dataset, recorded: Recorded) -> _Found:
-        sets = [each for each in _sets(dataset).values() if each is not None]
+    def of(dataset: Dataset, recorded: SplitRecord) -> _Matched:
+        sets = list(dataset.parts.values())
         whole = _whole(sets)
-        hashes, labels = _hashes(whole), _labels(whole)
+        hashes, labels = whole.known_hashes, _labels(whole)
         wanted = np.concatenate([recorded.hashes[name] for name in PARTS])
         named_as = np.concatenate([recorded.labels[name] for name in PARTS])
         belongs = np.repeat(np.arange(len(PARTS)), [len(recorded.hashes[name]) for name in PARTS])
-        rows = matched(wanted, named_as, hashes, labels)
+        rows = match_rows(wanted, named_as, hashes, labels)
         there = rows >= 0
         strange = ~np.isin(hashes, recorded.hashes[LEFT_OUT])
         strange[rows[there]] = False
@@ -173,7 +175,7 @@ class _Found:
 
         changed = there & (labels[rows] != named_as)
         everyone = np.ones(len(wanted), bool)
-        return _Found(
+        return _Matched(
             dataset,
             whole,
             np.repeat(np.arange(len(sets)), [len(each) for each in sets]),
@@ -185,8 +187,8 @@ class _Found:
     def parts(self, left_out: np.ndarray) -> Dataset:
         """The data set with these rows for its parts."""
         train, validation, test = (
-            _as_labelled(
-                replace(part(self.whole, rows), images=PartOfImages(self.whole.images, rows))
+            _without_empty_labels(
+                replace(subset(self.whole, rows), images=SubsetImages(self.whole.images, rows))
             )
             for rows in self.rows
         )
@@ -200,16 +202,16 @@ class _Found:
         )
 
 
-def _as_labelled(image_set: ImageSet) -> ImageSet:
+def _without_empty_labels(image_set: ImageSet) -> ImageSet:
     """A part of which no image has a label has none, though others have, such as test images."""
     bare = image_set.labels is not None and (image_set.labels == NO_LABEL).all()
     return replace(image_set, labels=None) if bare and len(image_set) else image_set
 
 
-def never_seen(image_set: ImageSet, recorded: Recorded) -> ImageSet:
+def unseen(image_set: ImageSet, recorded: SplitRecord) -> ImageSet:
     """Those images of `image_set` that are in no part of a run, and never were."""
-    seen = np.isin(_hashes(image_set), np.concatenate([recorded.ever(name) for name in PARTS]))
-    return part(image_set, np.flatnonzero(~seen)) if seen.any() else image_set
+    seen = np.isin(image_set.known_hashes, np.concatenate([recorded.ever(name) for name in PARTS]))
+    return subset(image_set, np.flatnonzero(~seen)) if seen.any() else image_set
 
 
 def _whole(sets: list[ImageSet]) -> ImageSet:
@@ -218,28 +220,13 @@ def _whole(sets: list[ImageSet]) -> ImageSet:
     if first.factors is not None:
         factors = np.concatenate([each.factors for each in sets if each.factors is not None])
     return ImageSet(
-        joined([each.images for each in sets]),
+        concatenate([each.images for each in sets]),
         None if first.labels is None else np.concatenate([_labels(each) for each in sets]),
         factors,
         tuple(name for each in sets for name in each.files),
-        np.concatenate([_hashes(each) for each in sets]),
+        np.concatenate([each.known_hashes for each in sets]),
     )
 
 
-def _sets(dataset: Dataset) -> dict[str, ImageSet | None]:
-    return {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
-
-
-def _hashes(image_set: ImageSet | None) -> np.ndarray:
-    if image_set is None:
-        return np.zeros(0, np.uint64)
-    assert image_set.hashes is not None, "assemble() knows them"
-    return image_set.hashes
-
-
-def _labels(image_set: ImageSet | None) -> np.ndarray:
-    if image_set is None:
-        return np.zeros(0, np.int64)
-    if image_set.labels is None:
-        return np.full(len(image_set), NO_LABEL)
-    return image_set.labels
+def _labels(image_set: ImageSet) -> np.ndarray:
+    return np.full(len(image_set), NO_LABEL) if image_set.labels is None else image_set.labels

@@ -17,33 +17,33 @@ from itertools import chain
 
 import numpy as np
 
-from vae_core.data.decode import NotAnImage, Target, decode
-from vae_core.data.decoder import Decoder, Died
-from vae_core.data.listing import Listing
-from vae_core.data.reading import Refused, why
 from vae_core.errors import UserError
+from vae_core.imaging.decode import NotAnImage, Target, decode
+from vae_core.imaging.decoder import Decoder, DecoderDied
+from vae_core.imaging.listing import Listing
+from vae_core.imaging.reading import Refused, why
 
 Result = np.ndarray | str | OSError
 """An image uint8 [C, S, S]; why there is none; or why that is not known."""
 
-ALONE_S = 0.4
+START_AFTER_S = 0.4
 """Time after which processes are started: it is what starting them takes."""
 
-TOGETHER, TOGETHER_BYTES = 64, 4 * 2**20
+BATCH, BATCH_BYTES = 64, 4 * 2**20
 """Pictures that go to a process at once, and the size from which it is fewer."""
 
-TURNS = 16
+SHARES = 16
 """Times that each process is given some at least, so that all end at about the same time."""
 
 READ_AHEAD = 8
 """Threads beyond those that wait for a process: on a network drive each waits for a file."""
 
-TICK_S = 0.25
+POLL_S = 0.25
 PAUSED_S = 0.75
 """Where nobody has asked for results for so long, such as in a pause, the cores are left alone."""
 
 
-def decoded(
+def decode_all(
     listing: Listing, spans: Iterable[range], target: Target, tick: Callable[[], None]
 ) -> Iterator[tuple[range, list[Result]]]:
     """What the files of each span give, in any order.
@@ -57,16 +57,16 @@ def decoded(
     """
     waiting = iter(spans)
     started = time.monotonic()
-    while (first := next(waiting, None)) is not None and time.monotonic() - started < ALONE_S:
-        yield first, [_decoded_here(_read(listing, i), target) for i in first]
+    while (first := next(waiting, None)) is not None and time.monotonic() - started < START_AFTER_S:
+        yield first, [_decode_here(_read(listing, i), target) for i in first]
         tick()
     if first is None:
         return
-    crew = _Crew(listing, chain([first], waiting), target, _cores())
+    pool = _Pool(listing, chain([first], waiting), target, _cores())
     try:
-        yield from crew.results(tick)
+        yield from pool.results(tick)
     finally:
-        crew.end()
+        pool.close()
 
 
 def spans_of(wanted: np.ndarray, sizes: np.ndarray) -> Iterator[range]:
@@ -75,21 +75,21 @@ def spans_of(wanted: np.ndarray, sizes: np.ndarray) -> Iterator[range]:
     Args:
         sizes: int64 [N], bytes of each.
     """
-    most = min(max(int(wanted.sum()) // (TURNS * _cores()), 1), TOGETHER)
-    start, held = 0, 0
+    most = min(max(int(wanted.sum()) // (SHARES * _cores()), 1), BATCH)
+    start, total = 0, 0
     for i, (is_wanted, size) in enumerate(zip(wanted.tolist(), sizes.tolist(), strict=True)):
-        if i > start and not (is_wanted and i - start < most and held + size <= TOGETHER_BYTES):
+        if i > start and not (is_wanted and i - start < most and total + size <= BATCH_BYTES):
             yield range(start, i)
-            start, held = i, 0
+            start, total = i, 0
         if is_wanted:
-            held += size
+            total += size
         else:
             start = i + 1
     if start < len(wanted):
         yield range(start, len(wanted))
 
 
-class _Crew:
+class _Pool:
     """Threads that read, processes that decode."""
 
     def __init__(
@@ -100,55 +100,55 @@ class _Crew:
         self._done: queue.SimpleQueue[tuple[range, list[Result]] | BaseException | None]
         self._done = queue.SimpleQueue()
         self._idle: queue.SimpleQueue[Decoder | None] = queue.SimpleQueue()
-        self._over = False
+        self._closed = False
         self._ticked = time.monotonic()
         self._processes: list[Decoder] = []
         for _ in range(processes):
-            self._idle.put(self._hire())
+            self._idle.put(self._start())
         self._readers = processes + READ_AHEAD
         self._room = threading.Semaphore(self._readers + processes)  # bounds the pictures in memory
         for _ in range(self._readers):
             # Daemons: one that waits for a dead drive keeps nobody from leaving.
-            threading.Thread(target=self._work, daemon=True).start()
+            threading.Thread(target=self._read_files, daemon=True).start()
 
     def results(self, tick: Callable[[], None]) -> Iterator[tuple[range, list[Result]]]:
         """Everything there is, as it comes."""
-        at_work = self._readers
-        while at_work:
+        working = self._readers
+        while working:
             tick()
             self._ticked = time.monotonic()
             try:
-                result = self._done.get(timeout=TICK_S)
+                result = self._done.get(timeout=POLL_S)
             except queue.Empty:
                 continue
             if result is None:
-                at_work -= 1
+                working -= 1
             elif isinstance(result, BaseException):
                 raise result
             else:
                 self._room.release()
                 yield result
 
-    def end(self) -> None:
+    def close(self) -> None:
         """Leave no process and, but for those that wait for a drive, no thread."""
         with self._turn:
-            self._over = True
+            self._closed = True
         for process in self._processes:
             process.kill()
         for _ in range(self._readers):
             self._room.release()
             self._idle.put(None)
 
-    def _work(self) -> None:
+    def _read_files(self) -> None:
         try:
             while True:
                 self._room.acquire()
                 with self._turn:
-                    span = None if self._over else next(self._spans, None)
+                    span = None if self._closed else next(self._spans, None)
                 if span is None:
                     break
                 self._done.put((span, self._results(span)))
-        except _Over:
+        except _Closed:
             pass
         except BaseException as error:
             self._done.put(error)
@@ -157,7 +157,7 @@ class _Crew:
     def _results(self, span: range) -> list[Result]:
         # Large files take turns: as many of them as there are threads would fill the memory.
         size = int(self._listing.stamps[span.start : span.stop, 0].sum())
-        with self._large if size > TOGETHER_BYTES else nullcontext():
+        with self._large if size > BATCH_BYTES else nullcontext():
             read = [_read(self._listing, i) for i in span]
             names = [i for i, each in zip(span, read, strict=True) if isinstance(each, bytes)]
             images = iter(self._decode([each for each in read if isinstance(each, bytes)], names))
@@ -167,11 +167,11 @@ class _Crew:
         """What `files` show, also where one of them breaks a process."""
         try:
             return self._ask(files) if files else []
-        except Died as death:
+        except DecoderDied as death:
             if len(files) > 1:  # which of them it was is seen when each goes alone
                 alone = zip(files, indices, strict=True)
                 return [each for file, i in alone for each in self._decode([file], [i])]
-            if death.by_content:
+            if death.crashed:
                 return ["damaged: the decoder breaks on it"]
             raise UserError(
                 f"Preparing the images was ended from outside at {self._listing.names[indices[0]]}"
@@ -182,21 +182,21 @@ class _Crew:
     def _ask(self, files: list[bytes]) -> list[np.ndarray | str]:
         decoder = self._idle.get()
         try:
-            while time.monotonic() - self._ticked > PAUSED_S and not self._over:
-                time.sleep(TICK_S)
+            while time.monotonic() - self._ticked > PAUSED_S and not self._closed:
+                time.sleep(POLL_S)
             if decoder is None:
-                raise _Over
+                raise _Closed
             return decoder(files)
-        except Died:
-            decoder = self._hire()
+        except DecoderDied:
+            decoder = self._start()
             raise
         finally:
             self._idle.put(decoder)
 
-    def _hire(self) -> Decoder:
+    def _start(self) -> Decoder:
         with self._turn:
-            if self._over:
-                raise _Over
+            if self._closed:
+                raise _Closed
             try:
                 decoder = Decoder(self._target)
             except OSError as error:
@@ -208,7 +208,7 @@ class _Crew:
             return decoder
 
 
-class _Over(Exception):
+class _Closed(Exception):
     """Nobody waits for the results any more."""
 
 
@@ -222,7 +222,7 @@ def _read(listing: Listing, index: int) -> bytes | str | OSError:
         return error
 
 
-def _decoded_here(file: bytes | str | OSError, target: Target) -> Result:
+def _decode_here(file: bytes | str | OSError, target: Target) -> Result:
     if not isinstance(file, bytes):
         return file
     try:

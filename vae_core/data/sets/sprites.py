@@ -13,13 +13,14 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from vae_core.config import DataConfig
-from vae_core.data.arrays import shape_asked, with_channels
-from vae_core.data.dataset import Dataset, ImageSet, Progress
+from vae_core.data.dataset import Dataset, ImageSet
 from vae_core.data.hashes import hash_rows, mixed
-from vae_core.data.images import part
-from vae_core.data.source import source
+from vae_core.data.images import subset
+from vae_core.data.source import datasets
 from vae_core.data.splits import LEAST_FRACTION, assemble
 from vae_core.errors import UserError
+from vae_core.imaging.resize import with_channels
+from vae_core.progress import Progress
 
 SHAPES = ("square", "ellipse", "heart")
 FACTORS = ("shape", "scale", "orientation", "x", "y")
@@ -142,13 +143,14 @@ def drawn_evenly(count: int) -> np.ndarray:
     return np.random.default_rng(0).integers(edges[:-1], edges[1:])
 
 
-@source(
+@datasets.register(
     "sprites",
     label="Sprites",
     blurb="Squares, ellipses and hearts with known size, angle and place. Built in; shows whether "
     "a model finds the factors by itself.",
     origin="built in",
     image_shape=(1, 64, 64),
+    order=40,
     paper="Matthey et al. 2017, dSprites: disentanglement testing sprites dataset",
 )
 def load_sprites(config: DataConfig, progress: Progress) -> Dataset:
@@ -157,7 +159,7 @@ def load_sprites(config: DataConfig, progress: Progress) -> Dataset:
     Raises:
         UserError: for a size at which sprites are not drawn.
     """
-    channels, size, _ = shape_asked(config, (1, 64, 64))
+    channels, size, _ = datasets["sprites"].shape_for(config)
     if size not in SIZES:
         raise UserError(
             f"Sprites are drawn at {', '.join(map(str, SIZES[:-1]))} or {SIZES[-1]} px, not at "
@@ -172,7 +174,7 @@ def load_sprites(config: DataConfig, progress: Progress) -> Dataset:
         # The held-out share stays what it is of the sprites in use, not of the whole grid.
         share = config.validation_fraction or LEAST_FRACTION
         used = ceil((config.limit + len(SHAPES) / 2) / (1 - share))  # each shape's share is rounded
-        pool = part(pool, drawn_evenly(used))
+        pool = subset(pool, drawn_evenly(used))
     return assemble(
         "sprites", pool, None, config, fixed=True, label_names=SHAPES, factor_names=FACTORS
     )

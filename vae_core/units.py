@@ -1,6 +1,11 @@
-"""Sizes on a disk as people read them."""
+"""Counts and sizes as people read them."""
 
 from __future__ import annotations
+
+
+def grouped(count: int) -> str:
+    """A count as it stands in a sentence: 12 000."""
+    return f"{count:_}".replace("_", " ")
 
 
 def gigabytes(size: int) -> str:

@@ -1,0 +1,307 @@
+"""Pictures prepared once, by one process for all: decoded, resized and kept in the cache.
+
+Only what was read and is no picture counts as skipped, now and later. What could not be read is an
+error, after which all that was read is kept, and the next call goes on from there.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vae_core.config import DataConfig
+from vae_core.data.cache import CacheLock, acquire, free_space, lock_upload, mark_used, prune
+from vae_core.data.dataset import Dataset, Images, ImageSet
+from vae_core.data.folders import CACHE_VARIABLE, cache_folder
+from vae_core.data.hashes import content_hashes
+from vae_core.data.images import ArrayImages, SubsetImages
+from vae_core.data.npy import IMAGES, NpyWriter, StoredImages, WriteFailed, read_summary
+from vae_core.data.source import datasets
+from vae_core.data.splits import assemble
+from vae_core.errors import UserError
+from vae_core.imaging.decode import Target
+from vae_core.imaging.listing import Listing, Skip
+from vae_core.imaging.pool import decode_all, spans_of
+from vae_core.imaging.reading import why
+from vae_core.imaging.resize import resize_all
+from vae_core.progress import Progress, ProgressMeter, no_progress
+from vae_core.units import gigabytes, grouped
+
+LARGE = 256 * 2**20
+"""Arrays beyond this many bytes are kept in the cache instead of in memory."""
+
+PREPARING = "Preparing the images"
+MOST_UNREAD = 100
+"""Files that cannot be read after which no more are tried: each may cost a minute."""
+
+OF_ONE_FILE = frozenset({errno.EACCES, errno.EPERM, errno.ENOENT, errno.EIO})
+"""Errors that the next file need not have. After any other the drive is given up at once."""
+
+FORMAT = 3
+"""Counted up when what is prepared changes, so that older files are not taken for it."""
+
+POLL_S = 0.2
+
+Cached = tuple[StoredImages | None, dict[int, str]]
+"""The images, None where there is not one, and why some places are empty."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Images of those `kept` (indices into the files that were asked for), and what was skipped."""
+
+    images: Images | None
+    kept: np.ndarray
+    skipped: tuple[Skip, ...]
+
+
+def prepare_files(name: str, listing: Listing, target: Target, progress: Progress) -> Prepared:
+    """Decode the files of `listing` into the cache, or find there what an earlier call prepared.
+
+    `images` is None where not one file gave a picture.
+
+    Raises:
+        UserError: when files cannot be read, the cache cannot be written, the disk is full, or an
+            archive is unsafe.
+    """
+    count = len(listing)
+    if not count:
+        return Prepared(None, np.zeros(0, np.int64), ())
+
+    def fill(writer: NpyWriter) -> None:
+        meter = ProgressMeter(PREPARING, writer.done, progress)
+        unread: dict[int, OSError] = {}
+        left = spans_of(~writer.done, listing.stamps[:, 0])
+        for span, results in decode_all(listing, left, target, meter.update):
+            unread |= {
+                i: each for i, each in zip(span, results, strict=True) if isinstance(each, OSError)
+            }
+            for i, each in enumerate(results, span.start):
+                if not isinstance(each, OSError):
+                    writer.write(i, each)
+            if unread and _hopeless(listing, unread):
+                break
+        if unread:
+            raise _unread(listing, unread, int(writer.done.sum()))
+
+    key = [asdict(target), listing.digest()]
+    each = target.size**2 * (target.channels or 1)
+    images, skipped = cached_images(
+        name, key, (count, each), fill, progress, lock_upload(listing.root)
+    )
+    kept = np.delete(np.arange(count), list(skipped))
+    reasons = tuple(Skip(listing.names[i], reason) for i, reason in skipped.items())
+    part = SubsetImages(images, kept) if images is not None and skipped else images
+    return Prepared(part, kept, reasons)
+
+
+def prepare_array(
+    name: str, array: np.ndarray, shape: tuple[int, int, int], progress: Progress
+) -> Images:
+    """Square images uint8 [N, C, S, S] at `shape`: in memory, or in the cache when they are large.
+
+    Raises:
+        UserError: when the cache cannot be written or the disk is full.
+    """
+    message = f"Resizing {name}"
+    if array.shape[1:] == shape or len(array) * int(np.prod(shape)) <= LARGE:
+        return ArrayImages(resize_all(array, shape, progress, message))
+
+    def fill(writer: NpyWriter) -> None:
+        for start in range(0, len(array), 1000):
+            progress(message, start / len(array))
+            if not writer.done[start : start + 1000].all():
+                some = resize_all(array[start : start + 1000], shape, no_progress, message)
+                for i, image in enumerate(some, start):
+                    writer.write(i, image)
+
+    content = hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
+    size = len(array), int(np.prod(shape))
+    images, _ = cached_images(name, [shape, content], size, fill, progress)
+    assert images is not None
+    return images
+
+
+def dataset_of_arrays(
+    name: str,
+    config: DataConfig,
+    progress: Progress,
+    train: tuple[np.ndarray, np.ndarray],
+    test: tuple[np.ndarray, np.ndarray] | None = None,
+    label_names: tuple[str, ...] = (),
+    notes: tuple[str, ...] = (),
+) -> Dataset:
+    """The registered data set `name`, which never gains an image, out of what its files hold.
+
+    Args:
+        train, test: square images uint8 [N, C, S, S] and labels int64 [N].
+
+    Raises:
+        UserError: as `prepare_array` and `assemble`.
+    """
+    shape = datasets[name].shape_for(config)
+
+    def prepared(part: tuple[np.ndarray, np.ndarray]) -> ImageSet:
+        pixels, labels = part
+        images = prepare_array(name, pixels, shape, progress)
+        # Of the images as they come, so that the parts are the same at every size.
+        return ImageSet(images, labels, hashes=content_hashes(ArrayImages(pixels)))
+
+    pool, tests = prepared(train), None if test is None else prepared(test)
+    return assemble(name, pool, tests, config, fixed=True, label_names=label_names, notes=notes)
+
+
+def _hopeless(listing: Listing, unread: dict[int, OSError]) -> bool:
+    """Whether to try no more files: the drive or the folder is gone, or too many were in vain."""
+    kinds = {error.errno for error in unread.values()}
+    return (
+        len(unread) >= MOST_UNREAD or not kinds <= OF_ONE_FILE or not os.path.exists(listing.root)
+    )
+
+
+def _unread(listing: Listing, unread: dict[int, OSError], kept: int) -> UserError:
+    """The one sentence for all that could not be read."""
+    first = min(unread)
+    files = "1 file" if len(unread) == 1 else f"{len(unread)} files"
+    if not os.path.exists(listing.root):
+        what = f"{listing.root} vanished while its images were prepared"
+    else:
+        what = (
+            f"{files} in {listing.root} could not be read, such as {listing.names[first]}: "
+            f"{why(unread[first])}"
+        )
+    return UserError(
+        f"{what}. Make sure that all of it is there and may be read, then try again; the "
+        f"{grouped(kept)} of {grouped(len(listing))} files that were read are kept."
+    )
+
+
+def cached_images(
+    name: str,
+    key: Any,
+    size: tuple[int, int],
+    fill: Callable[[NpyWriter], None],
+    progress: Progress,
+    source: CacheLock | None = None,
+) -> Cached:
+    """What `fill` wrote for `key`, now or earlier.
+
+    Of several processes that want the same, one fills and the others wait. Where it is killed,
+    the next one goes on from there.
+
+    Args:
+        size: how many images, and the least bytes of one.
+        source: what is held for as long as the images are.
+
+    Raises:
+        UserError: when the cache cannot be written, or the disk is full.
+    """
+    digest = hashlib.sha256(json.dumps([FORMAT, name, key]).encode()).hexdigest()
+    entry = cache_folder() / f"{name}-{digest[:20]}"
+    try:
+        while True:
+            found, lock = _look(entry, source)
+            if found is not None:
+                return found
+            if lock is None:
+                progress("Another process is preparing these images", None)
+                time.sleep(POLL_S)
+                continue
+            try:
+                _fill(entry, size, fill)
+            except BaseException:
+                lock.release()
+                raise
+            lock.share()
+            found = _open(entry, lock, source)
+            prune()
+            if found is not None:
+                return found
+            lock.release()  # another process has removed it in that very moment
+    except (OSError, WriteFailed) as error:
+        reason = why(error) if isinstance(error, OSError) else error
+        raise UserError(
+            f"The prepared images could not be written to {entry.parent}: {reason}. Free some "
+            f"space there, or let the environment variable {CACHE_VARIABLE} name another folder.",
+            shell="python -m vae_core cache --clear",
+        ) from error
+
+
+def _look(entry: Path, source: CacheLock | None) -> tuple[Cached | None, CacheLock | None]:
+    """What is there; else a lock to fill it with; neither while another process does."""
+    entry.mkdir(parents=True, exist_ok=True)
+    try:
+        lock = acquire(entry, exclusive=False)
+        if lock is None:
+            return None, None
+        found = _open(entry, lock, source)
+        if found is None and read_summary(entry) is not None:
+            # Damaged by something else. Others may have it open, so it is not filled anew.
+            aside = entry.with_name(f".preparing-{secrets.token_hex(8)}")
+            entry.rename(aside)
+            shutil.rmtree(aside, ignore_errors=True)
+        if found is not None:
+            return found, lock
+        lock.release()
+        return None, acquire(entry, exclusive=True)
+    except FileNotFoundError:  # it has just been removed
+        return None, None
+
+
+def _open(entry: Path, lock: CacheLock, source: CacheLock | None) -> Cached | None:
+    """What is whole, held by `lock`; None where nothing usable lies there."""
+    summary = read_summary(entry)
+    if summary is None:
+        return None
+    count, skipped = summary
+    mark_used(entry)
+    if len(skipped) == count:
+        lock.release()
+        return None, skipped
+    try:
+        return StoredImages(entry / IMAGES, [lock, source]), skipped
+    except (OSError, ValueError):
+        return None
+
+
+def _fill(entry: Path, size: tuple[int, int], fill: Callable[[NpyWriter], None]) -> None:
+    """Fill the entry; what ends it on the way leaves what can be gone on from."""
+    writer = NpyWriter(entry, size[0])
+    try:
+        _require_space(entry, (size[0] - int(writer.done.sum())) * size[1])
+        fill(writer)
+        writer.finish()
+    except WriteFailed:  # on a full disk what is half done is in everybody's way
+        shutil.rmtree(entry, ignore_errors=True)
+        raise
+    except BaseException:
+        if writer.done.any():
+            writer.sync()
+        else:
+            shutil.rmtree(entry, ignore_errors=True)
+        raise
+    finally:
+        writer.close()
+
+
+def _require_space(entry: Path, needed: int) -> None:
+    """Refuse at the start what would fail after hours."""
+    free_space(needed, entry)
+    free = shutil.disk_usage(entry).free
+    if free < needed:
+        raise UserError(
+            f"The prepared images take {gigabytes(needed)}, and {gigabytes(free)} are free in "
+            f"{entry.parent}. Free some space there, take a smaller image size, or let the "
+            f"environment variable {CACHE_VARIABLE} name another folder."
+        )

@@ -1,0 +1,1 @@
+"""One data set, one file that registers it (docs/add-a-dataset.md)."""

@@ -1,0 +1,60 @@
+"""Arrays of images brought to another size or to other channels."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+
+from vae_core.progress import Progress
+
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)[:, None, None]
+
+
+def with_channels(image: np.ndarray, channels: int | None) -> np.ndarray:
+    """A uint8 image or images [..., C, H, W] with `channels` (1 or 3; None keeps them)."""
+    if channels is None or image.shape[-3] == channels:
+        return image
+    if channels == 3:
+        return np.repeat(image, 3, axis=-3)
+    return np.rint((image * _LUMA).sum(-3, keepdims=True)).astype(np.uint8)
+
+
+def resize(
+    image: np.ndarray,
+    size: tuple[int, int],
+    resample: Image.Resampling = Image.Resampling.BICUBIC,
+) -> np.ndarray:
+    """A uint8 image [C, H, W] at `size` (h, w), antialiased."""
+    planes = [np.asarray(Image.fromarray(plane).resize(size[::-1], resample)) for plane in image]
+    return np.stack(planes)
+
+
+def resize_all(
+    images: np.ndarray, shape: tuple[int, int, int], progress: Progress, message: str
+) -> np.ndarray:
+    """Square uint8 images [N, C, S, S] as uint8 [N, *shape]."""
+    if images.shape[2:] == shape[1:]:
+        return with_channels(images, shape[0])
+    out = np.empty((len(images), *shape), np.uint8)
+    for i, image in enumerate(images):
+        out[i] = with_channels(resize(image, shape[1:]), shape[0])
+        if i % 1000 == 0:
+            progress(message, i / len(images))
+    return out
+
+
+def thumbnail_size(size: tuple[int, int], most: int) -> tuple[int, int]:
+    """(height, width) in the proportions of `size`, no side above `most`; never enlarged."""
+    scale = min(1.0, most / max(size))
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
+def thumbnails(images: np.ndarray, most: int) -> np.ndarray:
+    """uint8 [N, C, H, W] with no side above `most` px, averaged down where need be."""
+    size = thumbnail_size((images.shape[2], images.shape[3]), most)
+    if images.shape[2:] == size:
+        return images
+    out = np.empty((*images.shape[:2], *size), np.uint8)
+    for i, image in enumerate(images):
+        out[i] = resize(image, size, Image.Resampling.BOX)
+    return out
