@@ -25,7 +25,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "vae_core.extras",
         "vae_core.files",
         "vae_core.png",
-        "vae_core.priority",
+        "vae_core.process",
     ),
     ("vae_core.models",),
     ("vae_core.data", "vae_core.objectives", "vae_core.runs", "vae_core.presets"),

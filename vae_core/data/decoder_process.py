@@ -15,7 +15,7 @@ import warnings
 from typing import BinaryIO
 
 from vae_core.data.decode import NotAnImage, Target, decode
-from vae_core.priority import yield_to_others
+from vae_core.process import yield_to_others
 
 MOST_MEMORY = 4 * 2**30
 """Bytes of address space: far more than the largest picture that pillow admits needs."""
