@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 import typer
 
-from vae_core.training import process
+from vae_core import process
 
 
 def measured(family: str, store: Path, epochs: int, images: int) -> dict[str, Any]:

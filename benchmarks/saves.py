@@ -26,10 +26,9 @@ from vae_core.presets import presets
 from vae_core.presets.preset import Preset
 from vae_core.runs import BEST, STATE, WEIGHTS, DataCard, Store
 from vae_core.schedules import Span
-from vae_core.training.checkpoint import save_checkpoint
+from vae_core.training.checkpoint import MAX_SHARE, save_checkpoint
 from vae_core.training.events import Checkpoint
 from vae_core.training.players import Players
-from vae_core.training.saving import SHARE
 
 
 def cost_of(preset: Preset, store: Store, times: int) -> dict[str, Any]:
@@ -44,12 +43,12 @@ def cost_of(preset: Preset, store: Store, times: int) -> dict[str, Any]:
     run, took = store.create(preset.name, config), []
     for step in range(1, times + 1):
         best = {"step": step, "total": 1.0, "controls": {}}
-        state = {"step": step, "seconds": 1.0, "best": best, **players.state()}
+        state = {"step": step, "seconds": 1.0, "best": best, **players.state_dict()}
         started = time.monotonic()
         save_checkpoint(run, Checkpoint(step, 1, 1.0, state, players.modules()))
         took.append(time.monotonic() - started)
     seconds = statistics.median(took)
-    every_s = max(TrainConfig().save_every_s or 0.0, seconds / SHARE)
+    every_s = max(TrainConfig().save_every_s or 0.0, seconds / MAX_SHARE)
     written = sum(run.file(name).stat().st_size for name in (BEST, STATE, WEIGHTS))
     return {
         "preset": preset.name,

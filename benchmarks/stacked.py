@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from vae_core.training import process
+from vae_core import process
 
 BETAS = (0.1, 0.3, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 LATENT_DIM = 20
@@ -41,7 +41,7 @@ def main(
     from vae_core.losses.likelihood import bernoulli_nll
     from vae_core.models.gaussian import GaussianPosterior
     from vae_core.runs import DataCard
-    from vae_core.training.adam import Adam
+    from vae_core.training.optim import Adam
 
     torch.set_num_threads(threads)
     card = DataCard(dataset="mnist", image_shape=(1, 28, 28), n_train=60_000, n_validation=10_000)

@@ -16,7 +16,7 @@ from typing import Annotated
 
 import typer
 
-from vae_core.training import process
+from vae_core import process
 
 SHAPES = {"32→16, 7×7, 512": (512, 32, 16, 7), "16→1, 14×14, 512": (512, 16, 1, 14)}
 SHAPES |= {"32→3, 32×32, 64": (64, 32, 3, 32)}

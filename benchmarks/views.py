@@ -23,8 +23,8 @@ import typer
 
 from benchmarks.training import ROOT, SHARED
 from benchmarks.views_page import page_of_points
+from vae_core import process
 from vae_core.runs import Store
-from vae_core.training import process
 
 SIDE = 20
 DIMENSIONS = 128

@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vae_core import process
 from vae_core.runs import Store
-from vae_core.training import process
 
 if TYPE_CHECKING:
     from vae_core.training.events import Event

@@ -34,7 +34,7 @@ def make_loop(config: RunConfig, state: Any = None, dataset: Dataset | None = No
     model, objective = build(config, data_card(dataset))
     model.to(memory_format=torch.channels_last)
     loop = Loop(config, dataset, model, objective, state)
-    loop.longest_window_s = math.inf  # what is recorded shall not depend on the machine's speed
+    loop.max_window_s = math.inf  # what is recorded shall not depend on the machine's speed
     return loop
 
 

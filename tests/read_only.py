@@ -31,7 +31,7 @@ def commands(store: str, run: str) -> list[list[str]]:
 
 def main(store: str, run: str) -> None:
     assert os.statvfs(store).f_flag & os.ST_RDONLY
-    from vae_core.training import process
+    from vae_core import process
 
     process.prepare()
     process.prepare = lambda: None  # once for all commands

@@ -120,8 +120,8 @@ def started(run: Run) -> int:
     with open(os.devnull, "w") as nothing:
         os.dup2(nothing.fileno(), 2)
     try:
-        with listening(run) as wishes:
-            work(run, wishes=wishes)
+        with listening(run) as control:
+            work(run, control=control)
     finally:
         os._exit(0)
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
-from vae_core.training.adam import Adam
+from vae_core.training.optim import Adam
 
 SETTINGS = {"lr": 1e-2, "betas": (0.5, 0.99), "eps": 1e-7, "weight_decay": 0.1}
 

@@ -26,7 +26,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "vae_core.files",
         "vae_core.progress",
         "vae_core.units",
-        "vae_core.priority",
+        "vae_core.process",
     ),
     ("vae_core.models", "vae_core.imaging"),
     ("vae_core.data", "vae_core.objective", "vae_core.runs", "vae_core.presets"),

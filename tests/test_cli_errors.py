@@ -16,11 +16,11 @@ import pytest
 import torch
 
 from tests.engine import trained
+from vae_core import process
 from vae_core.cli import train as training
 from vae_core.cli.app import run as run_command
 from vae_core.cli.errors import status_of
 from vae_core.runs import Store
-from vae_core.training import process
 
 ROOT = Path(__file__).parent.parent
 BOMB = "[" * 100_000
@@ -171,7 +171,7 @@ BAD: tuple[str, ...] = (
 def here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Commands in this process: torch is here already, and nothing shall end it."""
     monkeypatch.setattr(process, "prepare", lambda: None)
-    monkeypatch.setattr(training, "stopped_in_time", lambda *args: None)
+    monkeypatch.setattr(training, "watch_worker", lambda *args: None)
 
 
 def arguments(words: str, store: Store) -> list[str]:

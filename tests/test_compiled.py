@@ -18,7 +18,7 @@ from vae_core.training import loop as loop_module
 from vae_core.training.compiled import compile_networks
 from vae_core.training.events import Stepped, Validated
 from vae_core.training.loop import Loop
-from vae_core.training.memory import Room
+from vae_core.training.memory import MemoryBudget
 
 COMPILABLE = [name for name in FAMILIES if name != "contractive"]
 
@@ -84,7 +84,8 @@ def test_every_call_of_the_networks_is_a_compiled_one(
     plain, called = make_loop(config_of(family)), []
     for network in leaves(plain.objective.networks(plain.model)):
         network.register_forward_pre_hook(lambda module, inputs: called.append(None))
-    plain.room = lambda: Room(0.0, math.inf)  # compiled ones do not count what they need
+    # compiled ones do not measure what they need
+    plain.check_memory = lambda: MemoryBudget(0.0, math.inf)
     expected = told(plain)
 
     compiled: list[None] = []

@@ -91,7 +91,7 @@ def test_measurement_encodings_and_previews_are_given_labels() -> None:
     without, _ = encode(loop.model, unlabelled)
     assert abs(with_labels - without).max() > 1e-4
     first = loop._preview()
-    loop._shown = loop.model
+    loop._preview_model = loop.model
     assert not torch.allclose(loop._preview().reconstructions, first.reconstructions)
 
 

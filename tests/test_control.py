@@ -17,8 +17,8 @@ from tests.engine import make_loop, tiny, trained
 from vae_core.runs import Folder, Run, Store
 from vae_core.runs.lease import TOKEN_VARIABLE
 from vae_core.training import jobs
-from vae_core.training.control import FILE, ControlFile, parse, said_so_far, send
-from vae_core.training.events import Message, Noted, ValueSet
+from vae_core.training.control import FILE, ControlFile, Message, control_size, parse, send
+from vae_core.training.events import Noted, ValueSet
 from vae_core.training.loop import Loop
 from vae_core.training.worker import work
 
@@ -69,15 +69,15 @@ def test_what_is_said_between_the_launch_and_the_first_look_is_heard(
     monkeypatch.setattr(jobs, "spawn", spawn)
     jobs.resume(run)
     send(run, {"command": "stop"})
-    ((_, name, option, heard),) = launched
+    ((_, name, option, offset),) = launched
     assert (name, option) == ("tiny", "--heard")
-    ended = work(run, heard=int(heard))
+    ended = work(run, offset=int(offset))
     assert not ended.finished and ended.step == 0
 
 
 def test_a_file_that_was_removed_is_begun_again(run: Run) -> None:
     send(run, {"command": "pause"})
-    control = ControlFile(run, said_so_far(run))
+    control = ControlFile(run, control_size(run))
     assert control() == []
     run.file(FILE).unlink()
     assert control() == []
@@ -189,7 +189,7 @@ def test_a_refusal_is_in_the_history(tmp_path: Path) -> None:
         send(again, {"command": "set", "name": "beta", "value": value})
     send(again, {"command": "set", "name": "gamma", "value": 1})
     send(again, {"command": "set", "name": "beta"})
-    work(again, heard=0)
+    work(again, offset=0)
     below, unknown, unread = notes(again)
     assert below.startswith("beta = -5 was refused. objective.beta: ") and "equal to 0" in below
     assert unknown.startswith("gamma = 1 was refused. There is no value to set 'gamma'")

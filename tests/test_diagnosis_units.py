@@ -20,7 +20,7 @@ from vae_core.diagnosis.symptoms import seen_of_even_use
 from vae_core.families import families
 from vae_core.metrics import measure
 from vae_core.metrics.code_usage import CodeUsage
-from vae_core.training.events import Message
+from vae_core.training.control import Message
 from vae_core.types import Context
 
 CONV = {"backbone": "conv", "options": {"channels": [8, 16, 16], "hidden": 32}}

@@ -330,7 +330,7 @@ def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
 def test_the_command_line_exports_and_refuses_unknown_formats(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vae_core.training.process.prepare", lambda: None)  # torch is loaded here
+    monkeypatch.setattr("vae_core.process.prepare", lambda: None)  # torch is loaded here
     command = ["export", run.id, "--store", str(run.path.parent), "--split", "cached"]
     done = CliRunner().invoke(app, [*command, "--to", "npz", "--to", "csv", "--out", str(tmp_path)])
     assert done.exit_code == 0, done.output

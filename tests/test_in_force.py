@@ -18,7 +18,8 @@ from vae_core.runs import Run, Store
 from vae_core.sweeps.results import result_of
 from vae_core.training.checkpoint import load_state
 from vae_core.training.control import FILE as CONTROL
-from vae_core.training.events import Message, Stepped
+from vae_core.training.control import Message
+from vae_core.training.events import Stepped
 from vae_core.training.recorders import RunRecorder
 from vae_core.training.worker import data_card, work
 
@@ -144,7 +145,7 @@ def test_resumed_and_stopped_before_a_step(tmp_path: Path) -> None:
     asked(run, {4: [{"command": "set", "name": "beta", "value": 9.0}, {"command": "stop"}]})
     loop = make_loop(run.config(), load_state(run))
     assert [event.step for event in loop.run(lambda: [Message("stop")])] == [4, 4]
-    assert loop.moment(torch.Generator()).overrides == {}
+    assert loop.last_context(torch.Generator()).overrides == {}
     again = make_loop(run.config(), load_state(run))
     assert next(e for e in again.run() if isinstance(e, Stepped)).controls == {"beta": 9.0}
 

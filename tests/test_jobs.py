@@ -19,7 +19,7 @@ from vae_core.errors import UserError
 from vae_core.runs import Run, Store
 from vae_core.training import jobs
 from vae_core.training.control import parse
-from vae_core.training.worker import only_worker, work
+from vae_core.training.worker import work
 
 LONG = {"epochs": 500, "checkpoint_every": 5, "preview_every": 1000}
 
@@ -141,7 +141,7 @@ def test_interrupt_saves_and_says_how_to_resume(tmp_path: Path) -> None:
 
 def test_two_workers_never_share_a_run(tmp_path: Path) -> None:
     run = Store(tmp_path).create("one", tiny())
-    with only_worker(run):
+    with run.held():
         before = {path: path.read_bytes() for path in run.path.glob("*.json")}
         with pytest.raises(UserError, match="already being trained"):
             work(Run(run.path))

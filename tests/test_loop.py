@@ -10,12 +10,12 @@ import torch
 
 from tests.engine import make_loop, tiny
 from vae_core.errors import UserError
+from vae_core.training.control import Message
 from vae_core.training.events import (
     Checkpoint,
     Ended,
     EpochSaved,
     Event,
-    Message,
     PauseChanged,
     Previewed,
     Stepped,
@@ -40,7 +40,7 @@ def test_a_run_begins_with_a_preview_and_ends_with_its_end() -> None:
 
 def test_slow_steps_are_recorded_before_their_window_is_full() -> None:
     loop = make_loop(tiny(train={"log_every": 100}))
-    loop.longest_window_s = 0.0
+    loop.max_window_s = 0.0
     assert [e.step for e in loop.run() if isinstance(e, Stepped)] == list(range(1, 11))
 
 

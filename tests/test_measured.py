@@ -152,7 +152,7 @@ def test_a_shell_is_told_the_option(
     with pytest.raises(UserError) as told:
         part_of(dataset, "test")
     assert "--" not in str(told.value) and told.value.shell == "--split validation"
-    monkeypatch.setattr("vae_core.training.process.prepare", lambda: None)  # torch is loaded here
+    monkeypatch.setattr("vae_core.process.prepare", lambda: None)  # torch is loaded here
     command = ["vae", "train", "--dataset", "folder", "--store", str(tmp_path)]
     monkeypatch.setattr(sys, "argv", command)
     with pytest.raises(SystemExit):

@@ -13,7 +13,7 @@ import torch
 import benchmarks.published as benchmark
 import vae_core.data.batches as data_batches
 import vae_core.training.loop as loop_module
-import vae_core.training.standing as standing
+import vae_core.training.state as state_module
 from benchmarks.published import (
     Course,
     Faces,
@@ -131,7 +131,7 @@ def test_training_goes_as_the_twins(name: str, monkeypatch: pytest.MonkeyPatch) 
     def in_double(images: np.ndarray, device: torch.device) -> torch.Tensor:
         return torch.from_numpy(images).double() / 255
 
-    for module in (loop_module, standing, benchmark, data_batches):
+    for module in (loop_module, state_module, benchmark, data_batches):
         monkeypatch.setattr(module, "as_floats", in_double)
     published, preset = PUBLISHED[name], get_preset(name)
     side = preset.image_shape[1]

@@ -21,7 +21,7 @@ from vae_core.training import worker
 from vae_core.training.control import send
 from vae_core.training.events import Skipped
 from vae_core.training.loop import Loop
-from vae_core.training.soundness import SPIKE_LEAST, Spikes
+from vae_core.training.stability import SPIKE_MIN, SpikeDetector
 from vae_core.training.worker import work
 
 SMALL = {"model": {"backbone": "mlp", "options": {"hidden": [16]}}, "data": {"limit": 300}}
@@ -83,7 +83,7 @@ def breaking(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Loop], bool
                 def overflow(gradient: torch.Tensor) -> torch.Tensor:
                     return torch.full_like(gradient, math.inf) if holds(self) else gradient
 
-                next(iter(self.players.weights.values()))[-1].register_hook(overflow)
+                next(iter(self.players.parameters.values()))[-1].register_hook(overflow)
 
         monkeypatch.setattr(worker, "Loop", Breaking)
 
@@ -132,7 +132,7 @@ def test_a_return_outlives_a_stop_and_ends_as_without_one(tmp_path: Path, breaki
     run = Store(tmp_path).create("stopped", saving_every_four())
 
     def stop(event: Any) -> None:
-        if type(event).__name__ == "WentBack":
+        if type(event).__name__ == "RolledBack":
             send(run, {"command": "stop"})
 
     assert not work(run, lambda total, first: [stop]).finished
@@ -222,14 +222,14 @@ def test_a_spike_is_skipped_where_that_is_asked_for() -> None:
 @pytest.mark.parametrize("level", [-500.0, 0.0, 500.0])
 def test_a_spike_is_measured_by_the_spread_whatever_the_level(level: float) -> None:
     """Nats of a density may be negative, where a multiple of the median would mean nothing."""
-    spikes = Spikes(10.0)
-    for number in range(SPIKE_LEAST):
-        assert spikes.judge({"model": torch.tensor(level + number % 5)}) == ""
-    assert spikes.judge({"model": torch.tensor(level + 9.0)}) == ""
-    assert "jumped" in spikes.judge({"model": torch.tensor(level + 30.0)})
-    assert spikes.judge({"model": torch.tensor(level - 30.0)}) == "", "less is no harm"
-    again = Spikes(10.0)
-    again.restore(spikes.state())
-    assert again.state() == spikes.state()
-    again.forget()
-    assert again.judge({"model": torch.tensor(level + 1e6)}) == ""
+    spikes = SpikeDetector(10.0)
+    for number in range(SPIKE_MIN):
+        assert spikes.check({"model": torch.tensor(level + number % 5)}) == ""
+    assert spikes.check({"model": torch.tensor(level + 9.0)}) == ""
+    assert "jumped" in spikes.check({"model": torch.tensor(level + 30.0)})
+    assert spikes.check({"model": torch.tensor(level - 30.0)}) == "", "less is no harm"
+    again = SpikeDetector(10.0)
+    again.load_state_dict(spikes.state_dict())
+    assert again.state_dict() == spikes.state_dict()
+    again.reset()
+    assert again.check({"model": torch.tensor(level + 1e6)}) == ""

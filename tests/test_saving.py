@@ -27,8 +27,9 @@ from vae_core.export import Source, export
 from vae_core.loading import load_run
 from vae_core.runs import BEST, STATE, WEIGHTS, Run, Store
 from vae_core.training import jobs
-from vae_core.training.events import Checkpoint, EpochSaved, Message, Validated
-from vae_core.training.saving import SHARE, Rest, Saves
+from vae_core.training.checkpoint import MAX_SHARE, SaveSchedule, TimeBudget
+from vae_core.training.control import Message
+from vae_core.training.events import Checkpoint, EpochSaved, Validated
 from vae_core.training.worker import work
 
 ROOT = Path(__file__).parent.parent
@@ -44,7 +45,7 @@ def one_long_epoch(**train: Any) -> RunConfig:
 
 def test_by_default_a_save_is_due_after_half_a_minute() -> None:
     assert tiny().train.save_every_s == 30.0
-    saves = Saves(30.0, None)
+    saves = SaveSchedule(30.0, None)
     saves._ended -= 29.0
     assert not saves.due(7)
     saves._ended -= 1.0
@@ -65,21 +66,21 @@ def test_saving_takes_its_share_of_the_time_and_no_more() -> None:
     on_the_way = held[:-1]  # the last step is saved whatever that costs
     assert len(on_the_way) >= 2, "each costs 4 ms, and 570 steps take over half one"
     for (started, ended), (following, _) in itertools.pairwise(on_the_way):
-        assert following - ended >= (ended - started) / SHARE
+        assert following - ended >= (ended - started) / MAX_SHARE
     cost = sum(ended - started for started, ended in on_the_way)
-    assert cost <= 1.05 * SHARE * (held[-1][0] - began) + on_the_way[-1][1] - on_the_way[-1][0]
+    assert cost <= 1.05 * MAX_SHARE * (held[-1][0] - began) + on_the_way[-1][1] - on_the_way[-1][0]
 
 
 def test_work_that_cost_nothing_may_come_again_at_once() -> None:
-    rest = Rest()
-    assert rest.is_over()
-    with rest.working():
+    budget = TimeBudget()
+    assert budget.allows()
+    with budget.measure():
         time.sleep(0.02)
-    assert not rest.is_over()
-    time.sleep(0.02 / SHARE / 2)
-    assert not rest.is_over()
-    time.sleep(0.02 / SHARE)
-    assert rest.is_over()
+    assert not budget.allows()
+    time.sleep(0.02 / MAX_SHARE / 2)
+    assert not budget.allows()
+    time.sleep(0.02 / MAX_SHARE)
+    assert budget.allows()
 
 
 def test_short_epochs_are_not_all_saved_but_the_last_step_is() -> None:

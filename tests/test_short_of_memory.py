@@ -13,8 +13,9 @@ import torch
 
 from tests.engine import make_loop
 from tests.test_soundness import config_of
+from vae_core.errors import is_out_of_memory
 from vae_core.runs import Run, Store
-from vae_core.training.memory import Room, is_short, measured
+from vae_core.training.memory import MemoryBudget, measure_memory
 
 ROOT = Path(__file__).parent.parent
 
@@ -62,12 +63,12 @@ def test_memory_that_is_refused_in_a_step_is_a_sentence_too(tmp_path: Path) -> N
 def test_what_a_step_needs_is_counted_without_a_trace(family: str) -> None:
     counting, plain = make_loop(config_of(family)), make_loop(config_of(family))
     counting.model.train()
-    room = measured(
-        lambda n: counting.players.rehearse(*counting.batch(np.arange(n))), counting.device
+    budget = measure_memory(
+        lambda n: counting.players.dry_run(*counting.batch(np.arange(n))), counting.device
     )
-    assert 0 < room.an_image < 1e8 and room.free > 1e8
+    assert 0 < budget.per_image < 1e8 and budget.free > 1e8
     for loop in (counting, plain):
-        loop.room = lambda: room  # type: ignore[method-assign]
+        loop.check_memory = lambda: budget  # type: ignore[method-assign]
         torch.manual_seed(7)
         *_, _ = loop.run()
     ours, theirs = (loop.model.state_dict() for loop in (counting, plain))
@@ -75,10 +76,10 @@ def test_what_a_step_needs_is_counted_without_a_trace(family: str) -> None:
 
 
 def test_the_batch_that_is_suggested_is_the_largest_that_surely_fits() -> None:
-    room = Room(an_image=1e7, free=1e9)
-    assert room.refusal(64) == "" and "train.batch_size=32" in room.refusal(128)
-    assert "at least 1.6 GB" in room.refusal(128) and "1.0 GB are free" in room.refusal(128)
-    assert "smaller network or smaller images" in Room(1e9, 1e8).refusal(8)
+    budget = MemoryBudget(per_image=1e7, free=1e9)
+    assert budget.refusal(64) == "" and "train.batch_size=32" in budget.refusal(128)
+    assert "at least 1.6 GB" in budget.refusal(128) and "1.0 GB are free" in budget.refusal(128)
+    assert "smaller network or smaller images" in MemoryBudget(1e9, 1e8).refusal(8)
 
 
 @pytest.mark.parametrize(
@@ -93,4 +94,4 @@ def test_the_batch_that_is_suggested_is_the_largest_that_surely_fits() -> None:
     ],
 )
 def test_what_libraries_say_of_it_is_understood(error: Exception, short: bool) -> None:
-    assert is_short(error) is short
+    assert is_out_of_memory(error) is short

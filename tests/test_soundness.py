@@ -22,7 +22,7 @@ from vae_core.runs import BEST, STATE, WEIGHTS, Run, Store
 from vae_core.training import worker
 from vae_core.training.events import Checkpoint, Previewed, Skipped, Validated
 from vae_core.training.loop import Loop
-from vae_core.training.soundness import broken, named_tensors
+from vae_core.training.stability import find_non_finite, named_tensors
 from vae_core.training.worker import work
 
 LAST = 6
@@ -44,7 +44,7 @@ def break_gradient(loop: Loop, step: int, value: float) -> None:
     def overflow(gradient: torch.Tensor) -> torch.Tensor:
         return torch.full_like(gradient, value) if loop.step == step else gradient
 
-    weights = next(iter(loop.players.weights.values()))
+    weights = next(iter(loop.players.parameters.values()))
     weights[-1].register_hook(overflow)
 
 
@@ -78,7 +78,7 @@ def test_a_broken_gradient_at_any_step_is_skipped_and_said(
     breaking(step, value)
     assert work(run).finished
     assert run.weights_step() == LAST and all_finite(run.file(WEIGHTS))
-    assert broken(torch.load(run.file(STATE), weights_only=True)) == ""
+    assert find_non_finite(torch.load(run.file(STATE), weights_only=True)) == ""
     (said,) = [r for r in run.history()[0] if r["kind"] == "skipped"]
     assert said["step"] == step + 1
     assert f"Step {step + 1} was not taken: the gradient of the model" in said["message"]
@@ -247,8 +247,8 @@ def nested(value: float) -> Iterator[Any]:
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_any_tensor_of_a_state_is_looked_at(value: float) -> None:
     for state in nested(value):
-        assert broken(state) == "a.c"
+        assert find_non_finite(state) == "a.c"
     for state in nested(1e38):
-        assert broken(state) == ""
-    assert broken({"indices": torch.tensor([1]), "none": torch.zeros(0)}) == ""
+        assert find_non_finite(state) == ""
+    assert find_non_finite({"indices": torch.tensor([1]), "none": torch.zeros(0)}) == ""
     assert np.isfinite(1e38)

@@ -128,7 +128,7 @@ def test_a_run_that_was_paused_before_it_began_is_the_same(whole: Run, tmp_path:
     run = Store(tmp_path).create("tiny", tiny(train={"epochs": 1}))
     jobs.send(run, {"command": "save"})
     progress = told_at(run, "Preparing the images", "pause", "save", "resume")
-    assert work(run, progress=progress, heard=0).finished
+    assert work(run, progress=progress, offset=0).finished
     assert equal(run, whole)
     saved = [r["step"] for r in run.history()[0] if r["kind"] == "checkpoint"]
     assert saved[0] == 0, "what was asked during the preparation is done with the first step"

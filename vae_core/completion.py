@@ -7,12 +7,12 @@ import torch
 from vae_core.data import Progress, no_progress
 from vae_core.errors import UserError
 from vae_core.in_force import controls_in_force
-from vae_core.latent.directions import keep_directions
+from vae_core.latent.directions import save_directions
 from vae_core.latent.encodings import encoded_step
 from vae_core.loading import load_run
 from vae_core.run_data import dataset_of
 from vae_core.runs import ACTIVE, Run
-from vae_core.training.aftermath import keep_latents, keep_measurement
+from vae_core.training.artifacts import save_latents, save_measurement
 from vae_core.types import Context
 
 
@@ -36,12 +36,12 @@ def complete(run: Run, progress: Progress = no_progress) -> None:
         if not len(dataset.train):
             raise UserError(f"Of the training images of run {run.id!r} none is there.")
         model, step = loaded.model.to(memory_format=torch.channels_last), loaded.step
-        mu = keep_latents(run, model, dataset, step, progress)
+        mu = save_latents(run, model, dataset, step, progress)
         if dataset.difference is None and run.summary().get("step") != step:
             generator = torch.Generator().manual_seed(0)
             turned, images = controls_in_force(run, step), loaded.card.n_train
             context = Context(max(0, step - 1), generator, turned, train_images=images)
-            keep_measurement(
+            save_measurement(
                 run, model, loaded.objective, dataset.validation, context, step, progress
             )
-        keep_directions(run, mu, step, progress)
+        save_directions(run, mu, step, progress)

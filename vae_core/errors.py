@@ -1,4 +1,4 @@
-"""What may be raised: sentences for the person at the screen, and the wish that work ends."""
+"""What may be raised: sentences for the person at the screen, and the request to stop."""
 
 from __future__ import annotations
 
@@ -38,3 +38,19 @@ class Stopped(BaseException):
     Whoever runs work lets it through, and ends at once what it has started, such as pools and
     processes. As with KeyboardInterrupt, an `except Exception` on the way does not catch it.
     """
+
+
+OUT_OF_MEMORY = (
+    "out of memory",
+    "can't allocate memory",
+    "Cannot allocate memory",
+    "DefaultCPUAllocator",
+    "bad_alloc",
+)
+"""What libraries say, in errors of no class of their own, when they are refused memory."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that there is not enough memory, on the CPU or on another device."""
+    refused = any(words in str(error) for words in OUT_OF_MEMORY)
+    return isinstance(error, MemoryError) or (refused and isinstance(error, RuntimeError | OSError))

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from vae_core.config import RunConfig, parse_config
 from vae_core.errors import UserError
-from vae_core.training.process import prepare
+from vae_core.process import prepare
 
 ROOT = Path(__file__).resolve().parents[2]
 SETTLE_S = 0.8
@@ -101,7 +101,7 @@ def measure_timing(config: RunConfig) -> Timing:
     from vae_core.data import load_dataset
     from vae_core.data.batches import as_floats
     from vae_core.families import build
-    from vae_core.training.aftermath import ENCODED_IMAGES
+    from vae_core.training.artifacts import ENCODED_IMAGES
     from vae_core.training.events import Stepped
     from vae_core.training.loop import Loop
     from vae_core.training.worker import choose_device, data_card

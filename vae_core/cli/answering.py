@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from vae_core.child import PARENT_VARIABLE
-from vae_core.cli.options import say_steps
+from vae_core.cli.options import print_progress
 from vae_core.errors import UserError
-from vae_core.priority import yield_to_others
-from vae_core.training.watchdog import end_now
+from vae_core.process import yield_to_others
+from vae_core.training.watchdog import exit_now
 
 if TYPE_CHECKING:
     from vae_core.progress import Progress
@@ -31,7 +31,7 @@ def answering(as_lines: bool) -> Iterator[Progress]:
     error. Where the process that asked is gone, this one ends; it is nice to it meanwhile.
     """
     if not as_lines:
-        yield say_steps()
+        yield print_progress()
         return
     yield_to_others()
     sys.stdout.flush()
@@ -54,4 +54,4 @@ def answering(as_lines: bool) -> Iterator[Progress]:
 def _end_with(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(LOOK_EVERY_S)
-    end_now(1)
+    exit_now(1)

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import typer
 
-from vae_core.errors import Stopped, UserError
+from vae_core.errors import Stopped, UserError, is_out_of_memory
 from vae_core.training.watchdog import watch
 
 NAME = "python -m vae_core"
@@ -73,18 +73,12 @@ def told(error: Exception) -> str | None:
         context = getattr(error, "ctx", None)
         path = context.command_path if context else NAME
         return f"{error.format_message() or 'Name a command.'} See: {path} --help"
-    if isinstance(error, MemoryError) or _of_memory(error):
+    if is_out_of_memory(error):
         return "There is not enough memory. Take a smaller model, smaller images or batches."
     if isinstance(error, OSError):
         place = f"{error.filename}: " if error.filename else ""
         return f"{place}{error.strerror or error}."
     return None
-
-
-def _of_memory(error: Exception) -> bool:
-    """Whether torch says that there is no memory left, on the host or on a device."""
-    said = str(error) if isinstance(error, RuntimeError) else ""
-    return "can't allocate memory" in said or "out of memory" in said
 
 
 def _stopped(number: int) -> int:

@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 
+from vae_core import process
 from vae_core.cli.answering import answering
-from vae_core.cli.options import RunArgument, StoreOption, WeightsOption, say_steps
+from vae_core.cli.options import RunArgument, StoreOption, WeightsOption, print_progress
 from vae_core.runs import Store, in_words
-from vae_core.training import process
 
 app = typer.Typer()
 
@@ -42,7 +42,7 @@ def export(
     from vae_core.export import export as made_of
 
     found = Store(store).get(run)
-    source = Source(found, split, data_dir, progress=say_steps(), which=weights)
+    source = Source(found, split, data_dir, progress=print_progress(), which=weights)
     for name in [formats[name].name for name in to]:  # all names are checked before any work
         made = made_of(source, name)
         suffix = f"-{name}" if len(made.files) > 1 else ""

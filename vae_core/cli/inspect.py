@@ -14,8 +14,8 @@ from vae_core.cli.options import (
     StoreOption,
     WeightsOption,
     print_json,
+    print_progress,
     print_table,
-    say_steps,
 )
 from vae_core.errors import UserError
 from vae_core.runs import BEST, WEIGHTS, Run, Store, in_words, measured_on
@@ -88,7 +88,7 @@ def evaluate(
     from vae_core.types import Context
 
     loaded = load_run(Store(store).get(run), which=weights).sound()
-    say = say_steps()
+    say = print_progress()
     dataset, part = load_part(loaded.run, split, data_dir, say)
     difference = dataset.difference
     noise, images = torch.Generator().manual_seed(0), loaded.card.n_train

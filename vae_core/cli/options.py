@@ -60,7 +60,7 @@ def be_sure(folder: Folder) -> None:
         time.sleep(LOOK_S)
 
 
-def say_steps() -> Progress:
+def print_progress() -> Progress:
     """A progress that prints each new sentence to the terminal, one a line.
 
     Where only what stands behind the colon is new, such as a count, a terminal shows it in place

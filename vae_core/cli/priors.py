@@ -9,10 +9,10 @@ from typing import Annotated
 
 import typer
 
+from vae_core import process
 from vae_core.cli.options import JsonOption, RunArgument, StoreOption, print_json, print_table
 from vae_core.errors import UserError
 from vae_core.runs import Store
-from vae_core.training import process
 
 app = typer.Typer()
 

@@ -8,16 +8,14 @@ from typing import Annotated, Any
 
 import typer
 
-from vae_core.cli.options import RunArgument, StoreOption, be_sure, say_steps
+from vae_core import process
+from vae_core.cli.options import RunArgument, StoreOption, be_sure, print_progress
 from vae_core.config import RunConfig, parse_config
 from vae_core.errors import DataChanged, UserError
 from vae_core.nested import parse_settings
-from vae_core.priority import yield_to_others
 from vae_core.runs import Run, Store
-from vae_core.training import process
-from vae_core.training.control import said_so_far
-from vae_core.training.in_time import stopped_in_time
-from vae_core.training.wishes import Wishes
+from vae_core.training.control import WorkerControl, control_size
+from vae_core.training.watchdog import watch_worker
 
 app = typer.Typer()
 
@@ -89,28 +87,28 @@ def work(
 ) -> None:
     """What the app starts in the background: train a created run, tell its folder alone."""
     process.prepare()
-    yield_to_others()
+    process.yield_to_others()
     found = Store(store).get(run)
-    # Its heart beats, and it hears, while torch is imported.
-    with found.held(), listening(found, heard) as wishes:
+    # Its heart beats, and it takes messages, while torch is imported.
+    with found.held(), listening(found, heard) as control:
         from vae_core.training import worker
 
-        worker.work(found, accept_changed_data=accept_changed_data, wishes=wishes)
+        worker.work(found, accept_changed_data=accept_changed_data, control=control)
 
 
 def _train_here(run: Run, store: str | None, accept_changed_data: bool = False) -> None:
     print(f"Run {run.id} in {run.path}", file=sys.stderr)
     try:
-        with listening(run) as wishes:
+        with listening(run) as control:
             from vae_core.training import worker
             from vae_core.training.recorders import ProgressBar
 
             ended = worker.work(
                 run,
                 lambda total, first: [ProgressBar(total, first)],
-                say_steps(),
+                print_progress(),
                 accept_changed_data=accept_changed_data,
-                wishes=wishes,
+                control=control,
             )
     except DataChanged as error:
         if error.acceptable:
@@ -122,13 +120,13 @@ def _train_here(run: Run, store: str | None, accept_changed_data: bool = False) 
         print(f"{said} Go on with: python -m vae_core resume {run.id}{option}", file=sys.stderr)
 
 
-def listening(run: Run, heard: int | None = None) -> Wishes:
-    """The ear of the worker that this process is going to be, from before torch is imported on;
-    whatever it does then, two seconds after a wish to stop it has ended."""
-    heard = said_so_far(run) if heard is None else heard
-    wishes = Wishes(run, heard)
-    stopped_in_time(run, heard, wishes)
-    return wishes
+def listening(run: Run, offset: int | None = None) -> WorkerControl:
+    """The control of the worker that this process is going to be, from before torch is imported
+    on; whatever it does then, two seconds after it was asked to stop it has ended."""
+    offset = control_size(run) if offset is None else offset
+    control = WorkerControl(run, offset)
+    watch_worker(run, offset, control)
+    return control
 
 
 def config_from(

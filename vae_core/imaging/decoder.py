@@ -22,7 +22,7 @@ from typing import BinaryIO
 import numpy as np
 
 from vae_core.imaging.decode import NotAnImage, Target, decode
-from vae_core.priority import yield_to_others
+from vae_core.process import yield_to_others
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULE = "vae_core.imaging.decoder"

@@ -156,7 +156,7 @@ def prior_axes(latent_size: int) -> Directions:
     )
 
 
-def keep_directions(run: Run, mu: np.ndarray, step: int, progress: Progress = no_progress) -> None:
+def save_directions(run: Run, mu: np.ndarray, step: int, progress: Progress = no_progress) -> None:
     """Fit the principal directions of the encodings mu [N, D] that a run has of the checkpoint of
     `step`, and keep them where they can be kept."""
     progress("Finding the directions", None)

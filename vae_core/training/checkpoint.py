@@ -1,19 +1,132 @@
-"""A checkpoint in a run folder: the weights for everybody, the training state for a resume."""
+"""Checkpoints: when one is due, which weights are the best so far, and how both are written.
+
+A save is one step: the weights for everybody, and the training state for a resume.
+"""
 
 from __future__ import annotations
 
 import io
 import math
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from safetensors.torch import save
+from torch import Tensor
 
 from vae_core.errors import UserError
+from vae_core.metrics import Measurement
 from vae_core.runs import BEST, NEXT_BEST, NEXT_STATE, OBJECTIVE, STATE, WEIGHTS, Run
 from vae_core.runs.states import read_state
 from vae_core.training.events import Checkpoint
+
+MAX_SHARE = 0.01
+"""Of the time: what saving may take, and what is done beside it at the end of an epoch."""
+
+
+class TimeBudget:
+    """Work that may take a share of the time: after it come at least 1 / `MAX_SHARE` times as long
+    without it. By a clock that nobody sets."""
+
+    def __init__(self) -> None:
+        self._ended, self._took = time.monotonic(), 0.0
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the work was last done, or since there was nothing to do."""
+        return time.monotonic() - self._ended
+
+    def allows(self) -> bool:
+        """True where the work may be done again."""
+        return self.elapsed >= self._took / MAX_SHARE
+
+    def reset(self) -> None:
+        """Nothing is to be done now, whatever time has passed."""
+        self._ended = time.monotonic()
+
+    @contextmanager
+    def measure(self) -> Iterator[None]:
+        """Around the work; what it takes is measured."""
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            self._ended = time.monotonic()
+            self._took = self._ended - started
+
+
+class SaveSchedule(TimeBudget):
+    """Saves at the steps that were asked for, by time, and at the end of an epoch where the one
+    before is not too fresh."""
+
+    def __init__(self, every_s: float | None, every: int | None) -> None:
+        """`every_s`: seconds after which one is due, `every`: steps; None for none of these."""
+        super().__init__()
+        self.every_s, self.every = every_s, every
+
+    def due(self, step: int, ends_epoch: bool = False) -> bool:
+        """Whether to save after `step`."""
+        asked = self.every is not None and step % self.every == 0
+        return asked or self.overdue() or (ends_epoch and self.allows())
+
+    def overdue(self) -> bool:
+        """Whether one is due by time."""
+        return self.every_s is not None and self.elapsed >= self.every_s and self.allows()
+
+
+class BestWeights:
+    """The weights of the best validation so far, in memory until a save takes them along.
+
+    Totals compare only where they were weighed alike: by what is in force in the last step. So
+    there is none before a warm-up is over, and a value that is set by hand begins anew.
+    """
+
+    def __init__(self) -> None:
+        self.step: int | None = None
+        self.total = math.inf
+        self.controls: Mapping[str, float] = {}
+        self.unsaved: Mapping[str, Any] | None = None
+        """The modules' weights on the host, where no save holds them yet."""
+
+    def update(
+        self,
+        measured: Measurement,
+        step: int,
+        modules: Mapping[str, Mapping[str, Tensor]],
+        final: Mapping[str, float],
+    ) -> None:
+        """Copy the weights that were measured, if they are the best.
+
+        Args:
+            modules: weights of model and objective.
+            final: the objective's controls in the last step of the run, as far as is known now.
+        """
+        if measured.controls != final:
+            return
+        if measured.controls == self.controls and not measured.total < self.total:
+            return
+        self.step, self.total, self.controls = step, measured.total, dict(measured.controls)
+        self.unsaved = {
+            name: {key: tensor.to("cpu", copy=True) for key, tensor in tensors.items()}
+            for name, tensors in modules.items()
+        }
+
+    def state_dict(self) -> dict[str, Any] | None:
+        """What `from_state` takes: all but the weights, which lie beside it."""
+        if self.step is None:
+            return None
+        return {"step": self.step, "total": self.total, "controls": dict(self.controls)}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any] | None) -> BestWeights:
+        """Go on from what a save holds."""
+        best = cls()
+        if state is not None:
+            best.step, best.total = int(state["step"]), float(state["total"])
+            best.controls = dict(state["controls"])
+        return best
 
 
 def save_checkpoint(run: Run, checkpoint: Checkpoint) -> None:
@@ -26,7 +139,7 @@ def save_checkpoint(run: Run, checkpoint: Checkpoint) -> None:
     Raises:
         UserError: when the disk is full or the folder cannot be written.
     """
-    state = _on_host(checkpoint.state)
+    state = _to_cpu(checkpoint.state)
     if checkpoint.best is not None:
         run.write_bytes(NEXT_BEST, _weights(checkpoint.best, state["best"]["step"]))
     buffer = io.BytesIO()
@@ -35,7 +148,7 @@ def save_checkpoint(run: Run, checkpoint: Checkpoint) -> None:
     run.sync()
     run.write_bytes(WEIGHTS, _weights(state["modules"], checkpoint.step))
     run.sync()
-    _settle(run)
+    _commit(run)
     run.sync()
 
 
@@ -48,13 +161,13 @@ def load_state(run: Run) -> Mapping[str, Any] | None:
     Raises:
         UserError: when the file is damaged, or there are weights and no state.
     """
-    committed = run.weights_step()
+    step = run.weights_step()
     if (
         run.file(NEXT_STATE).exists()
-        and committed is not None
-        and _read(run, NEXT_STATE)["step"] == committed
+        and step is not None
+        and _read(run, NEXT_STATE)["step"] == step
     ):
-        _settle(run)
+        _commit(run)
     for cut_off in (NEXT_STATE, NEXT_BEST):
         run.file(cut_off).unlink(missing_ok=True)
     if run.file(STATE).exists():
@@ -64,70 +177,35 @@ def load_state(run: Run) -> Mapping[str, Any] | None:
             run.file(BEST).unlink(missing_ok=True)
             state["best"] = None
         return state
-    if committed:
+    if step:
         raise UserError(
-            f"Run {run.id!r} has weights of step {committed} but no {STATE} to go on from; its "
+            f"Run {run.id!r} has weights of step {step} but no {STATE} to go on from; its "
             "weights can be explored, and a new run can be trained with its settings."
         )
     return None
 
 
-def forget_after(run: Run, state: Mapping[str, Any]) -> None:
-    """Drop what was recorded after a save that is gone back to: those steps come again.
-
-    Args:
-        state: the training state of the save. It tells which of the values set by hand, returns
-            and validations at its very step came before it.
-    """
-    step = state["step"]
-
-    def was_saved(record: Mapping[str, Any]) -> bool:
-        at = record.get("step", 0)
-        if not isinstance(at, int | float):
-            return False
-        if at != step:
-            return bool(at < step)
-        match record.get("kind"):
-            case "set":
-                held = state["overrides"].get(record.get("name", "beta"), math.nan)
-                recorded = record.get("value", math.nan)  # rounded
-                return math.isclose(held, recorded, rel_tol=1e-5)
-            case "preview":
-                return bool(step > 0)  # every training begins with one
-            case "validation":
-                return bool(state.get("validated", step) == step)
-            case "went_back":
-                return bool(record.get("number", 0) <= state["recovery"]["returns"])
-        return True
-
-    if not all(map(was_saved, run.each_record("history.jsonl"))):
-        run.write_records("history.jsonl", filter(was_saved, run.each_record("history.jsonl")))
-        for picture in run.file("previews").glob("*-*.png"):
-            if int(picture.name.partition("-")[0]) > step:
-                picture.unlink(missing_ok=True)
-
-
-def _settle(run: Run) -> None:
+def _commit(run: Run) -> None:
     """Give what a save has written beside its weights the places of what was before."""
     if run.file(NEXT_BEST).exists():
         run.rename(NEXT_BEST, BEST)
     run.rename(NEXT_STATE, STATE)
 
 
-def _on_host(state: Any) -> Any:
+def _to_cpu(state: Any) -> Any:
     """Nested values with every tensor in the memory of the CPU, where it was not copied once."""
-    if isinstance(state, torch.Tensor):
+    if isinstance(state, Tensor):
         return state.cpu()
     if isinstance(state, Mapping):
-        return {key: _on_host(value) for key, value in state.items()}
+        return {key: _to_cpu(value) for key, value in state.items()}
     return state
 
 
-def _weights(modules: Mapping[str, Mapping[str, torch.Tensor]], step: int) -> bytes:
+def _weights(modules: Mapping[str, Mapping[str, Tensor]], step: int) -> bytes:
     """A file of the model's tensors by their names, and the objective's own behind a prefix."""
     prefixed = (("", modules["model"]), (OBJECTIVE, modules["objective"]))
-    together = {p + name: each.contiguous() for p, own in prefixed for name, each in own.items()}
-    return save(together, {"step": str(step)})
+    tensors = {p + name: each.contiguous() for p, own in prefixed for name, each in own.items()}
+    return save(tensors, {"step": str(step)})
 
 
 def _read(run: Run, name: str) -> dict[str, Any]:
@@ -141,5 +219,4 @@ def _read(run: Run, name: str) -> dict[str, Any]:
             f"{name} of run {run.id!r} is damaged ({reason}); the run cannot be resumed exactly. "
             "Its weights can still be explored."
         )
-    found: dict[str, Any] = state
-    return found
+    return state

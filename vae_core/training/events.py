@@ -1,15 +1,14 @@
-"""What the loop tells the world, and what the world may tell the loop."""
+"""The events of a training, in the order in which the loop yields them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import Any
 
-if TYPE_CHECKING:  # a worker that is being started hears messages before torch is there
-    from torch import Tensor
+from torch import Tensor
 
-    from vae_core.metrics import Measurement
+from vae_core.metrics import Measurement
 
 
 @dataclass(frozen=True)
@@ -84,19 +83,19 @@ class Skipped(Event):
 
 
 @dataclass(frozen=True)
-class WentBack(Event):
+class RolledBack(Event):
     """Training begins again at `step`, that of the last save, with less of the learning rate.
 
     from_step: what had been reached; the steps after `step` come again.
     number: 1 for the first return of the run. factor: what is left of the learning rate.
-    kept: the training state that was gone back to.
+    state: the training state that was gone back to.
     """
 
     from_step: int
     message: str
     number: int
     factor: float
-    kept: Mapping[str, Any]
+    state: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -109,7 +108,7 @@ class ValueSet(Event):
 
 @dataclass(frozen=True)
 class Noted(Event):
-    """Something that people who look at the run should know, such as a wish that was refused."""
+    """Something that people who look at the run should know, such as a request that was refused."""
 
     message: str
 
@@ -126,26 +125,3 @@ class Ended(Event):
     """The last event: every step is done, or somebody said stop."""
 
     finished: bool
-
-
-@dataclass(frozen=True)
-class Message:
-    """A wish from outside; `name` and `value` belong to `set`.
-
-    `refuse` is what the channel makes of a message that it cannot read; `name` is the sentence.
-    """
-
-    command: Literal["pause", "resume", "stop", "save", "set", "refuse"]
-    name: str = ""
-    value: float = 0.0
-
-
-class Control(Protocol):
-    """Where the loop looks for wishes, once a step; it must not wait."""
-
-    def __call__(self) -> list[Message]:
-        """The messages since the last call."""
-
-
-no_control: Callable[[], list[Message]] = list
-"""The control channel through which nobody speaks."""

@@ -1,4 +1,4 @@
-"""Background processes: start, resume, tell. They outlive the browser and the server."""
+"""Background processes: start, resume, send messages. They outlive browser and server."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from vae_core.families import complete
 from vae_core.runs import STORE_VARIABLE, Folder, Run, Store
 from vae_core.runs.lease import TOKEN_VARIABLE
 from vae_core.runs.writing import append_to
-from vae_core.training.control import said_so_far, send
+from vae_core.training.control import control_size, send
 
 __all__ = ["resume", "send", "spawn", "start"]
 
@@ -69,13 +69,17 @@ def spawn(folder: Folder, command: list[str], store: Path) -> None:
     """
     # Until there is a process id this process has it, so that nobody sees the folder as dead.
     lease = folder.lease or folder.claim(os.getpid())
-    told = {STORE_VARIABLE: str(store), TOKEN_VARIABLE: lease.job.token, "PYTHONUNBUFFERED": "1"}
+    variables = {
+        STORE_VARIABLE: str(store),
+        TOKEN_VARIABLE: lease.job.token,
+        "PYTHONUNBUFFERED": "1",
+    }
     try:
         with append_to(folder.file("log.txt")) as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "vae_core", *command],
                 cwd=ROOT,
-                env=os.environ | told,
+                env=os.environ | variables | {"PYTHONUNBUFFERED": "1"},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -91,12 +95,12 @@ def spawn(folder: Folder, command: list[str], store: Path) -> None:
 
 
 def _launch(run: Run, options: Sequence[str] = ()) -> None:
-    heard, before = said_so_far(run), run.status()
+    offset, before = control_size(run), run.status()
     lease = run.claim(os.getpid())
-    said = {"state": "starting", "message": "", "acceptable": False}
+    update = {"state": "starting", "message": "", "acceptable": False}
     try:
-        run.set_status(before.model_copy(update=said))
-        spawn(run, ["work", run.id, "--heard", str(heard), *options], run.path.parent)
+        run.set_status(before.model_copy(update=update))
+        spawn(run, ["work", run.id, "--heard", str(offset), *options], run.path.parent)
     except LeaseLost:
         raise
     except UserError:

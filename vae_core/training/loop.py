@@ -9,51 +9,91 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from vae_core.config import RunConfig
 from vae_core.data import Dataset, hold_outs
 from vae_core.data.batches import as_floats, labels_at, shuffled
-from vae_core.errors import UserError
+from vae_core.errors import UserError, is_out_of_memory
 from vae_core.metrics import measuring
 from vae_core.models import LatentModel
-from vae_core.objective import Objective
+from vae_core.objective import MODEL, Objective
+from vae_core.training.checkpoint import SaveSchedule
 from vae_core.training.compiled import compile_networks
+from vae_core.training.control import Control, Message, no_control
 from vae_core.training.events import (
-    Control,
     Ended,
     EpochSaved,
     Event,
-    Message,
     Noted,
     PauseChanged,
     Previewed,
+    RolledBack,
     Skipped,
+    Stepped,
     Validated,
     ValueSet,
-    WentBack,
-    no_control,
 )
-from vae_core.training.memory import is_short
-from vae_core.training.recovery import Diverged, told_of
-from vae_core.training.saving import Saves
-from vae_core.training.soundness import INSTEAD
-from vae_core.training.standing import Standing
-from vae_core.training.window import Window
+from vae_core.training.stability import ADVICE, Diverged
+from vae_core.training.state import TrainState
+from vae_core.types import LossTerms, merged, total
 
-PREVIEWS_A_RUN = 40
+PREVIEWS_PER_RUN = 40
 PREVIEW_SEED = 0
 """Of the samples' z: the same in all runs, whatever their seed, so that they can be compared."""
 PAUSE_POLL_S = 0.05
-LONGEST_WINDOW_S = 0.4
+MAX_WINDOW_S = 0.4
 """A record comes at least this often: charts move twice a second, however slow the steps."""
 
 
-class Loop(Standing):
+@dataclass
+class MetricWindow:
+    """Sums over the steps between two records; tensors stay on the device until it is closed."""
+
+    sums: dict[str, Tensor] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+    weights: dict[str, float] = field(default_factory=dict)
+    controls: dict[str, float] = field(default_factory=dict)
+    objective: Tensor | float = 0.0
+    images: int = 0
+    seconds: float = 0.0
+
+    def add(
+        self,
+        losses: Mapping[str, LossTerms],
+        controls: dict[str, float],
+        images: int,
+        seconds: float,
+    ) -> None:
+        """Take in one step; its total is the model's, or that of who is trained in its place."""
+        trained = losses[MODEL] if MODEL in losses else next(iter(losses.values()))
+        with torch.no_grad():
+            for name, term in merged(losses).items():
+                self.sums[name] = self.sums.get(name, 0.0) + term.value.sum()
+                self.counts[name] = self.counts.get(name, 0) + len(term.value)
+                self.weights[name] = term.weight
+            self.objective = self.objective + total(trained) * images
+        self.controls = controls
+        self.images += images
+        self.seconds += seconds
+
+    def close(self, step: int, epoch: int, seconds: float) -> Stepped:
+        """The means over all images of the window, or over those of its steps with the term."""
+        start = time.perf_counter()
+        terms = {name: float(value) / self.counts[name] for name, value in self.sums.items()}
+        mean_total = float(self.objective) / self.images
+        self.seconds += time.perf_counter() - start  # a GPU does its queued work only now
+        speed = self.images / max(self.seconds, 1e-9)
+        return Stepped(step, epoch, seconds, terms, self.weights, self.controls, mean_total, speed)
+
+
+class Loop(TrainState):
     """Training as an iterator of events, resumable at any step.
 
     Raises (on construction):
@@ -75,13 +115,13 @@ class Loop(Standing):
         without it such a run ends.
         """
         super().__init__(config, dataset, model, objective)
-        seldom = max(1, math.ceil(self.total_steps / PREVIEWS_A_RUN))
-        self.preview_every = config.train.preview_every or seldom
-        self.saves = Saves(config.train.save_every_s, config.train.checkpoint_every)
+        every = max(1, math.ceil(self.total_steps / PREVIEWS_PER_RUN))
+        self.preview_every = config.train.preview_every or every
+        self.saves = SaveSchedule(config.train.save_every_s, config.train.checkpoint_every)
         self._last_save = last_save
         self.stopping = self.paused = False
-        self.longest_window_s = LONGEST_WINDOW_S
-        self._window = Window()
+        self.max_window_s = MAX_WINDOW_S
+        self._window = MetricWindow()
         if config.train.compile:
             compile_networks(objective.networks(model))
         self._prepare_previews()
@@ -96,18 +136,18 @@ class Loop(Standing):
         """
         self.model.train()
         self.objective.train()
-        self._room = self.room()
-        self.saves.begin()
-        going: Iterator[Event] | None = self._go_on(control)
-        while going is not None:
+        self._memory = self.check_memory()
+        self.saves.reset()
+        events: Iterator[Event] | None = self._train(control)
+        while events is not None:
             try:
-                yield from going
-                going = None
+                yield from events
+                events = None
             except Diverged as problem:
-                going = chain(self._go_back(problem), self._go_on(control))
-        yield Ended(*self.now(), finished=self.step >= self.total_steps)
+                events = chain(self._roll_back(problem), self._train(control))
+        yield Ended(*self.stamp(), finished=self.step >= self.total_steps)
 
-    def _go_on(self, control: Control) -> Iterator[Event]:
+    def _train(self, control: Control) -> Iterator[Event]:
         if self.step == 0:
             yield self._preview()
         if self.step % self.steps_per_epoch == 0 and self.validated < self.step:
@@ -119,20 +159,20 @@ class Loop(Standing):
         train = self.config.train
         batches = shuffled(len(self.dataset.train), train.batch_size, train.seed, epoch)
         for indices in batches[self.step % self.steps_per_epoch :]:
-            yield from self._obey(control)
+            yield from self._handle_messages(control)
             if self.stopping:
                 yield from self._save()
                 return
             yield from self._step(indices)
             ends_epoch = self.step % self.steps_per_epoch == 0
-            slow = self._window.seconds >= self.longest_window_s
+            slow = self._window.seconds >= self.max_window_s
             if self.step % train.log_every == 0 or ends_epoch or slow:
                 yield from self._close_window()
             if self.step % self.preview_every == 0 or self.step == self.total_steps:
                 yield self._preview()
             if ends_epoch:
                 yield from self._end_epoch(control)
-            elif self._due():
+            elif self._save_due():
                 yield from self._save()
 
     def _step(self, indices: np.ndarray) -> Iterator[Event]:
@@ -146,69 +186,72 @@ class Loop(Standing):
             x, context = self.batch(indices)
             losses, problem = self.players.step(x, context, self.recovery.factor)
         except Exception as error:
-            if not is_short(error):
+            if not is_out_of_memory(error):
                 raise
-            raise UserError(f"{self._room.refused(len(indices))} {self.kept()}") from None
+            raise UserError(
+                f"{self._memory.shortage(len(indices))} {self.describe_save()}"
+            ) from None
         self.step += 1
         self.seconds += time.perf_counter() - start
         if problem:
-            yield Skipped(*self.now(), f"Step {self.step} was not taken: {problem}.")
-            self.recovery.skip(problem)
+            yield Skipped(*self.stamp(), f"Step {self.step} was not taken: {problem}.")
+            self.recovery.step_skipped(problem)
             return
-        self.recovery.take()
+        self.recovery.step_taken()
         self.trained_with = context.overrides
         controls = self.objective.controls(context)
         self._window.add(losses, controls, len(indices), time.perf_counter() - start)
 
     def _end_epoch(self, control: Control) -> Iterator[Event]:
         """Measure and save; a run that was killed or stopped in here does it when it is resumed."""
-        if self.saves.is_late():  # and measuring may take long
+        if self.saves.overdue():  # and measuring may take long
             yield from self._save()
         yield from self._validate(control)
         if self.stopping:
             yield from self._save()
-        elif self.step == self.total_steps or self._due(ends_epoch=True):
+        elif self.step == self.total_steps or self._save_due(ends_epoch=True):
             yield from self._save()
-            yield EpochSaved(*self.now())
+            yield EpochSaved(*self.stamp())
 
-    def _due(self, ends_epoch: bool = False) -> bool:
+    def _save_due(self, ends_epoch: bool = False) -> bool:
         """Whether to save now; not where steps are just being skipped, as weights to go back to."""
         return not self.recovery.skipped and self.saves.due(self.step, ends_epoch)
 
     def _save(self) -> Iterator[Event]:
         """A save, and how long it takes."""
         yield from self._close_window()
-        with self.saves.working():
-            self.require_sound()
+        with self.saves.measure():
+            self.require_finite()
             yield self.checkpoint()
         self.saved, self.best.unsaved = self.step, None
 
-    def _go_back(self, problem: Diverged) -> Iterator[Event]:
+    def _roll_back(self, problem: Diverged) -> Iterator[Event]:
         """Begin again at the last save with half the learning rate, or end the run there.
 
         Raises:
             UserError: when nobody keeps saves, or there have been enough returns.
         """
         if self._last_save is None:
-            said = f"At step {self.step} training diverged: {problem}."
-            raise UserError(f"{said} {self.kept()} {INSTEAD}")
-        recovery, reached, wishes = self.recovery, self.step, self.overrides
-        goes_on, kept = recovery.go_back(), self._last_save()
-        self.restore(kept)
-        self.recovery, self._window = recovery, Window()
-        kept = {**kept, "recovery": recovery.state()}
+            happened = f"At step {self.step} training diverged: {problem}."
+            raise UserError(f"{happened} {self.describe_save()} {ADVICE}")
+        recovery, from_step, overrides = self.recovery, self.step, self.overrides
+        goes_on, state = recovery.roll_back(), self._last_save()
+        self.restore(state)
+        self.recovery, self._window = recovery, MetricWindow()
+        state = {**state, "recovery": recovery.state_dict()}
         rate = self.config.train.learning_rate * recovery.factor
-        said = told_of(problem, reached, self.step, recovery.returns, rate, goes_on)
-        yield WentBack(*self.now(), reached, said, recovery.returns, recovery.factor, kept)
-        for name, value in sorted(wishes.items() - self.overrides.items()):
+        message = recovery.describe(problem, from_step, self.step, rate, goes_on)
+        number, factor = recovery.returns, recovery.factor
+        yield RolledBack(*self.stamp(), from_step, message, number, factor, state)
+        for name, value in sorted(overrides.items() - self.overrides.items()):
             self.set(name, value)
-            yield ValueSet(*self.now(), name, value)
+            yield ValueSet(*self.stamp(), name, value)
         if self.step:
             yield from self._save()
         if not goes_on:
-            raise UserError(said)
+            raise UserError(message)
 
-    def _obey(self, control: Control) -> Iterator[Event]:
+    def _handle_messages(self, control: Control) -> Iterator[Event]:
         """Do what was asked; while paused, wait here."""
         while True:
             for message in control():
@@ -217,8 +260,8 @@ class Loop(Standing):
                         self.paused = message.command == "pause"
                         if self.paused:
                             yield from self._save()
-                        yield PauseChanged(*self.now(), self.paused)
-                        self.saves.begin()
+                        yield PauseChanged(*self.stamp(), self.paused)
+                        self.saves.reset()
                     case "stop":
                         self.stopping = True
                     case "save":
@@ -226,15 +269,15 @@ class Loop(Standing):
                     case "set":
                         yield from self._set(message)
                     case "refuse":
-                        yield Noted(*self.now(), message.name)
+                        yield Noted(*self.stamp(), message.name)
             if not self.paused or self.stopping:
                 return
             time.sleep(PAUSE_POLL_S)
 
     def _close_window(self) -> Iterator[Event]:
         if self._window.images:
-            stepped = self._window.close(*self.now())
-            self._window = Window()
+            stepped = self._window.close(*self.stamp())
+            self._window = MetricWindow()
             yield stepped
 
     def _set(self, message: Message) -> Iterator[Event]:
@@ -242,53 +285,57 @@ class Loop(Standing):
         try:
             self.set(message.name, message.value)
         except UserError as error:
-            yield Noted(*self.now(), f"{message.name} = {message.value:g} was refused. {error}")
+            yield Noted(*self.stamp(), f"{message.name} = {message.value:g} was refused. {error}")
             return
-        yield ValueSet(*self.now(), message.name, message.value)
+        yield ValueSet(*self.stamp(), message.name, message.value)
 
     def _validate(self, control: Control) -> Iterator[Event]:
         """Measure on unseen images; what a stop cuts off here, resume begins with.
 
         Where their loss is not finite though the weights are, it is left out and training goes on.
         """
-        self.require_sound()
+        self.require_finite()
         generator = torch.Generator(self.device).manual_seed(self.config.train.seed + 1)
-        context = self.moment(generator)
+        context = self.last_context(generator)
         for found in measuring(self.model, self.objective, self.dataset.validation, context):
             if found is None:
-                yield from self._obey(control)
+                yield from self._handle_messages(control)
                 if self.stopping:
                     return
                 continue
             self.validated = self.step
             if math.isfinite(found.total):
                 modules, final = self.players.modules(), self.final_controls()
-                self.best.judge(found, self.step, modules, final)
-                yield Validated(*self.now(), found)
+                self.best.update(found, self.step, modules, final)
+                yield Validated(*self.stamp(), found)
             else:
-                said = f"The validation of step {self.step} was left out: its loss is"
-                yield Skipped(*self.now(), f"{said} {found.total:g}.")
+                message = (
+                    f"The validation of step {self.step} was left out: its loss is {found.total:g}."
+                )
+                yield Skipped(*self.stamp(), message)
 
     def _prepare_previews(self) -> None:
         part, places = self.dataset.validation, hold_outs(self.dataset)
         images = part.images.gather(places)
         self._originals = as_floats(images, self.device)
-        self._seen = self.objective.corrupted(self._originals, range(len(places)))
+        self._inputs = self.objective.corrupted(self._originals, range(len(places)))
         labels = labels_at(part, places, self.device)
-        self._shown = self.model if labels is None else self.model.given(labels)
+        self._preview_model = self.model if labels is None else self.model.given(labels)
 
     @torch.inference_mode()
     def _preview(self) -> Previewed:
-        self.require_sound()
+        self.require_finite()
         self.model.eval()
-        posterior = self._shown.encode(self._seen)
+        posterior = self._preview_model.encode(self._inputs)
         # Drawn anew with the same noise: some models learn their prior as they go.
         generator = torch.Generator(self.device).manual_seed(PREVIEW_SEED)
         prior = self.model.sample_prior(len(self._originals), generator)
         zs = (posterior.mode(), prior)
-        rebuilt, drawn = (self.model.picture(self._shown.decode(z)) for z in zs)
+        reconstructions, samples = (self.model.picture(self._preview_model.decode(z)) for z in zs)
         kl = posterior.kl(self.model.prior())
         self.model.train()
         per_dim = None if kl is None or not kl.isfinite().all() else kl.mean(0).tolist()
-        corrupted = self._seen if self.objective.corrupts else None
-        return Previewed(*self.now(), self._originals, corrupted, rebuilt, drawn, per_dim)
+        corrupted = self._inputs if self.objective.corrupts else None
+        return Previewed(
+            *self.stamp(), self._originals, corrupted, reconstructions, samples, per_dim
+        )

@@ -16,13 +16,10 @@ import psutil
 import torch
 from torch import Tensor
 
-SIGNS = ("DefaultCPUAllocator", "out of memory", "bad_alloc", "Cannot allocate memory")
-"""What libraries say, in errors of no class of their own, when they are refused memory."""
-
-COUNTED = 4
+PROBE_IMAGES = 4
 """Images of the larger of two steps whose difference is counted; the other has half of them."""
 
-AT_LEAST, SPARE = 1.25, 2.5
+MIN_FACTOR, SAFE_FACTOR = 1.25, 2.5
 """A step takes this many times what it keeps for its backward pass, and fits into that many: from
 1.36 for a network with batch normalisation to 2.2 for one with several draws, measured at its peak,
 where it is large enough to matter."""
@@ -30,51 +27,44 @@ where it is large enough to matter."""
 CGROUP = Path("/sys/fs/cgroup")
 
 
-def is_short(error: BaseException) -> bool:
-    """Whether an error says that there is not enough memory, on the CPU or on another device."""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    return isinstance(error, RuntimeError | OSError) and any(sign in str(error) for sign in SIGNS)
-
-
 @dataclass(frozen=True)
-class Room:
+class MemoryBudget:
     """What a step keeps for each image, and what was free before the first; in bytes."""
 
-    an_image: float
+    per_image: float
     free: float
 
     def refusal(self, batch: int) -> str:
         """Why a step on `batch` images cannot be tried, "" where it can."""
-        least = AT_LEAST * self.an_image * batch
+        least = MIN_FACTOR * self.per_image * batch
         if least <= self.free:
             return ""
         needed = f"A step on {batch} images needs at least {_size(least)} of memory"
-        return f"{needed}, and {_size(self.free)} are free. {self.instead(batch)}"
+        return f"{needed}, and {_size(self.free)} are free. {self._advice(batch)}"
 
-    def refused(self, batch: int) -> str:
+    def shortage(self, batch: int) -> str:
         """What to say where the memory of a step was refused."""
         said = f"There is not enough memory for a step on {batch} images"
-        return f"{said}: {_size(self.free)} were free. {self.instead(batch)}"
+        return f"{said}: {_size(self.free)} were free. {self._advice(batch)}"
 
-    def instead(self, batch: int) -> str:
+    def _advice(self, batch: int) -> str:
         """What to do about a batch that did not fit: the half, quarter, … that does."""
         fits = batch // 2
-        while fits and self.an_image * fits * SPARE > self.free:
+        while fits and self.per_image * fits * SAFE_FACTOR > self.free:
             fits //= 2
         if not fits:
             return "Train a smaller network or smaller images, or free memory and resume."
         return f"Train again with train.batch_size={fits}, or free memory and resume."
 
 
-def measured(gradients: Callable[[int], object], device: torch.device) -> Room:
+def measure_memory(dry_run: Callable[[int], object], device: torch.device) -> MemoryBudget:
     """Count what is kept for the backward pass of two small steps.
 
     Args:
-        gradients: runs a step on as many images, without taking it.
+        dry_run: runs a step on as many images, without taking it.
     """
-    small, large = (_kept_for_backward(gradients, n) for n in (COUNTED // 2, COUNTED))
-    return Room((large - small) / (COUNTED - COUNTED // 2), free_memory(device))
+    small, large = (_saved_for_backward(dry_run, n) for n in (PROBE_IMAGES // 2, PROBE_IMAGES))
+    return MemoryBudget((large - small) / (PROBE_IMAGES - PROBE_IMAGES // 2), free_memory(device))
 
 
 def free_memory(device: torch.device) -> float:
@@ -89,10 +79,10 @@ def free_memory(device: torch.device) -> float:
         for limit, taken in ((psutil.RLIMIT_AS, used.vms), (psutil.RLIMIT_DATA, used.data)):
             most = process.rlimit(limit)[0]
             free += [] if most == psutil.RLIM_INFINITY else [float(most - taken)]
-    return max(0.0, min(*free, *_left_in_containers()))
+    return max(0.0, min(*free, *_left_in_cgroups()))
 
 
-def _left_in_containers() -> list[float]:
+def _left_in_cgroups() -> list[float]:
     """What the limits of the control groups that this process is in leave; [inf] without one."""
     left = [float("inf")]
     try:
@@ -110,7 +100,7 @@ def _left_in_containers() -> list[float]:
     return left
 
 
-def _kept_for_backward(gradients: Callable[[int], object], images: int) -> int:
+def _saved_for_backward(dry_run: Callable[[int], object], images: int) -> int:
     """Bytes of the tensors that autograd keeps in a step, each counted once."""
     sizes: dict[int, int] = {}
 
@@ -120,7 +110,7 @@ def _kept_for_backward(gradients: Callable[[int], object], images: int) -> int:
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        gradients(images)
+        dry_run(images)
     return sum(sizes.values())
 
 

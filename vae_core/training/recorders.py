@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from tqdm import tqdm
 
+from vae_core.data.difference import Difference
 from vae_core.imaging.png import tile, to_bytes, to_png
 from vae_core.runs import Run, State, Status
-from vae_core.training.checkpoint import forget_after, save_checkpoint
+from vae_core.training.checkpoint import save_checkpoint
 from vae_core.training.events import (
     Checkpoint,
     Ended,
@@ -19,11 +21,11 @@ from vae_core.training.events import (
     Noted,
     PauseChanged,
     Previewed,
+    RolledBack,
     Skipped,
     Stepped,
     Validated,
     ValueSet,
-    WentBack,
 )
 
 STATUS_EVERY_S = 0.25
@@ -41,7 +43,7 @@ class RunRecorder:
     def __init__(self, run: Run, total_steps: int, first_step: int) -> None:
         self.run, self.total_steps = run, total_steps
         self.pace = Pace(first_step)
-        self._said = 0.0
+        self._reported_at = 0.0
         self._speed: float | None = None
         self._state: State = "training"
         self._write: dict[type[Event], Callable[[Any], None]] = {
@@ -51,7 +53,7 @@ class RunRecorder:
             Checkpoint: self._checkpoint,
             EpochSaved: lambda event: None,
             Skipped: self._skipped,
-            WentBack: self._went_back,
+            RolledBack: self._rolled_back,
             ValueSet: self._value_set,
             Noted: self._noted,
             PauseChanged: self._pause_changed,
@@ -67,8 +69,8 @@ class RunRecorder:
         self._record(
             "step", event, **_terms(event), weights=weights, **event.controls, images_per_s=speed
         )
-        if time.monotonic() - self._said >= STATUS_EVERY_S:
-            self._say(event)
+        if time.monotonic() - self._reported_at >= STATUS_EVERY_S:
+            self._report(event)
 
     def _validated(self, event: Validated) -> None:
         m = event.measurement
@@ -102,8 +104,8 @@ class RunRecorder:
     def _skipped(self, event: Skipped) -> None:
         self._record("skipped", event, message=event.message)
 
-    def _went_back(self, event: WentBack) -> None:
-        forget_after(self.run, event.kept)
+    def _rolled_back(self, event: RolledBack) -> None:
+        truncate_history(self.run, event.state)
         self._record(
             "went_back",
             event,
@@ -113,7 +115,7 @@ class RunRecorder:
             learning_rate_factor=event.factor,
         )
         self.pace = Pace(event.step)
-        self._say(event)
+        self._report(event)
 
     def _value_set(self, event: ValueSet) -> None:
         self._record("set", event, name=event.name, value=event.value)
@@ -123,7 +125,7 @@ class RunRecorder:
 
     def _pause_changed(self, event: PauseChanged) -> None:
         self._state = "paused" if event.paused else "training"
-        self._say(event)
+        self._report(event)
         self.pace = Pace(event.step)
 
     def _ended(self, event: Ended) -> None:
@@ -133,8 +135,8 @@ class RunRecorder:
         when = {"step": event.step, "epoch": event.epoch, "time": event.seconds}
         self.run.append("history.jsonl", {"kind": kind} | _rounded(when | values))
 
-    def _say(self, event: Event, message: str = "") -> None:
-        self._said = time.monotonic()
+    def _report(self, event: Event, message: str = "") -> None:
+        self._reported_at = time.monotonic()
         self.run.set_status(
             Status(
                 state=self._state,
@@ -148,9 +150,9 @@ class RunRecorder:
         )
 
     def close(self, event: Ended, message: str = "") -> None:
-        """The last word, once everything that follows training has been written too."""
+        """Write the final status, once everything that follows training has been written too."""
         self._ended(event)
-        self._say(event, message)
+        self._report(event, message)
 
 
 class Pace:
@@ -196,3 +198,53 @@ def _rounded(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _rounded(item) for key, item in value.items()}
     return [_rounded(item) for item in value] if isinstance(value, list) else value
+
+
+def truncate_history(run: Run, state: Mapping[str, Any]) -> None:
+    """Drop what was recorded after a save that is gone back to: those steps come again.
+
+    Args:
+        state: the training state of the save. It tells which of the values set by hand, rollbacks
+            and validations at its very step came before it.
+    """
+    step = state["step"]
+    before: dict[str, Callable[[Mapping[str, Any]], bool]] = {
+        # The value that is recorded is rounded.
+        "set": lambda record: math.isclose(
+            state["overrides"].get(record.get("name", "beta"), math.nan),
+            record.get("value", math.nan),
+            rel_tol=1e-5,
+        ),
+        "preview": lambda record: step > 0,  # every training begins with one
+        "validation": lambda record: state.get("validated", step) == step,
+        "went_back": lambda record: record.get("number", 0) <= state["recovery"]["returns"],
+    }
+
+    def was_saved(record: Mapping[str, Any]) -> bool:
+        at = record.get("step", 0)
+        if not isinstance(at, int | float):
+            return False
+        if at == step and (condition := before.get(str(record.get("kind")))) is not None:
+            return condition(record)
+        return bool(at <= step)
+
+    if not all(map(was_saved, run.each_record("history.jsonl"))):
+        run.write_records("history.jsonl", filter(was_saved, run.each_record("history.jsonl")))
+        for picture in run.file("previews").glob("*-*.png"):
+            if int(picture.name.partition("-")[0]) > step:
+                picture.unlink(missing_ok=True)
+
+
+def record_changed_data(run: Run, difference: Difference, step: int) -> None:
+    """Write into the history of a run that it goes on with other images from `step` on.
+
+    The pictures of its hold-out images go: from now on others are rebuilt, and they would stand
+    below the wrong originals.
+    """
+    message = f"Resumed on the images that were there. {difference.sentence}"
+    note = {"kind": "note", "step": step, "message": message}
+    records = run.each_record("history.jsonl")
+    others = (record for record in records if record.get("kind") != "preview")
+    run.write_records("history.jsonl", (*others, note))
+    for picture in run.file("previews").glob("*.png"):
+        picture.unlink(missing_ok=True)

@@ -1,6 +1,6 @@
-"""A process that was told to end ends in time, whatever it is doing.
+"""A process that was asked to stop ends in time, whatever it is doing.
 
-Most work looks for the wish to stop often enough. Some cannot: one call into a library, a step of a
+Most work looks for the request often enough. Some cannot: one call into a library, a step of a
 huge batch, a network drive that does not answer. Python runs signal handlers between two of its own
 instructions only; the thread here is woken by the signal itself.
 """
@@ -10,56 +10,108 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import psutil
 
+from vae_core.errors import UserError
+from vae_core.runs import ACTIVE, Run
+from vae_core.training.control import STOP_SIGNALS, ControlFile, WorkerControl
+
 POLL_S = 0.1
 
-End = Callable[[float, int | None], int | None]
-"""Called every 0.1 s from the wish on, with the seconds since and the signal if it was one; the
+GRACE_S = 1.3
+"""From the request to the end of a worker, where it does not end by itself."""
+
+SAVING, SAVE_S = "Saving", 30.0
+"""A save that is being written may take so long: a slow disk shall cost nobody his training."""
+
+ExitStatus = Callable[[float, int | None], int | None]
+"""Called every 0.1 s from the request on, with the seconds since and the signal if it was one; the
 exit status with which the process is to end now, or None where it may go on."""
 
 
-def watch(asked: Callable[[], bool], end: End) -> None:
+def watch(stop_requested: Callable[[], bool], exit_status: ExitStatus) -> None:
     """Watch over this process from a thread, from now until it ends.
 
     For the main thread of a process of our own: the process is ended without unwinding, and its
     children are killed. Files are whole all the same, as everything is written atomically.
 
     Args:
-        asked: whether it was told to end in another way than by SIGINT or SIGTERM.
+        stop_requested: whether it was asked to end in another way than by SIGINT or SIGTERM.
     """
     reader, writer = socket.socketpair()
     reader.settimeout(POLL_S)
     writer.setblocking(False)
     signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
-    threading.Thread(
-        target=_watch, args=(reader, writer, asked, end), name="watchdog", daemon=True
-    ).start()
+
+    def run() -> None:
+        since, number = None, None
+        with reader, writer:
+            while True:
+                number = number or _signal_of(reader)
+                if since is None and (number or stop_requested()):
+                    since = time.monotonic()
+                if since is not None:
+                    status = exit_status(time.monotonic() - since, number)
+                    if status is not None:
+                        exit_now(status)
+
+    threading.Thread(target=run, name="watchdog", daemon=True).start()
 
 
 def unwatch() -> None:
-    """From now on signals are no longer heard here: for who ends in an order of his own, such as a
-    sweep, which waits for its runs."""
+    """From now on signals do not wake the watchdog: for a process that ends in an order of its
+    own, such as a sweep, which waits for its runs."""
     signal.set_wakeup_fd(-1)
 
 
-def _watch(
-    reader: socket.socket, writer: socket.socket, asked: Callable[[], bool], end: End
-) -> None:
-    since, number = None, None
-    while True:
-        woken = _signal_of(reader)
-        number = number or woken
-        if since is None and (number or asked()):
-            since = time.monotonic()
-        if since is not None:
-            status = end(time.monotonic() - since, number)
-            if status is not None:
-                end_now(status)
+def exit_now(status: int) -> None:
+    """End this process and its children."""
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            child.kill()
+    os._exit(status)
+
+
+def watch_worker(run: Run, offset: int, control: WorkerControl) -> None:
+    """Watch over the process of a worker, so that it has stopped within two seconds in every phase.
+
+    What it keeps is its last save. The run folder then says during what it was stopped.
+    """
+    messages = ControlFile(run, offset)  # the worker may not get to read its own for now
+
+    def exit_status(seconds: float, number: int | None) -> int | None:
+        if not control.started:
+            with suppress(UserError), run.held():
+                record_stop(run, control.activity)
+            return 0
+        if seconds < (SAVE_S if control.activity == SAVING else GRACE_S):
+            return None
+        if run.status().state in ACTIVE:
+            with suppress(UserError):
+                print(record_stop(run, control.activity), file=sys.stderr, flush=True)
+        return 0
+
+    watch(lambda: any(message.command == "stop" for message in messages()), exit_status)
+
+
+def record_stop(run: Run, activity: str) -> str:
+    """Write into the run's status that it was stopped in the middle of something; the sentence."""
+    step = run.weights_step()
+    saved = (
+        "Nothing had been saved yet; resume begins it anew."
+        if step is None
+        else f"The weights of step {step} are kept; resume goes on from there."
+    )
+    sentence = f"Stopped during this: {activity}. {saved}"
+    update = {"state": "stopped", "message": sentence, "step": step or 0}
+    run.set_status(run.status().model_copy(update=update))
+    return sentence
 
 
 def _signal_of(reader: socket.socket) -> int | None:
@@ -68,14 +120,4 @@ def _signal_of(reader: socket.socket) -> int | None:
         numbers = reader.recv(64)
     except TimeoutError:
         return None
-    return next((n for n in numbers if n in (signal.SIGINT, signal.SIGTERM)), None)
-
-
-def end_now(status: int) -> None:
-    """End this process and its children."""
-    for child in psutil.Process().children(recursive=True):
-        try:
-            child.kill()
-        except psutil.Error:
-            continue
-    os._exit(status)
+    return next((n for n in numbers if n in STOP_SIGNALS), None)

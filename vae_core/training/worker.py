@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager, ExitStack, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -13,27 +13,31 @@ import torch
 from vae_core.config import RunConfig
 from vae_core.data import Dataset, load_dataset
 from vae_core.data.split_record import record_splits
-from vae_core.errors import DataChanged, LeaseLost, Stopped, UserError
-from vae_core.families import build, complete
+from vae_core.errors import DataChanged, LeaseLost, Stopped, UserError, is_out_of_memory
+from vae_core.families import build, complete, families
 from vae_core.families.footprint import refuse_to_train
-from vae_core.latent.directions import keep_directions
+from vae_core.latent.directions import save_directions
 from vae_core.models import LatentModel
 from vae_core.objective import Objective
 from vae_core.progress import Progress, no_progress
-from vae_core.run_data import recorded_by
-from vae_core.runs import ACTIVE, PARTS, DataCard, Lease, PartDigests, Run, State, Status
-from vae_core.training.aftermath import keep_latents, keep_measurement
-from vae_core.training.changed_data import images_of, note_change
-from vae_core.training.checkpoint import forget_after, load_state, save_checkpoint
-from vae_core.training.control import said_so_far
+from vae_core.run_data import dataset_of, recorded_by, refuse_unknown_labels
+from vae_core.runs import ACTIVE, PARTS, DataCard, PartDigests, Run, State, Status
+from vae_core.training.artifacts import save_latents, save_measurement
+from vae_core.training.checkpoint import TimeBudget, load_state, save_checkpoint
+from vae_core.training.control import WorkerControl, control_size
 from vae_core.training.environment import save_environment
 from vae_core.training.events import Checkpoint, Ended, EpochSaved
-from vae_core.training.in_time import SAVING, say_stopped
 from vae_core.training.loop import Loop
-from vae_core.training.memory import is_short
-from vae_core.training.recorders import Recorder, RunRecorder
-from vae_core.training.saving import Rest
-from vae_core.training.wishes import Wishes
+from vae_core.training.recorders import (
+    Recorder,
+    RunRecorder,
+    record_changed_data,
+    truncate_history,
+)
+from vae_core.training.watchdog import SAVING, record_stop
+
+MakeRecorders = Callable[[int, int], Iterable[Recorder]]
+"""Makes further recorders from the total steps and the step begun with."""
 
 NO_MEMORY = (
     "There is not enough memory. What the last save holds is kept: free some and resume, or train "
@@ -43,104 +47,97 @@ NO_MEMORY = (
 
 def work(
     run: Run,
-    listeners: Callable[[int, int], Iterable[Recorder]] = lambda total, first: (),
+    more_recorders: MakeRecorders = lambda total, first: (),
     progress: Progress = no_progress,
-    heard: int | None = None,
+    offset: int | None = None,
     accept_changed_data: bool = False,
-    wishes: Wishes | None = None,
+    control: WorkerControl | None = None,
 ) -> Ended:
-    """Train a run from where it stands to its end, or until it is told to stop.
+    """Train a run from where it stands to its end, or until it is asked to stop.
 
     Whatever happens, the run folder says so: state and reason in status.json, traceback in the
     log.
 
     Args:
-        listeners: makes further recorders from the total steps and the step begun with.
-        progress: told of whatever takes long beside the steps.
-        heard: bytes of the control file that were there before this worker was asked for; None
-            for all that are there now. What was said to an earlier worker is not said to this one.
-        accept_changed_data: go on with the images that there are now, see `images_of`.
-        wishes: the ear of a worker that listens already; else one of this call.
+        progress: called by whatever takes long beside the steps.
+        offset: bytes of the control file that were there before this worker was asked for; None
+            for all that are there now. Messages to an earlier worker are not for this one.
+        accept_changed_data: go on with the images that there are now, see `resumed_dataset`.
+        control: that of a worker that listens already; else one of this call.
 
     Raises:
         DataChanged: when a run is resumed whose images are not as they were; it stays as it is.
         LeaseLost: when the run is deleted or taken over meanwhile; nothing more is written.
-        UserError: what a person can mend.
+        UserError: what a person can mend, such as that another process trains the run.
     """
-    with only_worker(run), ExitStack() as stack:
-        if wishes is None:
-            heard = said_so_far(run) if heard is None else heard
-            wishes = stack.enter_context(Wishes(run, heard))
+    with run.held(), ExitStack() as stack:
+        if control is None:
+            offset = control_size(run) if offset is None else offset
+            control = stack.enter_context(WorkerControl(run, offset))
         before = run.status()
         run.set_status(Status(state="starting"))
-        wishes.began = True
+        control.started = True
         run.clear_leftovers()
         try:
-            return _train_and_tell(run, listeners, progress, wishes, accept_changed_data)
+            return _train_and_report(run, more_recorders, progress, control, accept_changed_data)
         except DataChanged as error:
             state: State = "interrupted" if before.state in ACTIVE else before.state
-            said = {"state": state, "message": str(error), "acceptable": error.acceptable}
-            run.set_status(before.model_copy(update=said))
+            update = {"state": state, "message": str(error), "acceptable": error.acceptable}
+            run.set_status(before.model_copy(update=update))
             raise
 
 
-def only_worker(run: Run) -> AbstractContextManager[Lease]:
-    """Hold the run for this process; entering raises a UserError while another one trains it,
-    on whichever host, such as after two clicks on Resume."""
-    return run.held()
-
-
-def _train_and_tell(
+def _train_and_report(
     run: Run,
-    listeners: Callable[[int, int], Iterable[Recorder]],
+    more_recorders: MakeRecorders,
     progress: Progress,
-    wishes: Wishes,
+    control: WorkerControl,
     accept_changed_data: bool,
 ) -> Ended:
-    def tell(message: str, share: float | None) -> None:
+    def report(message: str, share: float | None) -> None:
         progress(message, share)
-        wishes.progress(message, share)
+        control.progress(message, share)
 
     try:
-        return _train(run, listeners, tell, wishes, accept_changed_data)
+        return _train(run, more_recorders, report, control, accept_changed_data)
     except (DataChanged, LeaseLost):
         raise  # nothing has failed; what was changed, others did
     except Stopped:
-        say_stopped(run, wishes.doing)
-        said = run.status()
-        return Ended(said.step, said.epoch, 0.0, finished=False)
+        record_stop(run, control.activity)
+        status = run.status()
+        return Ended(status.step, status.epoch, 0.0, finished=False)
     except UserError as error:
-        _say_why(run, "failed", str(error))
+        _record_end(run, "failed", str(error))
         raise
     except KeyboardInterrupt:
-        _say_why(run, "interrupted", "Interrupted twice; what the last save holds is kept.")
+        _record_end(run, "interrupted", "Interrupted twice; what the last save holds is kept.")
         raise
     except BaseException as error:
-        if is_short(error):
-            _say_why(run, "failed", NO_MEMORY)
+        if is_out_of_memory(error):
+            _record_end(run, "failed", NO_MEMORY)
             raise UserError(NO_MEMORY) from error
-        _say_why(run, "failed", f"{type(error).__name__}: {error}")
+        _record_end(run, "failed", f"{type(error).__name__}: {error}")
         raise
 
 
-def _say_why(run: Run, state: State, reason: str) -> None:
-    said = run.status().model_copy(update={"state": state, "message": reason})
+def _record_end(run: Run, state: State, reason: str) -> None:
+    status = run.status().model_copy(update={"state": state, "message": reason})
     try:
-        run.set_status(said)
+        run.set_status(status)
     except LeaseLost:
         raise
     except UserError:  # the disk is full, say; the reason is in the log, if that can be written
         if run.lease is not None:
             run.lease.spend_reserve()
         with suppress(UserError):
-            run.set_status(said)
+            run.set_status(status)
 
 
 def _train(
     run: Run,
-    listeners: Callable[[int, int], Iterable[Recorder]],
+    more_recorders: MakeRecorders,
     progress: Progress,
-    wishes: Wishes,
+    control: WorkerControl,
     accept_changed_data: bool,
 ) -> Ended:
     config = complete(run.config_to_train())
@@ -151,12 +148,12 @@ def _train(
     if state is None:
         dataset = load_dataset(config.data, progress)
     else:
-        dataset = images_of(run, accept_changed_data, progress)
+        dataset = resumed_dataset(run, accept_changed_data, progress)
     recorded = record_splits(dataset, None if state is None else recorded_by(run))
     card = data_card(dataset).model_copy(update={"digest": PartDigests(**recorded.digest())})
     refuse_to_train(config, card)
     progress("Building the model", None)
-    model, objective = _built(config, card, device)
+    model, objective = _build(config, card, device)
     run.write_bytes(PARTS, recorded.to_bytes())
     run.write_json("data.json", card)
     save_environment(run, device)
@@ -164,7 +161,7 @@ def _train(
     def last_save() -> Mapping[str, Any]:
         saved = load_state(run)
         if saved is None:  # then it is how everything began
-            saved = Loop(config, dataset, *_built(config, card, device)).checkpoint().state
+            saved = Loop(config, dataset, *_build(config, card, device)).checkpoint().state
         return saved
 
     progress("Getting ready for the first step", None)
@@ -172,31 +169,31 @@ def _train(
     if state is not None and run.weights_step() != loop.step:
         # An older version wrote the weights after the state, and may have been killed in between.
         save_checkpoint(run, loop.checkpoint())
-    forget_after(run, loop.checkpoint().state)
+    truncate_history(run, loop.checkpoint().state)
     if dataset.difference:
-        note_change(run, dataset.difference, loop.step)
+        record_changed_data(run, dataset.difference, loop.step)
 
     recorder = RunRecorder(run, loop.total_steps, loop.step)
-    everyone = [recorder, *listeners(loop.total_steps, loop.step)]
-    rest = Rest()
+    recorders = [recorder, *more_recorders(loop.total_steps, loop.step)]
+    budget = TimeBudget()
     progress("Taking the first step", None)
-    for event in loop.run(wishes):
-        wishes.doing = SAVING if isinstance(event, Checkpoint) else "Training"
-        for listener in everyone:
-            listener(event)
-        if isinstance(event, EpochSaved) and loop.step < loop.total_steps and rest.is_over():
-            with rest.working():
-                keep_latents(run, model, dataset, loop.step, progress)
-        wishes.doing = "Training"
+    for event in loop.run(control):
+        control.activity = SAVING if isinstance(event, Checkpoint) else "Training"
+        for record in recorders:
+            record(event)
+        if isinstance(event, EpochSaved) and loop.step < loop.total_steps and budget.allows():
+            with budget.measure():
+                save_latents(run, model, dataset, loop.step, progress)
+        control.activity = "Training"
     ended = Ended(loop.step, loop.step // loop.steps_per_epoch, loop.seconds, not loop.stopping)
     try:
-        mu = keep_latents(run, model, dataset, loop.step, progress)
-        context = loop.moment(torch.Generator(model.device).manual_seed(0))
-        keep_measurement(run, model, objective, dataset.validation, context, loop.step, progress)
+        mu = save_latents(run, model, dataset, loop.step, progress)
+        context = loop.last_context(torch.Generator(model.device).manual_seed(0))
+        save_measurement(run, model, objective, dataset.validation, context, loop.step, progress)
         # Fitted once, seconds where latents are large. Before that, who explores fits them.
-        keep_directions(run, mu, loop.step, progress)
+        save_directions(run, mu, loop.step, progress)
     except Stopped:
-        left_out = f"Stopped, and the weights are kept. This was left out: {wishes.doing}."
+        left_out = f"Stopped, and the weights are kept. This was left out: {control.activity}."
         ended = replace(ended, finished=False)
         recorder.close(ended, left_out)
     else:
@@ -204,7 +201,41 @@ def _train(
     return ended
 
 
-def _built(
+def resumed_dataset(run: Run, accept_changed: bool, progress: Progress = no_progress) -> Dataset:
+    """The images that a run goes on with: those that it recorded, in their parts and their order.
+
+    Args:
+        accept_changed: where they are not as they were, go on with those that are still there
+            and with new ones, each in its part: what was measured on is never learned from.
+
+    Raises:
+        DataChanged: when they are not as they were and that is not accepted, or the run cannot
+            tell what it learned from.
+        UserError: when they are not present, or have labels that the model cannot be told.
+    """
+    dataset = dataset_of(run, progress=progress, grow=accept_changed)
+    difference = dataset.difference
+    if difference is None:
+        return dataset
+    parts = (dataset.train, dataset.validation)
+    if not difference.recorded or difference.elsewhere:
+        way_out = "train it again."
+    elif not all(map(len, parts)):
+        way_out = "put them back."
+    elif not accept_changed:
+        raise DataChanged(
+            f"{difference.sentence} Put them back to resume run {run.id!r} exactly, or accept "
+            "the images as they are now.",
+            acceptable=True,
+        )
+    else:
+        for images in parts if families[run.config().family].needs_labels else ():
+            refuse_unknown_labels(run, dataset, images)
+        return dataset
+    raise DataChanged(f"{difference.sentence} So run {run.id!r} cannot be resumed; {way_out}")
+
+
+def _build(
     config: RunConfig, card: DataCard, device: torch.device
 ) -> tuple[LatentModel, Objective]:
     """Model and objective as every run of this configuration begins with them."""

@@ -6,11 +6,15 @@ seconds of every run, though hardly one is compiled.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
 from torch.nn import Parameter
 from torch.optim.adam import adam
+
+from vae_core.config import TrainConfig
 
 
 class Adam:
@@ -90,3 +94,22 @@ class Adam:
                     message = f"{name} of parameter {number} is {tuple(theirs.shape)}"
                     raise ValueError(f"{message}, not {tuple(tensor.shape)}")
                 tensor.copy_(theirs)
+
+
+OPTIMIZERS: dict[str, Callable[..., Adam]] = {
+    "adam": Adam,
+    "adamw": partial(Adam, decoupled=True),
+}
+
+
+def make_optimizer(
+    train: TrainConfig, parameters: Iterable[Parameter], overrides: Mapping[str, Any]
+) -> Adam:
+    """The optimiser of one player; `overrides` come before what the configuration says."""
+    settings = {
+        "lr": train.learning_rate,
+        "betas": train.adam_betas,
+        "eps": train.adam_epsilon,
+        "weight_decay": train.weight_decay,
+    }
+    return OPTIMIZERS[train.optimizer](list(parameters), **settings | dict(overrides))

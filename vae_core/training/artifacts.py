@@ -1,4 +1,4 @@
-"""What a run keeps beside its weights: encodings, directions, a thumbnail, and what was measured.
+"""What a run has beside its weights: encodings, directions, a thumbnail, and what was measured.
 
 All of it can be made again from weights and images. A worker makes it when an epoch and when the
 training ends; what a stop left out is made when somebody asks for it (`vae_core/completion.py`).
@@ -21,17 +21,17 @@ from vae_core.metrics import measure
 from vae_core.models import LatentModel
 from vae_core.objective import Objective
 from vae_core.runs import Run
-from vae_core.training.soundness import INSTEAD
+from vae_core.training.stability import ADVICE
 from vae_core.types import Context
 
 ENCODED_IMAGES = 3000
 SAMPLES_IN_THUMBNAIL = 16
 
 
-def keep_latents(
+def save_latents(
     run: Run, model: LatentModel, dataset: Dataset, step: int, progress: Progress = no_progress
 ) -> np.ndarray:
-    """Keep what Explore needs beside the weights of `step`: encodings, and a picture of samples.
+    """Write what Explore needs beside the weights of `step`: encodings, and a picture of samples.
     The posterior means [N, D].
 
     Raises:
@@ -45,7 +45,7 @@ def keep_latents(
     return encodings.mu
 
 
-def keep_measurement(
+def save_measurement(
     run: Run,
     model: LatentModel,
     objective: Objective,
@@ -54,22 +54,22 @@ def keep_measurement(
     step: int,
     progress: Progress = no_progress,
 ) -> None:
-    """Keep what is measured of the weights of `step` on the validation images.
+    """Write what is measured of the weights of `step` on the validation images.
 
     Raises:
         UserError: when their loss is not finite, or the folder cannot be written.
     """
-    found = measure(model, objective, part, context, progress=progress)
-    if not math.isfinite(found.total):
+    measured = measure(model, objective, part, context, progress=progress)
+    if not math.isfinite(measured.total):
         raise UserError(
-            f"The loss of the validation images is {found.total:g}; the weights of step {step} "
-            f"are saved. {INSTEAD}"
+            f"The loss of the validation images is {measured.total:g}; the weights of step {step} "
+            f"are saved. {ADVICE}"
         )
     about = {
         "split": "validation",
         "latent_dim": model.latent_size,
         "weights": model.weight_count(),
-        "kl_per_dim": found.kl_per_dim,
+        "kl_per_dim": measured.kl_per_dim,
         "step": step,
     }
-    run.write_json("summary.json", found.report() | about)
+    run.write_json("summary.json", measured.report() | about)

@@ -1,9 +1,10 @@
-"""Where a training stands: all that a step changes, and with it all that a save holds."""
+"""The state of a training: all that a step changes, and with it all that a save holds."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -20,17 +21,16 @@ from vae_core.models import LatentModel
 from vae_core.objective import Objective
 from vae_core.registry import unknown
 from vae_core.schedules import Span
-from vae_core.training.best import Best
+from vae_core.training.checkpoint import BestWeights
 from vae_core.training.events import Checkpoint
-from vae_core.training.memory import COUNTED, Room, free_memory, measured
-from vae_core.training.players import Players, fitting
-from vae_core.training.recovery import Diverged, Recovery
-from vae_core.training.soundness import INSTEAD
+from vae_core.training.memory import PROBE_IMAGES, MemoryBudget, free_memory, measure_memory
+from vae_core.training.players import Players
+from vae_core.training.stability import ADVICE, Diverged, Recovery
 from vae_core.types import Context
 
 
-class Standing:
-    """Step, weights, optimisers, noise, values set by hand, and what is remembered of the way.
+class TrainState:
+    """Step, weights, optimisers, random numbers, values set by hand, and the counts of the way.
 
     Raises (on construction):
         UserError: when the batch is larger than the data.
@@ -47,7 +47,7 @@ class Standing:
         self.total_steps = self.steps_per_epoch * train.epochs
         span = Span(self.total_steps, self.steps_per_epoch, train.decay_factor)
         self.players = Players(train, model, objective, span)
-        self.recovery, self.best = Recovery(), Best()
+        self.recovery, self.best = Recovery(), BestWeights()
         self.step, self.seconds = 0, 0.0
         self.validated = 0
         """The step of the last validation."""
@@ -56,20 +56,20 @@ class Standing:
         self.overrides: dict[str, float] = {}
         self.trained_with: Mapping[str, float] = {}
 
-    def now(self) -> tuple[int, int, float]:
-        """What every event begins with."""
+    def stamp(self) -> tuple[int, int, float]:
+        """Step, epoch and seconds: what every event begins with."""
         return self.step, math.ceil(self.step / self.steps_per_epoch), self.seconds
 
-    def moment(self, generator: torch.Generator) -> Context:
-        """The moment that made the weights: that of the last step, whose β is in force in them.
+    def last_context(self, generator: torch.Generator) -> Context:
+        """The context of the last step, which made the weights: its β is in force in them.
 
         A schedule's next value, or one set by hand since, counts from the next step on.
         """
-        last = self.context(generator)
-        return replace(last, step=max(0, self.step - 1), overrides=self.trained_with)
+        following = self.context(generator)
+        return replace(following, step=max(0, self.step - 1), overrides=self.trained_with)
 
     def context(self, generator: torch.Generator, labels: Tensor | None = None) -> Context:
-        """The moment of the next step."""
+        """The context of the next step."""
         images = len(self.dataset.train)
         return Context(self.step, generator, self.overrides, labels, images, self.total_steps)
 
@@ -80,11 +80,11 @@ class Standing:
         )
 
     def batch(self, indices: np.ndarray) -> tuple[Tensor, Context]:
-        """Images of the training part as floats, and the moment of a step on them."""
+        """Images of the training part as floats, and the context of a step on them."""
         part = self.dataset.train
         labels = labels_at(part, indices, self.device)
         x = as_floats(part.images.gather(indices), self.device)
-        return x, self.context(self.players.noise, labels)
+        return x, self.context(self.players.generator, labels)
 
     def set(self, name: str, value: float) -> None:
         """Take a value where the objective has such a control and its setting allows it.
@@ -100,29 +100,29 @@ class Standing:
             entry.parse_options(self.config.objective | {name: value}, "objective")
         self.overrides = {**self.overrides, name: value}
         if self.players.spikes is not None:
-            self.players.spikes.forget()
+            self.players.spikes.reset()
 
-    def room(self) -> Room:
+    def check_memory(self) -> MemoryBudget:
         """What a step needs of what is free; asked before the first.
 
         Raises:
             UserError: when it is more than that.
         """
-        rehearse, train = self.players.rehearse, self.config.train
-        if train.compile or train.batch_size <= COUNTED:  # it compiles for sizes that never come
-            return Room(0.0, free_memory(self.device))
-        room = measured(lambda n: rehearse(*self.batch(np.arange(n))), self.device)
-        if said := room.refusal(train.batch_size):
-            raise UserError(f"{said} {self.kept()}")
-        return room
+        dry_run, train = self.players.dry_run, self.config.train
+        if train.compile or train.batch_size <= PROBE_IMAGES:  # it compiles for sizes never to come
+            return MemoryBudget(0.0, free_memory(self.device))
+        budget = measure_memory(lambda n: dry_run(*self.batch(np.arange(n))), self.device)
+        if refusal := budget.refusal(train.batch_size):
+            raise UserError(f"{refusal} {self.describe_save()}")
+        return budget
 
-    def require_sound(self) -> None:
+    def require_finite(self) -> None:
         """Nothing is shown, measured or saved of what is not finite.
 
         Raises:
             Diverged: when it would be.
         """
-        if self.players.broken():
+        if self.players.find_non_finite():
             raise Diverged("the weights are not finite")
 
     def checkpoint(self) -> Checkpoint:
@@ -133,35 +133,52 @@ class Standing:
             "overrides": dict(self.overrides),
             "trained_with": dict(self.trained_with),
             "validated": self.validated,
-            "recovery": self.recovery.state(),
-            "best": self.best.state(),
-            **self.players.state(),
+            "recovery": self.recovery.state_dict(),
+            "best": self.best.state_dict(),
+            **self.players.state_dict(),
         }
-        return Checkpoint(*self.now(), state, self.best.unsaved)
+        return Checkpoint(*self.stamp(), state, self.best.unsaved)
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Stand where a save stood.
+        """Go back to what a save holds.
 
         Raises:
             UserError: when it is that of another run, or its numbers are none.
         """
-        with fitting():
-            self.players.restore(state)
+        with _must_fit():
+            self.players.load_state_dict(state)
             self.overrides = {name: float(value) for name, value in state["overrides"].items()}
             self.trained_with = dict(state.get("trained_with", self.overrides))
             self.step, self.seconds = int(state["step"]), float(state["seconds"])
             self.validated = int(state.get("validated", self.step))
-            self.recovery = Recovery.restored(state.get("recovery", {}))
-            self.best = Best.restored(state.get("best"))
+            self.recovery = Recovery.from_state(state.get("recovery", {}))
+            self.best = BestWeights.from_state(state.get("best"))
             if not 0 <= self.step <= self.total_steps:
                 raise ValueError(f"it is of step {self.step} of {self.total_steps}")
-        if self.players.broken():
-            said = f"The weights are not finite at step {self.step}: training diverged."
-            raise UserError(f"{said} {INSTEAD}")
+        if self.players.find_non_finite():
+            problem = f"The weights are not finite at step {self.step}: training diverged."
+            raise UserError(f"{problem} {ADVICE}")
         self.saved = self.step
 
-    def kept(self) -> str:
+    def describe_save(self) -> str:
         """Which weights are saved, as a sentence."""
         if not self.saved:
             return "Nothing had been saved yet."
         return f"The weights of step {self.saved} are saved."
+
+
+@contextmanager
+def _must_fit() -> Iterator[None]:
+    """Say in one sentence that a state is not this run's, whatever it is that does not fit.
+
+    Raises:
+        UserError: in place of what torch and Python raise about it.
+    """
+    try:
+        yield
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise UserError(
+            f"The saved training state does not fit this run ({reason[:200]}); the run cannot be "
+            "resumed exactly. Its weights can still be explored."
+        ) from None
