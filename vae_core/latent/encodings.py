@@ -17,9 +17,9 @@ from vae_core.data.images import PartOfImages
 from vae_core.data.pictures import from_png, tile, to_png, untile
 from vae_core.errors import UserError
 from vae_core.models import LatentModel
-from vae_core.runs import Run
+from vae_core.runs import Run, layout
 
-FILE, THUMBNAILS = "encodings.safetensors", "thumbnails.png"
+FILE, THUMBNAILS = layout.ENCODINGS, layout.THUMBNAILS
 COLUMNS = 50
 LARGEST_THUMBNAIL = 32
 
