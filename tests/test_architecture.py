@@ -243,7 +243,7 @@ def test_the_check_sees_what_could_execute() -> None:
 
 
 WHO_LIVES = [
-    *(f"runs/{name}" for name in ("folder", "holder", "lease", "run", "signs", "writing")),
+    *(f"runs/{name}" for name in ("atomic", "folder", "lease", "process", "run")),
     *(f"training/{name}" for name in ("control", "jobs", "worker")),
     *(f"sweeps/{name}" for name in ("launch", "ledger", "scheduler", "sweep")),
 ]
@@ -251,7 +251,7 @@ CLOCKS = frozenset({"time", "time_ns", "now", "utcnow", "today", "boot_time", "c
 STAMPS = frozenset({"st_mtime", "st_ctime", "st_atime", "getmtime", "getctime"})
 ASKED = {
     "runs/run": {"datetime.now": "the stamp in status.json, which nobody reads"},
-    "runs/holder": {
+    "runs/process": {
         "process.create_time": "where the kernel keeps it so, and for jobs of earlier versions",
         "job.create_time": "of those",
     },

@@ -20,7 +20,7 @@ import psutil
 
 from vae_core.data import Progress, no_progress
 from vae_core.errors import UserError
-from vae_core.runs import STORE_VARIABLE, Run
+from vae_core.runs import STORE_VARIABLE, Run, layout
 
 ROOT = Path(__file__).resolve().parents[1]
 PARENT_VARIABLE = "VAE_PARENT"
@@ -131,7 +131,7 @@ def _log(run: Run, text: str) -> None:
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
     flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)  # no link, no pipe
     try:
-        with os.fdopen(os.open(run.file("log.txt"), flags, 0o666), "a") as file:
+        with os.fdopen(os.open(run.file(layout.LOG), flags, 0o666), "a") as file:
             file.write(text.rstrip("\n") + "\n")
     except OSError:
         log.error("%s: %s", run.id, text)

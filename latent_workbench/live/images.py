@@ -20,7 +20,7 @@ from latent_workbench.live.models import ready_torch
 from vae_core.data import Dataset
 from vae_core.data.dataset import Images
 from vae_core.errors import UserError
-from vae_core.runs import Run
+from vae_core.runs import Run, layout
 
 MOST_ROWS, COLUMNS = 256, 16
 LARGEST_SIDE = 64
@@ -37,7 +37,7 @@ def _load(run: Run) -> Dataset:
     return dataset_of(run)
 
 
-DATASETS: RunCache[Dataset] = RunCache(_load, "config.json", 2)
+DATASETS: RunCache[Dataset] = RunCache(_load, layout.CONFIG, 2)
 """The data sets of the runs looked at last, shared by the pages and this route."""
 
 

@@ -69,7 +69,7 @@ def resume(
     found = Store(store).get(run)
     found.config_to_train()
     be_sure(found)
-    if working := found.at_work():
+    if working := found.busy_message():
         raise UserError(working)
     if found.status().state == "finished":
         raise UserError(f"Run {run!r} is finished; there is nothing to resume.")
@@ -90,7 +90,7 @@ def work(
     process.yield_to_others()
     found = Store(store).get(run)
     # Its heart beats, and it takes messages, while torch is imported.
-    with found.held(), listening(found, heard) as control:
+    with found.lock(), listening(found, heard) as control:
         from vae_core.training import worker
 
         worker.work(found, accept_changed_data=accept_changed_data, control=control)

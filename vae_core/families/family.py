@@ -15,7 +15,7 @@ from vae_core.errors import UserError
 from vae_core.models import LatentModel, backbones, likelihoods
 from vae_core.objective import Objective, P
 from vae_core.registry import Entry, Registry
-from vae_core.runs import BEFORE, DataCard
+from vae_core.runs import LEGACY_DEFAULTS, DataCard
 
 Shape = tuple[int, int, int]
 Built = tuple[LatentModel[P], Objective[P]]
@@ -138,7 +138,7 @@ class Families(Registry[Family]):
 
     def add(self, entry: Family) -> None:
         super().add(entry)
-        BEFORE[entry.name] = entry.before
+        LEGACY_DEFAULTS[entry.name] = entry.before
 
 
 families = Families("family", Family)

@@ -12,9 +12,9 @@ from vae_core.data import Progress, no_progress
 from vae_core.latent.derived import derived_places, fingerprint, keep
 from vae_core.latent.encodings import FILE as ENCODINGS
 from vae_core.latent.region import Region
-from vae_core.runs import Run
+from vae_core.runs import Run, layout
 
-FILE = "directions.safetensors"
+FILE = layout.DIRECTIONS
 MOST_EXACT = 1024
 MOST_DIRECTIONS = 64
 """Of a latent space of thousands of dimensions (spatial, quantised) only so many are found."""

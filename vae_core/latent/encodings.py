@@ -18,9 +18,9 @@ from vae_core.imaging.png import from_png, tile, to_png, untile
 from vae_core.imaging.resize import thumbnail_size, thumbnails
 from vae_core.models import LatentModel
 from vae_core.progress import Progress, no_progress
-from vae_core.runs import Run
+from vae_core.runs import Run, layout
 
-FILE, THUMBNAILS = "encodings.safetensors", "thumbnails.png"
+FILE, THUMBNAILS = layout.ENCODINGS, layout.THUMBNAILS
 COLUMNS = 50
 LARGEST_THUMBNAIL = 32
 

@@ -3,26 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-from pydantic import ValidationError
 
 from vae_core.errors import UserError
 from vae_core.latent.directions import Directions, measured_directions
 from vae_core.runs import Run
-from vae_core.settings import Settings
+from vae_core.runs.layout import SAVED_DIRECTIONS
+from vae_core.runs.schemas import SavedDirection, SavedDirections
 
-FILE = "saved_directions.json"
 LONGEST_NAME = 40
-
-
-class SavedDirection(Settings):
-    """A direction under a name; `vector` [D] is what was saved, of any length but 0."""
-
-    name: str
-    vector: tuple[float, ...]
-
-
-class _Kept(Settings):
-    directions: tuple[SavedDirection, ...] = ()
 
 
 def load_saved(run: Run) -> tuple[SavedDirection, ...]:
@@ -31,13 +19,12 @@ def load_saved(run: Run) -> tuple[SavedDirection, ...]:
     Raises:
         UserError: when the file is damaged.
     """
+    if not run.has(SAVED_DIRECTIONS):
+        return ()
     try:
-        return _Kept.model_validate(run.json(FILE, {"directions": ()})).directions
-    except ValidationError:
-        raise UserError(
-            f"{FILE} of run {run.id!r} is damaged: it holds no list of directions. "
-            "Remove the file to save directions again."
-        ) from None
+        return run.parse(SAVED_DIRECTIONS, SavedDirections).directions
+    except UserError as error:
+        raise UserError(f"{error} Remove the file to save directions again.") from None
 
 
 def save_direction(run: Run, name: str, vector: np.ndarray) -> None:
@@ -55,12 +42,13 @@ def save_direction(run: Run, name: str, vector: np.ndarray) -> None:
     if not np.isfinite(vector).all() or np.linalg.norm(vector) < 1e-6:
         raise UserError("There is no direction to save: both ends are the same point.")
     added = SavedDirection(name=name, vector=tuple(float(x) for x in vector))
-    _write(run, (*known, added))
+    run.write_json(SAVED_DIRECTIONS, SavedDirections(directions=(*known, added)))
 
 
 def forget_direction(run: Run, name: str) -> None:
     """Remove the direction called `name`, if there is one."""
-    _write(run, tuple(each for each in load_saved(run) if each.name != name))
+    left = tuple(each for each in load_saved(run) if each.name != name)
+    run.write_json(SAVED_DIRECTIONS, SavedDirections(directions=left))
 
 
 def saved_directions(run: Run, mu: np.ndarray) -> tuple[Directions, tuple[str, ...]]:
@@ -77,7 +65,3 @@ def saved_directions(run: Run, mu: np.ndarray) -> tuple[Directions, tuple[str, .
     ]
     vectors = np.array([each.vector for each in fitting]).reshape(-1, mu.shape[1])
     return measured_directions(mu, vectors), tuple(each.name for each in fitting)
-
-
-def _write(run: Run, directions: tuple[SavedDirection, ...]) -> None:
-    run.write_json(FILE, _Kept(directions=directions))

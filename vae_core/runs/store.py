@@ -11,9 +11,10 @@ from pathlib import Path
 
 from vae_core.config import RunConfig
 from vae_core.errors import UserError
-from vae_core.runs.regular import kind_of
+from vae_core.runs.layout import CONFIG, HISTORY
+from vae_core.runs.migrations import to_store
 from vae_core.runs.run import Run
-from vae_core.runs.stored_config import to_store
+from vae_core.runs.safe_open import kind_of
 
 STORE_VARIABLE = "VAE_STORE"
 DEFAULT_STORE = Path(__file__).resolve().parents[2] / "trained_models"
@@ -54,7 +55,7 @@ class Store:
             raise self._uncreated(error) from None
         run = Run(path)
         try:
-            run.write_json("config.json", to_store(config))
+            run.write_json(CONFIG, to_store(config))
         except UserError:
             shutil.rmtree(path, ignore_errors=True)  # a claim without a configuration helps nobody
             raise
@@ -138,7 +139,7 @@ def _is_run_folder(path: Path) -> bool:
 
 def _made_at(path: Path) -> float:
     """Seconds since 1970 of the configuration, else of the folder; 0 once it is deleted."""
-    for candidate in (path / "config.json", path):
+    for candidate in (path / CONFIG, path):
         try:
             return candidate.lstat().st_mtime
         except OSError:
@@ -149,7 +150,7 @@ def _made_at(path: Path) -> float:
 def _never_began(path: Path) -> bool:
     """True for a run that failed before it recorded anything."""
     run = Run(path)
-    if path.is_symlink() or not run.has("config.json") or run.has("history.jsonl"):
+    if path.is_symlink() or not run.has(CONFIG) or run.has(HISTORY):
         return False
     try:
         return run.status().state == "failed" and not run.is_alive()

@@ -8,10 +8,10 @@ import numpy as np
 from pydantic import Field, ValidationError, model_validator
 
 from vae_core.errors import UserError
-from vae_core.runs import Run
-from vae_core.runs.stored import Count, Number, Short, Stored
+from vae_core.runs import Run, layout
+from vae_core.runs.schemas import Count, Number, Short, Stored
 
-FILE = "scores.json"
+FILE = layout.SCORES
 CATEGORICAL = "shape"
 """The one factor of drawn data that has no order."""
 

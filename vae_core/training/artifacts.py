@@ -20,7 +20,7 @@ from vae_core.latent.survey import finite
 from vae_core.metrics import measure
 from vae_core.models import LatentModel
 from vae_core.objective import Objective
-from vae_core.runs import Run
+from vae_core.runs import Run, layout
 from vae_core.training.stability import ADVICE
 from vae_core.types import Context
 
@@ -41,7 +41,7 @@ def save_latents(
     finite(encodings.mu, "encoding")
     save_encodings(run, encodings)
     samples = prior_pictures(model, SAMPLES_IN_THUMBNAIL)
-    run.write_bytes("thumbnail.png", to_png(tile(samples, 4)))
+    run.write_bytes(layout.THUMBNAIL, to_png(tile(samples, 4)))
     return encodings.mu
 
 
@@ -72,4 +72,4 @@ def save_measurement(
         "kl_per_dim": measured.kl_per_dim,
         "step": step,
     }
-    run.write_json("summary.json", measured.report() | about)
+    run.write_json(layout.SUMMARY, measured.report() | about)

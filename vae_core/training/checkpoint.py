@@ -19,7 +19,6 @@ from torch import Tensor
 from vae_core.errors import UserError
 from vae_core.metrics import Measurement
 from vae_core.runs import BEST, NEXT_BEST, NEXT_STATE, OBJECTIVE, STATE, WEIGHTS, Run
-from vae_core.runs.states import read_state
 from vae_core.training.events import Checkpoint
 
 MAX_SHARE = 0.01
@@ -210,7 +209,7 @@ def _weights(modules: Mapping[str, Mapping[str, Tensor]], step: int) -> bytes:
 
 def _read(run: Run, name: str) -> dict[str, Any]:
     try:
-        state = read_state(run, name)
+        state = run.training_state(name)
         reason = "" if isinstance(state["step"], int) else "it names no step"
     except Exception as error:  # a damaged file fails in more ways than torch names
         reason = f"{type(error).__name__}: {error}".splitlines()[0]

@@ -12,10 +12,10 @@ from types import FrameType
 from typing import Any, Literal
 
 from vae_core.errors import Stopped
-from vae_core.runs import Run, State
-from vae_core.runs.bounds import AT_ONCE
+from vae_core.runs import Run, State, layout
+from vae_core.runs.layout import AT_ONCE
 
-FILE = "control.jsonl"
+FILE = layout.CONTROL
 COMMANDS = frozenset({"pause", "resume", "stop", "save", "set"})
 LONGEST_SHOWN = 80
 

@@ -9,7 +9,7 @@ from importlib.metadata import version
 
 import torch
 
-from vae_core.runs import Run
+from vae_core.runs import Run, layout
 
 PACKAGES = ("torch", "torchvision", "numpy", "scikit-learn", "pydantic", "safetensors")
 
@@ -28,7 +28,7 @@ def save_environment(run: Run, device: torch.device) -> None:
     first = run.environment().model_dump(exclude_unset=True)
     if first:
         first["resumed"] = [*first.get("resumed", []), session]
-    run.write_json("environment.json", first or session)
+    run.write_json(layout.ENVIRONMENT, first or session)
 
 
 def without_store(arguments: list[str]) -> list[str]:

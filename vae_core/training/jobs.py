@@ -13,9 +13,9 @@ from pathlib import Path
 from vae_core.config import RunConfig
 from vae_core.errors import LeaseLost, UserError
 from vae_core.families import complete
-from vae_core.runs import STORE_VARIABLE, Folder, Run, Store
+from vae_core.runs import STORE_VARIABLE, Folder, Run, Store, layout
+from vae_core.runs.atomic import open_to_append
 from vae_core.runs.lease import TOKEN_VARIABLE
-from vae_core.runs.writing import append_to
 from vae_core.training.control import control_size, send
 
 __all__ = ["resume", "send", "spawn", "start"]
@@ -49,8 +49,8 @@ def resume(run: Run, accept_changed_data: bool = False) -> None:
     """
     run.config_to_train()
     if run.is_alive():
-        if run.elsewhere() and run.status().state != "paused":
-            raise UserError(run.at_work())
+        if run.remote_host() and run.status().state != "paused":
+            raise UserError(run.busy_message())
         send(run, {"command": "resume"})
         return
     if run.status().state == "finished":
@@ -75,7 +75,7 @@ def spawn(folder: Folder, command: list[str], store: Path) -> None:
         "PYTHONUNBUFFERED": "1",
     }
     try:
-        with append_to(folder.file("log.txt")) as log:
+        with open_to_append(folder.file(layout.LOG)) as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "vae_core", *command],
                 cwd=ROOT,

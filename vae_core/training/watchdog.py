@@ -87,7 +87,7 @@ def watch_worker(run: Run, offset: int, control: WorkerControl) -> None:
 
     def exit_status(seconds: float, number: int | None) -> int | None:
         if not control.started:
-            with suppress(UserError), run.held():
+            with suppress(UserError), run.lock():
                 record_stop(run, control.activity)
             return 0
         if seconds < (SAVE_S if control.activity == SAVING else GRACE_S):

@@ -21,7 +21,7 @@ from vae_core.models import LatentModel
 from vae_core.objective import Objective
 from vae_core.progress import Progress, no_progress
 from vae_core.run_data import dataset_of, recorded_by, refuse_unknown_labels
-from vae_core.runs import ACTIVE, PARTS, DataCard, PartDigests, Run, State, Status
+from vae_core.runs import ACTIVE, PARTS, DataCard, PartDigests, Run, State, Status, layout
 from vae_core.training.artifacts import save_latents, save_measurement
 from vae_core.training.checkpoint import TimeBudget, load_state, save_checkpoint
 from vae_core.training.control import WorkerControl, control_size
@@ -70,7 +70,7 @@ def work(
         LeaseLost: when the run is deleted or taken over meanwhile; nothing more is written.
         UserError: what a person can mend, such as that another process trains the run.
     """
-    with run.held(), ExitStack() as stack:
+    with run.lock(), ExitStack() as stack:
         if control is None:
             offset = control_size(run) if offset is None else offset
             control = stack.enter_context(WorkerControl(run, offset))
@@ -155,7 +155,7 @@ def _train(
     progress("Building the model", None)
     model, objective = _build(config, card, device)
     run.write_bytes(PARTS, recorded.to_bytes())
-    run.write_json("data.json", card)
+    run.write_json(layout.DATA_CARD, card)
     save_environment(run, device)
 
     def last_save() -> Mapping[str, Any]:
