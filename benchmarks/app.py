@@ -17,7 +17,8 @@ from pathlib import Path
 
 import psutil
 
-from vae_core.runs import DEFAULT_STORE, STORE_VARIABLE, Run, Store
+from vae_core.locations import DEFAULT_STORE, STORE_VARIABLE
+from vae_core.runs import Run, Store
 
 ROOT = Path(__file__).resolve().parent.parent
 

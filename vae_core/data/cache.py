@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from vae_core.data.folders import cache_folder, uploads_folder
 from vae_core.data.lease import LOCK, Lease, take, touch
 from vae_core.data.rows import ABOUT
 from vae_core.errors import UserError
+from vae_core.locations import cache_folder, uploads_folder
 
 BOUND_VARIABLE = "VAE_CACHE_GB"
 USUAL_BOUND_GB = 20.0

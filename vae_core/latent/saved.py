@@ -1,16 +1,22 @@
-"""Directions that a person named, kept in the run."""
+"""Directions that a person named, kept in the run; those of a run that comes with the app, in the
+person's own store."""
 
 from __future__ import annotations
+
+from contextlib import suppress
 
 import numpy as np
 from pydantic import ValidationError
 
 from vae_core.errors import UserError
 from vae_core.latent.directions import Directions, measured_directions
-from vae_core.runs import Run
+from vae_core.runs import Folder, Run, Store
 from vae_core.settings import Settings
 
 FILE = "saved_directions.json"
+BESIDE = ".directions"
+"""The folder of the store in which those of runs lie that come with the app."""
+
 LONGEST_NAME = 40
 
 
@@ -32,7 +38,7 @@ def load_saved(run: Run) -> tuple[SavedDirection, ...]:
         UserError: when the file is damaged.
     """
     try:
-        return _Kept.model_validate(run.json(FILE, {"directions": ()})).directions
+        return _Kept.model_validate(_kept_in(run).json(FILE, {"directions": ()})).directions
     except ValidationError:
         raise UserError(
             f"{FILE} of run {run.id!r} is damaged: it holds no list of directions. "
@@ -79,5 +85,23 @@ def saved_directions(run: Run, mu: np.ndarray) -> tuple[Directions, tuple[str, .
     return measured_directions(mu, vectors), tuple(each.name for each in fitting)
 
 
+def saved_version(run: Run) -> int | None:
+    """Changes whenever a direction is saved or removed; None before the first."""
+    return _kept_in(run).version(FILE)
+
+
+def _place(run: Run) -> Folder:
+    return Folder(Store().path / BESIDE / run.id) if run.shipped else run
+
+
+def _kept_in(run: Run) -> Folder:
+    place = _place(run)
+    return place if place.has(FILE) else run  # where they were kept in every run
+
+
 def _write(run: Run, directions: tuple[SavedDirection, ...]) -> None:
-    run.write_json(FILE, _Kept(directions=directions))
+    place = _place(run)
+    if run.shipped:
+        with suppress(OSError):  # what cannot be made cannot be written, and that is told
+            place.path.mkdir(parents=True, exist_ok=True)
+    place.write_json(FILE, _Kept(directions=directions))

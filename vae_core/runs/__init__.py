@@ -42,7 +42,7 @@ from vae_core.runs.run import (
     WEIGHTS,
     Run,
 )
-from vae_core.runs.store import DEFAULT_STORE, STORE_VARIABLE, Store
+from vae_core.runs.store import Store
 from vae_core.runs.stored import Environment, Summary
 from vae_core.runs.tensors import Tensors
 
@@ -50,13 +50,11 @@ __all__ = [
     "ACTIVE",
     "BEFORE",
     "BEST",
-    "DEFAULT_STORE",
     "NEXT_BEST",
     "NEXT_STATE",
     "OBJECTIVE",
     "PARTS",
     "STATE",
-    "STORE_VARIABLE",
     "WEIGHTS",
     "DataCard",
     "Environment",

@@ -15,6 +15,7 @@ from vae_core.errors import UserError
 from vae_core.runs.holder import is_here
 from vae_core.runs.lease import Lease, held, take
 from vae_core.runs.reading import Reading
+from vae_core.runs.shipped import is_shipped
 from vae_core.runs.signs import busy, job_in, lives
 from vae_core.runs.writing import WRITING, append_to, is_leftover, is_private, new_file
 from vae_core.settings import Settings
@@ -54,6 +55,11 @@ class Folder(Reading):
         """Who works here, as a sentence; "" where nobody does."""
         job = job_in(self)
         return busy(self, job) if job is not None and lives(self, job) else ""
+
+    @property
+    def shipped(self) -> bool:
+        """True for what comes with the app: it is for reading only."""
+        return is_shipped(self.path)
 
     # --- writing -----------------------------------------------------------------------------
 
@@ -157,8 +163,10 @@ class Folder(Reading):
         """Remove the folder for good.
 
         Raises:
-            UserError: while a process works on it, or when it cannot be removed.
+            UserError: while a process works on it, or when it cannot be removed or comes with the
+                app.
         """
+        self.require_own()
         name = f"{self.kind.capitalize()} {self.id!r}"
         if self.is_alive():
             where = self.elsewhere()
@@ -190,10 +198,24 @@ class Folder(Reading):
         if self.lease is not None:
             self.lease.check()
 
+    def require_own(self) -> None:
+        """Go on only with a folder that is a person's own.
+
+        Raises:
+            UserError: when it comes with the app.
+        """
+        if self.shipped:
+            raise UserError(
+                f"{self.kind.capitalize()} {self.id!r} comes with the app and cannot be changed; a "
+                "copy of its folder under another name can."
+            )
+
     # --- inside ------------------------------------------------------------------------------
 
     def _require_lease(self) -> None:
-        if self.lease is not None:
+        if self.lease is None:
+            self.require_own()
+        else:
             self.lease.require()
 
     def _unwritten(self, name: str, error: OSError) -> UserError:

@@ -151,8 +151,9 @@ def take(folder: Folder, pid: int) -> Lease:
     """Take the folder's lease for process `pid`.
 
     Raises:
-        UserError: while somebody holds it, or when it cannot be written.
+        UserError: while somebody holds it, or when it cannot be written or comes with the app.
     """
+    folder.require_own()
     for _ in range(_ATTEMPTS):
         said, seen = job_in(folder), _numbers(folder)
         before = _holder(folder, seen)
