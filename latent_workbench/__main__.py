@@ -19,14 +19,11 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 def serve(
     options: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[-- STREAMLIT OPTIONS]", help="As `streamlit run --help` has them."),
+        typer.Argument(metavar="[-- OPTIONS]", help="Any of `streamlit run`, behind two dashes."),
     ] = None,
     port: Annotated[int | None, typer.Option(help="Where it listens; else 8501.")] = None,
     address: Annotated[
         str | None, typer.Option(help="For whom it listens; else for this machine alone.")
-    ] = None,
-    base_path: Annotated[
-        str | None, typer.Option(help="The path below which it is served, such as lab.")
     ] = None,
     store: Annotated[
         Path | None, typer.Option(help="Folder of the runs; else VAE_STORE, else your own.")
@@ -42,8 +39,8 @@ def serve(
     for variable, folder in ((STORE_VARIABLE, store), (DATA_VARIABLE, data)):
         if folder is not None:
             os.environ[variable] = str(folder.expanduser().absolute())
-    named = {"port": port, "address": address, "baseUrlPath": base_path}
-    server = [f"--server.{name}={value}" for name, value in named.items() if value is not None]
+    named = {"--server.port": port, "--server.address": address}
+    server = [f"{name}={value}" for name, value in named.items() if value is not None]
     script = [str(APP / "streamlit_app.py"), *server, *(options or [])]
     sys.argv = ["streamlit", "run", *script, *(["--", "--read-only"] if read_only else [])]
     runpy.run_module("streamlit", run_name="__main__")  # what `python -m streamlit` does
