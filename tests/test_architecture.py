@@ -27,6 +27,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "vae_core.progress",
         "vae_core.units",
         "vae_core.process",
+        "vae_core.locations",
+        "vae_core.torch_private",
     ),
     ("vae_core.models", "vae_core.imaging"),
     ("vae_core.data", "vae_core.objective", "vae_core.runs", "vae_core.presets"),
@@ -58,7 +60,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "latent_workbench.tune",
     ),
     ("pages", "vae_core.cli"),
-    ("streamlit_app", "vae_core.__main__"),
+    ("streamlit_app", "vae_core.__main__", "latent_workbench.__main__"),
 )
 """From the ground up. A room is a module or a package; a file imports from its own room, from the
 floors below, and from the single files beside it on its own floor."""

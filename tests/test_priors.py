@@ -25,7 +25,8 @@ from vae_core.latent.priors import NotLearned, priors, sample, suitable
 from vae_core.latent.priors.autoregressive import CodeModel, frequency_nats, learn
 from vae_core.latent.priors.gaussian_mixture import Mixture, fit
 from vae_core.loading import LoadedRun, load_run
-from vae_core.runs import DEFAULT_STORE, Store
+from vae_core.locations import DEFAULT_STORE
+from vae_core.runs import Store
 
 
 @pytest.fixture(scope="module")

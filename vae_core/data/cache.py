@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal, cast
 
-from vae_core.data.folders import cache_folder, uploads_folder
 from vae_core.data.npy import SUMMARY
 from vae_core.errors import UserError
+from vae_core.locations import cache_folder, uploads_folder
 
 try:
     import fcntl

@@ -6,8 +6,8 @@ import hashlib
 import logging
 import os
 
-from vae_core.data import cache_folder
 from vae_core.errors import UserError
+from vae_core.locations import cache_folder
 from vae_core.runs import Folder, Run
 
 log = logging.getLogger(__name__)

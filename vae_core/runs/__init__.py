@@ -34,20 +34,18 @@ from vae_core.runs.schemas import (
     Status,
     Summary,
 )
-from vae_core.runs.store import DEFAULT_STORE, STORE_VARIABLE, Store
+from vae_core.runs.store import Store
 from vae_core.runs.tensors import Tensors
 
 __all__ = [
     "ACTIVE",
     "BEST",
-    "DEFAULT_STORE",
     "LEGACY_DEFAULTS",
     "NEXT_BEST",
     "NEXT_STATE",
     "OBJECTIVE",
     "PARTS",
     "STATE",
-    "STORE_VARIABLE",
     "WEIGHTS",
     "DataCard",
     "Environment",

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from latent_workbench.live.cache import version_of
 from latent_workbench.live.loaded import (
     Sliders,
     encodings_of,
@@ -19,8 +18,8 @@ from latent_workbench.live.loaded import (
     sliders_of,
 )
 from latent_workbench.shared.explore_view import CLASSES, LOCAL, PRINCIPAL, RAW, SAVED, View
+from vae_core.latent.saved import saved_version
 from vae_core.runs import Run
-from vae_core.runs.layout import SAVED_DIRECTIONS
 
 if TYPE_CHECKING:
     from vae_core.latent.encodings import Encodings
@@ -122,7 +121,7 @@ def sliders_for(run: Run, view: View) -> Sliders:
     encodings = encodings_of(run)
     if view.kind not in offered(run, encodings):
         return sliders_of(run, RAW)
-    version = version_of(run, SAVED_DIRECTIONS) if view.kind == SAVED else None
+    version = saved_version(run) if view.kind == SAVED else None
     choice = View(view.kind, view.label, view.neighbours, view.at)
     return _sliders(run.path, encodings_version(run), version, choice)
 
