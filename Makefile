@@ -8,8 +8,12 @@ BIN := $(VENV)/bin
 RUN_READY := $(VENV)/.requirements
 DEV_READY := $(VENV)/.requirements-dev
 
+DOCS := build/docs
+PARALLEL := --numprocesses auto --dist worksteal
+PUBLIC := vae_core $(patsubst vae_core/%/__init__.py,vae_core.%,$(wildcard vae_core/*/__init__.py))
+
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format bench wheel clean
+.PHONY: help run check test lint docs format bench wheel clean
 
 help: ## Show this list
 	@echo "Usage: make TARGET [PYTHON=python3] [VENV=.venv] [PORT=8501]"
@@ -18,14 +22,21 @@ help: ## Show this list
 run: $(RUN_READY) ## Make a virtual environment, install what the app needs, start it
 	$(BIN)/streamlit run streamlit_app.py --server.port $(PORT)
 
-test: $(DEV_READY) ## The same with what the tests need; run every test
-	$(BIN)/python -m pytest -m "not browser" --numprocesses auto --dist worksteal
-	$(BIN)/python -m pytest -m browser
+check: lint ## Style, types, and the tests that need neither a browser nor a training: two minutes
+	$(BIN)/python -m pytest -m "not browser and not training" $(PARALLEL)
+
+test: $(DEV_READY) ## Make the environment with what the tests need; run every test
+	$(BIN)/python -m pytest -m "not browser" $(PARALLEL)
+	$(BIN)/python -m pytest -m browser $(PARALLEL)
 
 lint: $(DEV_READY) ## Check style, format and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(DEV_READY) ## Build the reference of vae_core from its docstrings into build/docs
+	$(BIN)/python -W "error:Couldn't import" -W "error:Found '" -m pdoc --docformat google \
+		--output-directory $(DOCS) $(PUBLIC)
 
 format: $(DEV_READY) ## Put imports and layout in order
 	$(BIN)/ruff check --fix --select I .
@@ -37,8 +48,8 @@ bench: $(DEV_READY) ## Measure training speed beside a tutorial-style loop (need
 wheel: $(DEV_READY) ## Build the package that pip installs, into dist/
 	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
 
-clean: ## Remove the virtual environment and caches; runs and data stay
-	rm -rf $(VENV) dist .pytest_cache .ruff_cache .mypy_cache .hypothesis
+clean: ## Remove the virtual environment, what was built and caches; runs and data stay
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis
 
 # The stamps are younger than the requirements they were installed from, so that nothing is
 # installed twice. They are written last: an interrupted installation starts again.

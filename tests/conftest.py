@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.reach import trains_or_starts
 from vae_core.runs import Run, Store
 
 # How fast an example runs says nothing on a shared machine.
@@ -26,6 +27,10 @@ def _own_folders(tmp_path_factory: pytest.TempPathFactory) -> None:
     """One store, data folder and cache for the whole session; workers inherit them."""
     for variable in ("VAE_STORE", "VAE_DATA", "VAE_CACHE"):
         os.environ[variable] = str(tmp_path_factory.mktemp(variable.lower()))
+    base = tmp_path_factory.getbasetemp()
+    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared"
+    shared.mkdir(exist_ok=True)
+    os.environ["VAE_TEST_SHARED"] = str(shared)
 
 
 @pytest.fixture(autouse=True)
@@ -39,9 +44,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A finished tiny run on digits that no process works on; copy it before changing it."""
     from tests.engine import trained  # torch, which the variables above have to precede
 
-    run = trained(tmp_path_factory.mktemp("finished"), "tiny")
-    run.file("job.json").unlink(missing_ok=True)
-    return run
+    return trained(tmp_path_factory.mktemp("finished"), "tiny")
 
 
 @pytest.fixture
@@ -50,6 +53,13 @@ def tiny_run(tmp_path: Path, finished: Run, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("VAE_STORE", str(tmp_path))
     shutil.copytree(finished.path, tmp_path / "tiny")
     return Store().get("tiny")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """`make check` leaves out what trains a model or starts a process or a server."""
+    for item in items:
+        if trains_or_starts(item):
+            item.add_marker(pytest.mark.training)
 
 
 @pytest.hookimpl(trylast=True)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
+import os
+import shutil
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock
 
-from vae_core.config import RunConfig, parse_config
+from vae_core.config import DataConfig, RunConfig, parse_config
 from vae_core.data import Dataset, load_dataset
 from vae_core.families import build, complete
 from vae_core.runs import Run, Store
@@ -27,10 +32,17 @@ def tiny(**changes: Any) -> RunConfig:
     return complete(parse_config(TINY).updated(changes))
 
 
+@cache
+def built_in(data: DataConfig) -> Dataset:
+    """A data set that needs no files, prepared once: nobody changes its images."""
+    return load_dataset(data)
+
+
 def make_loop(config: RunConfig, state: Any = None, dataset: Dataset | None = None) -> Loop:
     """The loop as the worker puts it together."""
     torch.manual_seed(config.train.seed)
-    dataset = dataset or load_dataset(config.data)
+    if dataset is None:
+        dataset = (built_in if config.data.dataset == "digits" else load_dataset)(config.data)
     model, objective = build(config, data_card(dataset))
     model.to(memory_format=torch.channels_last)
     loop = Loop(config, dataset, model, objective, state)
@@ -38,8 +50,24 @@ def make_loop(config: RunConfig, state: Any = None, dataset: Dataset | None = No
     return loop
 
 
+SHARED = "VAE_TEST_SHARED"
+"""Names the folder that all processes of one test session share (tests/conftest.py)."""
+
+
 def trained(tmp_path: Path, name: str = "tiny", **changes: Any) -> Run:
-    """A finished tiny run in a store of its own."""
-    run = Store(tmp_path).create(name, tiny(**changes))
-    work(run)
-    return run
+    """A finished tiny run in a store of its own that no process works on.
+
+    Equal settings are trained once a session, by whoever asks first; everybody has a copy.
+    """
+    config = tiny(**changes)
+    shared = Path(os.environ[SHARED])
+    key = hashlib.blake2b(config.to_json().encode(), digest_size=8).hexdigest()
+    with FileLock(shared / f"{key}.lock"):
+        if not (shared / key).exists():
+            run = Store(shared / "training").create(key, config)
+            work(run)
+            run.file("job.json").unlink()  # it names this process, which goes on living
+            run.path.rename(shared / key)
+    # With a date of its own: of two runs the one that was asked for later is the newer.
+    shutil.copytree(shared / key, tmp_path / name, copy_function=shutil.copyfile)
+    return Store(tmp_path).get(name)

@@ -59,9 +59,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Run:
 @pytest.fixture
 def run(whole: Run, tmp_path: Path) -> Run:
     shutil.copytree(whole.path, tmp_path / "copy")
-    copied = Store(tmp_path).get("copy")
-    copied.file("job.json").unlink()
-    return copied
+    return Store(tmp_path).get("copy")
 
 
 def checkpoint_at(step: int) -> Checkpoint:

@@ -25,7 +25,6 @@ def run(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Monk
         objective=SMALLER.get(family, {}),
         train={"epochs": 1, "preview_every": 100},
     )
-    run.file("job.json").unlink()  # it names this process, which goes on living
     return run
 
 

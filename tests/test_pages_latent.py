@@ -182,7 +182,6 @@ def test_a_prior_that_takes_long_is_learned_on_request(
 ) -> None:
     monkeypatch.setenv("VAE_STORE", str(tmp_path))
     run = trained(tmp_path, "coded", family="vq-vae", objective={"codes": 16, "halvings": 2})
-    run.file("job.json").unlink()
     app = shown_kind(open_page("grids"), "Samples")
     app.button_group(key="samples-priors-coded").set_value(["autoregressive"]).run()
     app.button(key="samples-learning-autoregressive-coded-start").click().run()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine import tiny, trained
+from tests.engine import tiny
 from vae_core.errors import UserError
 from vae_core.export.source import Export
 from vae_core.export.writing import write_export
@@ -18,6 +18,7 @@ from vae_core.runs import Run, Store
 from vae_core.sweeps import BETA, SweepSpec
 from vae_core.sweeps.study import open_study
 from vae_core.sweeps.sweep import create_sweep
+from vae_core.training.worker import work
 
 PASSWORD = "hunter22"
 
@@ -49,7 +50,8 @@ def test_all_that_a_training_and_an_export_write_is_private_where_one_wants_it(
 ) -> None:
     before = os.umask(0o077)
     try:
-        run = trained(tmp_path / "store")
+        run = Store(tmp_path / "store").create("tiny", tiny())
+        work(run)
         write_export(Export({"weights": b"w"}, ""), tmp_path / "out", run.id)
     finally:
         os.umask(before)

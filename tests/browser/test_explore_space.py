@@ -314,7 +314,6 @@ def test_a_conditional_model_draws_the_label_that_it_is_told(
     page: Page, app_url: str, store: Store
 ) -> None:
     run = trained(store.path, "conditional", family="conditional-vae")
-    run.file("job.json").unlink(missing_ok=True)
     try:
         open_explorer(page, f"{app_url}/explore?run=conditional&values=1")
         before = picture(page)

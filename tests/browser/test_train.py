@@ -187,7 +187,6 @@ def test_the_terms_of_a_family_have_charts_of_their_own_with_units(
     page: Page, app_url: str, store: Store
 ) -> None:
     run = trained(store.path, "factor", family="factor-vae", objective={"critic_units": 16})
-    run.file("job.json").unlink(missing_ok=True)  # it names this process, which goes on living
     page.goto(f"{app_url}/train?run=factor")
     accuracy = page.get_by_test_id("term-accuracy")
     expect(accuracy.locator(".main-svg").first).to_be_visible()
