@@ -15,6 +15,7 @@ from vae_core.child import PARENT_VARIABLE
 from vae_core.cli.options import say_steps
 from vae_core.errors import UserError
 from vae_core.priority import yield_to_others
+from vae_core.training.process import prepare
 from vae_core.training.watchdog import end_now
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ def answering(as_lines: bool) -> Iterator[Progress]:
     if not as_lines:
         yield say_steps()
         return
+    if "torch" not in sys.modules:
+        prepare()
     yield_to_others()
     sys.stdout.flush()
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
