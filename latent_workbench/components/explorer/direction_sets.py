@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from latent_workbench.live.cache import version_of
-from latent_workbench.live.loaded import (
+from latent_workbench.live.resources import (
     Sliders,
     encodings_of,
     encodings_version,
@@ -122,7 +121,7 @@ def sliders_for(run: Run, view: View) -> Sliders:
     encodings = encodings_of(run)
     if view.kind not in offered(run, encodings):
         return sliders_of(run, RAW)
-    version = version_of(run, FILE) if view.kind == SAVED else None
+    version = run.version(FILE) if view.kind == SAVED else None
     choice = View(view.kind, view.label, view.neighbours, view.at)
     return _sliders(run.path, encodings_version(run), version, choice)
 
