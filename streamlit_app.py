@@ -11,8 +11,8 @@ from pathlib import Path
 
 import streamlit as st
 
+from latent_workbench.shared.current_run import run_picker
 from latent_workbench.shared.login import account, logged_in
-from latent_workbench.shared.picker import run_picker
 from latent_workbench.shared.theme import page_style
 
 ICON = files("latent_workbench") / "icon.svg"
@@ -67,8 +67,8 @@ else:
     from latent_workbench.live.process import set_up
     from latent_workbench.live.routes import live_mount
     from latent_workbench.shared import access
+    from latent_workbench.shared.errors import on_script_error
     from latent_workbench.shared.streamlit_private import PagesManager, get_logger
-    from latent_workbench.shared.without_paths import show
 
     get_logger("latent_workbench")  # who came in, who was refused: as Streamlit writes its own log
 
@@ -92,5 +92,5 @@ else:
         __file__,
         routes=[live_mount()],
         middleware=[Middleware(Door)],
-        on_script_error=show,
+        on_script_error=on_script_error,
     )

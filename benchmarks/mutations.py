@@ -110,8 +110,7 @@ def asked(store: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
     from starlette.testclient import TestClient
     from typer.testing import CliRunner
 
-    from latent_workbench.live import loaded
-    from latent_workbench.live.cache import version_of
+    from latent_workbench.live import resources
     from latent_workbench.live.history import History, latest_beta, latest_weights
     from latent_workbench.live.progress import Watcher
     from latent_workbench.live.routes import live_mount
@@ -149,13 +148,13 @@ def asked(store: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
     yield "companions", lambda: catalog.companions(run)
     for name in READINGS:
         yield name, getattr(run, name)
-    yield "model", lambda: loaded.model_of(run)
-    yield "corrupts", lambda: loaded.corrupts(run)
-    yield "encodings", lambda: loaded.encodings_of(run)
-    yield "sliders", lambda: loaded.sliders_of(run, PRINCIPAL)
-    yield "axes", lambda: loaded.sliders_of(run, "latent")
-    yield "region", lambda: loaded.region_of(run)
-    yield "prior", lambda: loaded.prior_of(run)
+    yield "model", lambda: resources.model_of(run)
+    yield "corrupts", lambda: resources.corrupts(run)
+    yield "encodings", lambda: resources.encodings_of(run)
+    yield "sliders", lambda: resources.sliders_of(run, PRINCIPAL)
+    yield "axes", lambda: resources.sliders_of(run, "latent")
+    yield "region", lambda: resources.region_of(run)
+    yield "prior", lambda: resources.prior_of(run)
     yield "sample", sampled
     yield "saved directions", lambda: load_saved(run)
     yield "survey", lambda: analysis.survey_of(run, "cached")
@@ -176,11 +175,11 @@ def asked(store: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
         lambda: (scoring.columns(scoring.scores(run)), scoring.remarks(scoring.scores(run))),
     )
     yield "traversal", lambda: board.traversal(run)
-    yield "strip", lambda: board._preview("samples")(run)  # type: ignore[operator]
+    yield "strip", lambda: board._preview("samples")(run)
     yield "latest β", lambda: latest_beta(run)
     yield "latest weights", lambda: latest_weights(run)
     yield "progress", watched
-    yield "version", lambda: version_of(run, "thumbnails.png")
+    yield "version", lambda: run.version("thumbnails.png")
 
     client = TestClient(Starlette(routes=[live_mount()]), base_url="http://localhost")
     for address in ("/live/thumbnails/mutant", "/live/preview/mutant/originals.png",

@@ -8,11 +8,9 @@ from latent_workbench.components.explorer import explorer
 from latent_workbench.gallery.cards import card
 from latent_workbench.shared import access
 from latent_workbench.shared.catalog import RunFacts, catalog
-from latent_workbench.shared.empty import no_runs
-from latent_workbench.shared.numbers import grouped
-from latent_workbench.shared.state import SHIPPED, choose_run
-from latent_workbench.shared.without_paths import without_paths
-from vae_core.errors import UserError
+from latent_workbench.shared.current_run import SHIPPED, no_runs, open_run
+from latent_workbench.shared.errors import errors_shown
+from latent_workbench.shared.formatting import grouped
 
 HERO_HEIGHT = 310
 PAGE = 12
@@ -30,19 +28,16 @@ def hero(facts: RunFacts) -> None:
     """Two live sliders on a trained model: the first thing anyone does here is drag."""
     what = "handwritten digits" if facts.dataset == "mnist" else f"images ({facts.dataset})"
     title = f"A model that has seen {grouped(facts.n_train or 0)} {what}. Drag."
-    try:
+    with errors_shown(st.warning):
         explorer(facts.run, "hero", title)
-    except UserError as error:
-        st.warning(without_paths(error))
 
 
 def hero_buttons(facts: RunFacts) -> None:
     """Where to go from the hero."""
     explore, train, _ = st.columns([1, 1.4, 2.2])
     if explore.button("Open in Explore", icon=":material/tune:", type="primary", width="stretch"):
-        choose_run(facts.id)
-        st.switch_page("pages/explore.py", query_params={"run": facts.id})
-    if not access.only_looking() and train.button(
+        open_run(facts.id)
+    if not access.read_only_reason() and train.button(
         "Train on your own images", icon=":material/upload:", width="stretch"
     ):
         st.switch_page("pages/train.py")

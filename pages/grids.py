@@ -10,12 +10,9 @@ import streamlit as st
 from latent_workbench.components.sheet import sheet
 from latent_workbench.grids import interpolations, manifold, reconstructions, samples, traversals
 from latent_workbench.grids.sheets import Sheet
-from latent_workbench.live.loaded import encodings_of
+from latent_workbench.live.resources import encodings_of
 from latent_workbench.shared.catalog import companions
-from latent_workbench.shared.empty import no_runs
-from latent_workbench.shared.state import open_in_explore, sound_run
-from latent_workbench.shared.without_paths import without_paths
-from vae_core.errors import UserError
+from latent_workbench.shared.current_run import open_in_explore, with_current_run
 from vae_core.imaging.animation import animation
 from vae_core.imaging.png import to_png
 from vae_core.latent.survey import finite
@@ -73,7 +70,7 @@ def downloads(shown: Sheet) -> None:
             )  # fmt: skip
 
 
-def beside(run: Run) -> Run | None:
+def choose_other(run: Run) -> Run | None:
     """Another run on the same data whose plane is drawn beside, if one is wanted."""
     others = {each.id: each.run for each in companions(run)}
     if not others:
@@ -98,15 +95,8 @@ def page(run: Run) -> None:
         label_visibility="collapsed",
     )  # fmt: skip
     with compare:
-        other = beside(run) if kind == MANIFOLD else None
+        other = choose_other(run) if kind == MANIFOLD else None
     show(manifold.draw(run, other) if kind == MANIFOLD else KINDS[kind](run))
 
 
-current = sound_run()
-if current is None:
-    no_runs("see what its decoder draws over a plane of the latent space")
-else:
-    try:
-        page(current)
-    except UserError as error:
-        st.warning(without_paths(error))
+with_current_run(page, "see what its decoder draws over a plane of the latent space")

@@ -9,6 +9,8 @@ from typing import Any
 from streamlit.testing.v1 import AppTest
 
 ROOT = Path(__file__).resolve().parents[1]
+APP_STATE = "latent_workbench.shared.state.AppState"
+"""The key of what pages know of each other, in a session's state."""
 
 
 def open_page(name: str, **parameters: str) -> AppTest:

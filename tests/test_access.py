@@ -128,7 +128,7 @@ def test_an_argument_with_a_slip_stops_the_start(monkeypatch: pytest.MonkeyPatch
         access.check()
     monkeypatch.setattr(sys, "argv", ["streamlit_app.py", "--read-only"])
     access.check()
-    assert "nobody trains" in access.reading_only({})
+    assert "nobody trains" in access.read_only_reason_of({})
 
 
 # --- who may change something ---------------------------------------------------------------------
@@ -151,20 +151,20 @@ def test_roles(tmp_path: Path, text: str, reads: dict[str | None, bool]) -> None
     with secrets(tmp_path, f"[access]\n{text}\n"):
         for email, only in reads.items():
             visitor = {} if email is None else {"email": email}
-            assert bool(access.reading_only(visitor)) is only, email
+            assert bool(access.read_only_reason_of(visitor)) is only, email
 
 
 def test_an_address_that_nobody_has_verified_trains_nothing(tmp_path: Path) -> None:
     with secrets(tmp_path, '[access]\ntrainers = ["ann@example.org"]\n'):
         ann = {"email": "ann@example.org"}
-        assert access.reading_only(ann | {"email_verified": False})
-        assert not access.reading_only(ann | {"email_verified": True})
+        assert access.read_only_reason_of(ann | {"email_verified": False})
+        assert not access.read_only_reason_of(ann | {"email_verified": True})
 
 
 @pytest.mark.parametrize("value, reads", [("1", True), ("yes", True), ("0", False), ("", False)])
 def test_the_environment_says_so_too(monkeypatch, value: str, reads: bool) -> None:
     monkeypatch.setenv(access.READ_ONLY_VARIABLE, value)
-    assert bool(access.reading_only({})) is reads
+    assert bool(access.read_only_reason_of({})) is reads
 
 
 LOOKING = {
@@ -194,7 +194,7 @@ def test_a_reader_finds_every_control_off_and_what_acts_refused(
     if name == "gallery":
         assert acting == ["delete-tiny"]
     # A browser presses no button that is off; who presses it all the same is refused.
-    monkeypatch.setattr(access, "control", lambda help=None, disabled=False: {"help": help})
+    monkeypatch.setattr(access, "widget_options", lambda help=None, disabled=False: {"help": help})
     before = everything(tiny_run.path.parent)
     for key in acting:
         page = open_page(name, run="tiny")
@@ -210,12 +210,12 @@ def test_who_may_act_finds_the_same_controls_on(tiny_run: Run) -> None:
 
 
 def test_a_sentence_that_no_page_shows_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    from latent_workbench.shared.without_paths import show
+    from latent_workbench.shared.errors import on_script_error
 
     shown: list[str] = []
     monkeypatch.setattr(st, "error", shown.append)
-    assert show(access.ReadOnly("You may look.")) and shown == ["You may look."]
-    assert not show(ZeroDivisionError()) and len(shown) == 1
+    assert on_script_error(access.ReadOnly("You may look.")) and shown == ["You may look."]
+    assert not on_script_error(ZeroDivisionError()) and len(shown) == 1
 
 
 CHANGES = {"start", "resume", "send", "launch", "create_sweep", "delete", "save_direction",
@@ -226,11 +226,11 @@ THREADS = {"threading.Thread(target=self._run, daemon=True).start"}
 
 
 def unchecked(path: Path) -> list[str]:
-    """Calls of `CHANGES`, and references that a widget would call, outside `acting(…)`."""
+    """Calls of `CHANGES`, and references that a widget would call, outside `authorized(…)`."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     checked: set[int] = set()
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == "access.acting":
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "access.authorized":
             checked |= {id(each) for argument in node.args for each in ast.walk(argument)}
     found = []
     for node in ast.walk(tree):
@@ -261,7 +261,7 @@ def test_the_check_sees_what_does_not_ask(tmp_path: Path) -> None:
     file = tmp_path / "page.py"
     file.write_text(
         "run.delete()\njobs.start(a)\nst.button('x', on_click=sweep.send)\nscore(run)\n"
-        "access.acting(run.delete)()\nst.button('x', on_click=access.acting(sweep.send))\n"
+        "access.authorized(run.delete)()\nst.button('x', on_click=access.authorized(sweep.send))\n"
     )
     assert [each.split()[1] for each in unchecked(file)] == [
         "run.delete", "jobs.start", "sweep.send", "score",
@@ -284,7 +284,7 @@ def labels(page: AppTest) -> list[str]:
     return [field.label for field in page.text_input]
 
 
-def test_a_path_may_be_named_at_this_computer_alone() -> None:
+def test_a_path_may_be_named_is_local_visitor_alone() -> None:
     assert any("this computer" in label for label in labels(own_images_page()))
     with options(server_address="0.0.0.0"):
         shown = labels(own_images_page())
@@ -303,9 +303,9 @@ def test_a_path_may_be_named_at_this_computer_alone() -> None:
     ],
 )
 def test_a_server_that_others_reach_is_nobodys_computer(elsewhere: dict[str, object]) -> None:
-    assert access.at_this_computer()
+    assert access.is_local_visitor()
     with options(**elsewhere):
-        assert not access.at_this_computer()
+        assert not access.is_local_visitor()
 
 
 HERE = {"Host": "localhost:8501", "Origin": "http://localhost:8501"}
@@ -327,13 +327,13 @@ HERE = {"Host": "localhost:8501", "Origin": "http://localhost:8501"}
         (HERE | {"Via": "1.1 proxy"}, None, False),
     ],
 )
-def test_who_sits_at_this_computer(monkeypatch, headers, address, here: bool) -> None:
+def test_who_sits_is_local_visitor(monkeypatch, headers, address, here: bool) -> None:
     class Context:
         ip_address = address
 
     Context.headers = Headers(headers)  # type: ignore[attr-defined]
     monkeypatch.setattr(st, "context", Context())
-    assert access.at_this_computer() is here
+    assert access.is_local_visitor() is here
 
 
 def test_only_listed_folders_may_be_named_from_elsewhere(tmp_path: Path) -> None:
@@ -361,7 +361,7 @@ def test_what_may_not_be_named_is_said_and_not_opened(tmp_path: Path) -> None:
     assert page.button(key="start-training").disabled
 
 
-def test_a_database_is_named_at_this_computer_alone(tiny_run: Run) -> None:
+def test_a_database_is_named_is_local_visitor_alone(tiny_run: Run) -> None:
     def storage(**wished: object) -> bool:
         with options(**wished):
             page = open_page("tune_beta", run="tiny", **{"tune-tab": "Sweep"})

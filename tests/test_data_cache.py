@@ -212,7 +212,7 @@ def test_the_page_shows_and_clears(tmp_path: Path) -> None:
     total = gigabytes(sum(entry.size for entry in entries()))
     in_use = load(tmp_path / "x", image_size=130)
     page = AppTest.from_string(
-        "from latent_workbench.train.disk import kept_on_disk; kept_on_disk()"
+        "from latent_workbench.train.disk_usage import disk_usage; disk_usage()"
     ).run()
     said = " ".join(caption.value for caption in page.caption)
     assert f"Prepared images: 3 sets, {total}, of which " in said and "Uploads: none" in said

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from plotly.colors import sample_colorscale
 
-from latent_workbench.encodings.charts import HEIGHT, WIDTH, heat_html, histograms_html
+from latent_workbench.encodings.prior import HEIGHT, WIDTH, heat_html, histograms_html
 from vae_core.metrics.aggregated import Histogram, aggregated_histogram
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from latent_workbench.shared.widgets import Question, step_of, widget_for
-from latent_workbench.train.forms import Form, widget_key
+from latent_workbench.shared.inputs import step_of
+from latent_workbench.train.forms import Form, Question, widget_for, widget_key
 from vae_core.config import DataConfig, ModelConfig, RunConfig, TrainConfig
 from vae_core.families import complete, families
 from vae_core.models import backbones

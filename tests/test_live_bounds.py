@@ -31,9 +31,9 @@ from latent_workbench.live.encode import MOST_BYTES, EncodeServer, encode_routes
 from latent_workbench.live.engine import Engine
 from latent_workbench.live.guard import MOST_MESSAGE
 from latent_workbench.live.http import LET_PASS_BYTES
+from latent_workbench.live.images import image_routes
 from latent_workbench.live.models import ModelCache
 from latent_workbench.live.progress import ProgressServer, progress_routes
-from latent_workbench.live.thumbnails import thumbnail_routes
 from tests.live import Spread, make_run, port_of, serving
 from vae_core.config import RunConfig
 from vae_core.runs import Run, Status, Store
@@ -53,7 +53,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[uvicorn.
         *encode_routes(EncodeServer(engine)),
         *animation_routes(AnimationServer(engine)),
         *progress_routes(ProgressServer(interval=0.02)),
-        *thumbnail_routes(),
+        *image_routes(),
     ]
     with serving(routes, patience_s=PATIENCE_S) as server:
         yield server

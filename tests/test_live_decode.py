@@ -16,6 +16,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from latent_workbench.live.decode import DecodeServer, decode_routes
 from latent_workbench.live.engine import Engine
+from latent_workbench.live.micro_batcher import MicroBatcher
 from latent_workbench.live.models import ModelCache, decode_pixels, draw_prior
 from latent_workbench.live.protocol import (
     MOST_VECTORS,
@@ -25,7 +26,6 @@ from latent_workbench.live.protocol import (
     read_request,
     sequence_of,
 )
-from latent_workbench.live.together import Together
 from vae_core.errors import UserError
 from vae_core.runs import Run
 
@@ -128,7 +128,7 @@ def test_what_is_asked_at_one_moment_is_decoded_at_once_and_goes_to_who_asked():
         asked = [together.decode(models[i % 2], z) for i, z in enumerate(vectors)]
         return await asyncio.gather(*asked, return_exceptions=True)
 
-    together, models = Together(decode), (Spread(), Spread())
+    together, models = MicroBatcher(decode), (Spread(), Spread())
     pictures = in_a_loop(ask_all([0.0, 0.2, 0.4, 0.6, 0.8, 1.0]))
     assert [int(p[0, 0, 0, 0]) for p in pictures] == [0, 51, 102, 153, 204, 255]
     assert sizes == [3, 3]

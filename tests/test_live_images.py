@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from latent_workbench.encodings.part_images import PartImages
+from latent_workbench.encodings.encoded_images import PartImages
 from latent_workbench.live import images as images_file
 from latent_workbench.live.images import (
     DATASETS,

@@ -24,9 +24,9 @@ from latent_workbench.live.decode import DecodeServer, decode_routes
 from latent_workbench.live.encode import EncodeServer, encode_routes
 from latent_workbench.live.engine import Engine
 from latent_workbench.live.guard import MOST_MESSAGE
+from latent_workbench.live.images import image_routes
 from latent_workbench.live.models import ModelCache, decode_pixels, encode_pixels
 from latent_workbench.live.protocol import NEIGHBOURS, REPLY, TRAILER
-from latent_workbench.live.thumbnails import thumbnail_routes
 from vae_core.imaging.png import from_png, to_png, untile
 from vae_core.latent.encodings import load_encodings
 from vae_core.latent.region import Region, Verdict
@@ -53,7 +53,7 @@ def port(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
         *decode_routes(DecodeServer(engine)),
         *encode_routes(EncodeServer(engine)),
         *animation_routes(AnimationServer(engine)),
-        *thumbnail_routes(),
+        *image_routes(),
     ]
     with serving(routes) as server:
         yield port_of(server)

@@ -15,13 +15,12 @@ from streamlit.testing.v1 import AppTest
 
 from latent_workbench.components.axes import axes_of
 from latent_workbench.components.scatter import Image, Nothing, Selection, Spot, read_told
-from latent_workbench.encodings.beside import followed, rows_of, same_images
-from latent_workbench.encodings.plane import flat_plane, stacked_plane
-from latent_workbench.encodings.pointed import nearest_rows
-from latent_workbench.encodings.view import STACKED
+from latent_workbench.encodings.compare import counterpart_of, rows_of, same_images
+from latent_workbench.encodings.details import nearest_rows
+from latent_workbench.encodings.plane import STACKED, flat_plane, stacked_plane
 from latent_workbench.live import images as live_images
 from latent_workbench.live.cache import RunCache
-from latent_workbench.live.loaded import encodings_of
+from latent_workbench.live.resources import encodings_of
 from tests.engine import trained
 from tests.pages import open_page, texts
 from vae_core.analysis import survey_of
@@ -352,11 +351,14 @@ def test_rows_are_matched_by_what_the_image_is() -> None:
     assert rows_of(np.array([5]), indices).tolist() == []
     one = shown(indices)
     other = shown(np.array([30, 50, 40]))
-    assert followed(Image(2), one, other) == Image(0)
-    assert followed(Image(3), one, other) is None and followed(Spot(0, 0), one, other) is None
-    selected = followed(Selection(np.array([0, 1, 2])), one, other)
+    assert counterpart_of(Image(2), one, other) == Image(0)
+    assert (
+        counterpart_of(Image(3), one, other) is None
+        and counterpart_of(Spot(0, 0), one, other) is None
+    )
+    selected = counterpart_of(Selection(np.array([0, 1, 2])), one, other)
     assert isinstance(selected, Selection) and selected.rows.tolist() == [2, 0]
-    assert followed(Selection(np.array([1])), one, other) is None
+    assert counterpart_of(Selection(np.array([1])), one, other) is None
 
 
 def shown(indices: np.ndarray) -> Any:

@@ -12,10 +12,10 @@ import pytest
 
 from latent_workbench.components.explorer import explorer_data, moved
 from latent_workbench.components.explorer.direction_sets import DIRECTION_SETS, offered, sliders_for
-from latent_workbench.live.loaded import encodings_of
+from latent_workbench.live.resources import encodings_of
 from latent_workbench.shared.explore_view import CLASSES, LOCAL, PRINCIPAL, RAW, SAVED, View
 from tests.engine import trained
-from tests.pages import open_page, texts
+from tests.pages import APP_STATE, open_page, texts
 from vae_core.latent.encodings import save_encodings
 from vae_core.latent.saved import save_direction
 from vae_core.runs import Run
@@ -144,7 +144,7 @@ def test_classes_are_offered_where_there_are_labels(run: Run) -> None:
 def test_a_link_reopens_its_view_and_a_damaged_one_says_so(run: Run) -> None:
     view = View(LOCAL, neighbours=50, at=raw(0, 0, 0, 1), values=(1, 0, 0, 0), base=raw(1, 2, 3, 4))
     app = open_page("explore", run="tiny", **view.to_query())
-    found = app.session_state["app-state"].views["tiny"]
+    found = app.session_state[APP_STATE].views["tiny"]
     assert replace(found, z=None) == view and len(found.z) == 16
     assert dict(app.query_params) == {"run": "tiny"} | view.to_query()
     assert app.number_input[0].value == 50
@@ -157,7 +157,7 @@ def test_a_link_of_zero_values_keeps_its_base_and_knows_its_point(run: Run) -> N
     link = View(base=base, values=(0, 0, 0, 0)).to_query()
     assert list(link) == ["base"]
     app = open_page("explore", run="tiny", **link)
-    view = app.session_state["app-state"].views["tiny"]
+    view = app.session_state[APP_STATE].views["tiny"]
     assert view.z == base
     told = explorer_data(run, view, "full")["view"]
     assert told["values"] == (0.0,) * 4 and floats(told["base"]).tolist() == [1, 2, 3, 4]
@@ -166,12 +166,12 @@ def test_a_link_of_zero_values_keeps_its_base_and_knows_its_point(run: Run) -> N
 def test_a_link_made_for_another_run_opens_this_one_at_its_mean(run: Run) -> None:
     link = View(LOCAL, at=raw(1, 2), base=raw(1, 2), values=(1,)).to_query()
     app = open_page("explore", run="tiny", **link)
-    assert app.session_state["app-state"].views["tiny"].kind == LOCAL
-    data = explorer_data(run, app.session_state["app-state"].views["tiny"], "full")
+    assert app.session_state[APP_STATE].views["tiny"].kind == LOCAL
+    data = explorer_data(run, app.session_state[APP_STATE].views["tiny"], "full")
     assert data["view"] is None and data["position"] is None
     gone = open_page("explore", run="gone", **link)
-    assert "tiny" not in gone.session_state["app-state"].views or (
-        gone.session_state["app-state"].views["tiny"].kind == PRINCIPAL
+    assert "tiny" not in gone.session_state[APP_STATE].views or (
+        gone.session_state[APP_STATE].views["tiny"].kind == PRINCIPAL
     )
 
 
@@ -197,11 +197,11 @@ def test_a_second_run_on_the_same_data_is_shown_beside(run: Run, tmp_path: Path)
 
 
 def test_a_conditional_run_offers_its_labels(tmp_path: Path, run: Run) -> None:
-    assert "conditions" not in explorer_data(run, View(given=3), "full")
+    assert "conditions" not in explorer_data(run, View(condition=3), "full")
     conditional = trained(tmp_path, "conditional", family="conditional-vae")
-    data = explorer_data(conditional, View(given=3), "hero")
+    data = explorer_data(conditional, View(condition=3), "hero")
     assert data["conditions"] == [str(digit) for digit in range(10)] and data["label"] == 3
-    assert explorer_data(conditional, View(given=99), "full")["label"] == 0
+    assert explorer_data(conditional, View(condition=99), "full")["label"] == 0
 
 
 def test_what_the_browser_tells_becomes_the_view() -> None:
@@ -213,8 +213,8 @@ def test_what_the_browser_tells_becomes_the_view() -> None:
         "directions": "raw/2",
     }
     view = moved(View(RAW, shown=2), told, "raw/2")
-    assert view == View(RAW, shown=2, values=(0.5, 0.0), base=raw(1, 2), given=5, z=raw(3, 4))
+    assert view == View(RAW, shown=2, values=(0.5, 0.0), base=raw(1, 2), condition=5, z=raw(3, 4))
     assert moved(view, told | {"base": None}, "raw/2").base is None
     # A release and a change of directions may come in one go: the values were of the old ones.
     late = moved(View(LOCAL), told, "local/8")
-    assert late == View(LOCAL, given=5, z=raw(3, 4))
+    assert late == View(LOCAL, condition=5, z=raw(3, 4))

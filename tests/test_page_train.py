@@ -21,9 +21,10 @@ from streamlit.testing.v1 import AppTest
 from latent_workbench.live.history import latest_beta
 from latent_workbench.shared.recipes import on_data, options_of, recipes, recommended, with_backbone
 from latent_workbench.shared.state import AppState
-from latent_workbench.shared.task import Task
-from latent_workbench.train.setup import _timings, in_words
+from latent_workbench.shared.tasks import Task
 from latent_workbench.train.timing import Stopwatch, Timing
+from latent_workbench.train.train_form import _timings, in_words
+from tests.pages import APP_STATE
 from vae_core.config import RunConfig, parse_config
 from vae_core.data import datasets
 from vae_core.errors import UserError
@@ -41,7 +42,9 @@ def _no_timing(monkeypatch: pytest.MonkeyPatch) -> None:
     """The page's estimate comes at once; the real stopwatch has its own tests below."""
     _timings.clear()
     timing = Timing(step_s=0.05, steps=1000, between_s=0.5, epochs=40)
-    monkeypatch.setattr("latent_workbench.train.setup.Stopwatch.time", lambda self, config: timing)
+    monkeypatch.setattr(
+        "latent_workbench.train.train_form.Stopwatch.time", lambda self, config: timing
+    )
 
 
 @pytest.fixture
@@ -61,7 +64,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, RunConfig]]:
 
 def open_page(run: Run | None = None) -> AppTest:
     app = AppTest.from_file(PAGE, default_timeout=60)
-    app.session_state["app-state"] = AppState(run_id=run.id if run else None)
+    app.session_state[APP_STATE] = AppState(run_id=run.id if run else None)
     app.run()
     return settled(app)
 
@@ -239,9 +242,9 @@ def test_an_upload_is_its_sessions_own_and_survives_another_page(
     def script() -> None:
         import streamlit as st
 
-        from latent_workbench.train.upload import own_images, own_tray
+        from latent_workbench.train.upload import own_images, own_uploads
 
-        st.session_state["tray"] = own_tray()
+        st.session_state["uploads"] = own_uploads()
         if not st.checkbox("elsewhere"):
             st.session_state["answer"] = own_images()
 
@@ -254,7 +257,7 @@ def test_an_upload_is_its_sessions_own_and_survives_another_page(
     content = buffer.getvalue()
     app, other = (AppTest.from_function(script, default_timeout=30).run() for _ in range(2))
     assert app.session_state["answer"] is None
-    app.session_state["tray"].receive([("pictures.zip", io.BytesIO(content), len(content))])
+    app.session_state["uploads"].receive([("pictures.zip", io.BytesIO(content), len(content))])
     app.run()
     stored: Any = app.session_state["answer"]
     assert Path(stored).read_bytes() == content
@@ -262,7 +265,7 @@ def test_an_upload_is_its_sessions_own_and_survives_another_page(
     app.checkbox[0].uncheck().run()
     assert app.session_state["answer"] == stored
     assert other.run().session_state["answer"] is None
-    assert other.session_state["tray"].token != app.session_state["tray"].token
+    assert other.session_state["uploads"].token != app.session_state["uploads"].token
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from latent_workbench.shared.numbers import number
+from latent_workbench.shared.formatting import number
 from tests.engine import trained
 from tests.pages import charts, texts
 from vae_core.loading import load_run
@@ -174,7 +174,7 @@ def test_units_of_a_run_take_its_own_sigma_beta_and_latents(tiny_run: Run, tmp_p
 def test_a_sweep_is_set_up_started_and_followed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     launched: list[str] = []
     monkeypatch.setattr(
-        "latent_workbench.tune.setup.launch", lambda sweep: launched.append(sweep.id)
+        "latent_workbench.tune.sweep_form.launch", lambda sweep: launched.append(sweep.id)
     )
     app = tune("Sweep")
     app.text_input(key="sweep-betas").input("0.5, 2")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import subprocess
 import sys
 import warnings
@@ -209,10 +210,13 @@ def test_colder_codes_are_the_likelier_ones(coded: LoadedRun) -> None:
 def test_an_autoregressive_prior_is_learned_once_and_drawn_from(coded: LoadedRun) -> None:
     with pytest.raises(NotLearned, match="`python -m vae_core prior tiny` learns one"):
         sample(coded.run, coded.model, "autoregressive", 2)
-    reported: list[tuple[int, int, float]] = []
-    lengths = learn(coded.run, coded.model, 4, report=lambda *said: reported.append(said))
-    assert [told[:2] for told in reported] == [(1, 4), (2, 4), (3, 4), (4, 4)]
-    assert lengths.autoregressive == min(nats for _, _, nats in reported)
+    told: list[tuple[str, float | None]] = []
+    lengths = learn(coded.run, coded.model, 4, progress=lambda *said: told.append(said))
+    ends = [re.search(r"epoch (\d) of 4: ([\d.]+) nats", message) for message, _ in told]
+    reported = {int(found[1]): float(found[2]) for found in ends if found}
+    assert list(reported) == [1, 2, 3, 4]
+    assert lengths.autoregressive == pytest.approx(min(reported.values()), abs=0.01)
+    assert told[-1][1] == 1 and {share for _, share in told} == {0, 0.25, 0.5, 0.75, 1}
     assert lengths.uniform == pytest.approx(16 * math.log(16))
     assert lengths.frequencies < lengths.uniform
     first, second = (
@@ -249,7 +253,7 @@ def test_a_network_learns_what_frequencies_cannot() -> None:
     torch.manual_seed(0)
     codes = torch.randint(2, (400, 1)).expand(-1, 6).contiguous()
     network = CodeModel(2, 6, width=16)
-    best = _train(network, codes[:300], codes[300:], 12, lambda *told: None, no_progress)
+    best = _train(network, codes[:300], codes[300:], 12, no_progress)
     assert best == pytest.approx(math.log(2), abs=0.1)
     assert frequency_nats(codes[:300], codes[300:]) == pytest.approx(6 * math.log(2), abs=0.1)
     drawn = network.sample(200, seeded(), 1.0)

@@ -190,7 +190,9 @@ def test_only_held_out_images_are_encoded(sprites: Run, monkeypatch: pytest.Monk
     seen: list[np.ndarray] = []
     encoded = scored.encoded
     monkeypatch.setattr(
-        scored, "encoded", lambda model, part: seen.append(part.factors) or encoded(model, part)
+        scored,
+        "encoded",
+        lambda model, part, progress: seen.append(part.factors) or encoded(model, part),
     )
     score(sprites)
     learned = load_part(sprites, "train")[1].factors
@@ -235,7 +237,7 @@ def test_the_command_names_what_it_scored(
 
     score_run("sprites", store=str(sprites_vae.path.parent), as_json=True)
     assert json.loads(capsys.readouterr().out) == scores(sprites_vae)
-    monkeypatch.setattr(scoring, "score", scores)
+    monkeypatch.setattr(scoring, "score", lambda run, progress: scores(run))
     score_run("sprites", store=str(sprites_vae.path.parent), as_json=False)
     said = capsys.readouterr().out
     assert said.splitlines()[0].split() == ["score", "means", "samples"]

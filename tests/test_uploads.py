@@ -22,8 +22,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latent_workbench.live import trays as trays_module
-from latent_workbench.live.trays import Tray, Trays, is_named, most_bytes
+from latent_workbench.live import upload_sessions
+from latent_workbench.live.upload_sessions import (
+    SessionUploads,
+    UploadSessions,
+    is_named,
+    most_bytes,
+)
 from latent_workbench.live.uploads import UploadServer, upload_routes
 from vae_core.config import DataConfig, RunConfig
 from vae_core.data import Announced, Upload, begin_upload, load_dataset
@@ -213,38 +218,40 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def zip_in(tray: Tray) -> Upload:
-    return tray.receive([("a.zip", io.BytesIO(PICTURES), len(PICTURES))])
+def zip_in(uploads: SessionUploads) -> Upload:
+    return uploads.receive([("a.zip", io.BytesIO(PICTURES), len(PICTURES))])
 
 
 def test_a_new_upload_takes_the_place_of_the_last(place: Path) -> None:
-    tray = Tray()
-    zip_in(tray)
-    second = zip_in(tray)
-    assert tray.kept is second and left_in(place) == [second.id]
+    uploads = SessionUploads()
+    zip_in(uploads)
+    second = zip_in(uploads)
+    assert uploads.finished is second and left_in(place) == [second.id]
     with pytest.raises(UserError):
-        tray.receive([("b.zip", io.BytesIO(b"x"), 1)])
-    assert tray.kept is second and left_in(place) == [second.id], "a refused one changes nothing"
+        uploads.receive([("b.zip", io.BytesIO(b"x"), 1)])
+    assert uploads.finished is second and left_in(place) == [second.id], (
+        "a refused one changes nothing"
+    )
 
 
 def test_what_a_run_was_trained_on_outlives_its_session(place: Path) -> None:
-    tray, store = Tray(), Store()
-    upload = zip_in(tray)
+    uploads, store = SessionUploads(), Store()
+    upload = zip_in(uploads)
     assert not is_named(upload.id)
     config = RunConfig().updated({"data": {"dataset": "folder", "data_dir": str(upload.path)}})
     run = store.create("mine", config)
     run.file("config.json").write_bytes(run.file("config.json").read_bytes()[:-9])  # damaged
-    zip_in(tray)
-    tray.close()
+    zip_in(uploads)
+    uploads.close()
     assert left_in(place) == [upload.id]
     assert upload.path.read_bytes() == PICTURES
     with pytest.raises(UserError, match="session has ended"):
-        zip_in(tray)
+        zip_in(uploads)
 
 
 def test_uploads_end_some_time_after_their_session(place: Path) -> None:
-    there, trays = {"a": True, "b": True}, Trays(away_s=0.3)
-    first, second = (trays.open(lambda name=name: there[name]) for name in there)
+    there, sessions = {"a": True, "b": True}, UploadSessions(away_s=0.3)
+    first, second = (sessions.open(lambda name=name: there[name]) for name in there)
     mine, theirs = zip_in(first), zip_in(second)
     there["a"] = False
     time.sleep(0.15)
@@ -256,10 +263,10 @@ def test_uploads_end_some_time_after_their_session(place: Path) -> None:
     while left_in(place) != [theirs.id] and time.monotonic() < deadline:
         time.sleep(0.02)
     assert left_in(place) == [theirs.id]
-    assert trays.get(second.token) is second
+    assert sessions.get(second.token) is second
     with pytest.raises(UserError, match="session has ended"):
-        trays.get(first.token)
-    trays.close_all()
+        sessions.get(first.token)
+    sessions.close_all()
     assert left_in(place) == []
 
 
@@ -280,38 +287,42 @@ class Client:
         connection.close()
         return response.status, json.loads(said) if said else None
 
-    def begin(self, tray: Tray, **files: int) -> tuple[int, Any]:
+    def begin(self, uploads: SessionUploads, **files: int) -> tuple[int, Any]:
         told = [{"name": name.replace("_", "."), "size": size} for name, size in files.items()]
-        return self("POST", f"/live/uploads/{tray.token}", json.dumps({"files": told}))
+        return self("POST", f"/live/uploads/{uploads.token}", json.dumps({"files": told}))
 
 
 @pytest.fixture
-def trays(place: Path) -> Trays:
-    return Trays()
+def sessions(place: Path) -> UploadSessions:
+    return UploadSessions()
 
 
 @pytest.fixture
-def client(trays: Trays) -> Iterator[Client]:
-    with serving(upload_routes(UploadServer(trays, stalled_s=0.5))) as server:
+def client(sessions: UploadSessions) -> Iterator[Client]:
+    with serving(upload_routes(UploadServer(sessions, stalled_s=0.5))) as server:
         yield Client(port_of(server))
 
 
-def test_a_file_is_announced_sent_and_kept(trays: Trays, client: Client, place: Path) -> None:
-    tray = trays.open(lambda: True)
-    status, answer = client.begin(tray, a_zip=len(PICTURES))
+def test_a_file_is_announced_sent_and_kept(
+    sessions: UploadSessions, client: Client, place: Path
+) -> None:
+    uploads = sessions.open(lambda: True)
+    status, answer = client.begin(uploads, a_zip=len(PICTURES))
     assert status == 200
-    address = f"/live/uploads/{tray.token}/{answer['upload']}"
+    address = f"/live/uploads/{uploads.token}/{answer['upload']}"
     assert client("PUT", f"{address}/0", PICTURES) == (204, None)
-    assert tray.kept is None
+    assert uploads.finished is None
     assert client("POST", address) == (200, {"name": "a.zip", "bytes": len(PICTURES)})
-    assert tray.kept is not None and tray.kept.path.read_bytes() == PICTURES
+    assert uploads.finished is not None and uploads.finished.path.read_bytes() == PICTURES
     assert client("POST", address)[0] == 404, "it is no longer on its way"
-    assert client("DELETE", f"/live/uploads/{tray.token}")[0] == 204
-    assert left_in(place) == [] and tray.kept is None
+    assert client("DELETE", f"/live/uploads/{uploads.token}")[0] == 204
+    assert left_in(place) == [] and uploads.finished is None
 
 
-def test_nobody_else_can_name_open_or_end_it(trays: Trays, client: Client, place: Path) -> None:
-    mine, theirs = (trays.open(lambda: True) for _ in range(2))
+def test_nobody_else_can_name_open_or_end_it(
+    sessions: UploadSessions, client: Client, place: Path
+) -> None:
+    mine, theirs = (sessions.open(lambda: True) for _ in range(2))
     _, answer = client.begin(mine, a_zip=len(PICTURES))
     stolen = f"/live/uploads/{theirs.token}/{answer['upload']}"
     for method, path in [
@@ -326,37 +337,37 @@ def test_nobody_else_can_name_open_or_end_it(trays: Trays, client: Client, place
     assert client("POST", path, "{}", Origin="http://elsewhere.example")[0] == 403
 
 
-def test_too_much_is_refused_before_it_is_sent(trays, client, place, monkeypatch) -> None:
+def test_too_much_is_refused_before_it_is_sent(sessions, client, place, monkeypatch) -> None:
     monkeypatch.setenv("VAE_UPLOAD_MB", "1")
     assert most_bytes() == MB
-    tray = trays.open(lambda: True)
-    status, told = client.begin(tray, a_zip=MB + 1)
+    uploads = sessions.open(lambda: True)
+    status, told = client.begin(uploads, a_zip=MB + 1)
     assert status == 400 and "This is 1.0 MB; at most 1.0 MB" in told["message"]
-    _, answer = client.begin(tray, a_zip=10)
-    address = f"/live/uploads/{tray.token}/{answer['upload']}"
+    _, answer = client.begin(uploads, a_zip=10)
+    address = f"/live/uploads/{uploads.token}/{answer['upload']}"
     # By its head alone: not one byte of the body is sent.
     with socket.create_connection(("127.0.0.1", client.port), timeout=10) as raw:
         head = f"PUT {address}/0 HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 99999999999"
         raw.sendall(f"{head}\r\n\r\n".encode())
         assert b" 413 " in raw.recv(4096)
     assert client("PUT", f"{address}/0", b"x" * 10)[0] == 404, "what lied is taken back"
-    _, answer = client.begin(tray, a_zip=10)
-    address = f"/live/uploads/{tray.token}/{answer['upload']}"
+    _, answer = client.begin(uploads, a_zip=10)
+    address = f"/live/uploads/{uploads.token}/{answer['upload']}"
     status, told = client("PUT", f"{address}/0", iter([b"x" * 9] * 9))
     assert status == 413 and "More has come than the 10 bytes" in told["message"]
     assert client("PUT", f"{address}/5", b"")[0] == 404
     for nonsense in (b"", b"[]", b'{"files":[{"name":"a.png","size":-1}]}', b"\xff" * 99):
-        status, told = client("POST", f"/live/uploads/{tray.token}", nonsense)
+        status, told = client("POST", f"/live/uploads/{uploads.token}", nonsense)
         assert status == 400 and told["message"]
     assert left_in(place) == []
 
 
 @pytest.mark.parametrize("how", ["leaves", "stalls"])
-def test_an_upload_that_breaks_off_is_deleted_at_once(trays, client, place, how) -> None:
-    tray = trays.open(lambda: True)
-    _, answer = client.begin(tray, a_zip=5_000_000)
+def test_an_upload_that_breaks_off_is_deleted_at_once(sessions, client, place, how) -> None:
+    uploads = sessions.open(lambda: True)
+    _, answer = client.begin(uploads, a_zip=5_000_000)
     raw = socket.create_connection(("127.0.0.1", client.port), timeout=10)
-    head = f"PUT /live/uploads/{tray.token}/{answer['upload']}/0 HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+    head = f"PUT /live/uploads/{uploads.token}/{answer['upload']}/0 HTTP/1.1\r\nHost: 127.0.0.1\r\n"
     raw.sendall(f"{head}Content-Length: 5000000\r\n\r\n".encode() + bytes(2_000_000))
     deadline = time.monotonic() + 10
     while not [each for each in place.rglob("*.zip")] and time.monotonic() < deadline:
@@ -370,10 +381,12 @@ def test_an_upload_that_breaks_off_is_deleted_at_once(trays, client, place, how)
     raw.close()
 
 
-def test_megabytes_pass_through_and_stay_on_disk(trays: Trays, client: Client, place: Path) -> None:
-    tray, process = trays.open(lambda: True), psutil.Process()
+def test_megabytes_pass_through_and_stay_on_disk(
+    sessions: UploadSessions, client: Client, place: Path
+) -> None:
+    uploads, process = sessions.open(lambda: True), psutil.Process()
     size = 200 * MB
-    _, answer = client.begin(tray, a_zip=size)
+    _, answer = client.begin(uploads, a_zip=size)
     most, going = process.memory_info().rss, threading.Event()
 
     def watch() -> None:
@@ -384,7 +397,7 @@ def test_megabytes_pass_through_and_stay_on_disk(trays: Trays, client: Client, p
     before, piece = process.memory_info().rss, bytes(10**5)
     watcher = threading.Thread(target=watch)
     watcher.start()
-    address = f"/live/uploads/{tray.token}/{answer['upload']}"
+    address = f"/live/uploads/{uploads.token}/{answer['upload']}"
     body = (piece for _ in range(size // len(piece)))
     assert client("PUT", f"{address}/0", body, Content_Length=str(size))[0] == 204
     going.set()
@@ -396,4 +409,4 @@ def test_megabytes_pass_through_and_stay_on_disk(trays: Trays, client: Client, p
 
 def test_a_limit_that_is_no_number_is_the_usual_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VAE_UPLOAD_MB", "much")
-    assert most_bytes() == trays_module.DEFAULT_MB * MB
+    assert most_bytes() == upload_sessions.DEFAULT_MB * MB

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from latent_workbench.live.loaded import PRIOR, encodings_of, sliders_of
+from latent_workbench.live.resources import PRIOR, encodings_of, sliders_of
 from latent_workbench.shared.explore_view import PRINCIPAL, RAW
 from vae_core.errors import UserError
 from vae_core.runs import Run
@@ -79,14 +79,14 @@ def all_axes(run: Run) -> dict[str, Axis]:
         ways = np.stack([mu[labels == label].mean(axis=0) for label in classes]) - mu.mean(axis=0)
         apart = np.linalg.norm(ways, axis=1) > 0
         names = dict(enumerate(encodings.label_names))
-        told = [f"towards {names.get(label, label)}" for label in classes]
-        add(measured_directions(mu, ways[apart]), np.array(told)[apart])
+        towards = [f"towards {names.get(label, label)}" for label in classes]
+        add(measured_directions(mu, ways[apart]), np.array(towards)[apart])
     found, saved = saved_directions(run, mu)
     add(found, (f"saved: {name}" for name in saved))
     return axes
 
 
-def plain(name: str) -> str:
+def without_share(name: str) -> str:
     """The name of an axis without the share of the variance that it explains in its run."""
     return name.partition(" (")[0] if name.startswith("principal ") else name
 
@@ -98,9 +98,9 @@ def counterpart(axes: dict[str, Axis], name: str, run: Run) -> Axis:
         UserError: when there is none.
     """
     for known, axis in axes.items():
-        if plain(known) == plain(name):
+        if without_share(known) == without_share(name):
             return axis
-    raise UserError(f"Run {run.id!r} has no direction {plain(name)!r}; choose another one.")
+    raise UserError(f"Run {run.id!r} has no direction {without_share(name)!r}; choose another one.")
 
 
 def raw_pair(axes: dict[str, Axis]) -> tuple[str, str]:

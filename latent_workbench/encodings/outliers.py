@@ -6,20 +6,20 @@ import numpy as np
 import streamlit as st
 
 from latent_workbench.components.sheet import sheet
-from latent_workbench.encodings.colours import MEASURE
-from latent_workbench.encodings.part_images import sign_of_opening
-from latent_workbench.encodings.pictures import pictures
-from latent_workbench.encodings.shown import (
-    QUICKLY_COMPARED,
-    Shown,
+from latent_workbench.encodings.details import pictures
+from latent_workbench.encodings.encoded_images import (
+    Compared,
+    EncodedImages,
     forget_neighbours,
+    is_compared,
     neighbours_of,
+    opening_spinner,
 )
-from latent_workbench.shared.numbers import grouped, number
-from latent_workbench.shared.state import open_in_explore
-from latent_workbench.shared.waiting import awaited
-from latent_workbench.shared.without_paths import without_paths
-from vae_core.errors import UserError
+from latent_workbench.shared.current_run import open_in_explore
+from latent_workbench.shared.errors import errors_shown
+from latent_workbench.shared.formatting import grouped, number
+from latent_workbench.shared.state import session
+from latent_workbench.shared.tasks import result_of
 from vae_core.imaging.png import tile
 
 CRITERIA = {"-elbo": "−ELBO", "recon": "Reconstruction error"}
@@ -29,46 +29,43 @@ NEAR = 0.25
 """Closer than this share of the usual distance to a nearest neighbour is a near-duplicate."""
 
 
-def draw(shown: Shown) -> None:
+def draw(encoded: EncodedImages) -> None:
     """The ranking with its pictures, then the pairs that lie closest together."""
     by = st.segmented_control(
-        "Ranked by", list(CRITERIA), default="-elbo" if shown.survey.kl is not None else "recon",
-        required=True, key=f"outliers-by-{shown.key}", format_func=CRITERIA.__getitem__,
+        "Ranked by", list(CRITERIA), default="-elbo" if encoded.survey.kl is not None else "recon",
+        required=True, key=f"outliers-by-{encoded.key}", format_func=CRITERIA.__getitem__,
         help="−ELBO finds what the model holds for unlikely, reconstruction error what it cannot "
         "draw.",
     )  # fmt: skip
-    try:
-        with sign_of_opening(shown.images):
-            _ranking(shown, by or "recon")
-    except UserError as error:
-        st.info(without_paths(error))
+    with errors_shown(st.info), opening_spinner(encoded.images):
+        _ranking(encoded, by or "recon")
     st.markdown("**Duplicates**")
-    _duplicates(shown)
+    _duplicates(encoded)
 
 
-def _ranking(shown: Shown, by: str) -> None:
+def _ranking(encoded: EncodedImages, by: str) -> None:
     from vae_core.latent.ranking import ranked
 
-    order, values = ranked(shown.survey, by)
+    order, values = ranked(encoded.survey, by)
     few = order[:PICTURED]
-    labels = None if shown.survey.labels is None else shown.survey.labels[few]
-    originals = shown.images.gather(few)
-    rebuilt = shown.decoded(shown.survey.mu[few], labels)
+    labels = None if encoded.survey.labels is None else encoded.survey.labels[few]
+    originals = encoded.images.gather(few)
+    rebuilt = encoded.decoded(encoded.survey.mu[few], labels)
     both = tile(np.concatenate([originals, rebuilt]), len(few))
     names = [number(float(value)) for value in values[: len(few)]]
     cell = sheet(
         "outliers", both, ["original", "reconstruction"], names,
-        f"{CRITERIA[by]}, nats, of {shown.told}", hint="Click to open it in Explore",
+        f"{CRITERIA[by]}, nats, of {encoded.description}", hint="Click to open it in Explore",
     )  # fmt: skip
     if cell is not None:
-        open_in_explore(shown.run.id, shown.survey.mu[few[cell[1]]])
-    st.dataframe(table(shown, order[:LISTED]), hide_index=True, height=280)
+        open_in_explore(encoded.run.id, encoded.survey.mu[few[cell[1]]])
+    st.dataframe(table(encoded, order[:LISTED]), hide_index=True, height=280)
 
 
-def table(shown: Shown, rows: np.ndarray) -> dict[str, list[object]]:
+def table(encoded: EncodedImages, rows: np.ndarray) -> dict[str, list[object]]:
     """Names, labels and measures of the images at `rows`."""
-    survey = shown.survey
-    columns: dict[str, list[object]] = {"image": [shown.name(int(row)) for row in rows]}
+    survey = encoded.survey
+    columns: dict[str, list[object]] = {"image": [encoded.name(int(row)) for row in rows]}
     if survey.labels is not None:
         columns["label"] = [survey.label_name(int(survey.labels[row])) for row in rows]
     measured = {"ELBO, nats": survey.elbo, "recon, nats": survey.recon, "KL, nats": survey.kl}
@@ -80,16 +77,15 @@ def table(shown: Shown, rows: np.ndarray) -> dict[str, list[object]]:
     }
 
 
-def _duplicates(shown: Shown) -> None:
+def _duplicates(encoded: EncodedImages) -> None:
     from vae_core.latent.neighbours import closest_pairs, duplicates, typical_distance
 
-    asked = st.session_state.setdefault(MEASURE, set())
-    if len(shown.survey) > QUICKLY_COMPARED and shown.key not in asked:
+    if not is_compared(encoded):
         if st.button("Look for duplicates", help="Compares all images, which takes a while."):
-            asked.add(shown.key)
+            session(Compared).keys.add(encoded.key)
             st.rerun()
         return
-    found = awaited(neighbours_of(shown), "neighbours", lambda: forget_neighbours(shown))
+    found = result_of(neighbours_of(encoded), "neighbours", lambda: forget_neighbours(encoded))
     if found is None:
         return
     usual = typical_distance(found)
@@ -105,8 +101,8 @@ def _duplicates(shown: Shown) -> None:
             st.columns(4), pairs[start : start + 4], distances[start : start + 4], strict=False
         ):
             with place:
-                one, other = (shown.name(int(row)) for row in pair)
-                pictures(shown.images.gather(pair), ["", ""], 72)
+                one, other = (encoded.name(int(row)) for row in pair)
+                pictures(encoded.images.gather(pair), ["", ""], 72)
                 st.caption(f"{one} · {other}: {number(float(distance))} apart")
 
 

@@ -1,4 +1,4 @@
-"""Where the points are drawn: over directions of the latent space, or on a map."""
+"""Where the points are drawn: over latent directions or on a map; flat or in space."""
 
 from __future__ import annotations
 
@@ -9,16 +9,74 @@ from pathlib import Path
 
 import numpy as np
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
-from latent_workbench.components.axes import Axis, all_axes, counterpart
-from latent_workbench.encodings.shown import Shown
-from latent_workbench.encodings.view import DIRECTIONS, MAPS, View
-from latent_workbench.shared.task import Task
-from latent_workbench.shared.waiting import awaited
+from latent_workbench.components.axes import Axis, all_axes, counterpart, without_share
+from latent_workbench.encodings.encoded_images import EncodedImages
+from latent_workbench.shared.state import restore
+from latent_workbench.shared.tasks import Task, command, result_of
 from vae_core.data import Progress
 from vae_core.runs import Run
 
 BINS = 80
+DIRECTIONS = "Directions"
+MAPS = {"t-SNE": "tsne", "UMAP": "umap"}
+STACKED = "images stacked up"
+FLAT = "none, flat"
+
+
+@dataclass(frozen=True)
+class AxesChoice:
+    """kind: directions or a map. names: the names of one to three directions; one alone is stacked
+    up. dimensions: 2, or 3 to be turned by hand."""
+
+    kind: str
+    names: tuple[str, ...] = ()
+    dimensions: int = 2
+
+
+def choose_axes(encoded: EncodedImages) -> AxesChoice:
+    """Draw the controls, in one row."""
+    kind, first, second, third = st.columns([1.5, 1, 1, 1], vertical_alignment="bottom")
+    view = kind.segmented_control(
+        "Axes", [DIRECTIONS, *MAPS], default=DIRECTIONS, required=True, key="encodings-view",
+        help="Directions keep distances, and any point of them can be decoded. Maps keep "
+        "neighbours together: sizes of groups and gaps between them mean little.",
+    )  # fmt: skip
+    if view != DIRECTIONS:
+        spatial = first.segmented_control(
+            "Dimensions", [2, 3], default=2, required=True, key="encodings-map-dimensions",
+            format_func="{}-D".format, help="In 3-D, drag to turn the points.",
+        )  # fmt: skip
+        return AxesChoice(view, dimensions=spatial)
+    return _directions(encoded, first, second, third)
+
+
+def _directions(
+    encoded: EncodedImages, first: DeltaGenerator, second: DeltaGenerator, third: DeltaGenerator
+) -> AxesChoice:
+    names = [*all_axes(encoded.run)]
+    alone = encoded.survey.mu.shape[1] == 1
+    start = STACKED if alone else names[min(1, len(names) - 1)]
+    across = _choice(first, "Across", names, "encodings-x", names[0])
+    upwards = _choice(second, "Upwards", [*names, STACKED], "encodings-y", start)
+    if upwards in (STACKED, across):
+        return AxesChoice(DIRECTIONS, (across,))
+    left = [name for name in names if name not in (across, upwards)]
+    depth = _choice(third, "Depth", [FLAT, *left], "encodings-z", FLAT)
+    if depth == FLAT:
+        return AxesChoice(DIRECTIONS, (across, upwards))
+    return AxesChoice(DIRECTIONS, (across, upwards, depth), 3)
+
+
+def _choice(place: DeltaGenerator, label: str, names: list[str], key: str, start: str) -> str:
+    restore(key, start, names)  # another run may not have the axis
+    chosen = place.selectbox(label, names, key=key, format_func=without_share)
+    assert chosen is not None
+    return chosen
+
+
+# --- points ---------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -39,18 +97,18 @@ class Plane:
     flat: bool = False
 
 
-def plane_of(shown: Shown, view: View) -> Plane | None:
-    """The plane or the space of a view; None while a map is drawn, which the page then shows.
+def plane_of(encoded: EncodedImages, axes: AxesChoice) -> Plane | None:
+    """The plane or the space that was chosen; None while a map is drawn, which the page then shows.
 
     Raises:
         UserError: when the run has no such direction.
     """
-    if view.kind != DIRECTIONS:
-        return _map(shown, view)
-    known = all_axes(shown.run)
-    axes = [counterpart(known, name, shown.run) for name in view.axes]
-    mu = shown.survey.mu
-    return stacked_plane(mu, axes[0]) if len(axes) == 1 else flat_plane(mu, *axes)
+    if axes.kind != DIRECTIONS:
+        return _map(encoded, axes)
+    known = all_axes(encoded.run)
+    chosen = [counterpart(known, name, encoded.run) for name in axes.names]
+    mu = encoded.survey.mu
+    return stacked_plane(mu, chosen[0]) if len(chosen) == 1 else flat_plane(mu, *chosen)
 
 
 def flat_plane(mu: np.ndarray, *axes: Axis) -> Plane:
@@ -104,13 +162,13 @@ def _title(axis: Axis, raw: bool) -> str:
     return f"{axis.name}, latent units" if raw else f"{axis.name}, σ from the mean"
 
 
-def _map(shown: Shown, view: View) -> Plane | None:
-    kind, dimensions = MAPS[view.kind], view.dimensions
-    given = (shown.run.path, shown.key, shown.split, kind, dimensions)
-    key = f"{view.kind}-{dimensions}-{shown.run.id}"
-    points = awaited(_drawn(*given), key, lambda: _drawn.clear(*given))
-    titles = tuple(f"{view.kind} {axis + 1}" for axis in range(dimensions))
-    return None if points is None else Plane(f"{view.kind} {dimensions}-D", points, titles)
+def _map(encoded: EncodedImages, axes: AxesChoice) -> Plane | None:
+    kind, dimensions = MAPS[axes.kind], axes.dimensions
+    which = (encoded.run.path, encoded.key, encoded.split, kind, dimensions)
+    key = f"{axes.kind}-{dimensions}-{encoded.run.id}"
+    points = result_of(_drawn(*which), key, lambda: _drawn.clear(*which))
+    titles = tuple(f"{axes.kind} {axis + 1}" for axis in range(dimensions))
+    return None if points is None else Plane(f"{axes.kind} {dimensions}-D", points, titles)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
@@ -119,13 +177,12 @@ def _drawn(path: Path, key: str, split: str, kind: str, dimensions: int) -> Task
 
     def work(progress: Progress) -> np.ndarray:
         from vae_core.analysis import map_of, survey_of
-        from vae_core.child import in_process
         from vae_core.latent.maps import load_map
 
         survey = survey_of(run, split)
         if load_map(run, split, kind, dimensions, 0, survey.mu) is None:
-            command = ["encode", run.id, "--split", split, "--map", kind]
-            in_process([*command, "--dimensions", str(dimensions)], run, progress)
+            drawn = ("--split", split, "--map", kind, "--dimensions", str(dimensions))
+            command(run, "encode", run.id, *drawn)(progress)
         return map_of(run, split, kind, dimensions).points
 
     return Task(work)

@@ -1,28 +1,34 @@
-"""Does it look like the prior? Every dimension beside it, and how dimensions go together."""
+"""Does it check like the prior? Every dimension beside it, and how dimensions go together."""
 
 from __future__ import annotations
 
+import html
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
+from plotly.colors import sample_colorscale
 
 from latent_workbench.components.svg import drawing
-from latent_workbench.encodings.charts import heat_html, histograms_html
-from latent_workbench.encodings.shown import Shown
-from latent_workbench.live.loaded import model_of, prior_of
-from latent_workbench.shared.numbers import number
+from latent_workbench.encodings.encoded_images import EncodedImages
+from latent_workbench.live.resources import model_of, prior_of
+from latent_workbench.shared.formatting import number
+from latent_workbench.shared.theme import KL
 
 if TYPE_CHECKING:
     from vae_core.metrics.aggregated import Dimensions, Histogram
 
 MOST_HISTOGRAMS = 24
 MOST_CORRELATED = 64
+WIDTH, HEIGHT = 160, 76
+MOST_NAMES = 24
+RED_TO_BLUE = sample_colorscale("RdBu", np.linspace(0, 1, 201).tolist())
 
 
 @dataclass(frozen=True)
-class Look:
+class PriorCheck:
     """Moments of all dimensions, their order (the most KL first), histograms of the first ones,
     and correlations [K, K] of as many as can be drawn."""
 
@@ -33,24 +39,24 @@ class Look:
     verdict: str
 
 
-def draw(shown: Shown) -> None:
+def draw(encoded: EncodedImages) -> None:
     """The sentence, the histograms, the table and the heat map."""
-    look = _look(shown.key, shown)
-    st.markdown(look.verdict)
-    _told(shown, look)
-    drawing("encodings-histograms", histograms_html(look.histograms, *names_and_notes(look)))
-    table, beside = st.columns([1.3, 1], gap="medium")
-    with table:
-        st.dataframe(rows(look), hide_index=True, height=380, column_config=_columns())
-    with beside:
+    check = _check_prior(encoded.key, encoded)
+    st.markdown(check.verdict)
+    _caption(encoded, check)
+    drawing("encodings-histograms", histograms_html(check.histograms, *names_and_notes(check)))
+    left, right = st.columns([1.3, 1], gap="medium")
+    with left:
+        st.dataframe(table(check), hide_index=True, height=380, column_config=_columns())
+    with right:
         st.caption("Correlation of the posterior means, in the order of the table")
-        drawn = len(look.correlations)
-        heat = heat_html(look.correlations, [f"z{k}" for k in look.order[:drawn]])
+        drawn = len(check.correlations)
+        heat = heat_html(check.correlations, [f"z{k}" for k in check.order[:drawn]])
         drawing("encodings-correlations", heat)
 
 
 @st.cache_resource(max_entries=4, show_spinner="Comparing with the prior")
-def _look(key: str, _shown: Shown) -> Look:
+def _check_prior(key: str, _encoded: EncodedImages) -> PriorCheck:
     from vae_core.metrics.aggregated import (
         aggregated_histogram,
         correlations,
@@ -58,8 +64,8 @@ def _look(key: str, _shown: Shown) -> Look:
         verdict,
     )
 
-    mu, logvar = _shown.survey.mu, _shown.survey.logvar
-    density = prior_of(_shown.run)
+    mu, logvar = _encoded.survey.mu, _encoded.survey.logvar
+    density = prior_of(_encoded.run)
     found = describe_dimensions(mu, logvar, density)
     order = np.argsort(-(found.variance if found.kl is None else found.kl), kind="stable")
     reach = 4.0 if found.kl is not None else max(4.0, float(np.abs(mu).max()))
@@ -74,31 +80,31 @@ def _look(key: str, _shown: Shown) -> Look:
         for k in order[:MOST_HISTOGRAMS]
     ]
     drawn = order[:MOST_CORRELATED]
-    return Look(found, order, histograms, correlations(mu[:, drawn]), verdict(found))
+    return PriorCheck(found, order, histograms, correlations(mu[:, drawn]), verdict(found))
 
 
-def _told(shown: Shown, look: Look) -> None:
-    count, total = len(look.histograms), len(look.order)
+def _caption(encoded: EncodedImages, check: PriorCheck) -> None:
+    count, total = len(check.histograms), len(check.order)
     first = f"The {count} of {total} dimensions with the most KL" if count < total else "Dimensions"
-    if look.found.kl is None:
+    if check.found.kl is None:
         first = first.replace("the most KL", "the most variance")
     st.caption(
-        f"{first}, over {shown.told}. Filled: where the images are encoded, "
-        f"the width of each posterior included. {_line(shown, look)}"
+        f"{first}, over {encoded.description}. Filled: where the images are encoded, "
+        f"the width of each posterior included. {_line(encoded, check)}"
     )
 
 
-def _line(shown: Shown, look: Look) -> str:
+def _line(encoded: EncodedImages, check: PriorCheck) -> str:
     """What the line over each histogram is."""
-    if look.found.prior is None:
-        return f"{model_of(shown.run).no_density} Line: N(0, 1), to compare sizes."
-    return f"Line: the prior{' N(0, 1)' if look.found.prior.standard else ', as it was learned'}."
+    if check.found.prior is None:
+        return f"{model_of(encoded.run).no_density} Line: N(0, 1), to compare sizes."
+    return f"Line: the prior{' N(0, 1)' if check.found.prior.standard else ', as it was learned'}."
 
 
-def names_and_notes(look: Look) -> tuple[list[str], list[str]]:
+def names_and_notes(check: PriorCheck) -> tuple[list[str], list[str]]:
     """What each histogram is called, and what it says when it is pointed at."""
-    found, names, notes = look.found, [], []
-    for k, histogram in zip(look.order, look.histograms, strict=False):
+    found, names, notes = check.found, [], []
+    for k, histogram in zip(check.order, check.histograms, strict=False):
         names.append(f"z{k}" if found.active[k] else f"z{k}, not active")
         beyond = 100 * max(0.0, histogram.outside)
         notes.append(
@@ -108,9 +114,9 @@ def names_and_notes(look: Look) -> tuple[list[str], list[str]]:
     return names, notes
 
 
-def rows(look: Look) -> dict[str, list[object]]:
+def table(check: PriorCheck) -> dict[str, list[object]]:
     """The table: a row for each dimension, the most KL first."""
-    found = look.found
+    found = check.found
     columns: dict[str, np.ndarray | None] = {
         "mean of μ": found.mean,
         "variance of μ": found.variance,
@@ -118,9 +124,9 @@ def rows(look: Look) -> dict[str, list[object]]:
         "KL, nats": found.kl,
         "active": found.active,
     }
-    shown: dict[str, list[object]] = {"dimension": [f"z{k}" for k in look.order]}
-    return shown | {
-        name: values[look.order].tolist() for name, values in columns.items() if values is not None
+    first: dict[str, list[object]] = {"dimension": [f"z{k}" for k in check.order]}
+    return first | {
+        name: values[check.order].tolist() for name, values in columns.items() if values is not None
     }
 
 
@@ -135,3 +141,72 @@ def _columns() -> Any:
         name: st.column_config.NumberColumn(format="%.3f", help=text)
         for name, text in help_texts.items()
     }
+
+
+# --- charts as SVG: Plotly would hold the page up for a second ------------------------
+
+
+def histograms_html(found: Sequence[Histogram], names: Sequence[str], notes: Sequence[str]) -> str:
+    """A small histogram for each dimension, the prior as a line over it, on one scale for all.
+
+    Args:
+        notes: what each says when it is pointed at.
+    """
+    # Up to three times the prior: what has collapsed to a point is cut.
+    highest = max(float(each.posterior.max()) for each in found)
+    prior = max(float(each.prior.max()) for each in found)
+    top = 1.05 * min(3 * prior, max(highest, prior))
+    figures = "".join(
+        f"<figure><figcaption>{html.escape(name)}</figcaption>"
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" preserveAspectRatio="none" role="img">'
+        f"<title>{html.escape(note)}</title>"
+        f'<path d="{_path(each.posterior / top)}V{HEIGHT}H0Z" fill="{KL}" fill-opacity="0.45"/>'
+        f'<path d="{_path(each.prior / top)}" fill="none" stroke="currentColor"'
+        f' stroke-opacity="0.8" vector-effect="non-scaling-stroke"/></svg>'
+        f'<div class="ends"><span>{_signed(each.edges[0])}</span><span>0</span>'
+        f"<span>{_signed(each.edges[-1])}</span></div></figure>"
+        for each, name, note in zip(found, names, notes, strict=True)
+    )
+    return f'<div class="histograms">{figures}</div>'
+
+
+def heat_html(values: np.ndarray, names: Sequence[str]) -> str:
+    """Values [K, K] in [−1, 1] as coloured cells; each names its row and column when pointed at."""
+    count = len(values)
+    every = -(-count // MOST_NAMES)
+    cells = "".join(
+        f'<rect x="{j}" y="{i}" width="1.01" height="1.01" fill="{_color(value)}">'
+        f"<title>{names[i]}, {names[j]}: {_signed(value, 2)}</title></rect>"
+        for i, row in enumerate(values)
+        for j, value in enumerate(row)
+    )
+    # One name takes a cell of `every`: letters as high as half of it.
+    size = 0.45 * every
+    marks = "".join(
+        f'<text x="-0.2" y="{i + 0.5 + size / 3}" text-anchor="end">{names[i]}</text>'
+        f'<text x="{i + 0.5}" y="-0.25" text-anchor="middle">{names[i]}</text>'
+        for i in range(0, count, every)
+    )
+    room = 4 * size
+    scale = f"linear-gradient(to right, {', '.join(RED_TO_BLUE[::20])})"
+    box = f"{-room} {-room / 2} {count + room} {count + room / 2}"
+    return (
+        f'<figure class="heat"><svg viewBox="{box}" font-size="{size}"'
+        f' fill="currentColor" role="img">{cells}{marks}</svg>'
+        f'<div class="ends">−1<i class="bar" style="background: {scale}"></i>+1</div></figure>'
+    )
+
+
+def _path(shares: np.ndarray) -> str:
+    """A path through shares [B] of the height, over the middles of B bins."""
+    across = WIDTH * (np.arange(len(shares)) + 0.5) / len(shares)
+    down = HEIGHT * (1 - np.minimum(shares, 1.0))
+    return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in zip(across, down, strict=True))
+
+
+def _color(value: float) -> str:
+    return RED_TO_BLUE[round(100 * (float(value) + 1))]
+
+
+def _signed(value: float, digits: int = 0) -> str:
+    return f"{value:.{digits}f}".replace("-", "−")

@@ -15,11 +15,11 @@ from latent_workbench.components.explorer.direction_sets import (
     offered,
     sliders_for,
 )
-from latent_workbench.live.loaded import encodings_of
+from latent_workbench.live.resources import encodings_of
 from latent_workbench.shared import access
+from latent_workbench.shared.errors import errors_shown
 from latent_workbench.shared.explore_view import CLASSES, LOCAL, MOST_NEIGHBOURS, View
-from latent_workbench.shared.state import app_state
-from latent_workbench.shared.without_paths import without_paths
+from latent_workbench.shared.state import app_state, rerun_fragment
 from vae_core.errors import UserError
 from vae_core.runs import Run
 
@@ -64,11 +64,11 @@ def direction_picker(run: Run, slot: str, compact: bool = False) -> None:
         if view.kind == LOCAL and encodings is not None:
             _neighbourhood(run, slot, len(encodings.mu))
         if view.kind == CLASSES and encodings is not None and encodings.labels is not None:
-            _source(run, slot, [int(label) for label in np.unique(encodings.labels)])
+            _from_label(run, slot, [int(label) for label in np.unique(encodings.labels)])
         if encodings is not None:
             label = "" if compact else "Keep"
             with st.popover(label, icon=":material/bookmark:", help="Save a direction by name"):
-                _keep(run, slot)
+                _save(run, slot)
 
 
 def _neighbourhood(run: Run, slot: str, most: int) -> None:
@@ -90,15 +90,16 @@ def _neighbourhood(run: Run, slot: str, most: int) -> None:
         label_visibility="collapsed",
         help="How many encodings nearest to you the directions are fitted to.",
     )
-    st.button(
+    if st.button(
         "Fit here",
         key=f"refit{slot}-{run.id}",
-        on_click=refit,
         help="Fit the local directions again to the neighbours of the present point.",
-    )
+    ):
+        refit()
+        rerun_fragment()
 
 
-def _source(run: Run, slot: str, labels: list[int]) -> None:
+def _from_label(run: Run, slot: str, labels: list[int]) -> None:
     def choose() -> None:
         now = app_state().views[run.id]
         label = st.session_state[key]
@@ -123,7 +124,7 @@ def _source(run: Run, slot: str, labels: list[int]) -> None:
     )
 
 
-def _keep(run: Run, slot: str) -> None:
+def _save(run: Run, slot: str) -> None:
     from vae_core.latent.saved import forget_direction, load_saved, save_direction
 
     view = app_state().views[run.id]
@@ -133,28 +134,23 @@ def _keep(run: Run, slot: str) -> None:
     with st.form(f"keep{slot}-{run.id}", border=False, clear_on_submit=True):
         way = st.selectbox("Direction", ways)
         name = st.text_input("Name", max_chars=40, placeholder="thicker")
-        if st.form_submit_button("Save", type="primary", **access.control()):
-            try:
-                access.acting(save_direction)(run, name, _vector(run, view, ways.index(way)))
+        if st.form_submit_button("Save", type="primary", **access.widget_options()):
+            with errors_shown():
+                access.authorized(save_direction)(run, name, _vector(run, view, ways.index(way)))
                 st.success(f"Kept. Choose “Saved” to drag along {name.strip()}.")
-            except UserError as error:
-                st.error(without_paths(error))
-    try:
-        kept = [each.name for each in load_saved(run)]
-    except UserError as error:
-        st.error(without_paths(error))
-        return
-    if kept:
-        gone = st.selectbox("Kept directions", kept, key=f"kept{slot}-{run.id}")
-        if st.button(
-            "Remove", key=f"forget{slot}-{run.id}", icon=":material/delete:", **access.control()
-        ):
-            access.acting(forget_direction)(run, gone)
-            st.rerun(scope="fragment")
+    with errors_shown():
+        saved = [each.name for each in load_saved(run)]
+        gone = st.selectbox("Kept directions", saved, key=f"kept{slot}-{run.id}") if saved else None
+        if gone is not None and st.button(
+            "Remove", key=f"forget{slot}-{run.id}", icon=":material/delete:",
+            **access.widget_options(),
+        ):  # fmt: skip
+            access.authorized(forget_direction)(run, gone)
+            rerun_fragment()
 
 
 def _vector(run: Run, view: View, way: int) -> np.ndarray:
-    """What the choice number `way` of `_keep` stands for: a vector [D]."""
+    """What the choice number `way` of `_save` stands for: a vector [D]."""
     if way >= 2:
         return sliders_for(run, view).directions.vectors[way - 2]
     if way == 1:

@@ -6,13 +6,10 @@ import streamlit as st
 
 from latent_workbench.shared import access
 from latent_workbench.shared.catalog import DAMAGED, RunFacts, age
-from latent_workbench.shared.numbers import number
-from latent_workbench.shared.picker import describe
-from latent_workbench.shared.plain import plain
-from latent_workbench.shared.state import choose_run
+from latent_workbench.shared.current_run import describe, open_run
+from latent_workbench.shared.errors import errors_shown
+from latent_workbench.shared.formatting import escape_markdown, number
 from latent_workbench.shared.theme import state_badge
-from latent_workbench.shared.without_paths import without_paths
-from vae_core.errors import UserError
 
 PICTURE = 168
 """Side of a thumbnail in px: 4 × 4 samples of 42 px."""
@@ -31,21 +28,20 @@ def card(facts: RunFacts) -> None:
     """Draw one run."""
     with st.container(border=True, key=f"card-{facts.id}", height="stretch"):
         _picture(facts)
-        told = f":red[{plain(facts.problem)}]" if facts.problem else _numbers(facts)
+        figures = f":red[{escape_markdown(facts.problem)}]" if facts.problem else _numbers(facts)
         if facts.note:
-            told += f"  \n:orange[{plain(facts.note)}]"
-        about = _between(*describe(facts).split(" · "), _whole(age(facts.made)))
-        told = told.replace("\u2009", "\u202f")  # as thin a gap, in which no line breaks
+            figures += f"  \n:orange[{escape_markdown(facts.note)}]"
+        about = _dotted(*describe(facts).split(" · "), _unbroken(age(facts.made)))
+        figures = figures.replace("\u2009", "\u202f")  # as thin a gap, in which no line breaks
         # One element for three lines: a page of cards is sent and drawn sooner.
         st.markdown(
-            f"**{facts.id}**  \n:gray[:small[{about}]]  \n:small[{told}]", help=_meaning(facts)
+            f"**{facts.id}**  \n:gray[:small[{about}]]  \n:small[{figures}]", help=_meaning(facts)
         )
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             state_badge(facts.state, facts.host)
             st.space("stretch")
             if facts.usable and st.button("Explore", key=f"explore-{facts.id}", type="tertiary"):
-                choose_run(facts.id)
-                st.switch_page("pages/explore.py", query_params={"run": facts.id})
+                open_run(facts.id)
             with st.popover(
                 "", icon=":material/more_vert:", key=f"menu-{facts.id}", type="tertiary"
             ):
@@ -64,17 +60,17 @@ def _numbers(facts: RunFacts) -> str:
     if facts.recon is None:
         return "Not measured yet."
     dims = f"{number(facts.active_units)}/{number(facts.latent_size)} active"
-    return _between(
-        comparable(facts).replace(" bits", "\u00a0bits"), dims, _whole(facts.measured_on)
+    return _dotted(
+        comparable(facts).replace(" bits", "\u00a0bits"), dims, _unbroken(facts.measured_on)
     )
 
 
-def _between(*parts: str) -> str:
+def _dotted(*parts: str) -> str:
     """Parts with dots between, for a narrow line, which never begins with a dot."""
     return "\u00a0· ".join(part for part in parts if part)
 
 
-def _whole(part: str) -> str:
+def _unbroken(part: str) -> str:
     """A line breaks before it, not in it."""
     return part.replace(" ", "\u00a0")
 
@@ -110,7 +106,7 @@ def _menu(facts: RunFacts) -> None:
         st.caption(f"Best validation: step {number(facts.best_step)}. Export offers its weights.")
     if facts.can_resume and st.button(
         "Resume training", key=f"resume-{facts.id}", icon=":material/play_arrow:", width="stretch",
-        **access.control(),
+        **access.widget_options(),
     ):  # fmt: skip
         _resume(facts)
     if facts.run.shipped:
@@ -122,7 +118,7 @@ def _menu(facts: RunFacts) -> None:
         key=f"delete-{facts.id}",
         icon=":material/delete:",
         width="stretch",
-        **access.control(disabled=not sure),
+        **access.widget_options(disabled=not sure),
     ):
         _delete(facts)
 
@@ -130,20 +126,13 @@ def _menu(facts: RunFacts) -> None:
 def _resume(facts: RunFacts) -> None:
     from vae_core.training.jobs import resume  # imports torch, which the gallery can do without
 
-    try:
-        access.acting(resume)(facts.run)
-    except UserError as error:
-        st.error(without_paths(error))
-        return
-    choose_run(facts.id)
-    st.switch_page("pages/train.py", query_params={"run": facts.id})
+    with errors_shown():
+        access.authorized(resume)(facts.run)
+        open_run(facts.id, "train")
 
 
 def _delete(facts: RunFacts) -> None:
-    try:
-        access.acting(facts.run.delete)()
-    except UserError as error:
-        st.error(without_paths(error))
-        return
-    st.toast(f"Run {facts.id} is deleted.")
-    st.rerun()
+    with errors_shown():
+        access.authorized(facts.run.delete)()
+        st.toast(f"Run {facts.id} is deleted.")
+        st.rerun()

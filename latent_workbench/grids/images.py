@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from latent_workbench.live.loaded import encodings_of
 from latent_workbench.live.models import ready_torch, weights_version
+from latent_workbench.live.resources import encodings_of
 from vae_core.runs import Run
 
 if TYPE_CHECKING:
@@ -24,13 +24,13 @@ MOST_IMAGES = 1000
 class RealImages:
     """Images uint8 [N, C, H, W], their surveys, the run's own model, and where they are from.
 
-    survey: of the images as they are. read_picture: of what the encoder learns from, which is the
+    survey: of the images as they are. as_trained: of what the encoder learns from, which is the
         same but for models that learn from corrupted images.
     """
 
     pictures: np.ndarray
     survey: Survey
-    read_picture: Survey
+    as_trained: Survey
     loaded: LoadedRun
     origin: str
 
@@ -55,9 +55,9 @@ def _images(path: Path, version: int | None) -> RealImages:
     from vae_core.types import Context
 
     run = Run(path)
-    loaded, kept = load_run(run), encodings_of(run)
-    if kept is not None and kept.thumbnails.shape[1:] == loaded.card.image_shape:
-        part, names = ImageSet(ArrayImages(kept.thumbnails), kept.labels), kept.label_names
+    loaded, cached = load_run(run), encodings_of(run)
+    if cached is not None and cached.thumbnails.shape[1:] == loaded.card.image_shape:
+        part, names = ImageSet(ArrayImages(cached.thumbnails), cached.labels), cached.label_names
         origin = "training images that the run keeps"
     else:
         # An older run did not record which images it held out: then any will do, named as such.

@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from latent_workbench.grids.images import images_of
-from latent_workbench.grids.sheets import Sheet, decoded
+from latent_workbench.grids.sheets import Sheet, decoded, draw_again
 from vae_core.errors import UserError
 from vae_core.latent.interpolation import PATHS, interpolate
 from vae_core.runs import Run
@@ -35,9 +35,7 @@ def draw(run: Run) -> list[Sheet]:
         )
         for place, name in ((first, "From image"), (second, "To image"))
     ]  # fmt: skip
-    if again.button("Draw again", icon=":material/casino:", key="paths-again", width="stretch"):
-        st.session_state["paths-seed"] = st.session_state.get("paths-seed", 0) + 1
-    random = np.random.default_rng(st.session_state.get("paths-seed", 0))
+    random = np.random.default_rng(draw_again(again, "paths", width="stretch"))
     pairs = np.stack([random.choice(total, 2, replace=False) for _ in range(rows)])
     for column, end in enumerate(ends):
         if end is not None:

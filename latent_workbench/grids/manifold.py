@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from latent_workbench.components.axes import Axis, all_axes, counterpart, plain, raw_pair
-from latent_workbench.grids.pick import image_number
-from latent_workbench.grids.sheets import Sheet, decoded, ticks
-from latent_workbench.live.loaded import encodings_of, prior_of
+from latent_workbench.components.axes import Axis, all_axes, counterpart, raw_pair, without_share
+from latent_workbench.grids.sheets import Sheet, decoded, image_number, ticks
+from latent_workbench.live.resources import encodings_of, prior_of
+from latent_workbench.shared.state import restore
 from vae_core.latent.planes import MOST_A_SIDE, even_values, plane_vectors, quantile_values
 from vae_core.runs import Run
 
@@ -23,14 +23,13 @@ def draw(run: Run, other: Run | None = None) -> list[Sheet]:
     """
     axes = all_axes(run)
     names = list(axes)
-    for key in ("grid-x", "grid-y"):  # another run may not have the direction chosen before
-        if st.session_state.get(key) not in names:
-            st.session_state[key] = names[0] if key == "grid-x" else names[min(1, len(names) - 1)]
+    for key, start in (("grid-x", names[0]), ("grid-y", names[min(1, len(names) - 1)])):
+        restore(key, start, names)  # another run may not have the direction chosen before
     across, upwards, scale, reach, side, center, course = st.columns(
         [1.4, 1.4, 2.4, 0.8, 0.8, 0.9, 1.1], vertical_alignment="bottom"
     )
-    first = axes[across.selectbox("Across", names, key="grid-x", format_func=plain)]
-    second = axes[upwards.selectbox("Upwards", names, key="grid-y", format_func=plain)]
+    first = axes[across.selectbox("Across", names, key="grid-x", format_func=without_share)]
+    second = axes[upwards.selectbox("Upwards", names, key="grid-y", format_func=without_share)]
     density = prior_of(run)
     units = [SIGMA, RAW_UNITS]
     if density is not None and density.standard:  # of another prior the cuts would not be equal
@@ -89,7 +88,7 @@ def _plane(
     scales = (first.deviation, second.deviation) if unit == SIGMA else (1.0, 1.0)
     vectors = plane_vectors(center, first.vector * scales[0], second.vector * scales[1], values)
     names = ticks(values)
-    said = RAW_UNITS if unit == QUANTILES else unit
+    named = RAW_UNITS if unit == QUANTILES else unit
     return Sheet(
         run,
         f"manifold-{run.id}",
@@ -97,8 +96,8 @@ def _plane(
         vectors,
         rows=names[::-1],
         columns=names,
-        across=f"{first.name}, in {said}",
-        upwards=f"{second.name}, in {said}",
+        across=f"{first.name}, in {named}",
+        upwards=f"{second.name}, in {named}",
     )
 
 

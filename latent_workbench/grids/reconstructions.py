@@ -8,9 +8,9 @@ import numpy as np
 import streamlit as st
 
 from latent_workbench.grids.images import RealImages, images_of
-from latent_workbench.grids.sheets import Sheet, decoded
+from latent_workbench.grids.sheets import Sheet, decoded, draw_again
 from latent_workbench.live.models import ready_torch
-from latent_workbench.shared.numbers import grouped
+from latent_workbench.shared.formatting import grouped
 from vae_core.latent.ranking import picks
 from vae_core.runs import Run
 
@@ -34,13 +34,10 @@ def draw(run: Run) -> list[Sheet]:
         "Posterior spread", key="recon-spread",
         help="How far every pixel varies over samples of the posterior: what is not decided.",
     )  # fmt: skip
-    if how == "random" and again.button(
-        "Draw again", icon=":material/casino:", key="recon-again", width="stretch"
-    ):
-        st.session_state["recon-seed"] = st.session_state.get("recon-seed", 0) + 1
+    seed = draw_again(again, "recon", width="stretch") if how == "random" else 0
     images = images_of(run)
-    survey = images.read_picture
-    chosen = picks(survey, how, n, st.session_state.get("recon-seed", 0))
+    survey = images.as_trained
+    chosen = picks(survey, how, n, seed)
     originals, vectors = images.pictures[chosen], survey.mu[chosen]
     labels = None if survey.labels is None else survey.labels[chosen]
     rebuilt = decoded(run, vectors, labels)
@@ -49,7 +46,7 @@ def draw(run: Run) -> list[Sheet]:
     if corrupts:
         from vae_core.imaging.png import to_bytes
 
-        rows["corrupted"] = to_bytes(_seen(images, chosen))
+        rows["corrupted"] = to_bytes(_encoder_input(images, chosen))
     rows |= {"reconstruction": rebuilt, "difference": _difference(originals, rebuilt)}
     if wants_spread:
         with st.spinner("Drawing from the posteriors"):
@@ -78,8 +75,8 @@ def _difference(originals: np.ndarray, rebuilt: np.ndarray) -> np.ndarray:
     return size.astype(np.uint8)
 
 
-def _seen(images: RealImages, chosen: np.ndarray) -> Tensor:
-    """The images at `chosen` as the encoder was shown them for `read_picture`."""
+def _encoder_input(images: RealImages, chosen: np.ndarray) -> Tensor:
+    """The images at `chosen` as the encoder was shown them for `as_trained`."""
     torch = ready_torch()
     from vae_core.data.batches import as_floats
 
@@ -92,8 +89,8 @@ def _spread(images: RealImages, chosen: np.ndarray) -> np.ndarray:
     from vae_core.latent.planes import posterior_spread
 
     model, labels, rows = images.loaded.model, images.survey.labels, []
-    for i, x in zip(chosen, _seen(images, chosen).split(1), strict=True):
-        told = model if labels is None else model.given(torch.tensor([int(labels[i])]))
-        _, deviation = posterior_spread(told, x)
+    for i, x in zip(chosen, _encoder_input(images, chosen).split(1), strict=True):
+        conditioned = model if labels is None else model.given(torch.tensor([int(labels[i])]))
+        _, deviation = posterior_spread(conditioned, x)
         rows.append(np.rint(np.clip(deviation * SPREAD_SCALE, 0, 1) * 255).astype(np.uint8))
     return np.stack(rows)

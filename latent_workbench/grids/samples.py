@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import streamlit as st
 
 from latent_workbench.grids.images import images_of
-from latent_workbench.grids.sheets import Sheet, decoded
-from latent_workbench.live.loaded import model_of
+from latent_workbench.grids.sheets import Sheet, decoded, draw_again
 from latent_workbench.live.models import ready_torch
+from latent_workbench.live.resources import model_of
 from latent_workbench.shared import access
-from latent_workbench.shared.numbers import number
-from latent_workbench.shared.task import Task
-from latent_workbench.shared.waiting import awaited
-from latent_workbench.shared.without_paths import without_paths
-from vae_core.data import Progress
+from latent_workbench.shared.errors import errors_shown, redact
+from latent_workbench.shared.tasks import command, job_shown, start_job
 from vae_core.errors import UserError
 from vae_core.runs import Run
-
-if TYPE_CHECKING:
-    from vae_core.latent.priors import PriorEntry
-    from vae_core.models import LatentModel
 
 SIDE = 6
 
@@ -49,66 +40,43 @@ def draw(run: Run) -> list[Sheet]:
         "Temperature", 0.1, 2.0, 1.0, 0.1, key="samples-temperature",
         help="Times the deviation: below 1 samples keep to what is likely.",
     )  # fmt: skip
-    if again.button("Draw again", icon=":material/casino:", key="samples-again"):
-        st.session_state["samples-seed"] = st.session_state.get("samples-seed", 0) + 1
-    seed = st.session_state.get("samples-seed", 0)
+    seed = draw_again(again, "samples")
     sheets = []
     for name in chosen:
         generator = torch.Generator().manual_seed(seed)
         try:
             z = sample(run, model, name, SIDE * SIDE, generator, temperature)
         except NotLearned:
-            _learn(run, model, priors[name])
+            _learn(run, name)
             continue
         except UserError as error:
-            st.info(without_paths(error))
+            st.info(redact(error))
             continue
         with torch.inference_mode():
             vectors = model.flatten(z).float().numpy().reshape(SIDE, SIDE, -1)
         title = priors[name].label
         sheets.append(Sheet(run, f"samples-{name}", decoded(run, vectors), vectors, title=title))
-    try:
+    with errors_shown(lambda sentence: st.info(f"Real images are not shown: {sentence}")):
         sheets.append(_real(run, seed))
-    except UserError as error:
-        st.info(f"Real images are not shown: {without_paths(error)}")
     return sheets
 
 
-def _learn(run: Run, model: LatentModel, entry: PriorEntry) -> None:
-    """A button that learns a prior, and how far that is."""
-    key = f"samples-learning-{entry.name}-{run.id}"
-    work: Task[object] | None = st.session_state.get(key)
-    if work is not None:
-        if awaited(work, key, lambda: st.session_state.pop(key)) is not None:
-            del st.session_state[key]
-            st.rerun()
+def _learn(run: Run, name: str) -> None:
+    """A button that has a prior learned, in a process of its own, and how far that is."""
+    from vae_core.latent.priors import priors
+
+    key = f"samples-learning-{name}-{run.id}"
+    if job_shown(key):
         return
     words, button = st.columns([3, 1], vertical_alignment="center")
-    words.markdown(f"**{entry.label}**  \n{entry.blurb} It takes about half a minute.")
-    learn = entry.learn
-    assert learn is not None, "only what can be learned says that it is not"
-
-    def learned(tell: Progress) -> object:
-        said = ""
-
-        def report(epoch: int, of: int, nats: float) -> None:
-            nonlocal said
-            said = f"Epoch {epoch} of {of}: {number(nats)} nats per image held out"
-
-        def progress(message: str, share: float | None) -> None:
-            tell(said or message, share)
-
-        return learn(run, model, report=report, progress=progress)
-
+    words.markdown(
+        f"**{priors[name].label}**  \n{priors[name].blurb} It takes about half a minute."
+    )
     if button.button(
-        "Learn it",
-        icon=":material/school:",
-        key=f"{key}-start",
-        width="stretch",
-        **access.control(),
-    ):
-        st.session_state[key] = access.acting(Task)(learned)
-        st.rerun()
+        "Learn it", icon=":material/school:", key=f"{key}-start", width="stretch",
+        **access.widget_options(),
+    ):  # fmt: skip
+        start_job(key, command(run, "prior", run.id))
 
 
 def _real(run: Run, seed: int) -> Sheet:

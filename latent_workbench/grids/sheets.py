@@ -1,4 +1,4 @@
-"""Sheets of pictures, decoded once and told of while it takes long."""
+"""Sheets of pictures, decoded once, and the controls that several kinds of them have."""
 
 from __future__ import annotations
 
@@ -6,19 +6,21 @@ import hashlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
-from latent_workbench.live.loaded import model_of
 from latent_workbench.live.models import weights_version
+from latent_workbench.live.resources import encodings_of, model_of
+from latent_workbench.shared.state import session
 from vae_core.imaging.png import tile
 from vae_core.runs import Run
 
 CHUNK = 128
-PATIENCE_S = 0.5
-MOST_KEPT = 8
-_KEPT = "grids-decoded"
+QUIET_S = 0.5
+MOST_CACHED = 8
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,15 @@ class Sheet:
         return tile(self.pictures.reshape(-1, *self.pictures.shape[2:]), self.pictures.shape[1])
 
 
+@dataclass
+class GridsState:
+    """seeds: of what is drawn at random, by the kind of sheet. decoded: the pictures last decoded,
+    by weights and vectors."""
+
+    seeds: dict[str, int] = field(default_factory=dict)
+    decoded: dict[object, np.ndarray] = field(default_factory=dict)
+
+
 def decoded(run: Run, vectors: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
     """The pictures of latents [..., D]: uint8 [..., C, H, W]; a bar shows once it takes long.
 
@@ -65,24 +76,54 @@ def decoded(run: Run, vectors: np.ndarray, labels: np.ndarray | None = None) -> 
     version = (str(run.path), weights_version(run))
     of_labels = b"" if labels is None else labels.tobytes()
     key = (*version, hashlib.sha256(vectors.tobytes() + of_labels).hexdigest())
-    kept: dict[object, np.ndarray] = st.session_state.setdefault(_KEPT, {})
-    if key not in kept:
+    cache = session(GridsState).decoded
+    if key not in cache:
         model, flat = model_of(run), vectors.reshape(-1, vectors.shape[-1])
         parts, began, place = [], time.monotonic(), st.empty()
         for start in range(0, len(flat), CHUNK):
             here = slice(start, start + CHUNK)
-            told = None if labels is None else labels.reshape(-1)[here]
-            parts.append(decode_vectors(model, flat[here], told))
-            if time.monotonic() - began > PATIENCE_S:
+            conditions = None if labels is None else labels.reshape(-1)[here]
+            parts.append(decode_vectors(model, flat[here], conditions))
+            if time.monotonic() - began > QUIET_S:
                 place.progress(min(1.0, (start + CHUNK) / len(flat)), "Decoding the pictures")
         place.empty()
-        kept[key] = np.concatenate(parts)
-        while len(kept) > MOST_KEPT:
-            kept.pop(next(iter(kept)))
-    found = kept[key]
+        cache[key] = np.concatenate(parts)
+        while len(cache) > MOST_CACHED:
+            cache.pop(next(iter(cache)))
+    found = cache[key]
     return found.reshape(*vectors.shape[:-1], *found.shape[1:])
 
 
 def ticks(values: np.ndarray) -> list[str]:
     """Steps along an axis as names of rows or columns, one length for all."""
     return [f"{value:.2f}".replace("-0.00", "0.00").replace("-", "−") for value in values]
+
+
+def draw_again(place: DeltaGenerator, kind: str, **options: Any) -> int:
+    """A button that draws others; the seed of what is drawn now, for each kind of sheet one."""
+    seeds = session(GridsState).seeds
+    if place.button("Draw again", icon=":material/casino:", key=f"{kind}-again", **options):
+        seeds[kind] = seeds.get(kind, 0) + 1
+    return seeds.get(kind, 0)
+
+
+def image_number(
+    run: Run, place: DeltaGenerator, label: str, *, key: str, placeholder: str, help: str
+) -> int | None:
+    """A field for the number of an encoded image, counted from 1; None where it is empty.
+
+    Raises:
+        UserError: when the encodings are damaged.
+    """
+    encodings = encodings_of(run)
+    chosen = place.number_input(
+        label,
+        1,
+        len(encodings.mu) if encodings is not None else 1,
+        None,
+        key=key,
+        placeholder=placeholder,
+        disabled=encodings is None,
+        help=help,
+    )
+    return None if chosen is None else int(chosen)

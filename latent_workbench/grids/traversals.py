@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from latent_workbench.grids.pick import image_number
-from latent_workbench.grids.sheets import Sheet, decoded, ticks
-from latent_workbench.live.loaded import encodings_of, sliders_of
+from latent_workbench.grids.sheets import Sheet, decoded, image_number, ticks
+from latent_workbench.live.resources import encodings_of, sliders_of
 from latent_workbench.shared.explore_view import RAW
 from vae_core.latent.planes import dimension_values, even_values, traversal_vectors
 from vae_core.runs import Run

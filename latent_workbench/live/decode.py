@@ -28,7 +28,7 @@ from latent_workbench.live.protocol import (
     sequence_of,
     text_error,
 )
-from latent_workbench.shared.without_paths import without_paths
+from latent_workbench.shared.errors import redact
 from vae_core.errors import UserError
 
 LOGGER = logging.getLogger(__name__)
@@ -80,9 +80,9 @@ class DecodeServer:
             model = await self.engine.model(run, read_label(asker.query_params.get("label")))
             asked = read_request(message, model.latent_size)
             pixels = await self.engine.decode(model, asked.vectors)
-            return pixels_reply(sequence, pixels, await self.engine.whereabouts(run, model, asked))
+            return pixels_reply(sequence, pixels, await self.engine.locate(run, model, asked))
         except UserError as error:
-            return error_reply(sequence, without_paths(error))
+            return error_reply(sequence, redact(error))
         except Exception:
             LOGGER.exception("Decoding for run %r failed", run_id)
             return error_reply(sequence, "The picture could not be decoded; see the app's log.")
@@ -96,7 +96,7 @@ class DecodeServer:
             answer = {"type": asked.type, "sequence": sequence, "vector": vector.tolist()}
             return json.dumps(answer, allow_nan=False)
         except UserError as error:
-            return json.dumps(text_error(sequence, without_paths(error)))
+            return json.dumps(text_error(sequence, redact(error)))
         except Exception:
             LOGGER.exception("A vector of run %r could not be given", run_id)
             return json.dumps(text_error(sequence, "This did not work; see the app's log."))

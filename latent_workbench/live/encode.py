@@ -15,7 +15,7 @@ from latent_workbench.live.engine import ENGINE, Engine, run_called
 from latent_workbench.live.http import answered, body_of
 from latent_workbench.live.models import Decoder, encode_pixels, ready_torch
 from latent_workbench.live.protocol import read_label
-from latent_workbench.live.whereabouts import ENCODINGS
+from latent_workbench.live.regions import ENCODINGS
 from vae_core.data.inputs import Ink, fit_drawing, measure_ink, read_drawing, read_picture
 from vae_core.errors import UserError
 from vae_core.runs import Run

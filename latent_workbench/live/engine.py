@@ -11,18 +11,18 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from latent_workbench.live.micro_batcher import MicroBatcher
 from latent_workbench.live.models import (
     MODELS,
     Decoder,
     ModelCache,
+    conditioned,
     decode_pixels,
     draw_prior,
-    told,
     weights_version,
 )
 from latent_workbench.live.protocol import Encoding, Random, Request, Whereabouts
-from latent_workbench.live.together import Together
-from latent_workbench.live.whereabouts import RegionCache, locate
+from latent_workbench.live.regions import RegionCache, locate
 from vae_core.errors import UserError
 from vae_core.runs import Run, Store
 
@@ -52,8 +52,8 @@ class Engine:
         # What takes seconds has a thread of its own, so that somebody's animation does not stop
         # the picture under somebody's hand.
         self._long = ThreadPoolExecutor(1, "live-long")
-        self._together = Together(self._decode_soon)
-        self._given: WeakKeyDictionary[Decoder, dict[int, Decoder]] = WeakKeyDictionary()
+        self._batcher = MicroBatcher(self._decode_now)
+        self._conditioned: WeakKeyDictionary[Decoder, dict[int, Decoder]] = WeakKeyDictionary()
         # Of a learned prior it takes a pass through the encoder.
         self._densities: WeakKeyDictionary[Decoder, GaussianMixture | None] = WeakKeyDictionary()
         self._seconds: WeakKeyDictionary[Decoder, dict[int, float]] = WeakKeyDictionary()
@@ -67,29 +67,30 @@ class Engine:
         if weights_version(run) is None:
             raise UserError(f"Run {run.id!r} has no weights to decode with.")
         known = self.models.peek(run)
-        model = known if known is not None else await self._soon(self.models.get, run)
+        model = known if known is not None else await self._in_decoder_thread(self.models.get, run)
         if label is None:
             return model
         if not -1 <= label < model.labels:
             raise UserError(f"Run {run.id!r} knows {model.labels} labels; {label} is none of them.")
-        views = self._given.setdefault(model, {})  # kept, because `decode` knows models by identity
+        # Kept, because `decode` knows models by identity.
+        views = self._conditioned.setdefault(model, {})
         if label not in views:
-            views[label] = told(model, label)
+            views[label] = conditioned(model, label)
         return views[label]
 
     async def decode(self, model: Decoder, vectors: np.ndarray) -> np.ndarray:
         """The pictures of latent vectors [n, D]: uint8 [n, H, W, C]."""
         if len(vectors) == 1:  # under somebody's hand
-            return await self._together.decode(model, vectors)
-        return await self._decode_soon(model, vectors)
+            return await self._batcher.decode(model, vectors)
+        return await self._decode_now(model, vectors)
 
-    async def _decode_soon(self, model: Decoder, vectors: np.ndarray) -> np.ndarray:
+    async def _decode_now(self, model: Decoder, vectors: np.ndarray) -> np.ndarray:
         known = self._seconds.get(model, {}).get(len(vectors))
         if known is not None and known <= INLINE_S:
             return self._decode(model, vectors)
-        return await self._soon(self._decode, model, vectors)
+        return await self._in_decoder_thread(self._decode, model, vectors)
 
-    async def whereabouts(self, run: Run, model: Decoder, request: Request) -> Whereabouts | None:
+    async def locate(self, run: Run, model: Decoder, request: Request) -> Whereabouts | None:
         """Where the first vector lies; None where it was not asked for or nothing is known."""
         if not request.nearest:
             return None
@@ -101,12 +102,12 @@ class Engine:
         if region.mu.shape[1] != len(z):
             return None
         if model not in self._densities:
-            self._densities[model] = await self._soon(model.prior)
+            self._densities[model] = await self._in_decoder_thread(model.prior)
         density = self._densities[model]
         known = region.mu.size + (0 if density is None else density.mu.numel())
         if known <= INLINE_NUMBERS:
             return locate(region, density, z, request.nearest)
-        return await self._soon(locate, region, density, z, request.nearest)
+        return await self._in_decoder_thread(locate, region, density, z, request.nearest)
 
     async def region(self, run: Run) -> Region:
         """The region that the run's encodings fill.
@@ -115,7 +116,7 @@ class Engine:
             UserError: when there are none or they are damaged.
         """
         known = self.regions.peek(run)
-        return known if known is not None else await self._soon(self.regions.get, run)
+        return known if known is not None else await self._in_decoder_thread(self.regions.get, run)
 
     async def vector(self, run: Run, asked: Random | Encoding) -> np.ndarray:
         """The latent vector [D] that a text request asks for.
@@ -125,7 +126,7 @@ class Engine:
         """
         if isinstance(asked, Random):
             model = await self.model(run)
-            return await self._soon(draw_prior, model, asked.seed, asked.temperature)
+            return await self._in_decoder_thread(draw_prior, model, asked.seed, asked.temperature)
         region = await self.region(run)
         if asked.index >= len(region.mu):
             raise UserError(f"Run {run.id!r} has {len(region.mu)} encodings, counted from 0.")
@@ -135,7 +136,7 @@ class Engine:
         """Do what may take seconds, after what others asked for."""
         return await asyncio.get_running_loop().run_in_executor(self._long, work)
 
-    async def _soon(self, work: Callable[..., T], *arguments: Any) -> T:
+    async def _in_decoder_thread(self, work: Callable[..., T], *arguments: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._decoders, work, *arguments)
 
     def _decode(self, model: Decoder, vectors: np.ndarray) -> np.ndarray:

@@ -159,7 +159,7 @@ def refused(connection: HTTPConnection, private: bool, writes: bool = False) -> 
         visitor = access.visitor_of(headers, connection.cookies)
         if visitor is None:
             return Refusal(401, "Log in to use this app.")
-        problem = access.reading_only(visitor) if writes else ""
+        problem = access.read_only_reason_of(visitor) if writes else ""
     except access.Misconfigured as error:
         LOGGER.error("%s", error)
         return Refusal(403, "This app is not set up rightly; its log says more.")

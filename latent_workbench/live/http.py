@@ -10,7 +10,7 @@ from contextlib import suppress
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
-from latent_workbench.shared.without_paths import without_paths
+from latent_workbench.shared.errors import redact
 from vae_core.errors import UserError
 
 LOGGER = logging.getLogger(__name__)
@@ -40,9 +40,9 @@ def answered(handler: Handler) -> Handler:
         try:
             return await handler(request)
         except Refused as error:
-            return _message(error.status, without_paths(error))
+            return _message(error.status, redact(error))
         except UserError as error:
-            return _message(400, without_paths(error))
+            return _message(400, redact(error))
         except ClientDisconnect:
             return Response(status_code=400)  # nobody is there to read it
         except Exception:

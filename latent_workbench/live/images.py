@@ -1,4 +1,7 @@
-"""GET `/live/images/{run_id}/{split}?rows=…`: pictures of some images of a run's data set.
+"""Pictures of a run's images: the thumbnails that it keeps, and some images of its data set.
+
+GET `/live/thumbnails/{run_id}` gives all thumbnails, `/live/images/{run_id}/{split}?rows=…` the
+images of these rows.
 
 Only of a data set that a page has opened: no request makes the server load or download one. What
 is not in memory is read for the rows that are asked for, never a whole part at once.
@@ -17,13 +20,16 @@ from latent_workbench.live.cache import RunCache
 from latent_workbench.live.engine import run_called
 from latent_workbench.live.http import Refused, answered
 from latent_workbench.live.models import ready_torch
+from latent_workbench.shared.errors import redact
 from vae_core.data import Dataset
 from vae_core.data.dataset import Images
 from vae_core.errors import UserError
+from vae_core.imaging.png import require_png
 from vae_core.runs import Run, layout
 
 MOST_ROWS, COLUMNS = 256, 16
 LARGEST_SIDE = 64
+THUMBNAILS = "thumbnails.png"
 HEADERS = {
     "Cache-Control": "private, max-age=3600",  # the address changes with the run's weights
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -100,6 +106,47 @@ def sprite(images: Images, rows: np.ndarray) -> bytes:
     return to_png(tile(thumbnails(images.gather(rows), LARGEST_SIDE), min(COLUMNS, len(rows))))
 
 
+# --- thumbnails -----------------------------------------------------------------------------------
+
+
+async def thumbnails(request: Request) -> Response:
+    """The run's thumbnails as one PNG, 50 in a row; 404 where there are none.
+
+    The browser keeps them and asks each time whether they are still the same.
+    """
+    try:
+        run = run_called(request.path_params["run_id"])
+    except UserError as error:
+        raise Refused(404, redact(error)) from None
+    version = run.version(THUMBNAILS)
+    if version is None:
+        raise Refused(404, f"Run {run.id!r} keeps no thumbnails.")
+    headers = {"ETag": f'"{version:x}"', "Cache-Control": "no-cache"}
+    if request.headers.get("if-none-match") == headers["ETag"]:
+        return Response(status_code=304, headers=headers)
+    try:
+        png = await asyncio.to_thread(read_png, run, THUMBNAILS)
+    except OSError as error:
+        raise Refused(
+            404, f"The thumbnails of run {run.id!r} cannot be read: {redact(error)}."
+        ) from None
+    return Response(png, media_type="image/png", headers=headers)
+
+
+def read_png(run: Run, name: str) -> bytes:
+    """A picture of a run, once it is sure that it is one.
+
+    Raises:
+        OSError: when it is missing, no file of the run, or no PNG of a size that may be shown.
+    """
+    png = run.read(name)
+    require_png(png)
+    return png
+
+
 def image_routes() -> list[BaseRoute]:
-    """The route of the images."""
-    return [Route("/images/{run_id}/{split}", answered(images))]
+    """The routes of the images."""
+    return [
+        Route("/images/{run_id}/{split}", answered(images)),
+        Route("/thumbnails/{run_id}", answered(thumbnails)),
+    ]

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from latent_workbench.live.cache import RunCache, version_of
+from latent_workbench.live.cache import RunCache
 from vae_core.runs import WEIGHTS, Run
 
 
@@ -59,7 +59,7 @@ def decode_pixels(model: Decoder, vectors: np.ndarray) -> np.ndarray:
     return decode_vectors(model, vectors).transpose(0, 2, 3, 1)  # type: ignore[arg-type]
 
 
-def told(model: Decoder, label: int) -> Decoder:
+def conditioned(model: Decoder, label: int) -> Decoder:
     """A conditional model as it is for images of `label`; −1 is unknown."""
     return model.given(ready_torch().tensor([label], device=model.device))
 
@@ -103,7 +103,7 @@ def load_model(run: Run) -> Decoder:
 
 def weights_version(run: Run) -> int | None:
     """Changes whenever the run's weights are written; None while there are none."""
-    return version_of(run, WEIGHTS)
+    return run.version(WEIGHTS)
 
 
 class ModelCache(RunCache[Decoder]):

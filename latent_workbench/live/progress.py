@@ -26,8 +26,8 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from latent_workbench.live.columns import Limits
 from latent_workbench.live.guard import POLICY_VIOLATION
 from latent_workbench.live.history import Cursor, History
-from latent_workbench.live.thumbnails import picture
-from latent_workbench.shared.without_paths import without_paths
+from latent_workbench.live.images import read_png
+from latent_workbench.shared.errors import redact
 from vae_core.errors import UserError
 from vae_core.runs import ACTIVE, Run, Store, layout
 from vae_core.settings import Settings
@@ -72,7 +72,7 @@ class ProgressServer:
             try:
                 await self._watch(websocket, Store().get(websocket.path_params["run_id"]))
             except UserError as error:
-                await _send(websocket, {"kind": "error", "message": without_paths(error)})
+                await _send(websocket, {"kind": "error", "message": redact(error)})
                 await websocket.close(NO_SUCH_RUN)
         except WebSocketDisconnect:  # the tab was closed; nothing depends on it
             return
@@ -116,7 +116,7 @@ class Watcher:
         self._run = run
         self._history = history
         self._cursor = Cursor()
-        self._told: dict[str, Any] = {}
+        self._sent: dict[str, Any] = {}
         self._limits: Limits | None = None
         self._asked = False
 
@@ -138,8 +138,8 @@ class Watcher:
         cursor = Cursor() if self._asked else self._cursor  # an empty cursor lacks everything
         series, self._cursor = self._history.since(cursor, self._limits)
         self._asked = False
-        new = {key: value for key, value in facts.items() if value != self._told.get(key)}
-        self._told |= new
+        new = {key: value for key, value in facts.items() if value != self._sent.get(key)}
+        self._sent |= new
         self.state = facts["status"]["state"]
         return {"kind": "news", **new, **series} if new or series else {}
 
@@ -148,8 +148,8 @@ def _status(run: Run) -> dict[str, Any]:
     try:
         status = run.status().model_dump(exclude={"updated"}) | {"host": run.remote_host()}
     except UserError as error:
-        return {"state": "damaged", "message": without_paths(error)}
-    return status | {"message": without_paths(status["message"])}
+        return {"state": "damaged", "message": redact(error)}
+    return status | {"message": redact(status["message"])}
 
 
 def _about(run: Run) -> dict[str, Any]:
@@ -182,7 +182,7 @@ def preview(request: Request) -> Response:
     if not _PREVIEW.fullmatch(name):
         raise HTTPException(404)
     try:
-        png = picture(Store().get(request.path_params["run_id"]), f"{layout.PREVIEWS}/{name}.png")
+        png = read_png(Store().get(request.path_params["run_id"]), f"{layout.PREVIEWS}/{name}.png")
     except (UserError, OSError):
         raise HTTPException(404) from None
     # A resumed run may draw the same step again: the browser has to ask each time.

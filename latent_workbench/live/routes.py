@@ -12,7 +12,6 @@ from latent_workbench.live.encode import encode_routes
 from latent_workbench.live.guard import Guard
 from latent_workbench.live.images import image_routes
 from latent_workbench.live.progress import progress_routes
-from latent_workbench.live.thumbnails import thumbnail_routes
 from latent_workbench.live.uploads import upload_routes
 
 
@@ -25,7 +24,6 @@ def live_mount() -> Mount:
             *decode_routes(),
             *encode_routes(),
             *animation_routes(),
-            *thumbnail_routes(),
             *image_routes(),
             *progress_routes(),
             *upload_routes(),

@@ -20,7 +20,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from latent_workbench.live.http import Refused, answered, body_of
-from latent_workbench.live.trays import TRAYS, Tray, Trays
+from latent_workbench.live.upload_sessions import UPLOADS, SessionUploads, UploadSessions
 from vae_core.data import Announced, Upload
 from vae_core.errors import UserError
 from vae_core.settings import Settings
@@ -44,69 +44,73 @@ class _Files(Settings):
 
 
 class UploadServer:
-    """Receives files into the trays of their sessions."""
+    """Receives what sessions upload."""
 
-    def __init__(self, trays: Trays | None = None, stalled_s: float = STALLED_S) -> None:
-        self.trays = TRAYS if trays is None else trays
+    def __init__(
+        self, sessions: UploadSessions | None = None, stalled_s: float = STALLED_S
+    ) -> None:
+        self.sessions = UPLOADS if sessions is None else sessions
         self.stalled_s = stalled_s
         # Its own threads: a slow disk holds up uploads and nothing else.
         self._threads = ThreadPoolExecutor(4, "uploads")
 
     async def begin(self, request: Request) -> Response:
         """Answer {"upload": name} where these files may come."""
-        tray = self._tray(request)
+        uploads = self._uploads_of(request)
         body = await body_of(request, MOST_NAMES)
         try:
             files = _Files.model_validate_json(body).files
         except ValidationError:
             raise UserError("The list of files could not be read; reload the page.") from None
         announced = [Announced(file.name, file.size) for file in files]
-        upload = await self._beside(tray.begin, announced)
+        upload = await self._in_thread(uploads.begin, announced)
         return JSONResponse({"upload": upload.id})
 
     async def put(self, request: Request) -> Response:
         """Write the body to disk as it comes; nothing of it stays if it does not come whole."""
-        tray = self._tray(request)
-        upload = tray.find(request.path_params["upload"])
+        uploads = self._uploads_of(request)
+        upload = uploads.find(request.path_params["upload"])
         index = request.path_params["index"]
         if index >= len(upload.files):
             raise Refused(404, f"This upload has {len(upload.files)} files, counted from 0.")
         most = upload.files[index].size
-        said = request.headers.get("content-length", "")
+        length = request.headers.get("content-length", "")
         try:
-            if said.isdigit() and int(said) != most:
-                raise Refused(413, f"{most:,} bytes were announced, and {int(said):,} are coming.")
+            if length.isdigit() and int(length) != most:
+                raise Refused(
+                    413, f"{most:,} bytes were announced, and {int(length):,} are coming."
+                )
             async with self._receiving(upload, index) as out:
                 await self._write(request, out, most)
         except BaseException:
-            await asyncio.shield(self._beside(tray.abandon, upload))
+            await asyncio.shield(self._in_thread(uploads.abandon, upload))
             raise
         return Response(status_code=204)
 
     async def finish(self, request: Request) -> Response:
         """Keep what has come, or say why not."""
-        tray = self._tray(request)
-        upload = tray.find(request.path_params["upload"])
-        await self._beside(tray.finish, upload)
+        uploads = self._uploads_of(request)
+        upload = uploads.find(request.path_params["upload"])
+        await self._in_thread(uploads.finish, upload)
         return JSONResponse({"name": upload.name, "bytes": upload.bytes})
 
     async def cancel(self, request: Request) -> Response:
         """Delete what is on its way."""
-        tray = self._tray(request)
-        await self._beside(tray.abandon, tray.find(request.path_params["upload"]))
+        uploads = self._uploads_of(request)
+        await self._in_thread(uploads.abandon, uploads.find(request.path_params["upload"]))
         return Response(status_code=204)
 
-    async def take_back(self, request: Request) -> Response:
+    async def discard(self, request: Request) -> Response:
         """Delete what this session has uploaded."""
-        await self._beside(self._tray(request).take_back)
+        await self._in_thread(self._uploads_of(request).discard)
         return Response(status_code=204)
 
     @asynccontextmanager
     async def _receiving(self, upload: Upload, index: int) -> AsyncIterator[BinaryIO]:
         """`upload.receiving`, beside the event loop."""
         receiving = upload.receiving(index)
-        out = await self._beside(receiving.__enter__)
-        with_error = partial(self._beside, receiving.__exit__)
+        out = await self._in_thread(receiving.__enter__)
+        with_error = partial(self._in_thread, receiving.__exit__)
         try:
             yield out
         except BaseException as error:
@@ -130,24 +134,24 @@ class UploadServer:
                 raise Refused(413, f"More has come than the {most:,} bytes that were announced.")
             waiting += chunk
             if len(waiting) >= CHUNK:
-                await self._beside(out.write, waiting)
+                await self._in_thread(out.write, waiting)
                 waiting = bytearray()
-        await self._beside(out.write, waiting)
+        await self._in_thread(out.write, waiting)
 
-    def _tray(self, request: Request) -> Tray:
-        return self.trays.get(request.path_params["token"])
+    def _uploads_of(self, request: Request) -> SessionUploads:
+        return self.sessions.get(request.path_params["token"])
 
-    async def _beside(self, work: Callable[..., T], *arguments: Any) -> T:
+    async def _in_thread(self, work: Callable[..., T], *arguments: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
 
 
 def upload_routes(server: UploadServer | None = None) -> list[BaseRoute]:
     """The routes of uploads."""
     server = server or UploadServer()
-    tray, upload = "/uploads/{token}", "/uploads/{token}/{upload}"
+    uploads, upload = "/uploads/{token}", "/uploads/{token}/{upload}"
     return [
-        Route(tray, answered(server.begin), methods=["POST"]),
-        Route(tray, answered(server.take_back), methods=["DELETE"]),
+        Route(uploads, answered(server.begin), methods=["POST"]),
+        Route(uploads, answered(server.discard), methods=["DELETE"]),
         Route(upload, answered(server.finish), methods=["POST"]),
         Route(upload, answered(server.cancel), methods=["DELETE"]),
         Route(upload + "/{index:int}", answered(server.put), methods=["PUT"]),

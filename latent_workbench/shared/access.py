@@ -145,7 +145,7 @@ def _read(raw: bytes) -> dict[str, Any] | None:
 # --- who may change something ---------------------------------------------------------------------
 
 
-def reading_only(visitor: Visitor) -> str:
+def read_only_reason_of(visitor: Visitor) -> str:
     """Why a visitor may only look, in one sentence; "" for who may train, delete and upload.
 
     Raises:
@@ -164,12 +164,12 @@ def reading_only(visitor: Visitor) -> str:
     return "You may drag and look; training, deleting and uploading is for others here."
 
 
-def only_looking() -> str:
+def read_only_reason() -> str:
     """Why whoever looks at this page may only look; "" where they may do more."""
-    return reading_only(st.user.to_dict())
+    return read_only_reason_of(st.user.to_dict())
 
 
-def acting(function: Callable[P, T]) -> Callable[P, T]:
+def authorized(function: Callable[P, T]) -> Callable[P, T]:
     """`function`, which trains, deletes or keeps something, for those who may.
 
     Raises:
@@ -178,7 +178,7 @@ def acting(function: Callable[P, T]) -> Callable[P, T]:
 
     @wraps(function)
     def checked(*args: P.args, **kwargs: P.kwargs) -> T:
-        reason = only_looking()
+        reason = read_only_reason()
         if reason:
             raise ReadOnly(reason)
         return function(*args, **kwargs)
@@ -186,16 +186,16 @@ def acting(function: Callable[P, T]) -> Callable[P, T]:
     return checked
 
 
-def control(help: str | None = None, disabled: bool = False) -> dict[str, Any]:
+def widget_options(help: str | None = None, disabled: bool = False) -> dict[str, Any]:
     """The options of a widget that changes something: for readers it is off, and says why."""
-    reason = only_looking()
+    reason = read_only_reason()
     return {"help": reason or help, "disabled": disabled or bool(reason)}
 
 
 # --- what of this computer may be named -----------------------------------------------------------
 
 
-def at_this_computer() -> bool:
+def is_local_visitor() -> bool:
     """Whether whoever looks at this page sits at the computer that serves it, by every sign.
 
     The server listens here alone and has no other name, and the page was opened by a name of this
@@ -214,7 +214,7 @@ def at_this_computer() -> bool:
 
 def may_name_folders() -> bool:
     """Whether a page asks for the path of a folder at all."""
-    return at_this_computer() or bool(configured().folders)
+    return is_local_visitor() or bool(configured().folders)
 
 
 def folder_allowed(typed: str) -> str:
@@ -223,7 +223,7 @@ def folder_allowed(typed: str) -> str:
     Raises:
         UserError: when it does not lie in a folder that visitors may name.
     """
-    if at_this_computer():
+    if is_local_visitor():
         return typed
     path = Path(typed).resolve()
     allowed = [Path(folder).resolve() for folder in configured().folders]

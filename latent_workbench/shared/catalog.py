@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from latent_workbench.shared.numbers import images
-from latent_workbench.shared.without_paths import without_paths
+from latent_workbench.shared.errors import redact
+from latent_workbench.shared.formatting import image_count
 from vae_core.config import RunConfig
 from vae_core.errors import UserError
 from vae_core.imaging.png import require_png
@@ -86,7 +86,9 @@ class RunFacts:
     @property
     def measured_on(self) -> str:
         """ "3 000 validation images", "" where nothing was measured."""
-        return "" if self.measured is None else images(self.measured.images, self.measured.split)
+        return (
+            "" if self.measured is None else image_count(self.measured.images, self.measured.split)
+        )
 
     @property
     def usable(self) -> bool:
@@ -181,13 +183,13 @@ def _read(path: Path, versions: tuple[int | None, ...]) -> RunFacts:
         if card is None and has_weights:
             raise UserError(f"Run {run.id!r} has weights but no data.json to rebuild them with.")
     except (UserError, ValueError) as error:
-        return RunFacts(run.id, path, made, DAMAGED, without_paths(error))
+        return RunFacts(run.id, path, made, DAMAGED, redact(error))
     return RunFacts(
         run.id,
         path,
         made,
         status.state,
-        without_paths(status.message) if status.state == "failed" else "",
+        redact(status.message) if status.state == "failed" else "",
         note=run.notes(),
         thumbnail=picture,
         family=config.family,
@@ -228,9 +230,7 @@ def _thumbnail(run: Run) -> bytes | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, SyntaxError) as error:  # as Pillow says it, too
-        raise UserError(
-            f"{THUMBNAIL} of run {run.id!r} is damaged: {without_paths(error)}."
-        ) from None
+        raise UserError(f"{THUMBNAIL} of run {run.id!r} is damaged: {redact(error)}.") from None
     return png
 
 

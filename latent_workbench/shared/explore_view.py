@@ -41,8 +41,8 @@ class View:
     values: tuple[float, ...] | None = None
     base: bytes | None = None
     """What the sliders cannot express; None is the center of the directions."""
-    given: int | None = None
-    """The label that a conditional model is told; None leaves it to the page."""
+    condition: int | None = None
+    """The label of a conditional model, `given` in the address; None leaves it to the page."""
     z: bytes | None = None
     """The point itself, by which it is found again under other directions; not in the address."""
 
@@ -63,8 +63,8 @@ class View:
             found["values"] = ",".join(f"{value:.6g}" for value in self.values)
         if self.base is not None:
             found["base"] = to_text(self.base)
-        if self.given is not None:
-            found["given"] = str(self.given)
+        if self.condition is not None:
+            found["given"] = str(self.condition)
         return {prefix + name: value for name, value in found.items()}
 
 
@@ -74,21 +74,21 @@ def from_query(parameters: Mapping[str, str], prefix: str = "") -> View:
     Raises:
         UserError: naming the parameter that cannot be read.
     """
-    given = {name: parameters[prefix + name] for name in NAMES if prefix + name in parameters}
-    kind = given.get("directions", PRINCIPAL)
+    named = {name: parameters[prefix + name] for name in NAMES if prefix + name in parameters}
+    kind = named.get("directions", PRINCIPAL)
     if kind not in KINDS:
         raise UserError(f"The link's directions={kind[:40]!r} are none of {', '.join(KINDS)}.")
-    values = _values(given["values"]) if "values" in given else None
-    base = to_bytes("base", given["base"]) if "base" in given else None
+    values = _values(named["values"]) if "values" in named else None
+    base = to_bytes("base", named["base"]) if "base" in named else None
     return View(
         kind=kind,
-        label=_whole(given, "label", 0, MOST_LABELS) or 0,
-        neighbours=_whole(given, "neighbours", 2, MOST_NEIGHBOURS) or NEIGHBOURS,
-        at=to_bytes("at", given["at"]) if "at" in given else None,
-        shown=_whole(given, "shown", 1, MOST_SLIDERS),
+        label=_whole(named, "label", 0, MOST_LABELS) or 0,
+        neighbours=_whole(named, "neighbours", 2, MOST_NEIGHBOURS) or NEIGHBOURS,
+        at=to_bytes("at", named["at"]) if "at" in named else None,
+        shown=_whole(named, "shown", 1, MOST_SLIDERS),
         values=() if values is None and base is not None else values,
         base=base,
-        given=_whole(given, "given", 0, MOST_LABELS),
+        condition=_whole(named, "given", 0, MOST_LABELS),
     )
 
 
@@ -113,8 +113,8 @@ def to_bytes(name: str, text: str) -> bytes:
     return found
 
 
-def _whole(given: Mapping[str, str], name: str, least: int, most: int) -> int | None:
-    text = given.get(name)
+def _whole(named: Mapping[str, str], name: str, least: int, most: int) -> int | None:
+    text = named.get(name)
     if text is None:
         return None
     if not (text.isascii() and text.isdigit() and len(text) < 10 and least <= int(text) <= most):

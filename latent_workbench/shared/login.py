@@ -7,8 +7,8 @@ import logging
 import streamlit as st
 
 from latent_workbench.shared import access
+from latent_workbench.shared.errors import redact
 from latent_workbench.shared.streamlit_private import get_secrets_auth_section
-from latent_workbench.shared.without_paths import without_paths
 
 LOGGER = logging.getLogger(__name__)
 
@@ -21,7 +21,7 @@ def logged_in() -> bool:
         needed = access.needs_login()
         access.configured()
     except access.Misconfigured as error:
-        st.error(without_paths(error))
+        st.error(redact(error))
         return False
     if not needed:
         return True
@@ -37,7 +37,7 @@ def logged_in() -> bool:
 def account() -> None:
     """Who is logged in, with the way out, and what they may not do here."""
     with st.sidebar:
-        reason = access.only_looking()
+        reason = access.read_only_reason()
         if reason:
             st.caption(f":material/visibility: {reason}")
         if access.needs_login():

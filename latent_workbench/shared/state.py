@@ -1,118 +1,101 @@
-"""What the app remembers of a person's session, typed, with the current run in the address."""
+"""What the app remembers of a person's session, typed.
+
+Whatever outlives a rerun and is no widget's own value is a field of a dataclass, one for each page
+that remembers something; `session(Kind)` is this session's.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from time import monotonic
+from typing import Any, TypeVar
 
-import numpy as np
 import streamlit as st
+from streamlit.errors import StreamlitAPIException
 
 from latent_workbench.shared.explore_view import View
-from latent_workbench.shared.plain import plain
-from vae_core.errors import UserError
-from vae_core.runs import Run, Store
 
-RUN_PARAMETER = "run"
-SHIPPED = "mnist-vae"
-"""The run that a newcomer meets first."""
+T = TypeVar("T")
 
-STALE_S = 5.0
-"""How long the address before a choice is not believed: requests that left the browser before
-it heard of the choice, such as a chart's, still carry it, and would undo the choice."""
 
-_KEY = "app-state"
+def session(kind: type[T]) -> T:
+    """This session's one `kind`, made without arguments when it is first asked for."""
+    key = f"{kind.__module__}.{kind.__qualname__}"
+    if key not in st.session_state:
+        st.session_state[key] = kind()
+    found: T = st.session_state[key]
+    return found
 
 
 @dataclass
 class AppState:
-    """Everything that outlives a rerun and is not a widget's own value."""
+    """What several pages know of each other: the current run, and how Explore was left."""
 
     run_id: str | None = None
-    left: tuple[str, float] | None = None
+    previous: tuple[str, float] | None = None
     """The run that the last choice left, and until when (monotonic, in s) it counts as stale."""
     views: dict[str, View] = field(default_factory=dict)
     """How the explorer was left, by run."""
     ends: dict[str, list[str | None]] = field(default_factory=dict)
     """The points A and B of the explorer's path, as base64 of float32, by run."""
-    beside: str | None = None
+    compare: str | None = None
     """The run that Explore compares the current one with."""
     address: dict[str, str] | None = None
     """Explore's address as the app wrote it last; another one comes from a person."""
     link_problem: str = ""
     """Why that address could not be read, until a hand moves something."""
-    called: int = 0
+    links_opened: int = 0
     """How often a person's address was taken in; tells the explorer to go where it says."""
 
 
 def app_state() -> AppState:
-    """This session's state."""
-    if _KEY not in st.session_state:
-        st.session_state[_KEY] = AppState()
-    state: AppState = st.session_state[_KEY]
-    return state
+    """This session's state that several pages share."""
+    return session(AppState)
 
 
-def choose_run(run_id: str) -> None:
-    """Make `run_id` the current run, here and in the address."""
-    state, before = app_state(), st.query_params.get(RUN_PARAMETER)
-    if before is not None and before != run_id:
-        state.left = (before, monotonic() + STALE_S)
-    state.run_id = run_id
-    st.query_params[RUN_PARAMETER] = run_id
+# --- widgets --------------------------------------------------------------------------------------
 
 
-def open_in_explore(run_id: str, vector: np.ndarray) -> None:
-    """Go to Explore, at the point `vector` [D] of the run."""
-    app_state().views[run_id] = View(z=np.ascontiguousarray(vector, "<f4").tobytes())
-    choose_run(run_id)
-    st.switch_page("pages/explore.py", query_params={RUN_PARAMETER: run_id})
+@dataclass
+class WidgetValues:
+    """What a person typed, by the widget's key: Streamlit forgets what one run did not draw."""
+
+    values: dict[str, Any] = field(default_factory=dict)
 
 
-def current_run_id(usable: list[str]) -> str | None:
-    """The run that the address names, else the one chosen before, else the best of `usable`.
+def widget_value(key: str, default: Any) -> Any:
+    """The value of the widget `key` as it stands, before it is drawn; `default` if it never was."""
+    return st.session_state.get(key, session(WidgetValues).values.get(key, default))
 
-    Navigation drops the address's parameters, so this also writes the answer back into it.
+
+def restore(key: str, default: Any, options: Any = None) -> Any:
+    """Before the widget `key` is drawn: puts its last value back, or `default`, and returns it.
+
+    Args:
+        options: what it may be, where a value of another run or page may not be offered here.
     """
-    state, asked = app_state(), st.query_params.get(RUN_PARAMETER)
-    if state.left is not None and asked == state.left[0] and monotonic() < state.left[1]:
-        asked = None
-    wished = asked or state.run_id
-    if wished is None or not exists(wished):
-        wished = SHIPPED if SHIPPED in usable else next(iter(usable), None)
-    state.run_id = wished
-    if wished is not None and st.query_params.get(RUN_PARAMETER) != wished:
-        st.query_params[RUN_PARAMETER] = wished
-    return wished
+    value = widget_value(key, default)
+    if options is not None and value not in options:
+        value = default
+    if key not in st.session_state or st.session_state[key] != value:
+        st.session_state[key] = value
+    return value
 
 
-def current_run() -> Run | None:
-    """The current run, as the picker in the sidebar settled it; None in an empty store."""
-    run_id = app_state().run_id
-    return Store().get(run_id) if run_id is not None and exists(run_id) else None
+def persistent(
+    widget: Callable[..., Any], *arguments: Any, key: str, default: T, **named: Any
+) -> T:
+    """The value of `widget(*arguments, key=key, **named)`, which outlives other pages."""
+    restore(key, default)
+    value: T = widget(*arguments, key=key, **named)
+    session(WidgetValues).values[key] = value
+    return value
 
 
-def sound_run() -> Run | None:
-    """As `current_run`. Where that is damaged, the reason is shown, and the page ends there.
-
-    Whatever a page would draw of it stands on files that cannot be believed.
-    """
-    from latent_workbench.shared.catalog import (  # late, as it is built on this file's neighbours
-        DAMAGED,
-        facts_of,
-    )
-
-    run = current_run()
-    if run is not None and (facts := facts_of(run)).state == DAMAGED:
-        st.error(f"{plain(facts.problem)} Choose another run.")
-        st.stop()
-    return run
-
-
-def exists(run_id: str) -> bool:
-    """Whether there is a run of that name."""
+def rerun_fragment() -> None:
+    """Run the fragment again; the whole page where it is the page that runs, as it does for a
+    click in a page that has outlived its server."""
     try:
-        Store().get(run_id)
-    except UserError:
-        return False
-    return True
+        st.rerun(scope="fragment")
+    except StreamlitAPIException:
+        st.rerun()

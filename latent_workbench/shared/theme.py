@@ -25,6 +25,9 @@ LABELS = (
 )
 """Colours of labels, by index: the same in scatter, histograms and borders of thumbnails."""
 
+MARGIN = {"l": 60, "r": 16, "t": 16, "b": 52}
+"""Around figures that stand still, in px."""
+
 BadgeColor = Literal["red", "orange", "blue", "green", "gray"]
 
 STATE_COLORS: dict[str, BadgeColor] = {

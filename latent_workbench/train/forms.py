@@ -6,16 +6,23 @@ What was typed is kept in the session under the form's key, so it survives anoth
 
 from __future__ import annotations
 
+import json
+import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
 from streamlit.delta_generator import DeltaGenerator
 
-from latent_workbench.shared.widgets import Question, complain, select, widget_for, without_none
+from latent_workbench.shared.inputs import field_error, step_of
+from latent_workbench.shared.state import persistent, restore
 from vae_core.registry import Registry
 from vae_core.settings import Settings
+
+AUTOMATIC = "auto"
 
 
 @dataclass(frozen=True)
@@ -78,7 +85,7 @@ class Form:
                 )
                 if answer != question.start:
                     _put(changes, question.path, answer)
-                    complain(below, question.refusal(answer))
+                    field_error(below, question.refusal(answer))
         return changes
 
     def _answer(self, cell: DeltaGenerator, question: Question, key: str) -> Any:
@@ -118,3 +125,185 @@ def _put(changes: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
     for part in path[:-1]:
         changes = changes.setdefault(part, {})
     changes[path[-1]] = value
+
+
+# --- one widget for each kind of setting ----------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Question:
+    """One field of a form: where it belongs, what it is, and the value it starts with.
+
+    `settings` are those it belongs to: two backbones may both have a `hidden`.
+    """
+
+    path: tuple[str, ...]
+    settings: Settings
+    info: FieldInfo
+    start: Any
+    more: bool
+
+    @property
+    def title(self) -> str:
+        """The label, with the unit behind it."""
+        extra = self.info.json_schema_extra
+        unit = str(extra.get("unit") or "") if isinstance(extra, dict) else ""
+        title = self.info.title or self.path[-1]
+        return f"{title} ({unit})" if unit else title
+
+    @property
+    def help(self) -> str | None:
+        return self.info.description
+
+    @property
+    def owner(self) -> str:
+        """The class of the settings."""
+        return type(self.settings).__name__
+
+    def refusal(self, answer: Any) -> str:
+        """Why the settings do not take this answer, in a sentence; "" where they do."""
+        name = self.path[-1]
+        try:
+            type(self.settings).model_validate(self.settings.model_dump() | {name: answer})
+        except ValidationError as error:
+            for each in error.errors(include_url=False):
+                if each["loc"][:1] == (name,):
+                    return refused(self.info.title or name, each["msg"])
+        return ""
+
+
+Widget = Callable[[DeltaGenerator, Question, str, Any, bool], Any]
+
+
+def widget_for(annotation: Any) -> Widget:
+    """What draws settings of this type.
+
+    Raises:
+        TypeError: for a type that no form knows yet.
+    """
+    kind = typing.get_origin(annotation) or annotation
+    try:
+        return _WIDGETS[kind]
+    except KeyError:
+        raise TypeError(f"no widget for settings of type {annotation!r}") from None
+
+
+def _choice(cell: DeltaGenerator, question: Question, key: str, kind: Any, optional: bool) -> Any:
+    options = [*([None] if optional else []), *typing.get_args(kind)]
+    named = {"auto": AUTOMATIC, None: AUTOMATIC}
+    return select(cell, question, key, {option: named.get(option, option) for option in options})
+
+
+def _toggle(cell: DeltaGenerator, question: Question, key: str, kind: Any, optional: bool) -> bool:
+    return persistent(
+        cell.toggle, question.title, key=key, default=question.start, help=question.help
+    )
+
+
+def _integer(
+    cell: DeltaGenerator, question: Question, key: str, kind: Any, optional: bool
+) -> int | None:
+    return persistent(  # without bounds, see `bounded`
+        cell.number_input,
+        question.title,
+        key=key,
+        default=question.start,
+        value=None if optional else "min",
+        step=1,
+        help=question.help,
+        placeholder=AUTOMATIC,
+    )
+
+
+def _real(
+    cell: DeltaGenerator, question: Question, key: str, kind: Any, optional: bool
+) -> float | None:
+    return persistent(  # without bounds, see `bounded`
+        cell.number_input,
+        question.title,
+        key=key,
+        default=question.start,
+        value=None if optional else "min",
+        step=step_of(question.start),
+        format="%.6g",
+        help=question.help,
+        placeholder="none",
+    )
+
+
+def _text(
+    cell: DeltaGenerator, question: Question, key: str, kind: Any, optional: bool
+) -> str | None:
+    value = persistent(
+        cell.text_input,
+        question.title,
+        key=key,
+        default=question.start or "",
+        help=question.help,
+        placeholder=AUTOMATIC if optional else None,
+    ).strip()
+    return None if optional and not value else value
+
+
+def _numbers(cell: DeltaGenerator, question: Question, key: str, kind: Any, optional: bool) -> Any:
+    """Several numbers in one line; what is no list of numbers is returned as typed, so that
+    validation names the field and quotes it."""
+    start = ", ".join(f"{number:g}" for number in question.start or ())
+    text = persistent(
+        cell.text_input,
+        question.title,
+        key=key,
+        default=start,
+        help=f"{question.help or ''} Numbers, separated by commas.",
+        placeholder=AUTOMATIC if optional else None,
+    )
+    text = text.strip().strip("()[]").rstrip(",")
+    if text == start:
+        return question.start
+    if optional and not text:
+        return None
+    try:
+        return tuple(json.loads(f"[{text}]"))
+    except ValueError:
+        return text
+
+
+_WIDGETS: dict[Any, Widget] = {
+    Literal: _choice,
+    bool: _toggle,
+    int: _integer,
+    float: _real,
+    str: _text,
+    tuple: _numbers,
+}
+
+
+def select(cell: DeltaGenerator, question: Question, key: str, labels: dict[Any, Any]) -> Any:
+    """A list to choose from; `labels` says how each value is shown."""
+    for value in (question.start, question.info.default):  # such as "auto", beside a registry
+        if value not in labels:
+            labels = {value: AUTOMATIC if value == "auto" else value, **labels}
+    restore(key, question.start, labels)
+    return persistent(
+        cell.selectbox,
+        question.title,
+        list(labels),
+        key=key,
+        default=question.start,
+        help=question.help,
+        format_func=lambda option: str(labels.get(option, option)),
+    )
+
+
+def refused(title: str, message: str) -> str:
+    """A complaint of pydantic's as a sentence about the field `title`."""
+    what = message.removeprefix("Value error, ").removeprefix("Input ")
+    return f"{title} {what}." if message.startswith("Input ") else f"{title}: {what}."
+
+
+def without_none(annotation: Any) -> tuple[Any, bool]:
+    """The annotation without `| None`, and whether it had it."""
+    if isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is typing.Union:
+        parts = [part for part in typing.get_args(annotation) if part is not type(None)]
+        return parts[0], True
+    return annotation, False

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import streamlit as st
 
 from latent_workbench.components.uploader import uploader
-from latent_workbench.live.trays import TRAYS, Tray
+from latent_workbench.live.upload_sessions import UPLOADS, SessionUploads
 from latent_workbench.shared import access
-from latent_workbench.shared.keep import keep, remember
+from latent_workbench.shared.errors import errors_shown
+from latent_workbench.shared.state import persistent, session
 from latent_workbench.shared.streamlit_private import get_script_run_ctx, runtime
-from latent_workbench.shared.without_paths import without_paths
-from vae_core.errors import UserError
 
-_PATH = "train-path"
-_TRAY = "upload-tray"
+
+@dataclass
+class OwnUploads:
+    """What this session uploads, once it has begun to."""
+
+    uploads: SessionUploads | None = None
 
 
 def own_images() -> str | None:
@@ -24,32 +28,25 @@ def own_images() -> str | None:
     A path that was typed goes before an upload. It is asked for where the visitor sits at this
     computer, or may name some of its folders.
     """
-    tray = own_tray()
-    uploader("train-upload", tray)
+    uploads = own_uploads()
+    uploader("train-upload", uploads)
     if access.may_name_folders():
-        remember(_PATH, "")
-        where = "this computer" if access.at_this_computer() else "the server"
-        typed = st.text_input(f"Or the path of a folder or .zip on {where}", key=_PATH)
-        typed = keep(_PATH, typed).strip()
+        where = "this computer" if access.is_local_visitor() else "the server"
+        label = f"Or the path of a folder or .zip on {where}"
+        typed = persistent(st.text_input, label, key="train-path", default="").strip()
         if typed:
-            return _allowed(typed)
-    return str(tray.kept.path) if tray.kept is not None else None
+            with errors_shown():
+                return access.folder_allowed(typed)
+            return None
+    return str(uploads.finished.path) if uploads.finished is not None else None
 
 
-def _allowed(typed: str) -> str | None:
-    try:
-        return access.folder_allowed(typed)
-    except UserError as error:
-        st.error(without_paths(error))
-        return None
-
-
-def own_tray() -> Tray:
+def own_uploads() -> SessionUploads:
     """What this session uploads, and nobody else; it outlives a visit to another page."""
-    tray: Tray | None = st.session_state.get(_TRAY)
-    if tray is None or tray.closed:
-        tray = st.session_state[_TRAY] = TRAYS.open(_presence())
-    return tray
+    own = session(OwnUploads)
+    if own.uploads is None or own.uploads.closed:
+        own.uploads = UPLOADS.open(_presence())
+    return own.uploads
 
 
 def _presence() -> Callable[[], bool]:

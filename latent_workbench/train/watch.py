@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 import streamlit as st
 
 from latent_workbench.components.monitor import monitor
 from latent_workbench.live.history import latest_beta
 from latent_workbench.shared import access
 from latent_workbench.shared.catalog import RESUMABLE, facts_of
-from latent_workbench.shared.numbers import number
-from latent_workbench.shared.state import SHIPPED
-from latent_workbench.shared.without_paths import without_paths
-from latent_workbench.train.family_note import about_run
+from latent_workbench.shared.current_run import SHIPPED, open_run
+from latent_workbench.shared.errors import errors_shown, redact
+from latent_workbench.shared.formatting import number
+from latent_workbench.shared.state import session
+from latent_workbench.train.family_help import about_run
 from vae_core.config import RunConfig
 from vae_core.errors import UserError
 from vae_core.families import Quantity, families
@@ -21,7 +24,15 @@ from vae_core.training import jobs
 BETAS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0,
          24.0, 32.0, 64.0, 100.0)  # fmt: skip
 
-_STOPPING = "stopping-run"
+
+@dataclass
+class Watch:
+    """What this session knows of runs at work: the one that it has told to stop, and the β that
+    the slider of each was last set to from outside."""
+
+    stopping: str = ""
+    betas: dict[str, float] = field(default_factory=dict)
+
 
 ROW_HEIGHT = 68
 """In px: with β in it or without, so that nothing below jumps when a run ends."""
@@ -49,11 +60,11 @@ def watch(run: Run) -> None:
         config, state = run.config(), run.status().state
         families[config.family]  # of a plug-in, it may be gone
     except UserError as error:
-        st.error(without_paths(error))
+        st.error(redact(error))
         return
     _buttons(run, config, state)
     if state in RESUMABLE and state != "failed" and run.status().message:
-        (st.info if state == "stopped" else st.warning)(without_paths(run.status().message))
+        (st.info if state == "stopped" else st.warning)(redact(run.status().message))
     monitor(run, state, _terms(run, config))
     if state in RESUMABLE:
         _log(run, state)
@@ -101,86 +112,81 @@ def _buttons(run: Run, config: RunConfig, state: str) -> None:
 
 def _active_buttons(run: Run, state: str) -> None:
     """They work from the first moment on, while images are prepared too."""
-    paused, stopping = state == "paused", st.session_state.get(_STOPPING) == run.id
+    paused, stopping = state == "paused", session(Watch).stopping == run.id
     if st.button(
         "Resume" if paused else "Pause",
         key="pause-training",
         icon=":material/play_arrow:" if paused else ":material/pause:",
-        **access.control(disabled=stopping),
+        **access.widget_options(disabled=stopping),
     ):
-        _tell(run, command="resume" if paused else "pause")
+        _send(run, command="resume" if paused else "pause")
     # No callback: a page that outlived its server clicks in a session that knows of none.
     if st.button(
         "Stopping" if stopping else "Stop",
         key="stop-training",
         icon=":material/hourglass_top:" if stopping else ":material/stop:",
-        **access.control(disabled=stopping),
-    ) and _tell(run, command="stop"):
-        st.session_state[_STOPPING] = run.id  # two seconds later it has, whatever it is at
+        **access.widget_options(disabled=stopping),
+    ) and _send(run, command="stop"):
+        session(Watch).stopping = run.id  # two seconds later it has, whatever it is at
         st.rerun()
     if st.button(
         "Save",
         key="save-training",
         icon=":material/save:",
-        **access.control(
+        **access.widget_options(
             "Save the weights now; they are saved every half minute anyway.", disabled=stopping
         ),
-    ) and _tell(run, command="save"):
+    ) and _send(run, command="save"):
         st.toast("The weights are saved before the next step.")
 
 
-def _tell(run: Run, **message: object) -> bool:
+def _send(run: Run, **message: object) -> bool:
     """Send the run's worker a message, wherever it is; where that cannot be written, say so."""
-    try:
-        access.acting(jobs.send)(run, message)
-    except UserError as error:
-        st.error(without_paths(error))
-        return False
-    return True
+    with errors_shown():
+        access.authorized(jobs.send)(run, message)
+        return True
+    return False
 
 
 def _idle_buttons(run: Run, state: str) -> None:
-    st.session_state.pop(_STOPPING, None)
+    session(Watch).stopping = ""
     if state in RESUMABLE and st.button(
-        "Resume", key="resume-training", icon=":material/play_arrow:", **access.control()
+        "Resume", key="resume-training", icon=":material/play_arrow:", **access.widget_options()
     ):
         _resume(run)
     if state in RESUMABLE and run.status().acceptable and st.button(
         "Resume on these images", key="accept-training", icon=":material/published_with_changes:",
-        **access.control("Go on with the images as they are now. What the run was measured on is "
-        "never learned from, and the change is noted in its history."),
+        **access.widget_options("Go on with the images as they are now. What the run was measured "
+        "on is never learned from, and the change is noted in its history."),
     ):  # fmt: skip
         _resume(run, accept_changed_data=True)
     if run.has(layout.WEIGHTS) and st.button(
         "Explore", key="explore-training", icon=":material/tune:"
     ):
-        st.switch_page("pages/explore.py", query_params={"run": run.id})
+        open_run(run.id)
 
 
 def _resume(run: Run, accept_changed_data: bool = False) -> None:
-    try:
-        access.acting(jobs.resume)(run, accept_changed_data)
-    except UserError as error:
-        st.error(without_paths(error))
-    else:
+    with errors_shown():
+        access.authorized(jobs.resume)(run, accept_changed_data)
         st.rerun()
 
 
 def _beta(run: Run, config: RunConfig) -> None:
     """β of the running training; a change is part of the run's history."""
-    key, seen = f"beta-{run.id}", f"beta-seen-{run.id}"
+    key, seen = f"beta-{run.id}", session(Watch).betas
     now = latest_beta(run)
     start = float(config.objective["beta"]) if now is None else now
     # It may also be turned by the schedule, in another tab or on the command line.
-    if st.session_state.get(seen) != start or key not in st.session_state:
-        st.session_state[seen] = st.session_state[key] = start
+    if seen.get(run.id) != start or key not in st.session_state:
+        seen[run.id] = st.session_state[key] = start
     kept = st.session_state[key]
     st.select_slider(
         "β",
         sorted({*BETAS, start, kept}),
         key=key,
         format_func=number,
-        **access.control(
+        **access.widget_options(
             "Weight of the KL from the next step on. More buys order and costs sharpness."
         ),
         on_change=lambda: _set_beta(run, st.session_state[key]),
@@ -188,11 +194,11 @@ def _beta(run: Run, config: RunConfig) -> None:
 
 
 def _set_beta(run: Run, value: float) -> None:
-    _tell(run, command="set", name="beta", value=value)
+    _send(run, command="set", name="beta", value=value)
 
 
 def _log(run: Run, state: str) -> None:
     tail = run.log_tail(40)
     if tail:
         with st.expander("Log", expanded=state == "failed", icon=":material/article:"):
-            st.code(without_paths(tail), language=None, wrap_lines=True)
+            st.code(redact(tail), language=None, wrap_lines=True)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import streamlit as st
 
-from latent_workbench.live.loaded import model_of, sliders_of
+from latent_workbench.live.resources import model_of, sliders_of
 from latent_workbench.shared.explore_view import PRINCIPAL
 from latent_workbench.tune.queue import open_button
 from vae_core.errors import UserError
@@ -25,6 +25,8 @@ LEAST = 6
 ROWS = 5
 REACH = 3.0
 """Standard deviations to either side of a traversal."""
+
+Picture = Callable[[Run], bytes | None]
 
 NAMES = {
     "samples": "Samples",
@@ -48,7 +50,7 @@ def board(columns: Sequence[tuple[str, Run | None]]) -> None:
     with pages:
         page = st.pagination(count, key=f"board-page-{count}") if count > 1 else 1
     shown = columns[(page - 1) * PAGE : page * PAGE]
-    picture = {"traversal": traversal}.get(what or "samples") or _preview(what or "samples")
+    picture = traversal if what == "traversal" else _preview(what or "samples")
     with st.container(key="board"):
         for cell, (label, run) in zip(st.columns(max(len(shown), LEAST)), shown, strict=False):
             with cell:
@@ -63,26 +65,24 @@ CAPTIONS = {
 }
 
 
-def _column(label: str, run: Run | None, picture: object) -> None:
+def _column(label: str, run: Run | None, picture: Picture) -> None:
     st.markdown(f":small[**{label}**]")
-    assert callable(picture)
     png = None if run is None else picture(run)
-    if png is None:
+    if run is None or png is None:
         st.html('<div class="board-empty" style="aspect-ratio:1/5;border:1px dashed #8885;'
                 'border-radius:6px"></div>')  # fmt: skip
         return
     source = base64.b64encode(png).decode()
     # As wide as the column, pixels crisp.
     st.html(
-        f'<img class="board-picture" alt="{run.id if run else ""}" '
+        f'<img class="board-picture" alt="{run.id}" '
         f'src="data:image/png;base64,{source}" '
         'style="width:100%;image-rendering:pixelated;border-radius:4px;display:block">'
     )
-    if run is not None:
-        open_button(run.id, f"board-open-{run.id}")
+    open_button(run.id, f"board-open-{run.id}")
 
 
-def _preview(kind: str) -> object:
+def _preview(kind: str) -> Picture:
     def newest(run: Run) -> bytes | None:
         found = [name for name in run.names(layout.PREVIEWS) if name.endswith(f"-{kind}.png")]
         name = f"{layout.PREVIEWS}/{found[-1]}" if found else ""

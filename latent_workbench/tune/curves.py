@@ -14,8 +14,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from latent_workbench.live.columns import decimate
-from latent_workbench.shared.figures import MARGIN
-from latent_workbench.shared.theme import label_color
+from latent_workbench.shared.theme import MARGIN, label_color
 from vae_core.families import families
 from vae_core.families.family import NATS
 from vae_core.runs import Run, layout

@@ -9,9 +9,9 @@ import streamlit as st
 
 from latent_workbench.shared import access
 from latent_workbench.shared.catalog import facts_of
-from latent_workbench.shared.numbers import images, number
-from latent_workbench.shared.state import choose_run
-from latent_workbench.shared.without_paths import without_paths
+from latent_workbench.shared.current_run import choose_run
+from latent_workbench.shared.errors import errors_shown
+from latent_workbench.shared.formatting import image_count, number
 from vae_core.diagnosis import Course, Finding, Remedy, course_of, diagnose
 from vae_core.errors import UserError
 from vae_core.runs import ACTIVE, Run, Store, layout, validated_on
@@ -22,7 +22,7 @@ TAIL_BYTES = 2**21
 
 LOOK_EVERY_S = 2.0
 
-SIGNS = {"warning": ("red", "warning"), "notice": ("orange", "info")}
+LOOKS = {"warning": ("red", "warning"), "notice": ("orange", "info")}
 """Colour and icon by severity."""
 
 
@@ -56,7 +56,7 @@ def shares(run: Run) -> None:
     part = validated_on(run)
     st.caption(
         f"Reconstruction {number(recon)}, KL {number(kl)} nats per image{share}{few}. "
-        f"Measured on {images(last.images or part.images, part.split)}.",
+        f"Measured on {image_count(last.images or part.images, part.split)}.",
         help="After the last epoch. A KL near 0 % is a collapse; near 100 % the "
         "code holds far more than the pictures show.",
     )
@@ -95,7 +95,7 @@ def _strip(run: Run) -> None:
 
 def _card(run: Run, finding: Finding) -> None:
     """The sentence, its evidence, the first remedy as a button and the others behind one."""
-    color, icon = SIGNS[finding.severity]
+    color, icon = LOOKS[finding.severity]
     with st.container(border=True, key=f"finding-{finding.name.replace(' ', '-')}"):
         words, mend = st.columns([2.6, 1], vertical_alignment="center")
         words.markdown(
@@ -116,7 +116,7 @@ def _button(run: Run, finding: Finding, remedy: Remedy, index: int) -> None:
         remedy.label,
         key=f"remedy-{finding.name.replace(' ', '-')}-{index}",
         icon=":material/healing:",
-        **access.control(remedy.help),
+        **access.widget_options(remedy.help),
     ):
         _start(run, remedy)
 
@@ -124,11 +124,8 @@ def _button(run: Run, finding: Finding, remedy: Remedy, index: int) -> None:
 def _start(run: Run, remedy: Remedy) -> None:
     """Train the mended configuration as a run of its own, and show it."""
     store = Store()
-    try:
+    with errors_shown():
         name = store.free_name(f"{run.id.removesuffix('-mended')}-mended")
-        mended = access.acting(jobs.start)(store, name, remedy.applied(run.config()))
-    except UserError as error:
-        st.error(without_paths(error))
-        return
-    choose_run(mended.id)
-    st.rerun()
+        mended = access.authorized(jobs.start)(store, name, remedy.applied(run.config()))
+        choose_run(mended.id)
+        st.rerun()

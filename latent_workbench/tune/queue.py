@@ -5,9 +5,11 @@ from __future__ import annotations
 import streamlit as st
 
 from latent_workbench.shared import access
-from latent_workbench.shared.numbers import number
+from latent_workbench.shared.current_run import open_run
+from latent_workbench.shared.errors import errors_shown, redact
+from latent_workbench.shared.formatting import number
+from latent_workbench.shared.state import rerun_fragment
 from latent_workbench.shared.theme import STATE_COLORS, BadgeColor
-from latent_workbench.shared.without_paths import without_paths
 from latent_workbench.tune.findings import findings_of
 from vae_core.errors import UserError
 from vae_core.runs import Run
@@ -19,7 +21,7 @@ from vae_core.sweeps.state import ACTIVE
 IN_SIGHT, HEIGHT = 6, 250
 """Rows that are shown without scrolling, and their height in px."""
 
-SIGNS = {
+ICONS = {
     "waiting": ":gray[:material/schedule:]",
     "running": ":blue[:material/play_circle:]",
     "finished": ":green[:material/check_circle:]",
@@ -44,7 +46,7 @@ def queue(sweep: Sweep, state: SweepState, total: int) -> None:
         _buttons(sweep, state)
     st.progress(over / max(total, 1))
     if state.message:
-        st.warning(without_paths(state.message))
+        st.warning(redact(state.message))
     long = len(state.entries) > IN_SIGHT
     with st.container(
         height=HEIGHT if long else "content", border=False, gap=None, key="sweep-queue"
@@ -59,86 +61,71 @@ def queue(sweep: Sweep, state: SweepState, total: int) -> None:
 def _buttons(sweep: Sweep, state: SweepState) -> None:
     if state.state in ACTIVE:
         paused = state.wish == "pause"
-        st.button(
+        if st.button(
             "Resume" if paused else "Pause",
             key="pause-sweep",
             icon=":material/play_arrow:" if paused else ":material/pause:",
-            on_click=_tell,
-            args=(sweep, "resume" if paused else "pause"),
-            **access.control(),
-        )
-        st.button(
-            "Cancel",
-            key="cancel-sweep",
-            icon=":material/close:",
-            on_click=_tell,
-            args=(sweep, "cancel"),
-            **access.control("Runs at work save themselves and stop; the rest is given up."),
-        )
+            **access.widget_options(),
+        ):
+            _send(sweep, "resume" if paused else "pause")
+        if st.button(
+            "Cancel", key="cancel-sweep", icon=":material/close:",
+            **access.widget_options("Runs at work save themselves and stop; the rest is given up."),
+        ):  # fmt: skip
+            _send(sweep, "cancel")
     elif state.state in ("interrupted", "stopped") and st.button(
-        "Resume", key="resume-sweep", icon=":material/play_arrow:", **access.control()
+        "Resume", key="resume-sweep", icon=":material/play_arrow:", **access.widget_options()
     ):
-        try:
-            access.acting(launch)(sweep)
-        except UserError as error:
-            st.error(without_paths(error))
-        else:
+        with errors_shown():
+            access.authorized(launch)(sweep)
             st.rerun()
 
 
 def _row(sweep: Sweep, entry: Entry, waiting: list[Entry]) -> None:
     name, actions = st.columns([3.2, 1], vertical_alignment="center", gap="small")
     run = Run(sweep.store.path / entry.run) if entry.run else None
-    news = _news(entry, run) or entry.state
-    name.markdown(f"{SIGNS[entry.state]} **{label(entry)}** :gray[:small[{news}]]")
+    details = _details(entry, run) or entry.state
+    name.markdown(f"{ICONS[entry.state]} **{label(entry)}** :gray[:small[{details}]]")
     if entry.state == "waiting" and len(waiting) > 1 and entry.number != waiting[0].number:
         numbers = [e.number for e in waiting]
         at = numbers.index(entry.number)
         numbers[at - 1], numbers[at] = numbers[at], numbers[at - 1]
         with actions.container(horizontal=True, gap=None):
-            _small(sweep, entry, "up", ":material/arrow_upward:", "Earlier", order=numbers)
-            _small(sweep, entry, "drop", ":material/close:", "Leave it out")
+            if _small_button(f"up-{entry.number}", ":material/arrow_upward:", "Earlier"):
+                _send(sweep, "order", numbers=numbers)
+            _drop_button(sweep, entry)
     elif entry.state in ("waiting", "running"):
         with actions:
-            _small(sweep, entry, "drop", ":material/close:", "Leave it out")
+            _drop_button(sweep, entry)
     elif run is not None and run.path.exists():
         with actions:
             open_button(run.id, f"queue-open-{entry.number}")
 
 
-def _small(
-    sweep: Sweep, entry: Entry, what: str, icon: str, help: str, order: list[int] | None = None
-) -> None:
-    told = {"command": "drop", "number": entry.number}
-    if order is not None:
-        told = {"command": "order", "numbers": order}
-    st.button(
-        "",
-        key=f"{what}-{entry.number}",
-        icon=icon,
-        type="tertiary",
-        on_click=_tell,
-        args=(sweep,),
-        kwargs=told,
-        **access.control(help),
-    )
+def _drop_button(sweep: Sweep, entry: Entry) -> None:
+    if _small_button(f"drop-{entry.number}", ":material/close:", "Leave it out"):
+        _send(sweep, "drop", number=entry.number)
 
 
-def _tell(sweep: Sweep, command: str, **values: object) -> None:
-    """Send the scheduler a message, wherever it is; where that cannot be written, say so."""
-    try:
-        access.acting(sweep.send)(command, **values)
-    except UserError as error:
-        st.error(without_paths(error))
+def _small_button(key: str, icon: str, help: str) -> bool:
+    return st.button("", key=key, icon=icon, type="tertiary", **access.widget_options(help))
+
+
+def _send(sweep: Sweep, command: str, **values: object) -> None:
+    """Send the scheduler a message, wherever it is, and show what came of it; where it cannot be
+    written, say so.
+
+    No callback does it: a page that outlived its server clicks in a session that knows of none.
+    """
+    with errors_shown():
+        access.authorized(sweep.send)(command, **values)
+        rerun_fragment()
 
 
 def open_button(run_id: str, key: str) -> None:
     """A button that opens a run in Explore."""
     if st.button("Open", key=key, type="tertiary"):
-        from latent_workbench.shared.state import choose_run
-
-        choose_run(run_id)
-        st.switch_page("pages/explore.py", query_params={"run": run_id})
+        open_run(run_id)
 
 
 def label(entry: Entry) -> str:
@@ -151,14 +138,14 @@ def label(entry: Entry) -> str:
     return " · ".join(parts)
 
 
-def _news(entry: Entry, run: Run | None) -> str:
+def _details(entry: Entry, run: Run | None) -> str:
     """How far it is, what came out, or what went wrong."""
     try:
-        if run is not None and entry.state in NEWS:
-            return NEWS[entry.state](run)
+        if run is not None and entry.state in DETAILS:
+            return DETAILS[entry.state](run)
     except UserError as error:
-        return without_paths(error)
-    return without_paths(entry.message.splitlines()[-1]) if entry.message else ""
+        return redact(error)
+    return redact(entry.message.splitlines()[-1]) if entry.message else ""
 
 
 def _progress(run: Run) -> str:
@@ -169,9 +156,9 @@ def _progress(run: Run) -> str:
 
 def _measured(run: Run) -> str:
     found = findings_of(run)
-    told = f" · :orange[{found[0].name}]" if found else ""
-    return f"{measured(run)}{told}"
+    finding = f" · :orange[{found[0].name}]" if found else ""
+    return f"{measured(run)}{finding}"
 
 
-NEWS = {"running": _progress, "finished": _measured}
+DETAILS = {"running": _progress, "finished": _measured}
 """What is said of an entry's run, by the state of the entry."""

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from latent_workbench.live.loaded import model_of
-from latent_workbench.shared.numbers import number
-from latent_workbench.shared.widgets import bounded
+from latent_workbench.live.resources import model_of
+from latent_workbench.shared.formatting import number
+from latent_workbench.shared.inputs import bounded
 from vae_core.config import RunConfig
 from vae_core.families import outline
 from vae_core.in_force import beta_in_force

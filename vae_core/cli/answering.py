@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from vae_core.child import PARENT_VARIABLE
 from vae_core.cli.options import print_progress
 from vae_core.errors import UserError
-from vae_core.process import yield_to_others
+from vae_core.process import prepare, yield_to_others
 from vae_core.training.watchdog import exit_now
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ def answering(as_lines: bool) -> Iterator[Progress]:
     if not as_lines:
         yield print_progress()
         return
+    if "torch" not in sys.modules:
+        prepare()
     yield_to_others()
     sys.stdout.flush()
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")

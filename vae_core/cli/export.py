@@ -10,7 +10,13 @@ import typer
 
 from vae_core import process
 from vae_core.cli.answering import answering
-from vae_core.cli.options import RunArgument, StoreOption, WeightsOption, print_progress
+from vae_core.cli.options import (
+    LinesOption,
+    RunArgument,
+    StoreOption,
+    WeightsOption,
+    print_progress,
+)
 from vae_core.runs import Store, in_words
 
 app = typer.Typer()
@@ -19,7 +25,6 @@ SplitOption = Annotated[
     str,
     typer.Option(help="train, validation, test; cached for those that the run itself keeps."),
 ]
-LinesOption = Annotated[bool, typer.Option("--progress", help="Tell progress as lines of JSON.")]
 DataDirOption = Annotated[str | None, typer.Option(help="Where the data set lies.")]
 
 

@@ -20,6 +20,7 @@ StoreOption = Annotated[
     typer.Option("--store", help="Folder of the runs; else VAE_STORE, else trained_models."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+LinesOption = Annotated[bool, typer.Option("--progress", help="Tell progress as lines of JSON.")]
 LOOK_S = 0.2
 """Between two looks for a heartbeat."""
 

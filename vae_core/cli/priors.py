@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from vae_core import process
-from vae_core.cli.options import JsonOption, RunArgument, StoreOption, print_json, print_table
+from vae_core.cli.answering import answering
+from vae_core.cli.options import (
+    JsonOption,
+    LinesOption,
+    RunArgument,
+    StoreOption,
+    print_json,
+    print_table,
+)
 from vae_core.errors import UserError
 from vae_core.runs import Store
 
@@ -24,17 +31,18 @@ def prior(
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same prior.")] = 0,
     store: StoreOption = None,
     as_json: JsonOption = False,
+    as_lines: LinesOption = False,
 ) -> None:
     """Learn an autoregressive prior over a run's codes, and tell what it saves in nats."""
     process.prepare()
     from vae_core.latent.priors.autoregressive import learn
     from vae_core.loading import load_run
 
-    def report(epoch: int, of: int, nats: float) -> None:
-        print(f"epoch {epoch} of {of}: {nats:.2f} nats per image", file=sys.stderr)
-
-    loaded = load_run(Store(store).get(run)).sound()
-    lengths = dataclasses.asdict(learn(loaded.run, loaded.model, epochs, seed, report))
+    with answering(as_lines) as say:
+        loaded = load_run(Store(store).get(run)).sound()
+        lengths = dataclasses.asdict(learn(loaded.run, loaded.model, epochs, seed, say))
+    if as_lines:
+        return
     if as_json:
         print_json({"run": run, **lengths})
         return

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from vae_core.cli.answering import answering
 from vae_core.cli.options import (
     JsonOption,
+    LinesOption,
     RunArgument,
     StoreOption,
     be_sure,
@@ -154,11 +156,19 @@ def tell(
 
 
 @app.command("score")
-def score_run(run: RunArgument, store: StoreOption = None, as_json: JsonOption = False) -> None:
+def score_run(
+    run: RunArgument,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+    as_lines: LinesOption = False,
+) -> None:
     """Score how well single latents stand for known factors, on validation images (sprites)."""
     from vae_core.sweeps.scoring import KINDS, remarks, score
 
-    found = score(Store(store).get(run))
+    with answering(as_lines) as say:
+        found = score(Store(store).get(run), say)
+    if as_lines:
+        return
     if as_json:
         print_json(found)
         return

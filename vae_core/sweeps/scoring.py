@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from pydantic import Field, ValidationError, model_validator
 
+from vae_core.data import Progress, no_progress
 from vae_core.errors import UserError
 from vae_core.runs import Run, layout
 from vae_core.runs.schemas import Count, Number, Short, Stored
@@ -97,7 +98,7 @@ def remarks(found: dict[str, Any]) -> list[str]:
     return said
 
 
-def score(run: Run) -> dict[str, Any]:
+def score(run: Run, progress: Progress = no_progress) -> dict[str, Any]:
     """Score the run's codes of its validation images against the factors, and keep the result.
 
     A run that comes with the app is left as it is.
@@ -122,14 +123,14 @@ def score(run: Run) -> dict[str, Any]:
             f"{loaded.card.dataset} has no known factors, so run {run.id!r} cannot be scored; "
             "sprites do."
         )
-    dataset, part = load_part(run, PART)
+    dataset, part = load_part(run, PART, progress=progress)
     assert part.factors is not None, "a data set that names factors knows them"
     if len(part) < LEAST_IMAGES:
         raise UserError(
             f"Run {run.id!r} has {len(part)} {PART} images; scores need {LEAST_IMAGES}. Train on "
             "more images (data.limit), or hold more of them out (data.validation_fraction)."
         )
-    codes = encoded(loaded.model, part)
+    codes = encoded(loaded.model, part, progress=progress)
     finite(codes.means, "encoding")
     silent = np.flatnonzero(codes.collapsed).tolist()
     if len(silent) == loaded.model.latent_size:
@@ -141,10 +142,13 @@ def score(run: Run) -> dict[str, Any]:
     names = dataset.factor_names
     categorical = [k for k, name in enumerate(names) if name == CATEGORICAL]
     still = [name for k, name in enumerate(names) if np.ptp(part.factors[:, k]) == 0]
-    found = {
-        name: with_spread(values, part.factors, categorical)
-        for name, values in codes.kinds().items()
-    }
+    found, kinds = {}, codes.kinds()
+    for done, (name, values) in enumerate(kinds.items()):
+
+        def of_kind(message: str, share: float | None, done: int = done, name: str = name) -> None:
+            progress(f"{message}: {name}", (done + (share or 0.0)) / len(kinds))
+
+        found[name] = with_spread(values, part.factors, categorical, progress=of_kind)
     result = {
         **{name: all_of_them for name, (all_of_them, _) in found.items()},
         "spread": {name: spread for name, (_, spread) in found.items()},

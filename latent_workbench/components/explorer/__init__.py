@@ -13,8 +13,8 @@ import streamlit as st
 from latent_workbench.components import script
 from latent_workbench.components.explorer.direction_sets import sliders_for
 from latent_workbench.components.explorer.space import encoded, fingerprint, space_of
-from latent_workbench.live.loaded import PRIOR, Sliders, encodings_version, model_of
 from latent_workbench.live.models import is_warming_up, wait_until_warm, weights_version
+from latent_workbench.live.resources import PRIOR, Sliders, encodings_version, model_of
 from latent_workbench.shared.explore_view import View
 from latent_workbench.shared.state import app_state
 from vae_core.runs import Run
@@ -70,7 +70,7 @@ def explorer(run: Run, mode: Mode, title: str = "", panel: str = "", linked: boo
         app_state().link_problem = ""
         view = views.get(run.id, View())
         if mode == "hero":
-            views[run.id] = View(given=told["label"], z=_bytes(told["z"]))
+            views[run.id] = View(condition=told["label"], z=_bytes(told["z"]))
             return
         views[run.id] = moved(view, told, directions_id(run, view))
         app_state().ends[run.id] = told["ends"]
@@ -87,7 +87,9 @@ def explorer(run: Run, mode: Mode, title: str = "", panel: str = "", linked: boo
         st.rerun()
     view = views.get(run.id, View())
     ends = app_state().ends.get(run.id, [None, None])
-    data = explorer_data(run, view if mode == "full" else View(given=view.given, z=view.z), mode)
+    data = explorer_data(
+        run, view if mode == "full" else View(condition=view.condition, z=view.z), mode
+    )
     if mode == "full" and view.z is None and view.values is not None:
         views[run.id] = replace(view, z=point_of(run, view))  # a link says it by its sliders
     _mount(
@@ -105,10 +107,10 @@ def moved(view: View, told: dict[str, Any], directions: str) -> View:
     """
     z, given = _bytes(told["z"]), told["label"]
     if told["directions"] != directions:
-        return replace(view, values=None, base=None, given=given, z=z)
+        return replace(view, values=None, base=None, condition=given, z=z)
     values = tuple(float(value) for value in told["values"])
     base = None if told["base"] is None else _bytes(told["base"])
-    return replace(view, values=values, base=base, given=given, z=z)
+    return replace(view, values=values, base=base, condition=given, z=z)
 
 
 def directions_id(run: Run, view: View) -> str:
@@ -170,7 +172,7 @@ def explorer_data(run: Run, view: View, mode: Mode) -> dict[str, Any]:
     data = {
         "identity": f"{run.id}/{mode}/{size}/{encodings_version(run) is not None}",
         "version": weights_version(run),
-        "called": app_state().called if mode == "full" else 0,
+        "called": app_state().links_opened if mode == "full" else 0,
         "run": run.id,
         "mode": mode,
         "shape": list(run.data_card().image_shape),
@@ -195,7 +197,7 @@ def conditions_of(run: Run, view: View) -> dict[str, Any]:
     if not count:
         return {}
     names = run.data_card().label_names
-    label = view.given if view.given is not None and view.given < count else 0
+    label = view.condition if view.condition is not None and view.condition < count else 0
     return {"conditions": [names[i] if i < len(names) else str(i) for i in range(count)]} | {
         "label": label
     }

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from latent_workbench.live.loaded import (
+from latent_workbench.live.resources import (
     Sliders,
     encodings_of,
     encodings_version,

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from latent_workbench.live.loaded import Sliders, encodings_of, encodings_version, sliders_of
+from latent_workbench.live.resources import Sliders, encodings_of, encodings_version, sliders_of
 from latent_workbench.shared.explore_view import PRINCIPAL
 from latent_workbench.shared.theme import LABELS
 from vae_core.runs import Run

@@ -15,7 +15,7 @@ from plotly.colors import sample_colorscale, unlabel_rgb
 
 from latent_workbench.components import script
 from latent_workbench.components.explorer.space import encoded
-from latent_workbench.shared.numbers import number
+from latent_workbench.shared.formatting import number
 from latent_workbench.shared.theme import LABELS
 
 _HERE = Path(__file__).parent

@@ -7,7 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from latent_workbench.components import script
-from latent_workbench.live.trays import Tray, most_bytes
+from latent_workbench.live.upload_sessions import SessionUploads, most_bytes
 from latent_workbench.shared import access
 from vae_core.data.uploads import MB
 from vae_core.imaging.decode import EXTENSIONS
@@ -20,12 +20,12 @@ _mount = st.components.v2.component(
 )
 
 
-def uploader(key: str, tray: Tray) -> None:
-    """Mount the uploader on a session's `tray`; the script runs again when that has changed."""
-    kept = tray.kept
+def uploader(key: str, uploads: SessionUploads) -> None:
+    """Mount the uploader on a session's `uploads`; the script runs again when that has changed."""
+    kept = uploads.finished
     data = {
-        "token": tray.token,
-        "off": access.only_looking(),
+        "token": uploads.token,
+        "off": access.read_only_reason(),
         "kept": None if kept is None else {"name": kept.name, "bytes": kept.bytes},
         "endings": [".zip", *sorted(EXTENSIONS)],
         "most": most_bytes(),

@@ -13,7 +13,7 @@ from torch.nn import functional
 from vae_core.data import Progress, no_progress
 from vae_core.errors import UserError
 from vae_core.latent.priors.kept import are_codes, encoded_codes, keep, kept
-from vae_core.latent.priors.prior import NotLearned, Report, priors
+from vae_core.latent.priors.prior import NotLearned, priors
 from vae_core.models import LatentModel
 from vae_core.models.quantised import QuantisedModel
 from vae_core.runs import Run
@@ -76,7 +76,6 @@ def learn(
     model: LatentModel,
     epochs: int = 30,
     seed: int = 0,
-    report: Report = lambda epoch, epochs, nats: None,
     progress: Progress = no_progress,
 ) -> CodeLength:
     """Learn an autoregressive prior from the run's encodings and keep it in the run.
@@ -84,7 +83,7 @@ def learn(
     The epoch that is best on held-out encodings counts; 3000 maps of 7×7 codes take half a minute.
 
     Args:
-        report: told after each epoch. progress: told with each batch.
+        progress: told with each batch, and what held-out images cost after each epoch.
 
     Raises:
         UserError: when the model has no codes, too many of them are in use, or the run has too
@@ -105,7 +104,7 @@ def learn(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = CodeModel(len(vocabulary), numbers.shape[1])
-        best = _train(network, numbers[~held], numbers[held], epochs, report, progress)
+        best = _train(network, numbers[~held], numbers[held], epochs, progress)
     keep(run, NAME, network.state_dict() | {"vocabulary": vocabulary}, step)
     uniform = numbers.shape[1] * math.log(model.quantiser.codes)
     return CodeLength(uniform, frequency_nats(numbers[~held], numbers[held]), best)
@@ -124,20 +123,22 @@ def frequency_nats(seen: Tensor, held: Tensor) -> float:
 
 
 def _train(
-    network: CodeModel, seen: Tensor, held: Tensor, epochs: int, report: Report, progress: Progress
+    network: CodeModel, seen: Tensor, held: Tensor, epochs: int, progress: Progress
 ) -> float:
     """Leave the network with the weights of its best epoch; their held-out nats per image."""
     optimizer = torch.optim.Adam(network.parameters(), 3e-3)
-    best, weights = float("inf"), network.state_dict()
+    best, weights, message = float("inf"), network.state_dict(), "Learning the prior"
     for epoch in range(epochs):
         for rows in torch.randperm(len(seen)).split(64):
-            progress("Learning the prior", epoch / epochs)
+            progress(message, epoch / epochs)
             optimizer.zero_grad()
             network.nll(seen[rows]).mean().backward()
             optimizer.step()
         with torch.no_grad():
             nats = float(torch.cat([network.nll(part) for part in held.split(256)]).mean())
-        report(epoch + 1, epochs, nats)
+        nth = f"epoch {epoch + 1} of {epochs}"
+        message = f"Learning the prior, after {nth}: {nats:.2f} nats per image held out"
+        progress(message, (epoch + 1) / epochs)
         if nats < best:
             best = nats
             weights = {name: value.clone() for name, value in network.state_dict().items()}
@@ -151,7 +152,6 @@ def _train(
     blurb="A small network that lays codes one by one; learned after the run, once.",
     paper="van den Oord, Vinyals and Kavukcuoglu (2017), section 3.3",
     of_codes=True,
-    learn=learn,
 )
 @dataclass(frozen=True)
 class AutoregressivePrior:

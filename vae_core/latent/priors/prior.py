@@ -8,7 +8,6 @@ from typing import Protocol
 
 from torch import Generator, Tensor
 
-from vae_core.data import Progress
 from vae_core.errors import UserError
 from vae_core.models import LatentModel
 from vae_core.models.quantised import QuantisedModel
@@ -24,29 +23,17 @@ class Prior(Protocol):
 
 
 Build = Callable[[Run, LatentModel], Prior]
-Report = Callable[[int, int, float], None]
-"""Told how many epochs are done, of how many, and the nats per image on what was held out."""
-
-
-class Learn(Protocol):
-    """Learns a prior from a run's encodings and keeps it in the run."""
-
-    def __call__(
-        self, run: Run, model: LatentModel, *, report: Report, progress: Progress
-    ) -> object: ...
 
 
 class NotLearned(UserError):
-    """The prior has to be learned first, by its entry's `learn`."""
+    """The prior has to be learned first (`python -m vae_core prior RUN`)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PriorEntry(Entry[Build]):
-    """A prior; whether it is one over codes out of a finite set; how it is learned, where that
-    takes too long to be done unasked."""
+    """A prior; whether it is one over codes out of a finite set."""
 
     of_codes: bool = False
-    learn: Learn | None = None
 
     def suits(self, model: LatentModel) -> bool:
         """Whether it can be drawn from for this model."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from vae_core.data import Progress, no_progress
 from vae_core.data.batches import labelled
 from vae_core.data.dataset import ImageSet
 from vae_core.metrics.collapse import collapsed
@@ -46,13 +47,21 @@ class Codes:
 
 
 @torch.inference_mode()
-def encoded(model: LatentModel, part: ImageSet, seed: int = 0, batch_size: int = 256) -> Codes:
+def encoded(
+    model: LatentModel,
+    part: ImageSet,
+    seed: int = 0,
+    batch_size: int = 256,
+    progress: Progress = no_progress,
+) -> Codes:
     """The codes of all images of a part, by a model in evaluation mode."""
     generator = torch.Generator(model.device).manual_seed(seed)
-    means, draws, logvars = [], [], []
+    means, draws, logvars, done = [], [], [], 0
     for x, labels in labelled(part, batch_size, model.device):
         posterior = (model if labels is None else model.given(labels)).encode(x)
         means.append(model.flatten(posterior.mode()).cpu().numpy())
+        done += len(x)
+        progress("Encoding the images", done / len(part))
         logvar = posterior.log_variance()
         if logvar is not None:
             logvars.append(model.flatten(logvar).cpu().numpy())
@@ -64,7 +73,11 @@ def encoded(model: LatentModel, part: ImageSet, seed: int = 0, batch_size: int =
 
 
 def with_spread(
-    codes: np.ndarray, factors: np.ndarray, categorical: Collection[int], seeds: int = SEEDS
+    codes: np.ndarray,
+    factors: np.ndarray,
+    categorical: Collection[int],
+    seeds: int = SEEDS,
+    progress: Progress = no_progress,
 ) -> tuple[dict[str, float], dict[str, float]]:
     """Every score of codes [N, L] for factors [N, F], and the standard deviation of each over
     `seeds` random halves of the images.
@@ -76,8 +89,10 @@ def with_spread(
     """
     halves = []
     for seed in range(seeds):
+        progress("Scoring a random half of the images", seed / (seeds + 1))
         rows = np.random.default_rng(seed).permutation(len(codes))[: len(codes) // 2]
         halves.append(every_score(codes[rows], factors[rows], categorical, seed))
+    progress("Scoring all images", seeds / (seeds + 1))
     whole = every_score(codes, factors, categorical)
     return whole, {name: float(np.std([half[name] for half in halves], ddof=1)) for name in whole}
 

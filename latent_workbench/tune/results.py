@@ -1,4 +1,4 @@
-"""The rate–distortion curve: what each nat of KL buys in reconstruction."""
+"""What a sweep shows: the rate–distortion curve, active units, and which β to take."""
 
 from __future__ import annotations
 
@@ -7,19 +7,120 @@ from collections.abc import Sequence
 
 import numpy as np
 import plotly.graph_objects as go
+import streamlit as st
 
 from latent_workbench.shared.catalog import RunFacts
-from latent_workbench.shared.figures import MARGIN
-from latent_workbench.shared.numbers import number
-from latent_workbench.shared.theme import BETA, label_color, total_color
+from latent_workbench.shared.current_run import open_run
+from latent_workbench.shared.formatting import number
+from latent_workbench.shared.theme import BETA, MARGIN, is_dark, label_color, total_color
 from vae_core.sweeps.points import Point, Score, by_beta, conditions
-from vae_core.sweeps.results import Result
+from vae_core.sweeps.results import Result, results
+from vae_core.sweeps.suggestions import Suggestion, advise
 
+HEIGHT = 270
+MOST_TICKS = 9
 MOST_LABELS = 16
 """Of more points than that, β is told where one points."""
 
 LEAST_SPAN = 4.0
 """Nats that an axis shows at least, so that noise does not fill it."""
+
+
+def sweep_results(runs: Sequence[RunFacts], current: str | None) -> None:
+    """Curve and units of the runs that were measured."""
+    if not runs:
+        st.info("The first point appears when a run has finished. ELBO lines come with it.")
+        return
+    curve, units = st.columns([1.7, 1], gap="small")
+    found = results(facts.run for facts in runs)
+    with curve:
+        _curve(runs, found, current)
+        st.caption(measured_by(runs))
+    with units:
+        if found:
+            figure = units_figure(found)
+            st.plotly_chart(figure, key="active-units", config={"displayModeBar": False})
+        else:
+            st.caption("None of these runs has a β, over which dimensions could be drawn.")
+
+
+def advice(runs: Sequence[RunFacts]) -> None:
+    """Which β to take, by three rules, and what has to be known before they are believed."""
+    found = advise(results(facts.run for facts in runs))
+    if found.suggestions or found.cautions:
+        st.markdown("**Which β**")
+    for suggestion in found.suggestions:
+        st.markdown(f"{_head(suggestion)}  \n:gray[:small[{suggestion.reason}]]")
+    if found.cautions:
+        st.caption("\n".join(f"- {caution}" for caution in found.cautions))
+
+
+def measured_by(runs: Sequence[RunFacts]) -> str:
+    """What the points stand for: every part that one of them was measured on, named once."""
+    parts = dict.fromkeys(run.measured_on for run in runs if run.measured_on)
+    return f"Measured on {' or on '.join(parts)}." if parts else ""
+
+
+def _head(suggestion: Suggestion) -> str:
+    *others, last = (number(beta) for beta in sorted((suggestion.beta, *suggestion.also)))
+    betas = " or ".join(filter(None, (", ".join(others), last)))
+    return " · ".join(filter(None, (f"β = {betas}", suggestion.rule, suggestion.among)))
+
+
+def _curve(runs: Sequence[RunFacts], found: Sequence[Result], current: str | None) -> None:
+    event = st.plotly_chart(
+        rate_distortion_figure(runs, found, current, is_dark()),
+        key="rate-distortion",
+        on_select="rerun",
+        selection_mode="points",
+        config={"displayModeBar": False},
+    )
+    points = event["selection"]["points"] if event else []
+    named = [point["customdata"] for point in points if point.get("customdata")]
+    if named:
+        open_run(named[0] if isinstance(named[0], str) else named[0][0])
+
+
+def units_figure(found: Sequence[Result]) -> go.Figure:
+    """Active dimensions over β: a dot a run, a bar from the seed with fewest to that with most."""
+    named = conditions(found)
+    figure = go.Figure()
+    for index, (name, same) in enumerate(named.items()):
+        points = by_beta(same)
+        hue = label_color(index) if len(named) > 1 else BETA
+        figure.add_scatter(
+            x=[point.beta for point in points],
+            y=[point.active for point in points],
+            mode="lines",
+            line={"color": hue, "width": 1},
+            error_y={
+                "type": "data",
+                "symmetric": False,
+                "array": [point.most - point.active for point in points],
+                "arrayminus": [point.active - point.fewest for point in points],
+                "thickness": 1.5,
+                "width": 4,
+            },
+            hoverinfo="skip",
+        )
+        figure.add_scatter(
+            x=[result.beta for result in same],
+            y=[result.active for result in same],
+            mode="markers",
+            marker={"color": hue, "size": 9},
+            text=[" · ".join(filter(None, (result.run, name))) for result in same],
+            hovertemplate="%{text}<br>β %{x}: %{y} active<extra></extra>",
+        )
+    most = max((result.latent_dim for result in found), default=1)
+    betas = sorted({result.beta for result in found})
+    ticks = betas[:: -(-len(betas) // MOST_TICKS)]
+    figure.update_xaxes(title="β", type="log", tickvals=ticks, ticktext=[*map(number, ticks)])
+    figure.update_yaxes(title="active dimensions", range=[-0.3, most + 0.6], nticks=5)
+    figure.update_layout(height=HEIGHT, margin=MARGIN, showlegend=False)
+    return figure
+
+
+# --- the rate–distortion curve --------------------------------------------------------------------
 
 
 def rate_distortion_figure(
@@ -58,18 +159,20 @@ def rate_distortion_figure(
             hoverinfo="skip",
             showlegend=False,
         )
-    told = {result.run: result for result in found}
+    known = {result.run: result for result in found}
     dots = {run.run: (hues[name], len(p.runs)) for name, p in points for run in p.runs}
     hue_and_seeds = [dots.get(run.id, (grey, 1)) for run in runs]
     figure.add_scatter(
         x=rates,
         y=distortions,
         mode="markers",
-        text=[_label(told.get(run.id)) + _other_units(run) for run in runs],
+        text=[_label(known.get(run.id)) + _other_units(run) for run in runs],
         customdata=[run.id for run in runs],
         marker={
             "color": [hue for hue, _ in hue_and_seeds],
-            "symbol": ["circle-open" if _is_ring(told.get(run.id)) else "circle" for run in runs],
+            "symbol": [
+                "circle-open" if _is_hollow(known.get(run.id)) else "circle" for run in runs
+            ],
             "size": [
                 15 if run.id == current else 10 if seeds == 1 else 7
                 for run, (_, seeds) in zip(runs, hue_and_seeds, strict=True)
@@ -80,7 +183,7 @@ def rate_distortion_figure(
                     for run, (hue, _) in zip(runs, hue_and_seeds, strict=True)
                 ],
                 "width": [
-                    2 if run.id == current or _is_ring(told.get(run.id)) else 0 for run in runs
+                    2 if run.id == current or _is_hollow(known.get(run.id)) else 0 for run in runs
                 ],
             },
         },
@@ -92,7 +195,7 @@ def rate_distortion_figure(
         title="distortion = recon (nats per image)", range=[low, high], zeroline=False
     )
     legend = {"x": 1, "y": 1, "xanchor": "right", "yanchor": "top", "title": None}
-    figure.update_layout(height=440, margin=MARGIN, showlegend=several, legend=legend)
+    figure.update_layout(height=HEIGHT, margin=MARGIN, showlegend=several, legend=legend)
     return figure
 
 
@@ -111,7 +214,7 @@ def _other_units(run: RunFacts) -> str:
     )
 
 
-def _is_ring(result: Result | None) -> bool:
+def _is_hollow(result: Result | None) -> bool:
     return result is not None and bool(result.doubt or result.collapsed)
 
 

@@ -11,11 +11,10 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
-from latent_workbench.shared.numbers import grouped
-from latent_workbench.shared.task import Task
+from latent_workbench.shared.errors import redact
+from latent_workbench.shared.formatting import grouped
+from latent_workbench.shared.tasks import Task, result_of
 from latent_workbench.shared.theme import label_color
-from latent_workbench.shared.waiting import waiting
-from latent_workbench.shared.without_paths import without_paths
 from vae_core.config import DataConfig, parse_config
 from vae_core.data import Dataset, Progress, label_counts, load_dataset, sample_images
 from vae_core.runs import Store
@@ -27,8 +26,6 @@ LARGEST_TILE = 96
 ROWS = 2
 GAP = 4
 BAR_HEIGHT = 22
-QUICK_S = 0.6
-"""Most sets are there within this time, and then no progress bar flashes up."""
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
@@ -44,22 +41,13 @@ def loading(data_json: str) -> Task[Dataset]:
     return Task(load)
 
 
-def look(config: DataConfig) -> Dataset | None:
+def dataset_preview(config: DataConfig) -> Dataset | None:
     """Draw the data set that `config` names; None while it is loading or when it cannot be."""
     key = config.model_dump_json()
-    work = loading(key)
-    work.wait(QUICK_S)
-    if not work.done:
-        waiting(work, "data")
-        return None
-    if work.result is None:
-        st.error(work.problem)
-        if st.button("Try again", key="reload-data", icon=":material/refresh:"):
-            loading.clear(key)
-            st.rerun()
-        return None
-    _show(work.result, _thumbnails(key, work.result))
-    return work.result
+    dataset = result_of(loading(key), "data", lambda: loading.clear(key), st.error)
+    if dataset is not None:
+        _show(dataset, _thumbnails(key, dataset))
+    return dataset
 
 
 def _show(dataset: Dataset, samples: str) -> None:
@@ -72,7 +60,7 @@ def _show(dataset: Dataset, samples: str) -> None:
     if counts:
         st.html(_balance(counts))
     for note in dataset.notes:
-        st.caption(f":material/info: {without_paths(note)}")
+        st.caption(f":material/info: {redact(note)}")
 
 
 @st.cache_data(max_entries=16, show_spinner=False)

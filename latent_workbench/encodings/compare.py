@@ -6,15 +6,14 @@ import numpy as np
 import streamlit as st
 
 from latent_workbench.components.scatter import Image, Link, Nothing, Selection, Told
-from latent_workbench.encodings import selected
-from latent_workbench.encodings.act import points, tell
-from latent_workbench.encodings.plane import Plane, plane_of
-from latent_workbench.encodings.shown import QUICKLY_COMPARED, Shown
-from latent_workbench.encodings.view import choose_view
-from latent_workbench.live.loaded import encodings_version
+from latent_workbench.encodings.details import direction_form
+from latent_workbench.encodings.encoded_images import QUICKLY_COMPARED, EncodedImages
+from latent_workbench.encodings.plane import Plane, choose_axes, plane_of
+from latent_workbench.encodings.points import draw_points, show_details
+from latent_workbench.live.resources import encodings_version
 from latent_workbench.shared.catalog import companions
-from latent_workbench.shared.numbers import grouped, number
-from latent_workbench.shared.task import Task
+from latent_workbench.shared.formatting import grouped, number
+from latent_workbench.shared.tasks import Task
 from vae_core.config import DataConfig
 from vae_core.data import Progress, datasets
 from vae_core.runs import Run
@@ -33,7 +32,7 @@ NOWHERE = (
 )
 
 
-def choose_beside(run: Run) -> Run | None:
+def choose_other(run: Run) -> Run | None:
     """Another run whose images are the same ones, if one is wanted."""
     others = {
         each.id: each.run
@@ -66,52 +65,53 @@ def _choice(config: DataConfig) -> tuple[object, ...]:
 
 
 @st.fragment
-def both(shown: Shown, other: Shown) -> None:
+def side_by_side(encoded: EncodedImages, other: EncodedImages) -> None:
     """One fragment: two spaces, and below them what was last pointed at in either."""
-    view, link = choose_view(shown), f"{shown.key} {other.key}"
-    st.caption(f"{_shared(shown, other)} {TEACHES}")
-    sides: list[tuple[Shown, Plane, Told]] = []
-    pair = shown.survey.identities, other.survey.identities
+    axes, link = choose_axes(encoded), f"{encoded.key} {other.key}"
+    st.caption(f"{_shared(encoded, other)} {TEACHES}")
+    sides: list[tuple[EncodedImages, Plane, Told]] = []
+    pair = encoded.survey.identities, other.survey.identities
     # One small number for each image in either, which the browser can take.
     numbers = np.unique(np.concatenate(pair), return_inverse=True)[1]
-    numbered = np.split(numbers, [len(shown.survey)])
+    numbered = np.split(numbers, [len(encoded.survey)])
     for place, key, each, ids in zip(
-        st.columns(2), ("", "-beside"), (shown, other), numbered, strict=True
+        st.columns(2), ("", "-beside"), (encoded, other), numbered, strict=True
     ):
         with place:
             st.markdown(f"**{each.run.id}**")
-            plane = plane_of(each, view)
+            plane = plane_of(each, axes)
             if plane is not None:
-                told = points(f"encodings-scatter{key}", each, plane, Link(link, ids))
-                sides.append((each, plane, told))
+                clicked = draw_points(f"encodings-scatter{key}", each, plane, Link(link, ids))
+                sides.append((each, plane, clicked))
     if len(sides) < 2:
         return
-    # What was said last counts, in whichever space.
-    latest, _, said = max(sides, key=lambda side: getattr(side[2], "at", 0.0))
-    if said is None or isinstance(said, Nothing):
+    # What was clicked last counts, in whichever space.
+    latest, _, clicked = max(sides, key=lambda side: getattr(side[2], "at", 0.0))
+    if clicked is None or isinstance(clicked, Nothing):
         return
     for place, (each, plane, _) in zip(st.columns(2), sides, strict=True):
         with place:
-            here = said if each is latest else followed(said, latest, each)
+            here = clicked if each is latest else counterpart_of(clicked, latest, each)
             if here is None:
                 st.caption(NOWHERE)
             else:
-                tell(each, plane, here)
-            selected.direction(each)
+                show_details(each, plane, here)
+            direction_form(each)
 
 
-def followed(said: Told, told: Shown, shown: Shown) -> Told:
-    """What was said of images of `told`, of the same ones in `shown`; None where it has none."""
-    if isinstance(said, Image):
-        rows = np.array([said.index])
-    elif isinstance(said, Selection):
-        rows = said.rows
+def counterpart_of(clicked: Told, source: EncodedImages, target: EncodedImages) -> Told:
+    """What was clicked or drawn around in `source`, of the same images in `target`; None where it
+    has none of them."""
+    if isinstance(clicked, Image):
+        rows = np.array([clicked.index])
+    elif isinstance(clicked, Selection):
+        rows = clicked.rows
     else:
         return None
-    here = rows_of(told.survey.identities[rows], shown.survey.identities)
+    here = rows_of(source.survey.identities[rows], target.survey.identities)
     if not len(here):
         return None
-    return Selection(here) if isinstance(said, Selection) else Image(int(here[0]))
+    return Selection(here) if isinstance(clicked, Selection) else Image(int(here[0]))
 
 
 def rows_of(wanted: np.ndarray, identities: np.ndarray) -> np.ndarray:
@@ -123,13 +123,13 @@ def rows_of(wanted: np.ndarray, identities: np.ndarray) -> np.ndarray:
     return rows[identities[rows] == wanted]
 
 
-def _shared(shown: Shown, other: Shown) -> str:
+def _shared(encoded: EncodedImages, other: EncodedImages) -> str:
     """How many images are in both, and how far the two agree on which of them are alike."""
-    shared = np.intersect1d(shown.survey.identities, other.survey.identities)
+    shared = np.intersect1d(encoded.survey.identities, other.survey.identities)
     found = f"The same {grouped(len(shared))} images in two spaces."
     if not ALIKE < len(shared) <= QUICKLY_COMPARED:
         return found
-    work = _agreement(shown.key, other.key, shown, other, shared)
+    work = _agreement(encoded.key, other.key, encoded, other, shared)
     if not work.wait(1.0) or work.result is None:
         return found
     return (
@@ -140,12 +140,12 @@ def _shared(shown: Shown, other: Shown) -> str:
 
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _agreement(
-    key: str, other_key: str, _shown: Shown, _other: Shown, _shared: np.ndarray
+    key: str, other_key: str, _encoded: EncodedImages, _other: EncodedImages, _shared: np.ndarray
 ) -> Task[float]:
     def work(progress: Progress) -> float:
         from vae_core.latent.neighbours import agreement, nearest_neighbours
 
-        spaces = (each.survey for each in (_shown, _other))
+        spaces = (each.survey for each in (_encoded, _other))
         vectors = [survey.mu[rows_of(_shared, survey.identities)] for survey in spaces]
         return agreement(*(nearest_neighbours(mu, ALIKE, progress) for mu in vectors))
 

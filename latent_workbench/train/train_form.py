@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import dataclass, field
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from latent_workbench.shared import access
 from latent_workbench.shared.catalog import catalog
-from latent_workbench.shared.keep import keep, kept, remember
-from latent_workbench.shared.numbers import grouped, number
+from latent_workbench.shared.current_run import choose_run
+from latent_workbench.shared.errors import errors_shown, redact
+from latent_workbench.shared.formatting import grouped, number
+from latent_workbench.shared.inputs import field_error
 from latent_workbench.shared.recipes import on_data, options_of, recipes, recommended, with_backbone
 from latent_workbench.shared.schedule import planned
-from latent_workbench.shared.state import choose_run
-from latent_workbench.shared.task import Task
-from latent_workbench.shared.widgets import complain
-from latent_workbench.shared.without_paths import without_paths
-from latent_workbench.train.dataset_view import look
-from latent_workbench.train.family_note import about_choice
+from latent_workbench.shared.state import persistent, session, widget_value
+from latent_workbench.shared.tasks import Task
+from latent_workbench.train.dataset_preview import dataset_preview
+from latent_workbench.train.family_help import about_choice
 from latent_workbench.train.forms import Form, Place, widget_key
 from latent_workbench.train.timing import Stopwatch, Timing
 from latent_workbench.train.upload import own_images
@@ -41,12 +42,19 @@ MOST_TIMINGS = 200
 _SIGHT = frozenset({"data.image_size"})
 _BELOW = frozenset({"model.backbone", "train.learning_rate"})
 _HIDDEN = frozenset({"family", "preset", "data.dataset"})
-_DATASET, _STARTED = "train-dataset", "train-started"
 
 
-def set_up() -> None:
+@dataclass
+class TrainForm:
+    """What this session's form knows: how many runs it has started, and the watch that times."""
+
+    started: int = 0
+    stopwatch: Stopwatch = field(default_factory=Stopwatch)
+
+
+def train_form() -> None:
     """Draw the set-up; starting a run makes it the current one. Readers are told that they are."""
-    if reason := access.only_looking():
+    if reason := access.read_only_reason():
         st.info(reason, icon=":material/visibility:")
         return
     dataset_name = _choose_dataset()
@@ -67,7 +75,7 @@ def set_up() -> None:
         if own and data_dir is None:
             st.caption("Your images appear here once you name or upload them.")
         elif config is not None:
-            dataset = look(config.data)
+            dataset = dataset_preview(config.data)
     if config is not None and dataset is not None and not problem:
         problem = _fit(config, dataset)
     if config is not None and dataset is not None and not problem:
@@ -76,36 +84,35 @@ def set_up() -> None:
     with name:
         typed, free = _choose_name(config)
         refusal = Store().refusal(typed) if typed else ""
-        complain(name, refusal)
+        field_error(name, refusal)
     _start(config, dataset, problem or refusal, typed or free)
 
 
 def _choose_dataset() -> str:
     entries = {entry.name: entry for entry in datasets}
-    names = list(entries)
-    remember(_DATASET, FIRST_DATASET)
-    name = st.selectbox(
+    return persistent(
+        st.selectbox,
         "Data",
-        names,
+        list(entries),
+        key="train-dataset",
+        default=FIRST_DATASET,
         format_func=lambda name: entries[name].label,
-        key=_DATASET,
         help="The images that the model learns.",
     )
-    return keep(_DATASET, name)
 
 
 def _choose_recipe(dataset: str) -> str:
     offered = recipes()
-    key = f"train-recipe-{dataset}"
-    remember(key, recommended(dataset))
-    name = st.selectbox(
+    key, start = f"train-recipe-{dataset}", recommended(dataset)
+    return persistent(
+        st.selectbox,
         "Start from",
         list(offered),
-        format_func=lambda name: offered[name].label,
         key=key,
-        help=offered[st.session_state[key]].blurb,
+        default=start,
+        format_func=lambda name: offered[name].label,
+        help=offered[widget_value(key, start)].blurb,
     )
-    return keep(key, name)
 
 
 def _settings(
@@ -114,22 +121,21 @@ def _settings(
     """The configuration as it is set now, or None and why it is not valid."""
     base = on_data(recipes()[recipe], dataset, data_dir)
     key = f"train.{recipe}.{dataset}"
-    base = with_backbone(
-        base, kept(widget_key(key, "ModelConfig", ("model", "backbone")), base.model.backbone)
-    )
+    backbone = widget_key(key, "ModelConfig", ("model", "backbone"))
+    base = with_backbone(base, widget_value(backbone, base.model.backbone))
     own = datasets[dataset].origin == "own"
     form = Form(
         choices={"model.backbone": backbones, "model.likelihood": likelihoods},
         nested=options_of(base),
         sight=_SIGHT,
         below=_BELOW,
-        hidden=_HIDDEN if access.at_this_computer() and not own else _HIDDEN | {"data.data_dir"},
+        hidden=_HIDDEN if access.is_local_visitor() and not own else _HIDDEN | {"data.data_dir"},
     )
     changes = form.ask(base, key, Place(sight, more))
     try:
         return complete(base.updated(changes)), ""
     except UserError as error:
-        return None, without_paths(error)
+        return None, redact(error)
 
 
 def _fit(config: RunConfig, dataset: Dataset) -> str:
@@ -139,7 +145,7 @@ def _fit(config: RunConfig, dataset: Dataset) -> str:
         _weights(config.to_json(), data_card(dataset))
         refuse_to_train(config, data_card(dataset))
     except UserError as error:
-        return without_paths(error)
+        return redact(error)
     return ""
 
 
@@ -152,15 +158,15 @@ def _weights(config_json: str, data: DataCard) -> int:
 def _choose_name(config: RunConfig | None) -> tuple[str, str]:
     """The name that was typed, and a free one that fits the settings."""
     free = Store().free_name(f"{config.data.dataset}-{config.family}") if config else ""
-    key = f"train-name-{st.session_state.get(_STARTED, 0)}"  # emptied by each start
-    remember(key, "")
-    typed = st.text_input(
+    typed = persistent(
+        st.text_input,
         "Name of the run",
-        key=key,
+        key=f"train-name-{session(TrainForm).started}",  # emptied by each start
+        default="",
         placeholder=free,
         help="Letters, digits, dots, dashes and underscores; empty takes the one shown.",
     )
-    return keep(key, typed).strip(), free
+    return typed.strip(), free
 
 
 def _start(config: RunConfig | None, dataset: Dataset | None, problem: str, name: str) -> None:
@@ -174,30 +180,22 @@ def _start(config: RunConfig | None, dataset: Dataset | None, problem: str, name
         type="primary",
         icon=":material/play_arrow:",
         width="stretch",
-        **access.control(disabled=not ready),
+        **access.widget_options(disabled=not ready),
     )
     with estimate.container(key="train-estimate", height=44, border=False):
         if ready and config is not None and dataset is not None:
             weights = _weights(config.to_json(), data_card(dataset))
             _estimate(config, weights)
     if pressed and ready and config is not None:
-        _stopwatch().cancel()
-        try:
-            run = access.acting(jobs.start)(Store(), name, config)
-        except UserError as error:
-            st.error(without_paths(error))
-            return
-        st.session_state[_STARTED] = st.session_state.get(_STARTED, 0) + 1
-        choose_run(run.id)
-        st.rerun()
+        session(TrainForm).stopwatch.cancel()
+        with errors_shown():
+            run = access.authorized(jobs.start)(Store(), name, config)
+            session(TrainForm).started += 1
+            choose_run(run.id)
+            st.rerun()
 
 
 # --- how long it will take -----------------------------------------------------------------------
-
-
-def _stopwatch() -> Stopwatch:
-    stopwatch: Stopwatch = st.session_state.setdefault("train-stopwatch", Stopwatch())
-    return stopwatch
 
 
 @st.cache_resource
@@ -220,7 +218,7 @@ def _estimate(config: RunConfig, weights: int) -> None:
             return
         if len(timings) >= MOST_TIMINGS:
             del timings[next(iter(timings))]
-        stopwatch = _stopwatch()
+        stopwatch = session(TrainForm).stopwatch
         work = timings[key] = Task(lambda progress: stopwatch.time(config))
     if not work.done:
         _measuring(counted, work)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from latent_workbench.shared.without_paths import without_paths
+from latent_workbench.shared.errors import redact
 from tests.pages import ROOT
 from vae_core.errors import UserError
 from vae_core.runs import Run, Store
@@ -33,17 +33,17 @@ from vae_core.runs import Run, Store
     ],
 )  # fmt: skip
 def test_paths_become_names(text: str, shown: str) -> None:
-    assert without_paths(UserError(text)) == shown
+    assert redact(UserError(text)) == shown
 
 
 def test_what_lies_in_the_store_keeps_its_place_there(tmp_path: Path, monkeypatch) -> None:
     store = tmp_path / "my runs of 2026"
     store.mkdir()
     monkeypatch.setenv("VAE_STORE", str(store))
-    assert without_paths(f"{store}/a-run/config.json: gone") == "a-run/config.json: gone"
+    assert redact(f"{store}/a-run/config.json: gone") == "a-run/config.json: gone"
     with pytest.raises(UserError) as missing:
         Store().get("nobody")
-    assert without_paths(missing.value) == "There is no run called 'nobody' in my runs of 2026."
+    assert redact(missing.value) == "There is no run called 'nobody' in my runs of 2026."
 
 
 def test_a_worker_that_failed_tells_no_paths(tiny_run: Run) -> None:
@@ -67,7 +67,7 @@ def spelled_out(path: Path) -> list[int]:
             continue
         for node in ast.walk(handler):
             inner: list[ast.expr] = []
-            if isinstance(node, ast.Call) and ast.unparse(node.func) != "without_paths":
+            if isinstance(node, ast.Call) and ast.unparse(node.func) != "redact":
                 inner = [*node.args] if ast.unparse(node.func) in ("str", "repr") else []
             elif isinstance(node, ast.FormattedValue):
                 inner = [node.value]
@@ -78,7 +78,7 @@ def spelled_out(path: Path) -> list[int]:
 
 
 DEEPER = {
-    "latent_workbench/shared/task.py",
+    "latent_workbench/shared/tasks.py",
     "latent_workbench/shared/access.py",
     "latent_workbench/train/timing.py",
 }
@@ -99,7 +99,7 @@ def test_the_check_sees_an_error_as_it_is(tmp_path: Path) -> None:
     file = tmp_path / "page.py"
     file.write_text(
         "try:\n    x()\nexcept E as error:\n    st.error(str(error))\n    a(f'{error}')\n"
-        "    st.error(without_paths(error))\n"
+        "    st.error(redact(error))\n"
     )
     assert spelled_out(file) == [4, 5]
 

@@ -6,12 +6,12 @@ import numpy as np
 import streamlit as st
 
 from latent_workbench.shared import access
-from latent_workbench.shared.keep import keep, remember
-from latent_workbench.shared.numbers import number
+from latent_workbench.shared.current_run import current_run
+from latent_workbench.shared.errors import errors_shown, redact
+from latent_workbench.shared.formatting import number
+from latent_workbench.shared.inputs import bounded, field_error
 from latent_workbench.shared.recipes import recipes
-from latent_workbench.shared.state import current_run
-from latent_workbench.shared.widgets import bounded, complain
-from latent_workbench.shared.without_paths import without_paths
+from latent_workbench.shared.state import persistent, restore
 from vae_core.config import RunConfig
 from vae_core.errors import UserError
 from vae_core.families import families
@@ -43,9 +43,9 @@ SAMPLERS: dict[SamplerName, str] = {
 CURRENT = "current"
 
 
-def set_up() -> str | None:
+def sweep_form() -> str | None:
     """Draw the form; the name of the sweep that was just started, else None."""
-    if reason := access.only_looking():
+    if reason := access.read_only_reason():
         st.info(reason, icon=":material/visibility:")
         return None
     left, right = st.columns(2)
@@ -94,7 +94,7 @@ def set_up() -> str | None:
             )
         )
     except UserError as error:
-        st.error(without_paths(error))
+        st.error(redact(error))
         return None
     pressed = st.button(
         f"Start {spec.total} runs",
@@ -102,7 +102,7 @@ def set_up() -> str | None:
         type="primary",
         icon=":material/play_arrow:",
         width="stretch",
-        **access.control(),
+        **access.widget_options(),
     )
     st.caption(f"“{name}”: the same data, first weights, hold-out images and z in every run.")
     return _start(name, spec) if pressed else None
@@ -121,20 +121,21 @@ def _more() -> tuple[str, SamplerName, int, str, str]:
     if sampler != "grid":
         trials, problem = bounded(left, "How many runs", "sweep-trials", 1, MOST_RUNS, 12)
     storage = ""
-    if access.at_this_computer():  # a visitor could make this server call, or write to, anything
+    if access.is_local_visitor():  # a visitor could make this server call, or write to, anything
         with right:
-            storage = _secret("Shared storage", "sweep-storage", "URL of a database; empty: here.")
+            storage = persistent(
+                st.text_input, "Shared storage", key="sweep-storage", default="",
+                help="URL of a database; empty: here.", type="password",  # it may hold one
+            ).strip()  # fmt: skip
     return seeds, sampler, trials, storage, problem
 
 
 def _start(name: str, spec: SweepSpec) -> str | None:
-    try:
-        made = access.acting(create_sweep)(Store(), name, spec)
-        access.acting(launch)(made)
-    except UserError as error:
-        st.error(without_paths(error))
-        return None
-    return made.id
+    with errors_shown():
+        made = access.authorized(create_sweep)(Store(), name, spec)
+        access.authorized(launch)(made)
+        return made.id
+    return None
 
 
 def _base() -> RunConfig:
@@ -144,13 +145,12 @@ def _base() -> RunConfig:
     own = None if run is None else _config(run)
     if run is not None and own is not None and _has_beta(own):
         offered = {CURRENT: f"settings of {run.id}", **offered}
-    remember("sweep-base", next(iter(offered)))
-    if st.session_state["sweep-base"] not in offered:
-        st.session_state["sweep-base"] = next(iter(offered))
-    chosen = st.selectbox(
-        "Start from", list(offered), format_func=offered.__getitem__, key="sweep-base"
-    )
-    keep("sweep-base", chosen)
+    first = next(iter(offered))
+    restore("sweep-base", first, offered)
+    chosen = persistent(
+        st.selectbox, "Start from", list(offered), key="sweep-base", default=first,
+        format_func=offered.__getitem__,
+    )  # fmt: skip
     return own if own is not None and chosen == CURRENT else recipes()[chosen].config
 
 
@@ -166,14 +166,7 @@ def _has_beta(config: RunConfig) -> bool:
 
 
 def _text(label: str, key: str, start: str, help: str | None = None) -> str:
-    remember(key, start)
-    return keep(key, st.text_input(label, key=key, help=help)).strip()
-
-
-def _secret(label: str, key: str, help: str) -> str:
-    """As `_text`; what is typed is shown to nobody who looks on, for it may hold a password."""
-    remember(key, "")
-    return keep(key, st.text_input(label, key=key, help=help, type="password")).strip()
+    return persistent(st.text_input, label, key=key, default=start, help=help).strip()
 
 
 def _values(label: str, key: str, setting: str, start: str, help: str | None = None) -> str:
@@ -182,7 +175,7 @@ def _values(label: str, key: str, setting: str, start: str, help: str | None = N
     try:
         parse_values(setting, typed)
     except UserError as error:
-        complain(st.container(), without_paths(error))
+        field_error(st.container(), redact(error))
     return typed
 
 

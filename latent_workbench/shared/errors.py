@@ -1,8 +1,9 @@
-"""What went wrong, told to a visitor: names in place of this server's paths."""
+"""What went wrong, shown to a visitor: one sentence, with names in place of this server's paths."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import streamlit as st
@@ -16,7 +17,7 @@ _QUOTED = re.compile(r"""(["'`“])(/[^"'`”\n]+)(["'`”])""")
 _PLAIN = re.compile(r"""(?<![\w/.:~<>)-])/[^\s"'`:;,()\[\]<>]*[^\s"'`:;,.()\[\]<>]""")
 
 
-def without_paths(error: object) -> str:
+def redact(error: object) -> str:
     """The text of an error, a note or a log without the paths and passwords in it.
 
     What lies in the store keeps its place there (`a-run/config.json`), of any other path its last
@@ -33,11 +34,26 @@ def without_paths(error: object) -> str:
     return _PLAIN.sub(lambda found: _name(found[0]), text)
 
 
-def show(error: Exception) -> bool:
-    """Show a sentence that no page has shown, such as a button's; False for a defect, which
+class errors_shown:
+    """Where the block raises a `UserError`, the page shows its sentence and goes on behind it."""
+
+    def __init__(self, show: Callable[[str], object] = st.error) -> None:
+        self._show = show
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
+        if not isinstance(error, UserError):
+            return False
+        self._show(redact(error))
+        return True
+
+
+def on_script_error(error: Exception) -> bool:
+    """Show a sentence that no page has shown, such as a callback's; False for a defect, which
     Streamlit logs and tells without details (`client.showErrorDetails`)."""
     if isinstance(error, UserError):
-        st.error(without_paths(error))
+        st.error(redact(error))
     return isinstance(error, UserError)
 
 

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import streamlit as st
 
-from latent_workbench.encodings.shown import Shown
-from latent_workbench.shared.task import Task
-from latent_workbench.shared.waiting import awaited
+from latent_workbench.encodings.encoded_images import EncodedImages
+from latent_workbench.shared.state import session
+from latent_workbench.shared.tasks import Task, result_of
 from vae_core.data import Progress
 from vae_core.runs import BEST, WEIGHTS
 
-_MADE = "encodings-export"
+
+@dataclass
+class ExportState:
+    """task: makes the file that was asked for last, of these `settings`."""
+
+    settings: tuple[str, str, str] | None = None
+    task: Task[tuple[str, bytes, str]] | None = None
 
 
-def draw(shown: Shown) -> None:
+def draw(encoded: EncodedImages) -> None:
     """The formats; the file is made off the script and then waits to be downloaded."""
     from vae_core.export import formats
 
@@ -21,11 +29,11 @@ def draw(shown: Shown) -> None:
     to = choice.selectbox(
         "Format", [entry.name for entry in formats], key="encodings-format",
         format_func=lambda name: f"{formats[name].label}: {formats[name].blurb}",
-        help=f"Encodings are those of the {shown.told} shown.",
+        help=f"Encodings are those of the {encoded.description} shown.",
     )  # fmt: skip
     assert to is not None
     which = "last"
-    best, last = (shown.run.weights_step(name) for name in (BEST, WEIGHTS))
+    best, last = (encoded.run.weights_step(name) for name in (BEST, WEIGHTS))
     if best not in (None, last):
         steps = {"last": f"last (step {last})", "best": f"best validation (step {best})"}
         which = st.segmented_control(
@@ -33,16 +41,13 @@ def draw(shown: Shown) -> None:
             default="last", required=True,
             help="Best is the lowest loss of unseen images, at the final weights of its terms.",
         )  # fmt: skip
-    wanted = (shown.key, to, which)
+    settings, state = (encoded.key, to, which), session(ExportState)
     if make.button("Make the file", icon=":material/deployed_code:", width="stretch"):
-        st.session_state[_MADE] = (
-            wanted,
-            Task(lambda progress: made(shown, to, progress, which)),
-        )
-    known, work = st.session_state.get(_MADE, (None, None))
-    if known != wanted or work is None:
+        state.settings = settings
+        state.task = Task(lambda progress: exported(encoded, to, progress, which))
+    if state.settings != settings or state.task is None:
         return
-    result = awaited(work, "export", lambda: st.session_state.pop(_MADE))
+    result = result_of(state.task, "export", lambda: setattr(state, "task", None))
     if result is not None:
         name, data, note = result
         st.download_button(
@@ -52,7 +57,9 @@ def draw(shown: Shown) -> None:
         st.caption(f"{len(data) / 1e6:.1f} MB. {note}")
 
 
-def made(shown: Shown, to: str, progress: Progress, which: str = "last") -> tuple[str, bytes, str]:
+def exported(
+    encoded: EncodedImages, to: str, progress: Progress, which: str = "last"
+) -> tuple[str, bytes, str]:
     """The name, the bytes and the note of a download.
 
     Raises:
@@ -60,7 +67,7 @@ def made(shown: Shown, to: str, progress: Progress, which: str = "last") -> tupl
     """
     from vae_core.export import Source, as_download, export
 
-    result = export(Source(shown.run, shown.split, progress=progress, which=which), to)
+    result = export(Source(encoded.run, encoded.split, progress=progress, which=which), to)
     suffix = f"-{to}" if len(result.files) > 1 else ""
     suffix = suffix if which == "last" else f"-{which}{suffix}"
-    return *as_download(result, shown.run.id + suffix), result.note
+    return *as_download(result, encoded.run.id + suffix), result.note

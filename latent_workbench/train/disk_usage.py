@@ -2,37 +2,44 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import streamlit as st
 
 from latent_workbench.shared import access
-from latent_workbench.shared.without_paths import without_paths
+from latent_workbench.shared.errors import errors_shown
+from latent_workbench.shared.state import session
 from vae_core.data.cache import CacheEntry, entries, size_limit
-from vae_core.errors import UserError
 from vae_core.runs import Store
 from vae_core.units import gigabytes
 from vae_core.upkeep import clear_disk
 
-_CLEARED = "disk-cleared"
+
+@dataclass
+class Cleared:
+    """bytes: what this session has just cleared away; None where it has not."""
+
+    bytes: int | None = None
 
 
-def kept_on_disk() -> None:
+def disk_usage() -> None:
     """Draw a small button that opens what is kept."""
-    kept = _kept()
+    kept = _entries()
     total = sum(entry.size for entry in kept)
-    with st.popover(
-        f"Kept on disk: {gigabytes(total)}",
-        icon=":material/hard_drive:",
-        type="tertiary",
-        key="kept-on-disk",
+    with (
+        st.popover(
+            f"Kept on disk: {gigabytes(total)}",
+            icon=":material/hard_drive:",
+            type="tertiary",
+            key="kept-on-disk",
+        ),
+        errors_shown(),
     ):
-        try:
-            _show(kept, total, size_limit())
-        except UserError as error:
-            st.error(without_paths(error))
+        _show(kept, total, size_limit())
 
 
 @st.cache_data(ttl=5.0, show_spinner=False)
-def _kept() -> list[CacheEntry]:
+def _entries() -> list[CacheEntry]:
     """Looked up once in a while, whoever asks."""
     return entries()
 
@@ -55,16 +62,17 @@ def _show(kept: list[CacheEntry], total: int, most: int) -> None:
         "Clear what is not in use",
         key="clear-disk",
         icon=":material/delete_sweep:",
-        **access.control(
+        **access.widget_options(
             "Prepared images are made again when they are needed; uploads have to be sent again. "
             "What a training or an open page uses stays, and uploads that a run still has to learn "
             "from.",
             disabled=not kept,
         ),
     ):
-        removed = access.acting(clear_disk)(Store())
-        _kept.clear()
-        st.session_state[_CLEARED] = sum(entry.size for entry in removed)
+        removed = access.authorized(clear_disk)(Store())
+        _entries.clear()
+        session(Cleared).bytes = sum(entry.size for entry in removed)
         st.rerun()
-    if _CLEARED in st.session_state:
-        st.caption(f"{gigabytes(st.session_state.pop(_CLEARED))} were cleared.")
+    if (cleared := session(Cleared).bytes) is not None:
+        session(Cleared).bytes = None
+        st.caption(f"{gigabytes(cleared)} were cleared.")

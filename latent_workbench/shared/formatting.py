@@ -1,10 +1,14 @@
-"""Numbers as people read them: three significant figures, no powers of ten below 10⁵."""
+"""Numbers and texts as people read them: three significant figures, Markdown that is only text."""
 
 from __future__ import annotations
 
 import math
+import re
 
 from vae_core.runs import in_words
+
+LONGEST = 300
+_MARKDOWN = re.compile(r"([\\`*\[\]<>!$~|])")
 
 
 def number(value: float | None, unknown: str = "—") -> str:
@@ -31,9 +35,19 @@ def grouped(count: int) -> str:
     return f"{count:,}".replace(",", "\u2009")
 
 
-def images(count: int, split: str) -> str:
+def image_count(count: int, split: str) -> str:
     """How many images of which part, as it stands beside a figure: 3 000 validation images."""
     return in_words(grouped(count), split)
+
+
+def escape_markdown(text: str, longest: int = LONGEST) -> str:
+    """Words out of a file as Markdown that shows just them, on one line, cut where it is long.
+
+    A picture of some other server, say, is not fetched because a run's status names it.
+    """
+    one_line = " ".join(text[: longest + 1].split())
+    cut = one_line if len(text) <= longest else one_line[: longest - 1] + "…"
+    return _MARKDOWN.sub(r"\\\1", cut)
 
 
 def _exponent(value: float) -> int:

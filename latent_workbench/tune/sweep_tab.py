@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import streamlit as st
 
 from latent_workbench.shared.catalog import RunFacts, catalog, facts_of
-from latent_workbench.shared.keep import keep, remember
-from latent_workbench.shared.without_paths import without_paths
+from latent_workbench.shared.errors import redact
+from latent_workbench.shared.state import persistent, restore, session
 from latent_workbench.tune.board import board
 from latent_workbench.tune.comparison import comparison
-from latent_workbench.tune.outcome import advice, outcome
 from latent_workbench.tune.queue import label, queue
-from latent_workbench.tune.setup import set_up
+from latent_workbench.tune.results import advice, sweep_results
+from latent_workbench.tune.sweep_form import sweep_form
 from vae_core.errors import UserError
 from vae_core.runs import Run, Store
 from vae_core.sweeps import BETA, Sweep, sweeps_of
@@ -25,27 +27,33 @@ COMPARED = 12
 """Runs that are compared at first: their curves can be told apart."""
 
 
+@dataclass
+class NewSweep:
+    """started: the sweep that was just begun, and is not yet chosen."""
+
+    started: str = ""
+
+
 def sweep_tab(run: Run) -> None:
     """Draw the choice, and beside it what was chosen."""
     store = Store()
     names = {NEW: "New sweep", ALL: f"All runs like {run.id}"}
     names |= {sweep.id: sweep.id for sweep in sweeps_of(store)}
     asked = st.query_params.get("sweep")
-    remember(CHOICE, asked if asked in names else NEW)
-    if st.session_state[CHOICE] not in names:
-        st.session_state[CHOICE] = NEW
-    new = st.session_state[CHOICE] == NEW
+    start = asked if asked in names else NEW
+    new = restore(CHOICE, start, names) == NEW
     left, right = st.columns([1.5, 1] if new else [1, 2.3], gap="medium")
     with left:
-        chosen = st.selectbox("Sweep", list(names), format_func=names.__getitem__, key=CHOICE)
-        keep(CHOICE, chosen)
+        chosen = persistent(
+            st.selectbox, "Sweep", list(names), key=CHOICE, default=start,
+            format_func=names.__getitem__,
+        )  # fmt: skip
     if chosen == NEW:
         with left:
-            started = set_up()
-        with right:
-            _explanation()
+            started = sweep_form()
+        right.markdown(EXPLANATION)
         if started:
-            st.session_state[f"{CHOICE}-next"] = started
+            session(NewSweep).started = started
             st.rerun()
         return
     if chosen == ALL:
@@ -63,7 +71,7 @@ def sweep_tab(run: Run) -> None:
     try:
         active = sweep.state().state in ACTIVE
     except UserError as error:
-        right.error(without_paths(error))
+        right.error(redact(error))
         return
     every = LOOK_EVERY_S if active else None
     with left:
@@ -73,11 +81,12 @@ def sweep_tab(run: Run) -> None:
     _compare(_facts(sweep), sweep.id)
 
 
-def follow() -> None:
+def choose_started_sweep() -> None:
     """Choose the sweep that was just started; call before the tab is drawn."""
-    started = st.session_state.pop(f"{CHOICE}-next", None)
-    if started:
-        st.session_state[CHOICE] = started
+    state = session(NewSweep)
+    if state.started:
+        st.session_state[CHOICE] = state.started
+        state.started = ""
 
 
 def comparable(runs: list[RunFacts], current: RunFacts) -> list[RunFacts]:
@@ -98,7 +107,7 @@ def _queue(sweep: Sweep, was_active: bool) -> None:
     try:
         state, total = sweep.state(), sweep.spec().total
     except UserError as error:
-        st.error(without_paths(error))
+        st.error(redact(error))
         return
     if state.state in ACTIVE:
         queue(sweep, state, total)
@@ -114,18 +123,17 @@ def _progress(sweep: Sweep, current: str) -> None:
     try:
         state = sweep.state()
     except UserError as error:
-        st.error(without_paths(error))
+        st.error(redact(error))
         return
-    outcome([facts for facts in _facts(sweep) if None not in (facts.kl, facts.recon)], current)
+    sweep_results(
+        [facts for facts in _facts(sweep) if None not in (facts.kl, facts.recon)], current
+    )
     by_beta = sorted(state.entries, key=lambda entry: float(entry.params.get(BETA, 0.0)))
-    columns = []
-    for entry in by_beta:
-        columns.append((label(entry), _run_of(sweep, entry.run)))
-    board(columns)
+    board([(label(entry), _run_of(sweep, entry.run)) for entry in by_beta])
 
 
 def _runs(runs: list[RunFacts], run: Run) -> None:
-    outcome(runs, run.id)
+    sweep_results(runs, run.id)
     ordered = sorted(runs, key=lambda facts: facts.beta or 0.0)
     board([(facts.id, facts.run) for facts in ordered])
     _compare(ordered, ALL)
@@ -155,10 +163,6 @@ def _run_of(sweep: Sweep, name: str) -> Run | None:
         return sweep.store.get(name) if name else None
     except UserError:
         return None
-
-
-def _explanation() -> None:
-    st.markdown(EXPLANATION)
 
 
 EXPLANATION = """

@@ -12,7 +12,7 @@ from latent_workbench.live.models import Decoder
 Decode = Callable[[Decoder, np.ndarray], Awaitable[np.ndarray]]
 
 
-class Together:
+class MicroBatcher:
     """Gathers vectors for one turn of the event loop, then decodes those of each model at once.
 
     One picture pays for the way through all layers, and sixteen pay hardly more: the shipped MNIST
@@ -21,30 +21,30 @@ class Together:
 
     def __init__(self, decode: Decode) -> None:
         self._decode = decode
-        self._asked: dict[Decoder, list[tuple[np.ndarray, asyncio.Future[np.ndarray]]]] = {}
+        self._waiting: dict[Decoder, list[tuple[np.ndarray, asyncio.Future[np.ndarray]]]] = {}
         self._answering: set[asyncio.Task[None]] = set()  # the loop itself holds tasks weakly
 
     async def decode(self, model: Decoder, vectors: np.ndarray) -> np.ndarray:
         """The pictures of latent vectors [n, D]: uint8 [n, H, W, C]."""
         future: asyncio.Future[np.ndarray] = asyncio.get_running_loop().create_future()
-        if model not in self._asked:
-            self._asked[model] = []
+        if model not in self._waiting:
+            self._waiting[model] = []
             task = asyncio.create_task(self._answer(model))
             self._answering.add(task)
             task.add_done_callback(self._answering.discard)
-        self._asked[model].append((vectors, future))
+        self._waiting[model].append((vectors, future))
         return await future
 
     async def _answer(self, model: Decoder) -> None:
-        asked = self._asked.pop(model)
-        ends = np.cumsum([len(vectors) for vectors, _ in asked])
+        batch = self._waiting.pop(model)
+        ends = np.cumsum([len(vectors) for vectors, _ in batch])
         try:
-            pixels = await self._decode(model, np.concatenate([vectors for vectors, _ in asked]))
+            pixels = await self._decode(model, np.concatenate([vectors for vectors, _ in batch]))
         except Exception as error:  # each of those who asked is told
-            for _, future in asked:
+            for _, future in batch:
                 if not future.cancelled():
                     future.set_exception(error)
             return
-        for (_, future), part in zip(asked, np.split(pixels, ends[:-1]), strict=True):
+        for (_, future), part in zip(batch, np.split(pixels, ends[:-1]), strict=True):
             if not future.cancelled():  # else its client has left
                 future.set_result(part)

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from latent_workbench.live.cache import version_of
 from latent_workbench.live.engine import ENGINE
 from latent_workbench.live.models import MODELS, ready_torch, weights_version
-from latent_workbench.live.whereabouts import ENCODINGS
+from latent_workbench.live.regions import ENCODINGS
 from latent_workbench.shared.explore_view import PRINCIPAL
 from vae_core.errors import UserError
 from vae_core.runs import Run
@@ -67,7 +66,7 @@ def encodings_of(run: Run) -> Encodings | None:
 
 def encodings_version(run: Run) -> int | None:
     """Changes whenever the run's encodings are written; None while there are none."""
-    return version_of(run, ENCODINGS)
+    return run.version(ENCODINGS)
 
 
 def prior_of(run: Run) -> GaussianMixture | None:

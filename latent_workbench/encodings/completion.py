@@ -5,19 +5,17 @@ from __future__ import annotations
 import streamlit as st
 
 from latent_workbench.shared import access
-from latent_workbench.shared.numbers import grouped
-from latent_workbench.shared.task import Task
-from latent_workbench.shared.waiting import awaited
-from vae_core.data import Progress
+from latent_workbench.shared.formatting import grouped
+from latent_workbench.shared.tasks import command, job_shown, start_job
 from vae_core.runs import ACTIVE, Run
 
 
-def older_ones(run: Run) -> None:
+def outdated_encodings(run: Run) -> None:
     """Say that the encodings are not those of the weights, and offer to make them."""
     from vae_core.completion import is_complete
     from vae_core.latent.encodings import encoded_step
 
-    if is_complete(run):
+    if is_complete(run) or job_shown(f"encodings-completing-{run.id}"):
         return
     words, button = st.columns([4, 1], vertical_alignment="center")
     words.info(
@@ -31,6 +29,8 @@ def older_ones(run: Run) -> None:
 
 def no_encodings(run: Run) -> None:
     """What to do where there are none."""
+    if job_shown(f"encodings-completing-{run.id}"):
+        return
     if run.weights_step() is not None and run.status().state not in ACTIVE:
         st.info("This run has no encodings yet: its training ended before they were made.")
         _offer(run)
@@ -44,23 +44,10 @@ def no_encodings(run: Run) -> None:
 
 
 def _offer(run: Run) -> None:
-    """A button that encodes the images with the weights that there are now."""
+    """A button that has the images encoded with the weights that there are now."""
     key = f"encodings-completing-{run.id}"
-    work: Task[bool] | None = st.session_state.get(key)
-    if work is not None:
-        if awaited(work, key, lambda: st.session_state.pop(key)) is not None:
-            del st.session_state[key]
-            st.rerun()
-        return
-
-    def made(progress: Progress) -> bool:
-        from vae_core.child import in_process
-
-        in_process(["complete", run.id], run, progress)
-        return True
-
     if st.button(
-        "Encode them now", icon=":material/scatter_plot:", key=f"{key}-start", **access.control()
-    ):
-        st.session_state[key] = access.acting(Task[bool])(made)
-        st.rerun()
+        "Encode them now", icon=":material/scatter_plot:", key=f"{key}-start",
+        **access.widget_options(),
+    ):  # fmt: skip
+        start_job(key, command(run, "complete", run.id))

@@ -37,14 +37,14 @@ def most_bytes() -> int:
 
 
 @dataclass
-class Tray:
+class SessionUploads:
     """One session's uploads: at most one that is kept and one on its way."""
 
     token: str = field(default_factory=lambda: secrets.token_urlsafe(32))
-    kept: Upload | None = None
-    coming: Upload | None = None
+    finished: Upload | None = None
+    incoming: Upload | None = None
     closed: bool = False
-    _held: CacheLock | None = None
+    _lease: CacheLock | None = None
     """What keeps others from clearing away what is kept, whatever page is looked at."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -55,12 +55,12 @@ class Tray:
             UserError: as `begin_upload`.
         """
         with self._lock:
-            self._drop(self.coming)
-            self.coming = None
+            self._drop(self.incoming)
+            self.incoming = None
             if self.closed:
                 raise _gone()
-            self.coming = begin_upload(files, most_bytes())
-            return self.coming
+            self.incoming = begin_upload(files, most_bytes())
+            return self.incoming
 
     def find(self, upload_id: str) -> Upload:
         """What is on its way under this name.
@@ -68,10 +68,10 @@ class Tray:
         Raises:
             Refused: when nothing is: it was taken back, or another one has taken its place.
         """
-        coming = self.coming
-        if coming is None or not secrets.compare_digest(coming.id.encode(), upload_id.encode()):
+        incoming = self.incoming
+        if incoming is None or not secrets.compare_digest(incoming.id.encode(), upload_id.encode()):
             raise Refused(404, "This upload was taken back or replaced by another one.")
-        return coming
+        return incoming
 
     def finish(self, upload: Upload) -> None:
         """Look at what has come and keep it in place of the one before.
@@ -85,32 +85,32 @@ class Tray:
             self.abandon(upload)
             raise
         with self._lock:
-            if self.coming is not upload:  # taken back while it was looked at
+            if self.incoming is not upload:  # taken back while it was looked at
                 upload.remove()
                 raise _gone()
-            before, self.kept, self.coming = self.kept, upload, None
-            self._held = lock_upload(upload.path)
+            before, self.finished, self.incoming = self.finished, upload, None
+            self._lease = lock_upload(upload.path)
         self._drop(before)
 
     def abandon(self, upload: Upload) -> None:
         """Delete what did not come whole."""
         with self._lock:
-            if self.coming is upload:
-                self.coming = None
+            if self.incoming is upload:
+                self.incoming = None
         self._drop(upload)
 
-    def take_back(self) -> None:
+    def discard(self) -> None:
         """Forget both; what a run was trained on stays with the run."""
         with self._lock:
-            uploads = (self.coming, self.kept)
-            self.coming = self.kept = self._held = None
+            uploads = (self.incoming, self.finished)
+            self.incoming = self.finished = self._lease = None
         for upload in uploads:
             self._drop(upload)
 
     def close(self) -> None:
-        """As `take_back`, for good."""
+        """As `discard`, for good."""
         self.closed = True
-        self.take_back()
+        self.discard()
 
     def receive(self, files: Sequence[tuple[str, BinaryIO, int]]) -> Upload:
         """All in one, of files that are here: (name, content, bytes) of each.
@@ -145,32 +145,32 @@ def is_named(upload_id: str) -> bool:
     return False
 
 
-class Trays:
-    """The trays of all sessions, by token. Each ends some time after its session has."""
+class UploadSessions:
+    """The sessions of all sessions, by token. Each ends some time after its session has."""
 
     def __init__(self, away_s: float = AWAY_S) -> None:
         self._away_s = away_s
-        self._trays: dict[str, tuple[Tray, Callable[[], bool]]] = {}
+        self._sessions: dict[str, tuple[SessionUploads, Callable[[], bool]]] = {}
         self._lock = threading.Lock()
         self._watching = False
 
-    def open(self, is_there: Callable[[], bool]) -> Tray:
-        """A tray for a session that lives while `is_there()`, and `away_s` longer."""
-        tray = Tray()
+    def open(self, is_there: Callable[[], bool]) -> SessionUploads:
+        """A uploads for a session that lives while `is_there()`, and `away_s` longer."""
+        uploads = SessionUploads()
         with self._lock:
-            self._trays[tray.token] = (tray, is_there)
+            self._sessions[uploads.token] = (uploads, is_there)
             if not self._watching:
                 self._watching = True
-                threading.Thread(target=self._watch, name="upload-trays", daemon=True).start()
-        return tray
+                threading.Thread(target=self._watch, name="upload-sessions", daemon=True).start()
+        return uploads
 
-    def get(self, token: str) -> Tray:
-        """The tray of this token.
+    def get(self, token: str) -> SessionUploads:
+        """The uploads of this token.
 
         Raises:
             Refused: when there is none.
         """
-        entry = self._trays.get(token)
+        entry = self._sessions.get(token)
         if entry is None:
             raise Refused(404, str(_gone()))
         return entry[0]
@@ -178,34 +178,34 @@ class Trays:
     def close_all(self) -> None:
         """End all of them: the server stops."""
         with self._lock:
-            trays = [tray for tray, _ in self._trays.values()]
-            self._trays.clear()
-        for tray in trays:
-            tray.close()
+            sessions = [uploads for uploads, _ in self._sessions.values()]
+            self._sessions.clear()
+        for uploads in sessions:
+            uploads.close()
 
     def _watch(self) -> None:
-        """End the trays whose sessions have been away for too long, until none is left."""
+        """End the sessions whose sessions have been away for too long, until none is left."""
         seen: dict[str, float] = {}
         while True:
             time.sleep(self._away_s / 5)
             with self._lock:
-                entries = dict(self._trays)
+                entries = dict(self._sessions)
                 if not entries:
                     self._watching = False
                     return
             now = time.monotonic()
-            for token, (tray, is_there) in entries.items():
+            for token, (uploads, is_there) in entries.items():
                 if is_there():
                     seen[token] = now
                 elif now - seen.setdefault(token, now) > self._away_s:
                     with self._lock:
-                        self._trays.pop(token, None)
+                        self._sessions.pop(token, None)
                     del seen[token]
-                    tray.close()
+                    uploads.close()
 
 
-TRAYS = Trays()
-atexit.register(TRAYS.close_all)
+UPLOADS = UploadSessions()
+atexit.register(UPLOADS.close_all)
 
 
 def _gone() -> UserError:

@@ -8,7 +8,7 @@ from contextlib import suppress
 import streamlit as st
 
 from latent_workbench.live.history import latest_weights
-from latent_workbench.shared.numbers import number
+from latent_workbench.shared.formatting import number
 from vae_core.config import RunConfig
 from vae_core.errors import UserError
 from vae_core.families import Family, families

@@ -1,0 +1,229 @@
+"""What was last pointed at: an image, a spot where none is, or images that were drawn around."""
+
+from __future__ import annotations
+
+import base64
+import html
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+
+from latent_workbench.components.scatter import Spot
+from latent_workbench.encodings.encoded_images import EncodedImages
+from latent_workbench.encodings.plane import Plane
+from latent_workbench.live.resources import corrupts
+from latent_workbench.shared import access
+from latent_workbench.shared.current_run import open_in_explore
+from latent_workbench.shared.errors import errors_shown
+from latent_workbench.shared.formatting import grouped, image_count, number
+from latent_workbench.shared.state import session
+from vae_core.imaging.png import to_png
+from vae_core.runs import part_name
+
+if TYPE_CHECKING:
+    from vae_core.latent.survey import Survey
+
+SMALLEST, MEAN, LARGE = 56, 112, 128
+"""Sides of pictures in px."""
+NEAREST = 8
+WHOLE = ", encoded whole; what the model makes of corrupted images is on Grids"
+WORST = 4
+MOST_LABELS = 5
+TABLES = {"csv": "text/csv", "parquet": "application/vnd.apache.parquet"}
+
+
+def clicked_image(encoded: EncodedImages, row: int) -> None:
+    """Original, reconstruction and neighbours of the image of `row`."""
+    survey = encoded.survey
+    mu = survey.mu[row]
+    labels = None if survey.labels is None else survey.labels[[row]]
+    title = "" if labels is None else f"{survey.label_name(int(labels[0]))} · "
+    st.markdown(f"**{title}{encoded.name(row)}**")
+    both = np.concatenate([_matched(encoded.images.gather(np.array([row])), encoded),
+                           encoded.decoded(mu[None], labels)])  # fmt: skip
+    pictures(both, ["original", "reconstruction"], LARGE)
+    measured = {"recon": survey.recon, "KL": survey.kl, "ELBO": survey.elbo}
+    known = [f"{name} {number(float(v[row]))}" for name, v in measured.items() if v is not None]
+    known += estimated(survey, row)
+    if known:
+        whole = WHOLE * corrupts(encoded.run)
+        st.caption(f"{', '.join(known)} nats, of {image_count(1, encoded.split)}{whole}")
+    _neighbours(encoded, mu, row)
+    _open_button("Open in Explore", encoded, mu)
+
+
+def estimated(survey: Survey, row: int) -> list[str]:
+    """How well an image's KL is known, where it has no closed form."""
+    if survey.kl_error is None:
+        return []
+    from vae_core.models.posterior import EVALUATION_DRAWS
+
+    error = number(float(survey.kl_error[row]))
+    return [f"the KL estimated from {EVALUATION_DRAWS} draws, ± {error}"]
+
+
+def clicked_spot(encoded: EncodedImages, plane: Plane, at: Spot) -> None:
+    """What the decoder draws at a point where no image was encoded."""
+    assert plane.lift is not None
+    z = plane.lift(at.x, at.y)
+    st.markdown("**Decoded from empty space**")
+    pictures(encoded.decoded(z[None]), ["decoded"], LARGE)
+    st.caption(f"At {number(at.x)}, {number(at.y)}; all else as in the mean of the encodings.")
+    _neighbours(encoded, z)
+    _open_button("Open in Explore", encoded, z)
+
+
+def _open_button(label: str, encoded: EncodedImages, z: np.ndarray) -> None:
+    if st.button(label, key=f"encodings-open-{encoded.run.id}", icon=":material/open_in_new:"):
+        open_in_explore(encoded.run.id, z)
+
+
+def nearest_rows(mu: np.ndarray, z: np.ndarray, n: int, without: int | None = None) -> np.ndarray:
+    """The rows of the n encodings of mu [N, D] nearest to z [D], the nearest first."""
+    distances = np.linalg.norm(mu - z, axis=1)
+    if without is not None:
+        distances[without] = np.inf
+    n = min(n, len(mu) - (without is not None))
+    return np.argsort(distances, kind="stable")[:n]
+
+
+def _neighbours(encoded: EncodedImages, z: np.ndarray, without: int | None = None) -> None:
+    rows = nearest_rows(encoded.survey.mu, z, NEAREST, without)
+    if not len(rows):
+        return
+    st.caption("Nearest images, by distance in the latent space")
+    away = np.linalg.norm(encoded.survey.mu[rows] - z, axis=1)
+    pictures(encoded.images.gather(rows), [number(float(each)) for each in away])
+
+
+def _matched(images: np.ndarray, encoded: EncodedImages) -> np.ndarray:
+    """Thumbnails enlarged to the size of what the model draws; images of that size as they are."""
+    size = encoded.run.data_card().image_shape[1:]
+    if images.shape[2:] == size:
+        return images
+    rows, columns = (np.arange(b) * a // b for a, b in zip(images.shape[2:], size, strict=True))
+    return images[:, :, rows][:, :, :, columns]
+
+
+# --- a selection, and the direction between two ---------------------------------------------------
+
+
+def selected_images(encoded: EncodedImages, rows: np.ndarray) -> None:
+    """The summary of the images at `rows` [M], their ends of a direction, and their tables."""
+    from vae_core.latent.selection import label_mix, mean_image, mean_vector
+
+    survey = encoded.survey
+    st.markdown(
+        f"**{grouped(len(rows))} {'image' if len(rows) == 1 else 'images'} selected** of the "
+        f"{part_name(encoded.split)} part"
+    )
+    mix = label_mix(survey, rows)
+    if mix:
+        named = [f"{name}: {100 * n / len(rows):.0f} %" for name, n in mix.items()]
+        rest = len(named) - MOST_LABELS
+        st.caption(" · ".join(named[:MOST_LABELS]) + (f" · {rest} more" if rest > 0 else ""))
+    center = mean_vector(survey, rows)
+    first, second = st.columns(2)
+    with first:
+        pictures(mean_image(encoded.images, rows)[None], ["mean image"], MEAN)
+    with second:
+        pictures(encoded.decoded(center[None]), ["decoded mean"], MEAN)
+    if survey.recon is not None:
+        worst = rows[np.argsort(-survey.recon[rows], kind="stable")[:WORST]]
+        st.caption("Worst reconstructions, in nats")
+        pictures(encoded.images.gather(worst), [number(float(survey.recon[i])) for i in worst])
+    with st.container(horizontal=True, gap="small"):
+        _open_button("Open its mean", encoded, center)
+        for kind, mime in TABLES.items():
+            st.download_button(
+                kind.upper() if kind == "csv" else "Parquet",
+                partial(table_of, encoded, rows, kind),
+                f"{encoded.run.id}-selection.{kind}", mime,
+                key=f"encodings-{kind}-{encoded.run.id}", icon=":material/download:",
+                on_click="ignore",
+            )  # fmt: skip
+    _keep_buttons(encoded, rows)
+
+
+def table_of(encoded: EncodedImages, rows: np.ndarray, kind: str) -> bytes:
+    """The rows as a file: names, labels, measures and vectors."""
+    from vae_core.export import Source, as_download, export
+
+    return as_download(export(Source(encoded.run, encoded.split, rows=rows), kind), "selection")[1]
+
+
+def direction_form(encoded: EncodedImages) -> None:
+    """Once two selections are kept: the direction from one to the other, to be saved and used."""
+    ends = _ends(encoded)
+    if len(ends) < 2:
+        if ends:
+            kept = next(iter(ends))
+            st.caption(f"Selection {kept} is kept. Select others and keep them as the other end.")
+        return
+    from vae_core.latent.saved import save_direction
+    from vae_core.latent.selection import direction_between
+
+    with st.form(f"encodings-direction-{encoded.run.id}", border=True):
+        counts = f"{grouped(len(ends['A']))} → {grouped(len(ends['B']))} images"
+        name = st.text_input("Direction from A to B", placeholder="name it", help=counts)
+        if st.form_submit_button(
+            "Save and open in Explore", icon=":material/trending_flat:", **access.widget_options()
+        ):
+            with errors_shown(st.warning):
+                arrow = direction_between(encoded.survey, ends["A"], ends["B"])
+                access.authorized(save_direction)(encoded.run, name, arrow.vector * arrow.length)
+                ends.clear()
+                open_in_explore(encoded.run.id, arrow.start)
+
+
+def _keep_buttons(encoded: EncodedImages, rows: np.ndarray) -> None:
+    with st.container(horizontal=True, gap="small"):
+        for end in "AB":
+            if st.button(
+                f"Keep as {end}", key=f"encodings-keep-{end}-{encoded.run.id}",
+                help="Two kept selections make a direction from here to there.",
+            ):  # fmt: skip
+                _ends(encoded)[end] = rows
+
+
+@dataclass
+class SelectionEnds:
+    """The rows of selections A and B that somebody keeps, by the key of their images."""
+
+    of: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
+
+
+def _ends(encoded: EncodedImages) -> dict[str, np.ndarray]:
+    return session(SelectionEnds).of.setdefault(encoded.key, {})
+
+
+# --- pictures in a row ----------------------------------------------------------------------------
+
+
+STYLE = (
+    "<style>.row-of-pictures {display: flex; flex-wrap: wrap; gap: 8px}"
+    ".row-of-pictures figure {margin: 0}"
+    ".row-of-pictures img {display: block; object-fit: contain; image-rendering: pixelated;"
+    " border-radius: 3px}"
+    ".row-of-pictures figcaption {font-size: 12px; opacity: 0.75; overflow: hidden;"
+    " text-overflow: ellipsis; white-space: nowrap}</style>"
+)
+
+
+def pictures(images: np.ndarray, names: Sequence[str], side: int = SMALLEST) -> None:
+    """Images uint8 [N, C, H, W], `side` px high and wide, above their names."""
+    figures = "".join(
+        f'<figure><img src="{_address(image)}" alt="{html.escape(name)}"'
+        f' title="{html.escape(name)}" style="width: {side}px; height: {side}px">'
+        f'<figcaption style="width: {side}px">{html.escape(name)}</figcaption></figure>'
+        for image, name in zip(images, names, strict=True)
+    )
+    st.html(f'{STYLE}<div class="row-of-pictures">{figures}</div>')
+
+
+def _address(image: np.ndarray) -> str:
+    return "data:image/png;base64," + base64.b64encode(to_png(image)).decode()

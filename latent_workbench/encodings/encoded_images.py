@@ -1,0 +1,227 @@
+"""The images that the page is about, with their encodings: those that the run keeps, or a whole
+part of its data, whose images are opened when one of them is wanted."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+
+from latent_workbench.live.images import DATASETS, images_of
+from latent_workbench.live.models import ready_torch, weights_version
+from latent_workbench.live.resources import encodings_of, encodings_version, model_of
+from latent_workbench.shared.formatting import image_count
+from latent_workbench.shared.state import session
+from latent_workbench.shared.tasks import Task, command, result_of
+from vae_core.data import Progress
+from vae_core.data.dataset import Images
+from vae_core.errors import UserError
+from vae_core.runs import Run
+
+if TYPE_CHECKING:
+    from vae_core.latent.neighbours import Neighbours
+    from vae_core.latent.survey import Survey
+
+CACHED = "cached"
+QUICKLY_COMPARED = 10_000
+"""Up to so many images their neighbours are looked for without being asked."""
+
+
+def splits_of(run: Run) -> dict[str, str]:
+    """The images that can be chosen, with what they are called: parts that the run has.
+
+    Raises:
+        UserError: when the run's data card is missing or damaged.
+    """
+    card = run.data_card()
+    # Without digests the run is of a time when it did not record its parts: its validation images
+    # cannot be told from those it learned from.
+    held_out = card.n_validation if card.digest else 0
+    counts = {"train": card.n_train, "validation": held_out, "test": card.n_test}
+    return {CACHED: "Kept with the run"} | {
+        split: f"All {image_count(count, split)}" for split, count in counts.items() if count
+    }
+
+
+@dataclass(frozen=True)
+class EncodedImages:
+    """A survey with its images; row i of one is image i of the other.
+
+    key: changes with anything that changes them.
+    """
+
+    run: Run
+    survey: Survey
+    images: Images
+    key: str
+
+    @property
+    def split(self) -> str:
+        return self.survey.split
+
+    @property
+    def description(self) -> str:
+        """What stands beside a figure: "3 000 training images"."""
+        return image_count(len(self.survey), self.split)
+
+    @property
+    def is_cached(self) -> bool:
+        """True for the images whose thumbnails the run keeps."""
+        return self.split == CACHED
+
+    def decoded(self, vectors: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
+        """Pictures of latents [N, D], which a conditional model is told the labels of."""
+        from vae_core.latent.grids import decode_vectors
+
+        return decode_vectors(model_of(self.run), vectors, labels)
+
+    def name(self, row: int) -> str:
+        """What a person calls an image: its file, else its place in the data."""
+        survey = self.survey
+        if survey.files:
+            return survey.files[row].encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        part = "training" if self.is_cached or survey.split == "train" else survey.split
+        return f"{part} image {int(survey.indices[row]) + 1}"
+
+
+def load_encoded(run: Run, split: str) -> EncodedImages | None:
+    """The images of a part; None while they are encoded, which the page then shows.
+
+    Raises:
+        UserError: when encodings are damaged or not finite.
+    """
+    from vae_core.latent.survey import finite
+
+    version = f"{weights_version(run)}/{encodings_version(run)}"
+    if split == CACHED:
+        found: EncodedImages | None = _cached(run.path, version)
+    else:
+        work = _surveyed(run.path, version, split)
+        key = f"{split}-{run.id}"
+        found = result_of(work, key, lambda: _surveyed.clear(run.path, version, split))
+    if found is not None:
+        finite(found.survey.mu, "encoding")
+    return found
+
+
+@dataclass
+class Compared:
+    """keys: of the images, many, whose neighbours somebody has asked for."""
+
+    keys: set[str] = field(default_factory=set)
+
+
+def is_compared(encoded: EncodedImages) -> bool:
+    """Whether neighbours are looked for: unasked among few images, once asked among many."""
+    return len(encoded.survey) <= QUICKLY_COMPARED or encoded.key in session(Compared).keys
+
+
+def neighbours_of(encoded: EncodedImages) -> Task[Neighbours]:
+    """The neighbours of every image, looked for once and off the script."""
+    return _neighbours(encoded.key, encoded)
+
+
+def forget_neighbours(encoded: EncodedImages) -> None:
+    """Look for them again the next time that they are asked for."""
+    _neighbours.clear(encoded.key, encoded)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _neighbours(key: str, _encoded: EncodedImages) -> Task[Neighbours]:
+    from vae_core.latent.neighbours import nearest_neighbours
+
+    return Task(lambda progress: nearest_neighbours(_encoded.survey.mu, progress=progress))
+
+
+@st.cache_resource(max_entries=3, show_spinner="Measuring the images")
+def _cached(path: Path, version: str) -> EncodedImages:
+    """The encodings that the run keeps; measured where its thumbnails are the images themselves."""
+    ready_torch()
+    from vae_core.analysis import survey_of
+    from vae_core.data import ArrayImages, ImageSet
+    from vae_core.latent.survey import survey
+    from vae_core.loading import load_run
+    from vae_core.types import Context
+
+    run = Run(path)
+    cached, found = encodings_of(run), survey_of(run, CACHED)
+    assert cached is not None
+    pictures = ArrayImages(cached.thumbnails)
+    loaded = load_run(run)
+    if pictures.shape[1:] == loaded.card.image_shape and np.isfinite(cached.mu).all():
+        part = ImageSet(pictures, cached.labels)
+        context = Context(loaded.step, train_images=loaded.card.n_train)
+        measured = survey(loaded.model, loaded.objective, part, (), CACHED, context)
+        found = replace(found, recon=measured.recon, kl=measured.kl, kl_error=measured.kl_error)
+    return EncodedImages(run, found, pictures, f"{path}/{version}/{CACHED}")
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _surveyed(path: Path, version: str, split: str) -> Task[EncodedImages]:
+    run = Run(path)
+
+    def work(progress: Progress) -> EncodedImages:
+        ready_torch()
+        from vae_core.analysis import survey_of
+        from vae_core.latent.kept_surveys import load_survey
+        from vae_core.loading import weights_step
+
+        if load_survey(run, split, weights_step(run)) is None:
+            command(run, "encode", run.id, "--split", split)(progress)
+        survey = survey_of(run, split)
+        pictures = PartImages(run, split, len(survey))
+        return EncodedImages(run, survey, pictures, f"{path}/{version}/{split}")
+
+    return Task(work)
+
+
+# --- images of a whole part -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class PartImages:
+    """The `count` images of a part of a run's data set, opened with the first that is gathered."""
+
+    run: Run
+    split: str
+    count: int
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """(N, C, H, W)."""
+        return self.count, *self.run.data_card().image_shape
+
+    def gather(self, indices: np.ndarray) -> np.ndarray:
+        """The images at `indices` [B], in that order: uint8 [B, C, H, W].
+
+        Raises:
+            UserError: when the data set is not present, or no longer the one that was encoded.
+        """
+        found = images_of(self.run, self.split)
+        if found.shape != self.shape:
+            raise UserError(
+                f"The data set has {found.shape[0]} images of this part, and {self.count} were "
+                "encoded. Put back the data set that the run was trained on."
+            )
+        return found.gather(indices)
+
+    @property
+    def is_open(self) -> bool:
+        """True once the data set is there to gather from."""
+        return DATASETS.peek(self.run) is not None
+
+    def open(self) -> None:
+        """Begin to open the data set, so that the first image waits for less."""
+        if not self.is_open:
+            Task(lambda progress: DATASETS.get(self.run))
+
+
+def opening_spinner(images: Images) -> AbstractContextManager[None]:
+    """Says that the data set is being opened, where whoever gathers from it has to wait."""
+    if isinstance(images, PartImages) and not images.is_open:
+        return st.spinner("Opening the data set")
+    return nullcontext()

@@ -1,0 +1,158 @@
+"""The points at two thirds of the page, and at one third what was last pointed at."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import numpy as np
+import streamlit as st
+
+from latent_workbench.components.explorer.space import space_of
+from latent_workbench.components.scatter import (
+    Colouring,
+    Image,
+    Link,
+    Nothing,
+    Spot,
+    Told,
+    scatter,
+)
+from latent_workbench.encodings.details import (
+    clicked_image,
+    clicked_spot,
+    direction_form,
+    selected_images,
+)
+from latent_workbench.encodings.encoded_images import (
+    QUICKLY_COMPARED,
+    Compared,
+    EncodedImages,
+    is_compared,
+    neighbours_of,
+    opening_spinner,
+)
+from latent_workbench.encodings.plane import Plane, choose_axes, plane_of
+from latent_workbench.live.models import weights_version
+from latent_workbench.live.resources import prior_of, sliders_of
+from latent_workbench.shared.errors import errors_shown
+from latent_workbench.shared.explore_view import PRINCIPAL
+from latent_workbench.shared.formatting import grouped
+from latent_workbench.shared.state import rerun_fragment, session
+from vae_core.errors import UserError
+from vae_core.runs import part_name
+
+RADII = (1, 2)
+ENDS = (2.0, 98.0)
+"""Percentiles at which the colours end: a few extremes shall not make all others look alike."""
+
+
+@st.fragment
+def scatter_view(encoded: EncodedImages) -> None:
+    """One fragment: a click reruns this part alone."""
+    axes = choose_axes(encoded)
+    left, right = st.columns([2, 1], gap="medium")
+    with left:
+        plane = plane_of(encoded, axes)
+        clicked = None if plane is None else draw_points("encodings-scatter", encoded, plane)
+        _ask_for_purity(encoded)
+    with right:
+        if plane is not None:
+            show_details(encoded, plane, clicked)
+        direction_form(encoded)
+
+
+def draw_points(key: str, encoded: EncodedImages, plane: Plane, link: Link | None = None) -> Told:
+    """Draw the points; returns what was last clicked or drawn around among them."""
+    survey, density = encoded.survey, None
+    with suppress(UserError):  # encodings of an earlier step may be good where weights are not
+        density = prior_of(encoded.run)
+    thumbnails = {"split": encoded.split, "version": str(weights_version(encoded.run))}
+    if encoded.is_cached:
+        thumbnails = space_of(encoded.run, sliders_of(encoded.run, PRINCIPAL))["thumbnails"]
+    return scatter(
+        key,
+        plane.points,
+        run=encoded.run.id,
+        images=encoded.key,
+        axes=plane.name,
+        titles=plane.titles,
+        labels=survey.labels,
+        label_names=survey.label_names,
+        colourings=colourings(encoded),
+        circles=RADII if plane.prior and density is not None and density.standard else (),
+        decodes=plane.lift is not None,
+        equal=not plane.flat,
+        plain=plane.lift is None,
+        thumbnails=thumbnails,
+        link=link,
+    )
+
+
+def show_details(encoded: EncodedImages, plane: Plane, clicked: Told) -> None:
+    """What was clicked or drawn around; what can be done while it is nothing."""
+    if clicked is None or isinstance(clicked, Nothing):
+        _invite(encoded, plane)
+        return
+    with errors_shown(st.warning), opening_spinner(encoded.images):  # images may not be at hand
+        if isinstance(clicked, Image):
+            clicked_image(encoded, clicked.index)
+        elif isinstance(clicked, Spot):
+            clicked_spot(encoded, plane, clicked)
+        else:
+            selected_images(encoded, clicked.rows)
+
+
+def _invite(encoded: EncodedImages, plane: Plane) -> None:
+    empty = "" if plane.lift is None else " Click empty space to decode what lies there."
+    turn = " Drag to turn the points." if plane.points.shape[1] == 3 else ""
+    count = len(encoded.survey)
+    st.markdown(
+        f"**{grouped(count)} {'image' if count == 1 else 'images'}** of the "
+        f"{part_name(encoded.split)} part, encoded at step "
+        f"{grouped(encoded.survey.step)}.\n\nClick a point to see the image, what the model "
+        f"makes of it, and its neighbours.{empty}{turn} Draw a lasso or a box around points to "
+        "see what they share."
+    )
+
+
+def _ask_for_purity(encoded: EncodedImages) -> None:
+    """Neighbours of many images take a while, and are looked for when they are wanted."""
+    many = len(encoded.survey) > QUICKLY_COMPARED and encoded.survey.labels is not None
+    if many and not is_compared(encoded):
+        if st.button("Measure purity", key="encodings-ask-purity",
+                     help="Compares all images; then points can be coloured by the share of their "
+                     "neighbours that have their label."):  # fmt: skip
+            session(Compared).keys.add(encoded.key)
+            rerun_fragment()
+    elif many and not (work := neighbours_of(encoded)).done:
+        st.progress(work.share or 0.0, work.message or "Comparing encodings")
+
+
+# --- what the points can be coloured by, beside their label ---------------------------------------
+
+
+def colourings(encoded: EncodedImages) -> list[Colouring]:
+    """Reconstruction error, KL and ELBO in nats, and purity, as far as they are known."""
+    survey = encoded.survey
+    measured = {"reconstruction error": survey.recon, "KL": survey.kl, "ELBO": survey.elbo}
+    found = []
+    for name, values in measured.items():
+        if values is not None and np.isfinite(values).any():
+            low, high = np.percentile(values[np.isfinite(values)], ENDS)
+            found.append(Colouring(name, values, low, high, "nats"))
+    purity = _purity(encoded)
+    if purity is not None and np.isfinite(purity).any():
+        found.append(Colouring("nearest-neighbour purity", purity, 0.0, 1.0))
+    return found
+
+
+def _purity(encoded: EncodedImages) -> np.ndarray | None:
+    """Once asked for where there are many images; None until then and without labels."""
+    from vae_core.latent.neighbours import purity
+
+    labels = encoded.survey.labels
+    if labels is None or not is_compared(encoded):
+        return None
+    work = neighbours_of(encoded)
+    work.wait(1.0)
+    return None if work.result is None else purity(work.result, labels)

@@ -1,0 +1,156 @@
+"""The current run: chosen once in the sidebar, the same on every page and in the address."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import monotonic
+
+import numpy as np
+import streamlit as st
+
+from latent_workbench.shared import access
+from latent_workbench.shared.catalog import DAMAGED, RunFacts, catalog, facts_of, usable_ids
+from latent_workbench.shared.errors import errors_shown
+from latent_workbench.shared.explore_view import View
+from latent_workbench.shared.formatting import escape_markdown, number
+from latent_workbench.shared.state import app_state
+from latent_workbench.shared.theme import state_badge
+from vae_core.errors import UserError
+from vae_core.runs import Run, Store
+
+RUN_PARAMETER = "run"
+SHIPPED = "mnist-vae"
+"""The run that a newcomer meets first."""
+
+STALE_S = 5.0
+"""How long the address before a choice is not believed: requests that left the browser before
+it heard of the choice, such as a chart's, still carry it, and would undo the choice."""
+
+LONGEST_NAME = 60
+_PICKER = "run-picker"
+
+
+def choose_run(run_id: str) -> None:
+    """Make `run_id` the current run, here and in the address."""
+    state, before = app_state(), st.query_params.get(RUN_PARAMETER)
+    if before is not None and before != run_id:
+        state.previous = (before, monotonic() + STALE_S)
+    state.run_id = run_id
+    st.query_params[RUN_PARAMETER] = run_id
+
+
+def open_run(run_id: str, page: str = "explore") -> None:
+    """Make `run_id` the current run and go to a page with it."""
+    choose_run(run_id)
+    st.switch_page(f"pages/{page}.py", query_params={RUN_PARAMETER: run_id})
+
+
+def open_in_explore(run_id: str, vector: np.ndarray) -> None:
+    """Go to Explore, at the point `vector` [D] of the run."""
+    app_state().views[run_id] = View(z=np.ascontiguousarray(vector, "<f4").tobytes())
+    open_run(run_id)
+
+
+def current_run_id(usable: list[str]) -> str | None:
+    """The run that the address names, else the one chosen before, else the best of `usable`.
+
+    Navigation drops the address's parameters, so this also writes the answer back into it.
+    """
+    state, asked = app_state(), st.query_params.get(RUN_PARAMETER)
+    if state.previous is not None and asked == state.previous[0]:
+        asked = None if monotonic() < state.previous[1] else asked
+    run_id = asked or state.run_id
+    if run_id is None or not exists(run_id):
+        run_id = SHIPPED if SHIPPED in usable else next(iter(usable), None)
+    state.run_id = run_id
+    if run_id is not None and st.query_params.get(RUN_PARAMETER) != run_id:
+        st.query_params[RUN_PARAMETER] = run_id
+    return run_id
+
+
+def current_run() -> Run | None:
+    """The current run, as the picker in the sidebar settled it; None in an empty store."""
+    run_id = app_state().run_id
+    return Store().get(run_id) if run_id is not None and exists(run_id) else None
+
+
+def sound_run() -> Run | None:
+    """As `current_run`. Where that is damaged, the reason is shown, and the page ends there.
+
+    Whatever a page would draw of it stands on files that cannot be believed.
+    """
+    run = current_run()
+    if run is not None and (facts := facts_of(run)).state == DAMAGED:
+        st.error(f"{escape_markdown(facts.problem)} Choose another run.")
+        st.stop()
+    return run
+
+
+def with_current_run(page: Callable[[Run], None], purpose: str) -> None:
+    """Draw `page` of the current run; where there is none, say what one would be good for."""
+    run = sound_run()
+    if run is None:
+        no_runs(purpose)
+        return
+    with errors_shown(st.warning):
+        page(run)
+
+
+def no_runs(purpose: str) -> None:
+    """There is no run at all: say what one would be good for here, and offer to train one."""
+    st.title("Nothing is trained yet")
+    if reason := access.read_only_reason():
+        st.write(reason)
+        return
+    st.write(f"Train a model first; then you can {purpose} here.")
+    if st.button("Train a model", type="primary", icon=":material/model_training:"):
+        st.switch_page("pages/train.py")
+
+
+def exists(run_id: str) -> bool:
+    """Whether there is a run of that name."""
+    try:
+        Store().get(run_id)
+    except UserError:
+        return False
+    return True
+
+
+# --- the picker in the sidebar --------------------------------------------------------------------
+
+
+def run_picker() -> None:
+    """Draw the picker, with what is known of the current run; nothing in an empty store."""
+    facts = {each.id: each for each in catalog()}
+    asked = st.query_params.get(RUN_PARAMETER)
+    run_id = current_run_id(usable_ids(list(facts.values())))
+    with st.sidebar:
+        if asked and not exists(asked):
+            # What else the address says belongs to that run.
+            st.query_params.from_dict({} if run_id is None else {RUN_PARAMETER: run_id})
+            st.warning(f"There is no run called {asked!r} here.")
+        if run_id is None:
+            return
+        # The widget follows the state, not the other way round: other pages choose runs too.
+        st.session_state[_PICKER] = run_id
+        st.selectbox(
+            "Run", list(facts), key=_PICKER,
+            on_change=lambda: choose_run(st.session_state[_PICKER]),
+        )  # fmt: skip
+        current = facts[run_id]
+        picture, words = st.columns([1, 2.4], vertical_alignment="center", gap="small")
+        if current.thumbnail:
+            picture.image(current.thumbnail, width=64)
+        words.caption(describe(current))
+        state_badge(current.state, current.host)
+        if current.problem and current.state == DAMAGED:
+            st.caption(f":red[{escape_markdown(current.problem)}]")
+        elif current.note:
+            st.caption(f":orange[{escape_markdown(current.note)}]")
+
+
+def describe(facts: RunFacts) -> str:
+    """A run in half a line: family, data, β."""
+    beta = "" if facts.beta is None else f"β\u00a0{number(facts.beta)}"
+    named = (escape_markdown(name, LONGEST_NAME) for name in (facts.family, facts.dataset))
+    return " · ".join(part for part in (*named, beta) if part)
