@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from streamlit import config
 
-from latent_workbench.components import script
 from latent_workbench.live.routes import live_mount
 
 UI = Path(__file__).resolve().parent.parent / "latent_workbench"
@@ -50,10 +49,3 @@ def test_the_mount_carries_the_base_path(
         config, "get_option", lambda key: base if key == "server.baseUrlPath" else known(key)
     )
     assert live_mount().path == path
-
-
-def test_a_component_is_told_the_name_of_the_mount(tmp_path: Path) -> None:
-    (tmp_path / "part.js").write_text("use(liveAddress);\n")
-    text = script(tmp_path, ["part"])
-    assert text.startswith('const LIVE = "live";\n')
-    assert text.index("function liveAddress(") < text.index("use(liveAddress);")

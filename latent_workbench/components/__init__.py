@@ -6,19 +6,39 @@ imports pandas and pyarrow to know one, 90 MB; a list it sends as it is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from latent_workbench.live.address import LIVE
+import streamlit as st
 
-_ADDRESS = Path(__file__).parent / "address.js"
+from latent_workbench.live.static import addresses
+
+_HERE = Path(__file__).parent
 
 
-def script(folder: Path, names: Iterable[str]) -> str:
-    """The files NAME.js of `folder` as one module, from what is used to what uses it.
+def component(name: str, folder: str, isolate_styles: bool = True) -> Callable[..., Any]:
+    """Register the component `name` of `folder`: FOLDER.js, FOLDER.css and, if any, FOLDER.html.
 
-    Before them comes what every live part needs: the addresses of the live routes.
+    Args:
+        isolate_styles: False where styles of the page itself have to reach it.
     """
-    paths = [_ADDRESS, *(folder / f"{name}.js" for name in names)]
-    files = [path.read_text(encoding="utf-8") for path in paths]
-    return f'const LIVE = "{LIVE}";\n' + "".join(files)
+    base = _HERE / folder / folder
+    markup = base.with_suffix(".html")
+    controls = [_HERE / "shared" / "controls.css"] if isolate_styles else []
+    styles = [*controls, base.with_suffix(".css")]
+    return st.components.v2.component(
+        name,
+        html=markup.read_text(encoding="utf-8") if markup.is_file() else None,
+        css="".join(path.read_text(encoding="utf-8") for path in styles),
+        js=entry(folder),
+        isolate_styles=isolate_styles,
+    )
+
+
+def entry(folder: str) -> str:
+    """What Streamlit loads for a component: it imports FOLDER.js from the app's static route."""
+    loader = (_HERE / "entry.js").read_text(encoding="utf-8")
+    modules = json.dumps(addresses(f"components/{folder}/{folder}.js"))
+    return f"const MODULES = {modules};\n{loader}"

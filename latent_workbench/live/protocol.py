@@ -1,15 +1,15 @@
 """The frames of the live decoder, as pure functions from bytes to arrays and back.
 
-A request is `sequence: uint32, count: uint16, nearest: uint16`, then `count` latent vectors of D
-float32. `nearest` says how many of the nearest encodings are wanted for the first vector; 0 asks
-for none and for no trailer.
+How headers lie is told by `protocol.json`, which the browser's side reads too: names and types in
+their order, without gaps, little-endian.
 
-A reply is `sequence: uint32, status: uint8, channels: uint8, count: uint16, height: uint16,
-width: uint16`, then uint8 pixels [count, height, width, channels]; with a status other than 0 the
-rest is a sentence in UTF-8. Where it was asked for and the run has encodings, a trailer says where
-the first vector lies: `distance, nearer, gap, closer, log_density: float32, found: uint16, verdict:
-uint16`, then `found` times `index: uint32, distance: float32`. The log-density is no number where
-the model has none. Everything is little-endian.
+A request is a header, then `count` latent vectors of D float32. `nearest` says how many of the
+nearest encodings are wanted for the first vector; 0 asks for none and for no trailer.
+
+A reply is a header, then uint8 pixels [count, height, width, channels]; with a status other than 0
+the rest is a sentence in UTF-8. Where it was asked for and the run has encodings, a trailer says
+where the first vector lies: `location`, then `found` times `neighbour`. The log-density is no
+number where the model has none.
 
 A conditional model is told its label by `?label=N` in the address; without one, or with −1, the
 label is unknown to it.
@@ -19,9 +19,11 @@ Text requests and replies are JSON; `Random` and `Encoding` are the requests the
 
 from __future__ import annotations
 
+import json
 import re
 import struct
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
@@ -33,10 +35,16 @@ from vae_core.settings import Settings
 if TYPE_CHECKING:
     from vae_core.latent.region import Place
 
-REQUEST = struct.Struct("<IHH")
-REPLY = struct.Struct("<IBBHHH")
-TRAILER = struct.Struct("<fffffHH")
-NEIGHBOURS = np.dtype([("index", "<u4"), ("distance", "<f4")])
+TABLE: dict[str, Any] = json.loads(Path(__file__).with_suffix(".json").read_text(encoding="utf-8"))
+_CODES = {"u1": "B", "u2": "H", "u4": "I", "f4": "f"}
+
+
+def _layout(name: str) -> struct.Struct:
+    return struct.Struct("<" + "".join(_CODES[kind] for kind in TABLE[name].values()))
+
+
+REQUEST, REPLY, TRAILER = _layout("request"), _layout("reply"), _layout("location")
+NEIGHBOURS = np.dtype([(name, f"<{kind}") for name, kind in TABLE["neighbour"].items()])
 
 MOST_VECTORS = 64
 """Eight filmstrips of seven pictures fit into one request."""

@@ -12,6 +12,7 @@ from latent_workbench.live.encode import encode_routes
 from latent_workbench.live.guard import Guard
 from latent_workbench.live.images import image_routes
 from latent_workbench.live.progress import progress_routes
+from latent_workbench.live.static import static_routes
 from latent_workbench.live.uploads import upload_routes
 
 
@@ -27,6 +28,7 @@ def live_mount() -> Mount:
             *image_routes(),
             *progress_routes(),
             *upload_routes(),
+            *static_routes(),
         ],
         middleware=[Middleware(Guard)],
     )

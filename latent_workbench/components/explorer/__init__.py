@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import base64
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import streamlit as st
 
-from latent_workbench.components import script
+from latent_workbench.components import component
 from latent_workbench.components.explorer.direction_sets import sliders_for
 from latent_workbench.components.explorer.space import encoded, fingerprint, space_of
 from latent_workbench.live.models import is_warming_up, wait_until_warm, weights_version
@@ -22,31 +21,7 @@ from vae_core.runs import Run
 Mode = Literal["full", "hero"]
 SLIDERS: dict[Mode, int] = {"full": 8, "hero": 2}
 
-_HERE = Path(__file__).parent
-_MODULES = (
-    "elements",
-    "vectors",
-    "wire",
-    "thumbnails",
-    "map",
-    "whereabouts",
-    "play",
-    "path",
-    "starts",
-    "drawing",
-    "save",
-    "rows",
-    "point",
-    "origins",
-    "tools",
-    "furnish",
-    "explorer",
-)
-_mount = st.components.v2.component(
-    "latent_explorer",
-    css=(_HERE / "explorer.css").read_text(encoding="utf-8"),
-    js=script(_HERE, _MODULES),
-)
+_mount = component("latent_explorer", "explorer")
 
 
 def explorer(run: Run, mode: Mode, title: str = "", panel: str = "", linked: bool = False) -> None:

@@ -1,47 +1,144 @@
 // Sliders along directions of the latent space, with the picture that they decode to.
 
+import { drawPixels } from "../shared/canvas.js";
+import { element } from "../shared/elements.js";
+import { Thumbnails } from "../shared/thumbnails.js";
+import { fromBase64 } from "../shared/vectors.js";
+import { LiveDecoder } from "./decoder.js";
+import { NEAREST } from "./location_panel.js";
+import { buildPanels } from "./panels.js";
+import { Point, UndoStack } from "./point.js";
+import { SliderRow, STOPS } from "./slider_row.js";
+import { actionBar } from "./toolbar.js";
+
 const MOST_STRIPS = 2; // rows in one request: a hand that grabs anew waits for few pictures
 const MORE = 8;
 const IDLE_MS = 250; // without a key for so long, a move by keys has come to rest
+const LARGE_PX = 40;
 
-const explorers = new WeakMap(); // by parentElement; a rerun of the page finds its explorer again
+/**
+ * @typedef {object} ExplorerData as `explorer_data` in Python makes it; arrays are base64 of
+ *   float32, labels of int16 and places of int32
+ * @property {string} identity another one is another explorer
+ * @property {string} version of the weights
+ * @property {number} called how often a view was asked for, such as by the browser's history
+ * @property {boolean} [waiting] true of an outline, until Python knows the directions
+ * @property {string} run
+ * @property {number} step
+ * @property {"full" | "hero"} mode
+ * @property {string} title
+ * @property {boolean} linked true where explorers of one page start from the same image
+ * @property {number[]} shape [C, H, W]
+ * @property {import("./point.js").Directions} directions
+ * @property {{ values: number[], base: string | null } | null} view
+ * @property {string | null} position
+ * @property {(string | null)[]} ends of the path
+ * @property {string[]} [conditions] the labels that the model can be told
+ * @property {number} [label] the one that it is told
+ * @property {import("../shared/thumbnails.js").Atlas | null} thumbnails
+ * @property {import("./latent_map.js").PlaneData | null} [plane]
+ * @property {string[]} colors of the labels
+ * @property {string[]} label_names
+ * @property {string | null} labels of the images
+ * @property {string | null} places of the images in their data set
+ * @property {string} group explorers of one group show the same images
+ * @property {number} count of the images
+ * @property {string} no_density why the prior has none, "" where it has one
+ *
+ * @typedef {(name: string, value: any) => void} Send
+ * @typedef {import("./point.js").PointState & { label: number | null }} State
+ */
 
+/** A rerun of the page finds its explorer again. @type {WeakMap<object, Explorer>} */
+const explorers = new WeakMap();
+
+/** @param {{ parentElement: HTMLElement, data: [ExplorerData], setStateValue: Send, setTriggerValue: Send }} call */
 export default function ({ parentElement, data: [data], setStateValue, setTriggerValue }) {
   let explorer = explorers.get(parentElement);
-  if (explorer?.data.identity !== data.identity) {
+  if (explorer?.data.identity === data.identity) explorer.update(data);
+  else {
     explorer?.remove();
     explorer = new Explorer(parentElement, data);
     explorers.set(parentElement, explorer);
-  } else explorer.update(data);
-  Object.assign(explorer, { commitTo: setStateValue, trigger: setTriggerValue });
+  }
+  explorer.sendState = setStateValue;
+  explorer.sendTrigger = setTriggerValue;
   explorer.tellNews();
   // Streamlit also cleans up after a call that a later one overtakes, before or after that one
   // runs; so wait a moment and leave only if nobody has taken over.
-  const call = (explorer.call = {});
+  const mounted = explorer;
+  const call = {};
+  mounted.call = call;
   return () =>
     setTimeout(() => {
-      if (explorer.call !== call || explorers.get(parentElement) !== explorer) return;
+      if (mounted.call !== call || explorers.get(parentElement) !== mounted) return;
       explorers.delete(parentElement);
-      explorer.remove();
+      mounted.remove();
     }, 100);
 }
 
-class Explorer {
+export class Explorer {
+  /** @type {SliderRow[]} */
+  rows = [];
+  /** @type {UndoStack<State>} */
+  undoStack = new UndoStack();
+  /** @type {LiveDecoder | null} */
+  decoder = null;
+  /** @type {import("./panels.js").Panels | null} */
+  panels = null;
+  /** The state before a move that goes on. @type {State | null} */
+  before = null;
+  /** What moves the point: a slider, the map, the path. @type {object | null} */
+  holder = null;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  pause;
+  /** @type {Send} */
+  sendState = () => {};
+  /** @type {Send} */
+  sendTrigger = () => {};
+  /** The newest of Streamlit's calls. @type {object | null} */
+  call = null;
+  removed = false;
+  untold = false;
+
+  /** @param {HTMLElement} parent @param {ExplorerData} data */
   constructor(parent, data) {
+    const { run, mode, shape, title, waiting, ends } = data;
     this.data = data;
-    this.full = data.mode === "full" && !data.waiting;
-    this.point = new Point();
-    this.trail = new Trail();
-    this.thumbnails = new Thumbnails(data.run, data.thumbnails);
-    this.build(parent);
-    this.takeDirections();
-    if (data.waiting) return; // an outline, until Python knows the directions
+    this.full = mode === "full" && !waiting;
+    this.label = data.label ?? null;
+    this.point = new Point(data.directions);
+    this.thumbnails = new Thumbnails(run, data.thumbnails);
+    this.canvas = element("canvas", {
+      role: "img",
+      "aria-label": "Decoded picture",
+      "data-testid": "decoded-image",
+      height: shape[1],
+      width: shape[2],
+    });
+    this.problem = element("p", { class: "problem", role: "status" });
+    this.connection = element("p", { class: "problem", role: "status" });
+    this.sliders = element("div", { class: "rows" });
+    this.bar = actionBar(this, this.full, data.conditions ?? []);
+    this.frame = element("div", { class: "picture" }, [this.canvas]);
+    this.left = element("div", { class: "left" }, [this.frame]);
+    const heading = element("h2", {}, [title]);
+    const side = [heading, this.sliders, this.bar.more, this.bar.root];
+    this.panes = element("div", { class: "panes" }, [this.left, element("div", { class: "side" }, side)]);
+    this.root = element("div", { class: `explorer ${mode}` }, [this.panes, this.problem, this.connection]);
+    this.root.inert = Boolean(waiting);
+    this.root.onkeydown = (event) => this.shortcut(event);
+    if (this.full) this.panels = buildPanels(this);
+    parent.append(this.root);
+    this.buildRows();
+    if (waiting) return;
     this.takeView();
     this.untold = !data.view; // Python gave a point at most; it shall know the values
     this.connect();
     this.show();
     this.askStrips();
-    this.path?.restore(data.ends.map((end) => end && fromBase64(end, Float32Array)));
+    const [a, b] = ends.map((end) => end && fromBase64(end, Float32Array));
+    this.panels?.path.restore(a || null, b || null);
   }
 
   remove() {
@@ -49,22 +146,28 @@ class Explorer {
     this.stopPlaying();
     this.thumbnails.close();
     this.decoder?.close();
-    this.map?.remove();
-    this.origins?.remove();
+    this.panels?.map?.remove();
+    this.panels?.starts.remove();
     this.root.remove();
   }
 
   connect() {
     this.decoder?.close();
     this.decoder = new LiveDecoder(this.data.run, this.label, {
-      onPictures: (kind, reply, first) => this.draw(kind, reply, first),
+      onPictures: (kind, picture, first) => this.draw(kind, picture, first),
       onVector: (vector) => this.change(() => this.point.goTo(vector)),
-      onProblem: (sentence) => (this.connection.textContent = sentence),
+      onProblem: (sentence) => {
+        this.connection.textContent = sentence;
+      },
     });
   }
 
-  // What a rerun of the page brings: perhaps other directions through the same space, weights
-  // that were trained on, or a step back in the browser's history.
+  /**
+   * What a rerun of the page brings: perhaps other directions through the same space, weights
+   * that were trained on, or a step back in the browser's history.
+   *
+   * @param {ExplorerData} data
+   */
   update(data) {
     const old = this.data;
     this.data = data;
@@ -81,26 +184,29 @@ class Explorer {
 
   turn() {
     const z = this.point.vector();
-    this.takeDirections();
+    this.point = new Point(this.data.directions);
     this.point.goTo(z);
-    this.map?.setPlane(this.data.plane);
+    this.buildRows();
+    if (this.data.plane) this.panels?.map?.setPlane(this.data.plane);
   }
 
-  takeDirections() {
+  buildRows() {
     const { directions, shape } = this.data;
-    this.point.take(directions);
-    const large = Math.max(shape[1], shape[2]) > 40;
+    const large = Math.max(shape[1], shape[2]) > LARGE_PX;
     this.rows = directions.names.map((name, k) => {
       const share = directions.explained?.[k] ?? null;
       return new SliderRow(k, { name, share, dead: directions.dead[k] }, large, {
         onDrag: (value) => this.drag(k, value),
         onRelease: () => this.release(),
         onPause: () => this.releaseSoon(),
-        onSet: (value) => this.change(() => (this.point.values[k] = value)),
+        onSet: (value) =>
+          this.change(() => {
+            this.point.values[k] = value;
+          }),
       });
     });
     this.sliders.replaceChildren(...this.rows.map((row) => row.root));
-    this.sliders.style.setProperty("--rows", Math.max(1, Math.ceil(this.rows.length / 2)));
+    this.sliders.style.setProperty("--rows", String(Math.max(1, Math.ceil(this.rows.length / 2))));
     const hidden = directions.total - this.rows.length;
     this.bar.more.hidden = !this.full || hidden <= 0;
     this.bar.more.textContent = `${hidden} more direction${hidden === 1 ? "" : "s"}`;
@@ -109,7 +215,7 @@ class Explorer {
   takeView() {
     const { view, position, label } = this.data;
     const { point } = this;
-    if (label !== undefined && label !== this.label) this.tellModel(label);
+    if (label !== undefined && label !== this.label) this.condition(label);
     if (view) {
       point.values = [...view.values];
       point.base = view.base ? fromBase64(view.base, Float32Array) : point.center.slice();
@@ -118,7 +224,7 @@ class Explorer {
 
   // --- changes ------------------------------------------------------------------------------------
 
-  // Everything but a drag under way: do it, remember what was, tell Python.
+  /** Everything but a drag under way: do it, remember what was, tell Python. @param {() => void} action */
   change(action) {
     if (this.removed) return; // an answer that came too late
     this.stopPlaying();
@@ -129,85 +235,81 @@ class Explorer {
     this.settle(before);
   }
 
+  /** @returns {State} */
   state() {
     return { ...this.point.state(), label: this.label };
   }
 
+  /** @param {State} before */
   settle(before) {
-    this.trail.add(before);
+    this.undoStack.add(before);
     this.commit();
   }
 
-  undo() {
-    this.travel("back");
-  }
-
-  redo() {
-    this.travel("forth");
-  }
-
+  /** @param {"undo" | "redo"} way */
   travel(way) {
     this.stopPlaying();
-    const state = this.trail[way](this.state());
+    const state = this.undoStack[way](this.state());
     if (!state) return;
     this.point.restore(state);
-    if (state.label !== this.label) this.tellModel(state.label);
+    if (state.label !== this.label) this.condition(state.label);
     this.show();
     this.commit();
   }
 
   commit() {
-    this.bar.undo.disabled = !this.trail.past.length;
-    this.bar.redo.disabled = !this.trail.future.length;
+    this.bar.undo.disabled = !this.undoStack.past.length;
+    this.bar.redo.disabled = !this.undoStack.future.length;
     this.askStrips();
-    if (!this.decoder.live) this.askPicture();
+    if (!this.decoder?.live) this.askPicture();
     this.tellPython();
   }
 
   tellPython() {
     if (this.removed) return;
-    const ends = this.path ? this.path.report() : [null, null];
+    const ends = this.panels?.path.report() ?? [null, null];
     const { run } = this.data;
-    this.commitTo("view", { run, ...this.point.report(), ends, label: this.label });
+    this.sendState("view", { run, ...this.point.report(), ends, label: this.label });
   }
 
-  // What changed without a hand, such as values under other directions.
+  /** What changed without a hand, such as values under other directions. */
   tellNews() {
     if (this.untold) this.tellPython();
     this.untold = false;
   }
 
   showMore() {
-    this.trigger("shown", this.rows.length + MORE);
+    this.sendTrigger("shown", this.rows.length + MORE);
   }
 
-  // A move that goes on: undo takes all of it back at once, but not what another control did.
+  /** A move that goes on: undo takes all of it back at once, but not what another control did. @param {object} control */
   hold(control) {
     if (this.holder !== control) this.release();
     this.holder = control;
     this.before ??= this.state();
   }
 
+  /** @param {number} k @param {number} value */
   drag(k, value) {
     this.hold(this.rows[k]);
     this.point.values[k] = value;
     this.follow();
   }
 
-  // Anything else that moves the point while a hand holds it: the map's marker, the scrubber.
+  /** Anything else that moves the point while a hand holds it: the map's marker, the scrubber. @param {object} control @param {Float32Array} z */
   carry(control, z) {
     this.hold(control);
     this.point.goTo(z);
-    this.point.values.forEach((value, k) => this.rows[k].show(value));
+    this.showValues();
     this.follow();
   }
 
   follow() {
-    this.map?.show(this.point.vector());
-    if (this.decoder.live) this.askPicture();
+    this.panels?.map?.show(this.point.vector());
+    if (this.decoder?.live) this.askPicture();
   }
 
-  // Keys repeat: they have come to rest when no other follows.
+  /** Keys repeat: they have come to rest when no other follows. */
   releaseSoon() {
     clearTimeout(this.pause);
     this.pause = setTimeout(() => this.release(), IDLE_MS);
@@ -222,97 +324,73 @@ class Explorer {
   }
 
   stopPlaying() {
-    this.path?.stop();
+    this.panels?.path.stop();
     for (const row of this.rows) row.stop();
     this.release();
   }
 
-  // Tell a conditional model of another label; the latents, its style, stay.
-  setLabel(label) {
-    this.change(() => this.tellModel(label));
-  }
-
-  tellModel(label) {
+  /** Tell a conditional model of another label; the latents, its style, stay. @param {number | null} label */
+  condition(label) {
     this.label = label;
     this.bar.showLabel(label);
     if (!this.decoder) return; // not connected yet
     this.connect();
-    this.path?.askPictures();
+    this.panels?.path.askPictures();
   }
 
   reset() {
     this.change(() => this.point.toCenter());
   }
 
+  /** @param {KeyboardEvent} event */
   shortcut(event) {
     if (!(event.ctrlKey || event.metaKey) || event.key.toLowerCase() !== "z") return;
     event.preventDefault();
-    this.travel(event.shiftKey ? "forth" : "back");
+    this.travel(event.shiftKey ? "redo" : "undo");
   }
 
   // --- pictures -----------------------------------------------------------------------------------
 
   askPicture() {
-    this.decoder.ask("picture", [this.point.vector()], { nearest: this.full ? NEAREST : 0 });
+    this.decoder?.ask("picture", [this.point.vector()], { nearest: this.full ? NEAREST : 0 });
   }
 
-  // A few rows at a time; the answer asks for the next ones.
+  /** A few rows at a time; the answer asks for the next ones. */
   askStrips(first = 0) {
     const rows = this.rows.slice(first, first + MOST_STRIPS);
     const vectors = rows.flatMap((_, i) => STOPS.map((stop) => this.point.vector(first + i, stop)));
-    if (vectors.length) this.decoder.ask("strips", vectors, { first });
+    if (vectors.length) this.decoder?.ask("strips", vectors, { first });
   }
 
-  draw(kind, reply, first) {
-    if (kind === "picture") this.drawMain(reply);
-    else if (kind === "ends") this.path.draw(reply);
-    else this.drawStrips(reply, first);
+  /** @param {import("./decoder.js").Kind} kind @param {import("./frames.js").Picture} picture @param {number} first */
+  draw(kind, picture, first) {
+    if (kind === "picture") this.drawMain(picture);
+    else if (kind === "ends") this.panels?.path.draw(picture);
+    else this.drawStrips(picture, first);
   }
 
-  drawMain(reply) {
-    drawPicture(this.canvas, reply, 0);
-    if (reply.where) this.whereabouts?.show(reply.where);
-    this.board?.mirror(this.canvas);
+  /** @param {import("./frames.js").Picture} picture */
+  drawMain(picture) {
+    drawPixels(this.canvas, picture, 0);
+    if (picture.location) this.panels?.location?.show(picture.location);
+    this.panels?.board.mirror(this.canvas);
   }
 
-  drawStrips(reply, first) {
-    const rows = this.rows.slice(first, first + reply.count / STOPS.length);
-    rows.forEach((row, i) => row.drawStrip(reply, i * STOPS.length));
+  /** @param {import("./frames.js").Picture} pictures @param {number} first */
+  drawStrips(pictures, first) {
+    const rows = this.rows.slice(first, first + pictures.count / STOPS.length);
+    rows.forEach((row, i) => row.drawStrip(pictures, i * STOPS.length));
     const done = first + rows.length;
-    if (done < this.rows.length && !this.decoder.awaits("strips")) this.askStrips(done);
+    if (done < this.rows.length && !this.decoder?.awaits("strips")) this.askStrips(done);
   }
 
   show() {
-    this.point.values.forEach((value, k) => this.rows[k].show(value));
-    this.map?.show(this.point.vector());
+    this.showValues();
+    this.panels?.map?.show(this.point.vector());
     this.askPicture();
   }
 
-  // --- elements -----------------------------------------------------------------------------------
-
-  build(parent) {
-    const { mode, shape, title, waiting } = this.data;
-    this.label = this.data.label ?? null;
-    this.canvas = element("canvas", { role: "img", "aria-label": "Decoded picture" });
-    this.canvas.dataset.testid = "decoded-image";
-    [this.canvas.height, this.canvas.width] = [shape[1], shape[2]];
-    this.problem = element("p", { class: "problem", role: "status" });
-    this.connection = element("p", { class: "problem", role: "status" });
-    this.sliders = element("div", { class: "rows" });
-    this.bar = actionBar(this, this.full, this.data.conditions ?? []);
-    this.frame = element("div", { class: "picture" }, [this.canvas]);
-    this.left = element("div", { class: "left" }, [this.frame]);
-    const heading = element("h2", {}, [title]);
-    const side = element("div", { class: "side" }, [
-      heading, this.sliders, this.bar.more, this.bar.root,
-    ]);
-    this.panes = element("div", { class: "panes" }, [this.left, side]);
-    this.root = element("div", { class: `explorer ${mode}` }, [
-      this.panes, this.problem, this.connection,
-    ]);
-    this.root.inert = Boolean(waiting);
-    this.root.onkeydown = (event) => this.shortcut(event);
-    if (this.full) Object.assign(this, furnish(this));
-    parent.append(this.root);
+  showValues() {
+    this.point.values.forEach((value, k) => this.rows[k].show(value));
   }
 }

@@ -4,26 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
-import streamlit as st
-
-from latent_workbench.components import script
+from latent_workbench.components import component
 from latent_workbench.shared.theme import BETA, KL, RECONSTRUCTION
 from vae_core.errors import UserError
 from vae_core.families import Quantity
 from vae_core.runs import Run, validated_on
 
-_HERE = Path(__file__).parent
-_mount = st.components.v2.component(
-    "run_monitor",
-    html=(_HERE / "monitor.html").read_text(encoding="utf-8"),
-    css=(_HERE / "monitor.css").read_text(encoding="utf-8"),
-    js=script(_HERE, ("pace", "kl", "marks", "charts", "terms", "previews", "monitor")),
-    # Plotly puts its styles into the document's head, where a shadow root does not see them.
-    isolate_styles=False,
-)
+# Plotly puts its styles into the document's head, where a shadow root does not see them.
+_mount = component("run_monitor", "monitor", isolate_styles=False)
 
 
 def _validation(run: Run) -> dict[str, Any]:

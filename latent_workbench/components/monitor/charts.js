@@ -1,61 +1,114 @@
 // The curves, drawn by Plotly and updated in place: zoom, hover and hidden curves survive every
 // update.
 
-const HELD_AT_MOST = 4000; // points of one curve, before a decimated set is asked for
+import { liveAddress } from "../shared/address.js";
+import { context } from "../shared/canvas.js";
+import { element } from "../shared/elements.js";
+import { Annotations } from "./annotations.js";
+import { DrawScheduler } from "./draw_scheduler.js";
+import { KlCharts } from "./kl.js";
+import { abscissa, Curves, unitOf } from "./series.js";
+import { isExtra, Terms, termOf } from "./terms.js";
+
+const MOST_POINTS = 4000; // of one curve, before a decimated set is asked for
 const MARKED = 25; // below as many validations each is marked by a dot
 const ZOOM_PAUSE_MS = 180;
 const MINUTES_FROM_S = 600;
-const CONFIG = { displayModeBar: false, responsive: true, doubleClick: "reset+autosize" };
+const OPTIONS = { displayModeBar: false, responsive: true, doubleClick: "reset+autosize" };
 const OTHER_HUES = ["#009E73", "#56B4E9", "#8A8F98", "#882255"];
 
-// version: of the library that the server has.
-function loadPlotly(version) {
-  window.__plotlyLoading ??= new Promise((done, fail) => {
-    const script = document.createElement("script");
-    script.src = liveAddress(["plotly.min.js"], { v: version });
-    script.onload = () => done(window.Plotly);
+/**
+ * @typedef {import("./series.js").News} News
+ * @typedef {import("./series.js").Limits} Limits
+ *
+ * @typedef {object} PlotlyAxis
+ * @property {boolean} [autorange]
+ * @property {[number, number]} range
+ *
+ * @typedef {HTMLElement & { layout?: { xaxis: PlotlyAxis }, on?: (event: string, act: (change: object) => void) => void }} Plot
+ *
+ * @typedef {object} PlotlyLibrary what is used of it
+ * @property {(plot: HTMLElement, traces: object[], layout: object, options: object) => void} react
+ * @property {(plot: HTMLElement) => void} purge
+ * @property {{ resize: (plot: HTMLElement) => void }} Plots
+ *
+ * @typedef {(limits: Limits | null, again?: boolean) => void} Ask for the curves whole, decimated
+ *   to `limits`, unless that is what was asked for last; `again` asks even then
+ */
+
+/** @type {Promise<PlotlyLibrary> | undefined} */
+let loading;
+
+/** @param {string} version of the library that the server has @returns {Promise<PlotlyLibrary>} */
+export function loadPlotly(version) {
+  loading ??= new Promise((done, fail) => {
+    const script = element("script", { src: liveAddress(["plotly.min.js"], { v: version }).href });
+    script.onload = () => done(/** @type {any} */ (window).Plotly);
     script.onerror = () => {
-      window.__plotlyLoading = undefined;
+      loading = undefined;
       fail(new Error("plotly.min.js could not be loaded"));
     };
     document.head.append(script);
   });
-  return window.__plotlyLoading;
+  return loading;
 }
 
-class Charts {
-  // `ask(limits or null, again)` requests the curves whole, decimated to `limits` = {axis, low,
-  // high}, unless that is what was asked for last; `again` asks even then.
+export class Charts {
+  /** @type {PlotlyLibrary | undefined} */
+  plotly;
+  /** @type {import("./series.js").Abscissa} */
+  x = "step";
+  y = "linear";
+  /** @type {number | null} */
+  stepsPerEpoch = null;
+  minutes = false;
+  decimated = false;
+  listening = false;
+  /** The axis that the chart was drawn with. @type {string | undefined} */
+  drawn;
+  /** @type {string | undefined} */
+  theme;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  zoomPause;
+  curves = new Curves();
+  scheduler = new DrawScheduler();
+
+  /** @param {HTMLElement} root @param {import("./monitor.js").MonitorData} data @param {Ask} ask */
   constructor(root, data, ask) {
-    this.loss = root.querySelector(".vm-loss");
     this.root = root;
     this.data = data;
     this.ask = ask;
-    this.x = "step";
-    this.y = "linear";
-    this.stepsPerEpoch = null;
-    this.pace = new Pace();
-    this.marks = new Marks(this);
-    this.kl = new KlCharts(root, this);
-    this.terms = new Terms(root.querySelector(".vm-terms"), this);
-    this.clear();
-    for (const group of root.querySelectorAll(".vm-switch")) this.wire(group);
+    this.loss = /** @type {Plot} */ (this.find(".vm-loss"));
+    this.annotations = new Annotations(this);
+    this.kl = new KlCharts(this);
+    this.terms = new Terms(this);
+    this.wire("x", (value) => {
+      this.x = /** @type {import("./series.js").Abscissa} */ (value);
+    });
+    this.wire("y", (value) => {
+      this.y = value;
+    });
     this.resizing = new ResizeObserver(() => this.resize());
     this.resizing.observe(root);
   }
 
+  /** @param {string} selector @returns {HTMLElement} */
+  find(selector) {
+    const found = this.root.querySelector(selector);
+    if (!(found instanceof HTMLElement)) throw new Error(`The monitor has no ${selector}.`);
+    return found;
+  }
+
   clear() {
-    this.series = new Map(); // "train/kl" -> {step, time, y}
-    this.marks.clear();
-    this.kl.clear();
+    for (const each of [this.curves, this.annotations, this.kl]) each.clear();
     this.decimated = false;
   }
 
   remove() {
-    this.pace.remove();
+    this.scheduler.remove();
     this.resizing.disconnect();
     clearTimeout(this.zoomPause);
-    for (const plot of this.plots()) this.Plotly?.purge(plot);
+    for (const plot of this.plots()) this.plotly?.purge(plot);
   }
 
   plots() {
@@ -64,150 +117,173 @@ class Charts {
 
   // --- data ---------------------------------------------------------------------------------------
 
-  take(news) {
+  /** @param {News} news */
+  add(news) {
     if (news.restart) this.clear();
     if (news.decimated !== undefined) this.decimated = news.decimated;
-    for (const split of ["train", "validation"]) {
-      for (const [term, more] of Object.entries(news[split] ?? {})) {
-        const name = `${split}/${term}`;
-        const held = this.series.get(name);
-        if (!held) this.series.set(name, more);
-        else for (const key of ["step", "time", "y"]) held[key].push(...more[key]);
-      }
-    }
-    this.marks.take(news);
-    this.kl.take(news);
-    const longest = Math.max(0, ...[...this.series.values()].map((held) => held.y.length));
-    if (longest > HELD_AT_MOST) this.ask(this.limits(), true);
+    for (const each of [this.curves, this.annotations, this.kl]) each.add(news);
+    if (Math.max(0, ...this.curves.lengths()) > MOST_POINTS) this.ask(this.limits(), true);
   }
 
+  /** @param {News} news */
   update(news) {
-    this.take(news);
+    this.add(news);
     const curves = news.train || news.validation || news.changes || news.marks || news.restart;
     if (this.theme !== this.themeNow()) this.drawAll();
-    else if (this.Plotly) {
+    else if (this.plotly) {
       if (curves) this.drawCurves();
       if (news.kl || news.restart) this.kl.draw();
     }
   }
 
-  begin(Plotly) {
-    this.Plotly = Plotly;
+  /** @param {PlotlyLibrary} plotly */
+  begin(plotly) {
+    this.plotly = plotly;
     this.drawAll();
   }
 
   drawAll() {
-    if (!this.Plotly) return;
+    if (!this.plotly) return;
     this.theme = this.themeNow();
     this.drawCurves();
     this.kl.draw();
   }
 
   drawCurves() {
-    this.pace.ask(this.loss, () => this.drawLoss());
+    this.scheduler.request(this.loss, () => this.drawLoss());
     this.terms.draw();
   }
 
   // --- the curves ---------------------------------------------------------------------------------
 
   drawLoss() {
-    if (!this.series.size) return this.blank(this.loss); // a chart of nothing has axes of nothing
+    const names = this.curves.names().filter((name) => !isExtra(name));
+    if (!this.curves.names().length) {
+      this.blank(this.loss); // a chart of nothing has axes of nothing
+      return;
+    }
     // While somebody looks at a stretch, its numbers keep their unit.
     if (this.drawn !== this.x || !this.limits()) {
-      this.minutes = this.x === "time" && this.lastTime() > MINUTES_FROM_S;
+      this.minutes = this.x === "time" && this.curves.lastTime() > MINUTES_FROM_S;
     }
     // The total lies lowest: where it is nearly the reconstruction, both stay visible.
-    const names = [...this.series.keys()].filter((name) => !this.terms.has(name));
-    names.sort((a, b) => b.endsWith("/total") - a.endsWith("/total"));
-    const traces = names.map((name) => this.curve(name));
-    traces.push(...this.marks.traces());
-    this.Plotly.react(this.loss, traces, this.lossLayout(), CONFIG);
+    names.sort((a, b) => Number(b.endsWith("/total")) - Number(a.endsWith("/total")));
+    const traces = [...names.map((name) => this.curve(name)), ...this.annotations.traces()];
+    this.react(this.loss, traces, this.lossLayout());
     this.drawn = this.x;
     if (!this.listening) {
       this.listening = true;
-      this.loss.on("plotly_relayout", (change) => this.zoomed(change));
+      this.loss.on?.("plotly_relayout", (change) => this.zoomed(change));
     }
     this.look();
     this.offerLog(names);
-    this.loss.dataset.points = [...this.series.values()].reduce((sum, held) => sum + held.y.length, 0);
+    this.loss.dataset.points = String(this.curves.lengths().reduce((sum, each) => sum + each, 0));
   }
 
-  // An empty panel in place of a chart.
+  /** @param {HTMLElement} plot @param {object[]} traces @param {object} layout */
+  react(plot, traces, layout) {
+    this.plotly?.react(plot, traces, layout, OPTIONS);
+  }
+
+  /** An empty panel in place of a chart. @param {HTMLElement} plot */
   blank(plot) {
     if (!plot.firstChild) return;
-    this.Plotly.purge(plot); // with it go its listeners
+    this.plotly?.purge(plot); // with it go its listeners
     plot.replaceChildren();
-    if (plot === this.loss) Object.assign(this, { listening: false, drawn: undefined });
-    if (plot === this.loss) plot.dataset.points = 0;
+    if (plot !== this.loss) return;
+    this.listening = false;
+    this.drawn = undefined;
+    plot.dataset.points = "0";
   }
 
+  /** @param {string} name */
   curve(name) {
-    const [split, term] = name.split("/");
-    const held = this.series.get(name);
-    const { length } = held.y;
-    const lines = split === "validation" && length < MARKED ? "lines+markers" : "lines";
+    const term = termOf(name);
+    const validation = name.startsWith("validation/");
+    const points = this.curves.get(name);
+    const { length } = points.y;
+    const lines = validation && length < MARKED ? "lines+markers" : "lines";
     return {
       type: "scatter",
       mode: length === 1 ? "markers" : lines,
-      marker: { size: split === "validation" ? 4 : 5 },
+      marker: { size: validation ? 4 : 5 },
       name: term,
       legendgroup: term,
       legendrank: term === "total" ? 1001 : 1000,
-      showlegend: split === "train",
-      x: this.abscissa(held),
-      y: [...held.y],
+      showlegend: !validation,
+      x: this.abscissa(points),
+      y: [...points.y],
       line: {
         color: this.hue(term),
         width: term === "total" ? 2.6 : 1.6,
-        dash: split === "validation" ? "dash" : "solid",
+        dash: validation ? "dash" : "solid",
       },
-      hovertemplate: `${term}${split === "validation" ? " (validation)" : ""} %{y:.5~g}<extra></extra>`,
+      hovertemplate: `${term}${validation ? " (validation)" : ""} %{y:.5~g}<extra></extra>`,
       uid: name.replace(/\W/g, "-"), // Plotly makes a CSS class of it
     };
   }
 
-  // Steps, epochs or time of a series, or of a list of marks.
-  abscissa(held) {
-    const of = (key) => (Array.isArray(held) ? held.map((each) => each[key]) : held[key]);
-    if (this.x === "time") return of("time").map((t) => (this.minutes ? t / 60 : t));
-    const scale = this.x === "epoch" ? 1 / (this.stepsPerEpoch || 1) : 1;
-    return of("step").map((step) => step * scale);
+  /** @param {{ step: number[], time: number[] }} points */
+  abscissa(points) {
+    return abscissa(points, this.x, this);
   }
 
   lossLayout() {
     const titles = { step: "step", epoch: "epoch", time: `training time (${this.minutes ? "min" : "s"})` };
+    const legend = {
+      orientation: "h",
+      x: 0,
+      y: 1,
+      xanchor: "left",
+      yanchor: "bottom",
+      bgcolor: "rgba(0,0,0,0)",
+    };
     return {
-      ...this.layout(),
-      uirevision: "kept",
-      margin: { l: 52, r: 6, t: 24, b: 38 },
+      ...this.layout({ l: 52, r: 6, t: 24, b: 38 }),
       hovermode: "x unified",
       showlegend: true,
-      legend: { orientation: "h", x: 0, y: 1, xanchor: "left", yanchor: "bottom", bgcolor: "rgba(0,0,0,0)" },
+      legend,
       xaxis: { ...this.axis(titles[this.x]), uirevision: this.x },
-      yaxis: { ...this.axis("nats per image"), type: this.y, uirevision: this.y,
-        ...(this.y === "log" ? { dtick: "D2" } : {}) },
-      shapes: this.marks.shapes(),
+      yaxis: {
+        ...this.axis("nats per image"),
+        type: this.y,
+        uirevision: this.y,
+        ...(this.y === "log" ? { dtick: "D2" } : {}),
+      },
+      shapes: this.annotations.shapes(),
     };
   }
 
   // --- looks ----------------------------------------------------------------------------------------
 
+  /** @param {string} name */
   css(name) {
     return getComputedStyle(this.root).getPropertyValue(name).trim();
+  }
+
+  /** A colour of the theme, whatever it was written as, as #rrggbb. @param {string} name */
+  hex(name) {
+    const pen = context(element("canvas"));
+    pen.fillStyle = this.css(name);
+    return String(pen.fillStyle);
   }
 
   themeNow() {
     return this.css("--st-text-color") + this.css("--st-background-color");
   }
 
+  /** @param {string} term */
   hue(term) {
     if (term === "total") return this.css("--st-text-color");
     return this.data.colors[term] ?? OTHER_HUES[this.terms.place(term) % OTHER_HUES.length];
   }
 
-  layout() {
+  /** @param {{ l: number, r: number, t: number, b: number }} margin */
+  layout(margin) {
     return {
       autosize: true,
+      margin,
+      uirevision: "kept",
       separators: ".\u2009",
       paper_bgcolor: "rgba(0,0,0,0)",
       plot_bgcolor: "rgba(0,0,0,0)",
@@ -217,6 +293,12 @@ class Charts {
     };
   }
 
+  /** @param {{ l: number, r: number, t: number, b: number }} margin */
+  smallLayout(margin) {
+    return { ...this.layout(margin), showlegend: false };
+  }
+
+  /** @param {string} title */
   axis(title) {
     const line = this.css("--st-border-color");
     return {
@@ -231,40 +313,43 @@ class Charts {
   }
 
   resize() {
-    if (!this.Plotly) return;
     for (const plot of this.plots()) {
-      if (plot.offsetParent && plot.querySelector(".main-svg")) this.Plotly.Plots.resize(plot);
+      if (plot.offsetParent && plot.querySelector(".main-svg")) this.plotly?.Plots.resize(plot);
     }
   }
 
   // --- what the person does ---------------------------------------------------------------------------
 
-  wire(group) {
-    const name = group.dataset.name;
-    const buttons = [...group.querySelectorAll("button")];
-    const show = () => buttons.forEach((b) => b.setAttribute("aria-pressed", b.dataset.value === this[name]));
-    for (const button of buttons) {
-      button.onclick = () => {
-        this[name] = button.dataset.value;
+  /** Let the buttons of a group set an axis. @param {"x" | "y"} name @param {(value: string) => void} set */
+  wire(name, set) {
+    const buttons = [...this.find(`.vm-switch[data-name=${name}]`).querySelectorAll("button")];
+    const show = () => {
+      for (const each of buttons) {
+        each.setAttribute("aria-pressed", String(each.dataset.value === this[name]));
+      }
+    };
+    for (const each of buttons) {
+      each.onclick = () => {
+        set(each.dataset.value ?? "");
         show();
         this.drawAll();
-        this.pace.hurry();
+        this.scheduler.hurry();
       };
     }
     show();
   }
 
-  // A logarithm needs positive values; a learned σ can make nats negative.
+  /** A logarithm needs positive values; a learned σ can make nats negative. @param {string[]} names */
   offerLog(names) {
-    const negative = names.some((name) => this.series.get(name).y.some((y) => y < 0));
-    const button = this.root.querySelector('button[data-value="log"]');
+    const negative = names.some((name) => this.curves.get(name).y.some((y) => y < 0));
+    const button = /** @type {HTMLButtonElement} */ (this.find('button[data-value="log"]'));
     button.disabled = negative;
     button.title = negative ? "Some values are below zero, so there is no logarithm to show." : "";
   }
 
+  /** @param {object} change */
   zoomed(change) {
-    const touched = Object.keys(change).some((key) => key.startsWith("xaxis"));
-    if (!touched) return;
+    if (!Object.keys(change).some((key) => key.startsWith("xaxis"))) return;
     clearTimeout(this.zoomPause);
     this.zoomPause = setTimeout(() => this.look(), ZOOM_PAUSE_MS);
   }
@@ -275,22 +360,11 @@ class Charts {
     if (this.decimated) this.ask(this.limits());
   }
 
+  /** @returns {Limits | null} */
   limits() {
     const axis = this.loss.layout?.xaxis;
-    if (!axis || axis.autorange !== false || this.drawn !== this.x) return null;
-    const scale = this.x === "epoch" ? this.stepsPerEpoch || 1 : this.minutes ? 60 : 1;
-    const [low, high] = axis.range.map((value) => value * scale);
+    if (axis?.autorange !== false || this.drawn !== this.x) return null;
+    const [low, high] = axis.range.map((value) => value * unitOf(this.x, this));
     return { axis: this.x === "time" ? "time" : "step", low, high };
   }
-
-  lastTime() {
-    return Math.max(0, ...[...this.series.values()].map((held) => held.time[held.time.length - 1]));
-  }
-}
-
-function isDark(color) {
-  const pen = document.createElement("canvas").getContext("2d");
-  pen.fillStyle = color; // whatever it was, it reads back as #rrggbb
-  const [r, g, b] = [1, 3, 5].map((i) => parseInt(pen.fillStyle.slice(i, i + 2), 16));
-  return 0.299 * r + 0.587 * g + 0.114 * b < 128;
 }

@@ -1,11 +1,18 @@
 // The KL of every dimension: as bars now, as a heat map over the run.
 
-class KlCharts {
-  constructor(root, charts) {
-    this.bars = root.querySelector(".vm-bars");
-    this.heat = root.querySelector(".vm-heat");
+import { isDark, transposed, wholeTicks } from "./series.js";
+
+export class KlCharts {
+  /** @type {number[]} */
+  step = [];
+  /** @type {number[][]} */
+  values = [];
+
+  /** @param {import("./charts.js").Charts} charts */
+  constructor(charts) {
+    this.bars = charts.find(".vm-bars");
+    this.heat = charts.find(".vm-heat");
     this.charts = charts;
-    this.clear();
   }
 
   clear() {
@@ -17,65 +24,74 @@ class KlCharts {
     return [this.bars, this.heat];
   }
 
-  take(news) {
+  /** @param {import("./series.js").News} news */
+  add(news) {
     const { step = [], values = [] } = news.kl ?? {};
     // A preview and a validation of the same step: the later one is of all unseen images.
-    if (this.step.at(-1) === step[0]) for (const key of ["step", "values"]) this[key].pop();
+    if (this.step.length && this.step.at(-1) === step[0]) {
+      this.step.pop();
+      this.values.pop();
+    }
     this.step.push(...step);
     this.values.push(...values);
   }
 
   draw() {
-    if (!this.values.length) return this.plots().forEach((plot) => this.charts.blank(plot));
-    this.charts.pace.ask(this.bars, () => this.drawBars());
-    this.charts.pace.ask(this.heat, () => this.drawHeat());
+    for (const plot of this.plots()) {
+      if (!this.values.length) this.charts.blank(plot);
+      // The run may begin anew before the turn of a chart comes.
+      else this.charts.scheduler.request(plot, () => this.values.length && this.drawPlot(plot));
+    }
   }
 
-  drawBars() {
+  /** @param {HTMLElement} plot */
+  drawPlot(plot) {
+    if (plot === this.bars) this.drawBars(this.values[this.values.length - 1]);
+    else this.drawHeat();
+  }
+
+  /** @param {number[]} now */
+  drawBars(now) {
     const { charts } = this;
-    if (!this.values.length) return; // the run began anew before its turn came
-    const now = this.values[this.values.length - 1];
-    charts.Plotly.react(
-      this.bars,
-      [{ type: "bar", x: now.map((_, k) => k + 1), y: now, marker: { color: charts.data.colors.kl },
-         hovertemplate: "dimension %{x}: %{y:.3~g} nats<extra></extra>" }],
-      { ...this.layout(), margin: { l: 46, r: 4, t: 4, b: 36 }, bargap: now.length > 64 ? 0 : 0.25,
-        xaxis: { ...charts.axis("dimension"), showgrid: false, ...wholeTicks(now.length) },
-        yaxis: { ...charts.axis("nats"), rangemode: "tozero", nticks: 4 } },
-      CONFIG,
-    );
+    const bars = {
+      type: "bar",
+      x: now.map((_, k) => k + 1),
+      y: now,
+      marker: { color: charts.data.colors.kl },
+      hovertemplate: "dimension %{x}: %{y:.3~g} nats<extra></extra>",
+    };
+    const layout = {
+      ...charts.smallLayout({ l: 46, r: 4, t: 4, b: 36 }),
+      bargap: now.length > 64 ? 0 : 0.25,
+      xaxis: { ...charts.axis("dimension"), showgrid: false, ...wholeTicks(now.length) },
+      yaxis: { ...charts.axis("nats"), rangemode: "tozero", nticks: 4 },
+    };
+    charts.react(this.bars, [bars], layout);
   }
 
   drawHeat() {
     const { charts, values } = this;
-    if (!values.length) return;
     const dimensions = values[values.length - 1].map((_, k) => k + 1);
-    charts.Plotly.react(
-      this.heat,
-      [{ type: "heatmap", x: [...this.step], y: dimensions, z: transposed(values), zmin: 0,
-         showscale: false,
-         colorscale: [[0, "rgba(230,159,0,0.04)"], [0.4, "rgba(230,159,0,0.6)"],
-                      [1, isDark(charts.css("--st-background-color")) ? "#ffd98a" : "#8a4b00"]],
-         hovertemplate: "step %{x}, dimension %{y}: %{z:.3~g} nats<extra></extra>" }],
-      { ...this.layout(), margin: { l: 46, r: 4, t: 2, b: 36 },
-        xaxis: { ...charts.axis("step"), showgrid: false, nticks: 4 },
-        yaxis: { ...charts.axis("dimension"), showgrid: false,
-          ...wholeTicks(dimensions.length, 4) } },
-      CONFIG,
-    );
+    const most = isDark(charts.hex("--st-background-color")) ? "#ffd98a" : "#8a4b00";
+    const heat = {
+      type: "heatmap",
+      x: [...this.step],
+      y: dimensions,
+      z: transposed(values),
+      zmin: 0,
+      showscale: false,
+      colorscale: [
+        [0, "rgba(230,159,0,0.04)"],
+        [0.4, "rgba(230,159,0,0.6)"],
+        [1, most],
+      ],
+      hovertemplate: "step %{x}, dimension %{y}: %{z:.3~g} nats<extra></extra>",
+    };
+    const layout = {
+      ...charts.smallLayout({ l: 46, r: 4, t: 2, b: 36 }),
+      xaxis: { ...charts.axis("step"), showgrid: false, nticks: 4 },
+      yaxis: { ...charts.axis("dimension"), showgrid: false, ...wholeTicks(dimensions.length, 4) },
+    };
+    charts.react(this.heat, [heat], layout);
   }
-
-  layout() {
-    return { ...this.charts.layout(), uirevision: "kept", showlegend: false };
-  }
-}
-
-function transposed(rows) {
-  return rows[rows.length - 1].map((_, k) => rows.map((row) => row[k]));
-}
-
-function wholeTicks(count, most = 8) {
-  const tick = [1, 2, 4, 5, 8, 10, 16, 20, 32, 50, 64, 100, 128, 200, 256, 512]
-    .find((each) => count / each <= most);
-  return { tick0: tick === 1 ? 1 : 0, dtick: tick ?? 1024 };
 }

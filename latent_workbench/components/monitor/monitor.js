@@ -1,30 +1,55 @@
 // Watches one run over a socket and shows it. The server sends what is new; a lost connection is
 // taken up again and begins with everything.
 
-const LONGEST_PAUSE_MS = 8000;
+import { liveSocket } from "../shared/address.js";
+import { setText } from "../shared/elements.js";
+import { duration, grouped, significant } from "../shared/format.js";
+import { LiveSocket } from "../shared/socket.js";
+import { Charts, loadPlotly } from "./charts.js";
+import { Previews } from "./previews.js";
+
 const FAILURES_BEFORE_SAID = 3;
 const GONE = 4004;
 const LEAVE_AFTER_MS = 300;
-
 const ACTIVE = ["starting", "training", "paused"];
 
+/** @type {Record<string, string>} */
 const WHAT_TO_DO = {
   interrupted: "The training process has ended before it was done. Resume goes on from the last save.",
   failed: "The log below has the details. Mend the cause, then resume or start anew.",
 };
 
+/**
+ * @typedef {object} MonitorData as Python sends it
+ * @property {string} run
+ * @property {string} state as the script run saw it
+ * @property {boolean} has_kl
+ * @property {{ count: number, part: string }} measured_on
+ * @property {Record<string, { label: string, unit: string, help: string }>} terms
+ * @property {Record<string, string>} colors
+ * @property {string} plotly version
+ *
+ * @typedef {object} Measured what is newest of the run
+ * @property {number | null} [beta]
+ * @property {number | null} [active_units]
+ * @property {string | null} [note]
+ * @property {number | null} [measured] images
+ *
+ * @typedef {import("./series.js").News & Measured} News
+ */
+
+/** @type {WeakMap<object, Monitor>} */
 const monitors = new WeakMap();
 
+/** @param {{ parentElement: HTMLElement, data: [MonitorData], setStateValue: (name: string, value: any) => void }} call */
 export default function ({ parentElement, data: [data], setStateValue }) {
-  let monitor = monitors.get(parentElement);
-  if (monitor && monitor.data.run !== data.run) {
-    monitor.remove();
-    monitor = undefined;
+  let found = monitors.get(parentElement);
+  if (found && found.data.run !== data.run) {
+    found.remove();
+    found = undefined;
   }
-  if (!monitor) {
-    monitor = new Monitor(parentElement.querySelector(".vm"), data);
-    monitors.set(parentElement, monitor);
-  }
+  const monitor = found ?? new Monitor(/** @type {HTMLElement} */ (parentElement.querySelector(".vm")), data);
+  monitors.set(parentElement, monitor);
   clearTimeout(monitor.leaving);
   monitor.toldState = data.state;
   monitor.tell = (state) => setStateValue("state", state);
@@ -38,20 +63,40 @@ export default function ({ parentElement, data: [data], setStateValue }) {
 }
 
 class Monitor {
+  /** @type {import("./series.js").About} */
+  about = {};
+  /** @type {Measured} */
+  now = {};
+  /** Latent dimensions. @type {number | undefined} */
+  dimensions;
+  problem = "";
+  removed = false;
+  /** What was asked for on a lost connection is answered by nobody. */
+  asked = false;
+  limits = "null";
+  toldState = "";
+  /** @type {(state: string) => void} */
+  tell = () => {};
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  leaving;
+
+  /** @param {HTMLElement} root @param {MonitorData} data */
   constructor(root, data) {
     this.root = root;
     this.data = data;
+    /** @type {import("./series.js").Status} */
     this.status = { state: data.state };
-    this.about = {};
-    this.now = {};
-    this.failures = 0;
-    root.querySelector(".vm-charts").classList.toggle("vm-alone", !data.has_kl);
+    this.part(".vm-charts").classList.toggle("vm-alone", !data.has_kl);
     this.charts = new Charts(root, data, (limits, again) => this.ask(limits, again));
     this.previews = new Previews(root, data.run);
-    this.charts.loss.dataset.points = 0;
+    this.charts.loss.dataset.points = "0";
     root.dataset.run = data.run;
     this.showHead();
-    this.connect();
+    this.socket = new LiveSocket(liveSocket(["progress", data.run]), {
+      onOpen: () => {},
+      onMessage: (text) => this.receive(JSON.parse(text)),
+      onLost: (code) => this.lost(code),
+    });
     this.plot();
   }
 
@@ -59,78 +104,73 @@ class Monitor {
     if (this.removed) return; // the next run may already be drawn in the same place
     this.removed = true;
     clearTimeout(this.leaving);
-    clearTimeout(this.retry);
-    this.socket?.close();
+    this.socket.close();
     this.charts.remove();
     this.previews.remove();
   }
 
   async plot() {
     try {
-      const Plotly = await loadPlotly(this.data.plotly);
+      const plotly = await loadPlotly(this.data.plotly);
       if (this.removed) return;
-      this.charts.begin(Plotly);
-      this.showHead();
+      this.charts.begin(plotly);
     } catch {
       if (this.removed) return;
       this.problem = "The charts could not be loaded. Reload the page.";
-      this.showHead();
     }
+    this.showHead();
   }
 
   // --- the connection -------------------------------------------------------------------------------
 
-  connect() {
-    this.asked = false; // what was asked for on a lost connection is answered by nobody
-    this.limits = JSON.stringify(null); // a connection begins with everything
-    const socket = new WebSocket(liveSocket(["progress", this.data.run]));
-    socket.onmessage = (event) => this.receive(JSON.parse(event.data));
-    socket.onclose = (event) => this.lost(event.code);
-    this.socket = socket;
-  }
-
+  /** @param {number} code */
   lost(code) {
-    if (this.removed || code === GONE) return;
-    this.failures += 1;
-    if (this.failures >= FAILURES_BEFORE_SAID) {
+    this.asked = false;
+    this.limits = "null"; // a connection begins with everything
+    if (code === GONE) this.socket.close();
+    else if (this.socket.failures >= FAILURES_BEFORE_SAID) {
       this.problem = "The app does not answer. The training goes on; this page tries again.";
       this.showHead();
     }
-    const pause = Math.min(LONGEST_PAUSE_MS, 250 * 2 ** (this.failures - 1));
-    this.retry = setTimeout(() => this.connect(), pause);
   }
 
-  // Ask for the curves whole. One question is on its way at a time; whoever draws the answer asks
-  // again if something else is looked at by then.
+  /**
+   * Ask for the curves whole. One question is on its way at a time; whoever draws the answer asks
+   * again if something else is looked at by then.
+   *
+   * @param {import("./series.js").Limits | null} limits
+   * @param {boolean} [again]
+   */
   ask(limits, again = false) {
-    const wished = JSON.stringify(limits);
-    if (this.asked || (wished === this.limits && !again)) return;
-    if (this.socket.readyState !== WebSocket.OPEN) return;
+    const wanted = JSON.stringify(limits);
+    if (this.asked || (wanted === this.limits && !again) || !this.socket.isOpen) return;
     this.asked = true; // until the answer is there
-    this.limits = wished;
+    this.limits = wanted;
     this.socket.send(JSON.stringify({ want: "series", ...limits }));
   }
 
+  /** @param {News} news */
   receive(news) {
     if (this.removed) return;
     if (news.kind === "error") {
-      this.problem = news.message;
+      this.problem = news.message ?? "";
       this.showHead();
       return;
     }
-    this.failures = 0;
+    this.socket.failures = 0;
     this.problem = "";
-    if (news.restart) Object.assign(this, { asked: false, now: {}, dimensions: undefined });
+    if (news.restart) {
+      this.asked = false;
+      this.now = {};
+      this.dimensions = undefined;
+    }
     if (news.status) this.status = news.status;
     if (news.run) this.about = news.run;
-    for (const key of ["beta", "active_units", "note", "measured"]) {
-      if (key in news) this.now[key] = news[key];
-    }
+    const { beta, active_units, note, measured } = { ...this.now, ...news };
+    this.now = { beta, active_units, note, measured };
     if (news.kl?.values?.length) this.dimensions = news.kl.values[0].length;
     const { epochs } = this.about;
-    if (epochs && this.status.total_steps) {
-      this.charts.stepsPerEpoch = this.status.total_steps / epochs;
-    }
+    if (epochs && this.status.total_steps) this.charts.stepsPerEpoch = this.status.total_steps / epochs;
     this.charts.update(news);
     this.previews.update(news);
     this.showHead();
@@ -143,55 +183,56 @@ class Monitor {
   // --- the head ---------------------------------------------------------------------------------------
 
   showHead() {
-    const { state, step = 0, total_steps: total = 0, images_per_s: speed, message } = this.status;
+    const { state, host, step = 0, total_steps: total = 0, seconds_left } = this.status;
     const { epochs } = this.about;
-    const chip = this.part(".vm-chip");
-    put(chip, this.status.host ? `${state} on ${this.status.host}` : state);
-    chip.dataset.state = state;
+    this.part(".vm-chip").dataset.state = state;
+    this.put(".vm-chip", host ? `${state} on ${host}` : state);
     const share = total ? step / total : 0;
     const epoch = epochs && total ? Math.min(epochs, Math.floor(share * epochs + 1e-9) + 1) : null;
-    put(this.part(".vm-epoch"), epoch ? `epoch ${epoch}/${epochs}` : "");
-    const bar = this.part(".vm-bar");
-    bar.firstElementChild.style.width = `${100 * share}%`;
-    bar.setAttribute("aria-valuenow", Math.round(100 * share));
-    const left = state === "training" ? this.status.seconds_left : null;
-    put(this.part(".vm-left"), left == null ? "" : `${inWords(left)} left`);
+    this.put(".vm-epoch", epoch ? `epoch ${epoch}/${epochs}` : "");
+    this.part(".vm-bar").setAttribute("aria-valuenow", String(Math.round(100 * share)));
+    this.part(".vm-bar i").style.width = `${100 * share}%`;
+    const left = state === "training" ? seconds_left : null;
+    this.put(".vm-left", left == null ? "" : `${duration(left)} left`);
+    this.put(".vm-facts", this.facts().filter(Boolean).join(" · "));
+    const { active_units: active } = this.now;
+    this.put(
+      ".vm-active",
+      active == null || !this.dimensions ? "" : `${active} of ${this.dimensions} active`,
+    );
+    this.showNote();
+  }
+
+  facts() {
+    const { state, step = 0, total_steps: total, images_per_s: speed, message } = this.status;
+    const { beta } = this.now;
     const measured = this.now.measured ?? this.data.measured_on.count;
-    put(this.part(".vm-facts"), [
+    return [
       total ? `step ${grouped(step)} of ${grouped(total)}` : "",
       ACTIVE.includes(state) ? message || (state === "starting" && "Starting") : "",
       speed ? `${grouped(Number(speed.toPrecision(3)))} images/s` : "",
-      this.now.beta == null ? "" : `β ${Number(this.now.beta.toPrecision(3))}`,
+      beta == null ? "" : `β ${significant(beta, 3)}`,
       measured ? `measured on ${grouped(measured)} ${this.data.measured_on.part} images` : "",
-    ].filter(Boolean).join(" · "));
-    const active = this.now.active_units;
-    put(this.part(".vm-active"), active == null || !this.dimensions ? "" : `${active} of ${this.dimensions} active`);
-    this.showNote();
+    ];
   }
 
   showNote() {
     const { state, message } = this.status;
     const sentences = this.problem
       ? [this.problem]
-      : [["failed", "damaged"].includes(state) ? message : "", WHAT_TO_DO[state] ?? "", this.now.note ?? ""];
-    const note = this.part(".vm-note");
-    put(note, sentences.filter(Boolean).join(" "));
-    note.hidden = !note.textContent;
+      : [["failed", "damaged"].includes(state) ? message : "", WHAT_TO_DO[state], this.now.note];
+    const text = sentences.filter(Boolean).join(" ");
+    this.put(".vm-note", text);
+    this.part(".vm-note").hidden = !text;
   }
 
+  /** @param {string} selector @param {string} text */
+  put(selector, text) {
+    setText(this.part(selector), text);
+  }
+
+  /** @param {string} selector @returns {HTMLElement} */
   part(selector) {
-    return this.root.querySelector(selector);
+    return /** @type {HTMLElement} */ (this.root.querySelector(selector));
   }
-}
-
-// Text that has not changed is left alone, so that a selection in it survives.
-function put(element, text) {
-  if (element.textContent !== text) element.textContent = text;
-}
-
-function inWords(seconds) {
-  if (seconds < 60) return `${Math.ceil(seconds)} s`;
-  if (seconds < 3600) return `${Math.round(seconds / 60)} min`;
-  const minutes = Math.round(seconds / 60);
-  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }

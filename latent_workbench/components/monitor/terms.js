@@ -1,19 +1,34 @@
 // The terms that only this family has: a small chart each, with its name, its value now and its unit.
 
+import { element, setText } from "../shared/elements.js";
+import { significant } from "../shared/format.js";
+
 const IN_COMMON = ["recon", "kl", "total"];
 
-class Terms {
-  constructor(root, charts) {
-    this.root = root;
+/** @typedef {{ plot: HTMLElement, now: HTMLElement, unit: string }} Panel */
+
+/** Of a curve such as "train/kl". @param {string} name */
+export function termOf(name) {
+  return name.split("/")[1];
+}
+
+/** @param {string} name */
+export function isExtra(name) {
+  return !IN_COMMON.includes(termOf(name));
+}
+
+export class Terms {
+  /** @type {Map<string, Panel>} */
+  panels = new Map();
+
+  /** @param {import("./charts.js").Charts} charts */
+  constructor(charts) {
+    this.root = charts.find(".vm-terms");
     this.charts = charts;
-    this.panels = new Map(); // term -> {plot, now}
-    root.replaceChildren();
+    this.root.replaceChildren();
   }
 
-  has(name) {
-    return !IN_COMMON.includes(name.split("/")[1]);
-  }
-
+  /** @param {string} term */
   place(term) {
     return [...this.panels.keys()].indexOf(term);
   }
@@ -22,67 +37,45 @@ class Terms {
     return [...this.panels.values()].map((panel) => panel.plot);
   }
 
-  names(term) {
-    return ["train", "validation"]
-      .map((split) => `${split}/${term}`)
-      .filter((name) => this.charts.series.has(name));
-  }
-
   draw() {
-    const terms = new Set([...this.charts.series.keys()].filter((name) => this.has(name))
-      .map((name) => name.split("/")[1]));
-    for (const term of terms) if (!this.panels.has(term)) this.add(term);
-    for (const [term, { plot }] of this.panels) {
-      this.charts.pace.ask(plot, () => this.drawTerm(term, plot));
+    for (const term of new Set(this.charts.curves.names().filter(isExtra).map(termOf))) {
+      if (!this.panels.has(term)) this.panels.set(term, this.build(term));
+    }
+    for (const [term, panel] of this.panels) {
+      this.charts.scheduler.request(panel.plot, () => this.drawTerm(term, panel));
     }
   }
 
-  drawTerm(term, plot) {
-    const names = this.names(term);
-    if (!names.length) { // the run began anew, and has not got so far
-      put(this.panels.get(term).now, "");
-      return this.charts.blank(plot);
+  /** @param {string} term @param {Panel} panel */
+  drawTerm(term, { plot, now, unit }) {
+    const { charts } = this;
+    const names = [`train/${term}`, `validation/${term}`].filter((name) => charts.curves.has(name));
+    if (!names.length) {
+      setText(now, ""); // the run began anew, and has not got so far
+      charts.blank(plot);
+      return;
     }
-    const traces = names.map((name) => ({ ...this.charts.curve(name), showlegend: false }));
-    this.charts.Plotly.react(plot, traces, this.layout(), CONFIG);
-    this.tell(term);
+    const traces = names.map((name) => ({ ...charts.curve(name), showlegend: false }));
+    charts.react(plot, traces, this.layout());
+    const { y } = charts.curves.get(names[0]);
+    setText(now, `${significant(y[y.length - 1], 3)} ${unit}`);
   }
 
-  add(term) {
+  /** @param {string} term @returns {Panel} */
+  build(term) {
     const { label = term, unit = "", help = "" } = this.charts.data.terms[term] ?? {};
-    const panel = document.createElement("div");
-    panel.className = "vm-panel";
-    panel.title = help;
-    const title = document.createElement("div");
-    title.className = "vm-title";
-    const name = document.createElement("b");
-    name.textContent = label;
-    const now = document.createElement("span");
-    now.className = "vm-hint";
-    const plot = document.createElement("div");
-    plot.className = "vm-plot vm-term";
-    plot.dataset.testid = `term-${term}`;
-    title.append(name, now);
-    panel.append(title, plot);
-    this.root.append(panel);
-    this.panels.set(term, { plot, now, unit });
-  }
-
-  tell(term) {
-    const { y } = this.charts.series.get(this.names(term)[0]);
-    const { now, unit } = this.panels.get(term);
-    const value = String(Number(y[y.length - 1].toPrecision(3))).replace("-", "−");
-    put(now, `${value} ${unit}`);
+    const now = element("span", { class: "vm-hint" });
+    const plot = element("div", { class: "vm-plot vm-term", "data-testid": `term-${term}` });
+    const title = element("div", { class: "vm-title" }, [element("b", {}, [label]), now]);
+    this.root.append(element("div", { class: "vm-panel", title: help }, [title, plot]));
+    return { plot, now, unit };
   }
 
   layout() {
     const { charts } = this;
     return {
-      ...charts.layout(),
-      uirevision: "kept",
-      margin: { l: 46, r: 6, t: 4, b: 22 },
+      ...charts.smallLayout({ l: 46, r: 6, t: 4, b: 22 }),
       hovermode: "x unified",
-      showlegend: false,
       xaxis: { ...charts.axis(""), nticks: 4, uirevision: charts.x },
       yaxis: { ...charts.axis(""), nticks: 4 },
     };

@@ -6,37 +6,17 @@ import base64
 import binascii
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import streamlit as st
 from plotly.colors import sample_colorscale, unlabel_rgb
 
-from latent_workbench.components import script
+from latent_workbench.components import component
 from latent_workbench.components.explorer.space import encoded
 from latent_workbench.shared.formatting import number
 from latent_workbench.shared.theme import LABELS
 
-_HERE = Path(__file__).parent
-_MODULES = (
-    "../explorer/elements",
-    "../explorer/vectors",
-    "../explorer/thumbnails",
-    "points",
-    "space",
-    "painter",
-    "legend",
-    "images",
-    "link",
-    "hands",
-    "scatter",
-)
-_mount = st.components.v2.component(
-    "encodings_scatter",
-    css=(_HERE / "scatter.css").read_text(encoding="utf-8"),
-    js=script(_HERE, _MODULES),
-)
+_mount = component("encodings_scatter", "scatter")
 
 STEPS = 64
 PALETTE = [

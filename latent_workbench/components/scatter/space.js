@@ -1,19 +1,28 @@
 // Points in space, seen from a side that the hand turns: the view is a plane of points again.
 
+import { clamp } from "../shared/vectors.js";
+import { Points } from "./plane.js";
+
 const SHADES = 512; // steps of depth by which the points are ordered
 const STEEPEST = Math.PI / 2;
+const AXES = [0, 1, 2];
 
-class Space {
-  // numbers: Float32Array [3 N]; the first axis goes across, the second upwards, the third
-  // towards the eye while nothing has been turned.
+export class Space {
+  yaw = -0.5;
+  pitch = 0.35;
+
+  /**
+   * @param {Float32Array} numbers [3 N]; the first axis goes across, the second upwards, the third
+   *   towards the eye while nothing has been turned
+   */
   constructor(numbers) {
     this.numbers = numbers;
     this.count = numbers.length / 3;
-    this.center = [0, 1, 2].map((axis) => this.middle(axis));
+    this.center = AXES.map((axis) => this.middle(axis));
     this.radius = this.reach();
-    [this.yaw, this.pitch] = [-0.5, 0.35];
   }
 
+  /** @param {number} axis */
   middle(axis) {
     let [low, high] = [Infinity, -Infinity];
     for (let i = axis; i < this.numbers.length; i += 3) {
@@ -26,18 +35,19 @@ class Space {
   reach() {
     let most = 0;
     for (let i = 0; i < this.numbers.length; i += 3) {
-      const away = [0, 1, 2].map((axis) => this.numbers[i + axis] - this.center[axis]);
+      const away = AXES.map((axis) => this.numbers[i + axis] - this.center[axis]);
       most = Math.max(most, Math.hypot(...away));
     }
     return most || 1;
   }
 
+  /** @param {number} yaw @param {number} pitch in radians */
   turn(yaw, pitch) {
     this.yaw += yaw;
-    this.pitch = Math.max(-STEEPEST, Math.min(STEEPEST, this.pitch + pitch));
+    this.pitch = clamp(this.pitch + pitch, -STEEPEST, STEEPEST);
   }
 
-  // What an axis's unit is across, upwards and towards the eye: three rows of three.
+  /** What an axis's unit is across, upwards and towards the eye: three rows of three. */
   rotation() {
     const [cy, sy, cp, sp] = [this.yaw, this.pitch].flatMap((angle) => [Math.cos(angle), Math.sin(angle)]);
     return [
@@ -47,21 +57,23 @@ class Space {
     ];
   }
 
-  // Where (x, y, z) is seen: [across, upwards].
-  place(x, y, z) {
-    const away = [x, y, z].map((value, axis) => value - this.center[axis]);
+  /** Where (x, y, z) is seen: [across, upwards]. @param {number[]} point @returns {[number, number]} */
+  project(point) {
     const rows = this.rotation();
-    return [0, 1].map((side) => away.reduce((sum, value, axis) => sum + value * rows[axis][side], 0));
+    /** @param {number} side */
+    const along = (side) =>
+      point.reduce((sum, value, axis) => sum + (value - this.center[axis]) * rows[axis][side], 0);
+    return [along(0), along(1)];
   }
 
-  // Both ends of an axis through the middle of the points.
+  /** Both ends of an axis through the middle of the points. @param {number} axis */
   ends(axis) {
     return [-1, 1].map((sign) =>
-      this.place(...this.center.map((value, k) => value + (k === axis ? sign * this.radius : 0))),
+      this.project(this.center.map((value, k) => value + (k === axis ? sign * this.radius : 0))),
     );
   }
 
-  // The points as they are seen, those that are farther away first.
+  /** The points as they are seen, those that are farther away first. */
   seen() {
     const { numbers, count, radius, center } = this;
     const flat = new Float32Array(2 * count);
@@ -69,17 +81,20 @@ class Space {
     const starts = new Uint32Array(SHADES + 1);
     const [[xa, xu, xt], [, yu, yt], [za, zu, zt]] = this.rotation();
     for (let i = 0; i < count; i++) {
-      const [x, y, z] = [numbers[3 * i] - center[0], numbers[3 * i + 1] - center[1], numbers[3 * i + 2] - center[2]];
+      const x = numbers[3 * i] - center[0];
+      const y = numbers[3 * i + 1] - center[1];
+      const z = numbers[3 * i + 2] - center[2];
       flat[2 * i] = x * xa + z * za;
       flat[2 * i + 1] = x * xu + y * yu + z * zu;
       const depth = (x * xt + y * yt + z * zt) / radius;
-      depths[i] = Math.max(0, Math.min(SHADES - 1, Math.floor(((depth + 1) / 2) * SHADES)));
+      depths[i] = clamp(Math.floor(((depth + 1) / 2) * SHADES), 0, SHADES - 1);
       starts[depths[i] + 1] += 1;
     }
     for (let shade = 0; shade < SHADES; shade++) starts[shade + 1] += starts[shade];
-    const farFirst = new Uint32Array(count);
-    for (let i = 0; i < count; i++) farFirst[starts[depths[i]]++] = i;
     const points = new Points(flat, { low: -radius, high: radius });
-    return Object.assign(points, { farFirst, nearness: (i) => depths[i] / SHADES });
+    points.farFirst = new Uint32Array(count);
+    for (let i = 0; i < count; i++) points.farFirst[starts[depths[i]]++] = i;
+    points.nearness = (i) => depths[i] / SHADES;
+    return points;
   }
 }

@@ -5,18 +5,13 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
-import streamlit as st
 from PIL import Image
 
-_HERE = Path(__file__).parent
-_mount = st.components.v2.component(
-    "picture_sheet",
-    css=(_HERE / "sheet.css").read_text(encoding="utf-8"),
-    js=(_HERE / "sheet.js").read_text(encoding="utf-8"),
-)
+from latent_workbench.components import component
+
+_mount = component("picture_sheet", "sheet")
 
 
 def sheet(

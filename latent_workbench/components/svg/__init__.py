@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from latent_workbench.components import component
 
-import streamlit as st
-
-_HERE = Path(__file__).parent
-_mount = st.components.v2.component(
-    "svg_drawing",
-    css=(_HERE / "svg.css").read_text(encoding="utf-8"),
-    js=(_HERE / "svg.js").read_text(encoding="utf-8"),
-)
+_mount = component("svg_drawing", "svg")
 
 
 def drawing(key: str, markup: str) -> None:

@@ -1,13 +1,16 @@
 // Markup that Python wrote, taken over as it is; what is the same stays where it is.
 
+import { element } from "../shared/elements.js";
+
+/** @type {WeakMap<object, string>} */
 const shown = new WeakMap();
 
-export default function ({ parentElement, data: [data] }) {
-  if (shown.get(parentElement) === data) return;
-  shown.set(parentElement, data);
+/** @param {{ parentElement: HTMLElement, data: [string] }} call */
+export default function ({ parentElement, data: [markup] }) {
+  if (shown.get(parentElement) === markup) return;
+  shown.set(parentElement, markup);
   parentElement.querySelector(".drawing")?.remove();
-  const root = document.createElement("div");
-  root.className = "drawing";
-  root.innerHTML = data;
+  const root = element("div", { class: "drawing" });
+  root.innerHTML = markup;
   parentElement.append(root);
 }

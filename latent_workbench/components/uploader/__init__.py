@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import streamlit as st
-
-from latent_workbench.components import script
+from latent_workbench.components import component
 from latent_workbench.live.upload_sessions import SessionUploads, most_bytes
 from latent_workbench.shared import access
 from vae_core.data.uploads import MB
 from vae_core.imaging.decode import EXTENSIONS
 
-_HERE = Path(__file__).parent
-_mount = st.components.v2.component(
-    "image_uploader",
-    css=(_HERE / "uploader.css").read_text(encoding="utf-8"),
-    js=script(_HERE, ("words", "files", "sending", "uploader")),
-)
+_mount = component("image_uploader", "uploader")
 
 
 def uploader(key: str, uploads: SessionUploads) -> None:

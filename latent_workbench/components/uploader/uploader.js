@@ -1,85 +1,104 @@
 // A place to drop images or a .zip, two buttons to choose them, and how far they have come.
 
+import { liveAddress } from "../shared/address.js";
+import { element } from "../shared/elements.js";
+import { duration, progressOf, size } from "../shared/format.js";
+import { chosen, dropped, usable } from "./files.js";
+import { ask, Upload } from "./upload.js";
+
+const SECONDS_UP_TO = 90;
+
+/**
+ * @typedef {object} UploaderData as Python sends it
+ * @property {string} token
+ * @property {string} off why nothing can be uploaded, "" where it can
+ * @property {{ name: string, bytes: number } | null} kept
+ * @property {string[]} endings
+ * @property {string} limit
+ */
+
+/** @type {WeakMap<object, Uploader>} */
 const uploaders = new WeakMap();
 
+/** @param {{ parentElement: HTMLElement, data: [UploaderData], setTriggerValue: (name: string, value: any) => void }} call */
 export default function ({ parentElement, data: [data], setTriggerValue }) {
-  let uploader = uploaders.get(parentElement);
-  if (!uploader) {
-    uploader = new Uploader(parentElement);
-    uploaders.set(parentElement, uploader);
-  }
+  const uploader = uploaders.get(parentElement) ?? new Uploader(parentElement, data);
+  uploaders.set(parentElement, uploader);
   uploader.show(data, () => setTriggerValue("changed", Date.now()));
   return () => uploader.leave();
 }
 
 class Uploader {
-  constructor(parent) {
-    this.root = make("div", "uploader", parent);
-    this.root.dataset.testid = "uploader";
-    make("div", "title", this.root).textContent = "Upload a .zip or several images";
-    this.place = make("div", "place", this.root);
-    this.place.dataset.testid = "upload-place";
-    this.text = make("div", "text", this.place);
-    this.main = make("div", "main", this.text);
-    this.main.dataset.testid = "upload-state";
-    this.main.setAttribute("role", "status");
-    this.note = make("div", "note", this.text);
-    this.bar = make("div", "bar", this.text);
-    this.bar.setAttribute("role", "progressbar");
-    this.bar.setAttribute("aria-label", "Upload");
-    this.filled = make("div", "filled", this.bar);
-    this.buttons = make("div", "buttons", this.place);
-    this.files = this.chooser("Choose files", "upload-files", {});
-    this.folder = this.chooser("Choose a folder", "upload-folder", { webkitdirectory: "" });
+  /** @type {Upload | null} */
+  upload = null;
+  left = 0;
+  changed = () => {};
+
+  /** @param {HTMLElement} parent @param {UploaderData} data */
+  constructor(parent, data) {
+    this.data = data;
+    this.main = element("div", { class: "main", "data-testid": "upload-state", role: "status" });
+    this.note = element("div", { class: "note" });
+    this.filled = element("div", { class: "filled" });
+    const progress = { class: "bar", role: "progressbar", "aria-label": "Upload" };
+    this.bar = element("div", progress, [this.filled]);
+    const folder = { webkitdirectory: "" };
+    this.inputs = [this.input("upload-files", {}), this.input("upload-folder", folder)];
+    this.files = this.button("Choose files", "upload-files", () => {
+      this.inputs[0].accept = this.data.endings.join(",");
+      this.inputs[0].click();
+    });
+    this.folder = this.button("Choose a folder", "upload-folder", () => this.inputs[1].click());
     this.cancel = this.button("Cancel", "upload-cancel", () => this.stop());
-    this.remove = this.button("Remove", "upload-remove", () => this.takeBack());
-    this.problem = make("div", "problem", this.root);
-    this.problem.dataset.testid = "upload-problem";
-    this.problem.setAttribute("role", "alert");
-    this.sending = null;
-    this.left = 0;
+    this.remove = this.button("Remove", "upload-remove", () => this.discard());
+    this.problem = element("div", { class: "problem", "data-testid": "upload-problem", role: "alert" });
+    this.place = element("div", { class: "place", "data-testid": "upload-place" }, [
+      element("div", { class: "text" }, [this.main, this.note, this.bar]),
+      element("div", { class: "buttons" }, [this.files, this.folder, this.cancel, this.remove]),
+    ]);
+    const title = element("div", { class: "title" }, ["Upload a .zip or several images"]);
+    const parts = [title, this.place, ...this.inputs, this.problem];
+    this.root = element("div", { class: "uploader", "data-testid": "uploader" }, parts);
+    parent.append(this.root);
     this.listen();
   }
 
+  /** @param {UploaderData} data @param {() => void} changed */
   show(data, changed) {
     [this.data, this.changed] = [data, changed];
     this.draw();
   }
 
-  // Streamlit has taken the element out of the page: what was on its way ends.
+  /** Streamlit has taken the element out of the page: what was on its way ends. */
   leave() {
     setTimeout(() => this.root.isConnected || this.stop(), 0);
   }
 
-  chooser(label, testid, attributes) {
-    const input = make("input", "", this.root);
-    Object.assign(input, { type: "file", multiple: true, hidden: true, tabIndex: -1 });
-    for (const [name, value] of Object.entries(attributes)) input.setAttribute(name, value);
+  /** @param {string} testid @param {import("../shared/elements.js").Attributes} attributes */
+  input(testid, attributes) {
+    const input = element("input", { type: "file", multiple: "", hidden: "", tabindex: -1, ...attributes });
     input.dataset.testid = `${testid}-input`;
     input.addEventListener("change", () => {
       const files = chosen(input);
       input.value = ""; // the same file may be chosen again
       this.take(files);
     });
-    return this.button(label, testid, () => {
-      input.accept = attributes.webkitdirectory === undefined ? this.data.endings.join(",") : "";
-      input.click();
-    });
+    return input;
   }
 
+  /** @param {string} label @param {string} testid @param {() => void} act */
   button(label, testid, act) {
-    const button = make("button", "", this.buttons);
-    Object.assign(button, { type: "button", textContent: label });
-    button.dataset.testid = testid;
-    button.addEventListener("click", act);
+    const button = element("button", { type: "button", "data-testid": testid }, [label]);
+    button.onclick = act;
     return button;
   }
 
   listen() {
     let inside = 0; // entering a child comes before leaving its parent
+    /** @param {number} by */
     const over = (by) => {
       inside = Math.max(0, inside + by);
-      this.place.classList.toggle("over", inside > 0 && !this.sending);
+      this.place.classList.toggle("over", inside > 0 && !this.upload);
     };
     this.place.addEventListener("dragenter", () => over(1));
     this.place.addEventListener("dragleave", () => over(-1));
@@ -87,7 +106,7 @@ class Uploader {
     this.place.addEventListener("drop", async (event) => {
       event.preventDefault();
       over(-inside);
-      if (this.sending) return;
+      if (this.upload || !event.dataTransfer) return;
       try {
         this.take(await dropped(event.dataTransfer));
       } catch {
@@ -97,8 +116,9 @@ class Uploader {
     window.addEventListener("pagehide", () => this.stop());
   }
 
+  /** @param {import("./files.js").Named[]} found */
   take(found) {
-    if (this.sending || this.data.off || !found.length) return;
+    if (this.upload || this.data.off || !found.length) return;
     const { files, left } = usable(found, this.data.endings);
     this.left = left;
     this.problem.textContent = "";
@@ -106,77 +126,76 @@ class Uploader {
       this.refuse("There are no images in this folder.");
       return;
     }
-    this.sending = new Sending(this.data.token, files, {
+    this.upload = new Upload(this.data.token, files, {
       progress: (now) => this.draw(now),
-      done: () => this.after(),
+      done: () => {
+        this.upload = null;
+        this.changed();
+      },
       refused: (sentence) => this.refuse(sentence),
     });
-    this.draw({ sent: 0, total: this.sending.total, seconds: null, checking: false });
+    this.draw({ sent: 0, total: this.upload.total, seconds: null, checking: false });
   }
 
-  after() {
-    this.sending = null;
-    this.changed();
-  }
-
+  /** @param {string} sentence */
   refuse(sentence) {
-    this.sending = null;
+    this.upload = null;
     this.problem.textContent = sentence;
     this.draw();
   }
 
   stop() {
-    if (!this.sending) return;
-    this.sending.cancel();
-    this.sending = null;
+    if (!this.upload) return;
+    this.upload.cancel();
+    this.upload = null;
     this.draw();
   }
 
-  async takeBack() {
+  async discard() {
     this.remove.disabled = true;
     try {
       await ask(liveAddress(["uploads", this.data.token]), "DELETE");
       this.left = 0;
       this.changed();
     } catch (error) {
-      this.refuse(error.message);
+      this.refuse(/** @type {Error} */ (error).message);
     } finally {
       this.remove.disabled = false;
     }
   }
 
+  /** @param {import("./upload.js").Progress | null} [now] while something is on its way */
   draw(now = null) {
-    const { kept, limit, off } = this.data;
-    const busy = this.sending !== null;
+    const { kept, off } = this.data;
+    const busy = this.upload !== null;
     if (busy && !now) return; // the next progress draws
     this.place.classList.toggle("busy", busy);
     this.place.classList.toggle("kept", !busy && kept !== null);
-    this.bar.hidden = !busy;
-    for (const each of [this.files, this.folder]) each.hidden = busy || kept !== null;
-    this.cancel.hidden = !busy;
+    this.bar.hidden = this.cancel.hidden = !busy;
+    this.files.hidden = this.folder.hidden = busy || kept !== null;
     this.remove.hidden = busy || kept === null;
     for (const each of [this.files, this.folder, this.remove]) {
-      Object.assign(each, { disabled: Boolean(off), title: off });
+      each.disabled = Boolean(off);
+      each.title = off;
     }
-    const skipped = this.left ? `${this.left} other ${this.left === 1 ? "file" : "files"} left out` : "";
-    if (busy) {
-      const done = now.total ? now.sent / now.total : 0;
-      this.main.textContent = now.checking ? "Looking at the images" : share(now.sent, now.total);
-      this.note.textContent = now.checking || now.seconds === null ? "" : `${duration(now.seconds)} left`;
-      this.filled.style.width = `${100 * done}%`;
-      this.bar.setAttribute("aria-valuenow", Math.round(100 * done));
-    } else if (kept) {
+    if (busy && now) this.drawProgress(now);
+    else if (kept) {
+      const skipped = this.left ? `${this.left} other ${this.left === 1 ? "file" : "files"} left out` : "";
       this.main.textContent = kept.name;
       this.note.textContent = [size(kept.bytes), skipped].filter(Boolean).join(" · ");
     } else {
       this.main.textContent = "Drop images, a folder or a .zip here";
-      this.note.textContent = off || `Up to ${limit}. Folders become labels.`;
+      this.note.textContent = off || `Up to ${this.data.limit}. Folders become labels.`;
     }
   }
-}
 
-function make(tag, name, parent) {
-  const element = document.createElement(tag);
-  if (name) element.className = name;
-  return parent.appendChild(element);
+  /** @param {import("./upload.js").Progress} now */
+  drawProgress({ sent, total, seconds, checking }) {
+    const percent = total ? (100 * sent) / total : 0;
+    this.main.textContent = checking ? "Looking at the images" : progressOf(sent, total);
+    const left = checking || seconds === null ? "" : `${duration(seconds, SECONDS_UP_TO)} left`;
+    this.note.textContent = left;
+    this.filled.style.width = `${percent}%`;
+    this.bar.setAttribute("aria-valuenow", String(Math.round(percent)));
+  }
 }

@@ -1,0 +1,114 @@
+// Everything that one may want to take home from a point: picture, animation, numbers.
+
+import { liveAddress } from "../shared/address.js";
+import { context } from "../shared/canvas.js";
+import { button, dialog, download, element } from "../shared/elements.js";
+import { npy } from "../shared/vectors.js";
+import { requestFrame } from "./frames.js";
+
+export const SWING_FRAMES = 48;
+const FRAME_MS = 60;
+const PRINT_PX = 512; // least side of an enlarged picture
+const ANIMATION_PX = 280; // least side of an animation
+
+/**
+ * @typedef {object} SaveSource
+ * @property {HTMLCanvasElement} canvas
+ * @property {() => boolean} smooth
+ * @property {() => number | null} label
+ * @property {() => Float32Array} here
+ * @property {() => object} report
+ * @property {() => string[]} directions
+ * @property {(k: number) => Float32Array[]} swing
+ * @property {() => Float32Array[] | null} path
+ */
+
+/** By how much, in whole pixels, a canvas has to be enlarged. @param {HTMLCanvasElement} canvas @param {number} least side */
+function enlargement({ width, height }, least) {
+  return Math.max(1, Math.ceil(least / Math.max(width, height)));
+}
+
+/** @param {string} title @param {HTMLElement[]} controls */
+function row(title, controls) {
+  return element("div", { class: "bar" }, [element("span", {}, [title]), ...controls]);
+}
+
+export class SaveDialog {
+  /** @param {string} run @param {SaveSource} source */
+  constructor(run, source) {
+    this.run = run;
+    this.source = source;
+    this.direction = element("select", { "aria-label": "Direction to swing along" });
+    this.problem = element("p", { class: "problem", role: "status" });
+    this.pathButtons = this.animations("the path", "path", () => source.path() ?? []);
+    this.root = dialog("Save", "save", [
+      row("Picture", [
+        button("PNG", "The picture, pixel by pixel", () => this.picture(1)),
+        button("PNG, large", `Enlarged to at least ${PRINT_PX} px`, () => this.picture(PRINT_PX)),
+      ]),
+      row("Swing along direction", [
+        this.direction,
+        ...this.animations("the swing", "direction", () => source.swing(Number(this.direction.value))),
+      ]),
+      row("Path from A to B and back", this.pathButtons),
+      row("Latent vector", [
+        button("JSON", "The numbers, with run, directions and slider values", () => this.json()),
+        button("npy", "The numbers for NumPy: float32 [D]", () =>
+          download(`${run}-latent.npy`, npy(source.here())),
+        ),
+      ]),
+      this.problem,
+    ]);
+  }
+
+  open() {
+    const names = this.source.directions().map((name, k) => element("option", { value: k }, [name]));
+    this.direction.replaceChildren(...names);
+    for (const each of this.pathButtons) each.disabled = !this.source.path();
+    this.problem.textContent = "";
+    this.root.showModal();
+  }
+
+  /** @param {string} what @param {string} name @param {() => Float32Array[]} frames */
+  animations(what, name, frames) {
+    return [
+      ["gif", "GIF"],
+      ["webp", "WebP"],
+    ].map(([format, label]) =>
+      button(label, `Save ${what} as an animation`, () => this.animation(name, format, frames())),
+    );
+  }
+
+  /** @param {number} least side in pixels */
+  picture(least) {
+    const { canvas, smooth } = this.source;
+    const scale = enlargement(canvas, least);
+    const [width, height] = [scale * canvas.width, scale * canvas.height];
+    const target = element("canvas", { width, height });
+    const pen = context(target);
+    pen.imageSmoothingEnabled = smooth();
+    pen.drawImage(canvas, 0, 0, width, height);
+    target.toBlob((blob) => blob && download(`${this.run}.png`, blob));
+  }
+
+  json() {
+    const text = JSON.stringify(this.source.report(), null, 1);
+    download(`${this.run}-latent.json`, new Blob([text], { type: "application/json" }));
+  }
+
+  /** @param {string} name @param {string} format @param {Float32Array[]} vectors */
+  async animation(name, format, vectors) {
+    const { canvas, smooth, label } = this.source;
+    const scale = enlargement(canvas, ANIMATION_PX);
+    const how = { format, frame_ms: FRAME_MS, scale, smooth: Number(smooth()), label: label() };
+    this.problem.textContent = "Drawing the frames …";
+    try {
+      const address = liveAddress(["animation", this.run], how);
+      const response = await fetch(address, { method: "POST", body: requestFrame(vectors) });
+      if (response.ok) download(`${this.run}-${name}.${format}`, await response.blob());
+      this.problem.textContent = response.ok ? "" : (await response.json()).message;
+    } catch {
+      this.problem.textContent = "The animation could not be made. Check that the app still runs.";
+    }
+  }
+}

@@ -1,0 +1,103 @@
+// How an explorer comes to a starting point: an encoded image, a file, a drawing; and how explorers
+// of one page start from the same one.
+
+import { liveAddress } from "../shared/address.js";
+import { fromBase64 } from "../shared/vectors.js";
+
+const LINKED = "latent-start"; // the event by which explorers tell each other
+
+/**
+ * @typedef {{ vector?: number[], picture?: string, message?: string }} Encoded an image, as the
+ *   model was shown it, and its encoding; or why there is none
+ * @typedef {{ index: number, group: string } | { blob: Blob, drawn: boolean }} Start
+ */
+
+/**
+ * Encode an image file with the model of `run`.
+ *
+ * @param {string} run
+ * @param {number | null} label
+ * @param {Blob} blob
+ * @param {boolean} drawn true of a drawing, which is fitted to the training images
+ * @returns {Promise<Encoded>}
+ */
+async function encodeImage(run, label, blob, drawn) {
+  const address = liveAddress(["encode", run], { label, drawn: drawn ? 1 : null });
+  try {
+    const response = await fetch(address, { method: "POST", body: blob });
+    return await response.json();
+  } catch {
+    return { message: "The image could not be sent. Check that the app still runs, then try again." };
+  }
+}
+
+export class StartingPoints {
+  /** @param {import("./explorer.js").Explorer} explorer */
+  constructor(explorer) {
+    this.explorer = explorer;
+    const { labels, places } = explorer.data;
+    this.labels = labels ? fromBase64(labels, Int16Array) : null;
+    this.places = places ? fromBase64(places, Int32Array) : null;
+    /** @param {Event} event */
+    this.listen = (event) => this.follow(/** @type {CustomEvent} */ (event).detail);
+    document.addEventListener(LINKED, this.listen);
+  }
+
+  get data() {
+    return this.explorer.data;
+  }
+
+  remove() {
+    document.removeEventListener(LINKED, this.listen);
+  }
+
+  /** Start from encoded image `index`; other explorers of the same images do so too, if linked. @param {number} index */
+  pick(index) {
+    this.startFrom(index);
+    this.broadcast({ index, group: this.data.group });
+  }
+
+  /** @param {number} index */
+  startFrom(index) {
+    const { explorer } = this;
+    const label = this.labels?.[index] ?? -1;
+    if (explorer.label !== null && label >= 0) explorer.condition(label);
+    explorer.decoder?.askVector({ type: "encoding", index });
+  }
+
+  /** Start from an image file or a drawing. @param {Blob} blob @param {boolean} drawn */
+  async encode(blob, drawn) {
+    this.broadcast({ blob, drawn });
+    return this.encodeHere(blob, drawn);
+  }
+
+  /** @param {Blob} blob @param {boolean} drawn */
+  async encodeHere(blob, drawn) {
+    const { explorer } = this;
+    const reply = await encodeImage(this.data.run, explorer.label, blob, drawn);
+    const { vector, message } = reply;
+    if (vector) explorer.change(() => explorer.point.goTo(Float32Array.from(vector)));
+    else if (!drawn) explorer.problem.textContent = message ?? "";
+    return reply;
+  }
+
+  /** @param {Start} start */
+  broadcast(start) {
+    if (!this.data.linked) return;
+    document.dispatchEvent(new CustomEvent(LINKED, { detail: { from: this, ...start } }));
+  }
+
+  /** @param {Start & { from: StartingPoints }} start */
+  follow(start) {
+    if (start.from === this || !this.data.linked) return;
+    if ("blob" in start) this.encodeHere(start.blob, start.drawn);
+    else if (start.group === this.data.group) this.startFrom(start.index);
+  }
+
+  /** @param {number} index */
+  nameOf(index) {
+    const label = this.labels?.[index] ?? -1;
+    const name = label < 0 ? "" : `, label ${this.data.label_names[label] ?? label}`;
+    return `image ${this.places?.[index]}${name}`;
+  }
+}

@@ -1,0 +1,162 @@
+// Points in a plane: which lie where, and how the plane lies on the screen.
+
+import { clamp } from "../shared/vectors.js";
+
+const CELLS = 128; // a side of the grid by which a point is found
+
+/**
+ * @typedef {{ low: number, high: number }} Bounds
+ * @typedef {(i: number) => boolean} IsShown
+ */
+
+export class Points {
+  /** Seen in space, those that are farther away first. @type {Uint32Array | null} */
+  farFirst = null;
+  /** From 0, far, to 1. @type {(i: number) => number} */
+  nearness = () => 1;
+  /** @type {{ starts: Uint32Array, order: Uint32Array } | undefined} */
+  cells;
+
+  /** @param {Float32Array} numbers [2 N], x and y in turns @param {Bounds} [bounds] of both where known */
+  constructor(numbers, bounds) {
+    this.numbers = numbers;
+    this.count = numbers.length / 2;
+    this.x = bounds ?? this.bounds(0);
+    this.y = bounds ?? this.bounds(1);
+  }
+
+  /** @param {number} axis @returns {Bounds} */
+  bounds(axis) {
+    let [low, high] = [Infinity, -Infinity];
+    for (let i = axis; i < this.numbers.length; i += 2) {
+      const value = this.numbers[i];
+      if (value < low) low = value;
+      if (value > high) high = value;
+    }
+    const alone = !(high - low > 0);
+    return alone ? { low: (this.count ? low : 0) - 1, high: (this.count ? low : 0) + 1 } : { low, high };
+  }
+
+  /** Where row i lies. @param {number} i @returns {[number, number]} */
+  at(i) {
+    return [this.numbers[2 * i], this.numbers[2 * i + 1]];
+  }
+
+  /** @param {number} value @param {Bounds} bounds */
+  cell(value, { low, high }) {
+    return clamp(Math.floor(((value - low) / (high - low)) * CELLS), 0, CELLS - 1);
+  }
+
+  /** The rows ordered by their cells, and where each cell begins. */
+  sortIntoCells() {
+    const cells = new Uint32Array(this.count);
+    const starts = new Uint32Array(CELLS * CELLS + 1);
+    for (let i = 0; i < this.count; i++) {
+      cells[i] = this.cell(this.numbers[2 * i + 1], this.y) * CELLS + this.cell(this.numbers[2 * i], this.x);
+      starts[cells[i] + 1] += 1;
+    }
+    for (let c = 0; c < CELLS * CELLS; c++) starts[c + 1] += starts[c];
+    const next = starts.slice();
+    const order = new Uint32Array(this.count);
+    for (let i = 0; i < this.count; i++) order[next[cells[i]]++] = i;
+    return { starts, order };
+  }
+
+  /**
+   * The shown point nearest to (x, y), at most dx and dy away; −1 where there is none.
+   *
+   * @param {number} x
+   * @param {number} y
+   * @param {number} dx
+   * @param {number} dy
+   * @param {IsShown} isShown
+   */
+  nearest(x, y, dx, dy, isShown) {
+    this.cells ??= this.sortIntoCells();
+    const { starts, order } = this.cells;
+    let [best, least] = [-1, 1];
+    const [left, right] = [this.cell(x - dx, this.x), this.cell(x + dx, this.x)];
+    for (let row = this.cell(y - dy, this.y); row <= this.cell(y + dy, this.y); row++) {
+      for (let k = starts[row * CELLS + left]; k < starts[row * CELLS + right + 1]; k++) {
+        const i = order[k];
+        const away = Math.hypot((this.numbers[2 * i] - x) / dx, (this.numbers[2 * i + 1] - y) / dy);
+        if (away < least && isShown(i)) [best, least] = [i, away];
+      }
+    }
+    return best;
+  }
+
+  /** The shown points inside a polygon, by the even-odd rule. @param {[number, number][]} polygon @param {IsShown} isShown */
+  inside(polygon, isShown) {
+    const found = [];
+    for (let i = 0; i < this.count; i++) {
+      if (isShown(i) && contains(polygon, ...this.at(i))) found.push(i);
+    }
+    return Int32Array.from(found);
+  }
+}
+
+/** @param {[number, number][]} polygon @param {number} x @param {number} y */
+function contains(polygon, x, y) {
+  let odd = false;
+  for (let i = 0, j = polygon.length - 1; i < polygon.length; j = i++) {
+    const [ax, ay] = polygon[i];
+    const [bx, by] = polygon[j];
+    if (ay > y !== by > y && x < ((bx - ax) * (y - ay)) / (by - ay) + ax) odd = !odd;
+  }
+  return odd;
+}
+
+/** The part of the plane in sight: its centre, and pixels a unit along both axes. */
+export class Viewport {
+  x = 0;
+  y = 0;
+  across = 1;
+  upwards = 1;
+  width = 0;
+  height = 0;
+
+  /** @param {Points} points @param {number} width @param {number} height @param {boolean} equal */
+  fit(points, width, height, equal) {
+    /** @param {Bounds} bounds @param {number} pixels */
+    const room = ({ low, high }, pixels) => (0.92 * pixels) / (high - low);
+    this.x = (points.x.low + points.x.high) / 2;
+    this.y = (points.y.low + points.y.high) / 2;
+    this.across = room(points.x, width);
+    this.upwards = room(points.y, height);
+    if (equal) this.across = this.upwards = Math.min(this.across, this.upwards);
+    this.resize(width, height);
+  }
+
+  /** @param {number} width @param {number} height */
+  resize(width, height) {
+    this.width = width;
+    this.height = height;
+  }
+
+  /** @param {number} x @param {number} y @returns {[number, number]} */
+  toPixels(x, y) {
+    return [(x - this.x) * this.across + this.width / 2, (this.y - y) * this.upwards + this.height / 2];
+  }
+
+  /** @param {number} left @param {number} top @returns {[number, number]} */
+  toPlane(left, top) {
+    return [(left - this.width / 2) / this.across + this.x, this.y - (top - this.height / 2) / this.upwards];
+  }
+
+  /** @param {number} left @param {number} top */
+  pan(left, top) {
+    this.x -= left / this.across;
+    this.y += top / this.upwards;
+  }
+
+  /** What lies under (left, top) stays there. @param {number} factor @param {number} left @param {number} top */
+  zoom(factor, left, top) {
+    const [x, y] = this.toPlane(left, top);
+    this.across *= factor;
+    this.upwards *= factor;
+    const [nowX, nowY] = this.toPlane(left, top);
+    this.x += x - nowX;
+    this.y += y - nowY;
+  }
+}
