@@ -59,8 +59,6 @@ class BetaTcvaeObjective(Objective[GaussianPosterior]):
     Source: Chen, Li, Grosse and Duvenaud, Isolating Sources of Disentanglement in VAEs (2018).
     """
 
-    needs = GaussianPosterior
-
     def __init__(self, likelihood: Likelihood, options: BetaTcvaeOptions) -> None:
         super().__init__(likelihood)
         self.options = options

@@ -44,8 +44,6 @@ class CapacityObjective(Objective[DensityPosterior]):
     Source: Burgess et al., Understanding Disentangling in β-VAE (2018), equation 8.
     """
 
-    needs = DensityPosterior
-
     def __init__(self, likelihood: Likelihood, options: CapacityOptions) -> None:
         super().__init__(likelihood)
         self.gamma = options.gamma

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,7 +18,7 @@ from vae_core.models import LatentModel, Output, backbones
 from vae_core.models.backbones import Backbone
 from vae_core.models.gaussian import GaussianPosterior
 from vae_core.models.likelihoods import Likelihood
-from vae_core.models.posterior import Bottleneck, DensityPosterior
+from vae_core.models.posterior import DensityPosterior
 from vae_core.runs import DataCard
 from vae_core.settings import setting
 from vae_core.types import Context
@@ -69,22 +70,10 @@ class ConditionalModel(LatentModel[GaussianPosterior]):
     Generative Models (2015), with p(z) = N(0, I) whatever the label.
     """
 
-    def __init__(
-        self,
-        image_shape: tuple[int, int, int],
-        latent_shape: tuple[int, ...],
-        backbone: Backbone,
-        bottleneck: Bottleneck[GaussianPosterior],
-        likelihood: Likelihood,
-        pixel_mean: float = 0.0,
-        pixel_std: float = 1.0,
-        *,
-        labels: int,
-    ) -> None:
-        """`backbone` takes `labels` channels more and `labels` latents more than it says."""
-        super().__init__(
-            image_shape, latent_shape, backbone, bottleneck, likelihood, pixel_mean, pixel_std
-        )
+    def __init__(self, *parts: Any, labels: int) -> None:
+        """`parts` as of `LatentModel`, the backbone one that takes `labels` channels more than
+        images have and `labels` latents more than there are."""
+        super().__init__(*parts)
         self.labels = labels
         self._given: Tensor | None = None
 

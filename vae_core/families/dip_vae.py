@@ -45,8 +45,6 @@ class DipObjective(Objective[GaussianPosterior]):
     Source: Kumar, Sattigeri and Balakrishnan (2018), equations 6 and 7.
     """
 
-    needs = GaussianPosterior
-
     def __init__(self, likelihood: Likelihood, options: DipOptions) -> None:
         super().__init__(likelihood)
         self.options = options

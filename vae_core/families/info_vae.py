@@ -37,8 +37,6 @@ class InfoVaeObjective(WaeObjective[DensityPosterior]):
     Source: Zhao, Song and Ermon, InfoVAE (2019), with β for 1 − α and λ for α + λ − 1.
     """
 
-    needs = DensityPosterior
-
     def __init__(self, likelihood: Likelihood, options: InfoVaeOptions) -> None:
         super().__init__(likelihood, options)
         self.beta = options.beta

@@ -47,8 +47,6 @@ class IwaeObjective(Objective[GaussianPosterior]):
     Estimators for Monte Carlo Objectives (2019).
     """
 
-    needs = GaussianPosterior
-
     def __init__(self, likelihood: Likelihood, options: IwaeOptions) -> None:
         super().__init__(likelihood)
         self.samples = options.samples

@@ -60,8 +60,6 @@ class VaeObjective(Objective[DensityPosterior]):
     equation 4.
     """
 
-    needs = DensityPosterior
-
     def __init__(self, likelihood: Likelihood, options: VaeOptions) -> None:
         super().__init__(likelihood)
         self.samples = options.samples

@@ -56,7 +56,6 @@ class VampObjective(VaeObjective):
 
     def rate(self, output: Output[DensityPosterior], context: Context) -> Tensor:
         posterior, prior = output.posterior, output.prior
-        assert prior is not None
         if self.training:
             each = posterior.log_ratio(output.z.unflatten(0, (self.samples, -1)), prior)
         else:

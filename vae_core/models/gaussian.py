@@ -40,8 +40,6 @@ class GaussianPosterior(DensityPosterior):
 class DiagonalGaussian(Bottleneck[GaussianPosterior]):
     """Two linear heads: the mean, and the scale as log σ² or as log σ."""
 
-    posterior = GaussianPosterior
-
     def __init__(
         self, features: int, latent_dim: int, scale_head: str, logvar_range: tuple[float, float]
     ) -> None:

@@ -12,7 +12,7 @@ from torch import Generator, Tensor, nn
 
 from vae_core.models.backbones import Backbone
 from vae_core.models.likelihoods import Likelihood
-from vae_core.models.posterior import GaussianMixture, P_co
+from vae_core.models.posterior import Bottleneck, GaussianMixture, P_co, Posterior
 
 
 @dataclass(frozen=True)
@@ -76,10 +76,10 @@ class LatentModel(nn.Module, Generic[P_co]):
         return sum(math.prod(shape) for shape in self.latent_shapes)
 
     @property
-    def posterior(self) -> type[P_co]:
+    def posterior(self) -> type[Posterior]:
         """The class of what `encode` returns."""
-        found: type[P_co] = self.bottleneck.posterior  # type: ignore[assignment]
-        return found
+        assert isinstance(self.bottleneck, Bottleneck)
+        return self.bottleneck.posterior
 
     @property
     def device(self) -> torch.device:
