@@ -35,13 +35,13 @@ class QuantisedObjective(Objective[QuantisedPosterior]):
 
     def __init__(self, likelihood: Likelihood, codes: int) -> None:
         super().__init__(likelihood)
-        self.nats_a_place = math.log(codes)
+        self.nats_per_place = math.log(codes)
 
     def losses(self, x: Tensor, output: Output[QuantisedPosterior], context: Context) -> Losses:
         losses = super().losses(x, output, context)
         indices = output.posterior.indices
         watched = x.new_ones(len(x))
-        losses[MODEL]["kl"] = Term(watched * (indices[0].numel() * self.nats_a_place))
+        losses[MODEL]["kl"] = Term(watched * (indices[0].numel() * self.nats_per_place))
         if self.training:
             used, perplexity = usage(indices)
             losses[MODEL]["perplexity"] = Term(watched * perplexity, 0.0)

@@ -114,7 +114,7 @@ def relative_jacobian(norms: Tensor, z: Tensor) -> Tensor:
     return norms / z.var(0).sum().clamp_min(torch.finfo(z.dtype).tiny)
 
 
-def fits(config: RunConfig, data: DataCard, options: ContractiveOptions) -> None:
+def check(config: RunConfig, data: DataCard, options: ContractiveOptions) -> None:
     """A variance of codes needs several images; compiled networks have no second derivative."""
     if options.measure == "relative":
         need_two_images(config, data, options)
@@ -152,7 +152,7 @@ def fits(config: RunConfig, data: DataCard, options: ContractiveOptions) -> None
         ),
     },
     options=ContractiveOptions,
-    check=fits,
+    check=check,
     before={"measure": "absolute"},
 )
 def contractive(

@@ -40,7 +40,7 @@ class FsqOptions(MapOptions):
         return math.prod(self.levels_of(latent_dim))
 
 
-def levels_fit(config: RunConfig, data: DataCard, options: FsqOptions) -> None:
+def check_levels(config: RunConfig, data: DataCard, options: FsqOptions) -> None:
     """Refuse levels that do not belong to the latent dimensions, or too many combinations."""
     dims, levels = config.model.latent_dim, options.levels_of(config.model.latent_dim)
     if len(levels) != dims:
@@ -117,7 +117,7 @@ class FiniteScalarQuantiser(Quantiser):
     paper="Mentzer, Minnen, Agustsson and Tschannen (2023), section 3.1",
     terms=CODES,
     options=FsqOptions,
-    check=levels_fit,
+    check=check_levels,
 )
 def fsq(config: ModelConfig, data: DataCard, options: FsqOptions) -> Built[QuantisedPosterior]:
     """`latent_dim` numbers for each place, each at one of its levels."""

@@ -56,7 +56,7 @@ class FullCovariancePosterior(DensityPosterior):
         diagonal = self.factor.diagonal(dim1=1, dim2=2)
         return 0.5 * (squares + self.mu.square() - 1.0) - diagonal.log()
 
-    def in_units_of(self, mu: Tensor, logvar: Tensor) -> FullCovariancePosterior:
+    def standardised(self, mu: Tensor, logvar: Tensor) -> FullCovariancePosterior:
         unit = (-0.5 * logvar).exp()
         return FullCovariancePosterior((self.mu - mu) * unit, self.factor * unit[:, None])
 
@@ -102,7 +102,7 @@ MOST_DIMENSIONS = 128
 """Half a square of them is predicted for every image: 8128 numbers."""
 
 
-def has_pairs(config: RunConfig, data: DataCard, options: VaeOptions) -> None:
+def check_latent_dim(config: RunConfig, data: DataCard, options: VaeOptions) -> None:
     """Refuse latents that cannot correlate, or whose covariance would be too large."""
     if not 2 <= config.model.latent_dim <= MOST_DIMENSIONS:
         raise UserError(
@@ -121,7 +121,7 @@ def has_pairs(config: RunConfig, data: DataCard, options: VaeOptions) -> None:
     paper="Kingma and Welling, An Introduction to VAEs (2019), section 2.5.1",
     terms={"recon": RECON, "kl": replace(KL, weight=r"\beta")},
     options=VaeOptions,
-    check=has_pairs,
+    check=check_latent_dim,
 )
 def full_covariance(
     config: ModelConfig, data: DataCard, options: VaeOptions

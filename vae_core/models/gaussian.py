@@ -33,7 +33,7 @@ class GaussianPosterior(DensityPosterior):
     def standard_kl(self) -> Tensor:
         return gaussian_kl(self.mu, self.logvar).flatten(1)
 
-    def in_units_of(self, mu: Tensor, logvar: Tensor) -> GaussianPosterior:
+    def standardised(self, mu: Tensor, logvar: Tensor) -> GaussianPosterior:
         return GaussianPosterior((self.mu - mu) * (-0.5 * logvar).exp(), self.logvar - logvar)
 
 

@@ -86,7 +86,7 @@ class LatentModel(nn.Module, Generic[P_co]):
         """Where the weights lie."""
         return next(self.parameters()).device
 
-    def given(self, labels: Tensor) -> LatentModel[P_co]:
+    def conditioned(self, labels: Tensor) -> LatentModel[P_co]:
         """The model as it is for images of these labels, int64 [B]; itself unless conditional."""
         return self
 

@@ -104,7 +104,7 @@ class DensityPosterior(Posterior):
         """KL(q(z|x) ‖ N(0, I)) of every dimension in nats, [B, D]."""
 
     @abstractmethod
-    def in_units_of(self, mu: Tensor, logvar: Tensor) -> Self:
+    def standardised(self, mu: Tensor, logvar: Tensor) -> Self:
         """q of (z − μ) / σ; mu and logvar [*latent_shape]."""
 
     @overload
@@ -119,7 +119,7 @@ class DensityPosterior(Posterior):
             return None
         # In units of the prior that prior is N(0, I), and a divergence minds no units.
         shape = self.mode().shape[1:]
-        return self.in_units_of(prior.mu.view(shape), prior.logvar.view(shape)).standard_kl()
+        return self.standardised(prior.mu.view(shape), prior.logvar.view(shape)).standard_kl()
 
     def log_ratio(self, z: Tensor, prior: GaussianMixture | None = None) -> Tensor:
         """log q(z|x) − log p(z) in nats at draws z [n, B, *latent_shape], [n, B].
@@ -170,10 +170,10 @@ class Bottleneck(nn.Module, Generic[P_co]):
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        cls.posterior = parameter(cls) or cls.posterior
+        cls.posterior = posterior_class(cls) or cls.posterior
 
 
-def parameter(generic: type) -> type[Posterior] | None:
+def posterior_class(generic: type) -> type[Posterior] | None:
     """The class of posterior that a subclass of a generic class names in brackets."""
     for base in generic.__dict__.get("__orig_bases__", ()):
         for argument in get_args(base):

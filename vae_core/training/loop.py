@@ -275,7 +275,7 @@ class Loop(Standing):
         self._originals = as_floats(images, self.device)
         self._seen = self.objective.corrupted(self._originals, range(len(places)))
         labels = labels_at(part, places, self.device)
-        self._shown = self.model if labels is None else self.model.given(labels)
+        self._shown = self.model if labels is None else self.model.conditioned(labels)
 
     @torch.inference_mode()
     def _preview(self) -> Previewed:

@@ -16,7 +16,7 @@ from vae_core.data.dataset import Progress, no_progress
 from vae_core.data.recorded import recorded_of
 from vae_core.errors import DataChanged, LeaseLost, Stopped, UserError
 from vae_core.families import build, complete
-from vae_core.families.footprint import refuse_to_train
+from vae_core.families.footprint import require_memory_to_train
 from vae_core.latent.directions import keep_directions
 from vae_core.models import LatentModel
 from vae_core.objective import Objective
@@ -154,7 +154,7 @@ def _train(
         dataset = images_of(run, accept_changed_data, progress)
     recorded = recorded_of(dataset, None if state is None else recorded_by(run))
     card = data_card(dataset).model_copy(update={"digest": PartDigests(**recorded.digest())})
-    refuse_to_train(config, card)
+    require_memory_to_train(config, card)
     progress("Building the model", None)
     model, objective = _built(config, card, device)
     run.write_bytes(PARTS, recorded.to_bytes())

@@ -51,7 +51,7 @@ def encoded(model: LatentModel, part: ImageSet, seed: int = 0, batch_size: int =
     generator = torch.Generator(model.device).manual_seed(seed)
     means, draws, logvars = [], [], []
     for x, labels in labelled(part, batch_size, model.device):
-        posterior = (model if labels is None else model.given(labels)).encode(x)
+        posterior = (model if labels is None else model.conditioned(labels)).encode(x)
         means.append(model.flatten(posterior.mode()).cpu().numpy())
         logvar = posterior.log_variance()
         if logvar is not None:
