@@ -11,9 +11,10 @@ from torch import Tensor
 from vae_core.config import ModelConfig
 from vae_core.families.family import RECON, Quantity
 from vae_core.families.networks import MapOptions, model_on_maps
-from vae_core.models import LatentModel, Output
-from vae_core.models.likelihoods import Likelihood
-from vae_core.models.quantised import (
+from vae_core.models import (
+    LatentModel,
+    Likelihood,
+    Output,
     QuantisedBottleneck,
     QuantisedModel,
     QuantisedPosterior,

@@ -14,11 +14,15 @@ from vae_core.config import ModelConfig
 from vae_core.families.family import KL, RECON, Built, families
 from vae_core.families.networks import gaussian_head, likelihood
 from vae_core.families.vae import VaeObjective, VaeOptions
-from vae_core.models import LatentModel, Output, backbones
+from vae_core.models import (
+    DensityPosterior,
+    GaussianPosterior,
+    LatentModel,
+    Likelihood,
+    Output,
+    backbones,
+)
 from vae_core.models.backbones import Backbone
-from vae_core.models.gaussian import GaussianPosterior
-from vae_core.models.likelihoods import Likelihood
-from vae_core.models.posterior import DensityPosterior
 from vae_core.runs import DataCard
 from vae_core.settings import setting
 from vae_core.types import Context

@@ -11,9 +11,7 @@ from vae_core.config import ModelConfig, RunConfig
 from vae_core.errors import UserError
 from vae_core.families.family import RECON, Built, Quantity, families, need_two_images
 from vae_core.families.networks import deterministic
-from vae_core.models import LatentModel, Output
-from vae_core.models.likelihoods import Likelihood
-from vae_core.models.point import PointPosterior
+from vae_core.models import LatentModel, Likelihood, Output, PointPosterior
 from vae_core.objective import MODEL, Objective
 from vae_core.runs import DataCard
 from vae_core.settings import Settings, setting

@@ -12,9 +12,7 @@ from torch.nn.functional import softplus
 from vae_core.config import ModelConfig
 from vae_core.families.family import KL, RECON, Built, Quantity, families, need_two_images
 from vae_core.families.networks import diagonal_gaussian
-from vae_core.models import Output
-from vae_core.models.likelihoods import Likelihood
-from vae_core.models.posterior import DensityPosterior
+from vae_core.models import DensityPosterior, Likelihood, Output
 from vae_core.objective import MODEL, Objective
 from vae_core.runs import DataCard
 from vae_core.settings import Settings, setting

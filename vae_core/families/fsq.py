@@ -12,7 +12,7 @@ from vae_core.errors import UserError
 from vae_core.families.codes import CODES, QuantisedObjective, quantised
 from vae_core.families.family import Built, families
 from vae_core.families.networks import MapOptions
-from vae_core.models.quantised import QuantisedPosterior, Quantiser
+from vae_core.models import QuantisedPosterior, Quantiser
 from vae_core.runs import DataCard
 from vae_core.settings import setting
 

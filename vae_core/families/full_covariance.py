@@ -14,7 +14,8 @@ from vae_core.errors import UserError
 from vae_core.families.family import KL, RECON, Built, families
 from vae_core.families.networks import latent_model
 from vae_core.families.vae import VaeObjective, VaeOptions
-from vae_core.models.posterior import Bottleneck, DensityPosterior, normal_like
+from vae_core.models import Bottleneck, DensityPosterior
+from vae_core.models.posterior import normal_like
 from vae_core.runs import DataCard
 
 

@@ -15,16 +15,17 @@ from vae_core.errors import UserError
 from vae_core.families.family import KL, RECON, Built, Quantity, families
 from vae_core.families.networks import likelihood, trunk_of
 from vae_core.families.vae import VaeObjective, VaeOptions
-from vae_core.models import LatentModel, Output
-from vae_core.models.backbones import Backbone, Shape, Trunk
-from vae_core.models.gaussian import GaussianPosterior
-from vae_core.models.likelihoods import Likelihood
-from vae_core.models.posterior import (
+from vae_core.models import (
     EVALUATION_DRAWS,
     DensityPosterior,
     GaussianMixture,
-    mean_and_error,
+    GaussianPosterior,
+    LatentModel,
+    Likelihood,
+    Output,
 )
+from vae_core.models.backbones import Backbone, Shape, Trunk
+from vae_core.models.posterior import mean_and_error
 from vae_core.objective import MODEL
 from vae_core.runs import DataCard
 from vae_core.settings import setting

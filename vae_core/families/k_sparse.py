@@ -9,8 +9,7 @@ from vae_core.config import ModelConfig, RunConfig
 from vae_core.errors import UserError
 from vae_core.families.family import RECON, Built, families
 from vae_core.families.sparse import ACTIVITY, NonNegative, activity, leaky, sparse_autoencoder
-from vae_core.models import Output
-from vae_core.models.point import PointPosterior
+from vae_core.models import Output, PointPosterior
 from vae_core.objective import MODEL, Objective
 from vae_core.runs import DataCard
 from vae_core.settings import Settings, setting

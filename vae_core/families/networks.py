@@ -6,13 +6,22 @@ from collections.abc import Callable
 
 from vae_core.config import ModelConfig
 from vae_core.errors import UserError
-from vae_core.models import LatentModel, backbones, likelihoods
+from vae_core.models import (
+    Autoencoder,
+    Bottleneck,
+    Deterministic,
+    DiagonalGaussian,
+    GaussianPosterior,
+    LatentModel,
+    Likelihood,
+    PointPosterior,
+    backbones,
+    likelihoods,
+)
 from vae_core.models.backbones import Trunk, trunks
 from vae_core.models.backbones.neck import maps_of
-from vae_core.models.gaussian import DiagonalGaussian, GaussianPosterior
-from vae_core.models.likelihoods import Likelihood, resolve_likelihood
-from vae_core.models.point import Autoencoder, Deterministic, PointPosterior
-from vae_core.models.posterior import Bottleneck, P_co
+from vae_core.models.likelihoods import resolve_likelihood
+from vae_core.models.posterior import P_co
 from vae_core.runs import DataCard
 from vae_core.settings import Settings, setting
 

@@ -9,7 +9,7 @@ from vae_core.errors import UserError
 from vae_core.families.family import KL, RECON, Built, families
 from vae_core.families.networks import diagonal_gaussian
 from vae_core.families.vae import VaeObjective, VaeOptions
-from vae_core.models.posterior import DensityPosterior
+from vae_core.models import DensityPosterior
 from vae_core.runs import DataCard
 
 OWN = "gaussian-optimal"

@@ -10,8 +10,7 @@ from vae_core.config import ModelConfig
 from vae_core.families.family import KL, RECON, Built, families
 from vae_core.families.networks import MapOptions, model_on_maps
 from vae_core.families.vae import VaeObjective, VaeOptions
-from vae_core.models.gaussian import GaussianPosterior
-from vae_core.models.posterior import Bottleneck, DensityPosterior
+from vae_core.models import Bottleneck, DensityPosterior, GaussianPosterior
 from vae_core.runs import DataCard
 
 

@@ -13,10 +13,8 @@ from vae_core.errors import UserError
 from vae_core.families.denoising import REPAIRED, DenoisingObjective, DenoisingOptions
 from vae_core.families.family import Built, Quantity, families
 from vae_core.families.networks import deterministic
-from vae_core.models import LatentModel, Output
+from vae_core.models import Deterministic, LatentModel, Likelihood, Output, PointPosterior
 from vae_core.models.backbones.neck import FlattenChannelsLast
-from vae_core.models.likelihoods import Likelihood
-from vae_core.models.point import Deterministic, PointPosterior
 from vae_core.runs import DataCard
 from vae_core.settings import setting
 from vae_core.types import Context, Losses, Term

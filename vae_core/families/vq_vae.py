@@ -10,9 +10,7 @@ from vae_core.config import ModelConfig
 from vae_core.families.codes import CODES, QuantisedObjective, quantised
 from vae_core.families.family import Built, Quantity, families
 from vae_core.families.networks import MapOptions
-from vae_core.models import Output
-from vae_core.models.likelihoods import Likelihood
-from vae_core.models.quantised import QuantisedPosterior, Quantiser
+from vae_core.models import Likelihood, Output, QuantisedPosterior, Quantiser
 from vae_core.objective import MODEL
 from vae_core.runs import DataCard
 from vae_core.settings import setting

@@ -127,12 +127,6 @@ class LatentModel(nn.Module, Generic[P_co]):
         """p(z) over flattened latents, N(0, I); None where `no_density` says that there is none."""
         return GaussianMixture.standard_normal(self.latent_size, self.device)
 
-    @torch.no_grad()
-    def log_prior(self, z: Tensor) -> Tensor | None:
-        """log p(z) in nats of z [B, *latent_shape]: [B]; None where there is no density."""
-        prior = self.prior()
-        return None if prior is None else prior.log_prob(self.flatten(z))
-
     def flatten(self, z: Tensor) -> Tensor:
         """The [B, D] view that PCA, sliders and scatter plots use."""
         return z.flatten(1)

@@ -137,10 +137,7 @@ class DensityPosterior(Posterior):
         self, n: int, prior: GaussianMixture | None = None, generator: Generator | None = None
     ) -> Tensor:
         """n unbiased estimates of KL(q(z|x) ‖ p(z)) in nats, [n, B]."""
-        z = torch.stack([self.sample(generator) for _ in range(n)])
-        return self.log_ratio(
-            z, prior or GaussianMixture.standard_normal(z[0, 0].numel(), z.device)
-        )
+        return self.log_ratio(torch.stack([self.sample(generator) for _ in range(n)]), prior)
 
     def divergence(
         self,
