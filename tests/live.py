@@ -74,7 +74,7 @@ class Told(Spread):
     labels = 3
     label = -1
 
-    def given(self, labels):
+    def conditioned(self, labels):
         view = copy.copy(self)
         view.label = int(labels)
         return view

@@ -21,7 +21,7 @@ from vae_core.errors import UserError
 from vae_core.families import build, complete
 from vae_core.families.contractive import squared_jacobian_norm
 from vae_core.families.k_sparse import KLargest
-from vae_core.families.sparse import HEARD, NonNegative
+from vae_core.families.sparse import LEAK, NonNegative
 from vae_core.loading import load_run
 from vae_core.models import LatentModel
 from vae_core.runs import DataCard, Store
@@ -111,7 +111,7 @@ def test_silent_units_hear_a_little(codes: NonNegative) -> None:
         assert torch.equal(codes(z), out)
     out.sum().backward()
     assert z.grad is not None
-    torch.testing.assert_close(z.grad, torch.where(out > 0, 1.0, HEARD))
+    torch.testing.assert_close(z.grad, torch.where(out > 0, 1.0, LEAK))
 
 
 @pytest.mark.parametrize(

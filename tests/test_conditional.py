@@ -12,7 +12,7 @@ from tests.engine import make_loop, tiny, trained
 from tests.test_families import at, made, settings
 from vae_core.errors import UserError
 from vae_core.families import build
-from vae_core.families.conditional_vae import UNKNOWN
+from vae_core.families.conditional_vae import UNKNOWN_LABEL
 from vae_core.latent.encodings import encode, load_encodings
 from vae_core.loading import load_run
 from vae_core.runs import DataCard
@@ -28,10 +28,10 @@ def test_a_label_changes_what_is_encoded_and_what_is_decoded() -> None:
     model, _ = made("conditional-vae")
     z = model.sample_prior(6)
     assert model.labels == 3
-    one, two = (model.given(torch.tensor([label])) for label in (1, 2))
+    one, two = (model.conditioned(torch.tensor([label])) for label in (1, 2))
     assert not torch.allclose(one.decode(z), two.decode(z))
     assert not torch.allclose(one.encode(X).mode(), two.encode(X).mode())
-    each = model.given(LABELS).decode(z)
+    each = model.conditioned(LABELS).decode(z)
     torch.testing.assert_close(each[1::3], one.decode(z)[1::3])
     torch.testing.assert_close(each[2::3], two.decode(z)[2::3])
 
@@ -40,7 +40,7 @@ def test_a_view_leaves_the_model_as_it_is_and_shares_its_weights() -> None:
     model, _ = made("conditional-vae")
     z = model.sample_prior(2)
     before = model.decode(z)
-    view = model.given(torch.tensor([1]))
+    view = model.conditioned(torch.tensor([1]))
     torch.testing.assert_close(model.decode(z), before)
     assert next(view.parameters()) is next(model.parameters())
     assert view.state_dict().keys() == model.state_dict().keys()
@@ -49,16 +49,16 @@ def test_a_view_leaves_the_model_as_it_is_and_shares_its_weights() -> None:
 def test_no_label_is_the_unknown_one() -> None:
     model, _ = made("conditional-vae")
     z = model.sample_prior(6)
-    unknown = model.given(torch.tensor([UNKNOWN]))
+    unknown = model.conditioned(torch.tensor([UNKNOWN_LABEL]))
     torch.testing.assert_close(unknown.decode(z), model.decode(z))
-    mixed = model.given(torch.tensor([0, UNKNOWN] * 3)).decode(z)
+    mixed = model.conditioned(torch.tensor([0, UNKNOWN_LABEL] * 3)).decode(z)
     torch.testing.assert_close(mixed[1::2], model.decode(z)[1::2])
 
 
 def test_other_models_take_labels_without_a_change() -> None:
     model, _ = made("vae")
     assert model.labels == 0
-    assert model.given(LABELS) is model
+    assert model.conditioned(LABELS) is model
 
 
 def test_labels_are_withheld_in_training_only() -> None:
@@ -66,7 +66,7 @@ def test_labels_are_withheld_in_training_only() -> None:
     model, objective = build(config, CARD)
     x = X.repeat(100, 1, 1, 1)
     context = replace(at(), labels=torch.ones(600, dtype=torch.int64))
-    told = model.given(torch.tensor([1])).encode(x).mode()
+    told = model.conditioned(torch.tensor([1])).encode(x).mode()
     untold = model.encode(x).mode()
     seen = objective(model, x, context).posterior.mode()
     share = (seen - untold).abs().sum(1) < 1e-5

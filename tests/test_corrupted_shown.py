@@ -138,6 +138,6 @@ def test_grids_decode_what_a_conditional_model_was_told() -> None:
     z, labels = np.random.default_rng(0).standard_normal((5, 4)), np.array([0, 1, 2, -1, 1])
     pictures = decode_vectors(model.eval(), z, labels)
     for row, label in enumerate(labels):
-        alone = decode_vectors(model.given(torch.tensor([label])), z[row : row + 1])
+        alone = decode_vectors(model.conditioned(torch.tensor([label])), z[row : row + 1])
         assert close(pictures[row : row + 1], alone)
     assert not close(pictures, decode_vectors(model, z))

@@ -219,7 +219,7 @@ def test_the_graphs_of_a_conditional_model_take_the_label_and_the_note_says_so(
     (found,) = decoder.run(["x_hat"], {"z": z.numpy(), "label": label.numpy()})
     for i in range(4):
         with torch.inference_mode():
-            expected = model.picture(model.given(label[[i]]).decode(z[[i]]))
+            expected = model.picture(model.conditioned(label[[i]]).decode(z[[i]]))
         np.testing.assert_allclose(found[[i]], expected, atol=1e-5)
     assert np.abs(found[0] - found[1]).max() > 1e-3  # labels do tell pictures apart
 

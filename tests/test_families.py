@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -108,21 +109,21 @@ CODED = {"fsq", "vq-vae"}
 def test_the_density_of_the_prior_is_that_of_what_it_draws(family: str) -> None:
     """log p(z) where there is one; else the sentence that says why there is none."""
     model = made(family)[0].eval()
-    z = model.sample_prior(400, torch.Generator().manual_seed(3))
-    found = model.log_prior(z)
-    assert (found is None) == (family in POINTS | CODED) == bool(model.no_density)
-    if found is None:
+    prior = model.prior()
+    assert (prior is None) == (family in POINTS | CODED) == bool(model.no_density)
+    if prior is None:
         return
+    z = model.sample_prior(400, torch.Generator().manual_seed(3))
     if family == "vamp":
         # Tight components far apart, so that N(0, I) would be far off.
         with torch.no_grad():
             model.bottleneck.mu.weight.mul_(100)  # type: ignore[union-attr, operator]
-        z = model.sample_prior(400, torch.Generator().manual_seed(3))
-        found, parts = model.log_prior(z), model.prior()
-        each = Independent(Normal(parts.mu, (0.5 * parts.logvar).exp()), 1)
-        expected = MixtureSameFamily(Categorical(torch.ones(len(parts.mu))), each).log_prob(z)
+        z, prior = model.sample_prior(400, torch.Generator().manual_seed(3)), model.prior()
+        each = Independent(Normal(prior.mu, (0.5 * prior.logvar).exp()), 1)
+        expected = MixtureSameFamily(Categorical(torch.ones(len(prior.mu))), each).log_prob(z)
     else:
         expected = Normal(0.0, 1.0).log_prob(model.flatten(z)).sum(1)
+    found = prior.log_prob(model.flatten(z))
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-3)
 
 
@@ -244,6 +245,42 @@ def test_a_run_is_rebuilt_from_its_folder_alone(family: str, tmp_path: Path) -> 
     assert torch.equal(loaded.model.decode(z), again.model.decode(z))
     assert set(run.summary()) >= {"recon", "active_units"}
     assert not loaded.model.training
+
+
+@everywhere
+def test_a_variant_is_one_file_of_its_name(family: str) -> None:
+    """Builder, options and objective lie in one file; variants may share an objective."""
+    home = f"vae_core.families.{family.replace('-', '_')}"
+    entry, (_, objective) = families[family], made(family)
+    assert entry.build.__module__ == home
+    own = {cls.__module__ for cls in (entry.options, type(objective))} - {home}
+    shared = {"vae_core.settings", "vae_core.objective"}
+    assert own <= shared | {"vae_core.families.vae", "vae_core.families.codes"}
+
+
+@everywhere
+def test_the_encoder_returns_what_the_model_says_and_the_objective_needs(family: str) -> None:
+    model, objective = made(family)
+    posterior = model.encode(torch.rand(2, 1, 16, 16))
+    assert type(posterior) is model.posterior and isinstance(posterior, objective.needs)
+    assert posterior.mode().shape == posterior.sample().shape
+    known = posterior.log_variance()
+    assert known is None or known.shape == posterior.mode().shape
+
+
+def test_an_objective_that_needs_another_posterior_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By name, before anything is trained: a density is not to be had from points."""
+    autoencoder, vae = families["autoencoder"], families["vae"]
+
+    def mixed(config: Any, card: Any, options: Any) -> Any:
+        return autoencoder.build(config, card, None)[0], vae.build(config, card, options)[1]
+
+    monkeypatch.setitem(families._entries, "vae", replace(vae, build=mixed))
+    sentence = "family 'vae' needs a DensityPosterior, and the encoder .* returns a PointPosterior"
+    with pytest.raises(TypeError, match=sentence):
+        made("vae")
 
 
 def test_autoencoders_have_no_kl_and_vaes_do() -> None:

@@ -15,8 +15,8 @@ from vae_core.errors import UserError
 from vae_core.families import build, complete
 from vae_core.families.codes import usage
 from vae_core.families.fsq import FiniteScalarQuantiser
-from vae_core.families.vq_vae import VectorQuantised, VectorQuantiser
-from vae_core.models.quantised import Quantiser
+from vae_core.families.vq_vae import VectorQuantiser
+from vae_core.models.quantised import QuantisedBottleneck, Quantiser
 from vae_core.objective import MODEL
 from vae_core.training.events import Stepped
 from vae_core.types import Context
@@ -122,7 +122,7 @@ def test_more_codes_than_encodings_start_and_restart_without_harm() -> None:
 
 def test_codes_learn_only_while_training() -> None:
     torch.manual_seed(0)
-    bottleneck = VectorQuantised(3, VectorQuantiser(4, 2, 0.9, 0.1))
+    bottleneck = QuantisedBottleneck(3, VectorQuantiser(4, 2, 0.9, 0.1))
     maps = torch.randn(2, 3, 4, 4)
     bottleneck.train()(maps)
     before = bottleneck.quantiser.codebook.clone()

@@ -24,7 +24,7 @@ from latent_workbench.shared.catalog import catalog
 from tests.pages import open_page
 from vae_core.config import parse_config
 from vae_core.errors import UserError
-from vae_core.families.footprint import MEMORY_VARIABLE, footprint, refuse_to_train
+from vae_core.families.footprint import MEMORY_VARIABLE, footprint, require_memory_to_train
 from vae_core.loading import load_run
 from vae_core.runs import DataCard, Run, Store
 
@@ -199,17 +199,17 @@ def test_a_later_format_says_so(tiny_run: Run) -> None:
 )
 def test_a_model_that_is_too_large_is_never_built(config: dict[str, Any], card: DataCard) -> None:
     with pytest.raises(UserError, match=f"{MEMORY_VARIABLE}|too large to be built"):
-        refuse_to_train(parse_config(config), card)
+        require_memory_to_train(parse_config(config), card)
 
 
 def test_the_bound_can_be_moved(monkeypatch: pytest.MonkeyPatch) -> None:
     config = parse_config({})
-    needed = footprint(config, CARD).trained(config.train.batch_size) / 1e9
+    needed = footprint(config, CARD).to_train(config.train.batch_size) / 1e9
     monkeypatch.setenv(MEMORY_VARIABLE, str(needed * 1.1))
-    refuse_to_train(config, CARD)
+    require_memory_to_train(config, CARD)
     monkeypatch.setenv(MEMORY_VARIABLE, str(needed * 0.9))
     with pytest.raises(UserError, match="a batch size of at most"):
-        refuse_to_train(config, CARD)
+        require_memory_to_train(config, CARD)
 
 
 def test_a_config_that_does_not_fit_its_weights_is_refused_unbuilt(tiny_run: Run) -> None:

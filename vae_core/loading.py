@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from vae_core.config import RunConfig
 from vae_core.data import Dataset, ImageSet, Progress, no_progress
 from vae_core.errors import UserError
-from vae_core.families import build, families, outlines
-from vae_core.families.footprint import refuse_to_look_at
+from vae_core.families import build, build_on_meta, families
+from vae_core.families.footprint import require_memory_to_open
 from vae_core.models import LatentModel
 from vae_core.objective import Objective
 from vae_core.registry import unknown
@@ -61,10 +61,10 @@ def load_run(run: Run, device: str = "cpu", which: str = "last") -> LoadedRun:
     """
     config, card = run.config(), run.data_card()
     name = _weights_of(run, which)
-    refuse_to_look_at(config, card)
+    require_memory_to_open(config, card)
     try:
         with run.tensors(name) as file:
-            has_own = _require(file, *outlines(config, card))
+            has_own = _require(file, *build_on_meta(config, card))
             model, objective = build(config, card)
             model.load_state_dict(_taken(file, model, ""))
             step = _step(file)

@@ -10,7 +10,7 @@ from torch import Generator, Tensor, nn
 
 from vae_core.models import LatentModel, Output
 from vae_core.models.likelihoods import Likelihood
-from vae_core.models.posterior import Posterior
+from vae_core.models.posterior import Posterior, posterior_class
 from vae_core.types import Context, Losses, Term
 
 MODEL = "model"
@@ -25,13 +25,17 @@ class Objective(nn.Module, Generic[P]):
     """
 
     needs: type[Posterior] = Posterior  # type: ignore[type-abstract]
-    """That class at run time: a family whose model has another posterior is refused."""
+    """That class at run time: a family whose encoder returns another is refused."""
 
     samples = 1
     """Draws of z for each image in training and measurement."""
 
     optimizers: Mapping[str, Mapping[str, Any]] = {}
     """What a player's optimiser has of its own, such as `{"critic": {"lr": 1e-4}}`."""
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.needs = posterior_class(cls) or cls.needs
 
     def __init__(self, likelihood: Likelihood) -> None:
         super().__init__()
@@ -69,7 +73,7 @@ class Objective(nn.Module, Generic[P]):
     def forward(self, model: LatentModel[P], x: Tensor, context: Context) -> Output[P]:
         """Run the model on images [B, C, H, W] as this objective needs it."""
         if model.labels and context.labels is not None:
-            model = model.given(context.labels)
+            model = model.conditioned(context.labels)
         shown = self.corrupt(x, context.generator)
         if self.samples == 1:
             output: Output[P] = model(shown, context.generator)

@@ -27,8 +27,8 @@ from vae_core.config import RunConfig, parse_config
 from vae_core.data import Dataset, datasets
 from vae_core.data.batches import check_batch_size
 from vae_core.errors import UserError
-from vae_core.families import complete, outline
-from vae_core.families.footprint import refuse_to_train
+from vae_core.families import complete, meta_model
+from vae_core.families.footprint import require_memory_to_train
 from vae_core.models import backbones, likelihoods
 from vae_core.runs import ACTIVE, DataCard, Store
 from vae_core.training import jobs
@@ -143,7 +143,7 @@ def _fit(config: RunConfig, dataset: Dataset) -> str:
     try:
         check_batch_size(config.train.batch_size, len(dataset.train))
         _weights(config.to_json(), data_card(dataset))
-        refuse_to_train(config, data_card(dataset))
+        require_memory_to_train(config, data_card(dataset))
     except UserError as error:
         return redact(error)
     return ""
@@ -152,7 +152,7 @@ def _fit(config: RunConfig, dataset: Dataset) -> str:
 @functools.lru_cache(maxsize=64)
 def _weights(config_json: str, data: DataCard) -> int:
     """How many weights the network would have; nothing is allocated for it."""
-    return outline(parse_config(config_json), data).weight_count()
+    return meta_model(parse_config(config_json), data).weight_count()
 
 
 def _choose_name(config: RunConfig | None) -> tuple[str, str]:

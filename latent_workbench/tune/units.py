@@ -11,7 +11,7 @@ from latent_workbench.live.resources import model_of
 from latent_workbench.shared.formatting import number
 from latent_workbench.shared.inputs import bounded
 from vae_core.config import RunConfig
-from vae_core.families import outline
+from vae_core.families import meta_model
 from vae_core.in_force import beta_in_force
 from vae_core.losses.conventions import BERNOULLI, CONVENTIONS, Convention, Scale
 from vae_core.runs import WEIGHTS, Run
@@ -105,7 +105,7 @@ def _known(run: Run, config: RunConfig) -> _Known:
     trained = run.has(WEIGHTS)
     if trained and (now := beta_in_force(run)) is not None:
         beta = now
-    model = model_of(run) if trained else outline(config, card)
+    model = model_of(run) if trained else meta_model(config, card)
     likelihood, size = model.likelihood, model.latent_size
     if not likelihood.is_density:
         return _Known(beta, config.model.sigma, size, False, OF_BERNOULLI)

@@ -42,7 +42,7 @@ class DecoderHalf(nn.Module):
 
 
 def _told(model: LatentModel, label: Tensor | None) -> LatentModel:
-    return model if label is None else model.given(label)
+    return model if label is None else model.conditioned(label)
 
 
 Inputs = dict[str, Tensor]

@@ -3,8 +3,16 @@
 A new family is one new file in this folder, or a package of yours (docs/add-a-family.md).
 """
 
-from vae_core.families.family import Family, Quantity, build, complete, families, outline, outlines
+from vae_core.families.family import (
+    Family,
+    Quantity,
+    build,
+    build_on_meta,
+    complete,
+    families,
+    meta_model,
+)
 
 families.discover(__name__, plugins="vae_core.families")
 
-__all__ = ["Family", "Quantity", "build", "complete", "families", "outline", "outlines"]
+__all__ = ["Family", "Quantity", "build", "build_on_meta", "complete", "families", "meta_model"]

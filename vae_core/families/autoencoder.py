@@ -7,7 +7,7 @@ from typing import Any
 from vae_core.config import ModelConfig
 from vae_core.families.family import RECON, Built, families
 from vae_core.families.networks import deterministic
-from vae_core.models.point import PointPosterior
+from vae_core.models import PointPosterior
 from vae_core.objective import Objective
 from vae_core.runs import DataCard
 

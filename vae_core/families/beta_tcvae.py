@@ -13,9 +13,7 @@ from vae_core.config import ModelConfig
 from vae_core.families.family import KL, RECON, Built, Quantity, families, need_two_images
 from vae_core.families.networks import diagonal_gaussian
 from vae_core.losses.gaussian import gaussian_log_density, standard_normal_log_density
-from vae_core.models import Output
-from vae_core.models.gaussian import GaussianPosterior
-from vae_core.models.likelihoods import Likelihood
+from vae_core.models import GaussianPosterior, Likelihood, Output
 from vae_core.objective import MODEL, Objective
 from vae_core.runs import DataCard
 from vae_core.settings import Settings, setting
@@ -58,8 +56,6 @@ class BetaTcvaeObjective(Objective[GaussianPosterior]):
 
     Source: Chen, Li, Grosse and Duvenaud, Isolating Sources of Disentanglement in VAEs (2018).
     """
-
-    needs = GaussianPosterior
 
     def __init__(self, likelihood: Likelihood, options: BetaTcvaeOptions) -> None:
         super().__init__(likelihood)

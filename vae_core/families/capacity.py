@@ -7,9 +7,7 @@ from torch import Tensor
 from vae_core.config import ModelConfig
 from vae_core.families.family import KL, RECON, Built, Quantity, families
 from vae_core.families.networks import diagonal_gaussian
-from vae_core.models import Output
-from vae_core.models.likelihoods import Likelihood
-from vae_core.models.posterior import DensityPosterior
+from vae_core.models import DensityPosterior, Likelihood, Output
 from vae_core.objective import MODEL, Objective
 from vae_core.runs import DataCard
 from vae_core.schedules import linear
@@ -43,8 +41,6 @@ class CapacityObjective(Objective[DensityPosterior]):
 
     Source: Burgess et al., Understanding Disentangling in β-VAE (2018), equation 8.
     """
-
-    needs = DensityPosterior
 
     def __init__(self, likelihood: Likelihood, options: CapacityOptions) -> None:
         super().__init__(likelihood)

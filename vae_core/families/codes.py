@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import TypeVar
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from vae_core.config import ModelConfig
 from vae_core.families.family import RECON, Quantity
-from vae_core.families.networks import MapOptions, likelihood, trunk_to_maps
-from vae_core.models import Output
-from vae_core.models.backbones.neck import maps_of
-from vae_core.models.likelihoods import Likelihood
-from vae_core.models.posterior import Bottleneck
-from vae_core.models.quantised import QuantisedModel, QuantisedPosterior, Quantiser
+from vae_core.families.networks import MapOptions, model_on_maps
+from vae_core.models import (
+    LatentModel,
+    Likelihood,
+    Output,
+    QuantisedBottleneck,
+    QuantisedModel,
+    QuantisedPosterior,
+    Quantiser,
+)
 from vae_core.objective import MODEL, Objective
 from vae_core.runs import DataCard
 from vae_core.types import Context, Losses, Term
-
-Q = TypeVar("Q", bound=Quantiser)
 
 
 class QuantisedObjective(Objective[QuantisedPosterior]):
@@ -33,17 +34,15 @@ class QuantisedObjective(Objective[QuantisedPosterior]):
     counts them over all its images (`vae_core.metrics`).
     """
 
-    needs = QuantisedPosterior
-
     def __init__(self, likelihood: Likelihood, codes: int) -> None:
         super().__init__(likelihood)
-        self.nats_a_place = math.log(codes)
+        self.nats_per_place = math.log(codes)
 
     def losses(self, x: Tensor, output: Output[QuantisedPosterior], context: Context) -> Losses:
         losses = super().losses(x, output, context)
         indices = output.posterior.indices
         watched = x.new_ones(len(x))
-        losses[MODEL]["kl"] = Term(watched * (indices[0].numel() * self.nats_a_place))
+        losses[MODEL]["kl"] = Term(watched * (indices[0].numel() * self.nats_per_place))
         if self.training:
             used, perplexity = usage(indices)
             losses[MODEL]["perplexity"] = Term(watched * perplexity, 0.0)
@@ -89,23 +88,9 @@ CODES = {
 }
 
 
-def quantised_model(
-    config: ModelConfig,
-    data: DataCard,
-    options: MapOptions,
-    quantiser: Q,
-    bottleneck: Callable[[int, Q], Bottleneck[QuantisedPosterior]],
-) -> QuantisedModel:
+def quantised(
+    config: ModelConfig, data: DataCard, options: MapOptions, quantiser: Quantiser
+) -> LatentModel[QuantisedPosterior]:
     """A trunk cut where the codes lie, a quantiser between its halves."""
-    trunk = trunk_to_maps(config, data, options)
-    channels, height, width = trunk.shapes[-1]
-    return QuantisedModel(
-        data.image_shape,
-        (height, width),
-        maps_of(trunk, quantiser.dim),
-        bottleneck(channels, quantiser),
-        quantiser,
-        likelihood(config, data),
-        config.pixel_mean,
-        config.pixel_std,
-    )
+    bottleneck = partial(QuantisedBottleneck, quantiser=quantiser)
+    return model_on_maps(config, data, options, quantiser.dim, bottleneck, QuantisedModel)

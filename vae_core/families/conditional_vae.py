@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,16 +14,20 @@ from vae_core.config import ModelConfig
 from vae_core.families.family import KL, RECON, Built, families
 from vae_core.families.networks import gaussian_head, likelihood
 from vae_core.families.vae import VaeObjective, VaeOptions
-from vae_core.models import LatentModel, Output, backbones
+from vae_core.models import (
+    DensityPosterior,
+    GaussianPosterior,
+    LatentModel,
+    Likelihood,
+    Output,
+    backbones,
+)
 from vae_core.models.backbones import Backbone
-from vae_core.models.gaussian import GaussianPosterior
-from vae_core.models.likelihoods import Likelihood
-from vae_core.models.posterior import Bottleneck, DensityPosterior
 from vae_core.runs import DataCard
 from vae_core.settings import setting
 from vae_core.types import Context
 
-UNKNOWN = -1
+UNKNOWN_LABEL = -1
 """The label of an image of which none is known."""
 
 
@@ -55,7 +60,7 @@ class ConditionalObjective(VaeObjective):
     ) -> Output[DensityPosterior]:
         if self.training and context.labels is not None:
             chance = torch.rand(len(x), generator=context.generator, device=x.device)
-            labels = context.labels.masked_fill(chance < self.withheld, UNKNOWN)
+            labels = context.labels.masked_fill(chance < self.withheld, UNKNOWN_LABEL)
             context = replace(context, labels=labels)
         return super().forward(model, x, context)
 
@@ -69,53 +74,42 @@ class ConditionalModel(LatentModel[GaussianPosterior]):
     Generative Models (2015), with p(z) = N(0, I) whatever the label.
     """
 
-    def __init__(
-        self,
-        image_shape: tuple[int, int, int],
-        latent_shape: tuple[int, ...],
-        backbone: Backbone,
-        bottleneck: Bottleneck[GaussianPosterior],
-        likelihood: Likelihood,
-        pixel_mean: float = 0.0,
-        pixel_std: float = 1.0,
-        *,
-        labels: int,
-    ) -> None:
-        """`backbone` takes `labels` channels more and `labels` latents more than it says."""
-        super().__init__(
-            image_shape, latent_shape, backbone, bottleneck, likelihood, pixel_mean, pixel_std
-        )
+    def __init__(self, *parts: Any, labels: int) -> None:
+        """`parts` as of `LatentModel`, the backbone one that takes `labels` channels more than
+        images have and `labels` latents more than there are."""
+        super().__init__(*parts)
         self.labels = labels
-        self._given: Tensor | None = None
+        self._labels: Tensor | None = None
 
-    def given(self, labels: Tensor) -> ConditionalModel:
+    def conditioned(self, labels: Tensor) -> ConditionalModel:
         """This model for images of these labels, int64 [B] or [1] for all; −1 is unknown.
 
         A view: weights are shared, and this model stays as it is.
         """
         view = copy.copy(self)
-        view._given = labels
+        view._labels = labels
         return view
 
     def encode(self, x: Tensor) -> GaussianPosterior:
         x = self.normalised(x)
-        planes = self._codes(x.shape[0], x)[:, :, None, None].expand(-1, -1, *x.shape[2:])
+        planes = self._one_hot(x.shape[0], x)[:, :, None, None].expand(-1, -1, *x.shape[2:])
         posterior: GaussianPosterior = self.bottleneck(self.encoder(torch.cat([x, planes], 1)))
         return posterior
 
     def decode(self, z: Tensor) -> Tensor:
-        x_logits: Tensor = self.decoder(torch.cat([z, self._codes(z.shape[0], z)], 1))
+        x_logits: Tensor = self.decoder(torch.cat([z, self._one_hot(z.shape[0], z)], 1))
         return x_logits
 
-    def _codes(self, rows: int, like: Tensor) -> Tensor:
+    def _one_hot(self, rows: int, like: Tensor) -> Tensor:
         """One-hot rows [rows, labels], all 0 where the label is unknown.
 
         Labels of a batch are repeated for every draw of it.
         """
-        if self._given is None:
+        if self._labels is None:
             return like.new_zeros(rows, self.labels)
         # One place more for the unknown, which is cut off again.
-        codes = functional.one_hot(self._given.to(like.device) % (self.labels + 1), self.labels + 1)
+        places = self.labels + 1
+        codes = functional.one_hot(self._labels.to(like.device) % places, places)
         # len() would tie an exported graph to one batch size.
         return codes[:, :-1].to(like.dtype).repeat(rows // codes.shape[0], 1)
 

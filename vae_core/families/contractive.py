@@ -11,9 +11,7 @@ from vae_core.config import ModelConfig, RunConfig
 from vae_core.errors import UserError
 from vae_core.families.family import RECON, Built, Quantity, families, need_two_images
 from vae_core.families.networks import deterministic
-from vae_core.models import LatentModel, Output
-from vae_core.models.likelihoods import Likelihood
-from vae_core.models.point import PointPosterior
+from vae_core.models import LatentModel, Likelihood, Output, PointPosterior
 from vae_core.objective import MODEL, Objective
 from vae_core.runs import DataCard
 from vae_core.settings import Settings, setting
@@ -114,7 +112,7 @@ def relative_jacobian(norms: Tensor, z: Tensor) -> Tensor:
     return norms / z.var(0).sum().clamp_min(torch.finfo(z.dtype).tiny)
 
 
-def fits(config: RunConfig, data: DataCard, options: ContractiveOptions) -> None:
+def check(config: RunConfig, data: DataCard, options: ContractiveOptions) -> None:
     """A variance of codes needs several images; compiled networks have no second derivative."""
     if options.measure == "relative":
         need_two_images(config, data, options)
@@ -152,7 +150,7 @@ def fits(config: RunConfig, data: DataCard, options: ContractiveOptions) -> None
         ),
     },
     options=ContractiveOptions,
-    check=fits,
+    check=check,
     before={"measure": "absolute"},
 )
 def contractive(

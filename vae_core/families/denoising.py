@@ -12,8 +12,7 @@ from torch import Generator, Tensor
 from vae_core.config import ModelConfig
 from vae_core.families.family import RECON, Built, families
 from vae_core.families.networks import deterministic
-from vae_core.models.likelihoods import Likelihood
-from vae_core.models.point import PointPosterior
+from vae_core.models import Likelihood, PointPosterior
 from vae_core.models.posterior import normal_like
 from vae_core.objective import Objective
 from vae_core.runs import DataCard

@@ -10,9 +10,7 @@ from torch import Tensor
 from vae_core.config import ModelConfig
 from vae_core.families.family import KL, RECON, Built, Quantity, families, need_two_images
 from vae_core.families.networks import diagonal_gaussian
-from vae_core.models import Output
-from vae_core.models.gaussian import GaussianPosterior
-from vae_core.models.likelihoods import Likelihood
+from vae_core.models import GaussianPosterior, Likelihood, Output
 from vae_core.objective import MODEL, Objective
 from vae_core.runs import DataCard
 from vae_core.settings import Settings, setting
@@ -44,8 +42,6 @@ class DipObjective(Objective[GaussianPosterior]):
 
     Source: Kumar, Sattigeri and Balakrishnan (2018), equations 6 and 7.
     """
-
-    needs = GaussianPosterior
 
     def __init__(self, likelihood: Likelihood, options: DipOptions) -> None:
         super().__init__(likelihood)

@@ -7,13 +7,12 @@ from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
+from torch.nn.functional import softplus
 
 from vae_core.config import ModelConfig
 from vae_core.families.family import KL, RECON, Built, Quantity, families, need_two_images
 from vae_core.families.networks import diagonal_gaussian
-from vae_core.models import Output
-from vae_core.models.likelihoods import Likelihood
-from vae_core.models.posterior import DensityPosterior
+from vae_core.models import DensityPosterior, Likelihood, Output
 from vae_core.objective import MODEL, Objective
 from vae_core.runs import DataCard
 from vae_core.settings import Settings, setting
@@ -55,8 +54,6 @@ class FactorObjective(Objective[DensityPosterior]):
 
     Source: Kim and Mnih, Disentangling by Factorising (2018), equations 2 and 3, algorithm 2.
     """
-
-    needs = DensityPosterior
 
     def __init__(self, likelihood: Likelihood, options: FactorOptions, latent_dim: int) -> None:
         super().__init__(likelihood)
@@ -115,7 +112,7 @@ def density_ratio(logits: Tensor) -> Tensor:
 
 def critic_nll(real: Tensor, shuffled: Tensor) -> Tensor:
     """The critic's mean cross-entropy over one code and one shuffled code, nats, [B]."""
-    return 0.5 * (_softplus(-density_ratio(real)) + _softplus(density_ratio(shuffled)))
+    return 0.5 * (softplus(-density_ratio(real)) + softplus(density_ratio(shuffled)))
 
 
 def critic_accuracy(real: Tensor, shuffled: Tensor) -> Tensor:
@@ -123,10 +120,6 @@ def critic_accuracy(real: Tensor, shuffled: Tensor) -> Tensor:
     seen, mixed = density_ratio(real), density_ratio(shuffled)
     right = (seen > 0).float() + (mixed < 0).float()
     return torch.where(seen.isnan() | mixed.isnan(), torch.nan, 50.0 * right)
-
-
-def _softplus(x: Tensor) -> Tensor:
-    return torch.nn.functional.softplus(x)
 
 
 @families.family(

@@ -163,16 +163,16 @@ def complete(config: RunConfig) -> RunConfig:
     )
 
 
-def outline(config: RunConfig, data: DataCard | Shape) -> LatentModel:
+def meta_model(config: RunConfig, data: DataCard | Shape) -> LatentModel:
     """The model as `build` makes it, without memory for its weights: for its sizes.
 
     Raises:
         UserError: as `build`.
     """
-    return outlines(config, data)[0]
+    return build_on_meta(config, data)[0]
 
 
-def outlines(config: RunConfig, data: DataCard | Shape) -> Built[Any]:
+def build_on_meta(config: RunConfig, data: DataCard | Shape) -> Built[Any]:
     """Model and objective as `build` makes them, without memory for their weights.
 
     Raises:

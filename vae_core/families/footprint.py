@@ -24,14 +24,14 @@ from torch.overrides import TorchFunctionMode
 
 from vae_core.config import RunConfig, parse_config
 from vae_core.errors import UserError
-from vae_core.families.family import outlines
+from vae_core.families.family import build_on_meta
 from vae_core.models import LatentModel
 from vae_core.runs import DataCard
 
 MEMORY_VARIABLE = "VAE_MEMORY_GB"
 """Environment variable: how much memory one model may take, in GB."""
 
-TO_LOOK_AT = 2e9
+OPEN_LIMIT = 2e9
 """Bytes that a model may take which is only looked at, unless the variable says otherwise: the
 server keeps several, and whoever sent a run need not mean well."""
 
@@ -49,11 +49,11 @@ class Footprint:
     image: int
 
     @property
-    def looked_at(self) -> float:
+    def to_open(self) -> float:
         """Bytes while one image is encoded and decoded."""
         return self.weights + self.image
 
-    def trained(self, batch: int) -> float:
+    def to_train(self, batch: int) -> float:
         """Bytes while batches of so many images are learned from."""
         return COPIES * self.weights + batch * self.image
 
@@ -67,14 +67,14 @@ def footprint(config: RunConfig, data: DataCard) -> Footprint:
     return _footprint(config.to_json(), data.model_dump_json())
 
 
-def refuse_to_look_at(config: RunConfig, data: DataCard) -> None:
+def require_memory_to_open(config: RunConfig, data: DataCard) -> None:
     """Refuse a model that is too large to be opened beside others.
 
     Raises:
         UserError: with its size and how the bound is raised.
     """
-    needed = footprint(config, data).looked_at
-    bound = _asked() or TO_LOOK_AT
+    needed = footprint(config, data).to_open
+    bound = _memory_allowed() or OPEN_LIMIT
     if needed > bound:
         raise UserError(
             f"The model would take {_gb(needed)} of memory, and {_gb(bound)} are allowed for one "
@@ -82,7 +82,7 @@ def refuse_to_look_at(config: RunConfig, data: DataCard) -> None:
         )
 
 
-def refuse_to_train(config: RunConfig, data: DataCard) -> None:
+def require_memory_to_train(config: RunConfig, data: DataCard) -> None:
     """Refuse a training that this machine has not the memory for.
 
     Raises:
@@ -90,8 +90,8 @@ def refuse_to_train(config: RunConfig, data: DataCard) -> None:
     """
     found, batch = footprint(config, data), config.train.batch_size
     batch = min(batch, data.n_train) if data.n_train else batch
-    bound = _asked() or machine_memory()
-    if found.trained(batch) <= bound:
+    bound = _memory_allowed() or machine_memory()
+    if found.to_train(batch) <= bound:
         return
     fixed = COPIES * found.weights
     fitting = int((bound - fixed) // max(1, found.image))
@@ -99,7 +99,7 @@ def refuse_to_train(config: RunConfig, data: DataCard) -> None:
     if fitting >= 1:
         smaller = f"a batch size of at most {fitting}"
     raise UserError(
-        f"Training would take {_gb(found.trained(batch))} of memory: {_gb(fixed)} for the weights "
+        f"Training would take {_gb(found.to_train(batch))} of memory: {_gb(fixed)} for the weights "
         f"with gradients and averages, {_gb(batch * found.image)} for a batch of {batch} images; "
         f"{_gb(bound)} are allowed. Use {smaller}, or set {MEMORY_VARIABLE} (in GB) to allow more."
     )
@@ -113,7 +113,7 @@ def machine_memory() -> float:
     return total
 
 
-def _asked() -> float | None:
+def _memory_allowed() -> float | None:
     """What the variable allows, in bytes; None where it is not set.
 
     Raises:
@@ -134,14 +134,14 @@ def _asked() -> float | None:
 @functools.lru_cache(maxsize=64)
 def _footprint(config_json: str, data_json: str) -> Footprint:
     config, data = parse_config(config_json), DataCard.model_validate_json(data_json)
-    model, objective = outlines(config, data)
+    model, objective = build_on_meta(config, data)
     kept = {id(t): t for each in (model, objective) for t in (*each.parameters(), *each.buffers())}
     weights = sum(t.numel() * t.element_size() for t in kept.values())
-    _hollow(model)
+    _shrink_weights(model)
     return Footprint(weights, _image(model, objective.samples, data.image_shape))
 
 
-def _hollow(module: nn.Module) -> None:
+def _shrink_weights(module: nn.Module) -> None:
     """Give every weight one number in memory, whatever its shape."""
     for each in module.modules():
         for name, weight in list(each.named_parameters(recurse=False, remove_duplicate=False)):

@@ -8,9 +8,7 @@ from vae_core.config import ModelConfig
 from vae_core.families.family import KL, RECON, Built, Quantity, families
 from vae_core.families.networks import diagonal_gaussian
 from vae_core.families.vae import VaeObjective, VaeOptions
-from vae_core.models import Output
-from vae_core.models.likelihoods import Likelihood
-from vae_core.models.posterior import DensityPosterior
+from vae_core.models import DensityPosterior, Likelihood, Output
 from vae_core.objective import MODEL
 from vae_core.runs import DataCard
 from vae_core.settings import setting

@@ -5,15 +5,14 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 
 from vae_core.config import ModelConfig, RunConfig
 from vae_core.errors import UserError
-from vae_core.families.codes import CODES, QuantisedObjective, quantised_model
-from vae_core.families.family import families
+from vae_core.families.codes import CODES, QuantisedObjective, quantised
+from vae_core.families.family import Built, families
 from vae_core.families.networks import MapOptions
-from vae_core.models.posterior import Bottleneck
-from vae_core.models.quantised import QuantisedModel, QuantisedPosterior, Quantiser
+from vae_core.models import QuantisedPosterior, Quantiser
 from vae_core.runs import DataCard
 from vae_core.settings import setting
 
@@ -41,7 +40,7 @@ class FsqOptions(MapOptions):
         return math.prod(self.levels_of(latent_dim))
 
 
-def levels_fit(config: RunConfig, data: DataCard, options: FsqOptions) -> None:
+def check_levels(config: RunConfig, data: DataCard, options: FsqOptions) -> None:
     """Refuse levels that do not belong to the latent dimensions, or too many combinations."""
     dims, levels = config.model.latent_dim, options.levels_of(config.model.latent_dim)
     if len(levels) != dims:
@@ -78,11 +77,8 @@ class FiniteScalarQuantiser(Quantiser):
         self.register_buffer("places", places.view(-1, 1, 1), persistent=False)
 
     def bound(self, features: Tensor) -> Tensor:
-        """Any numbers to the range of the codes, [B, dim, h, w] to the same.
-
-        A scaled tanh; for an even number of levels its range is moved by half a level and
-        zero stays zero.
-        """
+        """A scaled tanh; for an even number of levels its range is moved by half a level and zero
+        stays zero."""
         half = (self.counts - 1) / 2 * (1 + 1e-3)  # a little more, so that the ends are reached
         offset = torch.where(self.counts % 2 == 0, 0.5, 0.0)
         shift = torch.atanh(offset / half)
@@ -112,24 +108,6 @@ class FiniteScalarQuantiser(Quantiser):
         return self.counts // 2
 
 
-class FiniteScalar(Bottleneck[QuantisedPosterior]):
-    """A 1×1 convolution, then every dimension rounded to one of its few levels."""
-
-    posterior = QuantisedPosterior
-
-    def __init__(self, channels: int, quantiser: FiniteScalarQuantiser) -> None:
-        super().__init__()
-        self.continuous = nn.Conv2d(channels, quantiser.dim, 1)
-        self.quantiser = quantiser
-
-    def forward(self, maps: Tensor) -> QuantisedPosterior:
-        """maps [B, C, h, w] → one code for each place."""
-        continuous = self.quantiser.bound(self.continuous(maps))
-        return QuantisedPosterior(
-            self.quantiser(continuous), continuous, self.quantiser.indices(continuous)
-        )
-
-
 @families.family(
     "fsq",
     label="FSQ",
@@ -139,12 +117,10 @@ class FiniteScalar(Bottleneck[QuantisedPosterior]):
     paper="Mentzer, Minnen, Agustsson and Tschannen (2023), section 3.1",
     terms=CODES,
     options=FsqOptions,
-    check=levels_fit,
+    check=check_levels,
 )
-def fsq(
-    config: ModelConfig, data: DataCard, options: FsqOptions
-) -> tuple[QuantisedModel, QuantisedObjective]:
+def fsq(config: ModelConfig, data: DataCard, options: FsqOptions) -> Built[QuantisedPosterior]:
     """`latent_dim` numbers for each place, each at one of its levels."""
     quantiser = FiniteScalarQuantiser(options.levels_of(config.latent_dim))
-    model = quantised_model(config, data, options, quantiser, FiniteScalar)
+    model = quantised(config, data, options, quantiser)
     return model, QuantisedObjective(model.likelihood, quantiser.codes)

@@ -14,31 +14,9 @@ from vae_core.errors import UserError
 from vae_core.families.family import KL, RECON, Built, families
 from vae_core.families.networks import latent_model
 from vae_core.families.vae import VaeObjective, VaeOptions
-from vae_core.models.posterior import Bottleneck, DensityPosterior, normal_like
+from vae_core.models import Bottleneck, DensityPosterior
+from vae_core.models.posterior import normal_like
 from vae_core.runs import DataCard
-
-
-def full_gaussian_kl(mu: Tensor, factor: Tensor) -> Tensor:
-    """KL(N(μ, L·Lᵀ) ‖ N(0, I)), dimension by dimension in the order of the latents.
-
-    Entry i is what dimension i adds once those before it are known, the expected
-    KL(q(zᵢ | z₍<i₎) ‖ N(0, 1)). By the chain rule they add up to the whole:
-    ½ (tr(L·Lᵀ) + μᵀμ − D) − Σ log Lᵢᵢ.
-
-    Args:
-        mu: means, [B, D].
-        factor: L, lower triangular with a positive diagonal, [B, D, D].
-
-    Returns:
-        ½ (Σⱼ Lᵢⱼ² + μᵢ² − 1) − log Lᵢᵢ in nats, ≥ 0, [B, D].
-
-    Source: Cover and Thomas, Elements of Information Theory (2006), theorem 2.5.3 (chain rule);
-    given z₍<i₎, zᵢ is Gaussian with variance Lᵢᵢ² and a mean whose square is μᵢ² + Σ₍j<i₎ Lᵢⱼ² on
-    average.
-    """
-    squares = factor.square().sum(2)
-    diagonal = factor.diagonal(dim1=1, dim2=2)
-    return 0.5 * (squares + mu.square() - 1.0) - diagonal.log()
 
 
 @dataclass(frozen=True)
@@ -65,10 +43,21 @@ class FullCovariancePosterior(DensityPosterior):
         return log_q
 
     def standard_kl(self) -> Tensor:
-        """Entry i is what dimension i adds to those before it."""
-        return full_gaussian_kl(self.mu, self.factor)
+        """½ (Σⱼ Lᵢⱼ² + μᵢ² − 1) − log Lᵢᵢ, in the order of the latents.
 
-    def in_units_of(self, mu: Tensor, logvar: Tensor) -> FullCovariancePosterior:
+        Entry i is what dimension i adds once those before it are known, the expected
+        KL(q(zᵢ | z₍<i₎) ‖ N(0, 1)). By the chain rule they add up to the whole:
+        ½ (tr(L·Lᵀ) + μᵀμ − D) − Σ log Lᵢᵢ.
+
+        Source: Cover and Thomas, Elements of Information Theory (2006), theorem 2.5.3 (chain
+        rule); given z₍<i₎, zᵢ is Gaussian with variance Lᵢᵢ² and a mean whose square is
+        μᵢ² + Σ₍j<i₎ Lᵢⱼ² on average.
+        """
+        squares = self.factor.square().sum(2)
+        diagonal = self.factor.diagonal(dim1=1, dim2=2)
+        return 0.5 * (squares + self.mu.square() - 1.0) - diagonal.log()
+
+    def standardised(self, mu: Tensor, logvar: Tensor) -> FullCovariancePosterior:
         unit = (-0.5 * logvar).exp()
         return FullCovariancePosterior((self.mu - mu) * unit, self.factor * unit[:, None])
 
@@ -82,7 +71,6 @@ class FullCovariance(Bottleneck[FullCovariancePosterior]):
     Source: Kingma and Welling, An Introduction to VAEs (2019), section 2.5.1.
     """
 
-    posterior = FullCovariancePosterior
     rows: Tensor
     columns: Tensor
 
@@ -115,7 +103,7 @@ MOST_DIMENSIONS = 128
 """Half a square of them is predicted for every image: 8128 numbers."""
 
 
-def has_pairs(config: RunConfig, data: DataCard, options: VaeOptions) -> None:
+def check_latent_dim(config: RunConfig, data: DataCard, options: VaeOptions) -> None:
     """Refuse latents that cannot correlate, or whose covariance would be too large."""
     if not 2 <= config.model.latent_dim <= MOST_DIMENSIONS:
         raise UserError(
@@ -134,7 +122,7 @@ def has_pairs(config: RunConfig, data: DataCard, options: VaeOptions) -> None:
     paper="Kingma and Welling, An Introduction to VAEs (2019), section 2.5.1",
     terms={"recon": RECON, "kl": replace(KL, weight=r"\beta")},
     options=VaeOptions,
-    check=has_pairs,
+    check=check_latent_dim,
 )
 def full_covariance(
     config: ModelConfig, data: DataCard, options: VaeOptions

@@ -15,16 +15,17 @@ from vae_core.errors import UserError
 from vae_core.families.family import KL, RECON, Built, Quantity, families
 from vae_core.families.networks import likelihood, trunk_of
 from vae_core.families.vae import VaeObjective, VaeOptions
-from vae_core.models import LatentModel, Output
-from vae_core.models.backbones import Backbone, Shape, Trunk
-from vae_core.models.gaussian import GaussianPosterior
-from vae_core.models.likelihoods import Likelihood
-from vae_core.models.posterior import (
+from vae_core.models import (
     EVALUATION_DRAWS,
     DensityPosterior,
     GaussianMixture,
-    mean_and_error,
+    GaussianPosterior,
+    LatentModel,
+    Likelihood,
+    Output,
 )
+from vae_core.models.backbones import Backbone, Shape, Trunk
+from vae_core.models.posterior import mean_and_error
 from vae_core.objective import MODEL
 from vae_core.runs import DataCard
 from vae_core.settings import setting
@@ -90,11 +91,11 @@ class PathPosterior(GaussianPosterior):
     `encode` follows the modes, `HierarchicalModel.forward` the draws that it returns as z.
     """
 
-    walk: Callable[[Generator | None], tuple[PathPosterior, Tensor]]
+    draw_path: Callable[[Generator | None], tuple[PathPosterior, Tensor]]
 
     def sample(self, generator: Generator | None = None) -> Tensor:
         """A draw of all levels, each given the draws above it, [B, D]."""
-        return self.walk(generator)[1]
+        return self.draw_path(generator)[1]
 
     def kl_draws(
         self, n: int, prior: GaussianMixture | None = None, generator: Generator | None = None
@@ -104,7 +105,7 @@ class PathPosterior(GaussianPosterior):
         Args:
             prior: the model's, which is N(0, I) in the units of z.
         """
-        paths = (self.walk(generator)[0] for _ in range(n))
+        paths = (self.draw_path(generator)[0] for _ in range(n))
         return torch.stack([path.standard_kl().sum(1) for path in paths])
 
     def divergence(
@@ -179,20 +180,20 @@ class HierarchicalModel(LatentModel[PathPosterior]):
         n: int,
         generator: Generator | None = None,
         temperature: float = 1.0,
-        given: Sequence[Tensor | None] = (),
+        fixed: Sequence[Tensor | None] = (),
     ) -> Tensor:
         """n draws of all levels, [n, D].
 
         Args:
             temperature: times the deviation of what is drawn.
-            given: levels that are held, the coarsest first, [n or 1, *latent_shapes[i]]; None, as
-                beyond the end of the list, is drawn.
+            fixed: levels that are not drawn, the coarsest first, [n or 1, *latent_shapes[i]];
+                None, as beyond the end of the list, is drawn.
         """
         noise = torch.randn((n, self.latent_size), generator=generator, device=self.device)
         drawn = self.split(temperature * noise)
-        for level, held in enumerate(given):
-            if held is not None:
-                drawn[level] = held.expand_as(drawn[level])
+        for level, value in enumerate(fixed):
+            if value is not None:
+                drawn[level] = value.expand_as(drawn[level])
         return self.join(drawn)
 
     def split(self, z: Tensor) -> list[Tensor]:

@@ -10,9 +10,7 @@ from vae_core.config import ModelConfig
 from vae_core.families.family import KL, RECON, Built, families, need_two_images
 from vae_core.families.networks import diagonal_gaussian
 from vae_core.families.wae import DISCREPANCY, WaeObjective, WaeOptions
-from vae_core.models import Output
-from vae_core.models.likelihoods import Likelihood
-from vae_core.models.posterior import DensityPosterior
+from vae_core.models import DensityPosterior, Likelihood, Output
 from vae_core.objective import MODEL
 from vae_core.runs import DataCard
 from vae_core.settings import setting
@@ -36,8 +34,6 @@ class InfoVaeObjective(WaeObjective[DensityPosterior]):
 
     Source: Zhao, Song and Ermon, InfoVAE (2019), with β for 1 − α and λ for α + λ − 1.
     """
-
-    needs = DensityPosterior
 
     def __init__(self, likelihood: Likelihood, options: InfoVaeOptions) -> None:
         super().__init__(likelihood, options)

@@ -12,9 +12,7 @@ from vae_core.config import ModelConfig
 from vae_core.families.family import KL, RECON, Built, Quantity, families
 from vae_core.families.networks import diagonal_gaussian
 from vae_core.losses.gaussian import standard_normal_log_density
-from vae_core.models import Output
-from vae_core.models.gaussian import GaussianPosterior
-from vae_core.models.likelihoods import Likelihood
+from vae_core.models import GaussianPosterior, Likelihood, Output
 from vae_core.objective import MODEL, Objective
 from vae_core.runs import DataCard
 from vae_core.settings import Settings, setting
@@ -46,8 +44,6 @@ class IwaeObjective(Objective[GaussianPosterior]):
     The other gradient: Tucker, Lawson, Gu and Maddison, Doubly Reparameterized Gradient
     Estimators for Monte Carlo Objectives (2019).
     """
-
-    needs = GaussianPosterior
 
     def __init__(self, likelihood: Likelihood, options: IwaeOptions) -> None:
         super().__init__(likelihood)

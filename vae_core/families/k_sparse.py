@@ -8,9 +8,8 @@ from torch import Tensor
 from vae_core.config import ModelConfig, RunConfig
 from vae_core.errors import UserError
 from vae_core.families.family import RECON, Built, families
-from vae_core.families.sparse import SILENCE, NonNegative, heard, ranged, silence
-from vae_core.models import Output
-from vae_core.models.point import PointPosterior
+from vae_core.families.sparse import ACTIVITY, NonNegative, activity, leaky, sparse_autoencoder
+from vae_core.models import Output, PointPosterior
 from vae_core.objective import MODEL, Objective
 from vae_core.runs import DataCard
 from vae_core.settings import Settings, setting
@@ -33,7 +32,7 @@ class KSparseObjective(Objective[PointPosterior]):
 
     def losses(self, x: Tensor, output: Output[PointPosterior], context: Context) -> Losses:
         losses = super().losses(x, output, context)
-        losses[MODEL] |= silence(output.z)
+        losses[MODEL] |= activity(output.z)
         return losses
 
 
@@ -54,10 +53,10 @@ class KLargest(NonNegative):
 
     def forward(self, z: Tensor) -> Tensor:
         values, places = z.topk(min(self.k, z.shape[1]), dim=1)
-        return heard(torch.zeros_like(z).scatter(1, places, values.relu()), z)
+        return leaky(torch.zeros_like(z).scatter(1, places, values.relu()), z)
 
 
-def fits_the_code(config: RunConfig, data: DataCard, options: KSparseOptions) -> None:
+def check_k(config: RunConfig, data: DataCard, options: KSparseOptions) -> None:
     """More units than there are cannot speak."""
     if options.k > config.model.latent_dim:
         raise UserError(
@@ -74,11 +73,11 @@ def fits_the_code(config: RunConfig, data: DataCard, options: KSparseOptions) ->
     when="You want parts as units and to say how many make an image; take k well below the "
     "latent dimensions.",
     paper="Makhzani and Frey (2014), section 2.1",
-    terms={"recon": RECON} | SILENCE,
+    terms={"recon": RECON} | ACTIVITY,
     options=KSparseOptions,
-    check=fits_the_code,
+    check=check_k,
 )
 def k_sparse(config: ModelConfig, data: DataCard, options: KSparseOptions) -> Built[PointPosterior]:
     """Deterministic code of at most k units that are not 0."""
-    model = ranged(config, data, KLargest(options.k))
+    model = sparse_autoencoder(config, data, KLargest(options.k))
     return model, KSparseObjective(model.likelihood)

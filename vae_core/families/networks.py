@@ -6,12 +6,22 @@ from collections.abc import Callable
 
 from vae_core.config import ModelConfig
 from vae_core.errors import UserError
-from vae_core.models import LatentModel, backbones, likelihoods
+from vae_core.models import (
+    Autoencoder,
+    Bottleneck,
+    Deterministic,
+    DiagonalGaussian,
+    GaussianPosterior,
+    LatentModel,
+    Likelihood,
+    PointPosterior,
+    backbones,
+    likelihoods,
+)
 from vae_core.models.backbones import Trunk, trunks
-from vae_core.models.gaussian import DiagonalGaussian, GaussianPosterior
-from vae_core.models.likelihoods import Likelihood, resolve_likelihood
-from vae_core.models.point import Autoencoder, Deterministic, PointPosterior
-from vae_core.models.posterior import Bottleneck, P_co
+from vae_core.models.backbones.neck import maps_of
+from vae_core.models.likelihoods import resolve_likelihood
+from vae_core.models.posterior import P_co
 from vae_core.runs import DataCard
 from vae_core.settings import Settings, setting
 
@@ -99,15 +109,27 @@ def trunk_of(config: ModelConfig, data: DataCard, stages: int) -> Trunk:
     )
 
 
-def trunk_to_maps(config: ModelConfig, data: DataCard, options: MapOptions) -> Trunk:
-    """The configured backbone's trunk, cut after the halvings that are asked for.
+def model_on_maps(
+    config: ModelConfig,
+    data: DataCard,
+    options: MapOptions,
+    latent_dim: int,
+    bottleneck: Callable[[int], Bottleneck[P_co]],
+    make: Callable[..., LatentModel[P_co]] = LatentModel,
+) -> LatentModel[P_co]:
+    """The configured backbone's trunk, cut where the latents lie, around a bottleneck for maps.
+
+    Args:
+        latent_dim: latents at every place.
+        bottleneck: makes `maps [B, C, h, w] → Posterior` from C.
+        make: takes all parts.
 
     Raises:
-        UserError: as `trunk_of`, and when there are not so many halvings.
+        UserError: as `trunk_of`, and when there are not as many halvings as are asked for.
     """
     side = min(data.image_shape[1:])
-    automatic = max(1, (max(side - 1, 1) // LARGEST_MAP).bit_length())
-    trunk = trunk_of(config, data, options.halvings or automatic)
+    halvings = options.halvings or max(1, (max(side - 1, 1) // LARGEST_MAP).bit_length())
+    trunk = trunk_of(config, data, halvings)
     there = len(trunk.inwards)
     if options.halvings is not None and options.halvings > there:
         _, height, width = data.image_shape
@@ -115,4 +137,14 @@ def trunk_to_maps(config: ModelConfig, data: DataCard, options: MapOptions) -> T
             f"objective.halvings: {options.halvings} are too many; this backbone halves images of "
             f"{height}×{width} at most {there} times."
         )
-    return trunk.cut(min(options.halvings or automatic, there))
+    trunk = trunk.cut(min(halvings, there))
+    channels, height, width = trunk.shapes[-1]
+    return make(
+        data.image_shape,
+        (latent_dim, height, width),
+        maps_of(trunk, latent_dim),
+        bottleneck(channels),
+        likelihood(config, data),
+        config.pixel_mean,
+        config.pixel_std,
+    )

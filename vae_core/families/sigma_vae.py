@@ -9,13 +9,13 @@ from vae_core.errors import UserError
 from vae_core.families.family import KL, RECON, Built, families
 from vae_core.families.networks import diagonal_gaussian
 from vae_core.families.vae import VaeObjective, VaeOptions
-from vae_core.models.posterior import DensityPosterior
+from vae_core.models import DensityPosterior
 from vae_core.runs import DataCard
 
 OWN = "gaussian-optimal"
 
 
-def leaves_sigma_free(config: RunConfig, data: DataCard, options: VaeOptions) -> None:
+def check_likelihood(config: RunConfig, data: DataCard, options: VaeOptions) -> None:
     """The likelihood is what this family is about."""
     if config.model.likelihood not in ("auto", OWN):
         raise UserError(
@@ -35,7 +35,7 @@ def leaves_sigma_free(config: RunConfig, data: DataCard, options: VaeOptions) ->
     paper="Rybkin et al. (2021)",
     terms={"recon": RECON, "kl": replace(KL, weight=r"\beta")},
     options=VaeOptions,
-    check=leaves_sigma_free,
+    check=check_likelihood,
 )
 def sigma_vae(config: ModelConfig, data: DataCard, options: VaeOptions) -> Built[DensityPosterior]:
     """Diagonal Gaussian posterior, Gaussian pixels with the optimal σ."""

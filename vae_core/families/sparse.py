@@ -12,9 +12,14 @@ from torch import Generator, Tensor, nn
 from vae_core.config import ModelConfig, RunConfig
 from vae_core.families.family import RECON, Built, Quantity, families, need_two_images
 from vae_core.families.networks import latent_model
-from vae_core.models import LatentModel, Output
-from vae_core.models.likelihoods import Likelihood
-from vae_core.models.point import Autoencoder, Deterministic, PointPosterior
+from vae_core.models import (
+    Autoencoder,
+    Deterministic,
+    LatentModel,
+    Likelihood,
+    Output,
+    PointPosterior,
+)
 from vae_core.objective import MODEL, Objective
 from vae_core.runs import DataCard
 from vae_core.settings import Settings, setting
@@ -71,7 +76,7 @@ class SparseObjective(Objective[PointPosterior]):
     def losses(self, x: Tensor, output: Output[PointPosterior], context: Context) -> Losses:
         losses = super().losses(x, output, context)
         losses[MODEL]["sparsity"] = Term(self.penalty(output.z), self.weight)
-        losses[MODEL] |= silence(output.z)
+        losses[MODEL] |= activity(output.z)
         return losses
 
 
@@ -144,7 +149,7 @@ def activation_kl(
 
 
 @torch.no_grad()
-def silence(z: Tensor) -> LossTerms:
+def activity(z: Tensor) -> LossTerms:
     """What is watched of codes [B, D], in percent of D: how many speak, and how many are exactly 0.
 
     Speaking counts as many units as would have the same Σ|z| over ‖z‖ if they spoke alike; it is
@@ -157,13 +162,13 @@ def silence(z: Tensor) -> LossTerms:
     }
 
 
-HEARD = 0.1
+LEAK = 0.1
 """Of the gradient reaches a unit that is silent. With none of it, 17 of 32 units stayed silent for
 every image of the digits (plain reconstruction, 20 epochs); with a tenth 3 did, and the error was
 lower."""
 
 
-class Range(nn.Module):
+class CodeRange(nn.Module):
     """An activation at the end of an encoder, and what lies nearest to it of any other point.
 
     Sliders, directions and priors move through the whole space; the decoder knows codes alone.
@@ -177,20 +182,20 @@ class Range(nn.Module):
         raise AssertionError("a range defines what is nearest")
 
 
-class NonNegative(Range):
+class NonNegative(CodeRange):
     """max(z, 0): a unit is exactly 0 or speaks. Silent ones still hear a little of the gradient."""
 
     note = "Codes of this model are never negative: below 0 a slider shows what it shows at 0."
 
     def forward(self, z: Tensor) -> Tensor:
-        return heard(z.relu(), z)
+        return leaky(z.relu(), z)
 
     def nearest(self, z: Tensor) -> Tensor:
         with torch.no_grad():
             return self(z)
 
 
-class Rate(Range):
+class Rate(CodeRange):
     """1 / (1 + exp(−z)): the rate at which a unit fires, between 0 and 1."""
 
     note = "Codes of this model are rates: beyond 0 and 1 a slider shows what it shows there."
@@ -202,7 +207,7 @@ class Rate(Range):
         return z.clamp(0.0, 1.0)
 
 
-class Unbounded(Range):
+class Unbounded(CodeRange):
     """Any number is a code."""
 
     def forward(self, z: Tensor) -> Tensor:
@@ -212,22 +217,22 @@ class Unbounded(Range):
         return z
 
 
-def heard(codes: Tensor, z: Tensor) -> Tensor:
-    """The codes, exactly; where they are 0, `HEARD` of their gradient goes on to z."""
+def leaky(codes: Tensor, z: Tensor) -> Tensor:
+    """The codes, exactly; where they are 0, `LEAK` of their gradient goes on to z."""
     if not torch.is_grad_enabled():
         return codes
-    slope = torch.where(codes > 0, 1.0, HEARD)
+    slope = torch.where(codes > 0, 1.0, LEAK)
     return codes.detach() + slope * (z - z.detach())
 
 
-class RangedModel(Autoencoder):
+class SparseAutoencoder(Autoencoder):
     """`decode` takes the code nearest to what it is given, so that only codes are ever shown."""
 
     @property
-    def _range(self) -> Range:
+    def _range(self) -> CodeRange:
         """What codes can be: the activation of the bottleneck, a `Deterministic`."""
         assert isinstance(self.bottleneck, Deterministic)
-        assert isinstance(self.bottleneck.activation, Range)
+        assert isinstance(self.bottleneck.activation, CodeRange)
         return self.bottleneck.activation
 
     @property
@@ -245,20 +250,22 @@ class RangedModel(Autoencoder):
         return super().decode(self._range.nearest(z))
 
 
-def ranged(config: ModelConfig, data: DataCard, codes: Range) -> LatentModel[PointPosterior]:
+def sparse_autoencoder(
+    config: ModelConfig, data: DataCard, codes: CodeRange
+) -> LatentModel[PointPosterior]:
     """A backbone with a point as code, kept to a range."""
     bottleneck = partial(Deterministic, activation=codes)
-    return latent_model(config, data, bottleneck, RangedModel)
+    return latent_model(config, data, bottleneck, SparseAutoencoder)
 
 
-def range_of(options: SparseOptions) -> Range:
+def range_of(options: SparseOptions) -> CodeRange:
     """What codes can be: 0 or above, or any number or a rate as in runs from before `measure`."""
     if options.penalty == "kl":
         return Rate()
     return NonNegative() if options.measure == "relative" else Unbounded()
 
 
-SILENCE = {
+ACTIVITY = {
     "active": Quantity(
         "Speaking units",
         "% of the units, each image",
@@ -270,7 +277,7 @@ SILENCE = {
 }
 
 
-def need_a_batch(config: RunConfig, data: DataCard, options: SparseOptions) -> None:
+def check_batch(config: RunConfig, data: DataCard, options: SparseOptions) -> None:
     """A mean activation needs several images."""
     if options.penalty == "kl":
         need_two_images(config, data, options)
@@ -297,12 +304,12 @@ def need_a_batch(config: RunConfig, data: DataCard, options: SparseOptions) -> N
             "weight",
         ),
     }
-    | SILENCE,
+    | ACTIVITY,
     options=SparseOptions,
-    check=need_a_batch,
+    check=check_batch,
     before={"measure": "absolute"},
 )
 def sparse(config: ModelConfig, data: DataCard, options: SparseOptions) -> Built[PointPosterior]:
     """Deterministic code whose range fits the penalty."""
-    model = ranged(config, data, range_of(options))
+    model = sparse_autoencoder(config, data, range_of(options))
     return model, SparseObjective(model.likelihood, options)

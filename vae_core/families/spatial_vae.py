@@ -8,19 +8,14 @@ from torch import Tensor, nn
 
 from vae_core.config import ModelConfig
 from vae_core.families.family import KL, RECON, Built, families
-from vae_core.families.networks import MapOptions, likelihood, trunk_to_maps
+from vae_core.families.networks import MapOptions, model_on_maps
 from vae_core.families.vae import VaeObjective, VaeOptions
-from vae_core.models import LatentModel
-from vae_core.models.backbones.neck import maps_of
-from vae_core.models.gaussian import GaussianPosterior
-from vae_core.models.posterior import Bottleneck, DensityPosterior
+from vae_core.models import Bottleneck, DensityPosterior, GaussianPosterior
 from vae_core.runs import DataCard
 
 
 class SpatialGaussian(Bottleneck[GaussianPosterior]):
     """Two 1×1 convolutions: what a place becomes depends on its own features alone."""
-
-    posterior = GaussianPosterior
 
     def __init__(self, channels: int, latent_dim: int, logvar_range: tuple[float, float]) -> None:
         super().__init__()
@@ -52,15 +47,9 @@ def spatial_vae(
     config: ModelConfig, data: DataCard, options: SpatialOptions
 ) -> Built[DensityPosterior]:
     """Diagonal Gaussian for every place; `latent_dim` latents each."""
-    trunk = trunk_to_maps(config, data, options)
-    channels, height, width = trunk.shapes[-1]
-    model: LatentModel[GaussianPosterior] = LatentModel(
-        data.image_shape,
-        (config.latent_dim, height, width),
-        maps_of(trunk, config.latent_dim),
-        SpatialGaussian(channels, config.latent_dim, config.logvar_range),
-        likelihood(config, data),
-        config.pixel_mean,
-        config.pixel_std,
-    )
+
+    def bottleneck(channels: int) -> SpatialGaussian:
+        return SpatialGaussian(channels, config.latent_dim, config.logvar_range)
+
+    model = model_on_maps(config, data, options, config.latent_dim, bottleneck)
     return model, VaeObjective(model.likelihood, options)

@@ -13,10 +13,8 @@ from vae_core.errors import UserError
 from vae_core.families.denoising import REPAIRED, DenoisingObjective, DenoisingOptions
 from vae_core.families.family import Built, Quantity, families
 from vae_core.families.networks import deterministic
-from vae_core.models import LatentModel, Output
+from vae_core.models import Deterministic, LatentModel, Likelihood, Output, PointPosterior
 from vae_core.models.backbones.neck import FlattenChannelsLast
-from vae_core.models.likelihoods import Likelihood
-from vae_core.models.point import Deterministic, PointPosterior
 from vae_core.runs import DataCard
 from vae_core.settings import setting
 from vae_core.types import Context, Losses, Term
@@ -51,17 +49,17 @@ class StackedObjective(DenoisingObjective):
         self.pretraining = options.pretraining
         self.layers = layers  # plain data: their weights belong to the model
 
-    def layer_now(self, context: Context) -> int | None:
+    def current_layer(self, context: Context) -> int | None:
         """The place of the layer that learns at this step, None when all do."""
         if not self.training:
             return None
-        spell = self.pretraining * context.total_steps / len(self.layers)
-        return int(context.step / spell) if context.step < spell * len(self.layers) else None
+        each = self.pretraining * context.total_steps / len(self.layers)
+        return int(context.step / each) if context.step < each * len(self.layers) else None
 
     def forward(
         self, model: LatentModel[PointPosterior], x: Tensor, context: Context
     ) -> Output[PointPosterior]:
-        place = self.layer_now(context)
+        place = self.current_layer(context)
         if place is None:
             return super().forward(model, x, context)
         with torch.no_grad():
@@ -73,7 +71,7 @@ class StackedObjective(DenoisingObjective):
         return Output(PointPosterior(code), code, layer.outward(code), {"whole": whole})
 
     def losses(self, x: Tensor, output: Output[PointPosterior], context: Context) -> Losses:
-        place = self.layer_now(context)
+        place = self.current_layer(context)
         if place is None:
             return super().losses(x, output, context)
         if place == 0:
@@ -121,9 +119,9 @@ def layers_of(model: LatentModel, backbone: str) -> list[Layer]:
     bottleneck = model.bottleneck
     if isinstance(model.encoder, nn.Sequential) and isinstance(model.decoder, nn.Sequential):
         assert isinstance(bottleneck, Deterministic)
-        inwards = _split(model.encoder, lambda layer: _weighs(layer) or _flattens(layer))
+        inwards = _split(model.encoder, lambda layer: _has_weights(layer) or _flattens(layer))
         inwards.append(nn.Sequential(bottleneck.z, bottleneck.activation))
-        outwards = _split(model.decoder, _weighs)[::-1]
+        outwards = _split(model.decoder, _has_weights)[::-1]
         layers = [Layer(a, b) for a, b in zip(inwards, outwards, strict=False)]
         if len(inwards) == len(outwards) and _mirror(layers, model):
             return layers
@@ -137,13 +135,13 @@ def _split(layers: nn.Sequential, begins: Callable[[nn.Module], bool]) -> list[n
     """Cut so that each piece has one layer with weights; what follows it stays with it."""
     pieces: list[list[nn.Module]] = [[]]
     for layer in layers:
-        if begins(layer) and any(_weighs(held) for held in pieces[-1]):
+        if begins(layer) and any(_has_weights(each) for each in pieces[-1]):
             pieces.append([])
         pieces[-1].append(layer)
     return [nn.Sequential(*piece) for piece in pieces]
 
 
-def _weighs(layer: nn.Module) -> bool:
+def _has_weights(layer: nn.Module) -> bool:
     return not isinstance(layer, _NORMS) and any(True for _ in layer.parameters())
 
 

@@ -9,9 +9,7 @@ from torch import Tensor
 from vae_core.config import ModelConfig
 from vae_core.families.family import KL, RECON, Built, families
 from vae_core.families.networks import diagonal_gaussian
-from vae_core.models import Output
-from vae_core.models.likelihoods import Likelihood
-from vae_core.models.posterior import DensityPosterior
+from vae_core.models import DensityPosterior, Likelihood, Output
 from vae_core.objective import MODEL, Objective
 from vae_core.runs import DataCard
 from vae_core.schedules import SCHEDULES, ScheduleName
@@ -59,8 +57,6 @@ class VaeObjective(Objective[DensityPosterior]):
     Source: Kingma and Welling (2014), equation 7; the weight: Higgins et al., β-VAE (2017),
     equation 4.
     """
-
-    needs = DensityPosterior
 
     def __init__(self, likelihood: Likelihood, options: VaeOptions) -> None:
         super().__init__(likelihood)

@@ -15,14 +15,15 @@ from vae_core.config import ModelConfig
 from vae_core.families.family import KL, RECON, Built, families
 from vae_core.families.networks import gaussian_head, latent_model
 from vae_core.families.vae import VaeObjective, VaeOptions
-from vae_core.models import LatentModel, Output
-from vae_core.models.gaussian import GaussianPosterior
-from vae_core.models.posterior import (
+from vae_core.models import (
     EVALUATION_DRAWS,
     DensityPosterior,
     GaussianMixture,
-    normal_like,
+    GaussianPosterior,
+    LatentModel,
+    Output,
 )
+from vae_core.models.posterior import normal_like
 from vae_core.runs import DataCard
 from vae_core.settings import setting
 from vae_core.types import Context
@@ -56,7 +57,6 @@ class VampObjective(VaeObjective):
 
     def rate(self, output: Output[DensityPosterior], context: Context) -> Tensor:
         posterior, prior = output.posterior, output.prior
-        assert prior is not None
         if self.training:
             each = posterior.log_ratio(output.z.unflatten(0, (self.samples, -1)), prior)
         else:

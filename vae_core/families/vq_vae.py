@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 from torch.nn import functional
 
 from vae_core.config import ModelConfig
-from vae_core.families.codes import CODES, QuantisedObjective, quantised_model
+from vae_core.families.codes import CODES, QuantisedObjective, quantised
 from vae_core.families.family import Built, Quantity, families
 from vae_core.families.networks import MapOptions
-from vae_core.models import Output
-from vae_core.models.likelihoods import Likelihood
-from vae_core.models.posterior import Bottleneck
-from vae_core.models.quantised import QuantisedPosterior, Quantiser, straight_through
+from vae_core.models import Likelihood, Output, QuantisedPosterior, Quantiser
 from vae_core.objective import MODEL
 from vae_core.runs import DataCard
 from vae_core.settings import setting
@@ -160,28 +157,6 @@ def _rows(z: Tensor) -> Tensor:
     return z.permute(0, 2, 3, 1).reshape(-1, z.shape[1])
 
 
-class VectorQuantised(Bottleneck[QuantisedPosterior]):
-    """A 1×1 convolution, then the nearest vector of a codebook that follows what it sees."""
-
-    posterior = QuantisedPosterior
-
-    def __init__(self, channels: int, quantiser: VectorQuantiser) -> None:
-        super().__init__()
-        self.continuous = nn.Conv2d(channels, quantiser.dim, 1)
-        self.quantiser = quantiser
-
-    def forward(self, maps: Tensor) -> QuantisedPosterior:
-        """maps [B, C, h, w] → one code for each place; while training the codebook moves on."""
-        continuous = self.continuous(maps)
-        if self.training:
-            self.quantiser.start(continuous)
-        indices = self.quantiser.indices(continuous)
-        z = straight_through(continuous, self.quantiser.vectors(indices))
-        if self.training:
-            self.quantiser.follow(continuous, indices)
-        return QuantisedPosterior(z, continuous, indices)
-
-
 @families.family(
     "vq-vae",
     label="VQ-VAE",
@@ -205,5 +180,5 @@ class VectorQuantised(Bottleneck[QuantisedPosterior]):
 def vq_vae(config: ModelConfig, data: DataCard, options: VqVaeOptions) -> Built[QuantisedPosterior]:
     """`latent_dim` is the length of a code's vector."""
     quantiser = VectorQuantiser(options.codes, config.latent_dim, options.decay, options.restart)
-    model = quantised_model(config, data, options, quantiser, VectorQuantised)
+    model = quantised(config, data, options, quantiser)
     return model, VqVaeObjective(model.likelihood, options)

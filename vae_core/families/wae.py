@@ -11,9 +11,7 @@ from torch import Tensor
 from vae_core.config import ModelConfig
 from vae_core.families.family import RECON, Built, Quantity, families, need_two_images
 from vae_core.families.networks import latent_model
-from vae_core.models import Output
-from vae_core.models.likelihoods import Likelihood
-from vae_core.models.point import Deterministic, PointPosterior
+from vae_core.models import Deterministic, Likelihood, Output, PointPosterior
 from vae_core.models.posterior import normal_like
 from vae_core.objective import MODEL, Objective, P
 from vae_core.runs import DataCard

@@ -65,7 +65,7 @@ def encode(
     for x, labels in labelled(part, batch_size, model.device):
         progress("Encoding the images", done / len(part))
         done += len(x)
-        posterior = (model if labels is None else model.given(labels)).encode(x)
+        posterior = (model if labels is None else model.conditioned(labels)).encode(x)
         means.append(model.flatten(posterior.mode()).cpu())
         logvar = posterior.log_variance()
         if logvar is not None:

@@ -26,7 +26,7 @@ def decode_vectors(
     pictures = []
     for start in range(0, len(latents), BATCH):
         part = latents[start : start + BATCH].to(model.device)
-        given = model if told is None else model.given(told[start : start + BATCH])
+        given = model if told is None else model.conditioned(told[start : start + BATCH])
         pictures.append(to_bytes(model.picture(given.decode(model.unflatten(part)))))
     return np.concatenate(pictures)
 
@@ -41,7 +41,7 @@ def prior_pictures(model: LatentModel, n: int, seed: int = 0) -> np.ndarray:
     model.eval()
     z = model.sample_prior(n, torch.Generator(model.device).manual_seed(seed))
     if model.labels:
-        model = model.given(torch.arange(n, device=model.device) % model.labels)
+        model = model.conditioned(torch.arange(n, device=model.device) % model.labels)
     pictures = to_bytes(model.picture(model.decode(z)))
     model.train(was_training)
     return pictures

@@ -127,7 +127,7 @@ def survey(
     kl_error: np.ndarray | None = np.empty_like(recon)
     for x, labels in labelled(part, BATCH, model.device):
         here = slice(done, done + len(x))
-        given = model if labels is None else model.given(labels)
+        given = model if labels is None else model.conditioned(labels)
         seen = objective.corrupted(x, range(done, done + len(x))) if corrupted else x
         output = given(seen, generator)
         # With several levels a pass follows its draws; an encoding follows the modes.

@@ -96,12 +96,7 @@ _ALL = (
     ),
     # PyTorch's own example of a VAE, pytorch/examples/vae/main.py; its nats are those of an image.
     Convention(
-        "bce-sum-kl-sum",
-        "Sums of both",
-        "bce.sum() + w · kl.sum()",
-        "w",
-        lambda _: 1.0,
-        BERNOULLI,
+        "bce-sum-kl-sum", "Sums of both", "bce.sum() + w · kl.sum()", "w", lambda _: 1.0, BERNOULLI
     ),
     Convention(
         "bce-mean-kl-sum",

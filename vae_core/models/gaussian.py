@@ -33,14 +33,12 @@ class GaussianPosterior(DensityPosterior):
     def standard_kl(self) -> Tensor:
         return gaussian_kl(self.mu, self.logvar).flatten(1)
 
-    def in_units_of(self, mu: Tensor, logvar: Tensor) -> GaussianPosterior:
+    def standardised(self, mu: Tensor, logvar: Tensor) -> GaussianPosterior:
         return GaussianPosterior((self.mu - mu) * (-0.5 * logvar).exp(), self.logvar - logvar)
 
 
 class DiagonalGaussian(Bottleneck[GaussianPosterior]):
     """Two linear heads: the mean, and the scale as log σ² or as log σ."""
-
-    posterior = GaussianPosterior
 
     def __init__(
         self, features: int, latent_dim: int, scale_head: str, logvar_range: tuple[float, float]

@@ -12,7 +12,7 @@ from torch import Generator, Tensor, nn
 
 from vae_core.models.backbones import Backbone
 from vae_core.models.likelihoods import Likelihood
-from vae_core.models.posterior import GaussianMixture, P_co
+from vae_core.models.posterior import Bottleneck, GaussianMixture, P_co, Posterior
 
 
 @dataclass(frozen=True)
@@ -76,17 +76,17 @@ class LatentModel(nn.Module, Generic[P_co]):
         return sum(math.prod(shape) for shape in self.latent_shapes)
 
     @property
-    def posterior(self) -> type[P_co]:
+    def posterior(self) -> type[Posterior]:
         """The class of what `encode` returns."""
-        found: type[P_co] = self.bottleneck.posterior  # type: ignore[assignment]
-        return found
+        assert isinstance(self.bottleneck, Bottleneck)
+        return self.bottleneck.posterior
 
     @property
     def device(self) -> torch.device:
         """Where the weights lie."""
         return next(self.parameters()).device
 
-    def given(self, labels: Tensor) -> LatentModel[P_co]:
+    def conditioned(self, labels: Tensor) -> LatentModel[P_co]:
         """The model as it is for images of these labels, int64 [B]; itself unless conditional."""
         return self
 
@@ -126,12 +126,6 @@ class LatentModel(nn.Module, Generic[P_co]):
     def prior(self) -> GaussianMixture | None:
         """p(z) over flattened latents, N(0, I); None where `no_density` says that there is none."""
         return GaussianMixture.standard_normal(self.latent_size, self.device)
-
-    @torch.no_grad()
-    def log_prior(self, z: Tensor) -> Tensor | None:
-        """log p(z) in nats of z [B, *latent_shape]: [B]; None where there is no density."""
-        prior = self.prior()
-        return None if prior is None else prior.log_prob(self.flatten(z))
 
     def flatten(self, z: Tensor) -> Tensor:
         """The [B, D] view that PCA, sliders and scatter plots use."""

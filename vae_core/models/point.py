@@ -27,8 +27,6 @@ class PointPosterior(Posterior):
 class Deterministic(Bottleneck[PointPosterior]):
     """z is a linear map of the features, passed through `activation` where there is one."""
 
-    posterior = PointPosterior
-
     def __init__(self, features: int, latent_dim: int, activation: nn.Module | None = None) -> None:
         super().__init__()
         self.z = nn.Linear(features, latent_dim)

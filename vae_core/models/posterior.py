@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Generic, Self, TypeVar, overload
+from typing import Generic, Self, TypeVar, get_args, overload
 
 import torch
 from torch import Generator, Tensor, nn
@@ -104,7 +104,7 @@ class DensityPosterior(Posterior):
         """KL(q(z|x) ‖ N(0, I)) of every dimension in nats, [B, D]."""
 
     @abstractmethod
-    def in_units_of(self, mu: Tensor, logvar: Tensor) -> Self:
+    def standardised(self, mu: Tensor, logvar: Tensor) -> Self:
         """q of (z − μ) / σ; mu and logvar [*latent_shape]."""
 
     @overload
@@ -119,27 +119,25 @@ class DensityPosterior(Posterior):
             return None
         # In units of the prior that prior is N(0, I), and a divergence minds no units.
         shape = self.mode().shape[1:]
-        return self.in_units_of(prior.mu.view(shape), prior.logvar.view(shape)).standard_kl()
+        return self.standardised(prior.mu.view(shape), prior.logvar.view(shape)).standard_kl()
 
-    def log_ratio(self, z: Tensor, prior: GaussianMixture) -> Tensor:
+    def log_ratio(self, z: Tensor, prior: GaussianMixture | None = None) -> Tensor:
         """log q(z|x) − log p(z) in nats at draws z [n, B, *latent_shape], [n, B].
 
         An unbiased estimate of the KL where z is drawn from q; single ones may be below 0.
 
         Source: Tomczak and Welling, VAE with a VampPrior (2018), equation 5.
         """
+        p = prior or GaussianMixture.standard_normal(z[0, 0].numel(), z.device)
         # One draw after the other: every point meets every component.
-        log_p = torch.stack([prior.log_prob(each.flatten(1)) for each in z])
+        log_p = torch.stack([p.log_prob(each.flatten(1)) for each in z])
         return self.log_prob(z) - log_p
 
     def kl_draws(
         self, n: int, prior: GaussianMixture | None = None, generator: Generator | None = None
     ) -> Tensor:
         """n unbiased estimates of KL(q(z|x) ‖ p(z)) in nats, [n, B]."""
-        z = torch.stack([self.sample(generator) for _ in range(n)])
-        return self.log_ratio(
-            z, prior or GaussianMixture.standard_normal(z[0, 0].numel(), z.device)
-        )
+        return self.log_ratio(torch.stack([self.sample(generator) for _ in range(n)]), prior)
 
     def divergence(
         self,
@@ -162,6 +160,20 @@ P_co = TypeVar("P_co", bound=Posterior, covariant=True)
 
 
 class Bottleneck(nn.Module, Generic[P_co]):
-    """From the encoder's features to q(z|x); `posterior` is the class of what it returns."""
+    """From the encoder's features to q(z|x), whose class is its parameter."""
 
-    posterior: type[P_co]
+    posterior: type[Posterior] = Posterior  # type: ignore[type-abstract]
+    """That class at run time."""
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.posterior = posterior_class(cls) or cls.posterior
+
+
+def posterior_class(generic: type) -> type[Posterior] | None:
+    """The class of posterior that a subclass of a generic class names in brackets."""
+    for base in generic.__dict__.get("__orig_bases__", ()):
+        for argument in get_args(base):
+            if isinstance(argument, type) and issubclass(argument, Posterior):
+                return argument
+    return None

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor, nn
 
-from vae_core.models.backbones import Backbone
 from vae_core.models.latent_model import LatentModel, Output
-from vae_core.models.likelihoods import Likelihood
 from vae_core.models.point import PointPosterior
 from vae_core.models.posterior import Bottleneck
 
@@ -42,6 +40,16 @@ class Quantiser(nn.Module):
         """
         return straight_through(z, self.vectors(self.indices(z)))
 
+    def bound(self, features: Tensor) -> Tensor:
+        """Any numbers to the range of the codes, [B, dim, h, w] to the same."""
+        return features
+
+    def start(self, z: Tensor) -> None:
+        """Before the first encodings z [B, dim, h, w] of a training are quantised."""
+
+    def follow(self, z: Tensor, indices: Tensor) -> None:
+        """After each batch of encodings z [B, dim, h, w] that went to the codes `indices`."""
+
     def indices(self, z: Tensor) -> Tensor:
         """The number of the nearest code of every place, [B, dim, h, w] → int64 [B, h, w]."""
         raise AssertionError("a quantiser defines its indices")
@@ -62,6 +70,26 @@ def straight_through(z: Tensor, codes: Tensor) -> Tensor:
     return codes + (z - z.detach())
 
 
+class QuantisedBottleneck(Bottleneck[QuantisedPosterior]):
+    """A 1×1 convolution, then the nearest code of every place."""
+
+    def __init__(self, channels: int, quantiser: Quantiser) -> None:
+        super().__init__()
+        self.continuous = nn.Conv2d(channels, quantiser.dim, 1)
+        self.quantiser = quantiser
+
+    def forward(self, maps: Tensor) -> QuantisedPosterior:
+        """maps [B, C, h, w] → one code for each place; while training codes may move on."""
+        continuous = self.quantiser.bound(self.continuous(maps))
+        if self.training:
+            self.quantiser.start(continuous)
+        indices = self.quantiser.indices(continuous)
+        z = straight_through(continuous, self.quantiser.vectors(indices))
+        if self.training:
+            self.quantiser.follow(continuous, indices)
+        return QuantisedPosterior(z, continuous, indices)
+
+
 class QuantisedModel(LatentModel[QuantisedPosterior]):
     """z are the vectors of codes, [B, dim, h, w].
 
@@ -71,28 +99,16 @@ class QuantisedModel(LatentModel[QuantisedPosterior]):
 
     no_density = "The latents of this model are codes of a finite set, which have no density."
 
-    def __init__(
-        self,
-        image_shape: tuple[int, int, int],
-        places: tuple[int, int],
-        backbone: Backbone,
-        bottleneck: Bottleneck[QuantisedPosterior],
-        quantiser: Quantiser,
-        likelihood: Likelihood,
-        pixel_mean: float = 0.0,
-        pixel_std: float = 1.0,
-    ) -> None:
-        """`quantiser` is the one inside the bottleneck."""
-        shape = (quantiser.dim, *places)
-        super().__init__(
-            image_shape, shape, backbone, bottleneck, likelihood, pixel_mean, pixel_std
-        )
-        self.places = places
-        self._quantiser = (quantiser,)  # in a tuple: it is a part of the bottleneck already
+    bottleneck: QuantisedBottleneck
 
     @property
     def quantiser(self) -> Quantiser:
-        return self._quantiser[0]
+        return self.bottleneck.quantiser
+
+    @property
+    def places(self) -> tuple[int, ...]:
+        """Height and width of the map of codes."""
+        return self.latent_shapes[0][1:]
 
     @property
     def latent_note(self) -> str:

@@ -320,7 +320,7 @@ class Loop(TrainState):
         self._originals = as_floats(images, self.device)
         self._inputs = self.objective.corrupted(self._originals, range(len(places)))
         labels = labels_at(part, places, self.device)
-        self._preview_model = self.model if labels is None else self.model.given(labels)
+        self._preview_model = self.model if labels is None else self.model.conditioned(labels)
 
     @torch.inference_mode()
     def _preview(self) -> Previewed:

@@ -15,7 +15,7 @@ from vae_core.data import Dataset, load_dataset
 from vae_core.data.split_record import record_splits
 from vae_core.errors import DataChanged, LeaseLost, Stopped, UserError, is_out_of_memory
 from vae_core.families import build, complete, families
-from vae_core.families.footprint import refuse_to_train
+from vae_core.families.footprint import require_memory_to_train
 from vae_core.latent.directions import save_directions
 from vae_core.models import LatentModel
 from vae_core.objective import Objective
@@ -151,7 +151,7 @@ def _train(
         dataset = resumed_dataset(run, accept_changed_data, progress)
     recorded = record_splits(dataset, None if state is None else recorded_by(run))
     card = data_card(dataset).model_copy(update={"digest": PartDigests(**recorded.digest())})
-    refuse_to_train(config, card)
+    require_memory_to_train(config, card)
     progress("Building the model", None)
     model, objective = _build(config, card, device)
     run.write_bytes(PARTS, recorded.to_bytes())
