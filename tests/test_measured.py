@@ -44,7 +44,7 @@ def store(tmp_path: Path) -> Store:
 
 
 def test_every_preset_keeps_a_validation_part() -> None:
-    for preset in presets.values():
+    for preset in presets:
         assert preset.config.data.validation_fraction > 0, preset.name
 
 

@@ -10,7 +10,10 @@ from vae_core.runs import in_words
 
 
 @formats.register(
-    "csv", label="CSV", blurb="Encodings, labels and file names, for spreadsheets and any language."
+    "csv",
+    label="CSV",
+    blurb="Encodings, labels and file names, for spreadsheets and any language.",
+    order=10,
 )
 def csv(source: Source) -> Export:
     """One row for each image; numbers are written so that they read back unchanged."""

@@ -10,7 +10,10 @@ from vae_core.runs import in_words
 
 
 @formats.register(
-    "parquet", label="Parquet", blurb="The table of the CSV with its types, smaller; for pandas."
+    "parquet",
+    label="Parquet",
+    blurb="The table of the CSV with its types, smaller; for pandas.",
+    order=20,
 )
 def parquet(source: Source) -> Export:
     """One row for each image."""

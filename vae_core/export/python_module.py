@@ -60,6 +60,7 @@ label: int64 [B], counted from 0 as in the data set; -1 where it is not known.""
     "python",
     label="Python module",
     blurb="The network as plain PyTorch lines with its weights; needs torch and safetensors only.",
+    order=70,
 )
 def python(source: Source) -> Export:
     """model.py with `encode` and `decode`, and weights.safetensors."""

@@ -2,7 +2,7 @@
 
 config.json            the RunConfig
 data.json              DataCard: what a model needs to know of its data to be rebuilt without it
-parts.safetensors      hashes and labels of the images of each part, see vae_core/data/recorded.py
+parts.safetensors      hashes and labels of the images of each part, see data/split_record.py
 environment.json       versions, machine, command
 job.json               host, boot and process of whoever works on it, see lease.py
 lease-N                its right to write here, and its heartbeat
