@@ -31,7 +31,7 @@ from vae_core.data.source import datasets
 from vae_core.data.splits import assemble
 from vae_core.errors import UserError
 from vae_core.imaging.decode import Target
-from vae_core.imaging.listing import Listing, Skip
+from vae_core.imaging.listing import Listing, Skip, skipped_note
 from vae_core.imaging.pool import decode_all, spans_of
 from vae_core.imaging.reading import why
 from vae_core.imaging.resize import resize_all
@@ -59,17 +59,27 @@ Cached = tuple[StoredImages | None, dict[int, str]]
 
 @dataclass(frozen=True)
 class Prepared:
-    """Images of those `kept` (indices into the files that were asked for), and what was skipped."""
+    """What the files of a listing gave.
+
+    images: None where not one gave a picture.
+    kept: int64 [N], which of the picture files did; files: their names.
+    skipped: whatever else lies there, and why it gives none.
+    """
 
     images: Images | None
     kept: np.ndarray
+    files: tuple[str, ...]
     skipped: tuple[Skip, ...]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """A sentence on what was skipped, if anything was."""
+        total = len(self.kept) + len(self.skipped)
+        return (skipped_note(self.skipped, total),) if self.skipped else ()
 
 
 def prepare_files(name: str, listing: Listing, target: Target, progress: Progress) -> Prepared:
     """Decode the files of `listing` into the cache, or find there what an earlier call prepared.
-
-    `images` is None where not one file gave a picture.
 
     Raises:
         UserError: when files cannot be read, the cache cannot be written, the disk is full, or an
@@ -77,18 +87,17 @@ def prepare_files(name: str, listing: Listing, target: Target, progress: Progres
     """
     count = len(listing)
     if not count:
-        return Prepared(None, np.zeros(0, np.int64), ())
+        return Prepared(None, np.zeros(0, np.int64), (), listing.skipped)
 
     def fill(writer: NpyWriter) -> None:
         meter = ProgressMeter(PREPARING, writer.done, progress)
         unread: dict[int, OSError] = {}
         left = spans_of(~writer.done, listing.stamps[:, 0])
         for span, results in decode_all(listing, left, target, meter.update):
-            unread |= {
-                i: each for i, each in zip(span, results, strict=True) if isinstance(each, OSError)
-            }
-            for i, each in enumerate(results, span.start):
-                if not isinstance(each, OSError):
+            for i, each in zip(span, results, strict=True):
+                if isinstance(each, OSError):
+                    unread[i] = each
+                else:
                     writer.write(i, each)
             if unread and _hopeless(listing, unread):
                 break
@@ -97,13 +106,15 @@ def prepare_files(name: str, listing: Listing, target: Target, progress: Progres
 
     key = [asdict(target), listing.digest()]
     each = target.size**2 * (target.channels or 1)
-    images, skipped = cached_images(
-        name, key, (count, each), fill, progress, lock_upload(listing.root)
-    )
+    source = lock_upload(listing.root)
+    images: Images | None
+    images, skipped = cached_images(name, key, (count, each), fill, progress, source)
     kept = np.delete(np.arange(count), list(skipped))
-    reasons = tuple(Skip(listing.names[i], reason) for i, reason in skipped.items())
-    part = SubsetImages(images, kept) if images is not None and skipped else images
-    return Prepared(part, kept, reasons)
+    if images is not None and skipped:
+        images = SubsetImages(images, kept)
+    reasons = (Skip(listing.names[i], reason) for i, reason in skipped.items())
+    every = sorted((*listing.skipped, *reasons), key=lambda skip: skip.name)
+    return Prepared(images, kept, tuple(listing.names[i] for i in kept), tuple(every))
 
 
 def prepare_array(

@@ -16,7 +16,7 @@ from vae_core.data.source import datasets
 from vae_core.data.splits import assemble
 from vae_core.errors import UserError
 from vae_core.imaging.decode import Target
-from vae_core.imaging.listing import Listing, list_folder, skipped_note
+from vae_core.imaging.listing import Listing, list_folder
 from vae_core.imaging.reading import Refused, read_whole, why
 from vae_core.progress import Progress
 
@@ -52,13 +52,10 @@ def load_celeba(config: DataConfig, progress: Progress) -> Dataset:
         config.image_size or IMAGE_SIZE, config.resize, config.channels or 3, centre=CENTRE
     )
     prepared = prepare_files("celeba", listing, target, progress)
-    files = tuple(listing.names[i] for i in prepared.kept)
-    total = len(listing) + len(listing.skipped)
-    skipped = (*listing.skipped, *prepared.skipped)
-    notes: tuple[str, ...] = (skipped_note(skipped, total),) if skipped else ()
+    notes = prepared.notes
     if prepared.images is None:
         raise UserError(f"None of the files in {pictures} is a readable image. {' '.join(notes)}")
-    everything = ImageSet(prepared.images, files=files)
+    everything = ImageSet(prepared.images, files=prepared.files)
     codes = _partition(pictures)
     if codes is None:
         notes += (
@@ -66,7 +63,7 @@ def load_celeba(config: DataConfig, progress: Progress) -> Dataset:
             "training images.",
         )
         return assemble("celeba", everything, None, config, notes=notes)
-    parts = np.array([codes.get(name, TRAIN) for name in files])
+    parts = np.array([codes.get(name, TRAIN) for name in prepared.files])
     train, validation, test = (np.flatnonzero(parts == p) for p in (TRAIN, VALIDATION, TEST))
     pool = subset(everything, train)
     tests = subset(everything, test) if len(test) else None

@@ -21,7 +21,7 @@ from vae_core.data.splits import assemble
 from vae_core.errors import UserError
 from vae_core.imaging.archive import open_zip
 from vae_core.imaging.decode import Target
-from vae_core.imaging.listing import LISTING, Listing, list_folder, skipped_note
+from vae_core.imaging.listing import LISTING, Listing, list_folder
 from vae_core.imaging.reading import why
 from vae_core.progress import Progress
 
@@ -61,10 +61,7 @@ def load_folder(config: DataConfig, progress: Progress) -> Dataset:
     target = Target(config.image_size or IMAGE_SIZE, config.resize, config.channels)
     with _opened(path, progress) as listing:
         prepared = prepare_files("folder", listing, target, progress)
-    skipped = sorted((*listing.skipped, *prepared.skipped), key=lambda skip: skip.name)
-    total = len(listing) + len(listing.skipped)
-    notes: tuple[str, ...] = (skipped_note(skipped, total),) if skipped else ()
-    names = tuple(listing.names[i] for i in prepared.kept)
+    names, notes = prepared.files, prepared.notes
     if prepared.images is None or len(names) < 2:
         found = "only one image" if names else "no images"
         raise UserError(
@@ -133,11 +130,11 @@ def find_parts(names: Sequence[str]) -> tuple[FolderParts | None, tuple[str, ...
     if TRAIN not in kinds or len(kinds - {None}) < 2:
         return None, ()
     called = sorted({top for top in tops.values() if top.lower() in PART_NAMES})
-    strange = sorted(set(tops.values()) - set(called))
-    if strange:
-        beside = ", ".join(top or "images in no folder" for top in strange[:5])
+    others = sorted(set(tops.values()) - set(called))
+    if others:
+        listed = ", ".join(top or "images in no folder" for top in others[:5])
         return None, (
-            f"{_listed(called)} lie beside others ({beside}), so all folders count as labels.",
+            f"{_listed(called)} lie beside others ({listed}), so all folders count as labels.",
         )
     folders = [name.rpartition("/")[0] for name in names]
     depth = shared_depth(tops)
@@ -186,9 +183,9 @@ def divided(
         if len(lacking):
             listed = ", ".join(label_names[i] for i in lacking)
             notes += (f"The {name} images have labels that no training image has: {listed}.",)
-    bare = [name for name in rows if name not in labelled]
-    if bare:
-        notes += (f"The images of {' and '.join(bare)} lie in no folder and have no labels.",)
+    unlabelled = [name for name in rows if name not in labelled]
+    if unlabelled:
+        notes += (f"The images of {' and '.join(unlabelled)} lie in no folder and have no labels.",)
     return parts, tuple(label_names[i] for i in order), notes
 
 
