@@ -12,6 +12,7 @@ from latent_workbench.shared.empty import no_runs
 from latent_workbench.shared.numbers import grouped
 from latent_workbench.shared.state import SHIPPED, choose_run
 from latent_workbench.shared.without_paths import without_paths
+from vae_core.data import datasets
 from vae_core.errors import UserError
 
 HERO_HEIGHT = 310
@@ -28,7 +29,8 @@ SORTS = {
 @st.fragment
 def hero(facts: RunFacts) -> None:
     """Two live sliders on a trained model: the first thing anyone does here is drag."""
-    what = "handwritten digits" if facts.dataset == "mnist" else f"images ({facts.dataset})"
+    known = facts.dataset in datasets and datasets[facts.dataset].subject
+    what = known or f"images ({facts.dataset})"
     title = f"A model that has seen {grouped(facts.n_train or 0)} {what}. Drag."
     try:
         explorer(facts.run, "hero", title)

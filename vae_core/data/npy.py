@@ -24,7 +24,7 @@ import numpy as np
 from vae_core.data.hashes import hashed
 from vae_core.errors import UserError
 from vae_core.files import replacing
-from vae_core.imaging.reading import why
+from vae_core.imaging.reading import reason_of
 from vae_core.imaging.resize import with_channels
 
 IMAGES, JOURNAL, SUMMARY = "images.npy", "journal.jsonl", "about.json"
@@ -98,7 +98,7 @@ class StoredImages:
         except OSError as error:
             raise UserError(
                 f"The prepared images in {self.path.parent} cannot be read any more: "
-                f"{why(error)}. Remove that folder and try again; they are prepared anew."
+                f"{reason_of(error)}. Remove that folder and try again; they are prepared anew."
             ) from error
 
     def _read_at(self, room: memoryview, place: int) -> int:
@@ -274,7 +274,7 @@ def _writing() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise WriteFailed(why(error)) from error
+        raise WriteFailed(reason_of(error)) from error
 
 
 def read_summary(folder: Path) -> tuple[int, dict[int, str]] | None:

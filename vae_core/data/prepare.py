@@ -28,12 +28,12 @@ from vae_core.data.hashes import content_hashes
 from vae_core.data.images import ArrayImages, SubsetImages
 from vae_core.data.npy import IMAGES, NpyWriter, StoredImages, WriteFailed, read_summary
 from vae_core.data.source import datasets
-from vae_core.data.splits import assemble
+from vae_core.data.splits import split_dataset
 from vae_core.errors import UserError
 from vae_core.imaging.decode import Target
 from vae_core.imaging.listing import Listing, Skip, skipped_note
-from vae_core.imaging.pool import decode_all, spans_of
-from vae_core.imaging.reading import why
+from vae_core.imaging.pool import batch_spans, decode_all
+from vae_core.imaging.reading import reason_of
 from vae_core.imaging.resize import resize_all
 from vae_core.progress import Progress, ProgressMeter, no_progress
 from vae_core.units import gigabytes, grouped
@@ -92,14 +92,14 @@ def prepare_files(name: str, listing: Listing, target: Target, progress: Progres
     def fill(writer: NpyWriter) -> None:
         meter = ProgressMeter(PREPARING, writer.done, progress)
         unread: dict[int, OSError] = {}
-        left = spans_of(~writer.done, listing.stamps[:, 0])
+        left = batch_spans(~writer.done, listing.stamps[:, 0])
         for span, results in decode_all(listing, left, target, meter.update):
             for i, each in zip(span, results, strict=True):
                 if isinstance(each, OSError):
                     unread[i] = each
                 else:
                     writer.write(i, each)
-            if unread and _hopeless(listing, unread):
+            if unread and _give_up(listing, unread):
                 break
         if unread:
             raise _unread(listing, unread, int(writer.done.sum()))
@@ -144,7 +144,7 @@ def prepare_array(
     return images
 
 
-def dataset_of_arrays(
+def dataset_from_arrays(
     name: str,
     config: DataConfig,
     progress: Progress,
@@ -159,7 +159,7 @@ def dataset_of_arrays(
         train, test: square images uint8 [N, C, S, S] and labels int64 [N].
 
     Raises:
-        UserError: as `prepare_array` and `assemble`.
+        UserError: as `prepare_array` and `split_dataset`.
     """
     shape = datasets[name].shape_for(config)
 
@@ -170,10 +170,12 @@ def dataset_of_arrays(
         return ImageSet(images, labels, hashes=content_hashes(ArrayImages(pixels)))
 
     pool, tests = prepared(train), None if test is None else prepared(test)
-    return assemble(name, pool, tests, config, fixed=True, label_names=label_names, notes=notes)
+    return split_dataset(
+        name, pool, tests, config, fixed=True, label_names=label_names, notes=notes
+    )
 
 
-def _hopeless(listing: Listing, unread: dict[int, OSError]) -> bool:
+def _give_up(listing: Listing, unread: dict[int, OSError]) -> bool:
     """Whether to try no more files: the drive or the folder is gone, or too many were in vain."""
     kinds = {error.errno for error in unread.values()}
     return (
@@ -190,7 +192,7 @@ def _unread(listing: Listing, unread: dict[int, OSError], kept: int) -> UserErro
     else:
         what = (
             f"{files} in {listing.root} could not be read, such as {listing.names[first]}: "
-            f"{why(unread[first])}"
+            f"{reason_of(unread[first])}"
         )
     return UserError(
         f"{what}. Make sure that all of it is there and may be read, then try again; the "
@@ -241,7 +243,7 @@ def cached_images(
                 return found
             lock.release()  # another process has removed it in that very moment
     except (OSError, WriteFailed) as error:
-        reason = why(error) if isinstance(error, OSError) else error
+        reason = reason_of(error) if isinstance(error, OSError) else error
         raise UserError(
             f"The prepared images could not be written to {entry.parent}: {reason}. Free some "
             f"space there, or let the environment variable {CACHE_VARIABLE} name another folder.",

@@ -19,7 +19,7 @@ from vae_core.data.dataset import Dataset, ImageSet
 from vae_core.data.difference import Difference
 from vae_core.data.hashes import match_rows
 from vae_core.data.images import concatenate, subset
-from vae_core.data.splits import limited
+from vae_core.data.splits import subsample
 
 PARTS = ("train", "validation", "test")
 LEFT_OUT = "left_out"
@@ -133,7 +133,7 @@ def extend_splits(dataset: Dataset, recorded: SplitRecord, limit: int | None) ->
     to = [part_of.get(int(hashes[row]), int(found.origin[row])) for row in found.new]
     added = [found.new[np.array(to, np.int64) == i] for i in range(len(PARTS))]
     room = None if limit is None else max(0, limit - len(found.rows[0]))
-    taken = limited(hashes[added[0]], labels[added[0]], room)
+    taken = subsample(hashes[added[0]], labels[added[0]], room)
     left_out = np.append(recorded.hashes[LEFT_OUT], np.delete(hashes[added[0]], taken))
     added[0] = added[0][taken]
     rows = [np.concatenate(pair) for pair in zip(found.rows, added, strict=True)]

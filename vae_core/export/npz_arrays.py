@@ -7,7 +7,7 @@ import io
 import numpy as np
 
 from vae_core.export.source import Export, Source, formats
-from vae_core.export.table import readable
+from vae_core.export.tables import readable
 from vae_core.runs import in_words
 
 

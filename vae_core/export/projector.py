@@ -12,7 +12,7 @@ from vae_core.data import ArrayImages, Images
 from vae_core.data.images import SubsetImages
 from vae_core.errors import UserError
 from vae_core.export.source import Export, Source, formats
-from vae_core.export.table import readable
+from vae_core.export.tables import readable
 from vae_core.imaging.png import tile, to_png
 from vae_core.imaging.resize import thumbnail_size, thumbnails
 from vae_core.latent.encodings import load_encodings

@@ -13,11 +13,11 @@ from vae_core.data.folders import data_folder
 from vae_core.data.images import subset
 from vae_core.data.prepare import prepare_files
 from vae_core.data.source import datasets
-from vae_core.data.splits import assemble
+from vae_core.data.splits import split_dataset
 from vae_core.errors import UserError
 from vae_core.imaging.decode import Target
 from vae_core.imaging.listing import Listing, list_folder
-from vae_core.imaging.reading import Refused, read_whole, why
+from vae_core.imaging.reading import Refused, read_whole, reason_of
 from vae_core.progress import Progress
 
 IMAGE_SIZE = 64
@@ -62,7 +62,7 @@ def load_celeba(config: DataConfig, progress: Progress) -> Dataset:
             "There is no list_eval_partition file beside the images, so all of them count as "
             "training images.",
         )
-        return assemble("celeba", everything, None, config, notes=notes)
+        return split_dataset("celeba", everything, None, config, notes=notes)
     parts = np.array([codes.get(name, TRAIN) for name in prepared.files])
     train, validation, test = (np.flatnonzero(parts == p) for p in (TRAIN, VALIDATION, TEST))
     pool = subset(everything, train)
@@ -72,7 +72,7 @@ def load_celeba(config: DataConfig, progress: Progress) -> Dataset:
         notes += (
             "Validation images are those that CelebA names, not a share of the training images.",
         )
-    return assemble("celeba", pool, tests, config, validation=own, notes=notes)
+    return split_dataset("celeba", pool, tests, config, validation=own, notes=notes)
 
 
 def _find(folder: Path, progress: Progress) -> tuple[Path, Listing]:
@@ -110,7 +110,7 @@ def _read_partition(path: Path, delimiter: str) -> dict[str, int]:
         rows = csv.reader(text.splitlines(), delimiter=delimiter, skipinitialspace=True)
         return {row[0]: int(row[1]) for row in rows if row and row[0] != "image_id"}
     except OSError as error:
-        raise UserError(f"{path} cannot be read: {why(error)}. Try again.") from None
+        raise UserError(f"{path} cannot be read: {reason_of(error)}. Try again.") from None
     except (Refused, ValueError, IndexError, csv.Error) as error:
         raise UserError(
             f"{path} cannot be read: {error}. Each line names an image and 0, 1 or 2; "

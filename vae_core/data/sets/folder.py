@@ -17,12 +17,12 @@ from vae_core.data.images import subset
 from vae_core.data.labels import folder_labels, shared_depth
 from vae_core.data.prepare import prepare_files
 from vae_core.data.source import datasets
-from vae_core.data.splits import assemble
+from vae_core.data.splits import split_dataset
 from vae_core.errors import UserError
 from vae_core.imaging.archive import open_zip
 from vae_core.imaging.decode import Target
 from vae_core.imaging.listing import LISTING, Listing, list_folder
-from vae_core.imaging.reading import why
+from vae_core.imaging.reading import reason_of
 from vae_core.progress import Progress
 
 IMAGE_SIZE = 64
@@ -82,7 +82,7 @@ def load_folder(config: DataConfig, progress: Progress) -> Dataset:
                 f"None of the images in {path} that are to be learned from can be read."
             )
         pool, tests, validation = parts[TRAIN], parts.get(TEST), parts.get(VALIDATION)
-    return assemble(
+    return split_dataset(
         "folder", pool, tests, config, validation=validation, label_names=label_names, notes=notes
     )
 
@@ -95,7 +95,9 @@ def _opened(path: Path, progress: Progress) -> Iterator[Listing]:
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(f"There is no folder or .zip at {path}; check the path.") from None
     except OSError as error:
-        raise UserError(f"{path} cannot be reached: {why(error)}. Check its permissions.") from None
+        raise UserError(
+            f"{path} cannot be reached: {reason_of(error)}. Check its permissions."
+        ) from None
     if stat.S_ISDIR(kind):
         from_outside = path.is_relative_to(uploads_folder())
         yield list_folder(path, progress, links=not from_outside)
