@@ -25,7 +25,7 @@ from vae_core.data import ArrayImages, Dataset, ImageSet, load_dataset
 from vae_core.data.batches import as_floats, shuffled
 from vae_core.families import build, complete
 from vae_core.models import LatentModel
-from vae_core.presets import get_preset
+from vae_core.presets import presets
 from vae_core.training.loop import Loop
 
 CPU = torch.device("cpu")
@@ -259,7 +259,7 @@ def main(
 ) -> None:
     """Compare the CIFAR preset with the notebook that it rebuilds."""
     dataset = tinted(32)
-    preset = get_preset("cifar-vae").config
+    preset = presets["cifar-vae"].config
     epochs = max(1, round(steps * preset.train.batch_size / len(dataset.train)))
     made = epochs * -(-len(dataset.train) // preset.train.batch_size)
     print(

@@ -69,7 +69,7 @@ def main(
     """Measure what saving costs with each recipe."""
     with tempfile.TemporaryDirectory(dir=place) as folder:
         found = []
-        for preset in presets.values():
+        for preset in presets:
             found.append(cost_of(preset, Store(folder), times))
             row = found[-1]
             print(

@@ -45,10 +45,10 @@ class Stopwatch:
 def train(data_dir: str, folder: Path, epochs: int) -> float:
     """Train for `epochs` in a store inside `folder`; the seconds from first step to last record."""
     from vae_core.families import complete
-    from vae_core.presets import get_preset
+    from vae_core.presets import presets
     from vae_core.training.worker import work
 
-    config = get_preset("course-vae").config
+    config = presets["course-vae"].config
     changes = {"data": {"data_dir": data_dir}, "train": {"epochs": epochs}}
     run = Store(folder).create("bench", complete(config.updated(changes)))
     watch = Stopwatch()

@@ -11,6 +11,7 @@ from latent_workbench.shared.catalog import RunFacts, catalog
 from latent_workbench.shared.current_run import SHIPPED, no_runs, open_run
 from latent_workbench.shared.errors import errors_shown
 from latent_workbench.shared.formatting import grouped
+from vae_core.data import datasets
 
 HERO_HEIGHT = 310
 PAGE = 12
@@ -26,7 +27,8 @@ SORTS = {
 @st.fragment
 def hero(facts: RunFacts) -> None:
     """Two live sliders on a trained model: the first thing anyone does here is drag."""
-    what = "handwritten digits" if facts.dataset == "mnist" else f"images ({facts.dataset})"
+    known = facts.dataset in datasets and datasets[facts.dataset].subject
+    what = known or f"images ({facts.dataset})"
     title = f"A model that has seen {grouped(facts.n_train or 0)} {what}. Drag."
     with errors_shown(st.warning):
         explorer(facts.run, "hero", title)

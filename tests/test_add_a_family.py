@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import re
-import subprocess
-import sys
-import tomllib
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
-PAGE = (ROOT / "docs/add-a-family.md").read_text(encoding="utf-8")
+from tests.plugin import installed, python
 
 TRAIN = """
 import json, sys, time
@@ -38,36 +32,9 @@ print(json.dumps([mine.label, list(mine.options.model_fields), mine.terms["norm"
 """
 
 
-def block(language: str) -> str:
-    """The one code block of the page in a language."""
-    (found,) = re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
-    return str(found)
-
-
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
-    """That of a process for which the page's package is installed."""
-    site = tmp_path / "site"
-    project = tomllib.loads(block("toml"))["project"]
-    info = site / f"{project['name']}-{project['version']}.dist-info"
-    info.mkdir(parents=True)
-    (site / "rae.py").write_text(block("python"), encoding="utf-8")
-    (info / "METADATA").write_text(
-        f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
-    )
-    groups = project["entry-points"].items()
-    points = [f"[{group}]\n" + "\n".join(f"{k} = {v}" for k, v in p.items()) for group, p in groups]
-    (info / "entry_points.txt").write_text("\n".join(points) + "\n")
-    return os.environ | {"PYTHONPATH": f"{site}{os.pathsep}{ROOT}"}
-
-
-def python(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [sys.executable, *arguments],
-        env=environment, cwd=ROOT, capture_output=True, text=True, timeout=110,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return done
+    return installed("docs/add-a-family.md", tmp_path / "site")
 
 
 def test_the_family_of_the_page_is_found_and_trained(

@@ -18,13 +18,13 @@ from latent_workbench.live.images import (
     image_routes,
     images_of,
     read_rows,
-    thumbnails,
 )
 from tests.live import port_of, serving
 from vae_core.analysis import survey_of
 from vae_core.data.images import SubsetImages
 from vae_core.errors import UserError
 from vae_core.imaging.png import from_png, untile
+from vae_core.imaging.resize import thumbnails
 from vae_core.loading import load_part
 from vae_core.runs import Run
 

@@ -16,7 +16,7 @@ from tests.engine import tiny
 from vae_core.cli.app import app
 from vae_core.config import RunConfig
 from vae_core.data import ArrayImages, ImageSet
-from vae_core.data.splits import assemble
+from vae_core.data.splits import split_dataset
 from vae_core.errors import UserError
 from vae_core.loading import part_of
 from vae_core.presets import presets
@@ -44,7 +44,7 @@ def store(tmp_path: Path) -> Store:
 
 
 def test_every_preset_keeps_a_validation_part() -> None:
-    for preset in presets.values():
+    for preset in presets:
         assert preset.config.data.validation_fraction > 0, preset.name
 
 
@@ -63,7 +63,7 @@ def test_presets_hold_out_what_they_say(name: str, files: int, held_out: int, la
     pixels = rng.integers(0, 256, (files, 1, 2, 4), dtype=np.uint8)
     pool = ImageSet(ArrayImages(pixels), np.arange(files) % 10)
     test = ImageSet(ArrayImages(pixels[:10] ^ 255), np.arange(10))
-    dataset = assemble("x", pool, test, presets[name].config.data, fixed=True)
+    dataset = split_dataset("x", pool, test, presets[name].config.data, fixed=True)
     assert len(dataset.validation) == held_out
     assert len(dataset.train) == files - held_out
     assert dataset.test is not None and len(dataset.test) == 10
@@ -148,7 +148,7 @@ def test_a_shell_is_told_the_option(
     from vae_core.cli.app import main
 
     pool = ImageSet(ArrayImages(np.arange(64, dtype=np.uint8).reshape(16, 1, 2, 2)))
-    dataset = assemble("x", pool, None, tiny().data)
+    dataset = split_dataset("x", pool, None, tiny().data)
     with pytest.raises(UserError) as told:
         part_of(dataset, "test")
     assert "--" not in str(told.value) and told.value.shell == "--split validation"

@@ -12,10 +12,10 @@ from torch.nn.functional import mse_loss
 from vae_core.errors import UserError
 from vae_core.families import build, complete
 from vae_core.losses import gaussian_kl
-from vae_core.models import LatentModel, Output
+from vae_core.models import LatentModel
 from vae_core.objective import MODEL
-from vae_core.presets import get_preset, presets
-from vae_core.types import Context, total
+from vae_core.presets import presets
+from vae_core.types import Context, Output, total
 
 
 @pytest.mark.parametrize(
@@ -30,14 +30,14 @@ from vae_core.types import Context, total
     ],
 )
 def test_networks_have_the_published_number_of_weights(name: str, weights: int) -> None:
-    preset = get_preset(name)
+    preset = presets[name]
     model, _ = build(complete(preset.config), preset.image_shape)
     assert model.weight_count() == weights
 
 
-@pytest.mark.parametrize("name", presets)
+@pytest.mark.parametrize("name", [preset.name for preset in presets])
 def test_every_preset_builds_and_decodes(name: str) -> None:
-    preset = get_preset(name)
+    preset = presets[name]
     model, _ = build(complete(preset.config), preset.image_shape)
     assert model.decode(model.sample_prior(2)).shape == (2, *preset.image_shape)
     assert preset.config.preset == name
@@ -73,7 +73,7 @@ def test_presets_minimise_the_published_loss(
     name: str, loss: Callable[[LatentModel, Tensor, Output], Tensor]
 ) -> None:
     """The gradients are those of the published loss, written out, times a stated constant."""
-    preset = get_preset(name)
+    preset = presets[name]
     torch.manual_seed(0)
     model, objective = build(complete(preset.config), preset.image_shape)
     model, objective = model.double(), objective.double()
@@ -90,13 +90,13 @@ def test_presets_minimise_the_published_loss(
 
 
 def test_course_training_settings() -> None:
-    train = get_preset("course-vae").config.train
+    train = presets["course-vae"].config.train
     assert (train.epochs, train.batch_size, train.adam_betas) == (10, 512, (0.5, 0.999))
 
 
 def test_cifar_training_settings() -> None:
     """A gradient P times the notebook's is clipped at a norm P times its own."""
-    config = get_preset("cifar-vae").config
+    config = presets["cifar-vae"].config
     train = config.train
     assert (train.optimizer, train.learning_rate, train.weight_decay) == ("adamw", 1e-3, 1e-5)
     assert (train.batch_size, train.gradient_clip) == (32, 3072.0)
@@ -105,7 +105,7 @@ def test_cifar_training_settings() -> None:
 
 
 def test_celeba_training_settings() -> None:
-    config = get_preset("celeba-vae").config
+    config = presets["celeba-vae"].config
     train = config.train
     assert (train.optimizer, train.learning_rate, train.batch_size) == ("adam", 0.005, 64)
     assert (train.decay, train.decay_factor, train.seed) == ("exponential", 0.95, 1265)
@@ -114,11 +114,11 @@ def test_celeba_training_settings() -> None:
 
 @pytest.mark.parametrize("name", ["cifar-vae", "celeba-vae", "course-vae"])
 def test_published_and_translated_weights_are_both_told(name: str) -> None:
-    preset = get_preset(name)
+    preset = presets[name]
     assert "kl." in preset.published
     assert f"β = {preset.config.objective['beta']:.4g}" in preset.published
 
 
 def test_an_unknown_preset_suggests_the_nearest() -> None:
     with pytest.raises(UserError, match="Did you mean 'course-vae'"):
-        get_preset("course-vea")
+        presets["course-vea"]

@@ -31,7 +31,7 @@ from benchmarks.published import (
 from vae_core.config import DataConfig
 from vae_core.data import ArrayImages, Dataset, ImageSet, load_dataset
 from vae_core.families import build, complete
-from vae_core.presets import get_preset
+from vae_core.presets import presets
 from vae_core.training.events import Stepped
 from vae_core.training.loop import Loop
 
@@ -83,7 +83,7 @@ def few(dataset: Dataset, count: int) -> Dataset:
 def test_twins_have_the_published_number_of_weights(name: str) -> None:
     twin = PUBLISHED[name].make()
     assert sum(p.numel() for p in twin.parameters()) == COUNTS[name]
-    model, _ = build(complete(get_preset(name).config), get_preset(name).image_shape)
+    model, _ = build(complete(presets[name].config), presets[name].image_shape)
     assert model.weight_count() == COUNTS[name]
 
 
@@ -91,7 +91,7 @@ def test_twins_have_the_published_number_of_weights(name: str) -> None:
 def test_outputs_are_the_twins_in_both_modes(name: str) -> None:
     """Order of layers, kernel sizes, activations: what equal counts do not tell apart."""
     torch.manual_seed(0)
-    published, preset = PUBLISHED[name], get_preset(name)
+    published, preset = PUBLISHED[name], presets[name]
     twin = published.make().double()
     model, _ = build(complete(preset.config), preset.image_shape)
     model.double()
@@ -133,7 +133,7 @@ def test_training_goes_as_the_twins(name: str, monkeypatch: pytest.MonkeyPatch) 
 
     for module in (loop_module, state_module, benchmark, data_batches):
         monkeypatch.setattr(module, "as_floats", in_double)
-    published, preset = PUBLISHED[name], get_preset(name)
+    published, preset = PUBLISHED[name], presets[name]
     side = preset.image_shape[1]
     whole = digits_28() if side == 28 else tinted(side)
     dataset = few(whole, BATCH * STEPS)
@@ -162,7 +162,7 @@ def test_training_goes_as_the_twins(name: str, monkeypatch: pytest.MonkeyPatch) 
 def test_the_order_of_the_layers_is_seen() -> None:
     """The fault that this file was written for: as many weights, another network."""
     torch.manual_seed(0)
-    preset = get_preset("cifar-vae")
+    preset = presets["cifar-vae"]
     swapped = preset.config.updated({"model": {"options": {"normalise": "before"}}})
     twin = Notebook()
     model, _ = build(complete(swapped), preset.image_shape)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -68,3 +70,30 @@ def test_options_are_validated_by_their_entry(shapes: Registry[Shape]) -> None:
         shapes["square"].parse_options({"widht": 4}, "options")
     with pytest.raises(UserError, match="Nothing can be set here"):
         shapes["circle"].parse_options({"width": 4}, "options")
+
+
+def test_lists_follow_the_order_that_entries_name(shapes: Registry[Shape]) -> None:
+    shapes.register("line", label="Line", blurb="One side.", order=10)(lambda: "a line")
+    shapes.register("dot", label="Dot", blurb="No side.")(lambda: "a dot")
+    assert [entry.name for entry in shapes] == ["line", "square", "circle", "dot"]
+    with pytest.raises(UserError, match="choose one of line, square, circle, dot"):
+        shapes["zzz"]
+
+
+def test_a_file_in_the_folder_is_found_without_being_named_anywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "found_shapes"
+    package.mkdir()
+    (package / "__init__.py").write_text(
+        "from vae_core.registry import Entry, Registry\n"
+        "shapes = Registry('shape', Entry)\n"
+        "shapes.discover(__name__, plugins='found_shapes')\n"
+    )
+    (package / "triangle.py").write_text(
+        "from found_shapes import shapes\n"
+        "shapes.register('triangle', label='Triangle', blurb='Three.')(lambda: 'a triangle')\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    found: Registry[Shape] = importlib.import_module("found_shapes").shapes
+    assert [entry.build() for entry in found] == ["a triangle"]

@@ -12,7 +12,7 @@ from vae_core.data import ArrayImages, Dataset, ImageSet, StoredImages
 from vae_core.data.hashes import content_hashes, hash_rows, hashed, mixed, occurrence
 from vae_core.data.images import SubsetImages
 from vae_core.data.sets.sprites import COUNT, SIZES, SpriteImages
-from vae_core.data.splits import assemble, held_out, limited
+from vae_core.data.splits import held_out, split_dataset, subsample
 from vae_core.errors import UserError
 
 SPREAD = np.uint64(0x9E3779B97F4A7C15)
@@ -91,21 +91,21 @@ def test_thinning_is_by_content_and_shared_among_the_classes(
     hashes: np.ndarray, limit: int, data: st.DataObject
 ) -> None:
     labels = data.draw(labels_for(len(hashes)))
-    kept = limited(hashes, labels, limit)
+    kept = subsample(hashes, labels, limit)
     assert len(kept) == min(limit, len(hashes)) and (np.diff(kept) > 0).all()
     counts, given = (np.bincount(x, minlength=5) for x in (labels, labels[kept]))
     assert (np.abs(given - counts * len(kept) / len(hashes)) <= 5).all()
     if limit >= 5:
         assert (given[counts > 0] > 0).all()
     shorter = np.delete(np.arange(len(hashes)), kept[0])
-    again = limited(hashes[shorter], labels[shorter], limit)
+    again = subsample(hashes[shorter], labels[shorter], limit)
     lost = set(hashes[kept]) - set(hashes[shorter][again])
     assert len(lost) <= 6, "one image less changes few of those taken"
 
 
 def test_thinning_takes_what_differs_before_copies() -> None:
     hashes = np.repeat(np.arange(1, 11, dtype=np.uint64) * SPREAD, 3)
-    assert len(np.unique(hashes[limited(hashes, None, 10)])) == 10
+    assert len(np.unique(hashes[subsample(hashes, None, 10)])) == 10
 
 
 # --- hashes ----------------------------------------------------------------------------------
@@ -181,7 +181,7 @@ def shown(part: ImageSet | None) -> list[int]:
 def parts(
     pool: ImageSet, test: ImageSet | None = None, own: ImageSet | None = None, **config: object
 ) -> Dataset:
-    return assemble("x", pool, test, DataConfig.model_validate(config), validation=own)
+    return split_dataset("x", pool, test, DataConfig.model_validate(config), validation=own)
 
 
 def test_a_part_that_the_source_brings_stays_whole_and_is_not_learned_from() -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 
 def new_name(folder: Path, prefix: str, *, private: bool = False) -> tuple[int, Path]:
@@ -22,3 +25,20 @@ def new_name(folder: Path, prefix: str, *, private: bool = False) -> tuple[int, 
     path = folder / f"{prefix}{secrets.token_hex(6)}"
     rights = 0o600 if private else 0o666
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, rights), path
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A file that takes the place of `path` when the block ends well, and is removed else.
+
+    Raises:
+        OSError: when it cannot be written.
+    """
+    handle, working = new_name(path.parent, ".writing-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file
+        os.replace(working, path)
+    except BaseException:
+        working.unlink(missing_ok=True)
+        raise

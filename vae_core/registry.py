@@ -28,8 +28,8 @@ OPTIONS: dict[tuple[str, str], type[BaseModel]] = {}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry(Generic[BuildT]):
-    """One registered thing: `build` makes it, the rest is what a form or a table shows of it.
+class Listed:
+    """What a form or a table shows of a registered thing.
 
     A kind that has more to say of its entries has a subclass with more fields.
 
@@ -40,7 +40,6 @@ class Entry(Generic[BuildT]):
     name: str
     label: str
     blurb: str
-    build: BuildT
     options: type[BaseModel] = NoOptions
     paper: str = ""
     order: int = 100
@@ -57,7 +56,14 @@ class Entry(Generic[BuildT]):
             raise UserError(explain(error, where, self.options)) from None
 
 
-EntryT = TypeVar("EntryT", bound=Entry[Any])
+@dataclass(frozen=True, kw_only=True)
+class Entry(Listed, Generic[BuildT]):
+    """A registered thing that is made by what a decorator stood above."""
+
+    build: BuildT
+
+
+EntryT = TypeVar("EntryT", bound=Listed)
 
 
 class Registry(Generic[EntryT]):
@@ -81,13 +87,14 @@ class Registry(Generic[EntryT]):
         """
 
         def add(build: F) -> F:
-            self.add(self._entry(name=name, label=label, blurb=blurb, build=build, **facts))
+            fields = {"name": name, "label": label, "blurb": blurb, "build": build, **facts}
+            self.add(self._entry(**fields))
             return build
 
         return add
 
     def add(self, entry: EntryT) -> None:
-        """Add an entry that is made already."""
+        """Add an entry as it is."""
         if entry.name in self._entries:
             raise ValueError(f"{self.kind} {entry.name!r} is registered twice")
         self._entries[entry.name] = entry

@@ -24,7 +24,7 @@ class Recipe:
 
 def recipes() -> dict[str, Recipe]:
     """Every recipe by name: first the presets, then the families."""
-    made = [Recipe(p.name, p.label, p.blurb, p.config) for p in presets.values()]
+    made = [Recipe(p.name, p.label, p.blurb, p.config) for p in presets]
     made += [
         Recipe(f.name, f"{f.label}, nothing preset", f.blurb, RunConfig(family=f.name))
         for f in families
@@ -34,7 +34,7 @@ def recipes() -> dict[str, Recipe]:
 
 def recommended(dataset: str) -> str:
     """The name of the recipe to begin with on a data set: made for it, or else for its kind."""
-    for preset in presets.values():
+    for preset in presets:
         if preset.config.data.dataset == dataset:
             return preset.name
     colour = datasets[dataset].image_shape[0] != 1

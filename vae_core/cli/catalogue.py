@@ -19,7 +19,7 @@ def list_presets(as_json: JsonOption = False) -> None:
     from vae_core.presets import presets
 
     rows: list[dict[str, Any]] = []
-    for preset in presets.values():
+    for preset in presets:
         config = complete(preset.config)
         model, _ = build(config, preset.image_shape)
         rows.append(

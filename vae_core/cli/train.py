@@ -138,9 +138,9 @@ def config_from(
     settings: list[str],
 ) -> RunConfig:
     """The preset, then the plain options, then `--set`, each over the one before."""
-    from vae_core.presets import get_preset
+    from vae_core.presets import presets
 
-    config = get_preset(preset).config if preset else parse_config({})
+    config = presets[preset].config if preset else parse_config({})
     if family and family != config.family:
         config = config.updated({"family": family, "objective": {}, "preset": None})
     # Absolute, so that the run can be resumed from another folder.

@@ -7,7 +7,7 @@ from vae_core.data.dataset import Dataset, Images, ImageSet
 from vae_core.data.images import ArrayImages
 from vae_core.data.npy import StoredImages
 from vae_core.data.samples import hold_outs, label_counts, sample_images
-from vae_core.data.source import Source, datasets, load_dataset
+from vae_core.data.source import DatasetEntry, datasets, load_dataset
 from vae_core.data.uploads import Announced, Upload, begin_upload
 from vae_core.progress import Progress, no_progress
 
@@ -17,10 +17,10 @@ __all__ = [
     "Announced",
     "ArrayImages",
     "Dataset",
+    "DatasetEntry",
     "ImageSet",
     "Images",
     "Progress",
-    "Source",
     "StoredImages",
     "Upload",
     "begin_upload",

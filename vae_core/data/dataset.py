@@ -29,7 +29,7 @@ class ImageSet:
     factors: int64 [N, F], the generating factors of drawn data, or None.
     files: names of the files the images came from, or () when they came from none.
     hashes: uint64 [N], equal where images are exact copies: of the prepared pixels, or of what
-        they were made from (`content_hashes`). `assemble` fills them in.
+        they were made from (`content_hashes`). `split_dataset` fills them in.
     """
 
     images: Images
@@ -43,8 +43,8 @@ class ImageSet:
 
     @property
     def known_hashes(self) -> np.ndarray:
-        """The hashes, uint64 [N], of a set that `assemble` made."""
-        assert self.hashes is not None, "assemble() fills them in"
+        """The hashes, uint64 [N], of a set that `split_dataset` made."""
+        assert self.hashes is not None, "split_dataset() fills them in"
         return self.hashes
 
 

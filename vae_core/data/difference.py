@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 UNKNOWN = (
@@ -48,26 +48,19 @@ class Difference:
             return ELSEWHERE.format(new=_images(self.new))
         gone, relabelled = sum(self.gone.values()), sum(self.relabelled.values())
         total = _images(sum(self.images.values()))
-        said = [
+        changes = [
             f"{gone} of {total} {_verb(gone, 'is', 'are')} gone {_by_part(self.gone)}",
             f"{self.new} {_verb(self.new, 'is', 'are')} new",
             f"{relabelled} {_verb(relabelled, 'has', 'have')} another label "
             f"{_by_part(self.relabelled)}",
         ]
-        counted = zip(said, (gone, self.new, relabelled), strict=True)
+        counted = zip(changes, (gone, self.new, relabelled), strict=True)
         listed = ", ".join(each for each, count in counted if count)
         return f"The images are not those that this run was trained on: {listed}."
 
     def report(self) -> dict[str, Any]:
         """For a machine, the sentence included."""
-        return {
-            "recorded": self.recorded,
-            "images": dict(self.images),
-            "gone": dict(self.gone),
-            "relabelled": dict(self.relabelled),
-            "new": self.new,
-            "sentence": self.sentence,
-        }
+        return asdict(self) | {"sentence": self.sentence}
 
 
 def _by_part(counts: Mapping[str, int]) -> str:

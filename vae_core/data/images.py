@@ -1,4 +1,4 @@
-"""Images made of others: an array in memory, a part, several joined, an order restored."""
+"""Images made of others: an array in memory, some of others, or several joined."""
 
 from __future__ import annotations
 
@@ -36,7 +36,10 @@ class ArrayImages:
 
 @dataclass(frozen=True)
 class SubsetImages:
-    """The images of `whole` that `indices` int64 [N] name, in that order; copies nothing."""
+    """The images of `whole` that `indices` int64 [N] name, in that order; copies nothing.
+
+    An index of −1 stands for an image that is no longer there.
+    """
 
     whole: Images
     indices: np.ndarray
@@ -47,8 +50,18 @@ class SubsetImages:
         return len(self.indices), *self.whole.shape[1:]
 
     def gather(self, indices: np.ndarray) -> np.ndarray:
-        """The images at `indices` [B], in that order: uint8 [B, C, H, W], owned by the caller."""
-        return self.whole.gather(self.indices[indices])
+        """The images at `indices` [B], in that order: uint8 [B, C, H, W], owned by the caller.
+
+        Raises:
+            UserError: when one of them is gone.
+        """
+        rows = self.indices[indices]
+        if gone := int((rows < 0).sum()):
+            raise UserError(
+                f"{gone} of the {len(rows)} images asked for {'is' if gone == 1 else 'are'} no "
+                "longer in the data set. Put back the images that the run was trained on."
+            )
+        return self.whole.gather(rows)
 
     def hashes(self) -> np.ndarray:
         """uint64 [N], equal where the pixels are equal."""
@@ -107,37 +120,6 @@ def subset(image_set: ImageSet, indices: np.ndarray) -> ImageSet:
     )
 
 
-@dataclass(frozen=True)
-class RestoredImages:
-    """Images in an order that was recorded before, of which some may no longer be there.
-
-    rows: int64 [N], places in `images`, −1 for those that are gone.
-    """
-
-    images: Images
-    rows: np.ndarray
-
-    @property
-    def shape(self) -> tuple[int, int, int, int]:
-        """(N, C, H, W)."""
-        return len(self.rows), *self.images.shape[1:]
-
-    def gather(self, indices: np.ndarray) -> np.ndarray:
-        """The images at `indices` [B], in that order: uint8 [B, C, H, W], owned by the caller.
-
-        Raises:
-            UserError: when one of them is gone.
-        """
-        rows = self.rows[indices]
-        gone = int((rows < 0).sum())
-        if gone:
-            raise UserError(
-                f"{gone} of the {len(rows)} images asked for {'is' if gone == 1 else 'are'} no "
-                "longer in the data set. Put back the images that the run was trained on."
-            )
-        return self.images.gather(rows)
-
-
 def restore_order(image_set: ImageSet, hashes: np.ndarray) -> Images:
     """The images whose hashes uint64 [N] were recorded before, in that order."""
     present = image_set.known_hashes
@@ -145,4 +127,4 @@ def restore_order(image_set: ImageSet, hashes: np.ndarray) -> Images:
         return image_set.images
     unlabelled = np.zeros(len(hashes)), np.zeros(len(present))
     rows = match_rows(hashes, unlabelled[0], present, unlabelled[1])
-    return RestoredImages(image_set.images, rows)
+    return SubsetImages(image_set.images, rows)

@@ -23,8 +23,8 @@ import numpy as np
 
 from vae_core.data.hashes import hashed
 from vae_core.errors import UserError
-from vae_core.files import new_name
-from vae_core.imaging.reading import why
+from vae_core.files import replacing
+from vae_core.imaging.reading import reason_of
 from vae_core.imaging.resize import with_channels
 
 IMAGES, JOURNAL, SUMMARY = "images.npy", "journal.jsonl", "about.json"
@@ -80,14 +80,9 @@ class StoredImages:
             if kept.shape == self.shape[:1] and kept.dtype == np.uint64:
                 return kept
         found = hashed(self)
-        with suppress(OSError):  # a full disk costs time at the next start, and nothing else
-            handle, working = new_name(path.parent, ".hashes-")
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    np.save(file, found)
-                os.replace(working, path)
-            finally:
-                working.unlink(missing_ok=True)
+        # A full disk costs time at the next start, and nothing else.
+        with suppress(OSError), replacing(path) as file:
+            np.save(file, found)
         return found
 
     def _read(self, out: np.ndarray, first: int) -> None:
@@ -103,7 +98,7 @@ class StoredImages:
         except OSError as error:
             raise UserError(
                 f"The prepared images in {self.path.parent} cannot be read any more: "
-                f"{why(error)}. Remove that folder and try again; they are prepared anew."
+                f"{reason_of(error)}. Remove that folder and try again; they are prepared anew."
             ) from error
 
     def _read_at(self, room: memoryview, place: int) -> int:
@@ -196,13 +191,11 @@ class NpyWriter:
         self.sync()
         self.close()
         summary = {"count": len(self.done), "skipped": sorted(self.skipped.items())}
-        working = self.folder / f"{SUMMARY}.new"
         with _writing():
-            with working.open("w") as file:
-                json.dump(summary, file)
+            with replacing(self.folder / SUMMARY) as file:
+                file.write(json.dumps(summary).encode())
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(working, self.folder / SUMMARY)
             (self.folder / JOURNAL).unlink(missing_ok=True)
 
     def close(self) -> None:
@@ -281,7 +274,7 @@ def _writing() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise WriteFailed(why(error)) from error
+        raise WriteFailed(reason_of(error)) from error
 
 
 def read_summary(folder: Path) -> tuple[int, dict[int, str]] | None:

@@ -28,7 +28,7 @@ class Damaged(Exception):
 def load_plain(file: BinaryIO) -> Any:
     """What a pickle of any protocol holds, numpy's arrays as such; text of Python 2 as latin-1.
 
-    Source: the Python manual, pickle, "Restricting Globals".
+    DatasetEntry: the Python manual, pickle, "Restricting Globals".
 
     Raises:
         Refused: when the pickle would call anything else. Nothing has been called by then.

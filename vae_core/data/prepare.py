@@ -27,12 +27,12 @@ from vae_core.data.hashes import content_hashes
 from vae_core.data.images import ArrayImages, SubsetImages
 from vae_core.data.npy import IMAGES, NpyWriter, StoredImages, WriteFailed, read_summary
 from vae_core.data.source import datasets
-from vae_core.data.splits import assemble
+from vae_core.data.splits import split_dataset
 from vae_core.errors import UserError
 from vae_core.imaging.decode import Target
-from vae_core.imaging.listing import Listing, Skip
-from vae_core.imaging.pool import decode_all, spans_of
-from vae_core.imaging.reading import why
+from vae_core.imaging.listing import Listing, Skip, skipped_note
+from vae_core.imaging.pool import batch_spans, decode_all
+from vae_core.imaging.reading import reason_of
 from vae_core.imaging.resize import resize_all
 from vae_core.locations import CACHE_VARIABLE, cache_folder
 from vae_core.progress import Progress, ProgressMeter, no_progress
@@ -59,17 +59,27 @@ Cached = tuple[StoredImages | None, dict[int, str]]
 
 @dataclass(frozen=True)
 class Prepared:
-    """Images of those `kept` (indices into the files that were asked for), and what was skipped."""
+    """What the files of a listing gave.
+
+    images: None where not one gave a picture.
+    kept: int64 [N], which of the picture files did; files: their names.
+    skipped: whatever else lies there, and why it gives none.
+    """
 
     images: Images | None
     kept: np.ndarray
+    files: tuple[str, ...]
     skipped: tuple[Skip, ...]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """A sentence on what was skipped, if anything was."""
+        total = len(self.kept) + len(self.skipped)
+        return (skipped_note(self.skipped, total),) if self.skipped else ()
 
 
 def prepare_files(name: str, listing: Listing, target: Target, progress: Progress) -> Prepared:
     """Decode the files of `listing` into the cache, or find there what an earlier call prepared.
-
-    `images` is None where not one file gave a picture.
 
     Raises:
         UserError: when files cannot be read, the cache cannot be written, the disk is full, or an
@@ -77,33 +87,34 @@ def prepare_files(name: str, listing: Listing, target: Target, progress: Progres
     """
     count = len(listing)
     if not count:
-        return Prepared(None, np.zeros(0, np.int64), ())
+        return Prepared(None, np.zeros(0, np.int64), (), listing.skipped)
 
     def fill(writer: NpyWriter) -> None:
         meter = ProgressMeter(PREPARING, writer.done, progress)
         unread: dict[int, OSError] = {}
-        left = spans_of(~writer.done, listing.stamps[:, 0])
+        left = batch_spans(~writer.done, listing.stamps[:, 0])
         for span, results in decode_all(listing, left, target, meter.update):
-            unread |= {
-                i: each for i, each in zip(span, results, strict=True) if isinstance(each, OSError)
-            }
-            for i, each in enumerate(results, span.start):
-                if not isinstance(each, OSError):
+            for i, each in zip(span, results, strict=True):
+                if isinstance(each, OSError):
+                    unread[i] = each
+                else:
                     writer.write(i, each)
-            if unread and _hopeless(listing, unread):
+            if unread and _give_up(listing, unread):
                 break
         if unread:
             raise _unread(listing, unread, int(writer.done.sum()))
 
     key = [asdict(target), listing.digest()]
     each = target.size**2 * (target.channels or 1)
-    images, skipped = cached_images(
-        name, key, (count, each), fill, progress, lock_upload(listing.root)
-    )
+    source = lock_upload(listing.root)
+    images: Images | None
+    images, skipped = cached_images(name, key, (count, each), fill, progress, source)
     kept = np.delete(np.arange(count), list(skipped))
-    reasons = tuple(Skip(listing.names[i], reason) for i, reason in skipped.items())
-    part = SubsetImages(images, kept) if images is not None and skipped else images
-    return Prepared(part, kept, reasons)
+    if images is not None and skipped:
+        images = SubsetImages(images, kept)
+    reasons = (Skip(listing.names[i], reason) for i, reason in skipped.items())
+    every = sorted((*listing.skipped, *reasons), key=lambda skip: skip.name)
+    return Prepared(images, kept, tuple(listing.names[i] for i in kept), tuple(every))
 
 
 def prepare_array(
@@ -133,7 +144,7 @@ def prepare_array(
     return images
 
 
-def dataset_of_arrays(
+def dataset_from_arrays(
     name: str,
     config: DataConfig,
     progress: Progress,
@@ -148,7 +159,7 @@ def dataset_of_arrays(
         train, test: square images uint8 [N, C, S, S] and labels int64 [N].
 
     Raises:
-        UserError: as `prepare_array` and `assemble`.
+        UserError: as `prepare_array` and `split_dataset`.
     """
     shape = datasets[name].shape_for(config)
 
@@ -159,10 +170,12 @@ def dataset_of_arrays(
         return ImageSet(images, labels, hashes=content_hashes(ArrayImages(pixels)))
 
     pool, tests = prepared(train), None if test is None else prepared(test)
-    return assemble(name, pool, tests, config, fixed=True, label_names=label_names, notes=notes)
+    return split_dataset(
+        name, pool, tests, config, fixed=True, label_names=label_names, notes=notes
+    )
 
 
-def _hopeless(listing: Listing, unread: dict[int, OSError]) -> bool:
+def _give_up(listing: Listing, unread: dict[int, OSError]) -> bool:
     """Whether to try no more files: the drive or the folder is gone, or too many were in vain."""
     kinds = {error.errno for error in unread.values()}
     return (
@@ -179,7 +192,7 @@ def _unread(listing: Listing, unread: dict[int, OSError], kept: int) -> UserErro
     else:
         what = (
             f"{files} in {listing.root} could not be read, such as {listing.names[first]}: "
-            f"{why(unread[first])}"
+            f"{reason_of(unread[first])}"
         )
     return UserError(
         f"{what}. Make sure that all of it is there and may be read, then try again; the "
@@ -230,7 +243,7 @@ def cached_images(
                 return found
             lock.release()  # another process has removed it in that very moment
     except (OSError, WriteFailed) as error:
-        reason = why(error) if isinstance(error, OSError) else error
+        reason = reason_of(error) if isinstance(error, OSError) else error
         raise UserError(
             f"The prepared images could not be written to {entry.parent}: {reason}. Free some "
             f"space there, or let the environment variable {CACHE_VARIABLE} name another folder.",

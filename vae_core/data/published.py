@@ -12,10 +12,10 @@ import numpy as np
 
 from vae_core.config import DataConfig
 from vae_core.data.dataset import Dataset
-from vae_core.data.prepare import dataset_of_arrays
+from vae_core.data.prepare import dataset_from_arrays
 from vae_core.data.source import datasets
 from vae_core.errors import UserError
-from vae_core.imaging.reading import read_whole, why
+from vae_core.imaging.reading import read_whole, reason_of
 from vae_core.locations import data_folder
 from vae_core.progress import Progress
 
@@ -62,7 +62,7 @@ class Published:
         places = (folder, named) if config.data_dir else (folder,)
         found = self._read(getattr(readers, self.reader), label, places, progress)
         notes = self._notes(folder, found)
-        return dataset_of_arrays(
+        return dataset_from_arrays(
             self.name, config, progress, found.train, found.test, self.label_names, notes
         )
 
@@ -86,8 +86,8 @@ class Published:
             found = self.find(reader, folder)
         except OSError as error:
             raise UserError(
-                f"The files of {label} in {folder} cannot be read: {why(error)}. Make sure that "
-                "the drive is there and that you may read them, then try again."
+                f"The files of {label} in {folder} cannot be read: {reason_of(error)}. Make sure "
+                "that the drive is there and that you may read them, then try again."
             ) from error
         except ValueError as error:
             raise UserError(

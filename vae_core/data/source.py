@@ -19,15 +19,17 @@ Load = Callable[[DataConfig, Progress], Dataset]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source(Entry[Load]):
+class DatasetEntry(Entry[Load]):
     """What loads a data set, and what a form needs to know before it does.
 
     image_shape: (C, H, W) where the configuration asks for nothing else; C = 0 where it depends
         on the images.
+    subject: what the images show, in a sentence of the gallery; "" says their name instead.
     """
 
     origin: Origin
     image_shape: tuple[int, int, int]
+    subject: str = ""
 
     def shape_for(self, config: DataConfig) -> tuple[int, int, int]:
         """(C, H, W) of the images that `config` asks for."""
@@ -36,7 +38,7 @@ class Source(Entry[Load]):
         return config.channels or channels, size or height, size or width
 
 
-datasets: Registry[Source] = Registry("data set", Source)
+datasets: Registry[DatasetEntry] = Registry("data set", DatasetEntry)
 
 
 def load_dataset(config: DataConfig, progress: Progress = no_progress) -> Dataset:

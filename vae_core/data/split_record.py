@@ -18,8 +18,8 @@ from safetensors.numpy import load, save
 from vae_core.data.dataset import Dataset, ImageSet
 from vae_core.data.difference import Difference
 from vae_core.data.hashes import match_rows
-from vae_core.data.images import SubsetImages, concatenate, subset
-from vae_core.data.splits import limited
+from vae_core.data.images import concatenate, subset
+from vae_core.data.splits import subsample
 
 PARTS = ("train", "validation", "test")
 LEFT_OUT = "left_out"
@@ -83,8 +83,8 @@ class SplitRecord:
         none = {name: np.full(len(hashes[name]), NO_LABEL) for name in PARTS}
         labels = {name: arrays.get(f"{name}.labels", none[name]).astype(np.int64) for name in PARTS}
         former = {name: arrays[f"{name}.former"] for name in PARTS if f"{name}.former" in arrays}
-        kept = (*hashes.values(), *former.values())
-        if any(each.dtype != np.uint64 or each.ndim != 1 for each in kept):
+        stored = (*hashes.values(), *former.values())
+        if any(each.dtype != np.uint64 or each.ndim != 1 for each in stored):
             raise ValueError("what should be hashes of images is none")
         for name, each in labels.items():
             within = not len(each) or -1 <= each.min() <= each.max() < max(1, len(names))
@@ -133,7 +133,7 @@ def extend_splits(dataset: Dataset, recorded: SplitRecord, limit: int | None) ->
     to = [part_of.get(int(hashes[row]), int(found.origin[row])) for row in found.new]
     added = [found.new[np.array(to, np.int64) == i] for i in range(len(PARTS))]
     room = None if limit is None else max(0, limit - len(found.rows[0]))
-    taken = limited(hashes[added[0]], labels[added[0]], room)
+    taken = subsample(hashes[added[0]], labels[added[0]], room)
     left_out = np.append(recorded.hashes[LEFT_OUT], np.delete(hashes[added[0]], taken))
     added[0] = added[0][taken]
     rows = [np.concatenate(pair) for pair in zip(found.rows, added, strict=True)]
@@ -165,9 +165,9 @@ class _Matched:
         belongs = np.repeat(np.arange(len(PARTS)), [len(recorded.hashes[name]) for name in PARTS])
         rows = match_rows(wanted, named_as, hashes, labels)
         there = rows >= 0
-        strange = ~np.isin(hashes, recorded.hashes[LEFT_OUT])
-        strange[rows[there]] = False
-        new = np.flatnonzero(strange & (not dataset.fixed))
+        unknown = ~np.isin(hashes, recorded.hashes[LEFT_OUT])
+        unknown[rows[there]] = False
+        new = np.flatnonzero(unknown & (not dataset.fixed))
 
         def of_each(mask: np.ndarray) -> dict[str, int]:
             counts = np.bincount(belongs[mask], minlength=len(PARTS))
@@ -187,10 +187,7 @@ class _Matched:
     def parts(self, left_out: np.ndarray) -> Dataset:
         """The data set with these rows for its parts."""
         train, validation, test = (
-            _without_empty_labels(
-                replace(subset(self.whole, rows), images=SubsetImages(self.whole.images, rows))
-            )
-            for rows in self.rows
+            _without_empty_labels(subset(self.whole, rows)) for rows in self.rows
         )
         return replace(
             self.dataset,
@@ -204,8 +201,8 @@ class _Matched:
 
 def _without_empty_labels(image_set: ImageSet) -> ImageSet:
     """A part of which no image has a label has none, though others have, such as test images."""
-    bare = image_set.labels is not None and (image_set.labels == NO_LABEL).all()
-    return replace(image_set, labels=None) if bare and len(image_set) else image_set
+    unlabelled = image_set.labels is not None and (image_set.labels == NO_LABEL).all()
+    return replace(image_set, labels=None) if unlabelled and len(image_set) else image_set
 
 
 def unseen(image_set: ImageSet, recorded: SplitRecord) -> ImageSet:

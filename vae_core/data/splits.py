@@ -75,7 +75,7 @@ CHOICES: dict[str, Choice] = {"content": by_content, "last": by_order}
 """How validation images are chosen, by the name that `data.validation` has for it."""
 
 
-def limited(hashes: np.ndarray, labels: np.ndarray | None, limit: int | None) -> np.ndarray:
+def subsample(hashes: np.ndarray, labels: np.ndarray | None, limit: int | None) -> np.ndarray:
     """At most `limit` of N images: the lowest hashes of each class, in proportion to its size.
 
     Copies come after everything that differs. Every class has one where `limit` allows. An added
@@ -95,7 +95,7 @@ def limited(hashes: np.ndarray, labels: np.ndarray | None, limit: int | None) ->
     return np.sort(taken)
 
 
-def assemble(
+def split_dataset(
     name: str,
     pool: ImageSet,
     test: ImageSet | None,
@@ -147,7 +147,7 @@ def assemble(
         pool, notes = _without(pool, (validation,), notes, "Training", "validation")
         if not len(pool):
             raise _too_few(len(validation))
-    kept = limited(pool.known_hashes, pool.labels, config.limit)
+    kept = subsample(pool.known_hashes, pool.labels, config.limit)
     left_out = np.delete(pool.known_hashes, kept)
     return Dataset(
         name,

@@ -23,7 +23,7 @@ class EncoderHalf(nn.Module):
         self.model = model
 
     def forward(self, x: Tensor, label: Tensor | None = None) -> tuple[Tensor, ...]:
-        posterior = _told(self.model, label).encode(x)
+        posterior = _conditioned(self.model, label).encode(x)
         mu = self.model.flatten(posterior.mode())
         logvar = posterior.log_variance()
         return (mu,) if logvar is None else (mu, self.model.flatten(logvar))
@@ -37,11 +37,11 @@ class DecoderHalf(nn.Module):
         self.model = model
 
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
-        logits = _told(self.model, label).decode(self.model.unflatten(z))
+        logits = _conditioned(self.model, label).decode(self.model.unflatten(z))
         return self.model.picture(logits)
 
 
-def _told(model: LatentModel, label: Tensor | None) -> LatentModel:
+def _conditioned(model: LatentModel, label: Tensor | None) -> LatentModel:
     return model if label is None else model.conditioned(label)
 
 
@@ -55,9 +55,9 @@ def try_inputs(model: LatentModel, n: int, seed: int = 0) -> tuple[Inputs, Input
     it takes any: ({"x": …}, {"z": …}), both with "label" for a conditional model."""
     z = model.flatten(model.sample_prior(n, torch.Generator(model.device).manual_seed(seed)))
     label = torch.arange(n, device=z.device) % (model.labels + 1) - 1
-    told = {"label": label} if model.labels else {}
-    x = DecoderHalf(model)(z, **told).contiguous()
-    return {"x": x} | told, {"z": z} | told
+    labels = {"label": label} if model.labels else {}
+    x = DecoderHalf(model)(z, **labels).contiguous()
+    return {"x": x} | labels, {"z": z} | labels
 
 
 @torch.no_grad()

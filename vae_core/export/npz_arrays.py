@@ -7,12 +7,15 @@ import io
 import numpy as np
 
 from vae_core.export.source import Export, Source, formats
-from vae_core.export.table import readable
+from vae_core.export.tables import readable
 from vae_core.runs import in_words
 
 
 @formats.register(
-    "npz", label="NumPy", blurb="Means, log-variances, labels and names as arrays, for np.load."
+    "npz",
+    label="NumPy",
+    blurb="Means, log-variances, labels and names as arrays, for np.load.",
+    order=30,
 )
 def npz(source: Source) -> Export:
     """As arrays of N images: mu, logvar, recon, kl, kl_error, labels, files, index; and split."""

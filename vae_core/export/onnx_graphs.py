@@ -29,6 +29,7 @@ CHECKED = 7  # another batch size than the traced one, which shows that it is dy
     "onnx",
     label="ONNX",
     blurb="Encoder and decoder for any ONNX runtime, checked against PyTorch; any batch size.",
+    order=60,
 )
 def onnx(source: Source) -> Export:
     """encoder.onnx: x → mu, logvar. decoder.onnx: z → x_hat. A note says how well they agree.

@@ -6,16 +6,15 @@ import io
 import math
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 
 from vae_core.analysis import CACHED, images_of_survey
 from vae_core.data import ArrayImages, Images
 from vae_core.data.images import SubsetImages
 from vae_core.errors import UserError
 from vae_core.export.source import Export, Source, formats
-from vae_core.export.table import readable
+from vae_core.export.tables import readable
 from vae_core.imaging.png import tile, to_png
+from vae_core.imaging.resize import thumbnail_size, thumbnails
 from vae_core.latent.encodings import load_encodings
 from vae_core.latent.survey import Survey
 from vae_core.runs import in_words, part_name
@@ -41,6 +40,7 @@ CONFIG = """embeddings {{
     "projector",
     label="TensorBoard projector",
     blurb="Vectors, labels and a picture of every image, for the Embedding Projector.",
+    order=40,
 )
 def projector(source: Source) -> Export:
     """vectors.tsv, metadata.tsv, sprite.png and projector_config.pbtxt.
@@ -97,33 +97,25 @@ def sprite_size(n: int, size: tuple[int, int]) -> tuple[int, int]:
     most = LARGEST_SPRITE // columns
     if most == 0:
         raise UserError(f"{n} images are too many for a sprite of {LARGEST_SPRITE} px; take fewer.")
-    scale = min(1.0, most / max(size))
-    return max(1, int(size[0] * scale)), max(1, int(size[1] * scale))
+    return thumbnail_size(size, most)
 
 
 def sprite(images: Images, height: int, width: int) -> np.ndarray:
     """All images at one size in one square picture: uint8 [C, columns·height, columns·width]."""
     n, channels = images.shape[:2]
-    small = np.empty((n, channels, height, width), np.uint8)
-    for start in range(0, n, BATCH):
-        chosen = np.arange(start, min(start + BATCH, n))
-        batch = torch.from_numpy(images.gather(chosen))
-        if images.shape[2:] != (height, width):
-            batch = F.interpolate(batch.float(), (height, width), mode="area").round_().byte()
-        small[chosen] = batch.numpy()
     columns = math.isqrt(max(0, n - 1)) + 1
     square = np.zeros((columns * columns, channels, height, width), np.uint8)
-    square[:n] = small
+    for start in range(0, n, BATCH):
+        rows = np.arange(start, min(start + BATCH, n))
+        square[rows] = thumbnails(images.gather(rows), max(height, width))
     return tile(square, columns)
 
 
 def _images(source: Source) -> Images:
     """The images that the rows of the survey are made of."""
-    images: Images
-    if source.split == CACHED:
-        images = ArrayImages(load_encodings(source.run).thumbnails)
-    else:
+    if source.split != CACHED:
         return images_of_survey(source.run, source.survey, source.data_dir, source.progress)
+    images = ArrayImages(load_encodings(source.run).thumbnails)
     return images if source.rows is None else SubsetImages(images, source.rows)
 
 

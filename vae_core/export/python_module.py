@@ -18,8 +18,8 @@ weights.safetensors beside this file.
 
     from model import decode, encode
 
-    {returns} = encode(x{told})  # x: floats in [0, 1], [B, {shape}]; [B, {latent}] each
-    x_hat = decode(mu{told})  # pictures in [0, 1], [B, {shape}]{labelled}
+    {returns} = encode(x{label})  # x: floats in [0, 1], [B, {shape}]; [B, {latent}] each
+    x_hat = decode(mu{label})  # pictures in [0, 1], [B, {shape}]{labelled}
 """
 
 from math import inf, nan  # noqa: F401
@@ -36,17 +36,17 @@ w = load_file(Path(__file__).with_name("weights.safetensors"))
 
 
 @torch.inference_mode()
-def encode(x{told}):
+def encode(x{label}):
 {encoder}
 
 
 @torch.inference_mode()
-def decode(z{told}):
+def decode(z{label}):
 {decoder}
 
 
 if __name__ == "__main__":
-    pictures = decode(torch.randn(16, LATENT_SIZE){of_none})
+    pictures = decode(torch.randn(16, LATENT_SIZE){no_label})
     print(f"16 samples of the prior: {{tuple(pictures.shape)}}, "
           f"from {{pictures.min():.3f}} to {{pictures.max():.3f}}")
 '''
@@ -60,6 +60,7 @@ label: int64 [B], counted from 0 as in the data set; -1 where it is not known.""
     "python",
     label="Python module",
     blurb="The network as plain PyTorch lines with its weights; needs torch and safetensors only.",
+    order=70,
 )
 def python(source: Source) -> Export:
     """model.py with `encode` and `decode`, and weights.safetensors."""
@@ -73,9 +74,9 @@ def python(source: Source) -> Export:
         run=source.run.id,
         step=source.loaded.step,
         returns=returns,
-        told=", label" if model.labels else "",
+        label=", label" if model.labels else "",
         labelled=LABELLED if model.labels else "",
-        of_none=", torch.full((16,), -1)" if model.labels else "",
+        no_label=", torch.full((16,), -1)" if model.labels else "",
         shape=", ".join(map(str, model.image_shape)),
         image_shape=tuple(model.image_shape),
         latent=model.latent_size,
@@ -91,7 +92,7 @@ def _body(program: Any, last: str) -> str:
     """The lines of a program: weights by their names, no `x = None` to free memory early."""
     lines = program.graph.python_code("self").src.split("\n")
     start = next(i for i, line in enumerate(lines) if line.startswith("def ")) + 1
-    names = {spec.arg.name: spec.target for spec in _kept(program)}
+    names = {spec.arg.name: spec.target for spec in _tensors(program)}
     pattern = re.compile("|".join(rf"\b{re.escape(name)}\b" for name in names) or r"(?!)")
     body = [line.split(";  ")[0].rstrip() for line in lines[start:] if line.strip()]
     body = [pattern.sub(lambda hit: f'w["{_name(names[hit[0]])}"]', line) for line in body]
@@ -102,14 +103,14 @@ def _body(program: Any, last: str) -> str:
 def _weights(program: Any) -> dict[str, Tensor]:
     """The tensors that the lines of a program name."""
     found = {}
-    for spec in _kept(program):
+    for spec in _tensors(program):
         tensor = program.state_dict.get(spec.target, program.constants.get(spec.target))
         if _used(program, spec.arg.name):
             found[_name(spec.target)] = tensor.detach().clone().contiguous()
     return found
 
 
-def _kept(program: Any) -> list[Any]:
+def _tensors(program: Any) -> list[Any]:
     """Inputs of a program that are no arguments: parameters, buffers and constants."""
     return [spec for spec in program.graph_signature.input_specs if spec.target is not None]
 

@@ -11,6 +11,7 @@ from vae_core.export.source import Export, Source, formats
     "safetensors",
     label="safetensors",
     blurb="The weights in one file that can execute nothing, with the configuration in its head.",
+    order=50,
 )
 def safetensors(source: Source) -> Export:
     """Weights by their names in `vae_core`; metadata: run, step, config and data as JSON."""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import io
-import os
 import zipfile
 from pathlib import Path
 
 from vae_core.errors import UserError
 from vae_core.export.source import Export
-from vae_core.files import new_name
+from vae_core.files import replacing
 
 
 def write_export(made: Export, folder: Path, name: str) -> Path:
@@ -27,7 +26,8 @@ def write_export(made: Export, folder: Path, name: str) -> Path:
     try:
         for path, data in paths.items():
             path.parent.mkdir(parents=True, exist_ok=True)
-            _replace(path, data)
+            with replacing(path) as file:
+                file.write(data)
     except OSError as error:
         raise UserError(
             f"{target} could not be written: {error.strerror or error}. "
@@ -53,14 +53,3 @@ def _single(made: Export, name: str) -> str:
     if len(made.files) > 1:
         return ""
     return name + Path(next(iter(made.files))).suffix
-
-
-def _replace(path: Path, data: bytes) -> None:
-    handle, temporary = new_name(path.parent, ".writing-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise

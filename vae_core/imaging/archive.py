@@ -22,7 +22,7 @@ import numpy as np
 from vae_core.errors import UserError
 from vae_core.imaging.decode import NotAnImage
 from vae_core.imaging.listing import Listing, Skip, has_image_name, is_system_file
-from vae_core.imaging.reading import Refused, open_regular, stamp_of, why
+from vae_core.imaging.reading import Refused, open_regular, reason_of, stamp_of
 from vae_core.units import gigabytes
 
 
@@ -66,7 +66,7 @@ def open_zip(path: Path, limits: ZipLimits = ZipLimits()) -> Iterator[Listing]:
     try:
         file = open_regular(path)
     except OSError as error:
-        raise UserError(f"{path} cannot be read: {why(error)}.") from None
+        raise UserError(f"{path} cannot be read: {reason_of(error)}.") from None
     except Refused as error:
         raise UserError(f"{path} is {error}; name a folder or a .zip.") from None
     with file:
@@ -82,7 +82,7 @@ def _directory(path: Path, file: BinaryIO, limits: ZipLimits) -> zipfile.ZipFile
     try:
         archive = zipfile.ZipFile(_Bounded(file, limits))
     except OSError as error:
-        raise UserError(f"{path} cannot be read: {why(error)}.") from None
+        raise UserError(f"{path} cannot be read: {reason_of(error)}.") from None
     except (*_DAMAGED, NotImplementedError) as error:
         raise UserError(
             f"{path} is no zip file that can be read ({error}). Pack your images again as .zip, "

@@ -15,7 +15,7 @@ import numpy as np
 
 from vae_core.errors import UserError
 from vae_core.imaging.decode import EXTENSIONS
-from vae_core.imaging.reading import Stamp, read_whole, stamp_of, why
+from vae_core.imaging.reading import Stamp, read_whole, reason_of, stamp_of
 from vae_core.progress import Progress, no_progress
 from vae_core.units import grouped
 
@@ -164,8 +164,8 @@ def _stamp_or_reason(entry: os.DirEntry[str], links: bool) -> tuple[Stamp | None
 
 def _unreachable(path: Path, error: OSError) -> UserError:
     return UserError(
-        f"{path} cannot be reached: {why(error)}. Check its permissions and that its drive is "
-        "there, then try again."
+        f"{path} cannot be reached: {reason_of(error)}. Check its permissions and that its drive "
+        "is there, then try again."
     )
 
 

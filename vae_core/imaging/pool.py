@@ -21,7 +21,7 @@ from vae_core.errors import UserError
 from vae_core.imaging.decode import NotAnImage, Target, decode
 from vae_core.imaging.decoder import Decoder, DecoderDied
 from vae_core.imaging.listing import Listing
-from vae_core.imaging.reading import Refused, why
+from vae_core.imaging.reading import Refused, reason_of
 
 Result = np.ndarray | str | OSError
 """An image uint8 [C, S, S]; why there is none; or why that is not known."""
@@ -69,7 +69,7 @@ def decode_all(
         pool.close()
 
 
-def spans_of(wanted: np.ndarray, sizes: np.ndarray) -> Iterator[range]:
+def batch_spans(wanted: np.ndarray, sizes: np.ndarray) -> Iterator[range]:
     """Neighbours among the files of which `wanted` bool [N] is True, a few at a time.
 
     Args:
@@ -201,8 +201,8 @@ class _Pool:
                 decoder = Decoder(self._target)
             except OSError as error:
                 raise UserError(
-                    f"No process could be started to decode images: {why(error)}. Close other "
-                    "programs and try again."
+                    f"No process could be started to decode images: {reason_of(error)}. Close "
+                    "other programs and try again."
                 ) from error
             self._processes.append(decoder)
             return decoder

@@ -71,7 +71,7 @@ def read_whole(path: str | Path, most: int = MOST_BYTES, stamp: Stamp | None = N
         return data
 
 
-def why(error: OSError) -> str:
+def reason_of(error: OSError) -> str:
     """What an error of the system says, without its number and the path."""
     return error.strerror or str(error) or type(error).__name__
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from vae_core.presets.preset import Preset, preset
+from vae_core.presets.preset import preset
 
 SOURCE = "Burda, Grosse and Salakhutdinov (2016), section 5 and appendix C"
 NETWORK: dict[str, Any] = {
@@ -15,9 +15,9 @@ NETWORK: dict[str, Any] = {
 }
 
 
-def burda(name: str, label: str, blurb: str, family: str, objective: dict[str, Any]) -> Preset:
+def burda(name: str, label: str, blurb: str, family: str, objective: dict[str, Any]) -> None:
     """The paper's network and batches, minimising what `family` does."""
-    return preset(
+    preset(
         name,
         label,
         blurb,
@@ -29,6 +29,7 @@ def burda(name: str, label: str, blurb: str, family: str, objective: dict[str, A
             "and begins with Glorot's weights; here grey is the chance of white, and PyTorch's "
             "weights. The last 10 000 training images are kept aside to choose by."
         ),
+        order=50,
         family=family,
         data={"dataset": "mnist", "validation_fraction": 1 / 6, "validation": "last"},
         model=NETWORK,
@@ -43,13 +44,11 @@ def burda(name: str, label: str, blurb: str, family: str, objective: dict[str, A
     )
 
 
-PRESETS = (
-    burda("burda-vae", "Burda VAE", "Two tanh layers of 200 and 50 latents.", "vae", {}),
-    burda(
-        "burda-iwae",
-        "Burda IWAE",
-        "The same with five draws that compete: a tighter bound.",
-        "iwae",
-        {"samples": 5},
-    ),
+burda("burda-vae", "Burda VAE", "Two tanh layers of 200 and 50 latents.", "vae", {})
+burda(
+    "burda-iwae",
+    "Burda IWAE",
+    "The same with five draws that compete: a tighter bound.",
+    "iwae",
+    {"samples": 5},
 )

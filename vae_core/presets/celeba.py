@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from vae_core.losses.conventions import CONVENTIONS, Scale
-from vae_core.presets.preset import Preset, preset
+from vae_core.presets.preset import preset
 
 SHAPE = (3, 64, 64)
 LATENTS = 128
@@ -19,15 +19,16 @@ LOSS = (
 )
 
 
-def faces(name: str, label: str, blurb: str, source: str, published: str, **options: Any) -> Preset:
+def faces(name: str, label: str, blurb: str, source: str, published: str, **options: Any) -> None:
     """Five stages of 32 to 512 maps on faces of 64×64, and 128 latents."""
-    return preset(
+    preset(
         name,
         label,
         blurb,
         SHAPE,
         source=source,
         published=f"{LOSS} {published}",
+        order=40,
         family="vae",
         data={"dataset": "celeba", "image_size": 64},
         model={
@@ -51,23 +52,21 @@ def faces(name: str, label: str, blurb: str, source: str, published: str, **opti
     )
 
 
-PRESETS = (
-    faces(
-        "celeba-vae",
-        "CelebA blog VAE",
-        "A blog's smaller way back from 128 latents, on faces of 64×64: 3 225 795 weights.",
-        "A blog on CelebA, after Subramanian, PyTorch-VAE (2020)",
-        "The blog prints 3 225 795 weights. The widths of the way back, 256, 256, 128, 64, 64 and "
-        "3, are worked out from that number, which other networks have too; the last layer ends in "
-        "a sigmoid here.",
-        decoder_channels=(256, 256, 128, 64, 64),
-    ),
-    faces(
-        "pytorch-vae",
-        "PyTorch-VAE, CelebA",
-        "Five normalised stages down to 2×2 and back, on faces of 64×64: 3 937 635 weights.",
-        "Subramanian, PyTorch-VAE (2020), VanillaVAE and configs/vae.yaml",
-        "Its pictures end in a tanh, half of its images are mirrored, and it takes 100 passes; "
-        "here a sigmoid, which keeps pixels in [0, 1], no mirror, and 20 passes.",
-    ),
+faces(
+    "celeba-vae",
+    "CelebA blog VAE",
+    "A blog's smaller way back from 128 latents, on faces of 64×64: 3 225 795 weights.",
+    "A blog on CelebA, after Subramanian, PyTorch-VAE (2020)",
+    "The blog prints 3 225 795 weights. The widths of the way back, 256, 256, 128, 64, 64 and "
+    "3, are worked out from that number, which other networks have too; the last layer ends in "
+    "a sigmoid here.",
+    decoder_channels=(256, 256, 128, 64, 64),
+)
+faces(
+    "pytorch-vae",
+    "PyTorch-VAE, CelebA",
+    "Five normalised stages down to 2×2 and back, on faces of 64×64: 3 937 635 weights.",
+    "Subramanian, PyTorch-VAE (2020), VanillaVAE and configs/vae.yaml",
+    "Its pictures end in a tanh, half of its images are mirrored, and it takes 100 passes; "
+    "here a sigmoid, which keeps pixels in [0, 1], no mirror, and 20 passes.",
 )

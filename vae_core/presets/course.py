@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from vae_core.losses.conventions import CONVENTIONS, Scale
-from vae_core.presets.preset import Preset, preset
+from vae_core.presets.preset import preset
 
 PIXELS = 28 * 28
 STD = 0.3081  # standard deviation of MNIST's pixels
@@ -33,38 +33,38 @@ DATA: dict[str, Any] = {"dataset": "mnist"}
 KEPT_ASIDE = "Here 3000 of the 60 000 training images are kept aside to measure on."
 
 
-def course(hidden: int) -> tuple[Preset, Preset]:
+def course(hidden: int) -> None:
     """The autoencoder and the VAE with so many hidden units; 128 is the usual one."""
     suffix, size = ("", "") if hidden == 128 else (f"-{hidden}", f", {hidden} hidden")
     model = MODEL | {"options": {"channels": (16, 32), "hidden": hidden, "bias": False}}
-    return (
-        preset(
-            f"course-ae{suffix}",
-            f"Course autoencoder{size}",
-            "The autoencoder of a well-known course: five codes, squared error.",
-            (1, 28, 28),
-            published=f"mse.mean() on pixels normalised by 0.1307 and 0.3081. {KEPT_ASIDE}",
-            family="autoencoder",
-            data=DATA,
-            model=model,
-            train=TRAINING,
+    preset(
+        f"course-ae{suffix}",
+        f"Course autoencoder{size}",
+        "The autoencoder of a well-known course: five codes, squared error.",
+        (1, 28, 28),
+        published=f"mse.mean() on pixels normalised by 0.1307 and 0.3081. {KEPT_ASIDE}",
+        order=20,
+        family="autoencoder",
+        data=DATA,
+        model=model,
+        train=TRAINING,
+    )
+    preset(
+        f"course-vae{suffix}",
+        f"Course VAE{size}",
+        "The same with mean and log σ heads: MSE + 0.1·KL on normalised pixels.",
+        (1, 28, 28),
+        published=(
+            f"mse.mean() + 0.1·kl.mean() on normalised pixels; in nats β = {BETA:.4g}. {KEPT_ASIDE}"
         ),
-        preset(
-            f"course-vae{suffix}",
-            f"Course VAE{size}",
-            "The same with mean and log σ heads: MSE + 0.1·KL on normalised pixels.",
-            (1, 28, 28),
-            published=(
-                f"mse.mean() + 0.1·kl.mean() on normalised pixels; in nats β = {BETA:.4g}. "
-                f"{KEPT_ASIDE}"
-            ),
-            family="vae",
-            data=DATA,
-            model=model,
-            objective={"beta": BETA},
-            train=TRAINING,
-        ),
+        order=20,
+        family="vae",
+        data=DATA,
+        model=model,
+        objective={"beta": BETA},
+        train=TRAINING,
     )
 
 
-PRESETS = (*course(128), *course(100))
+for _hidden in (128, 100):
+    course(_hidden)

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from vae_core.config import RunConfig, parse_config
+from vae_core.registry import Listed, Registry
 
 
-@dataclass(frozen=True)
-class Preset:
+@dataclass(frozen=True, kw_only=True)
+class Preset(Listed):
     """`image_shape` is that of the data set in `config`, for counting weights.
 
     source: the paper or system that is rebuilt, "" for our own.
@@ -17,13 +18,13 @@ class Preset:
         what departs from it here.
     """
 
-    name: str
-    label: str
-    blurb: str
     image_shape: tuple[int, int, int]
     config: RunConfig
     source: str = ""
     published: str = ""
+
+
+presets: Registry[Preset] = Registry("preset", Preset)
 
 
 def preset(
@@ -34,8 +35,19 @@ def preset(
     *,
     source: str = "",
     published: str = "",
+    order: int = 100,
     **config: Any,
-) -> Preset:
-    """A preset whose configuration bears its name; `config` as `parse_config` takes it."""
-    parsed = parse_config({"preset": name, **config})
-    return Preset(name, label, blurb, image_shape, parsed, source, published)
+) -> None:
+    """Add a preset whose configuration bears its name; `config` as `parse_config` takes it."""
+    presets.add(
+        Preset(
+            name=name,
+            label=label,
+            blurb=blurb,
+            image_shape=image_shape,
+            config=parse_config({"preset": name, **config}),
+            source=source,
+            published=published,
+            order=order,
+        )
+    )

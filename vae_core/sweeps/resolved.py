@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vae_core.config import RunConfig
-from vae_core.data.source import datasets
+from vae_core.data import datasets
 from vae_core.families import build, complete
 from vae_core.models import likelihoods
 from vae_core.runs import DataCard, Run, layout

@@ -12,11 +12,11 @@ from vae_core.data.dataset import Dataset, ImageSet
 from vae_core.data.images import subset
 from vae_core.data.prepare import prepare_files
 from vae_core.data.source import datasets
-from vae_core.data.splits import assemble
+from vae_core.data.splits import split_dataset
 from vae_core.errors import UserError
 from vae_core.imaging.decode import Target
-from vae_core.imaging.listing import Listing, list_folder, skipped_note
-from vae_core.imaging.reading import Refused, read_whole, why
+from vae_core.imaging.listing import Listing, list_folder
+from vae_core.imaging.reading import Refused, read_whole, reason_of
 from vae_core.locations import data_folder
 from vae_core.progress import Progress
 
@@ -52,21 +52,18 @@ def load_celeba(config: DataConfig, progress: Progress) -> Dataset:
         config.image_size or IMAGE_SIZE, config.resize, config.channels or 3, centre=CENTRE
     )
     prepared = prepare_files("celeba", listing, target, progress)
-    files = tuple(listing.names[i] for i in prepared.kept)
-    total = len(listing) + len(listing.skipped)
-    skipped = (*listing.skipped, *prepared.skipped)
-    notes: tuple[str, ...] = (skipped_note(skipped, total),) if skipped else ()
+    notes = prepared.notes
     if prepared.images is None:
         raise UserError(f"None of the files in {pictures} is a readable image. {' '.join(notes)}")
-    everything = ImageSet(prepared.images, files=files)
+    everything = ImageSet(prepared.images, files=prepared.files)
     codes = _partition(pictures)
     if codes is None:
         notes += (
             "There is no list_eval_partition file beside the images, so all of them count as "
             "training images.",
         )
-        return assemble("celeba", everything, None, config, notes=notes)
-    parts = np.array([codes.get(name, TRAIN) for name in files])
+        return split_dataset("celeba", everything, None, config, notes=notes)
+    parts = np.array([codes.get(name, TRAIN) for name in prepared.files])
     train, validation, test = (np.flatnonzero(parts == p) for p in (TRAIN, VALIDATION, TEST))
     pool = subset(everything, train)
     tests = subset(everything, test) if len(test) else None
@@ -75,7 +72,7 @@ def load_celeba(config: DataConfig, progress: Progress) -> Dataset:
         notes += (
             "Validation images are those that CelebA names, not a share of the training images.",
         )
-    return assemble("celeba", pool, tests, config, validation=own, notes=notes)
+    return split_dataset("celeba", pool, tests, config, validation=own, notes=notes)
 
 
 def _find(folder: Path, progress: Progress) -> tuple[Path, Listing]:
@@ -113,7 +110,7 @@ def _read_partition(path: Path, delimiter: str) -> dict[str, int]:
         rows = csv.reader(text.splitlines(), delimiter=delimiter, skipinitialspace=True)
         return {row[0]: int(row[1]) for row in rows if row and row[0] != "image_id"}
     except OSError as error:
-        raise UserError(f"{path} cannot be read: {why(error)}. Try again.") from None
+        raise UserError(f"{path} cannot be read: {reason_of(error)}. Try again.") from None
     except (Refused, ValueError, IndexError, csv.Error) as error:
         raise UserError(
             f"{path} cannot be read: {error}. Each line names an image and 0, 1 or 2; "

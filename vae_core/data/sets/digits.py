@@ -9,7 +9,7 @@ import numpy as np
 
 from vae_core.config import DataConfig
 from vae_core.data.dataset import Dataset
-from vae_core.data.prepare import dataset_of_arrays
+from vae_core.data.prepare import dataset_from_arrays
 from vae_core.data.source import datasets
 from vae_core.errors import UserError
 from vae_core.progress import Progress
@@ -27,7 +27,7 @@ def load_digits(config: DataConfig, progress: Progress) -> Dataset:
     """The digits with values 0..16 stretched to 0..255, enlarged smoothly."""
     values, labels = digits()
     pixels = np.rint(values * (255 / 16)).astype(np.uint8)[:, None]
-    return dataset_of_arrays(
+    return dataset_from_arrays(
         "digits", config, progress, (pixels, labels), label_names=tuple("0123456789")
     )
 

@@ -16,12 +16,12 @@ from vae_core.data.images import subset
 from vae_core.data.labels import folder_labels, shared_depth
 from vae_core.data.prepare import prepare_files
 from vae_core.data.source import datasets
-from vae_core.data.splits import assemble
+from vae_core.data.splits import split_dataset
 from vae_core.errors import UserError
 from vae_core.imaging.archive import open_zip
 from vae_core.imaging.decode import Target
-from vae_core.imaging.listing import LISTING, Listing, list_folder, skipped_note
-from vae_core.imaging.reading import why
+from vae_core.imaging.listing import LISTING, Listing, list_folder
+from vae_core.imaging.reading import reason_of
 from vae_core.locations import data_folder, uploads_folder
 from vae_core.progress import Progress
 
@@ -61,10 +61,7 @@ def load_folder(config: DataConfig, progress: Progress) -> Dataset:
     target = Target(config.image_size or IMAGE_SIZE, config.resize, config.channels)
     with _opened(path, progress) as listing:
         prepared = prepare_files("folder", listing, target, progress)
-    skipped = sorted((*listing.skipped, *prepared.skipped), key=lambda skip: skip.name)
-    total = len(listing) + len(listing.skipped)
-    notes: tuple[str, ...] = (skipped_note(skipped, total),) if skipped else ()
-    names = tuple(listing.names[i] for i in prepared.kept)
+    names, notes = prepared.files, prepared.notes
     if prepared.images is None or len(names) < 2:
         found = "only one image" if names else "no images"
         raise UserError(
@@ -85,7 +82,7 @@ def load_folder(config: DataConfig, progress: Progress) -> Dataset:
                 f"None of the images in {path} that are to be learned from can be read."
             )
         pool, tests, validation = parts[TRAIN], parts.get(TEST), parts.get(VALIDATION)
-    return assemble(
+    return split_dataset(
         "folder", pool, tests, config, validation=validation, label_names=label_names, notes=notes
     )
 
@@ -98,7 +95,9 @@ def _opened(path: Path, progress: Progress) -> Iterator[Listing]:
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(f"There is no folder or .zip at {path}; check the path.") from None
     except OSError as error:
-        raise UserError(f"{path} cannot be reached: {why(error)}. Check its permissions.") from None
+        raise UserError(
+            f"{path} cannot be reached: {reason_of(error)}. Check its permissions."
+        ) from None
     if stat.S_ISDIR(kind):
         from_outside = path.is_relative_to(uploads_folder())
         yield list_folder(path, progress, links=not from_outside)
@@ -133,11 +132,11 @@ def find_parts(names: Sequence[str]) -> tuple[FolderParts | None, tuple[str, ...
     if TRAIN not in kinds or len(kinds - {None}) < 2:
         return None, ()
     called = sorted({top for top in tops.values() if top.lower() in PART_NAMES})
-    strange = sorted(set(tops.values()) - set(called))
-    if strange:
-        beside = ", ".join(top or "images in no folder" for top in strange[:5])
+    others = sorted(set(tops.values()) - set(called))
+    if others:
+        listed = ", ".join(top or "images in no folder" for top in others[:5])
         return None, (
-            f"{_listed(called)} lie beside others ({beside}), so all folders count as labels.",
+            f"{_listed(called)} lie beside others ({listed}), so all folders count as labels.",
         )
     folders = [name.rpartition("/")[0] for name in names]
     depth = shared_depth(tops)
@@ -186,9 +185,9 @@ def divided(
         if len(lacking):
             listed = ", ".join(label_names[i] for i in lacking)
             notes += (f"The {name} images have labels that no training image has: {listed}.",)
-    bare = [name for name in rows if name not in labelled]
-    if bare:
-        notes += (f"The images of {' and '.join(bare)} lie in no folder and have no labels.",)
+    unlabelled = [name for name in rows if name not in labelled]
+    if unlabelled:
+        notes += (f"The images of {' and '.join(unlabelled)} lie in no folder and have no labels.",)
     return parts, tuple(label_names[i] for i in order), notes
 
 

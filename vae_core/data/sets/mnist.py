@@ -33,7 +33,7 @@ def find_idx(folder: Path, name: str) -> Path | None:
 def read_idx(path: Path, dimensions: int) -> np.ndarray:
     """The array in an idx file: uint8, of so many dimensions.
 
-    Source: LeCun, The MNIST database, "file formats".
+    DatasetEntry: LeCun, The MNIST database, "file formats".
 
     Raises:
         OSError: when the file cannot be read.
@@ -92,42 +92,37 @@ def download_files(reader: Any, label: str, folder: Path, progress: Progress) ->
             unpack(raw / file)
 
 
-def _register(
-    name: str, reader: str, label_names: tuple[str, ...], label: str, blurb: str, paper: str
-) -> None:
-    datasets.register(
-        name,
-        label=label,
-        blurb=blurb,
-        paper=paper,
-        origin="download",
-        image_shape=(1, 28, 28),
-        order=10,
-    )(Published(name, reader, reader, (60_000, 10_000), label_names, read_files, download_files))
+def _register(name: str, reader: str, label_names: tuple[str, ...], **facts: Any) -> None:
+    """Register one such set; `reader` is its class in torchvision, and its folder."""
+    load = Published(
+        name, reader, reader, (60_000, 10_000), label_names, read_files, download_files
+    )
+    datasets.register(name, origin="download", image_shape=(1, 28, 28), order=10, **facts)(load)
 
 
 _register(
     "mnist",
     "MNIST",
     tuple("0123456789"),
-    "MNIST",
-    "70 000 handwritten digits, 28×28, grey. Where most people begin.",
-    "LeCun et al. 1998, Gradient-based learning applied to document recognition",
+    label="MNIST",
+    blurb="70 000 handwritten digits, 28×28, grey. Where most people begin.",
+    paper="LeCun et al. 1998, Gradient-based learning applied to document recognition",
+    subject="handwritten digits",
 )
 _register(
     "fashion_mnist",
     "FashionMNIST",
     ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag",
      "Ankle boot"),
-    "Fashion-MNIST",
-    "70 000 pieces of clothing, 28×28, grey, 10 kinds.",
-    "Xiao et al. 2017, arXiv:1708.07747",
+    label="Fashion-MNIST",
+    blurb="70 000 pieces of clothing, 28×28, grey, 10 kinds.",
+    paper="Xiao et al. 2017, arXiv:1708.07747",
 )  # fmt: skip
 _register(
     "kmnist",
     "KMNIST",
     ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"),
-    "Kuzushiji-MNIST",
-    "70 000 cursive Japanese characters, 28×28, grey, 10 kinds.",
-    "Clanuwat et al. 2018, arXiv:1812.01718",
+    label="Kuzushiji-MNIST",
+    blurb="70 000 cursive Japanese characters, 28×28, grey, 10 kinds.",
+    paper="Clanuwat et al. 2018, arXiv:1812.01718",
 )

@@ -17,7 +17,7 @@ from vae_core.data.dataset import Dataset, ImageSet
 from vae_core.data.hashes import hash_rows, mixed
 from vae_core.data.images import subset
 from vae_core.data.source import datasets
-from vae_core.data.splits import LEAST_FRACTION, assemble
+from vae_core.data.splits import LEAST_FRACTION, split_dataset
 from vae_core.errors import UserError
 from vae_core.imaging.resize import with_channels
 from vae_core.progress import Progress
@@ -175,6 +175,6 @@ def load_sprites(config: DataConfig, progress: Progress) -> Dataset:
         share = config.validation_fraction or LEAST_FRACTION
         used = ceil((config.limit + len(SHAPES) / 2) / (1 - share))  # each shape's share is rounded
         pool = subset(pool, drawn_evenly(used))
-    return assemble(
+    return split_dataset(
         "sprites", pool, None, config, fixed=True, label_names=SHAPES, factor_names=FACTORS
     )

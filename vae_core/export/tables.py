@@ -1,0 +1,70 @@
+"""Encodings as a table, one image a row: comma-separated values, and Parquet."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+from vae_core.export.source import Export, Source, formats
+from vae_core.latent.survey import Survey
+from vae_core.runs import in_words
+
+
+@formats.register(
+    "csv",
+    label="CSV",
+    blurb="Encodings, labels and file names, for spreadsheets and any language.",
+    order=10,
+)
+def csv(source: Source) -> Export:
+    """Numbers are written so that they read back unchanged."""
+    from pyarrow.csv import write_csv
+
+    return _written(source, "encodings.csv", write_csv)
+
+
+@formats.register(
+    "parquet",
+    label="Parquet",
+    blurb="The table of the CSV with its types, smaller; for pandas.",
+    order=20,
+)
+def parquet(source: Source) -> Export:
+    """Compressed by zstd."""
+    from pyarrow.parquet import write_table
+
+    return _written(
+        source, "encodings.parquet", lambda rows, to: write_table(rows, to, compression="zstd")
+    )
+
+
+def _written(source: Source, name: str, write: Callable[[Any, io.BytesIO], object]) -> Export:
+    buffer = io.BytesIO()
+    write(table(source.survey), buffer)
+    return Export({name: buffer.getvalue()}, f"{in_words(len(source.survey), source.split)}.")
+
+
+def table(survey: Survey) -> Any:
+    """A pyarrow table of what is known of every image.
+
+    Columns: split, index (place in the split), file, label, recon, kl, elbo (in nats), as far as
+    they are known, kl_error where kl is estimated from draws, then z0, z1, …: the posterior mean.
+    """
+    import pyarrow as pa
+
+    columns: dict[str, Any] = {"split": [survey.split] * len(survey), "index": survey.indices}
+    if survey.files:
+        columns["file"] = [readable(name) for name in survey.files]
+    if survey.labels is not None:
+        columns["label"] = [readable(survey.label_name(int(i))) for i in survey.labels]
+    for name in ("recon", "kl", "elbo", "kl_error"):
+        if (values := getattr(survey, name)) is not None:
+            columns[name] = values
+    columns |= {f"z{i}": survey.mu[:, i] for i in range(survey.mu.shape[1])}
+    return pa.table(columns)
+
+
+def readable(name: str) -> str:
+    """A file name as text that can be written: bytes that are no UTF-8 become �."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
