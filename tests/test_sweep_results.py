@@ -14,13 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.engine import make_loop, tiny, trained
+from vae_core import scoring
 from vae_core.errors import UserError
 from vae_core.loading import load_part, weights_step
 from vae_core.runs import Run, Store
-from vae_core.sweeps import scoring
-from vae_core.sweeps.points import by_beta
+from vae_core.scoring import remarks, score, scores
+from vae_core.sweeps.aggregate import average_seeds
 from vae_core.sweeps.results import Result, curves, differences, result_of, results, table, to_csv
-from vae_core.sweeps.scoring import remarks, score, scores
 from vae_core.sweeps.suggestions import suggestions
 
 
@@ -76,7 +76,7 @@ def test_too_few_betas_suggest_nothing() -> None:
 
 def test_seeds_are_averaged() -> None:
     pair = curve((1.0, 10.0, 80.0, 8), (1.0, 20.0, 60.0, 6), (2.0, 5.0, 90.0, 5))
-    point = by_beta(pair)[0]
+    point = average_seeds(pair)[0]
     assert (point.rate, point.distortion, point.active) == (15.0, 70.0, 7.0)
     assert chosen(pair)["best ELBO"] == 1.0
 

@@ -12,8 +12,8 @@ from latent_workbench.tune.curves import curves_chart
 from latent_workbench.tune.same_z import same_z
 from vae_core.errors import UserError
 from vae_core.runs import Run
+from vae_core.scoring import remarks, score, scores
 from vae_core.sweeps.results import curves, table, to_csv
-from vae_core.sweeps.scoring import remarks, score, scores
 
 
 def comparison(runs: Sequence[Run]) -> None:

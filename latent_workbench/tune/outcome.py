@@ -13,7 +13,7 @@ from latent_workbench.shared.numbers import number
 from latent_workbench.shared.state import choose_run
 from latent_workbench.shared.theme import BETA, is_dark, label_color
 from latent_workbench.tune.rate_distortion import rate_distortion_figure
-from vae_core.sweeps.points import by_beta, conditions
+from vae_core.sweeps.aggregate import average_seeds, conditions
 from vae_core.sweeps.results import Result, results
 from vae_core.sweeps.suggestions import Suggestion, advise
 
@@ -42,12 +42,12 @@ def outcome(runs: Sequence[RunFacts], current: str | None) -> None:
 def advice(runs: Sequence[RunFacts]) -> None:
     """Which β to take, by three rules, and what has to be known before they are believed."""
     found = advise(results(facts.run for facts in runs))
-    if found.suggestions or found.cautions:
+    if found.suggestions or found.warnings:
         st.markdown("**Which β**")
     for suggestion in found.suggestions:
         st.markdown(f"{_head(suggestion)}  \n:gray[:small[{suggestion.reason}]]")
-    if found.cautions:
-        st.caption("\n".join(f"- {caution}" for caution in found.cautions))
+    if found.warnings:
+        st.caption("\n".join(f"- {warning}" for warning in found.warnings))
 
 
 def measured_by(runs: Sequence[RunFacts]) -> str:
@@ -85,7 +85,7 @@ def units_figure(found: Sequence[Result]) -> go.Figure:
     named = conditions(found)
     figure = go.Figure()
     for index, (name, same) in enumerate(named.items()):
-        points = by_beta(same)
+        points = average_seeds(same)
         hue = label_color(index) if len(named) > 1 else BETA
         figure.add_scatter(
             x=[point.beta for point in points],

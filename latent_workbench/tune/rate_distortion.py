@@ -12,7 +12,7 @@ from latent_workbench.shared.catalog import RunFacts
 from latent_workbench.shared.figures import MARGIN
 from latent_workbench.shared.numbers import number
 from latent_workbench.shared.theme import BETA, label_color, total_color
-from vae_core.sweeps.points import Point, Score, by_beta, conditions
+from vae_core.sweeps.aggregate import Score, SeedAverage, average_seeds, conditions
 from vae_core.sweeps.results import Result
 
 MOST_LABELS = 16
@@ -41,10 +41,10 @@ def rate_distortion_figure(
     low, high = _around(distortions)
     grey = total_color(dark)
     _equal_elbos(figure, (left, right), (low, high), grey)
-    named = conditions([result for result in found if not result.doubt])
+    named = conditions([result for result in found if not result.not_converged])
     several = len(named) > 1
     hues = {name: label_color(i) if several else BETA for i, name in enumerate(named)}
-    points = [(name, point) for name, same in named.items() for point in by_beta(same)]
+    points = [(name, point) for name, same in named.items() for point in average_seeds(same)]
     for name in named:
         _means(figure, [point for of, point in points if of == name], name, hues[name], several)
     if len(points) <= MOST_LABELS:
@@ -112,10 +112,12 @@ def _other_units(run: RunFacts) -> str:
 
 
 def _is_ring(result: Result | None) -> bool:
-    return result is not None and bool(result.doubt or result.collapsed)
+    return result is not None and bool(result.not_converged or result.collapsed)
 
 
-def _means(figure: go.Figure, points: Sequence[Point], name: str, hue: str, several: bool) -> None:
+def _means(
+    figure: go.Figure, points: Sequence[SeedAverage], name: str, hue: str, several: bool
+) -> None:
     """A thin line through the means of one condition; error bars where there are seeds."""
     look = {"type": "data", "thickness": 1.5, "width": 4, "color": hue}
     figure.add_scatter(
@@ -131,7 +133,7 @@ def _means(figure: go.Figure, points: Sequence[Point], name: str, hue: str, seve
     )
 
 
-def _spread(point: Point, score: Score) -> float | None:
+def _spread(point: SeedAverage, score: Score) -> float | None:
     return point.deviation(score) if len(point.runs) > 1 else None
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from vae_core import process
-from vae_core.cli.options import RunArgument, StoreOption, be_sure, print_progress
+from vae_core.cli.options import RunArgument, StoreOption, print_progress, wait_for_heartbeat
 from vae_core.config import RunConfig, parse_config
 from vae_core.errors import DataChanged, UserError
 from vae_core.nested import parse_settings
@@ -68,7 +68,7 @@ def resume(
     process.prepare()
     found = Store(store).get(run)
     found.config_to_train()
-    be_sure(found)
+    wait_for_heartbeat(found)
     if working := found.at_work():
         raise UserError(working)
     if found.status().state == "finished":

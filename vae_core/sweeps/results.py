@@ -13,9 +13,9 @@ from vae_core.diagnosis.symptoms import COLLAPSED
 from vae_core.errors import UserError
 from vae_core.in_force import beta_in_force
 from vae_core.runs import Run, measured_on
-from vae_core.sweeps.doubts import doubt
+from vae_core.scoring import columns, scores
+from vae_core.sweeps.convergence import not_converged
 from vae_core.sweeps.resolved import flat, resolved
-from vae_core.sweeps.scoring import columns, scores
 
 MEASURED = (
     "recon",
@@ -35,9 +35,9 @@ class Result:
     """A measured run: rate and distortion in nats per image, on validation images.
 
     condition: what it shares with its seeds under other β, by setting; see `Resolved.condition`.
-    planned: β as the settings have it, where it may have been turned by hand since.
+    configured_beta: β as the settings have it, where it may have been turned by hand since.
     pixels: how pixels are described; nats of one description do not compare with another's.
-    doubt: why it was not trained to its end, "" where it was.
+    not_converged: why it was not trained to its end, "" where it was.
     """
 
     run: str
@@ -47,9 +47,9 @@ class Result:
     active: int
     latent_dim: int
     condition: tuple[tuple[str, str], ...] = ()
-    planned: float | None = None
+    configured_beta: float | None = None
     pixels: str = ""
-    doubt: str = ""
+    not_converged: str = ""
 
     @property
     def elbo(self) -> float:
@@ -82,7 +82,7 @@ def result_of(run: Run) -> Result | None:
             same.condition,
             same.config.objective.get("beta"),
             same.pixels,
-            doubt(run),
+            not_converged(run),
         )
     except (UserError, KeyError, TypeError, ValueError):
         return None

@@ -1,4 +1,4 @@
-"""A sweep's folder: made, read while its scheduler works, and told what to do."""
+"""A sweep's folder: made, read while its scheduler works, and sent messages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vae_core.runs import Folder, Store
 from vae_core.runs.reading import Reading
 from vae_core.runs.signs import silence
 from vae_core.sweeps.spec import SweepSpec, check
-from vae_core.sweeps.state import ACTIVE, Entry, SweepState, obey
+from vae_core.sweeps.state import ACTIVE, Entry, SweepState, apply_message
 
 FOLDER = ".sweeps"
 """Inside a store; the dot keeps it from being taken for a run."""
@@ -41,22 +41,22 @@ class Sweep(Folder):
         return self._parse("sweep.json", SweepSpec)
 
     def state(self) -> SweepState:
-        """Where it stands: as the scheduler said it, with what it was told since.
+        """Where it stands: as the scheduler wrote it, with the messages since.
 
         Raises:
             UserError: when state.json is missing or damaged.
         """
-        said = self.said()
-        for message in self.records("control.jsonl", said.heard)[0]:
-            said = obey(said, message)
-        if said.state in ACTIVE and not self.is_alive():
-            said = self.said().model_copy(update={"entries": said.entries})
-            if said.state in ACTIVE:
-                why = said.message or silence(self)
-                return said.model_copy(update={"state": "interrupted", "message": why})
-        return said
+        state = self.written_state()
+        for message in self.records("control.jsonl", state.offset)[0]:
+            state = apply_message(state, message)
+        if state.state in ACTIVE and not self.is_alive():
+            state = self.written_state().model_copy(update={"entries": state.entries})
+            if state.state in ACTIVE:
+                why = state.message or silence(self)
+                return state.model_copy(update={"state": "interrupted", "message": why})
+        return state
 
-    def said(self) -> SweepState:
+    def written_state(self) -> SweepState:
         """What the scheduler last wrote."""
         return self._parse("state.json", SweepState)
 
@@ -80,7 +80,7 @@ class Sweep(Folder):
         return self._text(IDENTITY).strip() if self.file(IDENTITY).exists() else ""
 
     def send(self, command: str, **values: Any) -> None:
-        """Tell the scheduler, which listens several times a second; see `state.obey`."""
+        """Send a message to the scheduler, which reads it at once; see `apply_message`."""
         self.append("control.jsonl", {"command": command, **values})
 
 
@@ -122,9 +122,9 @@ def join_sweep(store: Store, name: str, storage: str, workers: int) -> Sweep:
     Raises:
         UserError: when the storage cannot be reached or has no such sweep, or the name is taken.
     """
-    from vae_core.sweeps.study import open_study, shared_spec
+    from vae_core.sweeps.study import open_study, read_spec
 
-    found = shared_spec(open_study(storage, _checked(name)), storage)
+    found = read_spec(open_study(storage, _checked(name)), storage)
     if found is None:
         raise UserError(f"There is no sweep called {name!r} to join; give values of β to begin it.")
     spec = found.model_copy(update={"storage": storage, "workers": workers})
@@ -135,6 +135,26 @@ def join_sweep(store: Store, name: str, storage: str, workers: int) -> Sweep:
         shutil.rmtree(sweep.path, ignore_errors=True)
         raise
     return sweep
+
+
+def launch(sweep: Sweep) -> None:
+    """Start the scheduler of a sweep that has none, as a process of its own, which outlives the
+    browser and the server; one that is paused is woken.
+
+    Raises:
+        UserError: when nothing is left to do, or its folder is damaged.
+    """
+    from vae_core.training.jobs import spawn  # imports torch
+
+    state = sweep.state()
+    if state.state in ("finished", "cancelled"):
+        raise UserError(f"Sweep {sweep.id!r} is {state.state}; there is nothing to resume.")
+    sweep.send("resume")
+    if state.state in ACTIVE:
+        return
+    starting = sweep.written_state().model_copy(update={"state": "starting"})
+    sweep.write_json("state.json", starting)
+    spawn(sweep, ["sweep-work", sweep.id], sweep.store.path)
 
 
 def sweeps_of(store: Store) -> list[Sweep]:
@@ -166,16 +186,16 @@ def _claimed(store: Store, name: str, spec: SweepSpec) -> Sweep:
 
 
 def _begin(sweep: Sweep, spec: SweepSpec) -> None:
-    from vae_core.sweeps.study import open_study, share_spec, shared_spec
+    from vae_core.sweeps.study import open_study, read_spec, write_spec
 
     storage = sweep.storage()
     study = open_study(storage, sweep.id)
-    if shared_spec(study, storage) is not None:
+    if read_spec(study, storage) is not None:
         raise UserError(
             f"The shared storage already has a sweep called {sweep.id!r}; choose another name, or "
             "leave out the values of β to join it."
         )
-    share_spec(study, spec, storage)
+    write_spec(study, spec, storage)
     sweep.write_json("state.json", _queue(spec))
 
 
