@@ -45,6 +45,21 @@ def print_table(rows: list[tuple[str, ...]]) -> None:
         print("  ".join(cells).rstrip())
 
 
+def print_rows(rows: list[dict[str, Any]], columns: tuple[str, ...], as_json: bool) -> None:
+    """Print rows as JSON, with all that they hold, or as a table of some columns."""
+    if as_json:
+        print_json(rows)
+    else:
+        print_table([columns, *(tuple(cell(row.get(key)) for key in columns) for row in rows)])
+
+
+def cell(value: Any) -> str:
+    """A value in a table: four digits of a number, a dash for nothing."""
+    if value is None:
+        return "–"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
 def wait_for_heartbeat(folder: Folder) -> None:
     """Where somebody on another host may be at work, watch until it is known: the time between two
     heartbeats where it is, the time that is too long for one where it is not."""

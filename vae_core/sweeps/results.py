@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vae_core.config import RunConfig
 from vae_core.diagnosis.symptoms import COLLAPSED
 from vae_core.errors import UserError
 from vae_core.in_force import beta_in_force
@@ -104,12 +103,8 @@ def measured(run: Run) -> str:
     return ""
 
 
-def differences(configs: Mapping[str, RunConfig]) -> dict[str, dict[str, Any]]:
+def differences(settings: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     """The settings in which runs differ: {dotted setting: {run: value}}, absent ones as None."""
-    return _differing({n: flat(config.model_dump(mode="json")) for n, config in configs.items()})
-
-
-def _differing(settings: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     keys = {key: None for values in settings.values() for key in values}
     table = {key: {name: values.get(key) for name, values in settings.items()} for key in keys}
     return {key: row for key, row in table.items() if len(set(map(repr, row.values()))) > 1}
@@ -124,7 +119,7 @@ def _settings(run: Run) -> dict[str, Any]:
 
 def table(runs: Sequence[Run]) -> list[dict[str, Any]]:
     """One row a run: its name, the settings that differ, what was measured and what was scored."""
-    differing = _differing({run.id: _settings(run) for run in runs})
+    differing = differences({run.id: _settings(run) for run in runs})
     return [
         {"run": run.id}
         | {key: row[run.id] for key, row in differing.items()}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import secrets
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from vae_core.errors import UserError
@@ -107,12 +109,18 @@ def create_sweep(store: Store, name: str, spec: SweepSpec) -> Sweep:
         UserError: when the specification is not possible, the name is in use here or in the
             shared storage, the storage cannot be reached or nothing can be written.
     """
-    sweep = _claimed(store, name, check(spec))
-    try:
-        _begin(sweep, spec)
-    except BaseException:
-        shutil.rmtree(sweep.path, ignore_errors=True)
-        raise
+    check(spec)
+    with _new_folder(store, name, spec) as sweep:
+        from vae_core.sweeps.study import open_study, read_spec, write_spec
+
+        storage = sweep.storage()
+        study = open_study(storage, name)
+        if read_spec(study, storage) is not None:
+            raise UserError(
+                f"The shared storage already has a sweep called {name!r}; choose another name, or "
+                "leave out the values of β to join it."
+            )
+        write_spec(study, spec, storage)
     return sweep
 
 
@@ -128,13 +136,8 @@ def join_sweep(store: Store, name: str, storage: str, workers: int) -> Sweep:
     if found is None:
         raise UserError(f"There is no sweep called {name!r} to join; give values of β to begin it.")
     spec = found.model_copy(update={"storage": storage, "workers": workers})
-    sweep = _claimed(store, name, spec)
-    try:
-        sweep.write_json("state.json", _queue(spec))
-    except UserError:
-        shutil.rmtree(sweep.path, ignore_errors=True)
-        raise
-    return sweep
+    with _new_folder(store, name, spec) as sweep:
+        return sweep
 
 
 def launch(sweep: Sweep) -> None:
@@ -165,7 +168,9 @@ def sweeps_of(store: Store) -> list[Sweep]:
     return sorted(made, key=made.__getitem__, reverse=True)
 
 
-def _claimed(store: Store, name: str, spec: SweepSpec) -> Sweep:
+@contextmanager
+def _new_folder(store: Store, name: str, spec: SweepSpec) -> Iterator[Sweep]:
+    """A new folder with the specification, and the queue once the block is left; none on errors."""
     sweep = Sweep(store, _checked(name))
     try:
         sweep.path.mkdir(parents=True)
@@ -179,29 +184,13 @@ def _claimed(store: Store, name: str, spec: SweepSpec) -> Sweep:
     try:
         sweep.write_bytes(IDENTITY, secrets.token_hex(16).encode())
         sweep.write_json("sweep.json", spec, private=spec.storage is not None)  # with a password
-    except UserError:
+        yield sweep
+        entries = tuple(Entry(number=i, params=point) for i, point in enumerate(spec.points()))
+        queue = SweepState(state="stopped", workers=spec.workers, entries=entries)
+        sweep.write_json("state.json", queue)
+    except BaseException:
         shutil.rmtree(sweep.path, ignore_errors=True)
         raise
-    return sweep
-
-
-def _begin(sweep: Sweep, spec: SweepSpec) -> None:
-    from vae_core.sweeps.study import open_study, read_spec, write_spec
-
-    storage = sweep.storage()
-    study = open_study(storage, sweep.id)
-    if read_spec(study, storage) is not None:
-        raise UserError(
-            f"The shared storage already has a sweep called {sweep.id!r}; choose another name, or "
-            "leave out the values of β to join it."
-        )
-    write_spec(study, spec, storage)
-    sweep.write_json("state.json", _queue(spec))
-
-
-def _queue(spec: SweepSpec) -> SweepState:
-    entries = tuple(Entry(number=i, params=point) for i, point in enumerate(spec.points()))
-    return SweepState(state="stopped", workers=spec.workers, entries=entries)
 
 
 def _checked(name: str) -> str:
