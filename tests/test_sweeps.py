@@ -365,7 +365,7 @@ def test_two_machines_share_one_study(tmp_path: Path, begin: Any) -> None:
 
 
 def machines(tmp_path: Path, **changes: Any) -> tuple[SharedStudy, SharedStudy]:
-    """Two ledgers of one shared study, in two stores."""
+    """One shared study, seen from two stores."""
     url = f"sqlite:///{tmp_path / 'shared.db'}"
     here = create_sweep(Store(tmp_path / "here"), "s", spec(storage=url, **changes))
     return SharedStudy(here), SharedStudy(

@@ -79,8 +79,8 @@ def resume(
 @app.command(hidden=True)
 def work(
     run: RunArgument,
-    heard: Annotated[
-        int | None, typer.Option(min=0, help="Bytes of messages that were there before.")
+    offset: Annotated[
+        int | None, typer.Option("--heard", min=0, help="Bytes of messages that were there before.")
     ] = None,
     store: StoreOption = None,
     accept_changed_data: AcceptOption = False,
@@ -90,7 +90,7 @@ def work(
     process.yield_to_others()
     found = Store(store).get(run)
     # Its heart beats, and it takes messages, while torch is imported.
-    with found.held(), listening(found, heard) as control:
+    with found.held(), listening(found, offset) as control:
         from vae_core.training import worker
 
         worker.work(found, accept_changed_data=accept_changed_data, control=control)

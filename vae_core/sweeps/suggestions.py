@@ -38,7 +38,7 @@ class Suggestion:
 
 @dataclass(frozen=True)
 class Advice:
-    """Suggestions, and what has to be said beside them, in sentences."""
+    """Suggestions, and what has to be known before they are believed, in sentences."""
 
     suggestions: tuple[Suggestion, ...] = ()
     warnings: tuple[str, ...] = ()
