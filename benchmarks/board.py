@@ -33,8 +33,7 @@ from vae_core.locations import DEFAULT_STORE
 from vae_core.presets import presets
 from vae_core.runs import Store
 from vae_core.sweeps import BETA, Sweep, SweepSpec
-from vae_core.sweeps.launch import launch
-from vae_core.sweeps.sweep import create_sweep
+from vae_core.sweeps.sweep import create_sweep, launch
 
 NAME = "at-work"
 BETAS = (0.1, 0.3, 1.0, 3.0, 8.0, 10.0, 30.0, 100.0)

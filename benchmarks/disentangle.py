@@ -21,7 +21,7 @@ from typing import Annotated, Any
 import typer
 
 from vae_core.runs import Run
-from vae_core.sweeps.scoring import KINDS, scores
+from vae_core.scoring import KINDS, scores
 
 ROOT = Path(__file__).resolve().parent.parent
 PRESETS = ("sprites-vae", "tcvae-sprites")

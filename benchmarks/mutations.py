@@ -117,7 +117,7 @@ def asked(store: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
     from latent_workbench.shared import catalog, schedule
     from latent_workbench.shared.explore_view import PRINCIPAL
     from latent_workbench.tune import board, curves, findings
-    from vae_core import analysis, in_force
+    from vae_core import analysis, in_force, scoring
     from vae_core.cli.app import app as commands
     from vae_core.latent.encodings import load_encodings
     from vae_core.latent.kept_surveys import load_survey, surveyed_hashes
@@ -127,7 +127,7 @@ def asked(store: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
     from vae_core.loading import load_run
     from vae_core.run_data import recorded_by
     from vae_core.runs import Run
-    from vae_core.sweeps import results, scoring
+    from vae_core.sweeps import results
     from vae_core.sweeps.resolved import resolved
     from vae_core.training.checkpoint import load_state
 

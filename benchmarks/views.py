@@ -85,8 +85,8 @@ def grids(rounds: int) -> dict[str, Any]:
 
     from vae_core.config import parse_config
     from vae_core.families import build, complete
-    from vae_core.latent.grids import decoded_grid
-    from vae_core.latent.planes import quantile_values
+    from vae_core.latent.grids import decode_vectors
+    from vae_core.latent.planes import plane_vectors, quantile_values
     from vae_core.loading import load_run
     from vae_core.runs import DataCard
 
@@ -103,7 +103,8 @@ def grids(rounds: int) -> dict[str, Any]:
         model.to(memory_format=torch.channels_last)
         first, second = np.eye(model.latent_size, dtype=np.float32)[:2]
         center = np.zeros(model.latent_size, np.float32)
-        draw = lambda: decoded_grid(model, center, first, second, values)  # noqa: B023, E731
+        vectors = plane_vectors(center, first, second, values).reshape(-1, model.latent_size)
+        draw = lambda: decode_vectors(model, vectors)  # noqa: B023, E731
         found[name] = {"weights": model.weight_count(), **seconds(draw, rounds)}
     torch.set_num_threads(before)
     return found

@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 from vae_core.cli.app import run as run_command
-from vae_core.cli.errors import status_of
+from vae_core.cli.errors import exit_status
 
 MOUNTED = "VAE_TEST_MOUNTED"
 
@@ -38,7 +38,7 @@ def main(store: str, run: str) -> None:
     for command in commands(store, run):
         out, err = io.StringIO(), io.StringIO()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            status = status_of(lambda command=command: run_command([*command, "--store", store]))
+            status = exit_status(lambda command=command: run_command([*command, "--store", store]))
         line = {"command": command[0], "status": status, "out": out.getvalue()}
         print(json.dumps(line | {"err": err.getvalue()}), flush=True)
 

@@ -46,6 +46,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "vae_core.in_force",
         "vae_core.analysis",
         "vae_core.child",
+        "vae_core.scoring",
     ),
     ("vae_core.export", "vae_core.sweeps", "vae_core.completion"),
     ("latent_workbench.shared",),
@@ -248,7 +249,7 @@ def test_the_check_sees_what_could_execute() -> None:
 WHO_LIVES = [
     *(f"runs/{name}" for name in ("atomic", "folder", "lease", "process", "run")),
     *(f"training/{name}" for name in ("control", "jobs", "worker")),
-    *(f"sweeps/{name}" for name in ("launch", "ledger", "scheduler", "sweep")),
+    *(f"sweeps/{name}" for name in ("scheduler", "study", "sweep")),
 ]
 CLOCKS = frozenset({"time", "time_ns", "now", "utcnow", "today", "boot_time", "create_time"})
 STAMPS = frozenset({"st_mtime", "st_ctime", "st_atime", "getmtime", "getctime"})

@@ -25,8 +25,8 @@ from vae_core.errors import Stopped, UserError
 from vae_core.latent import derived
 from vae_core.latent.directions import load_directions
 from vae_core.latent.encodings import encode_dataset, load_encodings, save_encodings
+from vae_core.latent.priors.cache import load_prior
 from vae_core.latent.priors.gaussian_mixture import GaussianMixturePrior
-from vae_core.latent.priors.kept import kept
 from vae_core.loading import load_run
 from vae_core.run_data import dataset_of
 from vae_core.runs import Run, Store
@@ -100,10 +100,10 @@ def test_what_is_fitted_to_encodings_goes_with_them(run: Run) -> None:
     step = load_encodings(run).step
     assert load_directions(run, step) is not None
     GaussianMixturePrior(run, load_run(run).model).mixture()
-    assert kept(run, "gaussian-mixture", 2) is not None
+    assert load_prior(run, "gaussian-mixture", 2) is not None
     scaled(run)
     save_encodings(run, encode_dataset(load_run(run).model, dataset_of(run), step, 3000))
-    assert load_directions(run, step) is None and kept(run, "gaussian-mixture", 2) is None
+    assert load_directions(run, step) is None and load_prior(run, "gaussian-mixture", 2) is None
 
 
 def scaled(run: Run) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.engine import make_loop, tiny
 from vae_core.config import RunConfig
-from vae_core.diagnosis import Course, Finding, course_of, diagnose
+from vae_core.diagnosis import Finding, LearningCurves, diagnose, learning_curves
 from vae_core.errors import UserError
 from vae_core.families import complete
 from vae_core.runs import Store
@@ -93,13 +93,13 @@ def train(tmp_path_factory: pytest.TempPathFactory) -> Train:
     return once
 
 
-def findings(course: Course) -> dict[str, Finding]:
-    return {finding.name: finding for finding in diagnose(course)}
+def findings(curves: LearningCurves) -> dict[str, Finding]:
+    return {finding.name: finding for finding in diagnose(curves)}
 
 
 @pytest.mark.parametrize("name", [name for name in CONFIGS if name != "healthy"])
 def test_a_sick_training_is_told_with_evidence_and_a_remedy(name: str, train: Train) -> None:
-    found = findings(course_of(*train(name)))
+    found = findings(learning_curves(*train(name)))
     assert list(found) == [name]
     finding = found[name]
     assert finding.sentence.endswith(".") and any(map(str.isdigit, finding.evidence))
@@ -113,25 +113,25 @@ def test_a_healthy_training_is_silent_at_every_moment(train: Train) -> None:
     records, config, _ = train("healthy")
     assert records[-1]["step"] > 300
     for end in range(len(records) + 1):
-        assert diagnose(course_of(records[:end], config)) == []
+        assert diagnose(learning_curves(records[:end], config)) == []
 
 
 def test_the_shipped_model_is_silent_at_every_moment() -> None:
     run = Store(SHIPPED.parent).get(SHIPPED.name)
     records, config = run.history()[0], run.config()
     for end in range(0, len(records) + 1, 10):
-        assert diagnose(course_of(records[:end], config)) == []
+        assert diagnose(learning_curves(records[:end], config)) == []
 
 
 def test_the_remedy_of_a_collapse_does_not_collapse(train: Train, tmp_path: Path) -> None:
     records, config, _ = train("collapsed")
-    remedy = diagnose(course_of(records, config))[0].remedies[0]
+    remedy = diagnose(learning_curves(records, config))[0].remedies[0]
     mended = remedy.applied(config)
     assert mended.objective["beta"] == 1.0 and mended.objective["schedule"] == "linear"
-    course = course_of(recorded(tmp_path, mended), mended)
-    assert diagnose(course) == []
-    assert course.kl is not None and course.kl > 1.0
-    assert course.validations[-1].beta == 1.0, "the warm-up ends within the run"
+    curves = learning_curves(recorded(tmp_path, mended), mended)
+    assert diagnose(curves) == []
+    assert curves.kl is not None and curves.kl > 1.0
+    assert curves.validations[-1].beta == 1.0, "the warm-up ends within the run"
 
 
 def test_a_jump_of_the_loss_is_told_before_the_end(tmp_path: Path) -> None:
@@ -140,8 +140,10 @@ def test_a_jump_of_the_loss_is_told_before_the_end(tmp_path: Path) -> None:
     wild = calm.updated({"train": {"epochs": 3, "learning_rate": 1.0}})
     records = recorded(tmp_path, calm, wild)
     sick = next(i for i, record in enumerate(records) if record["step"] > 2 * 27)
-    assert diagnose(course_of(records[:sick], wild)) == []
-    names = [set(findings(course_of(records[:end], wild))) for end in range(sick, len(records))]
+    assert diagnose(learning_curves(records[:sick], wild)) == []
+    names = [
+        set(findings(learning_curves(records[:end], wild))) for end in range(sick, len(records))
+    ]
     assert any("diverging" in each for each in names)
 
 
@@ -152,7 +154,7 @@ def test_a_codebook_in_use_is_no_finding_and_its_constant_rate_no_explosion(trai
         for record in records
         if record["kind"] == "step"
     ]
-    assert diagnose(course_of(in_use, config)) == []
+    assert diagnose(learning_curves(in_use, config)) == []
 
 
 def test_a_moving_beta_is_left_alone(train: Train) -> None:
@@ -160,7 +162,7 @@ def test_a_moving_beta_is_left_alone(train: Train) -> None:
     records, config, _ = train("autoencoder")
     steps = [record for record in records if record["kind"] == "step"]
     rising = [record | {"weights": {"kl": 1e-4 * (i + 1)}} for i, record in enumerate(steps)]
-    assert diagnose(course_of(rising, config)) == []
+    assert diagnose(learning_curves(rising, config)) == []
 
 
 @pytest.mark.parametrize(
@@ -175,16 +177,18 @@ def test_a_moving_beta_is_left_alone(train: Train) -> None:
     ],
 )
 def test_damaged_records_are_passed_over(record: dict[str, Any]) -> None:
-    course = course_of([record], digits(1))
-    assert course.training == course.validations == ()
-    assert diagnose(course) == []
+    curves = learning_curves([record], digits(1))
+    assert curves.training == curves.validations == ()
+    assert diagnose(curves) == []
 
 
 def test_free_bits_and_noise_are_offered_where_they_exist(train: Train) -> None:
     records, config, _ = train("collapsed")
     model = config.model.model_copy(update={"likelihood": "gaussian"})
     richer = config.model_copy(update={"model": model})
-    changes = [r.changes for r in diagnose(course_of(records, richer))[0].remedies]
+    changes = [r.changes for r in diagnose(learning_curves(records, richer))[0].remedies]
     assert {"model": {"likelihood": "gaussian-optimal"}} in changes
-    remedy = next(r for r in diagnose(course_of(records, config))[0].remedies if "Free" in r.label)
+    remedy = next(
+        r for r in diagnose(learning_curves(records, config))[0].remedies if "Free" in r.label
+    )
     assert complete(remedy.applied(config)).objective["free"] == 0.25

@@ -15,11 +15,11 @@ import torch
 from tests.engine import make_loop, tiny, trained
 from tests.test_diagnosis import digits, findings, recorded
 from vae_core.config import RunConfig
-from vae_core.diagnosis import course_of, diagnose
+from vae_core.diagnosis import diagnose, learning_curves
 from vae_core.diagnosis.symptoms import seen_of_even_use
 from vae_core.families import families
 from vae_core.metrics import measure
-from vae_core.metrics.code_usage import CodeUsage
+from vae_core.metrics.running import CodeUsage
 from vae_core.training.control import Message
 from vae_core.types import Context
 
@@ -27,9 +27,9 @@ CONV = {"backbone": "conv", "options": {"channels": [8, 16, 16], "hidden": 32}}
 
 
 def told(records: list[dict[str, Any]], config: RunConfig) -> set[str]:
-    """Every finding at any moment of a training."""
+    """Every finding at any record of a training."""
     ends = range(len(records) + 1)
-    return {each.name for end in ends for each in diagnose(course_of(records[:end], config))}
+    return {each.name for end in ends for each in diagnose(learning_curves(records[:end], config))}
 
 
 def steps(totals: list[float], **more: Any) -> list[dict[str, Any]]:
@@ -77,7 +77,7 @@ def test_dead_codes_are_told_with_what_they_were_counted_on(
         r | {"terms": r["terms"] | {"codes_in_use": 9.0}} if r["kind"] == "validation" else r
         for r in records
     ]
-    (finding,) = diagnose(course_of(dying, config))
+    (finding,) = diagnose(learning_curves(dying, config))
     assert finding.evidence == "9 of 512 codes in use, over 90 validation images"
     assert finding.remedies[-1].changes == {"objective": {"codes": 32}}
 
@@ -156,7 +156,7 @@ def test_maps_of_latents_share_the_rate_before_the_first_validation(tmp_path: Pa
     records = recorded(tmp_path, config)
     rates = [r["terms"]["kl"] for r in records if r["kind"] == "step"]
     assert max(rates) / config.model.latent_dim > 4.6
-    assert course_of(records[:3], config).dimensions == 256
+    assert learning_curves(records[:3], config).dimensions == 256
     assert told(records, config) == set()
 
 
@@ -168,7 +168,7 @@ def test_unused_dimensions_do_not_hide_points() -> None:
     ]
     after = {"kind": "validation", "step": 100, "epoch": 1, "total": 41.0, "kl_per_dim": per_dim}
     records.append(after | {"terms": {"recon": 40.9, "kl": 72.5}})
-    (finding,) = diagnose(course_of(records, digits(4, model={"latent_dim": 64})))
+    (finding,) = diagnose(learning_curves(records, digits(4, model={"latent_dim": 64})))
     assert finding.name == "autoencoder" and "9 nats per used dimension" in finding.evidence
 
 
@@ -253,6 +253,6 @@ def test_overfitting_is_told_wherever_zero_is(shift: float) -> None:
     unseen = [100.0, 70.0, 50.0, 42.0, 40.0] + [40.0 + 0.4 * i for i in range(1, 12)]
     seen = [100.0 * 0.8**i for i in range(16)]
     records = validated([s + shift for s in seen], [u + shift for u in unseen])
-    found = findings(course_of(records, digits(20, family="autoencoder")))
+    found = findings(learning_curves(records, digits(20, family="autoencoder")))
     assert list(found) == ["overfitted"]
     assert "after epoch 5" in found["overfitted"].evidence

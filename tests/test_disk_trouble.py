@@ -21,8 +21,7 @@ from vae_core.errors import UserError
 from vae_core.loading import load_run
 from vae_core.runs import Run, Status, Store
 from vae_core.sweeps import BETA, SweepSpec
-from vae_core.sweeps.launch import launch
-from vae_core.sweeps.sweep import create_sweep, get_sweep
+from vae_core.sweeps.sweep import create_sweep, get_sweep, launch
 from vae_core.training import jobs
 from vae_core.training.events import Checkpoint, Event
 from vae_core.training.worker import work

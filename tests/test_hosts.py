@@ -25,8 +25,8 @@ from vae_core.errors import UserError
 from vae_core.runs import Run, Store
 from vae_core.runs.process import Watch
 from vae_core.sweeps import BETA, SweepSpec
-from vae_core.sweeps.ledger import Ledger
 from vae_core.sweeps.scheduler import work as work_through
+from vae_core.sweeps.study import SharedStudy
 from vae_core.sweeps.sweep import create_sweep, join_sweep
 from vae_core.training import jobs
 
@@ -217,9 +217,9 @@ CLAIMS = """
 import sys
 from vae_core.runs import Store
 from vae_core.sweeps import BETA
-from vae_core.sweeps.ledger import Ledger
+from vae_core.sweeps.study import SharedStudy
 from vae_core.sweeps.sweep import get_sweep
-print(Ledger(get_sweep(Store(sys.argv[1]), "s")).claim({BETA: 1.0}))
+print(SharedStudy(get_sweep(Store(sys.argv[1]), "s")).claim({BETA: 1.0}))
 """
 
 
@@ -230,7 +230,7 @@ def test_a_trial_belongs_to_a_folder_whatever_its_host_is_called(tmp_path: Path)
     here = create_sweep(Store(tmp_path / "a"), "s", spec)
     there = join_sweep(Store(tmp_path / "b"), "s", url, workers=1)
     assert here.identity() != there.identity()
-    assert Ledger(here).claim({BETA: 1.0}) == 0
+    assert SharedStudy(here).claim({BETA: 1.0}) == 0
     for store, answer in ((here.store, "0"), (there.store, "None")):
         told = on_other_host("-c", CLAIMS, store.path).communicate(timeout=120)
         assert told[0].strip() == answer, told[1]
@@ -254,7 +254,7 @@ def test_a_sweep_at_work_elsewhere_is_left_alone_and_taken_over_once_it_is_silen
         with pytest.raises(UserError, match=f"Sweep 's' is at work on {OTHER}"):
             work_through(made)
         made.send("pause")
-        until(lambda: run.status().state == "paused" and made.last_status().state == "paused")
+        until(lambda: run.status().state == "paused" and made.written_state().state == "paused")
     finally:
         ended(process)
     assert made.state().state == "paused", "it may be that it only thinks"

@@ -126,7 +126,7 @@ def test_what_ships_is_not_written_deleted_or_resumed(shipped: Run) -> None:
     ):
         with pytest.raises(UserError, match=sentence):
             change()
-    with pytest.raises(UserError, match=sentence), shipped.held():
+    with pytest.raises(UserError, match=sentence), shipped.lock():
         pass
     with pytest.raises(UserError):
         resume(shipped)

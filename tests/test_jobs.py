@@ -141,7 +141,7 @@ def test_interrupt_saves_and_says_how_to_resume(tmp_path: Path) -> None:
 
 def test_two_workers_never_share_a_run(tmp_path: Path) -> None:
     run = Store(tmp_path).create("one", tiny())
-    with run.held():
+    with run.lock():
         before = {path: path.read_bytes() for path in run.path.glob("*.json")}
         with pytest.raises(UserError, match="already being trained"):
             work(Run(run.path))

@@ -21,7 +21,8 @@ from vae_core.latent.directions import (
     prior_axes,
 )
 from vae_core.latent.encodings import load_encodings
-from vae_core.latent.grids import decode_vectors, decoded_grid
+from vae_core.latent.grids import decode_vectors
+from vae_core.latent.planes import plane_vectors
 from vae_core.loading import load_run
 
 
@@ -122,7 +123,8 @@ def test_a_grid_equals_decoding_by_hand(tmp_path: Path) -> None:
     model = load_run(trained(tmp_path)).model
     center, first, second = np.eye(4, dtype=np.float32)[:3]
     values = np.linspace(-2, 2, 3).astype(np.float32)
-    grid = decoded_grid(model, center, first, second, values)
+    vectors = plane_vectors(center, first, second, values)
+    grid = decode_vectors(model, vectors.reshape(9, -1)).reshape(3, 3, *model.image_shape)
     assert grid.shape == (3, 3, 1, 16, 16)
     for row, b in enumerate(reversed(values)):
         for column, a in enumerate(values):

@@ -14,8 +14,8 @@ from sklearn.neighbors import NearestNeighbors
 
 from vae_core.errors import UserError
 from vae_core.latent.directions import class_directions, local_directions
-from vae_core.latent.interpolation import PATHS, interpolate, spherical
-from vae_core.latent.region import MOST_CORRELATED, Region, Verdict
+from vae_core.latent.interpolation import PATHS, interpolate, slerp
+from vae_core.latent.region import MAX_CORRELATED, Region, Verdict
 
 POINTS = arrays(np.float64, 5, elements=st.floats(-10, 10))
 
@@ -31,7 +31,7 @@ def test_a_spherical_path_keeps_the_length_and_turns_evenly() -> None:
     a, b, t = np.array([2.0, 0, 0]), np.array([0, 2.0, 0]), np.linspace(0, 1, 4)
     angles = np.pi / 2 * t
     expected = 2 * np.stack([np.cos(angles), np.sin(angles), 0 * angles], axis=1)
-    np.testing.assert_allclose(spherical(a, b, t), expected, atol=1e-12)
+    np.testing.assert_allclose(slerp(a, b, t), expected, atol=1e-12)
 
 
 def test_an_unknown_path_is_named() -> None:
@@ -70,7 +70,7 @@ def test_a_dead_dimension_leaves_distances_finite() -> None:
     assert np.isfinite(Region(np.zeros((5, 3))).distance(np.ones((2, 3)))).all()
 
 
-@pytest.mark.parametrize("size, correlated", [(MOST_CORRELATED, True), (3136, False)])
+@pytest.mark.parametrize("size, correlated", [(MAX_CORRELATED, True), (3136, False)])
 def test_many_dimensions_are_taken_one_by_one(size: int, correlated: bool) -> None:
     random = np.random.default_rng(4)
     mu = random.normal(size=(60, size)) * np.linspace(1, 9, size)

@@ -227,14 +227,14 @@ def test_the_queue_is_paused_ordered_and_cancelled_from_the_page(
     spec = SweepSpec(base=run.config(), vary={BETA: (1.0, 2.0, 3.0)})
     sweep = create_sweep(Store(), "s", spec)
     monkeypatch.setattr(Sweep, "is_alive", lambda self: True)
-    sweep.write_json("state.json", sweep.last_status().model_copy(update={"state": "running"}))
+    sweep.write_json("state.json", sweep.written_state().model_copy(update={"state": "running"}))
     app = tune("Sweep", sweep="s")
     app.button(key="up-2").click().run()
     assert [entry.number for entry in sweep.state().entries] == [0, 2, 1]
     app.button(key="drop-1").click().run()
     assert sweep.state().entry(1).state == "cancelled"
     app.button(key="pause-sweep").click().run()
-    assert sweep.state().wish == "pause"
+    assert sweep.state().target == "pause"
     assert app.button(key="pause-sweep").label == "Resume"
     app.button(key="cancel-sweep").click().run()
     assert [entry.state for entry in sweep.state().entries] == ["cancelled"] * 3
@@ -245,7 +245,7 @@ def staged(
     run: Run, sweep: Sweep, measured: dict[tuple[float, int], tuple[float, float, int]]
 ) -> None:
     """Let the runs of a sweep have been measured like this: (KL, recon, active) by (β, seed)."""
-    state = sweep.last_status()
+    state = sweep.written_state()
     for entry in state.entries:
         kl, recon, active = measured[entry.params[BETA], entry.params.get(SEED, 0)]
         made = Run(sweep.store.path / sweep.spec().run_name(sweep.id, entry.params))
@@ -255,7 +255,7 @@ def staged(
         controls = {"controls": {"beta": entry.params[BETA]}}
         made.write_json("summary.json", run.summary() | summary | controls)
         done = {"state": "finished", "run": made.id, "value": -kl - recon}
-        state = state.having(entry.model_copy(update=done))
+        state = state.replaced(entry.model_copy(update=done))
     sweep.write_json("state.json", state.model_copy(update={"state": "finished"}))
 
 
@@ -370,14 +370,14 @@ def test_a_run_that_has_not_begun_is_not_called_healthy(run: Run) -> None:
 def test_a_model_without_an_elbo_has_none_in_the_queue(run: Run) -> None:
     vary = {"family": ("vae", "autoencoder")}
     sweep = create_sweep(Store(), "s", SweepSpec(base=run.config(), vary=vary))
-    state = sweep.last_status()
+    state = sweep.written_state()
     for entry, elbo in zip(state.entries, (-110.0, None), strict=True):
         shutil.copytree(run.path, sweep.store.path / f"s-{entry.number}")
         made = Store().get(f"s-{entry.number}")
         made.write_json("config.json", sweep.spec().config(entry.params))
         made.write_json("summary.json", {"recon": 90.0, "kl": elbo and 20.0, "elbo": elbo})
         done = {"state": "finished", "run": made.id, "value": elbo or -90.0}
-        state = state.having(entry.model_copy(update=done))
+        state = state.replaced(entry.model_copy(update=done))
     sweep.write_json("state.json", state.model_copy(update={"state": "finished"}))
     shown = texts(tune("Sweep", sweep="s"))
     assert "ELBO −110" in shown and "recon 90" in shown and "ELBO −90" not in shown

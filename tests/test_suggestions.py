@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from tests.engine import tiny, trained
-from vae_core.diagnosis import course_of
+from vae_core.diagnosis import learning_curves
 from vae_core.locations import DEFAULT_STORE
 from vae_core.runs import Run, Status, Store
-from vae_core.sweeps.doubts import doubt, still_falls
-from vae_core.sweeps.points import by_beta
+from vae_core.sweeps.aggregate import average_seeds
+from vae_core.sweeps.convergence import not_converged, still_falls
 from vae_core.sweeps.resolved import resolved
 from vae_core.sweeps.results import Result, result_of, results, table
 from vae_core.sweeps.suggestions import Advice, advise, suggestions
@@ -50,13 +50,13 @@ def test_a_difference_larger_than_between_seeds_counts() -> None:
     best = by_rule(advice)["best ELBO"]
     assert (best.beta, best.also) == (1.0, ())
     assert "−100.2 ± 0.28 nats per image" in best.reason
-    assert advice.cautions == ()
+    assert advice.warnings == ()
 
 
 def test_one_seed_of_each_is_told_as_such() -> None:
-    (caution,) = advise(seeds(1.0, -100.0) + seeds(2.0, -110.0)).cautions
+    (caution,) = advise(seeds(1.0, -100.0) + seeds(2.0, -110.0)).warnings
     assert "One seed of each β" in caution and "run more seeds" in caution
-    (caution,) = advise(seeds(1.0, -100.0, -101.0) + seeds(2.0, -110.0)).cautions
+    (caution,) = advise(seeds(1.0, -100.0, -101.0) + seeds(2.0, -110.0)).warnings
     assert caution.startswith("Run more seeds of β = 2")
 
 
@@ -67,24 +67,24 @@ def test_a_collapsed_model_is_never_suggested() -> None:
     assert by_rule(advice)["best ELBO"].beta == 0.1
     assert any(
         "β = 1 is left out: its code collapsed, to a KL of 0.06 nats" in told
-        for told in advice.cautions
+        for told in advice.warnings
     )
     every = advise(seeds(1.0, -90.0, rate=0.06) + seeds(2.0, -91.0, rate=0.01, active=0))
-    assert every.suggestions == () and "no β to suggest yet" in every.cautions[-1]
+    assert every.suggestions == () and "no β to suggest yet" in every.warnings[-1]
 
 
 def test_a_beta_of_which_one_seed_collapsed_is_not_suggested() -> None:
     half = [*seeds(1.0, -80.0), replace(seeds(1.0, -80.0, rate=0.02)[0], run="gone")]
     advice = advise(seeds(0.1, -100.0, -101.0, rate=20.0) + half)
     assert {suggestion.beta for suggestion in advice.suggestions} == {0.1}
-    assert any("in 1 of 2 seeds" in told for told in advice.cautions)
+    assert any("in 1 of 2 seeds" in told for told in advice.warnings)
 
 
 def test_a_run_that_was_not_trained_to_its_end_is_left_out_by_name() -> None:
-    stopped = replace(seeds(0.5, -50.0)[0], run="half", doubt="stopped at step 40 of 81")
+    stopped = replace(seeds(0.5, -50.0)[0], run="half", not_converged="stopped at step 40 of 81")
     advice = advise([*seeds(1.0, -100.0), *seeds(2.0, -110.0, rate=5.0), stopped])
     assert {suggestion.beta for suggestion in advice.suggestions} <= {1.0, 2.0}
-    assert "half is left out: stopped at step 40 of 81." in advice.cautions
+    assert "half is left out: stopped at step 40 of 81." in advice.warnings
 
 
 def test_dimensions_are_whole_and_kept_by_every_seed() -> None:
@@ -92,7 +92,7 @@ def test_dimensions_are_whole_and_kept_by_every_seed() -> None:
     high = [replace(run, run=f"{run.run}y", active=1) for run in seeds(2.0, -110.0, -111.0)]
     kept = by_rule(advise(two + high))["no dimension lost"]
     assert kept.beta == 2.0 and "all 1 dimensions" in kept.reason and "every seed" in kept.reason
-    assert (by_beta(two)[0].fewest, by_beta(two)[0].most) == (1, 2)
+    assert (average_seeds(two)[0].fewest, average_seeds(two)[0].most) == (1, 2)
 
 
 def test_a_knee_within_noise_names_the_other() -> None:
@@ -148,8 +148,8 @@ def test_other_families_and_latent_sizes_are_no_seeds(run: Run, tmp_path: Path) 
         other = {"family": "free-bits", "objective": {"beta": beta}}
         copy(run, tmp_path, f"free-{beta}", small, model={"latent_dim": 4}, **other)
     found = results(Store(tmp_path))
-    assert {point.active for point in by_beta(found)} == {4.0, 16.0}
-    assert all(len(point.runs) == 1 for point in by_beta(found))
+    assert {point.active for point in average_seeds(found)} == {4.0, 16.0}
+    assert all(len(point.runs) == 1 for point in average_seeds(found))
     among = {each.among for each in suggestions(found) if each.rule == "no dimension lost"}
     assert among == {
         "family vae, latent_dim 4",
@@ -169,13 +169,19 @@ def test_seeds_are_what_differs_in_nothing_else_whatever_a_setting_is_called(
     data = {"channels": 1, "data_dir": str(tmp_path)}  # as digits are, wherever a folder lies
     train = {"seed": 7, "threads": 2, "device": "auto", "preview_every": 7}
     copy(run, tmp_path, "spelt", {"kl": 9.0}, model=written, data=data, train=train)
-    (point,) = by_beta(results(Store(tmp_path)))
+    (point,) = average_seeds(results(Store(tmp_path)))
     assert point.rate == pytest.approx(8.5) and len(point.runs) == 2
     copy(run, tmp_path, "wide", {}, model={"likelihood": "gaussian"})
     copy(run, tmp_path, "wider", {}, model={"likelihood": "gaussian", "sigma": 0.3})
     copy(run, tmp_path, "fewer", {}, data={"limit": 200})
     copy(run, tmp_path, "longer", {}, train={"epochs": 3})
-    assert sorted(len(point.runs) for point in by_beta(results(Store(tmp_path)))) == [1, 1, 1, 1, 2]
+    assert sorted(len(point.runs) for point in average_seeds(results(Store(tmp_path)))) == [
+        1,
+        1,
+        1,
+        1,
+        2,
+    ]
     columns = set(table([Store(tmp_path).get(name) for name in ("auto", "spelt")])[0])
     assert "train.seed" in columns and not {"model.likelihood", "train.threads"} & columns
 
@@ -185,7 +191,7 @@ def test_a_beta_turned_by_hand_is_shown_and_is_no_seed_of_one_that_was_not(
 ) -> None:
     copy(run, tmp_path, "planned", {}, objective={"beta": 4.0})
     copy(run, tmp_path, "turned", {"controls": {"beta": 4.0}}, objective={"beta": 1.0})
-    points = by_beta(results(Store(tmp_path)))
+    points = average_seeds(results(Store(tmp_path)))
     assert [(point.beta, len(point.runs)) for point in points] == [(4.0, 1), (4.0, 1)]
 
 
@@ -212,8 +218,8 @@ def test_other_likelihoods_are_told_and_never_averaged(run: Run, tmp_path: Path)
             model = {"likelihood": "gaussian", "sigma": sigma}
             copy(run, tmp_path, f"{sigma}-{beta}", {}, model=model, objective={"beta": beta})
     advice = advise(results(Store(tmp_path)))
-    assert "gaussian, σ = 0.1; gaussian, σ = 0.2" in advice.cautions[0]
-    assert "cannot be compared" in advice.cautions[0]
+    assert "gaussian, σ = 0.1; gaussian, σ = 0.2" in advice.warnings[0]
+    assert "cannot be compared" in advice.warnings[0]
     assert {each.among for each in advice.suggestions} == {"sigma 0.1", "sigma 0.2"}
 
 
@@ -222,23 +228,23 @@ def test_other_likelihoods_are_told_and_never_averaged(run: Run, tmp_path: Path)
 
 def test_doubts_about_how_a_run_ended(run: Run, tmp_path: Path) -> None:
     copied = copy(run, tmp_path, "whole", {})
-    assert doubt(copied) == "" and result_of(copied).doubt == ""  # type: ignore[union-attr]
+    assert not_converged(copied) == "" and result_of(copied).not_converged == ""  # type: ignore[union-attr]
     copied.set_status(Status(state="stopped", step=4, total_steps=10))
-    assert doubt(copied) == "stopped at step 4 of 10"
+    assert not_converged(copied) == "stopped at step 4 of 10"
     train = {"epochs": 3, "learning_rate": 0.01}
     short = trained(tmp_path, "short", model=MLP, train=train)
-    assert "its loss still fell by" in doubt(short), "fifteen steps are no training"
+    assert "its loss still fell by" in not_converged(short), "fifteen steps are no training"
     moving = copy(run, tmp_path, "moving", {})
     steps = [record for record in run.history()[0] if record["kind"] == "step"]
     for k in range(3):
         weights = {"recon": 1.0, "kl": 0.1 * k}
         moving.append("history.jsonl", steps[-1] | {"weights": weights, "step": 200 + k})
-    assert doubt(moving) == "its β was still moving at the end"
+    assert not_converged(moving) == "its β was still moving at the end"
 
 
 def test_the_shipped_runs_were_trained_to_their_end() -> None:
     for run in Store(DEFAULT_STORE):
-        assert doubt(run) == ""
+        assert not_converged(run) == ""
 
 
 @pytest.mark.parametrize(
@@ -258,7 +264,7 @@ def test_whether_a_loss_still_falls(losses: list[float], nats: float) -> None:
         {"kind": "validation", "step": 10 * k, "epoch": k, "terms": {}, "total": loss, "beta": 1.0}
         for k, loss in enumerate(losses, 1)
     ]
-    assert still_falls(course_of(records, tiny())) == pytest.approx(nats)
+    assert still_falls(learning_curves(records, tiny())) == pytest.approx(nats)
 
 
 def test_one_validation_leaves_the_training_curve_to_judge_by() -> None:
@@ -267,7 +273,7 @@ def test_one_validation_leaves_the_training_curve_to_judge_by() -> None:
             {"kind": "step", "step": k, "epoch": 1, "terms": {}, "total": 200 - slope * k}
             for k in range(1, 101)
         ]
-        return still_falls(course_of(records, tiny()))
+        return still_falls(learning_curves(records, tiny()))
 
     assert course(0.0) == course(0.01) == 0.0
     assert course(1.0) == pytest.approx(20, rel=0.1)

@@ -14,13 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.engine import make_loop, tiny, trained
+from vae_core import scoring
+from vae_core.config import RunConfig
 from vae_core.errors import UserError
 from vae_core.loading import load_part, weights_step
 from vae_core.runs import Run, Store
-from vae_core.sweeps import scoring
-from vae_core.sweeps.points import by_beta
+from vae_core.scoring import remarks, score, scores
+from vae_core.sweeps.aggregate import average_seeds
+from vae_core.sweeps.resolved import flat
 from vae_core.sweeps.results import Result, curves, differences, result_of, results, table, to_csv
-from vae_core.sweeps.scoring import remarks, score, scores
 from vae_core.sweeps.suggestions import suggestions
 
 
@@ -76,7 +78,7 @@ def test_too_few_betas_suggest_nothing() -> None:
 
 def test_seeds_are_averaged() -> None:
     pair = curve((1.0, 10.0, 80.0, 8), (1.0, 20.0, 60.0, 6), (2.0, 5.0, 90.0, 5))
-    point = by_beta(pair)[0]
+    point = average_seeds(pair)[0]
     assert (point.rate, point.distortion, point.active) == (15.0, 70.0, 7.0)
     assert chosen(pair)["best ELBO"] == 1.0
 
@@ -93,15 +95,22 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 def test_differences_are_told_and_nothing_else(run: Run) -> None:
     config = run.config()
+
+    def settings(config: RunConfig) -> dict[str, Any]:
+        return flat(config.model_dump(mode="json"))
+
     other = config.updated({"objective": {"beta": 4.0}, "model": {"latent_dim": 2}})
-    differing = differences({"a": config, "b": other})
+    differing = differences({"a": settings(config), "b": settings(other)})
     assert differing == {
         "objective.beta": {"a": 1.0, "b": 4.0},
         "model.latent_dim": {"a": 4, "b": 2},
     }
-    assert differences({"a": config, "b": config}) == {}
+    assert differences({"a": settings(config), "b": settings(config)}) == {}
     plain = config.updated({"family": "autoencoder"})
-    assert differences({"a": config, "b": plain})["objective.beta"] == {"a": 1.0, "b": None}
+    assert differences({"a": settings(config), "b": settings(plain)})["objective.beta"] == {
+        "a": 1.0,
+        "b": None,
+    }
 
 
 def test_csv_of_a_run_holds_every_recorded_value(run: Run) -> None:

@@ -25,10 +25,9 @@ from vae_core.cli.sweep import sweep as go_on
 from vae_core.errors import UserError
 from vae_core.runs import Run, Status, Store
 from vae_core.sweeps import BETA, SEED, Entry, Sweep, SweepSpec, SweepState, parse_values
-from vae_core.sweeps.ledger import Ledger
-from vae_core.sweeps.scheduler import ATTEMPTS, Scheduler, work
-from vae_core.sweeps.state import obey
-from vae_core.sweeps.study import open_study
+from vae_core.sweeps.scheduler import MAX_ATTEMPTS, Scheduler, work
+from vae_core.sweeps.state import apply_message
+from vae_core.sweeps.study import SharedStudy, open_study
 from vae_core.sweeps.sweep import create_sweep, get_sweep, join_sweep, sweeps_of
 from vae_core.training import jobs, worker
 
@@ -147,17 +146,19 @@ def queue(*states: str) -> SweepState:
 
 def test_waiting_entries_change_places_and_the_others_stay() -> None:
     state = queue("finished", "waiting", "running", "waiting", "waiting")
-    state = obey(state, {"command": "order", "numbers": [4, 0, 1]})
+    state = apply_message(state, {"command": "order", "numbers": [4, 0, 1]})
     assert [entry.number for entry in state.entries] == [0, 4, 2, 1, 3]
 
 
 def test_drop_and_cancel() -> None:
     state = queue("finished", "waiting", "running", "waiting")
-    dropped = obey(obey(state, {"command": "drop", "number": 1}), {"command": "drop", "number": 0})
+    dropped = apply_message(
+        apply_message(state, {"command": "drop", "number": 1}), {"command": "drop", "number": 0}
+    )
     assert [e.state for e in dropped.entries] == ["finished", "cancelled", "running", "waiting"]
-    cancelled = obey(state, {"command": "cancel"})
+    cancelled = apply_message(state, {"command": "cancel"})
     assert [e.state for e in cancelled.entries] == ["finished", "cancelled", "running", "cancelled"]
-    assert cancelled.wish == "cancel"
+    assert cancelled.target == "cancel"
 
 
 @pytest.mark.parametrize(
@@ -175,7 +176,7 @@ def test_drop_and_cancel() -> None:
 )
 def test_messages_that_are_not_understood_change_nothing(message: dict[str, Any]) -> None:
     state = queue("waiting", "running", "waiting")
-    assert obey(state, message) == state
+    assert apply_message(state, message) == state
 
 
 # --- the scheduler, with workers in this very process ---------------------------------------------
@@ -252,7 +253,7 @@ def test_a_worker_killed_again_marks_its_run_failed_with_the_log(store: Store, b
     begun = begin(dies)
     made = create_sweep(store, "s", spec())
     ended = work(made)
-    assert begun.count("s-beta1") == begun.count("s-beta3") == ATTEMPTS
+    assert begun.count("s-beta1") == begun.count("s-beta3") == MAX_ATTEMPTS
     assert ended.state == "finished"
     for entry in ended.entries:
         assert entry.state == "failed" and "out of memory" in entry.message
@@ -310,7 +311,7 @@ def test_a_state_that_cannot_be_written_stops_no_run(
 
     monkeypatch.setattr(Sweep, "write_json", may_be_full)
     ended = work(made)
-    assert ended == made.last_status() and ended.state == "finished"
+    assert ended == made.written_state() and ended.state == "finished"
     assert "No space left" in capsys.readouterr().err
 
 
@@ -318,7 +319,7 @@ def test_a_storage_that_goes_away_loses_no_result(
     store: Store, begin: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begin(at_once)
-    monkeypatch.setattr("vae_core.sweeps.ledger.AGAIN_S", 0.1)
+    monkeypatch.setattr("vae_core.sweeps.study.RETRY_S", 0.1)
     made = create_sweep(store, "s", spec())
     tell, failures = Study.tell, iter([True, True])
 
@@ -331,7 +332,7 @@ def test_a_storage_that_goes_away_loses_no_result(
     states: list[SweepState] = []
     ended = work(made, states.append)
     assert any("told later" in state.message for state in states)
-    assert ended.state == "finished" and all(entry.told for entry in ended.entries)
+    assert ended.state == "finished" and all(entry.reported for entry in ended.entries)
     assert ended.message == ""
     assert all(t.value is not None for t in open_study(made.storage(), "s").get_trials())
 
@@ -349,7 +350,7 @@ def test_two_machines_share_one_study(tmp_path: Path, begin: Any) -> None:
     assert second.spec().vary == shared.vary
 
     one = Scheduler(first)
-    assert one._begin(one.state.of("waiting")[0])
+    assert one._start_next(one.state.in_state("waiting")[0])
     one._save()
     ended = work(second)
     assert [entry.state for entry in ended.entries] == ["elsewhere", "finished", "finished"]
@@ -363,11 +364,13 @@ def test_two_machines_share_one_study(tmp_path: Path, begin: Any) -> None:
         join_sweep(there, "x", url, workers=1)
 
 
-def machines(tmp_path: Path, **changes: Any) -> tuple[Ledger, Ledger]:
-    """Two ledgers of one shared study, in two stores."""
+def machines(tmp_path: Path, **changes: Any) -> tuple[SharedStudy, SharedStudy]:
+    """One shared study, seen from two stores."""
     url = f"sqlite:///{tmp_path / 'shared.db'}"
     here = create_sweep(Store(tmp_path / "here"), "s", spec(storage=url, **changes))
-    return Ledger(here), Ledger(join_sweep(Store(tmp_path / "there"), "s", url, workers=1))
+    return SharedStudy(here), SharedStudy(
+        join_sweep(Store(tmp_path / "there"), "s", url, workers=1)
+    )
 
 
 def test_a_point_belongs_to_one_machine_and_asking_again_changes_nothing(tmp_path: Path) -> None:
@@ -401,25 +404,25 @@ def test_of_two_that_take_a_point_at_once_the_first_has_it(
 def test_machines_draw_as_many_together_as_were_asked_for(tmp_path: Path, begin: Any) -> None:
     begin(at_once)
     here, _ = machines(tmp_path, vary={BETA: (0.1, 10.0)}, sampler="random", trials=3)
-    drawn = here.draw(set())
+    drawn = here.ask(set())
     assert drawn is not None and drawn.number == 0
-    assert here.draw(set()) == drawn, "what was drawn before its scheduler was killed"
+    assert here.ask(set()) == drawn, "what was drawn before its scheduler was killed"
     ended = work(get_sweep(Store(tmp_path / "there"), "s"))
     assert [entry.state for entry in ended.entries] == ["finished", "finished", "elsewhere"]
     assert ended.entries[2].params == drawn.params
-    assert here.draw({0}) is None and len(list(Store(tmp_path / "there"))) == 2
+    assert here.ask({0}) is None and len(list(Store(tmp_path / "there"))) == 2
 
 
 BETWEEN = {"vary": {BETA: (0.1, 10.0), "model.latent_dim": (2, 3)}, "trials": 6}
 
 
-def draws(ledger: Ledger, count: int) -> list[tuple[int, dict[str, Any]]]:
+def draws(study: SharedStudy, count: int) -> list[tuple[int, dict[str, Any]]]:
     """So many trials of one process, each told before the next is drawn."""
     found = []
     for _ in range(count):
-        trial = ledger.draw({number for number, _ in found})
+        trial = study.ask({number for number, _ in found})
         assert trial is not None
-        ledger.tell(trial.number, -100.0 - trial.params[BETA])
+        study.tell(trial.number, -100.0 - trial.params[BETA])
         found.append((trial.number, trial.params))
     return found
 
@@ -430,7 +433,9 @@ def test_every_process_draws_points_of_its_own_and_together_those_of_one(
 ) -> None:
     here, there = machines(tmp_path / "two", sampler=sampler, **BETWEEN)
     drawn = draws(here, 2) + draws(there, 2)
-    again = Ledger(get_sweep(Store(tmp_path / "two/here"), "s"))  # its scheduler was started anew
+    again = SharedStudy(
+        get_sweep(Store(tmp_path / "two/here"), "s")
+    )  # its scheduler was started anew
     drawn += draws(again, 2)
     betas = [params[BETA] for _, params in drawn]
     assert len(set(betas)) == 6
@@ -483,7 +488,7 @@ def test_a_point_that_cannot_be_built_fails_alone(store: Store, begin: Any) -> N
     made = create_sweep(store, "s", spec())
     made.write_json("sweep.json", spec(vary=vary))
     entries = tuple(Entry(number=i, params=p) for i, p in enumerate(spec(vary=vary).points()))
-    made.write_json("state.json", made.last_status().model_copy(update={"entries": entries}))
+    made.write_json("state.json", made.written_state().model_copy(update={"entries": entries}))
     ended = work(made)
     assert ended.state == "finished"
     assert [entry.state for entry in ended.entries] == ["failed", "finished"]
@@ -498,14 +503,14 @@ def test_a_pause_says_why_and_a_new_scheduler_still_says_it(
     assert "by hand" in made.state().message
     list_sweeps(store=store.path)
     assert "Paused by hand" in capsys.readouterr().out
-    paused = made.last_status().model_copy(
-        update={"wish": "pause", "message": "Paused. No space left."}
+    paused = made.written_state().model_copy(
+        update={"target": "pause", "message": "Paused. No space left."}
     )
     made.write_json("state.json", paused)
     scheduler = Scheduler(made)
-    scheduler._take_up()
+    scheduler._recover()
     assert scheduler.state.message == "Paused. No space left."
-    assert obey(scheduler.state, {"command": "cancel"}).message == ""
+    assert apply_message(scheduler.state, {"command": "cancel"}).message == ""
 
 
 def test_a_missing_driver_is_named(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -534,8 +539,8 @@ def test_a_scheduler_takes_up_what_another_left(store: Store, begin: Any) -> Non
     begun = begin(dies)
     made = create_sweep(store, "s", spec(workers=1))
     first = Scheduler(made)
-    first._take_up()
-    first._start_what_fits()
+    first._recover()
+    first._fill_workers()
     first._save()
     assert made.state().state == "interrupted"  # nobody holds it
     begun_later = begin(at_once)
@@ -574,7 +579,7 @@ def test_pause_kill_everything_go_on_stop_and_go_on(store: Store) -> None:
         made.send("resume")
         until(lambda: one.status().state == "training")
         kill(one)  # by the system, say: it is replaced
-        until(lambda: made.last_status().entry(0).attempts == 2)
+        until(lambda: made.written_state().entry(0).attempts == 2)
         process.kill()
         process.wait(10)
         until(lambda: made.state().state == "interrupted")

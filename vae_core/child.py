@@ -10,7 +10,7 @@ import shlex
 import subprocess
 import threading
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -24,8 +24,8 @@ from vae_core.runs import Run, layout
 PARENT_VARIABLE = "VAE_PARENT"
 """Names the process that waits for the answer: without it there is nothing to work for."""
 
-ASK_EVERY_S = 0.25
-MOST_LINES = 200
+POLL_S = 0.25
+MAX_LINES = 200
 
 log = logging.getLogger(__name__)
 
@@ -54,19 +54,19 @@ def in_process(command: list[str], run: Run, progress: Progress = no_progress) -
         text=True,
         errors="replace",
     )
-    written: deque[str] = deque(maxlen=MOST_LINES)
+    written: deque[str] = deque(maxlen=MAX_LINES)
     answers: queue.Queue[str | None] = queue.Queue()
-    listeners = [
-        _listening(lambda: written.extend(process.stderr or ())),
-        _listening(lambda: _put(process.stdout or (), answers)),
+    readers = [
+        _start_thread(lambda: written.extend(process.stderr or ())),
+        _start_thread(lambda: _put(process.stdout or (), answers)),
     ]
     try:
         problem = _follow(answers, progress)
         process.wait()
     finally:  # where the progress has raised, nobody waits for it any more
         _kill(process)
-        for listener in listeners:
-            listener.join(1.0)
+        for reader in readers:
+            reader.join(1.0)
     if process.returncode:
         _log(run, f"{shlex.join(command)} failed:\n{''.join(written)}")
         last = written[-1].strip() if written else "it was killed."
@@ -74,29 +74,29 @@ def in_process(command: list[str], run: Run, progress: Progress = no_progress) -
 
 
 def _follow(answers: queue.Queue[str | None], progress: Progress) -> str:
-    """Tell how far it is until it ends, and again while it says nothing; the problem that it
+    """Report how far it is until it ends, and again while it says nothing; the problem that it
     names, "" without one."""
     message, share, problem = "", None, ""
     while True:
         try:
-            line = answers.get(timeout=ASK_EVERY_S)
+            line = answers.get(timeout=POLL_S)
         except queue.Empty:
             line = "{}"
         if line is None:
             return problem
-        said = _understood(line)
-        problem = str(said.get("error", problem))
-        message, share = str(said.get("message", message)), said.get("share", share)
+        answer = _parse(line)
+        problem = str(answer.get("error", problem))
+        message, share = str(answer.get("message", message)), answer.get("share", share)
         progress(message, share if isinstance(share, float) else None)
 
 
-def _understood(line: str) -> dict[str, Any]:
+def _parse(line: str) -> dict[str, Any]:
     """An answer; {} for what a library printed."""
     try:
-        said = json.loads(line)
+        answer = json.loads(line)
     except (ValueError, RecursionError):
         return {}
-    return said if isinstance(said, dict) else {}
+    return answer if isinstance(answer, dict) else {}
 
 
 def _put(lines: Iterable[str], answers: queue.Queue[str | None]) -> None:
@@ -105,8 +105,8 @@ def _put(lines: Iterable[str], answers: queue.Queue[str | None]) -> None:
     answers.put(None)
 
 
-def _listening(listen: Any) -> threading.Thread:
-    thread = threading.Thread(target=listen, daemon=True)
+def _start_thread(target: Callable[[], None]) -> threading.Thread:
+    thread = threading.Thread(target=target, daemon=True)
     thread.start()
     return thread
 

@@ -39,8 +39,8 @@ def complete(run: Run, progress: Progress = no_progress) -> None:
         mu = save_latents(run, model, dataset, step, progress)
         if dataset.difference is None and run.summary().get("step") != step:
             generator = torch.Generator().manual_seed(0)
-            turned, images = controls_in_force(run, step), loaded.card.n_train
-            context = Context(max(0, step - 1), generator, turned, train_images=images)
+            controls, images = controls_in_force(run, step), loaded.card.n_train
+            context = Context(max(0, step - 1), generator, controls, train_images=images)
             save_measurement(
                 run, model, loaded.objective, dataset.validation, context, step, progress
             )

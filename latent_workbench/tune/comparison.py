@@ -20,8 +20,8 @@ from vae_core.data import Progress
 from vae_core.errors import UserError
 from vae_core.imaging.png import tile, to_png
 from vae_core.runs import Run
+from vae_core.scoring import remarks, scores
 from vae_core.sweeps.results import curves, table, to_csv
-from vae_core.sweeps.scoring import remarks, scores
 
 SAMPLES = 10
 """Of each run: 56 px and more a side at 1280 px."""

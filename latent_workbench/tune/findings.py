@@ -12,7 +12,13 @@ from latent_workbench.shared.catalog import facts_of
 from latent_workbench.shared.current_run import choose_run
 from latent_workbench.shared.errors import errors_shown
 from latent_workbench.shared.formatting import image_count, number
-from vae_core.diagnosis import Course, Finding, Remedy, course_of, diagnose
+from vae_core.diagnosis import (
+    Finding,
+    LearningCurves,
+    Remedy,
+    diagnose,
+    learning_curves,
+)
 from vae_core.errors import UserError
 from vae_core.runs import ACTIVE, Run, Store, layout, validated_on
 from vae_core.training import jobs
@@ -44,8 +50,8 @@ def findings_of(run: Run) -> list[Finding]:
 
 def shares(run: Run) -> None:
     """How −ELBO is spent, and on how many dimensions, as last measured on unseen images."""
-    course = _course(run.path, _size(run), "")
-    last = course.validations[-1] if course.validations else None
+    curves = _curves(run.path, _size(run), "")
+    last = curves.validations[-1] if curves.validations else None
     if last is None or last.rate is None:
         return
     recon, kl = last.terms["recon"], last.rate
@@ -64,14 +70,14 @@ def shares(run: Run) -> None:
 
 @functools.lru_cache(maxsize=512)
 def _findings(path: Path, size: int, message: str) -> list[Finding]:
-    return diagnose(_course(path, size, message))
+    return diagnose(_curves(path, size, message))
 
 
 @functools.lru_cache(maxsize=32)
-def _course(path: Path, size: int, message: str) -> Course:
+def _curves(path: Path, size: int, message: str) -> LearningCurves:
     run = Run(path)
     records = run.last_records(layout.HISTORY, TAIL_BYTES)
-    return course_of(records, run.config(), message)
+    return learning_curves(records, run.config(), message)
 
 
 def _size(run: Run) -> int:

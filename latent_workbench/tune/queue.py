@@ -14,9 +14,9 @@ from latent_workbench.tune.findings import findings_of
 from vae_core.errors import UserError
 from vae_core.runs import Run
 from vae_core.sweeps import Entry, Sweep, SweepState
-from vae_core.sweeps.launch import launch
 from vae_core.sweeps.results import measured
 from vae_core.sweeps.state import ACTIVE
+from vae_core.sweeps.sweep import launch
 
 IN_SIGHT, HEIGHT = 6, 250
 """Rows that are shown without scrolling, and their height in px."""
@@ -40,7 +40,7 @@ def queue(sweep: Sweep, state: SweepState, total: int) -> None:
         host = sweep.remote_host()
         where = f" on {host}" if host else ""
         st.badge(state.state + where, color=COLORS.get(state.state, "gray"))
-        over = sum(entry.over for entry in state.entries)
+        over = sum(entry.is_over for entry in state.entries)
         st.caption(f"{over} of {total} runs done")
         st.space("stretch")
         _buttons(sweep, state)
@@ -51,7 +51,7 @@ def queue(sweep: Sweep, state: SweepState, total: int) -> None:
     with st.container(
         height=HEIGHT if long else "content", border=False, gap=None, key="sweep-queue"
     ):
-        waiting = state.of("waiting")
+        waiting = state.in_state("waiting")
         for entry in state.entries:
             _row(sweep, entry, waiting)
         if len(state.entries) < total:
@@ -60,7 +60,7 @@ def queue(sweep: Sweep, state: SweepState, total: int) -> None:
 
 def _buttons(sweep: Sweep, state: SweepState) -> None:
     if state.state in ACTIVE:
-        paused = state.wish == "pause"
+        paused = state.target == "pause"
         if st.button(
             "Resume" if paused else "Pause",
             key="pause-sweep",

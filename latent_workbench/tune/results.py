@@ -13,7 +13,7 @@ from latent_workbench.shared.catalog import RunFacts
 from latent_workbench.shared.current_run import open_run
 from latent_workbench.shared.formatting import number
 from latent_workbench.shared.theme import BETA, MARGIN, is_dark, label_color, total_color
-from vae_core.sweeps.points import Point, Score, by_beta, conditions
+from vae_core.sweeps.aggregate import Score, SeedAverage, average_seeds, conditions
 from vae_core.sweeps.results import Result, results
 from vae_core.sweeps.suggestions import Suggestion, advise
 
@@ -47,12 +47,12 @@ def sweep_results(runs: Sequence[RunFacts], current: str | None) -> None:
 def advice(runs: Sequence[RunFacts]) -> None:
     """Which β to take, by three rules, and what has to be known before they are believed."""
     found = advise(results(facts.run for facts in runs))
-    if found.suggestions or found.cautions:
+    if found.suggestions or found.warnings:
         st.markdown("**Which β**")
     for suggestion in found.suggestions:
         st.markdown(f"{_head(suggestion)}  \n:gray[:small[{suggestion.reason}]]")
-    if found.cautions:
-        st.caption("\n".join(f"- {caution}" for caution in found.cautions))
+    if found.warnings:
+        st.caption("\n".join(f"- {warning}" for warning in found.warnings))
 
 
 def measured_by(runs: Sequence[RunFacts]) -> str:
@@ -86,7 +86,7 @@ def units_figure(found: Sequence[Result]) -> go.Figure:
     named = conditions(found)
     figure = go.Figure()
     for index, (name, same) in enumerate(named.items()):
-        points = by_beta(same)
+        points = average_seeds(same)
         hue = label_color(index) if len(named) > 1 else BETA
         figure.add_scatter(
             x=[point.beta for point in points],
@@ -142,10 +142,10 @@ def rate_distortion_figure(
     low, high = _around(distortions)
     grey = total_color(dark)
     _equal_elbos(figure, (left, right), (low, high), grey)
-    named = conditions([result for result in found if not result.doubt])
+    named = conditions([result for result in found if not result.not_converged])
     several = len(named) > 1
     hues = {name: label_color(i) if several else BETA for i, name in enumerate(named)}
-    points = [(name, point) for name, same in named.items() for point in by_beta(same)]
+    points = [(name, point) for name, same in named.items() for point in average_seeds(same)]
     for name in named:
         _means(figure, [point for of, point in points if of == name], name, hues[name], several)
     if len(points) <= MOST_LABELS:
@@ -215,10 +215,12 @@ def _other_units(run: RunFacts) -> str:
 
 
 def _is_hollow(result: Result | None) -> bool:
-    return result is not None and bool(result.doubt or result.collapsed)
+    return result is not None and bool(result.not_converged or result.collapsed)
 
 
-def _means(figure: go.Figure, points: Sequence[Point], name: str, hue: str, several: bool) -> None:
+def _means(
+    figure: go.Figure, points: Sequence[SeedAverage], name: str, hue: str, several: bool
+) -> None:
     """A thin line through the means of one condition; error bars where there are seeds."""
     look = {"type": "data", "thickness": 1.5, "width": 4, "color": hue}
     figure.add_scatter(
@@ -234,7 +236,7 @@ def _means(figure: go.Figure, points: Sequence[Point], name: str, hue: str, seve
     )
 
 
-def _spread(point: Point, score: Score) -> float | None:
+def _spread(point: SeedAverage, score: Score) -> float | None:
     return point.deviation(score) if len(point.runs) > 1 else None
 
 

@@ -17,9 +17,8 @@ from vae_core.errors import UserError
 from vae_core.families import families
 from vae_core.runs import Run, Store
 from vae_core.sweeps import BETA, SEED, SweepSpec, parse_values
-from vae_core.sweeps.launch import launch
 from vae_core.sweeps.spec import MOST_RUNS, SamplerName, check
-from vae_core.sweeps.sweep import create_sweep, sweeps_of
+from vae_core.sweeps.sweep import create_sweep, launch, sweeps_of
 
 NOTHING = "nothing"
 SECOND = {

@@ -12,7 +12,7 @@ from tests.browser.conftest import PATIENCE_MS
 from tests.browser.test_train import WORKER_MS, expect_state, set_number
 from tests.engine import tiny
 from tests.test_jobs import until
-from vae_core.diagnosis import course_of, diagnose
+from vae_core.diagnosis import diagnose, learning_curves
 from vae_core.runs import Run, Store
 from vae_core.training import jobs
 
@@ -110,6 +110,6 @@ def test_a_collapse_is_told_and_its_remedy_does_not_collapse(
     page.locator('.vm[data-run="flat-mended"]').wait_for()
     expect_state(page, "finished")
     mended = store.get("flat-mended")
-    assert diagnose(course_of(mended.history()[0], mended.config())) == []
+    assert diagnose(learning_curves(mended.history()[0], mended.config())) == []
     assert json.loads(mended.file("summary.json").read_text())["kl"] > 1.0
     expect(page.locator(".st-key-monitor-strip")).to_contain_text("nothing wrong")

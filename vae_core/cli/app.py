@@ -9,7 +9,7 @@ import typer
 from typer.main import get_command
 
 from vae_core.cli import cache, catalogue, export, inspect, priors, sweep, train
-from vae_core.cli.errors import NAME, leave_after
+from vae_core.cli.errors import NAME, exit_after
 
 app = typer.Typer(
     help="Train variational autoencoders and look at what they learned.",
@@ -23,7 +23,7 @@ for module in (train, sweep, inspect, priors, export, catalogue, cache):
 
 def main() -> None:
     """Run the command that the arguments of this process name."""
-    leave_after(lambda: run(sys.argv[1:]))
+    exit_after(lambda: run(sys.argv[1:]))
 
 
 def run(arguments: Sequence[str]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from vae_core.cli.options import JsonOption, print_json, print_table
+from vae_core.cli.options import JsonOption, print_rows
 
 app = typer.Typer()
 
@@ -34,11 +34,7 @@ def list_presets(as_json: JsonOption = False) -> None:
                 "config": config.model_dump(mode="json"),
             }
         )
-    if as_json:
-        print_json(rows)
-        return
-    head = ("name", "weights", "family", "dataset", "blurb")
-    print_table([head, *(tuple(str(row[key]) for key in head) for row in rows)])
+    print_rows(rows, ("name", "weights", "family", "dataset", "blurb"), as_json)
 
 
 @app.command("families")
@@ -59,8 +55,4 @@ def list_families(as_json: JsonOption = False) -> None:
         }
         for entry in families
     ]
-    if as_json:
-        print_json(rows)
-        return
-    head = ("name", "label", "paper", "blurb")
-    print_table([head, *(tuple(str(row[key]) for key in head) for row in rows)])
+    print_rows(rows, ("name", "label", "paper", "blurb"), as_json)

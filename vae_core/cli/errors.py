@@ -29,7 +29,7 @@ class Terminated(Stopped):
     """SIGTERM came."""
 
 
-def leave_after(command: Callable[[], object]) -> NoReturn:
+def exit_after(command: Callable[[], object]) -> NoReturn:
     """Run a command to its end and leave the process.
 
     Exit status: 0 done; 2 bad input, or something that this machine has not, in one line; 130 and
@@ -38,11 +38,11 @@ def leave_after(command: Callable[[], object]) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):  # names of files are bytes, and terminals know less
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    _end_in_time()
-    sys.exit(status_of(command))
+    _end_on_signal()
+    sys.exit(exit_status(command))
 
 
-def status_of(command: Callable[[], object]) -> int:
+def exit_status(command: Callable[[], object]) -> int:
     """The exit status of a command, once what ended it has been said."""
     try:
         command()
@@ -57,7 +57,7 @@ def status_of(command: Callable[[], object]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
     except Exception as error:
-        sentence = told(error)
+        sentence = describe(error)
         if sentence is None:
             raise
         print(f"error: {' '.join(sentence.split())}", file=sys.stderr)
@@ -65,7 +65,7 @@ def status_of(command: Callable[[], object]) -> int:
     return 0
 
 
-def told(error: Exception) -> str | None:
+def describe(error: Exception) -> str | None:
     """An error as a sentence; None for one that is a defect of ours."""
     if isinstance(error, UserError):
         return f"{error}" + (f" ({error.shell})" if error.shell else "")
@@ -86,15 +86,15 @@ def _stopped(number: int) -> int:
     return 128 + number
 
 
-def _end_in_time() -> None:
+def _end_on_signal() -> None:
     """SIGTERM ends a command as Ctrl-C does, and both within two seconds."""
 
     def stop(number: int, frame: FrameType | None) -> NoReturn:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         raise Terminated
 
-    def end(seconds: float, number: int | None) -> int | None:
+    def exit_status(seconds: float, number: int | None) -> int | None:
         return None if seconds < GRACE_S else _stopped(number or signal.SIGTERM)
 
     signal.signal(signal.SIGTERM, stop)
-    watch(lambda: False, end)
+    watch(lambda: False, exit_status)

@@ -13,8 +13,10 @@ from vae_core.cli.options import (
     RunArgument,
     StoreOption,
     WeightsOption,
+    cell,
     print_json,
     print_progress,
+    print_rows,
     print_table,
 )
 from vae_core.errors import UserError
@@ -29,16 +31,11 @@ def list_runs(store: StoreOption = None, as_json: JsonOption = False) -> None:
     runs = Store(store)
     if runs.path.exists() and not runs.path.is_dir():
         raise UserError(f"{runs.path} is no folder of runs.")
-    rows = [_row(run) for run in runs]
-    if as_json:
-        print_json(rows)
-        return
-    head = (
+    columns = (
         "run", "state", "family", "data", "beta", "step", "elbo", "bits_per_dim", "mse",
         "measured_on",
     )  # fmt: skip
-    cells = [tuple(_cell(row.get(name)) for name in head) for row in rows]
-    print_table([head, *cells])
+    print_rows([_row(run) for run in runs], columns, as_json)
 
 
 @app.command()
@@ -62,7 +59,7 @@ def show(run: RunArgument, store: StoreOption = None, as_json: JsonOption = Fals
     for part, values in shown.items():
         print_table([(part, "")] if isinstance(values, dict) else [(part, str(values))])
         if isinstance(values, dict):
-            print_table([(f"  {key}", _cell(value)) for key, value in values.items()] or [("", "")])
+            print_table([(f"  {key}", cell(value)) for key, value in values.items()] or [("", "")])
 
 
 @app.command()
@@ -92,10 +89,10 @@ def evaluate(
     dataset, part = load_part(loaded.run, split, data_dir, say)
     difference = dataset.difference
     noise, images = torch.Generator().manual_seed(0), loaded.card.n_train
-    turned = controls_in_force(loaded.run, loaded.step)
-    context = Context(max(0, loaded.step - 1), noise, turned, train_images=images)
+    controls = controls_in_force(loaded.run, loaded.step)
+    context = Context(max(0, loaded.step - 1), noise, controls, train_images=images)
     found = measure(loaded.model, loaded.objective, part, context, progress=say)
-    told = _told(found.terms | {"total": found.total})
+    terms = _finite_or_none(found.terms | {"total": found.total})
     report = found.report() | {
         "split": split,
         "measured_on": in_words(len(part), split),
@@ -104,13 +101,13 @@ def evaluate(
         "data_difference": difference.report() if difference else None,
     }
     if as_json:
-        print_json(report | {"terms": told})
+        print_json(report | {"terms": terms})
     else:
         shown = {key: value for key, value in report.items() if key != "data_difference"}
-        print_table([(key, _cell(value)) for key, value in (told | shown).items()])
+        print_table([(key, cell(value)) for key, value in (terms | shown).items()])
     if difference:
         print(f"{difference.sentence} {len(part)} {split} images were measured.", file=sys.stderr)
-    unknown = [name for name, value in told.items() if value is None]
+    unknown = [name for name, value in terms.items() if value is None]
     if unknown:
         print(
             f"{', '.join(unknown)} cannot be told: run {run!r} was saved without the weights of "
@@ -154,12 +151,6 @@ def _beta(run: Run, planned: float | None) -> float | None:
         return None
 
 
-def _told(values: dict[str, float]) -> dict[str, float | None]:
+def _finite_or_none(values: dict[str, float]) -> dict[str, float | None]:
     """Values by name, None for those that came out as no number."""
     return {name: value if math.isfinite(value) else None for name, value in values.items()}
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return "–"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

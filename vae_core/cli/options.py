@@ -46,18 +46,33 @@ def print_table(rows: list[tuple[str, ...]]) -> None:
         print("  ".join(cells).rstrip())
 
 
-def be_sure(folder: Folder) -> None:
+def print_rows(rows: list[dict[str, Any]], columns: tuple[str, ...], as_json: bool) -> None:
+    """Print rows as JSON, with all that they hold, or as a table of some columns."""
+    if as_json:
+        print_json(rows)
+    else:
+        print_table([columns, *(tuple(cell(row.get(key)) for key in columns) for row in rows)])
+
+
+def cell(value: Any) -> str:
+    """A value in a table: four digits of a number, a dash for nothing."""
+    if value is None:
+        return "–"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def wait_for_heartbeat(folder: Folder) -> None:
     """Where somebody on another host may be at work, watch until it is known: the time between two
     heartbeats where it is, the time that is too long for one where it is not."""
-    said = False
+    announced = False
     while (job := unproven_job(folder)) is not None:
-        if not said:
+        if not announced:
             print(
                 f"{folder.kind.capitalize()} {folder.id} was {folder.doing} on {job.host}. Looking "
                 f"for a sign of life, for {job.silent_s:.0f} s at most.",
                 file=sys.stderr,
             )
-        said = True
+        announced = True
         time.sleep(LOOK_S)
 
 
@@ -67,17 +82,17 @@ def print_progress() -> Progress:
     Where only what stands behind the colon is new, such as a count, a terminal shows it in place
     and a file gets a line of it now and then.
     """
-    head, last, told = "", "", 0.0
+    head, last, printed_at = "", "", 0.0
     terminal = sys.stderr.isatty()
 
     def say(message: str, share: float | None) -> None:
-        nonlocal head, last, told
+        nonlocal head, last, printed_at
         new_head, now = message.partition(":")[0], time.monotonic()
         counting = new_head == head
-        if message == last or (counting and not terminal and now - told < COUNT_EVERY_S):
+        if message == last or (counting and not terminal and now - printed_at < COUNT_EVERY_S):
             return
         line_up = "\033[A\033[K" if counting and terminal else ""
         print(line_up + message, file=sys.stderr)
-        head, last, told = new_head, message, now
+        head, last, printed_at = new_head, message, now
 
     return say

@@ -15,9 +15,9 @@ from vae_core.cli.options import (
     LinesOption,
     RunArgument,
     StoreOption,
-    be_sure,
     print_json,
     print_table,
+    wait_for_heartbeat,
 )
 from vae_core.cli.train import SetOption, config_from
 from vae_core.errors import UserError
@@ -72,9 +72,8 @@ def sweep(
     wanted = {BETA: beta, **dict(map(_key_and_values, vary)), SEED: seeds}
     varied = {key: parse_values(key, text) for key, text in wanted.items() if text is not None}
 
-    from vae_core.sweeps.launch import launch
     from vae_core.sweeps.scheduler import work
-    from vae_core.sweeps.sweep import create_sweep, get_sweep, has_sweep, join_sweep
+    from vae_core.sweeps.sweep import create_sweep, get_sweep, has_sweep, join_sweep, launch
 
     if varied:
         base = config_from(preset, family, dataset, data_dir, epochs, settings)
@@ -91,7 +90,7 @@ def sweep(
         made = join_sweep(runs, name, storage, WORKERS if workers is None else workers)
     else:
         made = get_sweep(runs, name)
-        be_sure(made)
+        wait_for_heartbeat(made)
         if workers is not None:
             made.send("workers", count=workers)
         if made.state().state in ("finished", "cancelled"):
@@ -101,9 +100,8 @@ def sweep(
         launch(made)
         print(f"Sweep {name} is at work: python -m vae_core sweeps", file=sys.stderr)
         return
-    total = made.spec().total
-    with _stopped_politely(made):
-        ended = work(made, _progress(made, total))
+    with _stop_on_signal(made):
+        ended = work(made, _progress(made, made.spec().total))
     _report(made, ended)
 
 
@@ -144,12 +142,11 @@ def tell(
     store: StoreOption = None,
 ) -> None:
     """Pause, resume, stop or cancel a sweep."""
-    from vae_core.sweeps.launch import launch
-    from vae_core.sweeps.sweep import get_sweep
+    from vae_core.sweeps.sweep import get_sweep, launch
 
     found = get_sweep(Store(store), name)
     if command == "resume":
-        be_sure(found)
+        wait_for_heartbeat(found)
         launch(found)
     else:
         found.send(command)
@@ -163,7 +160,7 @@ def score_run(
     as_lines: LinesOption = False,
 ) -> None:
     """Score how well single latents stand for known factors, on validation images (sprites)."""
-    from vae_core.sweeps.scoring import KINDS, remarks, score
+    from vae_core.scoring import KINDS, remarks, score
 
     with answering(as_lines) as say:
         found = score(Store(store).get(run), say)
@@ -194,7 +191,9 @@ def _row(found: Sweep) -> dict[str, Any]:
         state, spec = found.state(), found.spec()
     except UserError as error:
         return {"sweep": found.id, "state": "damaged", "reason": str(error)}
-    counts = {name: len(state.of(name)) for name in ("finished", "running", "waiting", "failed")}
+    counts = {
+        name: len(state.in_state(name)) for name in ("finished", "running", "waiting", "failed")
+    }
     facts = {"sweep": found.id, "state": state.state, **counts, "total": spec.total}
     return facts | {"message": state.message}
 
@@ -213,7 +212,7 @@ def _progress(made: Sweep, total: int) -> Any:
                 last[entry.number] = entry.state
                 done = entry.state == "finished"
                 value = f", {measured(made.store.get(entry.run))}" if done else ""
-                over = sum(each.over for each in state.entries)
+                over = sum(each.is_over for each in state.entries)
                 name = entry.run or entry.params
                 print(f"[{over}/{total}] {name}: {entry.state}{value} {entry.message}".rstrip())
         if state.message not in ("", told):
@@ -223,7 +222,7 @@ def _progress(made: Sweep, total: int) -> Any:
     return watch
 
 
-class _stopped_politely:
+class _stop_on_signal:
     """Ctrl-C and SIGTERM ask the sweep to stop: its runs save themselves and can go on."""
 
     def __init__(self, sweep: Sweep) -> None:
@@ -232,19 +231,19 @@ class _stopped_politely:
     def __enter__(self) -> None:
         unwatch()
 
-        def ask(number: int, frame: FrameType | None) -> None:
+        def stop(number: int, frame: FrameType | None) -> None:
             self.sweep.send("stop")
             signal.signal(signal.SIGINT, signal.default_int_handler)
 
-        self.before = {s: signal.signal(s, ask) for s in (signal.SIGINT, signal.SIGTERM)}
+        self.handlers = {s: signal.signal(s, stop) for s in (signal.SIGINT, signal.SIGTERM)}
 
     def __exit__(self, *error: object) -> None:
-        for number, handler in self.before.items():
+        for number, handler in self.handlers.items():
             signal.signal(number, handler)
 
 
 def _report(made: Sweep, ended: SweepState) -> None:
-    failed = ended.of("failed")
+    failed = ended.in_state("failed")
     print(f"Sweep {made.id}: {ended.state}.", file=sys.stderr)
     for entry in failed:
         print(f"  {entry.run} failed: {entry.message}", file=sys.stderr)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from vae_core import process
-from vae_core.cli.options import RunArgument, StoreOption, be_sure, print_progress
+from vae_core.cli.options import RunArgument, StoreOption, print_progress, wait_for_heartbeat
 from vae_core.config import RunConfig, parse_config
 from vae_core.errors import DataChanged, UserError
 from vae_core.nested import parse_settings
@@ -68,7 +68,7 @@ def resume(
     process.prepare()
     found = Store(store).get(run)
     found.config_to_train()
-    be_sure(found)
+    wait_for_heartbeat(found)
     if working := found.busy_message():
         raise UserError(working)
     if found.status().state == "finished":
@@ -79,8 +79,8 @@ def resume(
 @app.command(hidden=True)
 def work(
     run: RunArgument,
-    heard: Annotated[
-        int | None, typer.Option(min=0, help="Bytes of messages that were there before.")
+    offset: Annotated[
+        int | None, typer.Option("--heard", min=0, help="Bytes of messages that were there before.")
     ] = None,
     store: StoreOption = None,
     accept_changed_data: AcceptOption = False,
@@ -90,7 +90,7 @@ def work(
     process.yield_to_others()
     found = Store(store).get(run)
     # Its heart beats, and it takes messages, while torch is imported.
-    with found.lock(), listening(found, heard) as control:
+    with found.lock(), listening(found, offset) as control:
         from vae_core.training import worker
 
         worker.work(found, accept_changed_data=accept_changed_data, control=control)

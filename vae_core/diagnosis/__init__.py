@@ -1,7 +1,7 @@
 """What goes wrong in a training, said while it can still be mended."""
 
-from vae_core.diagnosis.course import Course, course_of
-from vae_core.diagnosis.finding import Finding, Remedy
-from vae_core.diagnosis.symptoms import diagnose
+from vae_core.diagnosis.curves import LearningCurves, learning_curves
+from vae_core.diagnosis.remedies import Remedy
+from vae_core.diagnosis.symptoms import Finding, diagnose
 
-__all__ = ["Course", "Finding", "Remedy", "course_of", "diagnose"]
+__all__ = ["Finding", "LearningCurves", "Remedy", "diagnose", "learning_curves"]

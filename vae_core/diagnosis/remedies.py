@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 from vae_core.config import RunConfig
-from vae_core.diagnosis.finding import Remedy
 
 PLAIN = "vae"
 """The family that free bits are a variant of."""
@@ -17,6 +19,23 @@ RESTART = 0.03
 CLIP = 1.0
 STEPS = 1000
 """Of a warm-up: what it takes a small network to learn to reconstruct."""
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """A button: its label, what it does to the result, and the nested changes of the settings."""
+
+    label: str
+    help: str
+    changes: dict[str, Any]
+
+    def applied(self, config: RunConfig) -> RunConfig:
+        """The changed configuration; what it is called after no longer holds.
+
+        Raises:
+            UserError: when a changed value is out of range.
+        """
+        return config.updated({**self.changes, "preset": None})
 
 
 def beta_of(config: RunConfig) -> float | None:

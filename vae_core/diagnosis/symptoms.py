@@ -1,4 +1,4 @@
-"""The symptoms, one function each: a course in, a finding out, or None where all is well.
+"""The symptoms, one function each: a curves in, a finding out, or None where all is well.
 
 Thresholds come with their reason; the figures of healthy and sick runs beside them are of the
 built-in digits (`tests/test_diagnosis.py` trains them) and of the shipped `mnist-vae`.
@@ -9,13 +9,33 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import pairwise
+from typing import Literal
 
 from vae_core.diagnosis import remedies
-from vae_core.diagnosis.course import Course
-from vae_core.diagnosis.finding import Finding
+from vae_core.diagnosis.curves import LearningCurves
+from vae_core.diagnosis.remedies import Remedy
 
-Symptom = Callable[[Course], Finding | None]
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong.
+
+    name: which symptom, for tests and keys.
+    severity: "warning" where the run is worth stopping, "notice" where it may be meant.
+    sentence: what is wrong, in plain words.
+    evidence: the figure that says so, with its unit.
+    """
+
+    name: str
+    severity: Literal["warning", "notice"]
+    sentence: str
+    evidence: str
+    remedies: tuple[Remedy, ...]
+
+
+Symptom = Callable[[LearningCurves], Finding | None]
 
 PATIENCE_STEPS = 50
 """A network begins with a KL near 0 (0.01 nats at step 2 of a healthy run) and needs this long to
@@ -61,17 +81,17 @@ ENOUGH_CODES = 20
 """Below so many that could show, a tenth of them says nothing."""
 
 
-def posterior_collapsed(course: Course) -> Finding | None:
+def posterior_collapsed(curves: LearningCurves) -> Finding | None:
     """KL ≈ 0: the encoder says the same of every image, the decoder draws their mean.
 
     Source: Bowman et al., Generating Sentences from a Continuous Space (2016), section 3.1.
     """
-    kl, beta, config = course.kl, course.beta, course.config
-    if kl is None or beta is None or not course.training:
+    kl, beta, config = curves.kl, curves.beta, curves.config
+    if kl is None or beta is None or not curves.training:
         return None
-    if course.training[-1].step < _patience(course) or kl >= COLLAPSED:
+    if curves.training[-1].step < _patience(curves) or kl >= COLLAPSED:
         return None
-    steps = _fifth(course)
+    steps = _fifth(curves)
     lower = 1.0 if beta > 1 else beta / 10
     cures = remedies.set_beta(config, lower, steps)
     cures += remedies.warm_up(config, steps) if beta <= 1 else []
@@ -82,18 +102,18 @@ def posterior_collapsed(course: Course) -> Finding | None:
         "collapsed",
         "warning",
         "The posterior has collapsed: every image is rebuilt as the same blur.",
-        f"KL {kl:.2g} nats per image over {course.dimensions} dimensions at β = {beta:.3g}",
+        f"KL {kl:.2g} nats per image over {curves.dimensions} dimensions at β = {beta:.3g}",
         tuple(cures),
     )
 
 
-def autoencoder_in_disguise(course: Course) -> Finding | None:
+def autoencoder_in_disguise(curves: LearningCurves) -> Finding | None:
     """β so small that codes are points, and the prior no longer says where they lie."""
     # The mean of all would hide, behind those that carry nothing, what the others are.
-    per_dimension, beta = course.kl_per_used_dimension, course.beta
+    per_dimension, beta = curves.kl_per_used_dimension, curves.beta
     if per_dimension is None or per_dimension < POINT_LIKE:
         return None
-    if beta is None or beta >= 1 or not course.beta_is_settled:
+    if beta is None or beta >= 1 or not curves.beta_is_settled:
         return None
     return Finding(
         "autoencoder",
@@ -103,22 +123,22 @@ def autoencoder_in_disguise(course: Course) -> Finding | None:
         f"{per_dimension:.3g} nats per used dimension; at {POINT_LIKE} a code is a hundred times "
         "narrower than the prior",
         tuple(
-            remedies.set_beta(course.config, 1.0, _fifth(course))
-            + remedies.set_beta(course.config, max(10 * beta, PRICED), _fifth(course))
+            remedies.set_beta(curves.config, 1.0, _fifth(curves))
+            + remedies.set_beta(curves.config, max(10 * beta, PRICED), _fifth(curves))
         ),
     )
 
 
-def kl_exploded(course: Course) -> Finding | None:
+def kl_exploded(curves: LearningCurves) -> Finding | None:
     """A step overshot, and the posterior was thrown far away from the prior."""
-    high = EXPLODED * course.dimensions
+    high = EXPLODED * curves.dimensions
     before, peak = 0.0, (0.0, 0)
-    for moment in course.training:
-        rate, priced = moment.rate or 0.0, (moment.beta or 0.0) >= PRICED
+    for record in curves.training:
+        rate, priced = record.rate or 0.0, (record.beta or 0.0) >= PRICED
         # What grows little by little is paid for, as the detail of large images is.
         jumped = peak[0] > 0 or rate >= JUMPED * before
         if priced and jumped and rate >= high:
-            peak = max(peak, (rate, moment.step))
+            peak = max(peak, (rate, record.step))
         before = rate
     if not peak[0]:
         return None
@@ -128,26 +148,26 @@ def kl_exploded(course: Course) -> Finding | None:
         "The KL has exploded: a step overshot, and what was learned until then was thrown away.",
         f"KL {peak[0]:.3g} nats per image at step {peak[1]}",
         tuple(
-            remedies.gentler_steps(course.config) + remedies.warm_up(course.config, _fifth(course))
+            remedies.gentler_steps(curves.config) + remedies.warm_up(curves.config, _fifth(curves))
         ),
     )
 
 
-def about_to_diverge(course: Course) -> Finding | None:
+def about_to_diverge(curves: LearningCurves) -> Finding | None:
     """The loss is no number any more, or it has just jumped as it does before that."""
-    if "diverged" in course.message:
+    if "diverged" in curves.message:
         return Finding(
             "diverged",
             "warning",
             "The loss is no number any more: training has diverged.",
-            course.message,
-            tuple(remedies.gentler_steps(course.config)),
+            curves.message,
+            tuple(remedies.gentler_steps(curves.config)),
         )
-    if not course.training:
+    if not curves.training:
         return None
-    now = course.training[-1]
+    now = curves.training[-1]
     # Losses under different β do not compare: a β turned up by hand is no jump.
-    same = [moment.total for moment in course.training[:-1] if moment.beta == now.beta]
+    same = [record.total for record in curves.training[:-1] if record.beta == now.beta]
     before = same[-20:]
     if len(before) < 5:
         return None
@@ -161,31 +181,31 @@ def about_to_diverge(course: Course) -> Finding | None:
         "warning",
         "The loss has jumped; the next thing may be that it is no number any more.",
         f"{now.total:.3g} nats per image at step {now.step}, {usual:.3g} before",
-        tuple(remedies.gentler_steps(course.config)),
+        tuple(remedies.gentler_steps(curves.config)),
     )
 
 
-def overfitted(course: Course) -> Finding | None:
+def overfitted(curves: LearningCurves) -> Finding | None:
     """Unseen images get worse while those learned from get better."""
     # Losses under different β do not compare, so only validations since it settled count.
-    same = [moment for moment in course.validations if moment.beta == course.beta]
-    if len(same) <= WORSE_VALIDATIONS or not course.beta_is_settled:
+    same = [record for record in curves.validations if record.beta == curves.beta]
+    if len(same) <= WORSE_VALIDATIONS or not curves.beta_is_settled:
         return None
-    best = min(same, key=lambda moment: moment.total)
-    later = [moment for moment in same if moment.step > best.step]
+    best = min(same, key=lambda record: record.total)
+    later = [record for record in same if record.step > best.step]
     if len(later) < WORSE_VALIDATIONS:
         return None
     changes = [b.total - a.total for a, b in pairwise((best, *later))][-10:]
     usual = math.hypot(*changes) / math.sqrt(len(changes))
     margin = max(OVERFITTED * (same[0].total - best.total), NOISE * usual)
     means = [
-        statistics.fmean(moment.total for moment in same[i : i + WORSE_VALIDATIONS])
+        statistics.fmean(record.total for record in same[i : i + WORSE_VALIDATIONS])
         for i in range(len(same) - WORSE_VALIDATIONS + 1)
     ]
     now = means[-1]
     if now - min(means) < margin:
         return None
-    then, seen = _training_in(course, best.epoch), _training_in(course, same[-1].epoch)
+    then, seen = _training_in(curves, best.epoch), _training_in(curves, same[-1].epoch)
     if seen >= then:
         return None
     return Finding(
@@ -196,21 +216,21 @@ def overfitted(course: Course) -> Finding | None:
         f"validation {now:.4g} nats per image in the last {WORSE_VALIDATIONS}, {best.total:.4g} "
         f"after epoch {best.epoch}; training {seen:.4g}, {then:.4g} then",
         tuple(
-            remedies.stop_at(course.config, best.epoch)
-            + remedies.set_beta(course.config, 2 * (course.beta or 0.0), _fifth(course))
-            * bool(course.beta)
+            remedies.stop_at(curves.config, best.epoch)
+            + remedies.set_beta(curves.config, 2 * (curves.beta or 0.0), _fifth(curves))
+            * bool(curves.beta)
         ),
     )
 
 
-def codes_died(course: Course) -> Finding | None:
+def codes_died(curves: LearningCurves) -> Finding | None:
     """Most codes of a codebook are never chosen: van den Oord et al. (2017), VQ-VAE.
 
     Judged over all images of the last validation: a batch, or a codebook that is large beside
     what is looked at, cannot show more codes than it has places.
     """
-    codes, last = course.config.objective.get("codes"), course.validations[-1:]
-    if codes is None or not last or last[0].step < _patience(course):
+    codes, last = curves.config.objective.get("codes"), curves.validations[-1:]
+    if codes is None or not last or last[0].step < _patience(curves):
         return None
     used = last[0].terms.get("codes_in_use")
     visible = seen_of_even_use(codes, last[0].codes_drawn)
@@ -222,7 +242,7 @@ def codes_died(course: Course) -> Finding | None:
         "warning",
         "Most codes are dead: the codebook has far more entries than the encoder uses.",
         f"{used:.0f} of {codes} codes in use, over {last[0].images} validation images",
-        tuple(remedies.restarted_codes(course.config) + remedies.fewer_codes(fewer)),
+        tuple(remedies.restarted_codes(curves.config) + remedies.fewer_codes(fewer)),
     )
 
 
@@ -236,28 +256,28 @@ SYMPTOMS: tuple[Symptom, ...] = (
 )
 
 
-def diagnose(course: Course) -> list[Finding]:
+def diagnose(curves: LearningCurves) -> list[Finding]:
     """Everything that is wrong, the most urgent first; [] where all is well."""
-    found = (symptom(course) for symptom in SYMPTOMS)
+    found = (symptom(curves) for symptom in SYMPTOMS)
     return [finding for finding in found if finding is not None]
 
 
-def _fifth(course: Course) -> int:
+def _fifth(curves: LearningCurves) -> int:
     """A fifth of the run, in steps: as long as a warm-up should be at most."""
-    last = course.training[-1]
+    last = curves.training[-1]
     per_epoch = last.step / max(1, last.epoch)
-    whole = per_epoch * course.config.train.epochs
+    whole = per_epoch * curves.config.train.epochs
     return max(1, min(remedies.STEPS, round(whole / 5)))
 
 
-def _patience(course: Course) -> int:
+def _patience(curves: LearningCurves) -> int:
     """Steps before which nothing can be said of what codes are used for."""
-    return round(PATIENCE_STEPS * max(1.0, PATIENCE_RATE / course.config.train.learning_rate))
+    return round(PATIENCE_STEPS * max(1.0, PATIENCE_RATE / curves.config.train.learning_rate))
 
 
-def _training_in(course: Course, epoch: int) -> float:
+def _training_in(curves: LearningCurves, epoch: int) -> float:
     """The training loss in an epoch: the mean of its records."""
-    there = [moment.total for moment in course.training if moment.epoch == epoch]
+    there = [record.total for record in curves.training if record.epoch == epoch]
     return statistics.fmean(there) if there else math.inf
 
 

@@ -19,15 +19,19 @@ def decode_vectors(
     """The pictures of flattened latents [N, D]: uint8 [N, C, H, W].
 
     Args:
-        labels: int64 [N], which a conditional model is told; None where they are not known.
+        labels: int64 [N], for a conditional model; None where they are not known.
     """
     latents = torch.from_numpy(np.ascontiguousarray(vectors, dtype=np.float32))
-    told = None if labels is None else torch.from_numpy(np.ascontiguousarray(labels, np.int64))
+    conditions = (
+        None if labels is None else torch.from_numpy(np.ascontiguousarray(labels, np.int64))
+    )
     pictures = []
     for start in range(0, len(latents), BATCH):
         part = latents[start : start + BATCH].to(model.device)
-        given = model if told is None else model.conditioned(told[start : start + BATCH])
-        pictures.append(to_bytes(model.picture(given.decode(model.unflatten(part)))))
+        conditioned = (
+            model if conditions is None else model.conditioned(conditions[start : start + BATCH])
+        )
+        pictures.append(to_bytes(model.picture(conditioned.decode(model.unflatten(part)))))
     return np.concatenate(pictures)
 
 
@@ -45,26 +49,3 @@ def prior_pictures(model: LatentModel, n: int, seed: int = 0) -> np.ndarray:
     pictures = to_bytes(model.picture(model.decode(z)))
     model.train(was_training)
     return pictures
-
-
-def decoded_grid(
-    model: LatentModel,
-    center: np.ndarray,
-    first: np.ndarray,
-    second: np.ndarray,
-    values: np.ndarray,
-) -> np.ndarray:
-    """Pictures over a plane: `center + a·first + b·second`, a growing to the right and b upwards.
-
-    Args:
-        center, first, second: [D]; the directions are not normalised here.
-        values: [n], the steps along both.
-
-    Returns:
-        uint8 [n, n, C, H, W]; row 0 is the largest value of `second`, as on paper.
-    """
-    n = len(values)
-    across = np.broadcast_to(values[None, :, None] * first, (n, n, len(center)))
-    upwards = np.broadcast_to(values[::-1, None, None] * second, (n, n, len(center)))
-    vectors = center + across + upwards
-    return decode_vectors(model, vectors.reshape(n * n, -1)).reshape(n, n, *model.image_shape)

@@ -12,12 +12,12 @@ PARALLEL = 1e-6
 """Sine of the angle below which the great circle through two points is not defined by them."""
 
 
-def linear(a: np.ndarray, b: np.ndarray, t: np.ndarray) -> np.ndarray:
+def lerp(a: np.ndarray, b: np.ndarray, t: np.ndarray) -> np.ndarray:
     """Points on the straight line from a [D] to b [D] at the shares t [T] of the way: [T, D]."""
     return (1 - t)[:, None] * a + t[:, None] * b
 
 
-def spherical(a: np.ndarray, b: np.ndarray, t: np.ndarray) -> np.ndarray:
+def slerp(a: np.ndarray, b: np.ndarray, t: np.ndarray) -> np.ndarray:
     """Points on the arc from a [D] to b [D] at the shares t [T] of its angle: [T, D].
 
     The length goes from |a| to |b| in a straight line. Samples of N(0, I) in many dimensions lie
@@ -29,11 +29,11 @@ def spherical(a: np.ndarray, b: np.ndarray, t: np.ndarray) -> np.ndarray:
     """
     lengths = np.linalg.norm(a), np.linalg.norm(b)
     if min(lengths) == 0:
-        return linear(a, b, t)
+        return lerp(a, b, t)
     from_a, from_b = a / lengths[0], b / lengths[1]
     angle = np.arccos(np.clip(from_a @ from_b, -1.0, 1.0))
     if np.sin(angle) < PARALLEL:
-        return linear(a, b, t)
+        return lerp(a, b, t)
     on_sphere = (
         np.sin((1 - t) * angle)[:, None] * from_a + np.sin(t * angle)[:, None] * from_b
     ) / np.sin(angle)
@@ -41,8 +41,8 @@ def spherical(a: np.ndarray, b: np.ndarray, t: np.ndarray) -> np.ndarray:
 
 
 PATHS: dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]] = {
-    "linear": linear,
-    "spherical": spherical,
+    "linear": lerp,
+    "spherical": slerp,
 }
 
 

@@ -89,7 +89,7 @@ def tsne(mu: np.ndarray, dimensions: int, seed: int, progress: Progress) -> np.n
     openTSNE: Any = extra("openTSNE", "maps", "t-SNE")
     done = 0
 
-    def tell(iteration: int, error: float, embedding: np.ndarray) -> None:
+    def report(iteration: int, error: float, embedding: np.ndarray) -> None:
         nonlocal done
         done += 10
         progress("Drawing the t-SNE map", min(1.0, done / TSNE_ITERATIONS))
@@ -103,7 +103,7 @@ def tsne(mu: np.ndarray, dimensions: int, seed: int, progress: Progress) -> np.n
         negative_gradient_method="fft" if interpolated else "bh",
         random_state=seed,
         n_jobs=os.cpu_count() or 1,
-        callbacks=tell,
+        callbacks=report,
         callbacks_every_iters=10,
     )
     return np.asarray(embed.fit(mu))
@@ -126,12 +126,12 @@ def umap(mu: np.ndarray, dimensions: int, seed: int, progress: Progress) -> np.n
         init="spectral" if len(mu) > dimensions + 2 else "random",
         random_state=seed,
         n_jobs=1,  # with a seed it allows no more
-        tqdm_kwds={"disable": False, "file": _Shares(progress), "bar_format": "{n}/{total}"},
+        tqdm_kwds={"disable": False, "file": _ProgressFile(progress), "bar_format": "{n}/{total}"},
     )
     return np.asarray(embed.fit_transform(mu))
 
 
-class _Shares:
+class _ProgressFile:
     """A file that a progress bar writes "n/total" to: the one way UMAP tells how far it is."""
 
     def __init__(self, progress: Progress) -> None:

@@ -11,15 +11,15 @@ LEAST_SHARE = 1e-6
 """Of the largest variance: directions in which encodings hardly vary are taken to vary that much,
 so that a step along them counts as far, but not as infinitely far."""
 
-MOST_CORRELATED = 1024
+MAX_CORRELATED = 1024
 """Dimensions up to which the full covariance is taken: at 1024 it takes 0.8 s and at
 3136 it takes 13 s (3000 encodings, one thread), where deviations alone take 0.3 s."""
 
-BESIDE = 5
+NEIGHBOURS = 5
 """A point is as lonely as its fifth nearest encoding is far: one alone may be an odd image."""
 
 REFERENCES = 1000
-"""Draws whose own loneliness says what is usual; with 70 000 encodings they take a second."""
+"""Draws whose own kth_distance says what is usual; with 70 000 encodings they take a second."""
 
 BLOCK = 128
 
@@ -72,7 +72,7 @@ class Region:
 
     Source: Makhzani et al., Adversarial Autoencoders (2016), section 2, for the name.
 
-    With more than `MOST_CORRELATED` dimensions its covariance is taken to be diagonal: each
+    With more than `MAX_CORRELATED` dimensions its covariance is taken to be diagonal: each
     dimension has its standard deviation, and that some vary together is not seen.
     """
 
@@ -86,7 +86,7 @@ class Region:
         between = np.einsum("nd,nd->d", centred, centred) / degrees
         self._axes: np.ndarray | None = None  # of a diagonal covariance: the dimensions themselves
         variances = between + width
-        if mu.shape[1] <= MOST_CORRELATED:
+        if mu.shape[1] <= MAX_CORRELATED:
             covariance = centred.T @ centred / degrees + np.diag(width)
             variances, self._axes = np.linalg.eigh(covariance)
         floor = max(variances.max() * LEAST_SHARE, np.finfo(np.float64).tiny)
@@ -97,11 +97,11 @@ class Region:
         # An unused dimension keeps draws away from the mean and not one encoding: 0 is usual there.
         least = min(np.quantile(self._known, RARE), np.quantile(self.distance(mu), RARE))
         self._shell = least - SHELL
-        self._raw = _Cloud(self.mu)
-        self._telling = _telling(between, width)
-        self._weighed = _Cloud((centred * self._telling).astype(np.float32))
-        self._beside = min(BESIDE, len(mu) - 1)
-        self._gaps = self._usual_gaps(draws)
+        self._raw = _Points(self.mu)
+        self._information_weights = _information_weights(between, width)
+        self._weighed = _Points((centred * self._information_weights).astype(np.float32))
+        self._k = min(NEIGHBOURS, len(mu) - 1)
+        self._gaps = self._reference_distances(draws)
         self._usual = max(float(np.median(self._gaps)), float(np.finfo(np.float32).tiny))
 
     def distance(self, z: np.ndarray) -> np.ndarray:
@@ -120,8 +120,8 @@ class Region:
         """
         return _rank(self._known, self.distance(z))
 
-    def loneliness(self, z: np.ndarray) -> float:
-        """How far the `BESIDE`th nearest encoding is from z [D], dimensions by what they tell.
+    def kth_distance(self, z: np.ndarray) -> float:
+        """How far the `NEIGHBOURS`th nearest encoding is from z [D], dimensions by what they tell.
 
         What counts along a dimension is the precision of a posterior beyond that of all of them
         together, 1/σ² − 1/(σ² + Var μ): a step of a posterior's width where images differ, nothing
@@ -130,16 +130,18 @@ class Region:
         Source: Loftsgaarden and Quesenberry, A Nonparametric Estimate of a Multivariate Density
         Function (1965), for the k-th nearest as a measure of density.
         """
-        if not self._beside:
+        if not self._k:
             return 0.0
-        return float(self._weighed.nearest((z - self.mean) * self._telling, self._beside)[1][-1])
+        return float(
+            self._weighed.nearest((z - self.mean) * self._information_weights, self._k)[1][-1]
+        )
 
     def place(self, z: np.ndarray) -> Place:
         """Where z [D] lies; 0.1 ms with 3000 × 16 encodings, 0.5 ms with 70 000 × 16."""
         distance, nearer = self.distance(z[None])[0], self.share_nearer(z[None])[0]
-        lonely = self.loneliness(z)
-        closer = float(_rank(self._gaps, np.array([lonely]))[0])
-        gap = lonely / self._usual if self._beside else 1.0
+        kth = self.kth_distance(z)
+        closer = float(_rank(self._gaps, np.array([kth]))[0])
+        gap = kth / self._usual if self._k else 1.0
         verdict = self._verdict(distance, nearer, closer)
         return Place(float(distance), float(nearer), gap, closer, verdict)
 
@@ -157,21 +159,21 @@ class Region:
             return Verdict.HOLE
         return Verdict.NEAR if distance < self._shell else Verdict.TYPICAL
 
-    def _usual_gaps(self, draws: np.ndarray) -> np.ndarray:
-        """The loneliness of draws, each without the encoding that it came from, ascending."""
-        if not self._beside:
+    def _reference_distances(self, draws: np.ndarray) -> np.ndarray:
+        """The kth_distance of draws, each without the encoding that it came from, ascending."""
+        if not self._k:
             return np.zeros(1)
         random = np.random.default_rng(SEED)
         rows = random.permutation(len(draws))[:REFERENCES]
         found = []
         for start in range(0, len(rows), BLOCK):
             block = rows[start : start + BLOCK]
-            z = ((draws[block] - self.mean) * self._telling).astype(np.float32)
-            found.append(self._weighed.distances_without(z, block, self._beside))
+            z = ((draws[block] - self.mean) * self._information_weights).astype(np.float32)
+            found.append(self._weighed.distances_without(z, block, self._k))
         return np.sort(np.concatenate(found))
 
 
-class _Cloud:
+class _Points:
     """Points float32 [N, D] among which the nearest are sought."""
 
     def __init__(self, points: np.ndarray) -> None:
@@ -196,7 +198,7 @@ class _Cloud:
         return np.linalg.norm(self.points[kth] - z, axis=1)
 
 
-def _telling(between: np.ndarray, width: np.ndarray) -> np.ndarray:
+def _information_weights(between: np.ndarray, width: np.ndarray) -> np.ndarray:
     """√(1/σ² − 1/(σ² + Var μ)) of every dimension [D], from Var μ and the mean σ²; at most 1."""
     if not width.any() or not between.any():
         return np.ones_like(between)

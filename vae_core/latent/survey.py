@@ -127,19 +127,19 @@ def survey(
     kl_error: np.ndarray | None = np.empty_like(recon)
     for x, labels in labelled(part, BATCH, model.device):
         here = slice(done, done + len(x))
-        given = model if labels is None else model.conditioned(labels)
+        conditioned = model if labels is None else model.conditioned(labels)
         seen = objective.corrupted(x, range(done, done + len(x))) if corrupted else x
-        output = given(seen, generator)
+        output = conditioned(seen, generator)
         # With several levels a pass follows its draws; an encoding follows the modes.
-        posterior = output.posterior if len(model.latent_shapes) == 1 else given.encode(seen)
+        posterior = output.posterior if len(model.latent_shapes) == 1 else conditioned.encode(seen)
         mu[here] = model.flatten(posterior.mode()).cpu()
         recon[here] = model.likelihood.nll(output.x_logits, x).cpu()
         if logvar is not None:
-            known = posterior.log_variance()
-            logvar = None if known is None else _filled(logvar, here, model.flatten(known))
+            logvars = posterior.log_variance()
+            logvar = None if logvars is None else _filled(logvar, here, model.flatten(logvars))
         if kl is not None:
-            moment = replace(context, generator=generator, labels=labels)
-            rate = _rate(model, objective, x, output, moment)
+            now = replace(context, generator=generator, labels=labels)
+            rate = _rate(model, objective, x, output, now)
             kl = None if rate is None else _filled(kl, here, rate[0])
             error = None if rate is None else rate[1]
             if kl_error is not None:

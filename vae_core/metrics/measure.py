@@ -13,7 +13,7 @@ from torch import Tensor
 
 from vae_core.data.batches import labelled
 from vae_core.data.dataset import ImageSet
-from vae_core.metrics.code_usage import CodeUsage
+from vae_core.metrics.running import CodeUsage, MeanAndVariance
 from vae_core.metrics.sizes import bits_per_dim, nats_per_value
 from vae_core.models import LatentModel
 from vae_core.models.quantised import QuantisedPosterior
@@ -172,31 +172,3 @@ def _squared_error(model: LatentModel, x_logits: Tensor, x: Tensor) -> float:
     draws = len(x_logits) // len(x)
     pictures = model.picture(x_logits).unflatten(0, (draws, len(x)))
     return float((pictures - x).square().sum()) / draws
-
-
-class MeanAndVariance:
-    """Mean and variance of rows that come in batches.
-
-    Source: Chan, Golub and LeVeque, Updating Formulae and a Pairwise Algorithm (1979); a plain
-    sum of squares cancels where the mean is large.
-    """
-
-    def __init__(self) -> None:
-        self.n = 0
-        self.mean = torch.zeros(())
-        self.squares = torch.zeros(())
-
-    def add(self, rows: Tensor) -> None:
-        """Take in rows [B, D]."""
-        rows = rows.cpu().double()  # on the host: not every device knows float64
-        n, mean = len(rows), rows.mean(0)
-        squares = (rows - mean).square().sum(0)
-        both = self.n + n
-        shift = mean - self.mean
-        self.squares = self.squares + squares + shift.square() * (self.n * n / both)
-        self.mean = self.mean + shift * (n / both)
-        self.n = both
-
-    def variance(self) -> Tensor:
-        """Population variance of every column, [D]."""
-        return self.squares / max(1, self.n)

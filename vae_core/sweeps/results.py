@@ -8,14 +8,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vae_core.config import RunConfig
 from vae_core.diagnosis.symptoms import COLLAPSED
 from vae_core.errors import UserError
 from vae_core.in_force import beta_in_force
 from vae_core.runs import Run, layout, measured_on
-from vae_core.sweeps.doubts import doubt
+from vae_core.scoring import columns, scores
+from vae_core.sweeps.convergence import not_converged
 from vae_core.sweeps.resolved import flat, resolved
-from vae_core.sweeps.scoring import columns, scores
 
 MEASURED = (
     "recon",
@@ -35,9 +34,9 @@ class Result:
     """A measured run: rate and distortion in nats per image, on validation images.
 
     condition: what it shares with its seeds under other β, by setting; see `Resolved.condition`.
-    planned: β as the settings have it, where it may have been turned by hand since.
+    configured_beta: β as the settings have it, where it may have been turned by hand since.
     pixels: how pixels are described; nats of one description do not compare with another's.
-    doubt: why it was not trained to its end, "" where it was.
+    not_converged: why it was not trained to its end, "" where it was.
     """
 
     run: str
@@ -47,9 +46,9 @@ class Result:
     active: int
     latent_dim: int
     condition: tuple[tuple[str, str], ...] = ()
-    planned: float | None = None
+    configured_beta: float | None = None
     pixels: str = ""
-    doubt: str = ""
+    not_converged: str = ""
 
     @property
     def elbo(self) -> float:
@@ -82,7 +81,7 @@ def result_of(run: Run) -> Result | None:
             same.condition,
             same.config.objective.get("beta"),
             same.pixels,
-            doubt(run),
+            not_converged(run),
         )
     except (UserError, KeyError, TypeError, ValueError):
         return None
@@ -104,12 +103,8 @@ def measured(run: Run) -> str:
     return ""
 
 
-def differences(configs: Mapping[str, RunConfig]) -> dict[str, dict[str, Any]]:
+def differences(settings: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     """The settings in which runs differ: {dotted setting: {run: value}}, absent ones as None."""
-    return _differing({n: flat(config.model_dump(mode="json")) for n, config in configs.items()})
-
-
-def _differing(settings: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     keys = {key: None for values in settings.values() for key in values}
     table = {key: {name: values.get(key) for name, values in settings.items()} for key in keys}
     return {key: row for key, row in table.items() if len(set(map(repr, row.values()))) > 1}
@@ -124,7 +119,7 @@ def _settings(run: Run) -> dict[str, Any]:
 
 def table(runs: Sequence[Run]) -> list[dict[str, Any]]:
     """One row a run: its name, the settings that differ, what was measured and what was scored."""
-    differing = _differing({run.id: _settings(run) for run in runs})
+    differing = differences({run.id: _settings(run) for run in runs})
     return [
         {"run": run.id}
         | {key: row[run.id] for key, row in differing.items()}

@@ -10,32 +10,41 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from optuna.trial import FrozenTrial
 
 from vae_core.errors import LeaseLost, UserError
 from vae_core.families import complete
 from vae_core.runs import Run, layout
-from vae_core.sweeps.ledger import Ledger
-from vae_core.sweeps.state import AT_REST, COMMANDS, ENDS, Entry, SweepState, SweepStateName, obey
-from vae_core.sweeps.study import StorageError
+from vae_core.sweeps.state import (
+    COMMANDS,
+    ENDS,
+    WITHOUT_WORKER,
+    Entry,
+    SweepState,
+    SweepStateName,
+    apply_message,
+)
+from vae_core.sweeps.storage import StorageError
+from vae_core.sweeps.study import SharedStudy
 from vae_core.sweeps.sweep import Sweep
 from vae_core.training import jobs
 
-if TYPE_CHECKING:
-    from optuna.trial import FrozenTrial
-
 POLL_S = 0.25
 
-ATTEMPTS = 2
+MAX_ATTEMPTS = 2
 """A worker that was killed is replaced once; a run that kills two of them is given up."""
 
-THEIRS: dict[str, Any] = dict(state="elsewhere", message="Another machine does it.", told=True)
+ELSEWHERE: dict[str, Any] = dict(
+    state="elsewhere", message="Another machine does it.", reported=True
+)
 """What an entry becomes whose trial another machine took."""
 
-Watch = Callable[[SweepState], None]
+Watcher = Callable[[SweepState], None]
 
 
-def work(sweep: Sweep, watch: Watch = lambda state: None) -> SweepState:
+def work(sweep: Sweep, watch: Watcher = lambda state: None) -> SweepState:
     """Do a sweep's runs until none is left, or until it is told to stop.
 
     Args:
@@ -52,28 +61,28 @@ def work(sweep: Sweep, watch: Watch = lambda state: None) -> SweepState:
 class Scheduler:
     """One sweep at work."""
 
-    def __init__(self, sweep: Sweep, watch: Watch = lambda state: None) -> None:
+    def __init__(self, sweep: Sweep, watch: Watcher = lambda state: None) -> None:
         self.sweep, self.watch, self.store = sweep, watch, sweep.store
         self.spec = sweep.spec()
-        self.state = sweep.last_status()
-        if self.state.wish != "pause":
-            self.state = self.state.model_copy(update={"wish": "run"})
-        self.ledger = Ledger(sweep)
-        self._asked: dict[int, str] = {}
+        self.state = sweep.written_state()
+        if self.state.target != "pause":
+            self.state = self.state.model_copy(update={"target": "run"})
+        self.study = SharedStudy(sweep)
+        self._commanded: dict[int, str] = {}
         """The last command sent to each entry's worker, so that none is sent twice."""
 
     def run(self) -> SweepState:
         """Schedule until the end; returns the last state."""
-        self._take_up()
+        self._recover()
         while True:
             self.sweep.check_lease()
             before = self.state
-            self._listen()
-            for entry in self.state.of("running"):
-                self._look_after(entry)
-            self._start_what_fits()
-            self._tell_what_ended()
-            self._name_the_state()
+            self._read_messages()
+            for entry in self.state.in_state("running"):
+                self._update(entry)
+            self._fill_workers()
+            self._report_results()
+            self._set_state()
             if self.state != before or before.state == "starting":
                 self._save()
             if self.state.state not in ("running", "paused"):
@@ -82,130 +91,132 @@ class Scheduler:
 
     # --- one round -----------------------------------------------------------------------------
 
-    def _take_up(self) -> None:
+    def _recover(self) -> None:
         """Go on with the runs that an earlier scheduler left when it died or the machine did."""
-        said = self.state.message if self.state.wish == "pause" else ""
-        self._change(state="starting", message=said)
-        for entry in self.state.of("running"):
+        message = self.state.message if self.state.target == "pause" else ""
+        self._change(state="starting", message=message)
+        for entry in self.state.in_state("running"):
             run = self._run_of(entry)
             if run is None:
-                self._put(entry, state="waiting", run="")
+                self._replace(entry, state="waiting", run="")
             else:
-                self._try_to_go_on(entry, run)
+                self._try_to_resume(entry, run)
 
-    def _listen(self) -> None:
-        running = {entry.number for entry in self.state.of("running")}
-        messages, heard = self.sweep.records(layout.CONTROL, self.state.heard)
+    def _read_messages(self) -> None:
+        running = {entry.number for entry in self.state.in_state("running")}
+        messages, offset = self.sweep.records(layout.CONTROL, self.state.offset)
         for message in messages:
-            self.state = obey(self.state, message)
-        self._change(heard=heard if messages else self.state.heard)
+            self.state = apply_message(self.state, message)
+        self._change(offset=offset if messages else self.state.offset)
         for entry in self.state.entries:
             if entry.number in running and entry.state == "cancelled":
                 self._command(entry, "stop")
 
-    def _look_after(self, entry: Entry) -> None:
+    def _update(self, entry: Entry) -> None:
         """Move one entry on by what has become of its run."""
         run = self._run_of(entry)
         if run is None:
-            self._put(entry, state="cancelled", message="Its run was deleted.")
+            self._replace(entry, state="cancelled", message="Its run was deleted.")
             return
         try:
             status = run.status()
         except UserError as error:
-            self._put(entry, state="failed", message=str(error))
+            self._replace(entry, state="failed", message=str(error))
             return
         match status.state:
             case "finished":
                 self._finish(entry, run)
             case "failed":
-                self._put(entry, state="failed", message=status.message or run.log_tail(5))
-            case "interrupted" if self.state.wish != "run":
-                self._put(entry, **AT_REST[self.state.wish])
-            case "interrupted" if entry.attempts < ATTEMPTS:
-                self._try_to_go_on(self._put(entry, attempts=entry.attempts + 1), run)
+                self._replace(entry, state="failed", message=status.message or run.log_tail(5))
+            case "interrupted" if self.state.target != "run":
+                self._replace(entry, **WITHOUT_WORKER[self.state.target])
+            case "interrupted" if entry.attempts < MAX_ATTEMPTS:
+                self._try_to_resume(self._replace(entry, attempts=entry.attempts + 1), run)
             case "interrupted":
                 tail = run.log_tail(5)
-                message = f"Its worker was ended {ATTEMPTS} times. {tail}".strip()
-                self._put(entry, state="failed", message=message)
+                message = f"Its worker was ended {MAX_ATTEMPTS} times. {tail}".strip()
+                self._replace(entry, state="failed", message=message)
             case "stopped" if run.is_alive():
                 pass  # it writes its last words
-            case "stopped" if self.state.wish == "stop":
-                self._put(entry, **AT_REST["stop"])
+            case "stopped" if self.state.target == "stop":
+                self._replace(entry, **WITHOUT_WORKER["stop"])
             case "stopped":
-                self._put(entry, state="cancelled", message="Stopped by hand.")
+                self._replace(entry, state="cancelled", message="Stopped by hand.")
             case _:
-                self._command(entry, COMMANDS[self.state.wish])
+                self._command(entry, COMMANDS[self.state.target])
 
-    def _start_what_fits(self) -> None:
-        while self.state.wish == "run":
-            if len(self.state.of("running")) >= self.state.workers:
+    def _fill_workers(self) -> None:
+        while self.state.target == "run":
+            if len(self.state.in_state("running")) >= self.state.workers:
                 return
-            waiting = self.state.of("waiting")
+            waiting = self.state.in_state("waiting")
             if not waiting and len(self.state.entries) >= self.spec.total:
                 return
-            if not self._begin(waiting[0] if waiting else None):
+            if not self._start_next(waiting[0] if waiting else None):
                 return
 
-    def _begin(self, entry: Entry | None) -> bool:
+    def _start_next(self, entry: Entry | None) -> bool:
         """Start one run; False where that has to wait."""
         try:
             if entry is None:
-                entry = self._drawn()
+                entry = self._draw()
             elif entry.trial is None:
-                entry = self._claimed(entry)
+                entry = self._claim(entry)
             if entry is None:
                 return True
             run = self._run_of(entry)
             if run is None:
                 self._start(entry)
             else:
-                self._go_on(entry, run)
+                self._resume(entry, run)
             return True
         except StorageError as error:
             self._storage_failed(error)
             return False
         except UserError as error:
-            self._hold_still(error)
+            self._pause(error)
             return False
 
-    def _claimed(self, entry: Entry) -> Entry | None:
+    def _claim(self, entry: Entry) -> Entry | None:
         """The entry once the study has it as ours; None when another machine has the point."""
-        trial = self.ledger.claim(entry.params)
-        self._storage_answered()
+        trial = self.study.claim(entry.params)
+        self._storage_ok()
         if trial is None:
-            self._put(entry, **THEIRS)
+            self._replace(entry, **ELSEWHERE)
             return None
-        return self._put(entry, trial=trial)
+        return self._replace(entry, trial=trial)
 
-    def _drawn(self) -> Entry | None:
+    def _draw(self) -> Entry | None:
         """A new entry, as the sampler chose it; None when the study has drawn all its trials."""
         known = {entry.trial for entry in self.state.entries if entry.trial is not None}
-        trial = self.ledger.draw(known)
-        theirs = [] if trial else self.ledger.others(known)
-        self._storage_answered()
-        for each in theirs:
-            self._enter(each, **THEIRS)
-        return self._enter(trial) if trial else None
+        trial = self.study.ask(known)
+        others = [] if trial else self.study.other_trials(known)
+        self._storage_ok()
+        for each in others:
+            self._append(each, **ELSEWHERE)
+        return self._append(trial) if trial else None
 
-    def _tell_what_ended(self) -> None:
+    def _report_results(self) -> None:
         """Let the study know of results; those that cannot be told now are told later."""
         try:
             for entry in self.state.entries:
-                if entry.over and not entry.told and entry.trial is not None:
-                    self.ledger.tell(entry.trial, entry.value)
-                    self._put(entry, told=True)
-                    self._storage_answered()
+                if entry.is_over and not entry.reported and entry.trial is not None:
+                    self.study.tell(entry.trial, entry.value)
+                    self._replace(entry, reported=True)
+                    self._storage_ok()
         except StorageError as error:
             self._storage_failed(error)
 
-    def _name_the_state(self) -> None:
-        running, waiting = self.state.of("running"), self.state.of("waiting")
+    def _set_state(self) -> None:
+        running, waiting = self.state.in_state("running"), self.state.in_state("waiting")
         drawn = len(self.state.entries) >= self.spec.total
-        untold = any(e.over and not e.told and e.trial is not None for e in self.state.entries)
-        name: SweepStateName = "paused" if self.state.wish == "pause" else "running"
-        if not running and self.state.wish in ENDS:
-            name = ENDS[self.state.wish]
-        elif not (running or waiting or untold) and drawn:
+        unreported = any(
+            e.is_over and not e.reported and e.trial is not None for e in self.state.entries
+        )
+        name: SweepStateName = "paused" if self.state.target == "pause" else "running"
+        if not running and self.state.target in ENDS:
+            name = ENDS[self.state.target]
+        elif not (running or waiting or unreported) and drawn:
             name = "finished"
         self._change(state=name)
 
@@ -216,39 +227,39 @@ class Scheduler:
         try:
             config = complete(self.spec.config(entry.params))
         except UserError as error:
-            self._put(entry, state="failed", message=str(error))
+            self._replace(entry, state="failed", message=str(error))
             return
         name = self.store.free_name(self.spec.run_name(self.sweep.id, entry.params))
-        entry = self._put(entry, run=name)
+        entry = self._replace(entry, run=name)
         self._save()  # so that a scheduler that comes later knows whose run it is
         jobs.start(self.store, name, config)
-        self._put(entry, state="running", attempts=1)
+        self._replace(entry, state="running", attempts=1)
 
-    def _go_on(self, entry: Entry, run: Run) -> None:
+    def _resume(self, entry: Entry, run: Run) -> None:
         """Put a worker to a run that was begun before, unless it has one or needs none."""
         if run.status().state in ("interrupted", "stopped"):
             jobs.resume(run)
-        self._put(entry, state="running")
-        self._asked.pop(entry.number, None)
+        self._replace(entry, state="running")
+        self._commanded.pop(entry.number, None)
 
-    def _try_to_go_on(self, entry: Entry, run: Run) -> None:
-        """As `_go_on`; where nothing can be written, the sweep pauses and the entry waits."""
+    def _try_to_resume(self, entry: Entry, run: Run) -> None:
+        """As `_resume`; where nothing can be written, the sweep pauses and the entry waits."""
         try:
-            self._go_on(entry, run)
+            self._resume(entry, run)
         except UserError as error:
-            self._put(entry, attempts=entry.attempts - 1)
-            self._hold_still(error)
+            self._replace(entry, attempts=entry.attempts - 1)
+            self._pause(error)
 
     def _finish(self, entry: Entry, run: Run) -> None:
         summary = run.summary()
         value = summary.get("elbo")
         value = -summary["recon"] if value is None else value
-        self._put(entry, state="finished", value=value, message="")
+        self._replace(entry, state="finished", value=value, message="")
 
     def _command(self, entry: Entry, command: str) -> None:
-        """Tell a run's worker, once."""
-        if self._asked.get(entry.number, "resume") != command:
-            self._asked[entry.number] = command
+        """Send a message to a run's worker, once."""
+        if self._commanded.get(entry.number, "resume") != command:
+            self._commanded[entry.number] = command
             run = self._run_of(entry)
             if run is not None:
                 jobs.send(run, {"command": command})
@@ -261,27 +272,27 @@ class Scheduler:
             return None
         return run if run is not None and run.has(layout.CONFIG) else None
 
-    def _hold_still(self, error: UserError) -> None:
+    def _pause(self, error: UserError) -> None:
         """Pause because of an error; the disk is full, say: nothing is lost by waiting."""
-        self._change(wish="pause", message=f"Paused. {error} Mend that, then resume.")
+        self._change(target="pause", message=f"Paused. {error} Mend that, then resume.")
 
     def _storage_failed(self, error: StorageError) -> None:
         message = f"{str(error).rstrip('.')}. Runs go on; their results are told later."
         self._change(message=message)
 
-    def _storage_answered(self) -> None:
-        if self.state.wish == "run":  # else the message says why it waits
+    def _storage_ok(self) -> None:
+        if self.state.target == "run":  # else the message says why it waits
             self._change(message="")
 
-    def _enter(self, trial: FrozenTrial, **more: Any) -> Entry:
+    def _append(self, trial: FrozenTrial, **more: Any) -> Entry:
         number = len(self.state.entries)
         entry = Entry(number=number, trial=trial.number, params=dict(trial.params), **more)
         self._change(entries=(*self.state.entries, entry))
         return entry
 
-    def _put(self, entry: Entry, **changes: Any) -> Entry:
+    def _replace(self, entry: Entry, **changes: Any) -> Entry:
         changed = entry.model_copy(update=changes)
-        self.state = self.state.having(changed)
+        self.state = self.state.replaced(changed)
         return changed
 
     def _change(self, **changes: Any) -> None:

@@ -1,97 +1,124 @@
-"""Optuna's study and the database it lies in: opened, and its errors told in a sentence.
+"""Optuna's study of a sweep: which machine does which trial, what the sampler draws, what came out.
 
-The study is Optuna's, so its samplers choose, its database shares, and its tools read it.
+The study is Optuna's, so its samplers choose, its database shares, and its tools read it. Imports
+Optuna, so it is imported where a study is opened.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
+import socket
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from vae_core.errors import UserError
-from vae_core.extras import extra
-from vae_core.sweeps.spec import SamplerName, SweepSpec
+import numpy as np
+import optuna
+from optuna import Study
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
-if TYPE_CHECKING:
-    from optuna import Study
+from vae_core.sweeps.spec import BETA, Params, SamplerName, SweepSpec
+from vae_core.sweeps.storage import StorageError, open_storage, storage_errors
+from vae_core.sweeps.sweep import Sweep
 
 SPEC = "sweep"
-"""Under this name the study keeps the specification, for machines that join."""
+"""The study's attribute that keeps the specification, for machines that join."""
 
-PATIENCE_S = 30
-"""How long SQLite waits for another writer."""
+OWNER = "machine"
+"""A trial's attribute that keeps whose it is: the folder of a sweep, wherever it lies."""
 
-CONNECT_S = 10
-"""How long a server may take to answer at all."""
-
-
-class StorageError(UserError):
-    """The study's database cannot be reached; what was not told can be told later."""
+RETRY_S = 5.0
+"""Pause before a storage that did not answer is tried again."""
 
 
-@contextmanager
-def reaching(where: str) -> Iterator[None]:
-    """Turn what databases raise into one sentence.
+class SharedStudy:
+    """The study as one machine's scheduler meets it; every method may raise a StorageError.
 
-    Raises:
-        StorageError: naming the storage, without its password.
+    A grid's order is the queue's, which people may change, so the study learns of a point when a
+    machine claims it, not before.
     """
-    from optuna.exceptions import StorageInternalError
-    from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
-    try:
-        yield
-    except (ArgumentError, NoSuchModuleError):
-        raise _no_url(where) from None  # its words may hold what was written
-    except ImportError as error:
-        missing = error.__cause__ or error  # Optuna's own words name no module
-        raise StorageError(
-            f"Python has no driver for {shown(where)}: {missing}. Install the package that has it, "
-            "or name another driver in the URL."
-        ) from error
-    except (SQLAlchemyError, StorageInternalError, OSError) as error:
-        # Optuna wraps what SQLAlchemy raised, which wraps what the driver raised.
-        cause = error.__cause__ if isinstance(error.__cause__, SQLAlchemyError) else error
-        reason = str(getattr(cause, "orig", None) or cause).strip().splitlines()[0].rstrip(".")
-        reason = _without_secrets(reason, where)
-        raise StorageError(f"The study in {shown(where)} cannot be reached: {reason}.") from error
+    def __init__(self, sweep: Sweep) -> None:
+        self.spec, self.url, self.name = sweep.spec(), sweep.storage(), sweep.id
+        # Sweeps of earlier versions have no identity; hosts may change their names, or share one.
+        self.owner = sweep.identity() or f"{socket.gethostname()}:{sweep.path.resolve()}"
+        self._study: Study | None = None
+        self._retry_at, self._problem = 0.0, ""
 
+    def claim(self, params: Params) -> int | None:
+        """Take one point of a grid; asked again, the answer is the same.
 
-def _no_url(text: str) -> StorageError:
-    return StorageError(
-        f"{shown(text)} is no database URL; write one such as "
-        "postgresql://user@host/database or sqlite:////folder/study.db."
-    )
+        The trial is written in one transaction, and of several for one point the first counts, so
+        that a point is done once, whoever asks at the same time and wherever somebody is killed.
 
+        Returns:
+            The number of its trial; None when another machine has the point.
+        """
+        with self._opened() as study:
+            if not _claims(study, params):
+                study.add_trial(
+                    create_trial(
+                        state=TrialState.RUNNING,
+                        params=params,
+                        distributions=distributions(self.spec),
+                        user_attrs={OWNER: self.owner},
+                    )
+                )
+            first, *late = _claims(study, params)
+            for twin in late:
+                if self._owns(twin):
+                    study.tell(twin.number, state=TrialState.PRUNED)
+            return first.number if self._owns(first) else None
 
-def shown(url: str) -> str:
-    """A database URL without its password, and without its options, which may hold one. Of what is
-    no URL only its beginning is shown: a password may stand anywhere in it."""
-    from sqlalchemy.engine import make_url
-    from sqlalchemy.exc import ArgumentError
+    def ask(self, known: set[int]) -> FrozenTrial | None:
+        """Let the sampler choose a point; None once the study has drawn all its trials.
 
-    try:
-        address = make_url(url)
-    except (ArgumentError, ValueError):
-        begins = re.split("[:/@?]", url)[0]
-        return repr(begins if begins == url else f"{begins}…")
-    host = (address.host or "").rpartition("@")[2]  # before it: the rest of a password with an @
-    return address.set(query={}, host=host or None).render_as_string(hide_password=True)
+        Args:
+            known: the trials that this machine has; one that it drew just before it was killed is
+                missing there, and is what it gets.
+        """
+        with self._opened() as study:
+            for trial in study.get_trials(deepcopy=False):
+                if self._owns(trial) and trial.number not in known:
+                    return trial
+            drawn = study.ask(distributions(self.spec))
+            if drawn.number >= self.spec.total:
+                study.tell(drawn, state=TrialState.PRUNED)
+                return None
+            drawn.set_user_attr(OWNER, self.owner)
+            return study.get_trials(deepcopy=False)[drawn.number]
 
+    def other_trials(self, known: set[int]) -> list[FrozenTrial]:
+        """The trials of the sweep that are not `known` here: other machines have drawn them."""
+        with self._opened() as study:
+            counted = study.get_trials(deepcopy=False)[: self.spec.total]
+            return [trial for trial in counted if trial.number not in known]
 
-def _without_secrets(reason: str, url: str) -> str:
-    """A driver's words without what it was told beside the host and the name of the database."""
-    from sqlalchemy.engine import make_url
+    def tell(self, trial: int, value: float | None) -> None:
+        """How a trial ended; None says that it failed. Telling twice changes nothing."""
+        state = TrialState.FAIL if value is None else None  # Optuna looks at the value
+        with self._opened() as study:
+            study.tell(trial, value, state=state, skip_if_finished=True)
 
-    address = make_url(url)
-    rest, at, _ = (address.host or "").rpartition("@")
-    options = [value for name, value in address.query.items() if name != "user"]
-    for secret in (address.password, rest + at, *options):
-        if secret:
-            reason = reason.replace(str(secret), "***")
-    return reason
+    def _owns(self, trial: FrozenTrial) -> bool:
+        return trial.user_attrs.get(OWNER) == self.owner and not trial.state.is_finished()
+
+    @contextmanager
+    def _opened(self) -> Iterator[Study]:
+        """The study, opened when it is first needed; a silent storage is left alone for a while."""
+        if time.monotonic() < self._retry_at:
+            raise StorageError(self._problem)
+        try:
+            if self._study is None:
+                seed = self.spec.base.train.seed
+                self._study = open_study(self.url, self.name, self.spec.sampler, seed)
+            with storage_errors(self.url):
+                yield self._study
+        except StorageError as error:
+            self._retry_at, self._problem = time.monotonic() + RETRY_S, str(error)
+            raise
 
 
 def open_study(url: str, name: str, sampler: SamplerName = "grid", seed: int = 0) -> Study:
@@ -100,54 +127,96 @@ def open_study(url: str, name: str, sampler: SamplerName = "grid", seed: int = 0
     Raises:
         StorageError: when the storage cannot be reached.
     """
-    import optuna
-
-    from vae_core.sweeps.samplers import sampler as made
-
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    with reaching(url):
+    with storage_errors(url):
         return optuna.create_study(
-            storage=_storage(url),
+            storage=open_storage(url),
             study_name=name,
-            sampler=made(sampler, seed),
+            sampler=PerTrialSampler(SAMPLERS[sampler], seed),
             direction="maximize",
             load_if_exists=True,
         )
 
 
-def _storage(url: str) -> Any:
-    from optuna.storages import RDBStorage
-    from sqlalchemy.engine import make_url
-
-    try:
-        address = make_url(url)
-    except ValueError:  # a port that is no number
-        raise _no_url(url) from None
-    # One driver, whichever of them is the default of the installed SQLAlchemy.
-    if address.drivername == "postgresql":
-        address = address.set(drivername="postgresql+psycopg")
-    if address.drivername == "postgresql+psycopg":
-        extra("psycopg", "postgresql", "A study in PostgreSQL")
-    options = ENGINES.get(address.get_backend_name(), {"pool_pre_ping": True})
-    return RDBStorage(address.render_as_string(hide_password=False), engine_kwargs=options)
-
-
-ENGINES: dict[str, dict[str, Any]] = {
-    "sqlite": {"connect_args": {"timeout": PATIENCE_S}},
-    "postgresql": {"pool_pre_ping": True, "connect_args": {"connect_timeout": CONNECT_S}},
-}
-"""What SQLAlchemy is told of a database. A pinged connection outlives a restart of its server."""
-
-
-def shared_spec(study: Study, url: str) -> SweepSpec | None:
+def read_spec(study: Study, url: str) -> SweepSpec | None:
     """What the study is for, as the machine that began it wrote down; None in a new study."""
-    with reaching(url):
+    with storage_errors(url):
         text = study.user_attrs.get(SPEC)
     return None if text is None else SweepSpec.model_validate_json(text)
 
 
-def share_spec(study: Study, spec: SweepSpec, url: str) -> None:
+def write_spec(study: Study, spec: SweepSpec, url: str) -> None:
     """Write down what the study is for; not where it is kept, which may hold a password."""
-    with reaching(url):
+    with storage_errors(url):
         text = spec.model_copy(update={"storage": None}).model_dump_json()
         study.set_user_attr(SPEC, text)
+
+
+def distributions(spec: SweepSpec) -> dict[str, BaseDistribution]:
+    """What may be drawn of each setting."""
+    drawn: dict[str, BaseDistribution] = {}
+    for key, values in spec.vary.items():
+        if key == BETA and spec.sampler != "grid" and len(values) > 1:
+            betas = [float(value) for value in values]
+            drawn[key] = FloatDistribution(min(betas), max(betas), log=True)
+        else:
+            drawn[key] = CategoricalDistribution(values)
+    return drawn
+
+
+def _claims(study: Study, params: Params) -> list[FrozenTrial]:
+    """The trials of one point, the first one first, whoever does them."""
+    return [trial for trial in study.get_trials(deepcopy=False) if trial.params == params]
+
+
+# --- samplers ------------------------------------------------------------------------------------
+
+
+def _tpe(seed: int) -> BaseSampler:
+    # The runs of other workers count as if they had gone badly, so that nobody repeats them.
+    return TPESampler(seed=seed, constant_liar=True)
+
+
+SAMPLERS: dict[SamplerName, Callable[[int], BaseSampler]] = {
+    "grid": RandomSampler,  # never asked: the queue chooses
+    "random": RandomSampler,
+    "tpe": _tpe,
+}
+
+
+class PerTrialSampler(BaseSampler):
+    """Draws trial n with a sampler seeded by (seed, n).
+
+    A generator seeded by the sweep alone begins anew in every process: two machines drew the same
+    points, and a scheduler that was started again drew its first ones once more. This way they
+    draw together what one process would have drawn.
+    """
+
+    def __init__(self, make: Callable[[int], BaseSampler], seed: int) -> None:
+        self._make, self._seed = make, seed
+        self._sampler = make(seed)
+
+    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
+        """Take the random numbers of this trial; the other methods are the sampler's own."""
+        (seed,) = np.random.SeedSequence([self._seed, trial.number]).generate_state(1)
+        self._sampler = self._make(int(seed))
+        self._sampler.before_trial(study, trial)
+
+    def infer_relative_search_space(
+        self, study: Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        return self._sampler.infer_relative_search_space(study, trial)
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        return self._sampler.sample_relative(study, trial, search_space)
+
+    def sample_independent(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
+        return self._sampler.sample_independent(study, trial, param_name, param_distribution)

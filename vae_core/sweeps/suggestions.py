@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from vae_core.sweeps.points import Point, Score, by_beta, conditions
+from vae_core.sweeps.aggregate import Score, SeedAverage, average_seeds, conditions
 from vae_core.sweeps.results import Result
 
 LEAST_KNEE = 0.05
@@ -38,10 +38,10 @@ class Suggestion:
 
 @dataclass(frozen=True)
 class Advice:
-    """Suggestions, and what has to be said beside them, in sentences."""
+    """Suggestions, and what has to be known before they are believed, in sentences."""
 
     suggestions: tuple[Suggestion, ...] = ()
-    cautions: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def suggestions(results: Sequence[Result]) -> list[Suggestion]:
@@ -52,12 +52,12 @@ def suggestions(results: Sequence[Result]) -> list[Suggestion]:
 def advise(results: Sequence[Result]) -> Advice:
     """What the runs say of β, for each condition that has at least two, and what they do not."""
     found: list[Suggestion] = []
-    cautions: list[str] = []
-    trained = [result for result in results if not result.doubt]
+    warnings: list[str] = []
+    trained = [result for result in results if not result.not_converged]
     for result in results:
-        if result.doubt:
-            cautions.append(f"{result.run} is left out: {result.doubt}.")
-    curves = {name: by_beta(runs) for name, runs in conditions(trained).items()}
+        if result.not_converged:
+            warnings.append(f"{result.run} is left out: {result.not_converged}.")
+    curves = {name: average_seeds(runs) for name, runs in conditions(trained).items()}
     curves = {
         name: points for name, points in curves.items() if len({point.beta for point in points}) > 1
     }
@@ -67,26 +67,26 @@ def advise(results: Sequence[Result]) -> Advice:
             for rule in (knee, no_dimension_lost, best_elbo)
             if (each := rule(points)) is not None
         ]
-        cautions += _about(points, name)
+        warnings += _warnings_about(points, name)
     several = len({result.beta for result in trained}) > 1
     if several and not curves:
-        cautions.append("No two of these runs differ in nothing but β and seed.")
+        warnings.append("No two of these runs differ in nothing but β and seed.")
     elif results and not found:
-        cautions.append("There is no β to suggest yet: it takes two that are trained to their end.")
+        warnings.append("There is no β to suggest yet: it takes two that are trained to their end.")
     pixels = sorted({result.pixels for result in results})
     if len(pixels) > 1:
-        cautions.insert(
+        warnings.insert(
             0,
             f"Pixels are described in different ways ({'; '.join(pixels)}): the nats and the ELBO "
             "of one cannot be compared with those of another.",
         )
-    return Advice(tuple(found), tuple(cautions))
+    return Advice(tuple(found), tuple(warnings))
 
 
 # --- the rules -----------------------------------------------------------------------------------
 
 
-def knee(points: Sequence[Point]) -> Suggestion | None:
+def knee(points: Sequence[SeedAverage]) -> Suggestion | None:
     """The point of the rate–distortion curve farthest below the chord between its ends.
 
     None for fewer than three points, for a curve without a bend, and where the bend is a collapse.
@@ -105,7 +105,7 @@ def knee(points: Sequence[Point]) -> Suggestion | None:
     bend = max(points, key=lambda point: point.mean(below_chord))
     if bend.collapsed or bend.mean(below_chord) < LEAST_KNEE:
         return None
-    also = _not_told_apart(bend, points, below_chord)
+    also = _not_separated(bend, points, below_chord)
     dear = (bend.distortion - best) / max(high - bend.rate, 1e-9)
     cheap = (worst - bend.distortion) / max(bend.rate - low, 1e-9)
     reason = (
@@ -117,7 +117,7 @@ def knee(points: Sequence[Point]) -> Suggestion | None:
     return Suggestion("knee", bend.beta, reason, also=_betas(also))
 
 
-def no_dimension_lost(points: Sequence[Point]) -> Suggestion | None:
+def no_dimension_lost(points: Sequence[SeedAverage]) -> Suggestion | None:
     """The largest β at which every seed uses as many dimensions as at any β.
 
     A β beyond the first loss does not count: one that has all by chance is no safe choice.
@@ -136,13 +136,13 @@ def no_dimension_lost(points: Sequence[Point]) -> Suggestion | None:
     )
 
 
-def best_elbo(points: Sequence[Point]) -> Suggestion | None:
+def best_elbo(points: Sequence[SeedAverage]) -> Suggestion | None:
     """The β whose model gives unseen images the highest bound on their likelihood."""
     sound = [point for point in points if not point.collapsed]
     if not sound:
         return None
     best = max(sound, key=lambda point: point.elbo)
-    also = _not_told_apart(best, sound, lambda run: run.elbo)
+    also = _not_separated(best, sound, lambda run: run.elbo)
     measured = f"The highest ELBO on unseen images: {_nats(best)} nats per image."
     if not also:
         return Suggestion("best ELBO", best.beta, measured)
@@ -159,7 +159,9 @@ def best_elbo(points: Sequence[Point]) -> Suggestion | None:
 # --- noise ---------------------------------------------------------------------------------------
 
 
-def _not_told_apart(best: Point, points: Sequence[Point], score: Score) -> list[Point]:
+def _not_separated(
+    best: SeedAverage, points: Sequence[SeedAverage], score: Score
+) -> list[SeedAverage]:
     """The other sound points whose mean score the seeds do not separate from the best one's.
 
     Student's t for two means with the variance within all points pooled; [] where no β has two
@@ -174,46 +176,46 @@ def _not_told_apart(best: Point, points: Sequence[Point], score: Score) -> list[
     deviation = math.sqrt(squares / freedom)
     needed = float(stdtrit(freedom, (1 + CONFIDENCE) / 2)) * deviation
 
-    def too_near(point: Point) -> bool:
+    def too_near(point: SeedAverage) -> bool:
         error = math.sqrt(1 / len(best.runs) + 1 / len(point.runs))
         return best.mean(score) - point.mean(score) < needed * error
 
     return [p for p in points if p is not best and not p.collapsed and too_near(p)]
 
 
-def _about(points: Sequence[Point], name: str) -> list[str]:
+def _warnings_about(points: Sequence[SeedAverage], name: str) -> list[str]:
     """What has to be known before these points are believed."""
     where = f" ({name})" if name else ""
-    told = [
+    found = [
         f"β = {point.beta:.4g}{where} is left out: {_collapse(point)}."
         for point in points
         if point.collapsed
     ]
     alone = [point.beta for point in points if len(point.runs) == 1]
     if len(alone) == len(points):
-        told.append(
+        found.append(
             f"One seed of each β{where}: run more seeds to see how far chance alone sets runs "
             "apart; small differences may be no more than that."
         )
     elif alone:
-        told.append(f"Run more seeds of {_listed(alone)}{where}: one stands alone.")
-    return told
+        found.append(f"Run more seeds of {_listed(alone)}{where}: one stands alone.")
+    return found
 
 
-def _collapse(point: Point) -> str:
+def _collapse(point: SeedAverage) -> str:
     gone = [run for run in point.runs if run.collapsed]
     lowest = min(run.rate for run in gone)
     share = "" if len(gone) == len(point.runs) else f" in {len(gone)} of {len(point.runs)} seeds"
     return f"its code collapsed{share}, to a KL of {lowest:.2g} nats per image"
 
 
-def _widest(points: Sequence[Point]) -> float:
+def _widest(points: Sequence[SeedAverage]) -> float:
     """The largest difference between the ELBOs of two seeds of one β, in nats per image."""
     ranges = ([run.elbo for run in point.runs] for point in points)
     return max(max(elbos) - min(elbos) for elbos in ranges)
 
 
-def _nats(point: Point) -> str:
+def _nats(point: SeedAverage) -> str:
     """−83 of a single run, −83.2 ± 1.4 (deviation between seeds) of several."""
     mean = f"{point.elbo:.4g}"
     spread = point.deviation(lambda run: run.elbo)
@@ -224,7 +226,7 @@ def _nats(point: Point) -> str:
 # --- words ---------------------------------------------------------------------------------------
 
 
-def _betas(points: Sequence[Point]) -> tuple[float, ...]:
+def _betas(points: Sequence[SeedAverage]) -> tuple[float, ...]:
     return tuple(point.beta for point in points)
 
 

@@ -1,10 +1,12 @@
-"""A sweep's folder: made, read while its scheduler works, and told what to do."""
+"""A sweep's folder: made, read while its scheduler works, and sent messages."""
 
 from __future__ import annotations
 
 import re
 import secrets
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from vae_core.errors import UserError
@@ -12,7 +14,7 @@ from vae_core.runs import Folder, Store, layout
 from vae_core.runs.lease import silence_message
 from vae_core.runs.reader import Reader
 from vae_core.sweeps.spec import SweepSpec, check
-from vae_core.sweeps.state import ACTIVE, Entry, SweepState, obey
+from vae_core.sweeps.state import ACTIVE, Entry, SweepState, apply_message
 
 FOLDER = ".sweeps"
 """Inside a store; the dot keeps it from being taken for a run."""
@@ -39,22 +41,22 @@ class Sweep(Folder):
         return self.parse(layout.SWEEP_SPEC, SweepSpec)
 
     def state(self) -> SweepState:
-        """Where it stands: as the scheduler said it, with what it was told since.
+        """Where it stands: as the scheduler wrote it, with the messages since.
 
         Raises:
             UserError: when state.json is missing or damaged.
         """
-        said = self.last_status()
-        for message in self.records(layout.CONTROL, said.heard)[0]:
-            said = obey(said, message)
-        if said.state in ACTIVE and not self.is_alive():
-            said = self.last_status().model_copy(update={"entries": said.entries})
-            if said.state in ACTIVE:
-                why = said.message or silence_message(self)
-                return said.model_copy(update={"state": "interrupted", "message": why})
-        return said
+        state = self.written_state()
+        for message in self.records(layout.CONTROL, state.offset)[0]:
+            state = apply_message(state, message)
+        if state.state in ACTIVE and not self.is_alive():
+            state = self.written_state().model_copy(update={"entries": state.entries})
+            if state.state in ACTIVE:
+                why = state.message or silence_message(self)
+                return state.model_copy(update={"state": "interrupted", "message": why})
+        return state
 
-    def last_status(self) -> SweepState:
+    def written_state(self) -> SweepState:
         """What the scheduler last wrote."""
         return self.parse(layout.SWEEP_STATE, SweepState)
 
@@ -78,7 +80,7 @@ class Sweep(Folder):
         return self.text(layout.IDENTITY).strip() if self.has(layout.IDENTITY) else ""
 
     def send(self, command: str, **values: Any) -> None:
-        """Tell the scheduler, which listens several times a second; see `state.obey`."""
+        """Send a message to the scheduler, which reads it at once; see `apply_message`."""
         self.append(layout.CONTROL, {"command": command, **values})
 
 
@@ -105,12 +107,18 @@ def create_sweep(store: Store, name: str, spec: SweepSpec) -> Sweep:
         UserError: when the specification is not possible, the name is in use here or in the
             shared storage, the storage cannot be reached or nothing can be written.
     """
-    sweep = _claimed(store, name, check(spec))
-    try:
-        _begin(sweep, spec)
-    except BaseException:
-        shutil.rmtree(sweep.path, ignore_errors=True)
-        raise
+    check(spec)
+    with _new_folder(store, name, spec) as sweep:
+        from vae_core.sweeps.study import open_study, read_spec, write_spec
+
+        storage = sweep.storage()
+        study = open_study(storage, name)
+        if read_spec(study, storage) is not None:
+            raise UserError(
+                f"The shared storage already has a sweep called {name!r}; choose another name, or "
+                "leave out the values of β to join it."
+            )
+        write_spec(study, spec, storage)
     return sweep
 
 
@@ -120,19 +128,34 @@ def join_sweep(store: Store, name: str, storage: str, workers: int) -> Sweep:
     Raises:
         UserError: when the storage cannot be reached or has no such sweep, or the name is taken.
     """
-    from vae_core.sweeps.study import open_study, shared_spec
+    from vae_core.sweeps.study import open_study, read_spec
 
-    found = shared_spec(open_study(storage, _checked(name)), storage)
+    found = read_spec(open_study(storage, _checked(name)), storage)
     if found is None:
         raise UserError(f"There is no sweep called {name!r} to join; give values of β to begin it.")
     spec = found.model_copy(update={"storage": storage, "workers": workers})
-    sweep = _claimed(store, name, spec)
-    try:
-        sweep.write_json(layout.SWEEP_STATE, _queue(spec))
-    except UserError:
-        shutil.rmtree(sweep.path, ignore_errors=True)
-        raise
-    return sweep
+    with _new_folder(store, name, spec) as sweep:
+        return sweep
+
+
+def launch(sweep: Sweep) -> None:
+    """Start the scheduler of a sweep that has none, as a process of its own, which outlives the
+    browser and the server; one that is paused is woken.
+
+    Raises:
+        UserError: when nothing is left to do, or its folder is damaged.
+    """
+    from vae_core.training.jobs import spawn  # imports torch
+
+    state = sweep.state()
+    if state.state in ("finished", "cancelled"):
+        raise UserError(f"Sweep {sweep.id!r} is {state.state}; there is nothing to resume.")
+    sweep.send("resume")
+    if state.state in ACTIVE:
+        return
+    starting = sweep.written_state().model_copy(update={"state": "starting"})
+    sweep.write_json(layout.SWEEP_STATE, starting)
+    spawn(sweep, ["sweep-work", sweep.id], sweep.store.path)
 
 
 def sweeps_of(store: Store) -> list[Sweep]:
@@ -147,7 +170,9 @@ def sweeps_of(store: Store) -> list[Sweep]:
     return sorted(made, key=made.__getitem__, reverse=True)
 
 
-def _claimed(store: Store, name: str, spec: SweepSpec) -> Sweep:
+@contextmanager
+def _new_folder(store: Store, name: str, spec: SweepSpec) -> Iterator[Sweep]:
+    """A new folder with the specification, and the queue once the block is left; none on errors."""
     sweep = Sweep(store, _checked(name))
     try:
         sweep.path.mkdir(parents=True)
@@ -160,31 +185,16 @@ def _claimed(store: Store, name: str, spec: SweepSpec) -> Sweep:
         raise UserError(f"The sweep cannot be created in {store.path}: {reason}.") from None
     try:
         sweep.write_bytes(layout.IDENTITY, secrets.token_hex(16).encode())
-        private = spec.storage is not None  # with a password
-        sweep.write_json(layout.SWEEP_SPEC, spec, private=private)
-    except UserError:
+        sweep.write_json(
+            layout.SWEEP_SPEC, spec, private=spec.storage is not None
+        )  # with a password
+        yield sweep
+        entries = tuple(Entry(number=i, params=point) for i, point in enumerate(spec.points()))
+        queue = SweepState(state="stopped", workers=spec.workers, entries=entries)
+        sweep.write_json(layout.SWEEP_STATE, queue)
+    except BaseException:
         shutil.rmtree(sweep.path, ignore_errors=True)
         raise
-    return sweep
-
-
-def _begin(sweep: Sweep, spec: SweepSpec) -> None:
-    from vae_core.sweeps.study import open_study, share_spec, shared_spec
-
-    storage = sweep.storage()
-    study = open_study(storage, sweep.id)
-    if shared_spec(study, storage) is not None:
-        raise UserError(
-            f"The shared storage already has a sweep called {sweep.id!r}; choose another name, or "
-            "leave out the values of β to join it."
-        )
-    share_spec(study, spec, storage)
-    sweep.write_json(layout.SWEEP_STATE, _queue(spec))
-
-
-def _queue(spec: SweepSpec) -> SweepState:
-    entries = tuple(Entry(number=i, params=point) for i, point in enumerate(spec.points()))
-    return SweepState(state="stopped", workers=spec.workers, entries=entries)
 
 
 def _checked(name: str) -> str:

@@ -16,7 +16,6 @@ from vae_core.training.checkpoint import save_checkpoint
 from vae_core.training.events import (
     Checkpoint,
     Ended,
-    EpochSaved,
     Event,
     Noted,
     PauseChanged,
@@ -46,46 +45,62 @@ class RunRecorder:
         self._reported_at = 0.0
         self._speed: float | None = None
         self._state: State = "training"
-        self._write: dict[type[Event], Callable[[Any], None]] = {
-            Stepped: self._stepped,
-            Validated: self._validated,
-            Previewed: self._previewed,
-            Checkpoint: self._checkpoint,
-            EpochSaved: lambda event: None,
-            Skipped: self._skipped,
-            RolledBack: self._rolled_back,
-            ValueSet: self._value_set,
-            Noted: self._noted,
-            PauseChanged: self._pause_changed,
-            Ended: self._ended,
-        }
 
     def __call__(self, event: Event) -> None:
-        self._write[type(event)](event)
+        match event:
+            case Stepped():
+                self._speed = event.images_per_s
+                values = {"weights": event.weights, **event.controls, "images_per_s": self._speed}
+                self._record("step", event, terms=event.terms, total=event.total, **values)
+                if time.monotonic() - self._reported_at >= STATUS_EVERY_S:
+                    self._report(event)
+            case Validated(measurement=found):
+                codes = {} if found.codes_drawn is None else {"codes_drawn": found.codes_drawn}
+                self._record(
+                    "validation",
+                    event,
+                    terms=found.terms,
+                    total=found.total,
+                    kl_per_dim=found.kl_per_dim,
+                    active_units=found.active_units,
+                    images=found.images,
+                    **codes,
+                )
+            case Previewed():
+                self._save_previews(event)
+                self._record("preview", event, kl_per_dim=event.kl_per_dim)
+            case Checkpoint():
+                save_checkpoint(self.run, event)
+                self._record("checkpoint", event)
+            case Skipped():
+                self._record("skipped", event, message=event.message)
+            case RolledBack():
+                truncate_history(self.run, event.state)
+                self._record(
+                    "went_back",
+                    event,
+                    from_step=event.from_step,
+                    message=event.message,
+                    number=event.number,
+                    learning_rate_factor=event.factor,
+                )
+                self.pace = Pace(event.step)
+                self._report(event)
+            case ValueSet():
+                self._record("set", event, name=event.name, value=event.value)
+            case Noted():
+                self._record("note", event, message=event.message)
+            case PauseChanged():
+                self._state = "paused" if event.paused else "training"
+                self._report(event)
+                self.pace = Pace(event.step)
 
-    def _stepped(self, event: Stepped) -> None:
-        self._speed = event.images_per_s
-        weights, speed = event.weights, event.images_per_s
-        self._record(
-            "step", event, **_terms(event), weights=weights, **event.controls, images_per_s=speed
-        )
-        if time.monotonic() - self._reported_at >= STATUS_EVERY_S:
-            self._report(event)
+    def close(self, event: Ended, message: str = "") -> None:
+        """Write the final status, once everything that follows training has been written too."""
+        self._state = "finished" if event.finished else "stopped"
+        self._report(event, message)
 
-    def _validated(self, event: Validated) -> None:
-        m = event.measurement
-        codes = {} if m.codes_drawn is None else {"codes_drawn": m.codes_drawn}
-        self._record(
-            "validation",
-            event,
-            **_terms(m),
-            kl_per_dim=m.kl_per_dim,
-            active_units=m.active_units,
-            images=m.images,
-            **codes,
-        )
-
-    def _previewed(self, event: Previewed) -> None:
+    def _save_previews(self, event: Previewed) -> None:
         strips = {"reconstructions": event.reconstructions, "samples": event.samples}
         for name, images in strips.items():
             strip = tile(to_bytes(images), len(images))
@@ -95,41 +110,6 @@ class RunRecorder:
             if still is not None and not self.run.file(f"{layout.PREVIEWS}/{name}.png").exists():
                 strip = tile(to_bytes(still), len(still))
                 self.run.write_bytes(f"{layout.PREVIEWS}/{name}.png", to_png(strip))
-        self._record("preview", event, kl_per_dim=event.kl_per_dim)
-
-    def _checkpoint(self, event: Checkpoint) -> None:
-        save_checkpoint(self.run, event)
-        self._record("checkpoint", event)
-
-    def _skipped(self, event: Skipped) -> None:
-        self._record("skipped", event, message=event.message)
-
-    def _rolled_back(self, event: RolledBack) -> None:
-        truncate_history(self.run, event.state)
-        self._record(
-            "went_back",
-            event,
-            from_step=event.from_step,
-            message=event.message,
-            number=event.number,
-            learning_rate_factor=event.factor,
-        )
-        self.pace = Pace(event.step)
-        self._report(event)
-
-    def _value_set(self, event: ValueSet) -> None:
-        self._record("set", event, name=event.name, value=event.value)
-
-    def _noted(self, event: Noted) -> None:
-        self._record("note", event, message=event.message)
-
-    def _pause_changed(self, event: PauseChanged) -> None:
-        self._state = "paused" if event.paused else "training"
-        self._report(event)
-        self.pace = Pace(event.step)
-
-    def _ended(self, event: Ended) -> None:
-        self._state = "finished" if event.finished else "stopped"
 
     def _record(self, kind: str, event: Event, **values: Any) -> None:
         when = {"step": event.step, "epoch": event.epoch, "time": event.seconds}
@@ -148,11 +128,6 @@ class RunRecorder:
                 message=message,
             )
         )
-
-    def close(self, event: Ended, message: str = "") -> None:
-        """Write the final status, once everything that follows training has been written too."""
-        self._ended(event)
-        self._report(event, message)
 
 
 class Pace:
@@ -185,10 +160,6 @@ class ProgressBar:
             self.bar.write(f"epoch {event.epoch}: validation {terms} (nats per image)")
         elif isinstance(event, Ended):
             self.bar.close()
-
-
-def _terms(event: Any) -> dict[str, Any]:
-    return {"terms": event.terms, "total": event.total}
 
 
 def _rounded(value: Any) -> Any:
@@ -228,8 +199,8 @@ def truncate_history(run: Run, state: Mapping[str, Any]) -> None:
             return condition(record)
         return bool(at <= step)
 
-    if not all(map(was_saved, run.each_record("history.jsonl"))):
-        run.write_records("history.jsonl", filter(was_saved, run.each_record("history.jsonl")))
+    if not all(map(was_saved, run.each_record(layout.HISTORY))):
+        run.write_records(layout.HISTORY, filter(was_saved, run.each_record(layout.HISTORY)))
         for picture in run.file("previews").glob("*-*.png"):
             if int(picture.name.partition("-")[0]) > step:
                 picture.unlink(missing_ok=True)
@@ -243,8 +214,8 @@ def record_changed_data(run: Run, difference: Difference, step: int) -> None:
     """
     message = f"Resumed on the images that were there. {difference.sentence}"
     note = {"kind": "note", "step": step, "message": message}
-    records = run.each_record("history.jsonl")
+    records = run.each_record(layout.HISTORY)
     others = (record for record in records if record.get("kind") != "preview")
-    run.write_records("history.jsonl", (*others, note))
+    run.write_records(layout.HISTORY, (*others, note))
     for picture in run.file("previews").glob("*.png"):
         picture.unlink(missing_ok=True)

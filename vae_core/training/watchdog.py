@@ -49,19 +49,12 @@ def watch(stop_requested: Callable[[], bool], exit_status: ExitStatus) -> None:
     writer.setblocking(False)
     signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
 
-    def run() -> None:
-        since, number = None, None
-        with reader, writer:
-            while True:
-                number = number or _signal_of(reader)
-                if since is None and (number or stop_requested()):
-                    since = time.monotonic()
-                if since is not None:
-                    status = exit_status(time.monotonic() - since, number)
-                    if status is not None:
-                        exit_now(status)
-
-    threading.Thread(target=run, name="watchdog", daemon=True).start()
+    threading.Thread(
+        target=_watch,
+        args=(reader, writer, stop_requested, exit_status),
+        name="watchdog",
+        daemon=True,
+    ).start()
 
 
 def unwatch() -> None:
@@ -112,6 +105,24 @@ def record_stop(run: Run, activity: str) -> str:
     update = {"state": "stopped", "message": sentence, "step": step or 0}
     run.set_status(run.status().model_copy(update=update))
     return sentence
+
+
+def _watch(
+    reader: socket.socket,
+    writer: socket.socket,  # has to stay open: signals are written to its number
+    stop_requested: Callable[[], bool],
+    exit_status: ExitStatus,
+) -> None:
+    since, number = None, None
+    while True:
+        received = _signal_of(reader)  # waits for 0.1 s at most
+        number = number or received
+        if since is None and (number or stop_requested()):
+            since = time.monotonic()
+        if since is not None:
+            status = exit_status(time.monotonic() - since, number)
+            if status is not None:
+                exit_now(status)
 
 
 def _signal_of(reader: socket.socket) -> int | None:

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from vae_core.data import Progress, no_progress
 from vae_core.errors import UserError
-from vae_core.latent.priors.kept import are_codes, encoded_codes, keep, kept
+from vae_core.latent.priors.cache import are_codes, encoded_codes, load_prior, save_prior
 from vae_core.latent.priors.prior import NotLearned, priors
 from vae_core.models import LatentModel
 from vae_core.models.quantised import QuantisedModel
@@ -105,7 +105,7 @@ def learn(
         torch.manual_seed(seed)
         network = CodeModel(len(vocabulary), numbers.shape[1])
         best = _train(network, numbers[~held], numbers[held], epochs, progress)
-    keep(run, NAME, network.state_dict() | {"vocabulary": vocabulary}, step)
+    save_prior(run, NAME, network.state_dict() | {"vocabulary": vocabulary}, step)
     uniform = numbers.shape[1] * math.log(model.quantiser.codes)
     return CodeLength(uniform, frequency_nats(numbers[~held], numbers[held]), best)
 
@@ -161,7 +161,7 @@ class AutoregressivePrior:
     model: LatentModel
 
     def sample(self, n: int, generator: Generator | None, temperature: float) -> Tensor:
-        tensors = kept(self.run, NAME, fits=self._fits)
+        tensors = load_prior(self.run, NAME, fits=self._fits)
         if tensors is None:
             raise NotLearned(
                 f"Run {self.run.id!r} has no autoregressive prior for its present codes; "

@@ -9,7 +9,7 @@ from typing import cast
 import torch
 from torch import Generator, Tensor
 
-from vae_core.latent.priors.kept import are_codes, encoded_codes, keep, kept
+from vae_core.latent.priors.cache import are_codes, encoded_codes, load_prior, save_prior
 from vae_core.latent.priors.prior import priors
 from vae_core.models import LatentModel
 from vae_core.models.quantised import QuantisedModel
@@ -45,14 +45,14 @@ class CodeFrequencies:
         Raises:
             UserError: when the run has no encodings or they are damaged.
         """
-        tensors = kept(self.run, NAME, fits=self._fits)
+        tensors = load_prior(self.run, NAME, fits=self._fits)
         if tensors is None:
             codes, step = encoded_codes(self.run, self.model)
             vocabulary, numbers = codes.flatten(1).unique(return_inverse=True)
             counts = torch.zeros(numbers.shape[1], len(vocabulary))
             counts.scatter_add_(1, numbers.T, torch.ones(numbers.T.shape))
             tensors = {"vocabulary": vocabulary, "counts": counts}
-            keep(self.run, NAME, tensors, step)
+            save_prior(self.run, NAME, tensors, step)
         return tensors["vocabulary"], tensors["counts"]
 
     def _fits(self, tensors: dict[str, Tensor]) -> bool:

@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 
 from vae_core.errors import UserError
 from vae_core.latent.encodings import load_encodings
-from vae_core.latent.priors.kept import keep, kept
+from vae_core.latent.priors.cache import load_prior, save_prior
 from vae_core.latent.priors.prior import priors
 from vae_core.models import LatentModel
 from vae_core.runs import Run
@@ -103,12 +103,12 @@ class GaussianMixturePrior:
         Raises:
             UserError: when the run has no encodings or they are damaged.
         """
-        tensors = kept(self.run, NAME, VERSION, self._fits)
+        tensors = load_prior(self.run, NAME, VERSION, self._fits)
         if tensors is not None:
             return Mixture(**tensors)
         encodings = load_encodings(self.run)
         mixture = fit(encodings.mu, encodings.logvar)
-        keep(self.run, NAME, dict(vars(mixture)), encodings.step, VERSION)
+        save_prior(self.run, NAME, dict(vars(mixture)), encodings.step, VERSION)
         return mixture
 
     def _fits(self, tensors: dict[str, Tensor]) -> bool:

@@ -13,7 +13,7 @@ Score = Callable[[Result], float]
 
 
 @dataclass(frozen=True)
-class Point:
+class SeedAverage:
     """The runs of one β that differ in their seed alone: means in nats per image."""
 
     beta: float
@@ -61,12 +61,14 @@ class Point:
         return statistics.stdev(map(score, self.runs)) if len(self.runs) > 1 else 0.0
 
 
-def by_beta(results: Sequence[Result]) -> list[Point]:
+def average_seeds(results: Sequence[Result]) -> list[SeedAverage]:
     """One point for the seeds of each β, rising; other settings make other points."""
     groups: dict[tuple[Condition, float | None, float], list[Result]] = {}
     for result in sorted(results, key=lambda result: result.beta):
-        groups.setdefault((result.condition, result.planned, result.beta), []).append(result)
-    return [Point(beta, tuple(runs)) for (_, _, beta), runs in groups.items()]
+        groups.setdefault((result.condition, result.configured_beta, result.beta), []).append(
+            result
+        )
+    return [SeedAverage(beta, tuple(runs)) for (_, _, beta), runs in groups.items()]
 
 
 def conditions(results: Sequence[Result]) -> dict[str, list[Result]]:
@@ -77,17 +79,19 @@ def conditions(results: Sequence[Result]) -> dict[str, list[Result]]:
     groups: dict[Condition, list[Result]] = {}
     for result in results:
         groups.setdefault(result.condition, []).append(result)
-    told = [dict(condition) for condition in groups]
-    keys = [key for key in {k: None for each in told for k in each} if _differs(key, told)]
+    settings = [dict(condition) for condition in groups]
+    keys = [key for key in {k: None for each in settings for k in each} if _differs(key, settings)]
     # What was counted of the images differs with the setting that says how many; that one is said.
     named = [key for key in keys if not key.startswith("images.")] or keys
-    labels = [", ".join(_words(key, each[key]) for key in named if key in each) for each in told]
+    labels = [
+        ", ".join(_words(key, each[key]) for key in named if key in each) for each in settings
+    ]
     found = zip(_apart(labels), groups.values(), strict=True)
     return dict(sorted(found, key=lambda item: -len(item[1])))
 
 
-def _differs(key: str, told: Sequence[dict[str, str]]) -> bool:
-    return len({each.get(key) for each in told}) > 1
+def _differs(key: str, settings: Sequence[dict[str, str]]) -> bool:
+    return len({each.get(key) for each in settings}) > 1
 
 
 def _words(key: str, value: str) -> str:

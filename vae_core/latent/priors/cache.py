@@ -1,4 +1,4 @@
-"""What was fitted to the encodings of a run, kept there beside them."""
+"""Priors that were fitted to the encodings of a run, cached."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ from vae_core.models.quantised import QuantisedModel
 from vae_core.runs import Run
 
 
-def keep(run: Run, name: str, tensors: dict[str, Tensor], step: int, version: int = 1) -> None:
-    """Keep the prior called `name`, fitted to the encodings that the run has of `step`, where it
-    can be kept.
+def save_prior(
+    run: Run, name: str, tensors: dict[str, Tensor], step: int, version: int = 1
+) -> None:
+    """Cache the prior called `name`, fitted to the encodings that the run has of `step`, where that
+    can be done.
 
     Args:
         version: of the way in which it is fitted.
@@ -27,14 +29,14 @@ def keep(run: Run, name: str, tensors: dict[str, Tensor], step: int, version: in
     derived.keep(run, _file(name), save(contiguous, _stamp(run, str(step), version)))
 
 
-def kept(
+def load_prior(
     run: Run,
     name: str,
     version: int = 1,
     fits: Callable[[dict[str, Tensor]], bool] = lambda tensors: True,
 ) -> dict[str, Tensor] | None:
-    """What `keep` wrote for the encodings that the run has now, fitted in the way of `version`;
-    None where there is nothing.
+    """What `save_prior` wrote for the encodings that the run has now, of this `version`; None where
+    there is nothing.
 
     Args:
         fits: whether these are the tensors of such a prior, of these shapes and values.

@@ -7,8 +7,8 @@ import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
-from vae_core.diagnosis import Course, course_of
-from vae_core.diagnosis.course import Moment
+from vae_core.diagnosis import LearningCurves, learning_curves
+from vae_core.diagnosis.curves import Record
 from vae_core.runs import Run, Status, layout
 
 TAIL_BYTES = 2**21
@@ -23,39 +23,39 @@ validation, and by more than half a per cent of itself, is plainly not done: the
 after two epochs fall by 41 % of the way, after five by 1 %; the shipped runs by 2 to 5 %."""
 
 
-def doubt(run: Run) -> str:
+def not_converged(run: Run) -> str:
     """Why the run was not trained to its end, "" where it was; read once for each version of it.
 
     Raises:
         UserError: when its configuration or its status is damaged.
     """
-    return _doubt(run.path, run.size(layout.HISTORY), run.status())
+    return _not_converged(run.path, run.size(layout.HISTORY), run.status())
 
 
 @functools.lru_cache(maxsize=1024)
-def _doubt(path: Path, size: int, status: Status) -> str:
+def _not_converged(path: Path, size: int, status: Status) -> str:
     if status.state != "finished":
         return f"{status.state} at step {status.step} of {status.total_steps}"
     run = Run(path)
     records = run.last_records(layout.HISTORY, TAIL_BYTES)
-    course = course_of(records, run.config())
-    if not course.beta_is_settled and course.training:
+    curves = learning_curves(records, run.config())
+    if not curves.beta_is_settled and curves.training:
         return "its β was still moving at the end"
-    nats = still_falls(course)
+    nats = still_falls(curves)
     if nats > 0:
         return f"its loss still fell by {nats:.2g} nats over the last fifth of its steps"
     return ""
 
 
-def still_falls(course: Course) -> float:
+def still_falls(curves: LearningCurves) -> float:
     """By how many nats the loss fell over the last fifth of the steps; 0 where it has settled.
 
     On unseen images; on those trained on where there were not two validations. 0 where nothing
     can be said.
     """
-    points = _under_one_beta(course.validations)
+    points = _under_one_beta(curves.validations)
     if len(points) < 2:  # the first half of a training falls in any case
-        points = _in_tenths(_under_one_beta(course.training))
+        points = _in_tenths(_under_one_beta(curves.training))
     if len(points) < 2:
         return 0.0
     step, loss = points[-1]
@@ -66,9 +66,9 @@ def still_falls(course: Course) -> float:
     return fall if fall > max(OF_THE_WAY * way, OF_THE_LOSS * abs(loss)) else 0.0
 
 
-def _under_one_beta(moments: Sequence[Moment]) -> list[tuple[float, float]]:
+def _under_one_beta(records: Sequence[Record]) -> list[tuple[float, float]]:
     """(step, loss) since β settled: losses under different β do not compare."""
-    return [(m.step, m.total) for m in moments if m.beta == moments[-1].beta]
+    return [(m.step, m.total) for m in records if m.beta == records[-1].beta]
 
 
 def _in_tenths(points: list[tuple[float, float]]) -> list[tuple[float, float]]:

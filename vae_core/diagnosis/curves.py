@@ -1,4 +1,4 @@
-"""The course of a training, as its history tells it: the figures that symptoms are read from."""
+"""The learning curves of a run, read from its history: the figures that symptoms are read from."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ QUANTISED = {"perplexity", "codes_in_use"}
 
 
 @dataclass(frozen=True)
-class Moment:
+class Record:
     """One record: means since the last one, or a validation. Terms in nats per image.
 
     images, codes_drawn: what a validation measured, 0 where the record does not say.
@@ -43,23 +43,23 @@ class Moment:
 
 
 @dataclass(frozen=True)
-class Course:
+class LearningCurves:
     """A configuration, what has been recorded of its training so far, and how it failed, if so."""
 
     config: RunConfig
-    training: tuple[Moment, ...]
-    validations: tuple[Moment, ...]
+    training: tuple[Record, ...]
+    validations: tuple[Record, ...]
     message: str = ""
     kl_per_dim: tuple[float, ...] = ()
     """The newest of unseen images, of a validation or a preview; () where none was recorded."""
 
     @property
-    def recent(self) -> tuple[Moment, ...]:
+    def recent(self) -> tuple[Record, ...]:
         """The records of the last `RECENT_STEPS` steps, or the newest one where it has more."""
         return tuple(
-            moment
-            for moment in self.training
-            if moment.step > self.training[-1].step - RECENT_STEPS
+            record
+            for record in self.training
+            if record.step > self.training[-1].step - RECENT_STEPS
         )
 
     @property
@@ -70,12 +70,12 @@ class Course:
     @property
     def beta_is_settled(self) -> bool:
         """False while a warm-up or a cycle moves β: what is seen then is meant to pass."""
-        return len({moment.beta for moment in (*self.training[-3:], *self.recent)}) == 1
+        return len({record.beta for record in (*self.training[-3:], *self.recent)}) == 1
 
     @property
     def kl(self) -> float | None:
         """The rate now: the mean of the recent records, nats per image."""
-        values = [moment.rate for moment in self.recent if moment.rate is not None]
+        values = [record.rate for record in self.recent if record.rate is not None]
         return sum(values) / len(values) if values else None
 
     @property
@@ -93,50 +93,52 @@ class Course:
         return sum(used) / len(used) if used else None
 
 
-def course_of(records: Iterable[Mapping[str, Any]], config: RunConfig, message: str = "") -> Course:
-    """The course that the records of a history.jsonl tell; damaged records are passed over.
+def learning_curves(
+    lines: Iterable[Mapping[str, Any]], config: RunConfig, message: str = ""
+) -> LearningCurves:
+    """The curves that the records of a history.jsonl tell; damaged records are passed over.
 
     Args:
         message: why the run failed, "" where it did not.
     """
-    training: list[Moment] = []
-    validations: list[Moment] = []
-    kept = {"step": training, "validation": validations}
+    training: list[Record] = []
+    validations: list[Record] = []
+    by_kind = {"step": training, "validation": validations}
     per_dim: tuple[float, ...] = ()
-    for record in records:
-        per_dim = _per_dimension(record) or per_dim
-        moments = kept.get(str(record.get("kind")))
+    for line in lines:
+        per_dim = _per_dimension(line) or per_dim
+        series = by_kind.get(str(line.get("kind")))
         beta = training[-1].beta if training else None
-        if moments is not None and (moment := _moment(record, beta)) is not None:
-            moments.append(moment)
-    return Course(config, tuple(training), tuple(validations), message, per_dim)
+        if series is not None and (record := _parse(line, beta)) is not None:
+            series.append(record)
+    return LearningCurves(config, tuple(training), tuple(validations), message, per_dim)
 
 
-def _moment(record: Mapping[str, Any], beta: float | None) -> Moment | None:
-    """A record as a moment, None where it is damaged; `beta` counts where it names no weight."""
+def _parse(line: Mapping[str, Any], beta: float | None) -> Record | None:
+    """A line of the history, None where it is damaged; `beta` counts where it names no weight."""
     try:
-        terms = {str(name): float(value) for name, value in record["terms"].items()}
+        terms = {str(name): float(value) for name, value in line["terms"].items()}
         # A KL that is only watched weighs 0; its parts are weighed by the control called β.
-        beta = record.get("weights", {}).get("kl") or record.get("beta", beta)
-        moment = Moment(
-            int(record["step"]),
-            int(record["epoch"]),
+        beta = line.get("weights", {}).get("kl") or line.get("beta", beta)
+        record = Record(
+            int(line["step"]),
+            int(line["epoch"]),
             terms,
-            float(record["total"]),
+            float(line["total"]),
             None if beta is None else float(beta),
-            _per_dimension(record),
-            int(record.get("images", 0)),
-            int(record.get("codes_drawn", 0)),
+            _per_dimension(line),
+            int(line.get("images", 0)),
+            int(line.get("codes_drawn", 0)),
         )
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         return None
-    return moment if all(map(math.isfinite, (*terms.values(), moment.total))) else None
+    return record if all(map(math.isfinite, (*terms.values(), record.total))) else None
 
 
-def _per_dimension(record: Mapping[str, Any]) -> tuple[float, ...]:
+def _per_dimension(line: Mapping[str, Any]) -> tuple[float, ...]:
     """The KL of every dimension that a record has; () where it has none, or a damaged one."""
     try:
-        values = tuple(float(value) for value in record.get("kl_per_dim") or ())
+        values = tuple(float(value) for value in line.get("kl_per_dim") or ())
     except (TypeError, ValueError, OverflowError):
         return ()
     return values if all(map(math.isfinite, values)) else ()
