@@ -17,7 +17,8 @@ from pathlib import Path
 
 import psutil
 
-from vae_core.runs import DEFAULT_STORE, STORE_VARIABLE, Job, Run, Store, layout
+from vae_core.locations import DEFAULT_STORE, STORE_VARIABLE
+from vae_core.runs import Job, Run, Store, layout
 
 ROOT = Path(__file__).resolve().parent.parent
 

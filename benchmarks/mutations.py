@@ -121,10 +121,10 @@ def asked(store: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
     from vae_core import analysis, in_force
     from vae_core.cli.app import app as commands
     from vae_core.latent.encodings import load_encodings
-    from vae_core.latent.kept_surveys import load_survey, surveyed_hashes
     from vae_core.latent.maps import load_map
     from vae_core.latent.priors import sample
     from vae_core.latent.saved import load_saved
+    from vae_core.latent.survey_cache import load_survey, surveyed_hashes
     from vae_core.loading import load_run
     from vae_core.run_data import recorded_by
     from vae_core.runs import Run

@@ -26,9 +26,9 @@ from PIL import Image
 
 from vae_core.data.dataset import no_progress
 from vae_core.data.decode import Target, decode
-from vae_core.data.folders import CACHE_VARIABLE
 from vae_core.data.listing import list_folder
 from vae_core.data.prepared import prepare_files
+from vae_core.locations import CACHE_VARIABLE
 
 
 def photographs(folder: Path, count: int) -> Target:

@@ -26,6 +26,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "vae_core.files",
         "vae_core.png",
         "vae_core.priority",
+        "vae_core.locations",
+        "vae_core.torch_private",
     ),
     ("vae_core.models",),
     ("vae_core.data", "vae_core.objectives", "vae_core.runs", "vae_core.presets"),
@@ -57,7 +59,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "latent_workbench.tune",
     ),
     ("pages", "vae_core.cli"),
-    ("streamlit_app", "vae_core.__main__"),
+    ("streamlit_app", "vae_core.__main__", "latent_workbench.__main__"),
 )
 """From the ground up. A room is a module or a package; a file imports from its own room, from the
 floors below, and from the single files beside it on its own floor."""

@@ -12,7 +12,8 @@ from vae_core.data.drawing import measure_ink, redrawn
 from vae_core.data.visitor import as_drawn, as_trained
 from vae_core.errors import UserError
 from vae_core.latent.encodings import load_encodings
-from vae_core.runs import DEFAULT_STORE, Store
+from vae_core.locations import DEFAULT_STORE
+from vae_core.runs import Store
 
 from .pictures import encoded, picture
 

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from vae_core.config import RunConfig
 from vae_core.errors import UserError
-from vae_core.runs import STORE_VARIABLE, Job, Run, Status, Store, is_running
+from vae_core.locations import STORE_VARIABLE
+from vae_core.runs import Job, Run, Status, Store, is_running
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
 

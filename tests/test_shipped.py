@@ -7,8 +7,9 @@ import pytest
 from vae_core.latent.directions import load_directions
 from vae_core.latent.encodings import load_encodings
 from vae_core.loading import load_run
+from vae_core.locations import DEFAULT_STORE
 from vae_core.presets import presets
-from vae_core.runs import DEFAULT_STORE, Store
+from vae_core.runs import Store
 
 RUNS = ("mnist-vae", "mnist-ae", "mnist-beta-vae", "sprites-vae", "sprites-tcvae")
 MOST_BYTES = 6_000_000

@@ -6,7 +6,6 @@ A source is one file that registers itself here; `load_dataset` is the way in.
 from importlib import import_module
 
 from vae_core.data.dataset import Dataset, Images, ImageSet, Progress, no_progress
-from vae_core.data.folders import cache_folder, data_folder
 from vae_core.data.images import ArrayImages
 from vae_core.data.samples import hold_outs, label_counts, sample_images
 from vae_core.data.source import Source, datasets, load_dataset
@@ -30,8 +29,6 @@ __all__ = [
     "StoredImages",
     "Upload",
     "begin_upload",
-    "cache_folder",
-    "data_folder",
     "datasets",
     "hold_outs",
     "label_counts",

@@ -10,7 +10,6 @@ import numpy as np
 from vae_core.config import DataConfig
 from vae_core.data.dataset import Dataset, ImageSet, Progress
 from vae_core.data.decode import Target
-from vae_core.data.folders import data_folder
 from vae_core.data.images import part
 from vae_core.data.listing import Listing, list_folder, skipped_note
 from vae_core.data.prepared import prepare_files
@@ -18,6 +17,7 @@ from vae_core.data.reading import Refused, read_whole, why
 from vae_core.data.source import source
 from vae_core.data.splits import assemble
 from vae_core.errors import UserError
+from vae_core.locations import data_folder
 
 IMAGE_SIZE = 64
 CENTRE = 148 / 178

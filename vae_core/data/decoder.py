@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 
 import numpy as np
 
 from vae_core.data.decode import Target
+from vae_core.locations import module_command, module_environment
 
-ROOT = Path(__file__).resolve().parents[2]
 FAR_SIDE = "vae_core.data.decoder_process"
 
 OF_THE_CONTENT = frozenset(
@@ -38,9 +35,8 @@ class Decoder:
     def __init__(self, target: Target) -> None:
         self._size = target.size
         self._process = subprocess.Popen(
-            [sys.executable, "-m", FAR_SIDE, json.dumps(asdict(target))],
-            cwd=ROOT,
-            env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+            module_command(FAR_SIDE, json.dumps(asdict(target))),
+            env=module_environment(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             process_group=0,  # Ctrl-C is for the one who is asked to stop

@@ -12,7 +12,6 @@ from vae_core.config import DataConfig
 from vae_core.data.archive import open_zip
 from vae_core.data.dataset import Dataset, ImageSet, Progress
 from vae_core.data.decode import Target
-from vae_core.data.folders import data_folder, uploads_folder
 from vae_core.data.listing import LOOKING, Listing, labels_from, list_folder, skipped_note
 from vae_core.data.own_parts import TEST, TRAIN, VALIDATION, divided, own_parts
 from vae_core.data.prepared import prepare_files
@@ -20,6 +19,7 @@ from vae_core.data.reading import why
 from vae_core.data.source import source
 from vae_core.data.splits import assemble
 from vae_core.errors import UserError
+from vae_core.locations import data_folder, uploads_folder
 
 IMAGE_SIZE = 64
 

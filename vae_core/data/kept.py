@@ -13,13 +13,13 @@ from typing import Any
 
 from vae_core.data.cache import make_room, prune
 from vae_core.data.dataset import Progress
-from vae_core.data.folders import CACHE_VARIABLE, cache_folder
 from vae_core.data.lease import Lease, take, touch
 from vae_core.data.reading import why
 from vae_core.data.rows import IMAGES, Rows, Unwritten, about
 from vae_core.data.sizes import gigabytes
 from vae_core.data.stored import StoredImages
 from vae_core.errors import UserError
+from vae_core.locations import CACHE_VARIABLE, cache_folder
 
 FORMAT = 3
 """Counted up when what is prepared changes, so that older files are not taken for it."""

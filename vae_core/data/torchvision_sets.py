@@ -18,7 +18,6 @@ from vae_core.data.arrays import shape_asked
 from vae_core.data.cifar_batches import read_batch
 from vae_core.data.dataset import Dataset, ImageSet, Progress
 from vae_core.data.download import fetch
-from vae_core.data.folders import data_folder
 from vae_core.data.hashes import content_hashes
 from vae_core.data.idx import find_idx, read_idx
 from vae_core.data.images import ArrayImages
@@ -28,6 +27,7 @@ from vae_core.data.reading import read_whole, why
 from vae_core.data.source import Load, source
 from vae_core.data.splits import assemble
 from vae_core.errors import UserError
+from vae_core.locations import data_folder
 
 
 @dataclass(frozen=True)

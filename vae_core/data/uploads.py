@@ -21,10 +21,10 @@ from typing import BinaryIO
 
 from vae_core.data.archive import open_zip
 from vae_core.data.decode import NotAnImage, Target, decode
-from vae_core.data.folders import data_folder
 from vae_core.data.listing import Listing, has_image_name, list_folder
 from vae_core.data.reading import Refused
 from vae_core.errors import UserError
+from vae_core.locations import data_folder
 
 MB = 10**6
 MOST_FILES = 100_000

@@ -8,7 +8,7 @@ folder.py      writes, atomically (atomic.py), under a lease that one process of
 run.py         one run; store.py: the folder of all of them; measured.py: what figures are of
 """
 
-from vae_core.runs import layout
+from vae_core.runs import derived, layout
 from vae_core.runs.folder import Folder
 from vae_core.runs.layout import (
     BEST,
@@ -34,20 +34,18 @@ from vae_core.runs.schemas import (
     Status,
     Summary,
 )
-from vae_core.runs.store import DEFAULT_STORE, STORE_VARIABLE, Store
+from vae_core.runs.store import Store
 from vae_core.runs.tensors import Tensors
 
 __all__ = [
     "ACTIVE",
     "BEST",
-    "DEFAULT_STORE",
     "LEGACY_DEFAULTS",
     "NEXT_BEST",
     "NEXT_STATE",
     "OBJECTIVE",
     "PARTS",
     "STATE",
-    "STORE_VARIABLE",
     "WEIGHTS",
     "DataCard",
     "Environment",
@@ -62,6 +60,7 @@ __all__ = [
     "Store",
     "Summary",
     "Tensors",
+    "derived",
     "in_words",
     "is_running",
     "layout",

@@ -23,6 +23,7 @@ from vae_core.runs.atomic import (
 from vae_core.runs.lease import Lease
 from vae_core.runs.process import is_local
 from vae_core.runs.reader import Reader
+from vae_core.runs.shipped import is_shipped
 from vae_core.settings import Settings
 
 
@@ -61,6 +62,11 @@ class Folder(Reader):
         """Who works here, as a sentence; "" where nobody does."""
         job = lease.current_job(self)
         return lease.busy_message(self, job) if job and lease.is_alive(self, job) else ""
+
+    @property
+    def shipped(self) -> bool:
+        """True for what comes with the app: it is for reading only."""
+        return is_shipped(self.path)
 
     # --- writing -----------------------------------------------------------------------------
 
@@ -164,8 +170,10 @@ class Folder(Reader):
         """Remove the folder for good.
 
         Raises:
-            UserError: while a process works on it, or when it cannot be removed.
+            UserError: while a process works on it, or when it cannot be removed or comes with the
+                app.
         """
+        self.require_own()
         name = f"{self.kind.capitalize()} {self.id!r}"
         if self.is_alive():
             where = self.remote_host()
@@ -197,10 +205,24 @@ class Folder(Reader):
         if self.lease is not None:
             self.lease.check()
 
+    def require_own(self) -> None:
+        """Go on only with a folder that is a person's own.
+
+        Raises:
+            UserError: when it comes with the app.
+        """
+        if self.shipped:
+            raise UserError(
+                f"{self.kind.capitalize()} {self.id!r} comes with the app and cannot be changed; a "
+                "copy of its folder under another name can."
+            )
+
     # --- inside ------------------------------------------------------------------------------
 
     def _require_lease(self) -> None:
-        if self.lease is not None:
+        if self.lease is None:
+            self.require_own()
+        else:
             self.lease.require()
 
     def unwritable(self, name: str, error: OSError) -> UserError:

@@ -204,8 +204,9 @@ def acquire(folder: Folder, pid: int) -> Lease:
     """Take the folder's lease for process `pid`.
 
     Raises:
-        UserError: while somebody holds it, or when it cannot be written.
+        UserError: while somebody holds it, or when it cannot be written or comes with the app.
     """
+    folder.require_own()
     for _ in range(_ATTEMPTS):
         said, seen = current_job(folder), _numbers(folder)
         before = _holder(folder, seen)
