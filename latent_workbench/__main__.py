@@ -19,7 +19,9 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 def serve(
     options: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[-- OPTIONS]", help="Any of `streamlit run`, behind two dashes."),
+        typer.Argument(
+            metavar="[-- STREAMLIT OPTIONS]", help="As `streamlit run --help` has them."
+        ),
     ] = None,
     port: Annotated[int | None, typer.Option(help="Where it listens; else 8501.")] = None,
     address: Annotated[

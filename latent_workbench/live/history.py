@@ -181,7 +181,7 @@ class History:
             if take is not None:
                 take(self._content, record)
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
-            self._content.note = "Some lines of history.jsonl are damaged and were left out."
+            self._content.note = f"Some lines of {HISTORY} are damaged and were left out."
 
 
 # --- one function for each kind of record --------------------------------------------------------

@@ -181,7 +181,9 @@ def _read(path: Path, versions: tuple[int | None, ...]) -> RunFacts:
         made = datetime.fromisoformat(started).timestamp() if started else made
         has_weights = versions[_READ.index(WEIGHTS)] is not None
         if card is None and has_weights:
-            raise UserError(f"Run {run.id!r} has weights but no data.json to rebuild them with.")
+            raise UserError(
+                f"Run {run.id!r} has weights but no {layout.DATA_CARD} to rebuild them with."
+            )
     except (UserError, ValueError) as error:
         return RunFacts(run.id, path, made, DAMAGED, redact(error))
     return RunFacts(

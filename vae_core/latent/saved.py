@@ -13,7 +13,7 @@ from vae_core.runs import Folder, Run, Store
 from vae_core.runs.layout import SAVED_DIRECTIONS
 from vae_core.runs.schemas import SavedDirection, SavedDirections
 
-BESIDE = ".directions"
+OF_SHIPPED = ".directions"
 """The folder of the store in which those of runs lie that come with the app."""
 
 LONGEST_NAME = 40
@@ -25,11 +25,11 @@ def load_saved(run: Run) -> tuple[SavedDirection, ...]:
     Raises:
         UserError: when the file is damaged.
     """
-    folder = _kept_in(run)
-    if not folder.has(SAVED_DIRECTIONS):
+    place = _kept_in(run)
+    if not place.has(SAVED_DIRECTIONS):
         return ()
     try:
-        return folder.parse(SAVED_DIRECTIONS, SavedDirections).directions
+        return place.parse(SAVED_DIRECTIONS, SavedDirections).directions
     except UserError as error:
         raise UserError(f"{error} Remove the file to save directions again.") from None
 
@@ -54,8 +54,7 @@ def save_direction(run: Run, name: str, vector: np.ndarray) -> None:
 
 def forget_direction(run: Run, name: str) -> None:
     """Remove the direction called `name`, if there is one."""
-    left = tuple(each for each in load_saved(run) if each.name != name)
-    _write(run, left)
+    _write(run, tuple(each for each in load_saved(run) if each.name != name))
 
 
 def saved_directions(run: Run, mu: np.ndarray) -> tuple[Directions, tuple[str, ...]]:
@@ -80,7 +79,7 @@ def saved_version(run: Run) -> int | None:
 
 
 def _place(run: Run) -> Folder:
-    return Folder(Store().path / BESIDE / run.id) if run.shipped else run
+    return Folder(Store().path / OF_SHIPPED / run.id) if run.shipped else run
 
 
 def _kept_in(run: Run) -> Folder:

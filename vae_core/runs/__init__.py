@@ -8,7 +8,7 @@ folder.py      writes, atomically (atomic.py), under a lease that one process of
 run.py         one run; store.py: the folder of all of them; measured.py: what figures are of
 """
 
-from vae_core.runs import layout
+from vae_core.runs import derived, layout
 from vae_core.runs.folder import Folder
 from vae_core.runs.layout import (
     BEST,
@@ -60,6 +60,7 @@ __all__ = [
     "Store",
     "Summary",
     "Tensors",
+    "derived",
     "in_words",
     "is_running",
     "layout",

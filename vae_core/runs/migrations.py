@@ -28,6 +28,9 @@ from vae_core.settings import nested_settings
 FORMAT = 1
 """Of config.json. Raised when a version writes what the one before would misread."""
 
+VERSION = "0.1.0"
+"""Of this program, as pyproject.toml has it; written into `environment.json`."""
+
 Values = dict[str, Any]
 
 MIGRATIONS: dict[int, Callable[[Values], Values]] = {

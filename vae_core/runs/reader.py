@@ -133,9 +133,12 @@ class Reader:
             UserError: when it is missing or damaged.
         """
         try:
-            return schema.model_validate_json(self.text(name), extra="allow")
+            found = schema.model_validate_json(self.text(name), extra="allow")
         except ValidationError as error:
             raise self.damaged(name, _complaint(error)) from None
+        if found.model_extra and not found.model_fields_set & schema.model_fields.keys():
+            raise self.damaged(name, "nothing in it is known")
+        return found
 
     def text(self, name: str) -> str:
         """A file as text.

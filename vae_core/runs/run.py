@@ -9,7 +9,7 @@ from typing import Any
 from vae_core.config import RunConfig
 from vae_core.errors import UserError
 from vae_core.imaging.png import PNG_HEAD, require_png
-from vae_core.runs import layout
+from vae_core.runs import derived, layout
 from vae_core.runs.folder import Folder
 from vae_core.runs.layout import (
     CONFIG,
@@ -231,6 +231,15 @@ class Run(Folder):
         return found
 
     # --- writing -----------------------------------------------------------------------------
+
+    def delete(self) -> None:
+        """Remove the folder, and what was derived from the run, for good.
+
+        Raises:
+            UserError: as `Folder.delete`.
+        """
+        super().delete()
+        derived.forget(self)
 
     def set_status(self, status: Status) -> None:
         """Say what the worker is doing, stamped with the time."""

@@ -63,7 +63,7 @@ class Scheduler:
 
     def __init__(self, sweep: Sweep, watch: Watcher = lambda state: None) -> None:
         self.sweep, self.watch, self.store = sweep, watch, sweep.store
-        self.spec = sweep.spec()
+        self.spec = sweep.spec_to_run()
         self.state = sweep.written_state()
         if self.state.target != "pause":
             self.state = self.state.model_copy(update={"target": "run"})
