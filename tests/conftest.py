@@ -14,6 +14,10 @@ from hypothesis import settings
 from tests.reach import trains_or_starts
 from vae_core.runs import Run, Store
 
+# pytest rewrites the assertions of every test file, half of the time that collecting takes, and
+# keeps what it has rewritten, unless the environment forbids to write bytecode.
+sys.dont_write_bytecode = False
+
 # How fast an example runs says nothing on a shared machine.
 settings.register_profile("steady", deadline=None)
 settings.load_profile("steady")
