@@ -23,11 +23,11 @@ run: $(RUN_READY) ## Make a virtual environment, install what the app needs, sta
 	$(BIN)/streamlit run streamlit_app.py --server.port $(PORT)
 
 check: lint ## Style, types, and the tests that need neither a browser nor a training: two minutes
-	$(BIN)/python -m pytest -m "not browser and not training" $(PARALLEL)
+	$(BIN)/python -m pytest --ignore tests/browser -m "not training" $(PARALLEL)
 
 test: $(DEV_READY) ## Make the environment with what the tests need; run every test
-	$(BIN)/python -m pytest -m "not browser" $(PARALLEL)
-	$(BIN)/python -m pytest -m browser $(PARALLEL)
+	$(BIN)/python -m pytest --ignore tests/browser $(PARALLEL)
+	$(BIN)/python -m pytest tests/browser $(PARALLEL)
 
 lint: $(DEV_READY) ## Check style, format and types
 	$(BIN)/ruff check .

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,10 @@ from hypothesis import settings
 
 from tests.reach import trains_or_starts
 from vae_core.runs import Run, Store
+
+# pytest rewrites the assertions of every test file, half of the time that collecting takes, and
+# keeps what it has rewritten, unless the environment forbids to write bytecode.
+sys.dont_write_bytecode = False
 
 # How fast an example runs says nothing on a shared machine.
 settings.register_profile("steady", deadline=None)
@@ -37,6 +43,22 @@ def _own_folders(tmp_path_factory: pytest.TempPathFactory) -> None:
 def _own_store(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """A store of its own for each test."""
     monkeypatch.setenv("VAE_STORE", str(tmp_path_factory.mktemp("store")))
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """A training in the process of a test may have taken every core; the next test has one."""
+    yield
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_waiting_for_the_disk() -> Iterator[None]:
+    """Processes are killed in tests, but nobody cuts the power: a file need not be on the disk."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(os, "fsync", lambda handle: None)
+        yield
 
 
 @pytest.fixture(scope="session")

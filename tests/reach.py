@@ -67,6 +67,6 @@ def _mentioned(function: FunctionType) -> Iterator[Any]:
         for name in code.co_names:
             there = function.__globals__.get(name)
             if isinstance(there, ModuleType):
-                yield from (getattr(there, other, None) for other in code.co_names)
+                yield from map(vars(there).get, code.co_names)
             elif callable(there):
                 yield there

@@ -15,6 +15,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from tests.commands import vae_core
 from tests.engine import make_loop, tiny, trained
 from tests.killed import SETTINGS, equal
 from vae_core.errors import UserError
@@ -261,12 +262,7 @@ def test_a_damaged_state_is_one_sentence(seed: int, run: Run) -> None:
 def test_the_command_line_says_it_and_exits_with_2(run: Run) -> None:
     torch.save({"step": 8}, run.file(STATE))
     run.set_status(Status(state="stopped", step=8, total_steps=8))
-    done = subprocess.run(
-        [sys.executable, "-m", "vae_core", "resume", run.id, "--store", str(run.path.parent)],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-    )
+    done = vae_core("resume", run.id, "--store", str(run.path.parent))
     assert done.returncode == 2
     assert "does not fit this run" in done.stderr and "Traceback" not in done.stderr
 

@@ -1,4 +1,4 @@
-"""The command line as a script meets it."""
+"""The command line as a script meets it: once as processes, then each command in this one."""
 
 from __future__ import annotations
 
@@ -10,17 +10,28 @@ from typing import Any
 
 import pytest
 
+from tests import commands
+
 TINY = [
     "--dataset", "digits", "--epochs", "1",
     "--set", "data.image_size=16", "--set", "data.limit=200", "--set", "train.batch_size=50",
     "--set", "model.options={\"channels\":[8,16],\"hidden\":32}", "--set", "model.latent_dim=4",
+    "--set", "train.threads=1",
 ]  # fmt: skip
 
 
-def vae(*arguments: str, status: int = 0) -> subprocess.CompletedProcess[str]:
+def process(*arguments: str, status: int = 0) -> subprocess.CompletedProcess[str]:
+    """A command in a process of its own."""
     done = subprocess.run(
         [sys.executable, "-m", "vae_core", *arguments], capture_output=True, text=True, timeout=100
     )
+    assert done.returncode == status, done.stderr
+    return done
+
+
+def vae(*arguments: str, status: int = 0) -> subprocess.CompletedProcess[str]:
+    """A command in this process."""
+    done = commands.vae_core(*arguments)
     assert done.returncode == status, done.stderr
     return done
 
@@ -31,7 +42,7 @@ def as_json(*arguments: str) -> Any:
 
 def test_from_training_to_evaluation(tmp_path: Path) -> None:
     store = ("--store", str(tmp_path))
-    done = vae("train", "--family", "vae", *TINY, "--run", "my-run", *store)
+    done = process("train", "--family", "vae", *TINY, "--run", "my-run", *store)
     assert "images/s" in done.stderr and "validation recon" in done.stderr + done.stdout
 
     (row,) = as_json("list", *store)
@@ -46,14 +57,14 @@ def test_from_training_to_evaluation(tmp_path: Path) -> None:
     assert "my-run" in vae("list", *store).stdout
     assert "latent_dim" in vae("show", "my-run", *store).stdout
 
-    report = as_json("evaluate", "my-run", *store)
+    report = json.loads(process("evaluate", "my-run", *store, "--json").stdout)
     assert report["elbo"] == pytest.approx(-(report["recon"] + report["kl"]))
     assert {"active_units", "images_per_s"} <= report.keys()
     assert report["recon"] == pytest.approx(shown["summary"]["recon"])
 
     taken = vae("train", *TINY, "--run", "my-run", *store, status=2)
     assert "already a run called 'my-run'" in taken.stderr
-    finished = vae("resume", "my-run", *store, status=2)
+    finished = process("resume", "my-run", *store, status=2)
     assert "is finished" in finished.stderr
     no_test = vae("evaluate", "my-run", "--split", "test", *store, status=2)
     assert "has no test images" in no_test.stderr

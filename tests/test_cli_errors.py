@@ -15,10 +15,8 @@ import psutil
 import pytest
 import torch
 
+from tests.commands import vae_core
 from tests.engine import trained
-from vae_core import process
-from vae_core.cli import train as training
-from vae_core.cli.app import run as run_command
 from vae_core.cli.errors import status_of
 from vae_core.runs import Store
 
@@ -167,13 +165,6 @@ BAD: tuple[str, ...] = (
 )
 
 
-@pytest.fixture
-def here(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Commands in this process: torch is here already, and nothing shall end it."""
-    monkeypatch.setattr(process, "prepare", lambda: None)
-    monkeypatch.setattr(training, "watch_worker", lambda *args: None)
-
-
 def arguments(words: str, store: Store) -> list[str]:
     replaced = {"store": str(store.path), "bomb": BOMB, "digits": "9" * 5000}
     found = [
@@ -193,13 +184,10 @@ def one_line(text: str) -> str:
 
 
 @pytest.mark.parametrize("words", BAD)
-def test_bad_input_is_one_line_and_status_2(
-    words: str, store: Store, here: None, capsys: pytest.CaptureFixture[str]
-) -> None:
-    status = status_of(lambda: run_command(arguments(words, store)))
-    said = capsys.readouterr()
-    assert status == 2, said
-    assert len(one_line(said.err)) < 1000
+def test_bad_input_is_one_line_and_status_2(words: str, store: Store) -> None:
+    done = vae_core(*arguments(words, store))
+    assert done.returncode == 2, done
+    assert len(one_line(done.stderr)) < 1000
 
 
 def vae(*words: str, **changes: str) -> subprocess.Popen[str]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.commands import vae_core
 from tests.engine import make_loop, tiny, trained
 from vae_core.runs import Folder, Run, Store
 from vae_core.runs.lease import TOKEN_VARIABLE
@@ -48,8 +47,7 @@ def test_what_was_said_to_an_earlier_worker_is_not_said_to_the_next(run: Run) ->
 def test_resume_on_the_command_line_goes_on_after_a_stop(run: Run, tmp_path: Path) -> None:
     for command in ("stop", "pause"):
         send(run, {"command": command})
-    command = [sys.executable, "-m", "vae_core", "resume", "tiny", "--store", str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    done = vae_core("resume", "tiny", "--store", str(tmp_path))
     assert done.returncode == 0, done.stderr
     assert run.status().state == "finished"
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from tests.commands import vae_core
 from tests.engine import tiny
 from tests.folders import digit_files, on_folder
 from tests.pictures import encoded, lay_out, picture, png
@@ -194,15 +195,11 @@ def test_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_command_lists_and_clears(tmp_path: Path) -> None:
     kept(tmp_path)
 
-    def vae(*options: str) -> str:
-        command = [sys.executable, "-m", "vae_core", "cache", *options]
-        return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
-
-    told = json.loads(vae("--json"))
+    told = json.loads(vae_core("cache", "--json").stdout)
     assert [row["kind"] for row in told["entries"]] == ["prepared"] * 3
     assert told["bytes"] == sum(row["bytes"] for row in told["entries"]) > 2e6
     assert told["bound_bytes"] == size_limit()
-    said = vae("--clear")
+    said = vae_core("cache", "--clear").stdout
     assert said.startswith("Removed 3, ") and entries() == []
     assert f"0 MB of at most {gigabytes(size_limit())}" in said
 

@@ -153,9 +153,6 @@ def test_what_earlier_versions_kept_in_the_run_is_read_there(run: Run) -> None:
     assert load_survey(run, "validation", step) is not None
     assert load_directions(run, step) is not None
     assert load_prior(run, "gaussian-mixture", 2) is not None
-        load_directions(run, step) is not None
-        and load_prior(run, "gaussian-mixture", 2) is not None
-    )
     assert not place.path.exists()
     scaled(run)  # a stale one in the run is made anew, in the cache
     assert load_survey(run, "validation", step) is None

@@ -6,14 +6,13 @@ import errno
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.commands import vae_core
 from tests.engine import tiny
-from tests.hosts import ROOT
 from tests.killed import in_child
 from tests.pages import open_page
 from tests.test_jobs import until
@@ -59,12 +58,6 @@ def fix(disk: Path, how: str = "ro") -> None:
     subprocess.run(["mount", "-o", f"remount,{how}", str(disk)], check=True)
 
 
-def command(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "vae_core", *words], capture_output=True, text=True, cwd=ROOT
-    )
-
-
 def test_a_disk_that_fills_up_fails_the_run_and_keeps_its_last_save(disk: Path) -> None:
     """In the background, where the log lies on that disk too; once there is space, it goes on."""
     few = {"epochs": 400, "checkpoint_every": 5, "preview_every": 9999}
@@ -102,7 +95,7 @@ def test_a_disk_that_turns_read_only_leaves_an_interrupted_run(disk: Path) -> No
 
     assert in_child(lambda: work(run, lambda total, first: [at_the_second_save])) == 1
     assert run.status().state == "interrupted" and run.weights_step() == 10
-    told = command("resume", "fixed", "--store", str(disk))
+    told = vae_core("resume", "fixed", "--store", str(disk))
     assert told.returncode == 2 and "Traceback" not in told.stderr
     assert FIXED in told.stderr.splitlines()[-1]
     fix(disk, "rw")

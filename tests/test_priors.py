@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import math
 import re
-import subprocess
-import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ from PIL import Image
 from safetensors.torch import save
 from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal
 
+from tests.commands import vae_core
 from tests.engine import trained
 from vae_core.data import no_progress
 from vae_core.errors import UserError
@@ -294,16 +293,13 @@ def test_learning_over_codes_needs_codes(vae: LoadedRun) -> None:
 def test_the_commands_learn_a_prior_and_draw_from_it(coded: LoadedRun, tmp_path: Path) -> None:
     store, picture = ("--store", str(coded.run.path.parent)), tmp_path / "drawn.png"
 
-    def command(*arguments: str) -> subprocess.CompletedProcess[str]:
-        program = [sys.executable, "-m", "vae_core", *arguments, *store]
-        return subprocess.run(program, capture_output=True, text=True, timeout=100)
-
-    learned = command("prior", "tiny", "--epochs", "1", "--json")
+    learned = vae_core("prior", "tiny", "--epochs", "1", "--json", *store)
     lengths = json.loads(learned.stdout)
     assert lengths["uniform"] == pytest.approx(16 * math.log(16))
     assert 0 < lengths["autoregressive"] < 2 * lengths["uniform"]
     assert "epoch 1 of 1: " in learned.stderr
-    drawn = command("sample", "tiny", "--prior", "autoregressive", "-n", "6", "--out", str(picture))
+    six = ("--prior", "autoregressive", "-n", "6", "--out", str(picture))
+    drawn = vae_core("sample", "tiny", *six, *store)
     assert drawn.returncode == 0 and "6 pictures of tiny" in drawn.stdout
     with Image.open(picture) as image:
         assert image.size == (2 * 16, 3 * 16)

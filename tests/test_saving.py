@@ -20,6 +20,7 @@ from safetensors.torch import load_file
 
 from benchmarks.kills import equal as same
 from benchmarks.kills import outcome
+from tests.commands import vae_core
 from tests.engine import make_loop, tiny, trained
 from vae_core.config import RunConfig
 from vae_core.errors import UserError
@@ -33,7 +34,6 @@ from vae_core.training.events import Checkpoint, EpochSaved, Validated
 from vae_core.training.worker import work
 
 ROOT = Path(__file__).parent.parent
-EVALUATE = [sys.executable, "-m", "vae_core", "evaluate", "--json"]
 SMALL = {"model": {"backbone": "mlp", "options": {"hidden": [16]}}}
 
 
@@ -204,18 +204,8 @@ def test_the_best_are_measured_and_taken_home_when_asked_for(restless: Run) -> N
     assert export(Source(restless, "validation", which="best"), "csv").files
     with pytest.raises(UserError, match="encodings of its last weights alone"):
         export(Source(restless, "cached", which="best"), "csv")
-    told = [
-        json.loads(
-            subprocess.run(
-                [*EVALUATE, restless.id, "--store", str(restless.path.parent), "--weights", which],
-                capture_output=True,
-                text=True,
-                check=True,
-                cwd=ROOT,
-            ).stdout
-        )
-        for which in ("best", "last")
-    ]
+    command = ("evaluate", "--json", restless.id, "--store", str(restless.path.parent))
+    told = [json.loads(vae_core(*command, "--weights", which).stdout) for which in ("best", "last")]
     assert [each["step"] for each in told] == [restless.weights_step(w) for w in (BEST, WEIGHTS)]
     assert told[0]["terms"]["total"] < told[1]["terms"]["total"]
     assert told[0]["terms"]["total"] == pytest.approx(min(totals(restless).values()), rel=0.05)

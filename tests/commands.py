@@ -1,0 +1,32 @@
+"""Commands of the command line in the process of a test, where torch has been imported already."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import subprocess
+from collections.abc import Iterator
+from unittest import mock
+
+from vae_core import process
+from vae_core.cli import train
+from vae_core.cli.app import run
+from vae_core.cli.errors import status_of
+
+
+@contextlib.contextmanager
+def in_this_process() -> Iterator[None]:
+    """It cannot be prepared for torch any more, and no command shall end it."""
+    with (
+        mock.patch.object(process, "prepare", lambda: None),
+        mock.patch.object(train, "watch_worker", lambda *args: None),
+    ):
+        yield
+
+
+def vae_core(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """`python -m vae_core` with these arguments: exit status, output and errors."""
+    out, err = io.StringIO(), io.StringIO()
+    with in_this_process(), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        status = status_of(lambda: run(arguments))
+    return subprocess.CompletedProcess(arguments, status, out.getvalue(), err.getvalue())
