@@ -63,7 +63,7 @@ else:
     from streamlit.logger import get_logger
     from streamlit.runtime.pages_manager import PagesManager
 
-    from latent_workbench.live.guard import Door
+    from latent_workbench.live.guard import HostGuard
     from latent_workbench.live.models import warm_up
     from latent_workbench.live.process import set_up
     from latent_workbench.live.routes import live_mount
@@ -93,6 +93,6 @@ else:
     app = st.App(
         __file__,
         routes=[live_mount()],
-        middleware=[Middleware(Door)],
+        middleware=[Middleware(HostGuard)],
         on_script_error=on_script_error,
     )
