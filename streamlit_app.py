@@ -62,7 +62,7 @@ else:
 
     from starlette.middleware import Middleware
 
-    from latent_workbench.live.guard import Door
+    from latent_workbench.live.guard import HostGuard
     from latent_workbench.live.models import warm_up
     from latent_workbench.live.process import set_up
     from latent_workbench.live.routes import live_mount
@@ -91,6 +91,6 @@ else:
     app = st.App(
         __file__,
         routes=[live_mount()],
-        middleware=[Middleware(Door)],
+        middleware=[Middleware(HostGuard)],
         on_script_error=on_script_error,
     )

@@ -20,7 +20,7 @@ from starlette.routing import BaseRoute, Mount
 from websockets.sync.client import ClientConnection
 
 from latent_workbench.live.address import LIVE
-from latent_workbench.live.guard import MOST_SOCKETS, PATIENCE_S, Guard
+from latent_workbench.live.guard import MOST_SOCKETS, READ_TIMEOUT_S, Guard
 from latent_workbench.live.protocol import REPLY, REQUEST
 from vae_core.runs import Run
 
@@ -97,11 +97,13 @@ def make_run(store: Path, name: str) -> Run:
 
 @contextmanager
 def serving(
-    routes: Sequence[BaseRoute], patience_s: float = PATIENCE_S, most_sockets: int = MOST_SOCKETS
+    routes: Sequence[BaseRoute],
+    read_timeout_s: float = READ_TIMEOUT_S,
+    most_sockets: int = MOST_SOCKETS,
 ) -> Iterator[uvicorn.Server]:
     """A uvicorn of the kind that Streamlit starts, in a thread, on a port of its own; the routes
-    lie under the mount behind the guard, which drops who does not read for `patience_s`."""
-    guard = Middleware(Guard, patience_s=patience_s, most_sockets=most_sockets)
+    lie under the mount behind the guard, which drops who does not read for `read_timeout_s`."""
+    guard = Middleware(Guard, read_timeout_s=read_timeout_s, most_sockets=most_sockets)
     app = Starlette(routes=[Mount(f"/{LIVE}", routes=routes, middleware=[guard])])
     more = {"ws": "websockets-sansio", "ws_max_size": 50_000_000}
     config = uvicorn.Config(app, port=0, log_config=None, **more)  # type: ignore[arg-type]

@@ -12,7 +12,7 @@ from typing import Any
 
 from starlette.routing import Mount, Route, WebSocketRoute
 
-from latent_workbench.live.guard import Door, Guard
+from latent_workbench.live.guard import Guard, HostGuard
 
 
 def table(
@@ -35,7 +35,7 @@ def main() -> None:
     import streamlit_app
 
     app = streamlit_app.app
-    assert [each.cls for each in app._user_middleware] == [Door]
+    assert [each.cls for each in app._user_middleware] == [HostGuard]
     for route in app._user_routes:
         assert isinstance(route, Mount), f"{route} lies outside the mount"
         around, layers = route.app, []

@@ -32,7 +32,7 @@ def test_there_and_back(
 ) -> None:
     view = View(kind, label, neighbours, at, shown, values, base, given_label)
     back = from_query(view.to_query(prefix), prefix)
-    assert (back.kind, back.shown, back.base, back.given) == (kind, shown, base, given_label)
+    assert (back.kind, back.shown, back.base, back.condition) == (kind, shown, base, given_label)
     if any(values):
         assert back.values == pytest.approx(values, abs=1e-6)
     if kind == CLASSES:

@@ -38,7 +38,7 @@ from tests.live import Spread, make_run, port_of, serving
 from vae_core.config import RunConfig
 from vae_core.runs import Run, Status, Store
 
-PATIENCE_S = 0.5
+READ_TIMEOUT_S = 0.5
 SOCKETS = ["decode/small", "progress/watched"]
 
 
@@ -55,7 +55,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[uvicorn.
         *progress_routes(ProgressServer(interval=0.02)),
         *image_routes(),
     ]
-    with serving(routes, patience_s=PATIENCE_S) as server:
+    with serving(routes, read_timeout_s=READ_TIMEOUT_S) as server:
         yield server
 
 
@@ -269,7 +269,7 @@ def test_who_reads_slowly_is_served_to_the_end():
     """A large answer on a thin line takes longer than anybody's patience, and always moves."""
     size, got, started = 12 * 2**20, 0, time.monotonic()
     large = Route("/large", lambda request: Response(bytes(size)))
-    with serving([large], patience_s=0.3) as server:
+    with serving([large], read_timeout_s=0.3) as server:
         ask = "GET /live/large HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
         with raw(server, ask) as connection:
             while part := connection.recv(2**18):

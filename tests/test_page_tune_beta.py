@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import json
 import shutil
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,8 @@ from streamlit.testing.v1 import AppTest
 from latent_workbench.shared.formatting import number
 from tests.engine import trained
 from tests.pages import charts, texts
+from tests.test_jobs import until
+from vae_core.errors import UserError
 from vae_core.loading import load_run
 from vae_core.runs import Run, Store
 from vae_core.sweeps import BETA, SEED, Sweep, SweepSpec, sweeps_of
@@ -138,6 +142,43 @@ def test_runs_are_compared_by_curves_and_samples_of_the_same_z(run: Run, tmp_pat
     assert len(pictures(app, "same-z-picture")) == 1
     (tmp_path / "copy" / "model.safetensors").unlink()
     assert "No weights yet" in texts(app.run())
+
+
+def test_scores_are_made_by_a_process_beside_and_one_that_fails_stops_no_other(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With progress and a button that stops it; what went wrong is a sentence."""
+    for name in ("tiny", "copy"):
+        if name != "tiny":
+            shutil.copytree(run.path, tmp_path / name)
+        card = json.loads((tmp_path / name / "data.json").read_text())
+        (tmp_path / name / "data.json").write_text(json.dumps(card | {"factor_names": ["shape"]}))
+    asked: list[str] = []
+    goes_on = threading.Event()
+
+    def beside(command: list[str], of: Run, progress: Any) -> None:
+        asked.append(" ".join(command))
+        while not goes_on.wait(0.05):
+            progress("Scoring all images: means", 0.5)
+        raise UserError(f"Run {of.id!r} has collapsed.")
+
+    monkeypatch.setattr("latent_workbench.tune.comparison.in_process", beside)
+    app = tune("Sweep", sweep="all", compare=True)
+    app.button(key="score-runs").click().run()
+    assert "score-runs" not in keys(app) and "stop-scoring" in keys(app)
+    (bar,) = [each.proto for each in app.get("progress") if "Scoring" in each.proto.text]
+    assert bar.text.endswith(": Scoring all images: means") and bar.value == 25
+    goes_on.set()
+    until(lambda: len(asked) == 2)
+    app.run()
+    assert sorted(asked) == ["score copy", "score tiny"]
+    assert "Run 'copy' has collapsed." in texts(app) and "Run 'tiny' has collapsed." in texts(app)
+    goes_on.clear()
+    app.button(key="again-scoring").click().run()
+    app.button(key="score-runs").click().run()
+    app.button(key="stop-scoring").click().run()
+    until(lambda: "This was stopped." in texts(app.run()))
+    assert not app.exception
 
 
 def test_the_converter_tells_a_weight_in_every_convention(run: Run) -> None:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from tests.engine import make_loop, tiny, trained
 from vae_core import scoring
+from vae_core.child import in_process
 from vae_core.config import RunConfig
 from vae_core.errors import UserError
 from vae_core.loading import load_part, weights_step
@@ -251,6 +252,17 @@ def test_the_command_names_what_it_scored(
     said = capsys.readouterr().out
     assert said.splitlines()[0].split() == ["score", "means", "samples"]
     assert "validation images" in said
+
+
+def test_a_process_beside_tells_how_far_its_scoring_is(sprites: Run) -> None:
+    sprites.file("scores.json").unlink(missing_ok=True)
+    told: list[tuple[str, float | None]] = []
+    in_process(["score", sprites.id], sprites, lambda *said: told.append(said))
+    assert scores(sprites)["images"] > 0
+    messages = {message for message, _ in told}
+    assert {"Encoding the images", "Scoring all images: means"} <= messages
+    shares = [share for message, share in told if message.startswith("Scoring") and share]
+    assert shares == sorted(shares) and shares[-1] < 1
 
 
 def test_without_factors_there_is_nothing_to_score(run: Run) -> None:

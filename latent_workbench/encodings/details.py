@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import html
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -20,8 +19,8 @@ from latent_workbench.shared import access
 from latent_workbench.shared.current_run import open_in_explore
 from latent_workbench.shared.errors import errors_shown
 from latent_workbench.shared.formatting import grouped, image_count, number
+from latent_workbench.shared.pictures import data_url
 from latent_workbench.shared.state import session
-from vae_core.imaging.png import to_png
 from vae_core.runs import part_name
 
 if TYPE_CHECKING:
@@ -217,13 +216,9 @@ STYLE = (
 def pictures(images: np.ndarray, names: Sequence[str], side: int = SMALLEST) -> None:
     """Images uint8 [N, C, H, W], `side` px high and wide, above their names."""
     figures = "".join(
-        f'<figure><img src="{_address(image)}" alt="{html.escape(name)}"'
+        f'<figure><img src="{data_url(image)}" alt="{html.escape(name)}"'
         f' title="{html.escape(name)}" style="width: {side}px; height: {side}px">'
         f'<figcaption style="width: {side}px">{html.escape(name)}</figcaption></figure>'
         for image, name in zip(images, names, strict=True)
     )
     st.html(f'{STYLE}<div class="row-of-pictures">{figures}</div>')
-
-
-def _address(image: np.ndarray) -> str:
-    return "data:image/png;base64," + base64.b64encode(to_png(image)).decode()

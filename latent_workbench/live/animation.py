@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from latent_workbench.live.engine import ENGINE, Engine, run_called
-from latent_workbench.live.http import answered, body_of
+from latent_workbench.live.http import read_body, with_json_errors
 from latent_workbench.live.models import Decoder, decode_pixels
 from latent_workbench.live.protocol import read_request
 from vae_core.errors import UserError
@@ -22,7 +22,7 @@ MOST_BYTES = 16 * 2**20
 MOST_FRAMES = 240
 
 
-class Wish(Settings):
+class AnimationOptions(Settings):
     """How the animation is to be: `frame_ms` a picture, enlarged `scale` times; of one label."""
 
     format: Literal["gif", "webp"] = "gif"
@@ -40,29 +40,29 @@ class AnimationServer:
 
     async def post(self, request: Request) -> Response:
         """The animation of the vectors in the body, a binary request of the live decoder."""
-        run, wish = run_called(request.path_params["run_id"]), _read_wish(request)
-        body = await body_of(request, MOST_BYTES)
-        model = await self.engine.model(run, wish.label)
+        run, options = run_called(request.path_params["run_id"]), _read_options(request)
+        body = await read_body(request, MOST_BYTES)
+        model = await self.engine.model(run, options.label)
         asked = read_request(body, model.latent_size, MOST_FRAMES)
         if len(asked.vectors) < 2:
             raise UserError("An animation needs two pictures at least.")
-        moving = await self.engine.in_thread(lambda: _moving(model, asked.vectors, wish))
-        return Response(moving, media_type=f"image/{wish.format}")
+        moving = await self.engine.in_thread(lambda: _moving(model, asked.vectors, options))
+        return Response(moving, media_type=f"image/{options.format}")
 
 
-def _moving(model: Decoder, vectors: np.ndarray, wish: Wish) -> bytes:
+def _moving(model: Decoder, vectors: np.ndarray, options: AnimationOptions) -> bytes:
     frames = decode_pixels(model, vectors).transpose(0, 3, 1, 2)
-    return animation(frames, wish.format, wish.frame_ms, wish.scale, wish.smooth)
+    return animation(frames, options.format, options.frame_ms, options.scale, options.smooth)
 
 
-def _read_wish(request: Request) -> Wish:
+def _read_options(request: Request) -> AnimationOptions:
     try:
-        return Wish.model_validate(dict(request.query_params))
+        return AnimationOptions.model_validate(dict(request.query_params))
     except ValidationError as error:
-        raise UserError(explain(error, "", Wish)) from None
+        raise UserError(explain(error, "", AnimationOptions)) from None
 
 
 def animation_routes(server: AnimationServer | None = None) -> list[BaseRoute]:
     """The route that makes animations."""
     server = server or AnimationServer()
-    return [Route("/animation/{run_id}", answered(server.post), methods=["POST"])]
+    return [Route("/animation/{run_id}", with_json_errors(server.post), methods=["POST"])]

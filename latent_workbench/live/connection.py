@@ -44,8 +44,8 @@ class Connection:
         elif flow is not None and flow.write_paused:
             await flow.drain()
 
-    async def taken(self, patience_s: float) -> None:
-        """As `drained`, for as long as the client takes something every `patience_s` seconds.
+    async def taken(self, timeout_s: float) -> None:
+        """As `drained`, for as long as the client takes something every `timeout_s` seconds.
 
         Raises:
             TimeoutError: when it has taken nothing for so long.
@@ -53,7 +53,7 @@ class Connection:
         while True:
             before = self.unread()
             try:
-                async with asyncio.timeout(patience_s):
+                async with asyncio.timeout(timeout_s):
                     return await self.drained()
             except TimeoutError:
                 if self.unread() >= before:

@@ -18,7 +18,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from latent_workbench.live.engine import ENGINE, Engine, run_called
 from latent_workbench.live.guard import MOST_MESSAGE
-from latent_workbench.live.http import answered, body_of
+from latent_workbench.live.http import read_body, with_json_errors
 from latent_workbench.live.protocol import (
     error_reply,
     pixels_reply,
@@ -60,7 +60,7 @@ class DecodeServer:
 
     async def post(self, request: Request) -> Response:
         """One message and its answer for a client that can open no socket."""
-        body = await body_of(request, MOST_MESSAGE)
+        body = await read_body(request, MOST_MESSAGE)
         if request.headers.get("content-type", "").startswith("application/json"):
             text = body.decode("utf-8", "replace")
             return Response(await self._text(request, text), media_type="application/json")
@@ -107,5 +107,5 @@ def decode_routes(server: DecodeServer | None = None) -> list[BaseRoute]:
     server, path = server or DecodeServer(), "/decode/{run_id}"
     return [
         WebSocketRoute(path, server.endpoint),
-        Route(path, answered(server.post), methods=["POST"]),
+        Route(path, with_json_errors(server.post), methods=["POST"]),
     ]

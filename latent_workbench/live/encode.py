@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute, Route
 
 from latent_workbench.live.cache import RunCache
 from latent_workbench.live.engine import ENGINE, Engine, run_called
-from latent_workbench.live.http import answered, body_of
+from latent_workbench.live.http import read_body, with_json_errors
 from latent_workbench.live.models import Decoder, encode_pixels, ready_torch
 from latent_workbench.live.protocol import read_label
 from latent_workbench.live.regions import ENCODINGS
@@ -33,7 +33,7 @@ class EncodeServer:
     async def post(self, request: Request) -> Response:
         """The encoding of the picture file in the body, and what the model was shown of it."""
         run, drawn = run_called(request.path_params["run_id"]), request.query_params.get("drawn")
-        body = await body_of(request, MOST_BYTES)
+        body = await read_body(request, MOST_BYTES)
         label = read_label(request.query_params.get("label"))
         model = await self.engine.model(run, label)
         return JSONResponse(
@@ -70,4 +70,4 @@ def ink_of(run: Run) -> Ink:
 def encode_routes(server: EncodeServer | None = None) -> list[BaseRoute]:
     """The route that encodes what a person brings."""
     server = server or EncodeServer()
-    return [Route("/encode/{run_id}", answered(server.post), methods=["POST"])]
+    return [Route("/encode/{run_id}", with_json_errors(server.post), methods=["POST"])]

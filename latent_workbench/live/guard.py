@@ -1,6 +1,6 @@
 """The one guard before every route: host, origin, login and role, before anything is read.
 
-`Guard` stands before the live routes, `Door` before the whole server, Streamlit's own routes
+`Guard` stands before the live routes, `HostGuard` before the whole server, Streamlit's own routes
 included: those check no host, and look up this machine's addresses for each foreign origin.
 """
 
@@ -29,7 +29,7 @@ MOST_MESSAGE = 4 * 2**20
 MOST_SOCKETS = 512
 """Live sockets at once; each may hold a message and a few answers, and is a file for the system."""
 
-PATIENCE_S = 20.0
+READ_TIMEOUT_S = 20.0
 """Longest that a client may take nothing of what it was sent before it is dropped."""
 
 POLICY_VIOLATION, TRY_AGAIN_LATER = 1008, 1013
@@ -65,10 +65,10 @@ class Guard:
     """
 
     def __init__(
-        self, app: ASGIApp, patience_s: float = PATIENCE_S, most_sockets: int = MOST_SOCKETS
+        self, app: ASGIApp, read_timeout_s: float = READ_TIMEOUT_S, most_sockets: int = MOST_SOCKETS
     ) -> None:
         self._app = app
-        self._patience_s = patience_s
+        self._patience_s = read_timeout_s
         self._free = most_sockets
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -117,7 +117,7 @@ class Guard:
         return patiently
 
 
-class Door:
+class HostGuard:
     """Before the whole server: host and origin, and login where Streamlit hands out files."""
 
     def __init__(self, app: ASGIApp) -> None:

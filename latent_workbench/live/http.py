@@ -33,7 +33,7 @@ class Refused(UserError):
         self.status = status
 
 
-def answered(handler: Handler) -> Handler:
+def with_json_errors(handler: Handler) -> Handler:
     """`handler`, whose errors become {"message": sentence}."""
 
     async def answer(request: Request) -> Response:
@@ -52,7 +52,7 @@ def answered(handler: Handler) -> Handler:
     return answer
 
 
-async def body_of(request: Request, most: int) -> bytes:
+async def read_body(request: Request, most: int) -> bytes:
     """The whole body of a request.
 
     Raises:
@@ -63,7 +63,7 @@ async def body_of(request: Request, most: int) -> bytes:
     body, parts = bytearray(), aiter(request.stream())
     announced = request.headers.get("content-length", "0")
     if not announced.isdecimal() or int(announced) > most:
-        await _let_pass(parts)
+        await _drain(parts)
         raise too_large
     try:
         while True:
@@ -71,7 +71,7 @@ async def body_of(request: Request, most: int) -> bytes:
                 body += await anext(parts)
             if len(body) > most:
                 body.clear()
-                await _let_pass(parts)
+                await _drain(parts)
                 raise too_large
     except StopAsyncIteration:
         return bytes(body)
@@ -79,7 +79,7 @@ async def body_of(request: Request, most: int) -> bytes:
         raise Refused(408, "What was to be sent did not arrive.") from None
 
 
-async def _let_pass(parts: AsyncIterator[bytes]) -> None:
+async def _drain(parts: AsyncIterator[bytes]) -> None:
     """Drop a bounded rest of what comes: a browser that is still sending reads no answer, and where
     the connection ends under its hands it tells of a broken network."""
     passed = 0

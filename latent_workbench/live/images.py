@@ -18,7 +18,7 @@ from starlette.routing import BaseRoute, Route
 
 from latent_workbench.live.cache import RunCache
 from latent_workbench.live.engine import run_called
-from latent_workbench.live.http import Refused, answered
+from latent_workbench.live.http import Refused, with_json_errors
 from latent_workbench.live.models import ready_torch
 from latent_workbench.shared.errors import redact
 from vae_core.data import Dataset
@@ -148,6 +148,6 @@ def read_png(run: Run, name: str) -> bytes:
 def image_routes() -> list[BaseRoute]:
     """The routes of the images."""
     return [
-        Route("/images/{run_id}/{split}", answered(images)),
-        Route("/thumbnails/{run_id}", answered(thumbnails)),
+        Route("/images/{run_id}/{split}", with_json_errors(images)),
+        Route("/thumbnails/{run_id}", with_json_errors(thumbnails)),
     ]

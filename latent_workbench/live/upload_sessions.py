@@ -30,10 +30,10 @@ minutes, for those whose network comes and goes."""
 def most_bytes() -> int:
     """What one upload may have at most: what VAE_UPLOAD_MB says, else 2 GB."""
     try:
-        wish = float(os.environ.get(LIMIT_VARIABLE) or DEFAULT_MB)
+        megabytes = float(os.environ.get(LIMIT_VARIABLE) or DEFAULT_MB)
     except ValueError:
-        wish = DEFAULT_MB
-    return round(max(0.0, wish) * MB)
+        megabytes = DEFAULT_MB
+    return round(max(0.0, megabytes) * MB)
 
 
 @dataclass

@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from latent_workbench.live.http import Refused, answered, body_of
+from latent_workbench.live.http import Refused, read_body, with_json_errors
 from latent_workbench.live.upload_sessions import UPLOADS, SessionUploads, UploadSessions
 from vae_core.data import Announced, Upload
 from vae_core.errors import UserError
@@ -57,7 +57,7 @@ class UploadServer:
     async def begin(self, request: Request) -> Response:
         """Answer {"upload": name} where these files may come."""
         uploads = self._uploads_of(request)
-        body = await body_of(request, MOST_NAMES)
+        body = await read_body(request, MOST_NAMES)
         try:
             files = _Files.model_validate_json(body).files
         except ValidationError:
@@ -150,9 +150,9 @@ def upload_routes(server: UploadServer | None = None) -> list[BaseRoute]:
     server = server or UploadServer()
     uploads, upload = "/uploads/{token}", "/uploads/{token}/{upload}"
     return [
-        Route(uploads, answered(server.begin), methods=["POST"]),
-        Route(uploads, answered(server.discard), methods=["DELETE"]),
-        Route(upload, answered(server.finish), methods=["POST"]),
-        Route(upload, answered(server.cancel), methods=["DELETE"]),
-        Route(upload + "/{index:int}", answered(server.put), methods=["PUT"]),
+        Route(uploads, with_json_errors(server.begin), methods=["POST"]),
+        Route(uploads, with_json_errors(server.discard), methods=["DELETE"]),
+        Route(upload, with_json_errors(server.finish), methods=["POST"]),
+        Route(upload, with_json_errors(server.cancel), methods=["DELETE"]),
+        Route(upload + "/{index:int}", with_json_errors(server.put), methods=["PUT"]),
     ]

@@ -9,7 +9,6 @@ import streamlit as st
 RECONSTRUCTION = "#0072B2"
 KL = "#E69F00"
 BETA = "#CC79A7"
-WARNING = "#D55E00"
 
 LABELS = (
     "#4477AA",

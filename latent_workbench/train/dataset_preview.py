@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 import html
-import io
 import math
 
-import numpy as np
 import streamlit as st
-from PIL import Image
 
 from latent_workbench.shared.errors import redact
 from latent_workbench.shared.formatting import grouped
+from latent_workbench.shared.pictures import data_url
 from latent_workbench.shared.tasks import Task, result_of
 from latent_workbench.shared.theme import label_color
 from vae_core.config import DataConfig, parse_config
@@ -74,7 +71,7 @@ def _thumbnails(data_json: str, _dataset: Dataset) -> str:
     cells = []
     for i, picture in enumerate(pictures):
         title = html.escape(dataset.label_names[int(labels[i])]) if labels is not None else ""
-        cells.append(f'<img src="{_png(picture)}" title="{title}" alt="{title}">')
+        cells.append(f'<img src="{data_url(picture)}" title="{title}" alt="{title}">')
     return (
         f"<style>.samples {{display: grid; gap: {GAP}px; overflow: hidden;"
         f" grid-template-columns: repeat(auto-fill, {width}px);"
@@ -100,11 +97,3 @@ def _balance(counts: dict[str, int]) -> str:
         "</style>"
         f'<div class="balance" role="img" aria-label="{words}" title="{words}">{bars}</div>'
     )
-
-
-def _png(picture: np.ndarray) -> str:
-    """uint8 [C, H, W] as a data address."""
-    pixels = picture[0] if picture.shape[0] == 1 else picture.transpose(1, 2, 0)
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
-    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"

@@ -194,69 +194,33 @@ def _choice(cell: DeltaGenerator, question: Question, key: str, kind: Any, optio
     return select(cell, question, key, {option: named.get(option, option) for option in options})
 
 
-def _toggle(cell: DeltaGenerator, question: Question, key: str, kind: Any, optional: bool) -> bool:
-    return persistent(
-        cell.toggle, question.title, key=key, default=question.start, help=question.help
-    )
+def _toggle(cell: DeltaGenerator, question: Question, key: str, kind: Any, optional: bool) -> Any:
+    return _ask(cell.toggle, question, key, question.start)
 
 
-def _integer(
-    cell: DeltaGenerator, question: Question, key: str, kind: Any, optional: bool
-) -> int | None:
-    return persistent(  # without bounds, see `bounded`
-        cell.number_input,
-        question.title,
-        key=key,
-        default=question.start,
-        value=None if optional else "min",
-        step=1,
-        help=question.help,
-        placeholder=AUTOMATIC,
-    )
+def _number(cell: DeltaGenerator, question: Question, key: str, kind: Any, optional: bool) -> Any:
+    look = {"step": 1, "placeholder": AUTOMATIC}
+    if kind is float:
+        look = {"step": step_of(question.start), "format": "%.6g", "placeholder": "none"}
+    value = None if optional else "min"  # without bounds, see `bounded`
+    return _ask(cell.number_input, question, key, question.start, value=value, **look)
 
 
-def _real(
-    cell: DeltaGenerator, question: Question, key: str, kind: Any, optional: bool
-) -> float | None:
-    return persistent(  # without bounds, see `bounded`
-        cell.number_input,
-        question.title,
-        key=key,
-        default=question.start,
-        value=None if optional else "min",
-        step=step_of(question.start),
-        format="%.6g",
-        help=question.help,
-        placeholder="none",
-    )
-
-
-def _text(
-    cell: DeltaGenerator, question: Question, key: str, kind: Any, optional: bool
-) -> str | None:
-    value = persistent(
-        cell.text_input,
-        question.title,
-        key=key,
-        default=question.start or "",
-        help=question.help,
-        placeholder=AUTOMATIC if optional else None,
-    ).strip()
-    return None if optional and not value else value
+def _text(cell: DeltaGenerator, question: Question, key: str, kind: Any, optional: bool) -> Any:
+    hint = AUTOMATIC if optional else None
+    text = _ask(cell.text_input, question, key, question.start or "", placeholder=hint).strip()
+    return None if optional and not text else text
 
 
 def _numbers(cell: DeltaGenerator, question: Question, key: str, kind: Any, optional: bool) -> Any:
     """Several numbers in one line; what is no list of numbers is returned as typed, so that
     validation names the field and quotes it."""
     start = ", ".join(f"{number:g}" for number in question.start or ())
-    text = persistent(
-        cell.text_input,
-        question.title,
-        key=key,
-        default=start,
-        help=f"{question.help or ''} Numbers, separated by commas.",
-        placeholder=AUTOMATIC if optional else None,
+    help, hint = (
+        f"{question.help or ''} Numbers, separated by commas.",
+        AUTOMATIC * optional or None,
     )
+    text = _ask(cell.text_input, question, key, start, help=help, placeholder=hint)
     text = text.strip().strip("()[]").rstrip(",")
     if text == start:
         return question.start
@@ -268,11 +232,18 @@ def _numbers(cell: DeltaGenerator, question: Question, key: str, kind: Any, opti
         return text
 
 
+def _ask(
+    widget: Callable[..., Any], question: Question, key: str, default: Any, **options: Any
+) -> Any:
+    named = {"help": question.help} | options
+    return persistent(widget, question.title, key=key, default=default, **named)
+
+
 _WIDGETS: dict[Any, Widget] = {
     Literal: _choice,
     bool: _toggle,
-    int: _integer,
-    float: _real,
+    int: _number,
+    float: _number,
     str: _text,
     tuple: _numbers,
 }
@@ -284,15 +255,8 @@ def select(cell: DeltaGenerator, question: Question, key: str, labels: dict[Any,
         if value not in labels:
             labels = {value: AUTOMATIC if value == "auto" else value, **labels}
     restore(key, question.start, labels)
-    return persistent(
-        cell.selectbox,
-        question.title,
-        list(labels),
-        key=key,
-        default=question.start,
-        help=question.help,
-        format_func=lambda option: str(labels.get(option, option)),
-    )
+    look = {"options": list(labels), "format_func": lambda option: str(labels.get(option, option))}
+    return _ask(cell.selectbox, question, key, question.start, **look)
 
 
 def refused(title: str, message: str) -> str:

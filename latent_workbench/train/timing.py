@@ -23,7 +23,7 @@ SETTLE_S = 0.8
 
 MEASURE_S = 1.5
 WARM_UP_STEPS = 3
-PATIENCE_S = 90
+TIMEOUT_S = 90
 
 _TURN = threading.Lock()  # two measurements at once would measure each other
 
@@ -47,7 +47,7 @@ class Stopwatch:
     """Times configurations for one session: a newer wish replaces the one that waits or runs."""
 
     def __init__(self) -> None:
-        self._wish = 0
+        self._request = 0
         self._process: subprocess.Popen[str] | None = None
 
     def time(self, config: RunConfig) -> Timing | None:
@@ -57,19 +57,19 @@ class Stopwatch:
             UserError: when the steps cannot be run; the sentence is the engine's.
         """
         self.cancel()
-        wish = self._wish
+        request = self._request
         time.sleep(SETTLE_S)
         with _TURN:
-            return self._measure(config, wish) if wish == self._wish else None
+            return self._measure(config, request) if request == self._request else None
 
     def cancel(self) -> None:
         """Stop what is running; the cores are needed."""
-        self._wish += 1
+        self._request += 1
         process = self._process
         if process is not None and process.poll() is None:
             process.kill()
 
-    def _measure(self, config: RunConfig, wish: int) -> Timing | None:
+    def _measure(self, config: RunConfig, request: int) -> Timing | None:
         command, environment = module_command("latent_workbench.train.timing"), module_environment()
         pipe = subprocess.PIPE
         with subprocess.Popen(
@@ -77,11 +77,11 @@ class Stopwatch:
         ) as process:
             self._process = process
             try:
-                answer, errors = process.communicate(config.to_json(), timeout=PATIENCE_S)
+                answer, errors = process.communicate(config.to_json(), timeout=TIMEOUT_S)
             except subprocess.TimeoutExpired:
                 process.kill()
-                raise UserError(f"A few steps took longer than {PATIENCE_S} s.") from None
-        if wish != self._wish:
+                raise UserError(f"A few steps took longer than {TIMEOUT_S} s.") from None
+        if request != self._request:
             return None
         if process.returncode:
             raise UserError((errors.strip().splitlines() or ["The steps could not be timed."])[-1])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import streamlit as st
 
 from latent_workbench.live.resources import model_of, sliders_of
 from latent_workbench.shared.explore_view import PRINCIPAL
+from latent_workbench.shared.pictures import wide_picture
 from latent_workbench.tune.queue import open_button
 from vae_core.errors import UserError
 from vae_core.imaging.png import from_png, tile, to_png, untile
@@ -72,13 +72,7 @@ def _column(label: str, run: Run | None, picture: Picture) -> None:
         st.html('<div class="board-empty" style="aspect-ratio:1/5;border:1px dashed #8885;'
                 'border-radius:6px"></div>')  # fmt: skip
         return
-    source = base64.b64encode(png).decode()
-    # As wide as the column, pixels crisp.
-    st.html(
-        f'<img class="board-picture" alt="{run.id}" '
-        f'src="data:image/png;base64,{source}" '
-        'style="width:100%;image-rendering:pixelated;border-radius:4px;display:block">'
-    )
+    wide_picture(png, "board-picture", run.id)
     open_button(run.id, f"board-open-{run.id}")
 
 

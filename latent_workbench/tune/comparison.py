@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import streamlit as st
 from latent_workbench.live.models import ready_torch, weights_version
 from latent_workbench.shared import access
 from latent_workbench.shared.errors import errors_shown, redact
+from latent_workbench.shared.pictures import wide_picture
 from latent_workbench.shared.state import session
 from latent_workbench.shared.tasks import job_shown, start_job
 from latent_workbench.tune.curves import curves_chart
@@ -144,12 +144,7 @@ def _strip(run: Run, seed: int) -> None:
         st.caption("No weights yet.")
         return
     with errors_shown(st.caption):
-        source = base64.b64encode(_samples(run.path, version, seed)).decode()
-        st.html(
-            f'<img class="same-z-picture" alt="Samples of {run.id}" '
-            f'src="data:image/png;base64,{source}" '
-            'style="width:100%;image-rendering:pixelated;border-radius:4px;display:block">'
-        )
+        wide_picture(_samples(run.path, version, seed), "same-z-picture", f"Samples of {run.id}")
 
 
 @st.cache_data(max_entries=400, show_spinner=False)
