@@ -9,7 +9,7 @@ RUN_READY := $(VENV)/.requirements
 DEV_READY := $(VENV)/.requirements-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format bench clean
+.PHONY: help run test lint js format bench clean
 
 help: ## Show this list
 	@echo "Usage: make TARGET [PYTHON=python3] [VENV=.venv] [PORT=8501]"
@@ -27,6 +27,9 @@ lint: $(DEV_READY) ## Check style, format and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+js: node_modules/.package-lock.json ## Check the JavaScript: style, types and unit tests (needs Node)
+	npm run --silent check
+
 format: $(DEV_READY) ## Put imports and layout in order
 	$(BIN)/ruff check --fix --select I .
 	$(BIN)/ruff format .
@@ -35,7 +38,7 @@ bench: $(DEV_READY) ## Measure training speed beside a tutorial-style loop (need
 	$(BIN)/python -m benchmarks.training
 
 clean: ## Remove the virtual environment and caches; runs and data stay
-	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf $(VENV) node_modules .pytest_cache .ruff_cache .mypy_cache .hypothesis
 
 # The stamps are younger than the requirements they were installed from, so that nothing is
 # installed twice. They are written last: an interrupted installation starts again.
@@ -48,6 +51,10 @@ $(RUN_READY): requirements.txt
 		exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet -r requirements.txt
+	@touch $@
+
+node_modules/.package-lock.json: package.json package-lock.json
+	npm ci --silent --no-audit --no-fund
 	@touch $@
 
 $(DEV_READY): $(RUN_READY) requirements-dev.txt
