@@ -1,4 +1,4 @@
-"""The JavaScript modules: served under their version to who may see the pages, and kept for good."""
+"""The JavaScript modules: served under their version to who may see the pages, kept for good."""
 
 from __future__ import annotations
 
