@@ -13,7 +13,7 @@ PARALLEL := --numprocesses auto --dist worksteal
 PUBLIC := vae_core $(patsubst vae_core/%/__init__.py,vae_core.%,$(wildcard vae_core/*/__init__.py))
 
 .DEFAULT_GOAL := help
-.PHONY: help run check test lint docs format bench wheel clean
+.PHONY: help run check test lint js docs format bench wheel clean
 
 help: ## Show this list
 	@echo "Usage: make TARGET [PYTHON=python3] [VENV=.venv] [PORT=8501]"
@@ -34,6 +34,9 @@ lint: $(DEV_READY) ## Check style, format and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+js: node_modules/.package-lock.json ## Check the JavaScript: style, types and unit tests (needs Node)
+	npm run --silent check
+
 docs: $(DEV_READY) ## Build the reference of vae_core from its docstrings into build/docs
 	$(BIN)/python -W "error:Couldn't import" -W "error:Found '" -m pdoc --docformat google \
 		--output-directory $(DOCS) $(PUBLIC)
@@ -49,7 +52,7 @@ wheel: $(DEV_READY) ## Build the package that pip installs, into dist/
 	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
 
 clean: ## Remove the virtual environment, what was built and caches; runs and data stay
-	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf $(VENV) node_modules build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis
 
 # The stamps are younger than the requirements they were installed from, so that nothing is
 # installed twice. They are written last: an interrupted installation starts again.
@@ -62,6 +65,10 @@ $(RUN_READY): requirements.txt requirements.lock
 		exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet -r requirements.txt -c requirements.lock
+	@touch $@
+
+node_modules/.package-lock.json: package.json package-lock.json
+	npm ci --silent --no-audit --no-fund
 	@touch $@
 
 $(DEV_READY): $(RUN_READY) requirements-dev.txt

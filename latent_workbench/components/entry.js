@@ -7,6 +7,9 @@
  * @typedef {(call: Call) => (() => void) | void} Component returns what cleans up after the call
  */
 
+const FAILED =
+  "This part of the page could not be loaded. Check that the app still runs, then reload the page.";
+
 /** @type {Component | undefined} */
 let component;
 
@@ -36,11 +39,8 @@ export default function mount(call) {
       if (newest.get(parentElement) === call) cleanUp = component?.(call);
     })
     .catch((error) => {
-      say(
-        parentElement,
-        "This part of the page could not be loaded. Check that the app still runs, then reload the page.",
-      );
-      throw error;
+      say(parentElement, FAILED);
+      reportError(error); // to the console
     });
   return () => {
     if (newest.get(parentElement) === call) newest.delete(parentElement);

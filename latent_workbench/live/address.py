@@ -2,7 +2,8 @@
 
 Streamlit puts `server.baseUrlPath` before its own routes only, so the mount of ours carries it
 too. What a proxy strips, or under which path another app mounts this one, no server knows; the
-page does, and `latent_workbench/components/address.js` makes addresses from there.
+browser does. `latent_workbench/components/entry.js` loads a component's modules from beside the
+page, and their `shared/address.js` makes addresses from where they came from.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from latent_workbench.live.address import LIVE
-from latent_workbench.live.http import Refused, answered
+from latent_workbench.live.http import Refused, with_json_errors
 
 PACKAGE = Path(__file__).resolve().parent.parent
 FILES = ("components/*/*.js", "live/protocol.json")
@@ -70,4 +70,4 @@ async def module(request: Request) -> Response:
 
 def static_routes() -> list[BaseRoute]:
     """The route of the modules."""
-    return [Route("/static/{version}/{path:path}", answered(module))]
+    return [Route("/static/{version}/{path:path}", with_json_errors(module))]

@@ -8,6 +8,8 @@ import html
 import numpy as np
 import streamlit as st
 
+from vae_core.imaging.png import to_png
+
 
 def data_url(picture: bytes | np.ndarray) -> str:
     """A PNG, or an image uint8 [C, H, W], as an address that holds it."""

@@ -16,7 +16,7 @@ from tests.test_jobs import until
 from vae_core.diagnosis import diagnose, learning_curves
 from vae_core.runs import Run, Store
 from vae_core.sweeps import BETA, SweepSpec
-from vae_core.sweeps.sweep import create_sweep
+from vae_core.sweeps.sweep import create_sweep, launch
 from vae_core.training import jobs
 
 pytestmark = pytest.mark.browser
@@ -127,7 +127,7 @@ def test_a_sweep_is_paused_and_cancelled_from_a_page_that_outlived_its_server(
         store, "outlives", SweepSpec(base=base, vary={BETA: (1.0, 2.0)}, workers=1)
     )
     launch(sweep)
-    until(lambda: bool(sweep.state().of("running")))
+    until(lambda: bool(sweep.state().in_state("running")))
     port = free_port()
     pause, cancel = (page.locator(f".st-key-{name}-sweep button") for name in ("pause", "cancel"))
     with served(store, port) as (url, _):

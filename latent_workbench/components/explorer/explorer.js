@@ -45,14 +45,14 @@ const LARGE_PX = 40;
  * @property {number} count of the images
  * @property {string} no_density why the prior has none, "" where it has one
  *
- * @typedef {(name: string, value: any) => void} Send
+ * @typedef {ComponentCall<ExplorerData>["setStateValue"]} Send
  * @typedef {import("./point.js").PointState & { label: number | null }} State
  */
 
 /** A rerun of the page finds its explorer again. @type {WeakMap<object, Explorer>} */
 const explorers = new WeakMap();
 
-/** @param {{ parentElement: HTMLElement, data: [ExplorerData], setStateValue: Send, setTriggerValue: Send }} call */
+/** @param {ComponentCall<ExplorerData>} call */
 export default function ({ parentElement, data: [data], setStateValue, setTriggerValue }) {
   let explorer = explorers.get(parentElement);
   if (explorer?.data.identity === data.identity) explorer.update(data);
@@ -282,7 +282,12 @@ export class Explorer {
     this.sendTrigger("shown", this.rows.length + MORE);
   }
 
-  /** A move that goes on: undo takes all of it back at once, but not what another control did. @param {object} control */
+  /**
+   * A move that goes on: undo takes all of it back at once, but not what another control did.
+   *
+   *
+   * @param {object} control
+   */
   hold(control) {
     if (this.holder !== control) this.release();
     this.holder = control;
@@ -296,7 +301,14 @@ export class Explorer {
     this.follow();
   }
 
-  /** Anything else that moves the point while a hand holds it: the map's marker, the scrubber. @param {object} control @param {Float32Array} z */
+  /**
+   * Anything else that moves the point while a hand holds it: the map's marker, the scrubber.
+   *
+   *
+   * @param {object} control
+   *
+   * @param {Float32Array} z
+   */
   carry(control, z) {
     this.hold(control);
     this.point.goTo(z);
@@ -362,7 +374,13 @@ export class Explorer {
     if (vectors.length) this.decoder?.ask("strips", vectors, { first });
   }
 
-  /** @param {import("./decoder.js").Kind} kind @param {import("./frames.js").Picture} picture @param {number} first */
+  /**
+   * @param {import("./decoder.js").Kind} kind
+   *
+   * @param {import("./frames.js").Picture} picture
+   *
+   * @param {number} first
+   */
   draw(kind, picture, first) {
     if (kind === "picture") this.drawMain(picture);
     else if (kind === "ends") this.panels?.path.draw(picture);

@@ -45,7 +45,16 @@ export class Plane {
     return [x, y];
   }
 
-  /** z moved within the plane so that it lies at (x, y). @param {Float32Array} z @param {number} x @param {number} y */
+  /**
+   * z moved within the plane so that it lies at (x, y).
+   *
+   *
+   * @param {Float32Array} z
+   *
+   * @param {number} x
+   *
+   * @param {number} y
+   */
   moved(z, x, y) {
     const here = this.locate(z);
     const result = Float32Array.from(z);

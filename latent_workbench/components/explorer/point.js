@@ -79,7 +79,12 @@ export class Point {
     return { id: this.id, values: [...this.values], base: this.base, z: this.vector() };
   }
 
-  /** The values as they were, unless the directions are others by now: then the same z. @param {PointState} state */
+  /**
+   * The values as they were, unless the directions are others by now: then the same z.
+   *
+   *
+   * @param {PointState} state
+   */
   restore(state) {
     if (state.id !== this.id) this.goTo(state.z);
     else [this.values, this.base] = [[...state.values], state.base];

@@ -23,7 +23,14 @@ const ANIMATION_PX = 280; // least side of an animation
  * @property {() => Float32Array[] | null} path
  */
 
-/** By how much, in whole pixels, a canvas has to be enlarged. @param {HTMLCanvasElement} canvas @param {number} least side */
+/**
+ * By how much, in whole pixels, a canvas has to be enlarged.
+ *
+ *
+ * @param {HTMLCanvasElement} canvas
+ *
+ * @param {number} least side
+ */
 function enlargement({ width, height }, least) {
   return Math.max(1, Math.ceil(least / Math.max(width, height)));
 }

@@ -51,7 +51,12 @@ export class StartingPoints {
     document.removeEventListener(LINKED, this.listen);
   }
 
-  /** Start from encoded image `index`; other explorers of the same images do so too, if linked. @param {number} index */
+  /**
+   * Start from encoded image `index`; other explorers of the same images do so too, if linked.
+   *
+   *
+   * @param {number} index
+   */
   pick(index) {
     this.startFrom(index);
     this.broadcast({ index, group: this.data.group });

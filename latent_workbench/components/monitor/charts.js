@@ -25,7 +25,9 @@ const OTHER_HUES = ["#009E73", "#56B4E9", "#8A8F98", "#882255"];
  * @property {boolean} [autorange]
  * @property {[number, number]} range
  *
- * @typedef {HTMLElement & { layout?: { xaxis: PlotlyAxis }, on?: (event: string, act: (change: object) => void) => void }} Plot
+ * @typedef {object} Drawn what Plotly adds to the element
+ * @property {{ xaxis: PlotlyAxis }} [layout]
+ * @property {(event: string, act: (change: object) => void) => void} [on]
  *
  * @typedef {object} PlotlyLibrary what is used of it
  * @property {(plot: HTMLElement, traces: object[], layout: object, options: object) => void} react
@@ -78,7 +80,7 @@ export class Charts {
     this.root = root;
     this.data = data;
     this.ask = ask;
-    this.loss = /** @type {Plot} */ (this.find(".vm-loss"));
+    this.loss = /** @type {HTMLElement & Drawn} */ (this.find(".vm-loss"));
     this.annotations = new Annotations(this);
     this.kl = new KlCharts(this);
     this.terms = new Terms(this);

@@ -27,7 +27,14 @@ export class DrawScheduler {
     document.addEventListener("visibilitychange", this.onVisible);
   }
 
-  /** Have `plot` drawn when its turn comes; asked twice before that, it is drawn once. @param {Element} plot @param {() => void} draw */
+  /**
+   * Have `plot` drawn when its turn comes; asked twice before that, it is drawn once.
+   *
+   *
+   * @param {Element} plot
+   *
+   * @param {() => void} draw
+   */
   request(plot, draw) {
     if (!this.due.has(plot)) this.watching.observe(plot);
     this.due.set(plot, draw);

@@ -41,7 +41,7 @@ const WHAT_TO_DO = {
 /** @type {WeakMap<object, Monitor>} */
 const monitors = new WeakMap();
 
-/** @param {{ parentElement: HTMLElement, data: [MonitorData], setStateValue: (name: string, value: any) => void }} call */
+/** @param {ComponentCall<MonitorData>} call */
 export default function ({ parentElement, data: [data], setStateValue }) {
   let found = monitors.get(parentElement);
   if (found && found.data.run !== data.run) {

@@ -91,7 +91,14 @@ export class Curves {
     return Math.max(0, ...[...this.series.values()].map(({ time }) => time[time.length - 1]));
   }
 
-  /** Where a curve is at a step: its first point from there on, or its last. @param {string} name @param {number} step */
+  /**
+   * Where a curve is at a step: its first point from there on, or its last.
+   *
+   *
+   * @param {string} name
+   *
+   * @param {number} step
+   */
   heightAt(name, step) {
     const curve = this.series.get(name);
     if (!curve) return 0;

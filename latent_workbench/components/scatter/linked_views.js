@@ -23,7 +23,9 @@ export class LinkedView {
     window.addEventListener(LINKED, this.listen);
   }
 
-  /** @param {{ group: string, ids: string } | null} link the place of every row in the data set as base64 of int32 */
+  /**
+   * @param {{ group: string, ids: string } | null} link ids: the place of every row, base64 of int32
+   */
   join(link) {
     this.group = link?.group;
     this.ids = link ? fromBase64(link.ids, Int32Array) : new Int32Array();

@@ -86,7 +86,14 @@ export class Points {
     return best;
   }
 
-  /** The shown points inside a polygon, by the even-odd rule. @param {[number, number][]} polygon @param {IsShown} isShown */
+  /**
+   * The shown points inside a polygon, by the even-odd rule.
+   *
+   *
+   * @param {[number, number][]} polygon
+   *
+   * @param {IsShown} isShown
+   */
   inside(polygon, isShown) {
     const found = [];
     for (let i = 0; i < this.count; i++) {
@@ -150,7 +157,16 @@ export class Viewport {
     this.y += top / this.upwards;
   }
 
-  /** What lies under (left, top) stays there. @param {number} factor @param {number} left @param {number} top */
+  /**
+   * What lies under (left, top) stays there.
+   *
+   *
+   * @param {number} factor
+   *
+   * @param {number} left
+   *
+   * @param {number} top
+   */
   zoom(factor, left, top) {
     const [x, y] = this.toPlane(left, top);
     this.across *= factor;

@@ -42,7 +42,7 @@ const MODES = {
 /** @type {WeakMap<object, Scatter>} */
 const scatters = new WeakMap();
 
-/** @param {{ parentElement: HTMLElement, data: [ScatterData], setStateValue: (name: string, value: any) => void }} call */
+/** @param {ComponentCall<ScatterData>} call */
 export default function ({ parentElement, data: [data], setStateValue }) {
   const scatter = scatters.get(parentElement) ?? new Scatter(parentElement);
   scatters.set(parentElement, scatter);
@@ -53,7 +53,14 @@ export default function ({ parentElement, data: [data], setStateValue }) {
   };
 }
 
-/** A click brings all data again; what is the same need not be read again. @param {ScatterData} data @param {ScatterData | null} before */
+/**
+ * A click brings all data again; what is the same need not be read again.
+ *
+ *
+ * @param {ScatterData} data
+ *
+ * @param {ScatterData | null} before
+ */
 function sameColours(data, before) {
   /** @param {import("./legend.js").Colouring} each */
   const names = ({ name, values, low, high }) => `${name}/${low}/${high}/${values.length}`;
@@ -269,7 +276,14 @@ export class Scatter {
     for (const i of Array.from(rows)) this.selected[i] = 1;
   }
 
-  /** What the other view did, here. @param {import("./linked_views.js").Kind} kind @param {Int32Array} rows */
+  /**
+   * What the other view did, here.
+   *
+   *
+   * @param {import("./linked_views.js").Kind} kind
+   *
+   * @param {Int32Array} rows
+   */
   follow(kind, rows) {
     if (!this.ready) return;
     const index = rows[0] ?? -1;

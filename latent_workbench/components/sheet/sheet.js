@@ -21,7 +21,7 @@ const MOST_ROWS = 24;
 /** @type {WeakMap<object, Sheet>} */
 const sheets = new WeakMap();
 
-/** @param {{ parentElement: HTMLElement, data: [SheetData], setTriggerValue: (name: string, value: any) => void }} call */
+/** @param {ComponentCall<SheetData>} call */
 export default function ({ parentElement, data: [data], setTriggerValue }) {
   const sheet = sheets.get(parentElement) ?? new Sheet(parentElement, data);
   sheets.set(parentElement, sheet);

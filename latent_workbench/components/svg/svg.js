@@ -5,7 +5,7 @@ import { element } from "../shared/elements.js";
 /** @type {WeakMap<object, string>} */
 const shown = new WeakMap();
 
-/** @param {{ parentElement: HTMLElement, data: [string] }} call */
+/** @param {ComponentCall<string>} call */
 export default function ({ parentElement, data: [markup] }) {
   if (shown.get(parentElement) === markup) return;
   shown.set(parentElement, markup);

@@ -20,7 +20,7 @@ const SECONDS_UP_TO = 90;
 /** @type {WeakMap<object, Uploader>} */
 const uploaders = new WeakMap();
 
-/** @param {{ parentElement: HTMLElement, data: [UploaderData], setTriggerValue: (name: string, value: any) => void }} call */
+/** @param {ComponentCall<UploaderData>} call */
 export default function ({ parentElement, data: [data], setTriggerValue }) {
   const uploader = uploaders.get(parentElement) ?? new Uploader(parentElement, data);
   uploaders.set(parentElement, uploader);
