@@ -2,9 +2,8 @@
 
     python -m benchmarks.installed_size ENVIRONMENT [--at-most MB] --json
 
-ENVIRONMENT is a virtual environment, such as `.venv`. It is told which packages are large, and how
-much is bytecode, which `pip install --no-compile` leaves out. Exit status 1 where it takes more than
---at-most.
+ENVIRONMENT is a virtual environment, such as `.venv`. It says which packages are large, and how much
+is bytecode, which `pip install --no-compile` leaves out. Exit status 1 where it is over --at-most.
 """
 
 from __future__ import annotations
