@@ -2,8 +2,8 @@
 
     python -m benchmarks.installed_size ENVIRONMENT [--at-most MB] --json
 
-ENVIRONMENT is a virtual environment, such as `.venv`. It says which packages are large, and how much
-is bytecode, which `pip install --no-compile` leaves out. Exit status 1 where it is over --at-most.
+ENVIRONMENT is a virtual one, such as `.venv`. Its largest packages are named, and how much of it is
+bytecode, which `pip install --no-compile` leaves out. Exit status 1 where it is over --at-most.
 """
 
 from __future__ import annotations
@@ -54,10 +54,10 @@ def main(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Measure it."""
-    torch, cuda = about_torch(environment)
-    found = {"torch": torch, "cuda": cuda, "mb": sizes(environment)}
-    print(json.dumps(found, indent=2) if as_json else f"{found['mb']['all']} MB, torch {torch}")
-    if at_most is not None and found["mb"]["all"] > at_most:
+    (torch, cuda), mb = about_torch(environment), sizes(environment)
+    found = {"torch": torch, "cuda": cuda, "mb": mb}
+    print(json.dumps(found, indent=2) if as_json else f"{mb['all']} MB, torch {torch}, CUDA {cuda}")
+    if at_most is not None and mb["all"] > at_most:
         raise typer.Exit(1)
 
 
