@@ -51,17 +51,17 @@ inside=(chroot --userspec=10001:10001 "$ROOT" env -i --chdir=/app HOME=/data
     VAE_STORE=/data/runs VAE_DATA=/data/data VAE_CACHE=/data/cache
     STREAMLIT_SERVER_ADDRESS=127.0.0.1 STREAMLIT_SERVER_PORT=18501
     STREAMLIT_SERVER_BASE_URL_PATH=lab)
-"${inside[@]}" sh deploy/start.sh &
+"${inside[@]}" latent-workbench &
 app=$!
 for _ in $(seq 60); do
-    "${inside[@]}" python deploy/healthy.py 2>/dev/null && break
+    "${inside[@]}" python healthy.py 2>/dev/null && break
     sleep 1
 done
-"${inside[@]}" python deploy/healthy.py
+"${inside[@]}" python healthy.py
 echo "It answers, as user $("${inside[@]}" id -u)."
 "${inside[@]}" touch /app/mine 2>&1 || echo "Its root cannot be written to."
-"${inside[@]}" python -m vae_core train --dataset digits --epochs 1 --run first
-"${inside[@]}" python -m vae_core list
+"${inside[@]}" vae-core train --dataset digits --epochs 1 --run first
+"${inside[@]}" vae-core list
 kill -TERM "$app"
 wait "$app" || echo "It ended with status $?."
 INSIDE

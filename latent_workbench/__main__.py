@@ -15,13 +15,11 @@ from vae_core.locations import APP, DATA_VARIABLE, STORE_VARIABLE
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
-@app.command()
+@app.command(context_settings={"ignore_unknown_options": True})
 def serve(
     options: Annotated[
         list[str] | None,
-        typer.Argument(
-            metavar="[-- STREAMLIT OPTIONS]", help="As `streamlit run --help` has them."
-        ),
+        typer.Argument(metavar="STREAMLIT OPTIONS", help="Any of `streamlit run --help`."),
     ] = None,
     port: Annotated[int | None, typer.Option(help="Where it listens; else 8501.")] = None,
     address: Annotated[

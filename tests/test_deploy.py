@@ -7,8 +7,8 @@ import re
 import subprocess
 import sys
 import threading
+import tomllib
 from collections.abc import Iterator
-from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 import yaml
 
-from vae_core.runs import Store
+from vae_core.locations import SHIPPED
+from vae_core.runs.shipped import LIST
 
 ROOT = Path(__file__).resolve().parent.parent
 DEPLOY = ROOT / "deploy"
@@ -72,62 +73,14 @@ def test_what_the_image_needs_is_let_into_it() -> None:
     lines = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
     let_in = {line[1:].rstrip("/") for line in lines if line.startswith("!")}
     assert "*" in lines and all((ROOT / name).exists() for name in let_in)
-    assert {
-        "streamlit_app.py",
-        "latent_workbench",
-        "pages",
-        "vae_core",
-        ".streamlit/config.toml",
-    } <= let_in
-    shipped = subprocess.run(
-        ["git", "ls-files", "trained_models"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    runs = {"/".join(path.split("/")[:2]) for path in shipped.stdout.split()}
-    assert runs == {name for name in let_in if name.startswith("trained_models/")}
-
-
-@pytest.fixture
-def start(tmp_path: Path) -> partial[subprocess.CompletedProcess[str]]:
-    """`deploy/start.sh` over an empty volume; its server only says how it is called."""
-    server = tmp_path / "bin" / "streamlit"
-    server.parent.mkdir()
-    server.write_text('#!/bin/sh\necho "served with $*"\n', encoding="utf-8")
-    server.chmod(0o755)
-    volume = {f"VAE_{name}": str(tmp_path / name) for name in ("STORE", "DATA", "CACHE")}
-    path = {"PATH": f"{server.parent}:{os.environ['PATH']}"}
-    return partial(
-        subprocess.run, cwd=ROOT, env=os.environ | volume | path, capture_output=True, text=True
-    )
-
-
-def test_an_empty_volume_begins_with_the_runs_that_ship_and_a_used_one_is_left(
-    start: partial[subprocess.CompletedProcess[str]], tmp_path: Path
-) -> None:
-    first = start(["sh", "deploy/start.sh", "--server.port", "1"])
-    assert first.stdout == "served with run streamlit_app.py --server.port 1\n", first.stderr
-    store = Store(tmp_path / "STORE")
-    assert {"mnist-vae", "sprites-vae"} <= {run.id for run in store}
-    store.get("mnist-vae").delete()
-    assert start(["sh", "deploy/start.sh"]).returncode == 0
-    assert "mnist-vae" not in {run.id for run in Store(tmp_path / "STORE")}
-    assert {path.name for path in tmp_path.iterdir()} == {"bin", "STORE", "DATA", "CACHE"}
-
-
-def test_two_containers_that_start_together_make_one_store(
-    start: partial[subprocess.CompletedProcess[str]], tmp_path: Path
-) -> None:
-    ends: list[int] = []
-    both = [
-        threading.Thread(target=lambda: ends.append(start(["sh", "deploy/start.sh"]).returncode))
-        for _ in range(2)
-    ]
-    for each in both:
-        each.start()
-    for each in both:
-        each.join()
-    assert ends == [0, 0]
-    assert {path.name for path in tmp_path.iterdir()} == {"bin", "STORE", "DATA", "CACHE"}
-    assert "mnist-vae" in {run.id for run in Store(tmp_path / "STORE")}
+    wheel = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"][
+        "build"
+    ]["targets"]["wheel"]
+    packed = {*wheel["only-include"], *wheel["force-include"]} - {"trained_models"}
+    assert packed | {"pyproject.toml", "requirements.txt", "README.md", "LICENSE"} <= let_in
+    assert {name for name in let_in if name.startswith("trained_models/")} == {
+        f"trained_models/{name}" for name in (LIST, *(SHIPPED / LIST).read_text().split())
+    }
 
 
 class Health(BaseHTTPRequestHandler):

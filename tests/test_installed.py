@@ -195,8 +195,9 @@ def test_the_gallery_shows_what_ships_and_offers_no_way_to_delete_it(store: Stor
 # --- how the app is started ----------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("dashes", [[], ["--"]])
 def test_the_command_says_to_streamlit_what_it_was_told(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, dashes: list[str]
 ) -> None:
     monkeypatch.setattr(sys, "argv", [])
     monkeypatch.setenv("VAE_DATA", "before")
@@ -204,7 +205,7 @@ def test_the_command_says_to_streamlit_what_it_was_told(
     started: list[tuple[str, list[str]]] = []
     monkeypatch.setattr(runpy, "run_module", lambda name, **_: started.append((name, sys.argv)))
     words = ["--port", "8600", "--address", "0.0.0.0", "--store", "runs", "--read-only"]
-    done = CliRunner().invoke(app, [*words, "--", "--server.baseUrlPath", "lab"])
+    done = CliRunner().invoke(app, [*words, *dashes, "--server.baseUrlPath", "lab"])
     assert done.exit_code == 0, done.output
     script = str(locations.APP / "streamlit_app.py")
     server = ["--server.port=8600", "--server.address=0.0.0.0", "--server.baseUrlPath", "lab"]

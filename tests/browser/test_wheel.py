@@ -72,7 +72,7 @@ def installed_url(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     folder, port = tmp_path_factory.mktemp("empty"), free_port()
     command = [*_shell(home), "latent-workbench", "--port", str(port)]
     url = f"http://127.0.0.1:{port}/lab"
-    with answering([*command, "--", "--server.baseUrlPath=lab"], url, Store(folder), cwd=folder):
+    with answering([*command, "--server.baseUrlPath", "lab"], url, Store(folder), cwd=folder):
         yield url
     assert list(folder.iterdir()) == []
 
