@@ -11,7 +11,7 @@ from unittest import mock
 from vae_core import process
 from vae_core.cli import train
 from vae_core.cli.app import run
-from vae_core.cli.errors import status_of
+from vae_core.cli.errors import exit_status
 
 
 @contextlib.contextmanager
@@ -28,5 +28,5 @@ def vae_core(*arguments: str) -> subprocess.CompletedProcess[str]:
     """`python -m vae_core` with these arguments: exit status, output and errors."""
     out, err = io.StringIO(), io.StringIO()
     with in_this_process(), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        status = status_of(lambda: run(arguments))
+        status = exit_status(lambda: run(arguments))
     return subprocess.CompletedProcess(arguments, status, out.getvalue(), err.getvalue())

@@ -20,7 +20,7 @@ TRAIN_OR_START = frozenset(
         "vae_core.training.jobs.start",
         "vae_core.training.jobs.resume",
         "vae_core.training.jobs.spawn",
-        "vae_core.sweeps.launch.launch",
+        "vae_core.sweeps.sweep.launch",
         "vae_core.cli.app.run",
         "subprocess.Popen",
         "subprocess.run",

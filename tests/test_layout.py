@@ -28,7 +28,7 @@ PATTERNS = [file.name for file in layout.ALL if "*" in file.name and file.name[0
 
 OTHERS = {
     "vae_core/export/weights.py": "a file of the same name that a person takes along",
-    "vae_core/sweeps/study.py": "an address to copy, of a database elsewhere",
+    "vae_core/sweeps/storage.py": "an address to copy, of a database elsewhere",
 }
 
 

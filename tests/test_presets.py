@@ -12,10 +12,10 @@ from torch.nn.functional import mse_loss
 from vae_core.errors import UserError
 from vae_core.families import build, complete
 from vae_core.losses import gaussian_kl
-from vae_core.models import LatentModel
+from vae_core.models import LatentModel, Output
 from vae_core.objective import MODEL
 from vae_core.presets import presets
-from vae_core.types import Context, Output, total
+from vae_core.types import Context, total
 
 
 @pytest.mark.parametrize(

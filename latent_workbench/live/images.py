@@ -29,7 +29,7 @@ from vae_core.runs import Run, layout
 
 MOST_ROWS, COLUMNS = 256, 16
 LARGEST_SIDE = 64
-THUMBNAILS = "thumbnails.png"
+THUMBNAILS = layout.THUMBNAILS
 HEADERS = {
     "Cache-Control": "private, max-age=3600",  # the address changes with the run's weights
     "Cross-Origin-Resource-Policy": "same-origin",

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import streamlit as st
-from streamlit.errors import StreamlitAPIException
 
 from latent_workbench.shared.explore_view import View
+from latent_workbench.shared.streamlit_private import StreamlitAPIException
 
 T = TypeVar("T")
 

@@ -13,6 +13,7 @@ from streamlit.auth_util import (
     get_origin_from_redirect_uri,
     get_secrets_auth_section,
 )
+from streamlit.errors import StreamlitAPIException
 from streamlit.logger import get_logger
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.runtime.runtime_util import get_max_widget_state_size_bytes
@@ -31,6 +32,7 @@ from streamlit.web.server.starlette.starlette_websocket import gather_user_info,
 __all__ = [
     "USER_COOKIE_NAME",
     "PagesManager",
+    "StreamlitAPIException",
     "allow_all_cross_origin_requests",
     "allowlisted_origins",
     "config",
