@@ -76,7 +76,7 @@ def sample(
     """n latents z [n, *latent_shape] of a run's model, drawn from the prior called `prior`.
 
     What can be fitted within seconds is fitted to the run's encodings when it is first needed,
-    and kept in the run.
+    and kept in the cache.
 
     Raises:
         NotLearned: when it has to be learned first.
