@@ -9,7 +9,7 @@ RUN_READY := $(VENV)/.requirements
 DEV_READY := $(VENV)/.requirements-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format bench clean
+.PHONY: help run test lint format bench wheel clean
 
 help: ## Show this list
 	@echo "Usage: make TARGET [PYTHON=python3] [VENV=.venv] [PORT=8501]"
@@ -34,12 +34,15 @@ format: $(DEV_READY) ## Put imports and layout in order
 bench: $(DEV_READY) ## Measure training speed beside a tutorial-style loop (needs MNIST, minutes)
 	$(BIN)/python -m benchmarks.training
 
+wheel: $(DEV_READY) ## Build the package that pip installs, into dist/
+	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+
 clean: ## Remove the virtual environment and caches; runs and data stay
-	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf $(VENV) dist .pytest_cache .ruff_cache .mypy_cache .hypothesis
 
 # The stamps are younger than the requirements they were installed from, so that nothing is
 # installed twice. They are written last: an interrupted installation starts again.
-$(RUN_READY): requirements.txt
+$(RUN_READY): requirements.txt requirements.lock
 	@command -v $(PYTHON) >/dev/null || { \
 		echo "There is no $(PYTHON) here. Install Python 3.11 or newer, or name it: make run PYTHON=..."; \
 		exit 1; }
@@ -47,9 +50,9 @@ $(RUN_READY): requirements.txt
 		echo "Python 3.11 or newer is needed and $(PYTHON) is older. Name another: make run PYTHON=python3.12"; \
 		exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet -r requirements.txt
+	$(BIN)/python -m pip install --quiet -r requirements.txt -c requirements.lock
 	@touch $@
 
 $(DEV_READY): $(RUN_READY) requirements-dev.txt
-	$(BIN)/python -m pip install --quiet -r requirements-dev.txt
+	$(BIN)/python -m pip install --quiet -r requirements-dev.txt -c requirements.lock
 	@touch $@

@@ -6,6 +6,7 @@ each script run executes it as `__main__` and draws a page.
 
 from __future__ import annotations
 
+from importlib.resources import files
 from pathlib import Path
 
 import streamlit as st
@@ -14,7 +15,7 @@ from latent_workbench.shared.login import account, logged_in
 from latent_workbench.shared.picker import run_picker
 from latent_workbench.shared.theme import page_style
 
-ICON = Path(__file__).parent / "latent_workbench" / "icon.svg"
+ICON = files("latent_workbench") / "icon.svg"
 PAGES = (
     ("gallery", "Gallery", ":material/home:"),
     ("train", "Train", ":material/model_training:"),
@@ -60,19 +61,16 @@ else:
     import sys
 
     from starlette.middleware import Middleware
-    from streamlit.logger import get_logger
-    from streamlit.runtime.pages_manager import PagesManager
 
     from latent_workbench.live.guard import Door
     from latent_workbench.live.models import warm_up
     from latent_workbench.live.process import set_up
     from latent_workbench.live.routes import live_mount
     from latent_workbench.shared import access
+    from latent_workbench.shared.streamlit_private import PagesManager, get_logger
     from latent_workbench.shared.without_paths import show
 
-    get_logger(
-        "latent_workbench"
-    )  # who came in and who was refused, written as Streamlit writes its own log
+    get_logger("latent_workbench")  # who came in, who was refused: as Streamlit writes its own log
 
     # Tells Streamlit where the script lies, and so which config.toml and secrets are meant, before
     # anybody asks them; started by uvicorn from elsewhere it would not know.

@@ -17,7 +17,8 @@ from pathlib import Path
 
 import psutil
 
-from vae_core.runs import DEFAULT_STORE, STORE_VARIABLE, Run, Store
+from vae_core.locations import DEFAULT_STORE, STORE_VARIABLE
+from vae_core.runs import Job, Run, Store, layout
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -127,7 +128,7 @@ def training(
             time.sleep(0.5)
         yield run
     finally:
-        process = psutil.Process(run.json("job.json")["pid"])
+        process = psutil.Process(run.parse(layout.JOB, Job).pid)
         process.kill()
         process.wait(20)
 

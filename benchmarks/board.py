@@ -29,8 +29,9 @@ from playwright.sync_api import Page, sync_playwright
 
 from benchmarks.app import CHROMIUM, served
 from benchmarks.training import ROOT, SHARED
+from vae_core.locations import DEFAULT_STORE
 from vae_core.presets import presets
-from vae_core.runs import DEFAULT_STORE, Store
+from vae_core.runs import Store
 from vae_core.sweeps import BETA, Sweep, SweepSpec
 from vae_core.sweeps.launch import launch
 from vae_core.sweeps.sweep import create_sweep

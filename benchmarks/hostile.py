@@ -339,8 +339,11 @@ BY_KIND: dict[str, tuple[str, ...]] = {
 
 
 def copied(run: Path, place: Path) -> Path:
-    """A copy of a good run in a store of its own, beside a second one called "good"."""
+    """A copy of a good run in a store of its own, beside a second one called "good" and the sweeps
+    of its store."""
     store = place / ".store"
     shutil.copytree(run, store / "mutant")
     shutil.copytree(run, store / "good")
+    if (sweeps := run.parent / ".sweeps").is_dir():
+        shutil.copytree(sweeps, store / ".sweeps")
     return store

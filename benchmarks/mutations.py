@@ -1,11 +1,11 @@
-"""Spoils a run in thousands of ways and looks at it with everything that reads one.
+"""Spoils a run or a sweep in thousands of ways and looks at it with everything that reads one.
 
     python -m benchmarks.mutations --count 2000 [--pages 40] [--seed 0]
 
-For each mutation a store holds the spoilt run and a good one. Whatever pages, live routes and
-commands ask of a run is asked; anything but an answer or a `UserError` is a fault, and so is what
-takes more than 2 s of the processor or 300 MB more of memory, or a good run that suffers. Every
-`--pages`-th mutation all six pages are opened as well, with either run chosen.
+For each mutation a store holds the spoilt run, or sweep, and a good one. Whatever pages, live
+routes and commands ask of them is asked; anything but an answer or a `UserError` is a fault, and so
+is what takes more than 2 s of the processor or 300 MB more of memory, or a good run or sweep that
+suffers. Every `--pages`-th mutation all six pages are opened as well, with either run chosen.
 """
 
 from __future__ import annotations
@@ -28,8 +28,11 @@ from typing import Any
 
 MOST_S, MOST_MB = 2.0, 300.0
 MOST_SPACE = 3 * 10**9
-READINGS = ("config", "beyond", "config_to_train", "data_card", "status", "summary", "history",
+READINGS = ("config", "notes", "config_to_train", "data_card", "status", "summary", "history",
             "environment", "set_by_hand", "log_tail", "weights_step", "has_state")  # fmt: skip
+SWEEP_READINGS = ("spec", "state", "last_status", "storage", "identity", "log_tail",
+                  "busy_message", "remote_host", "is_alive")  # fmt: skip
+SWEEPS = ".sweeps"
 PAGES = ("gallery", "train", "explore", "grids", "encodings", "tune_beta")
 
 
@@ -62,7 +65,7 @@ def judge(
     verdict = Verdict(str(mutation))
     try:
         path = copied(run, place)
-        mutation.apply(path / "mutant")
+        mutation.apply(path if mutation.file.startswith(SWEEPS) else path / "mutant")
         os.environ["VAE_STORE"] = str(path)
         store = Store(path)
         questions = [*asked(store)][some[0] % some[1] :: some[1]]
@@ -71,14 +74,28 @@ def judge(
         facts = {each.id: each for each in catalog(store)}
         if not facts["good"].usable or facts["good"].recon is None:
             verdict.faults.append("the good run is not usable any more")
-        told = facts.get("mutant")
-        verdict.state = "not listed" if told is None else told.state
-        verdict.reason = "" if told is None else told.problem
+        verdict.state, verdict.reason = state_of(store, facts.get("mutant"), mutation.file)
+        if state_of(store, None, f"{SWEEPS}/good") != ("stopped", ""):
+            verdict.faults.append("the good sweep is not usable any more")
     finally:
         if before is not None:
             os.environ["VAE_STORE"] = before
         shutil.rmtree(place, ignore_errors=True)
     return verdict
+
+
+def state_of(store: Any, facts: Any, file: str) -> tuple[str, str]:
+    """What became of the run, or of the sweep where `file` is one of a sweep's, and why."""
+    from vae_core.errors import UserError
+    from vae_core.sweeps import sweeps_of
+
+    if not file.startswith(SWEEPS):
+        return ("not listed", "") if facts is None else (facts.state, facts.problem)
+    found = [each for each in sweeps_of(store) if each.id == file.split("/")[1]]
+    try:
+        return (found[0].spec() and found[0].state().state, "") if found else ("not listed", "")
+    except UserError as error:
+        return "damaged", str(error)
 
 
 def _ask(name: str, ask: Callable[[], Any], verdict: Verdict) -> None:
@@ -105,7 +122,7 @@ def _ask(name: str, ask: Callable[[], Any], verdict: Verdict) -> None:
 
 
 def asked(store: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
-    """Everything that pages, routes and commands ask of the run called "mutant"."""
+    """Everything that pages, routes and commands ask of the run and the sweep called "mutant"."""
     from starlette.applications import Starlette
     from starlette.testclient import TestClient
     from typer.testing import CliRunner
@@ -117,19 +134,20 @@ def asked(store: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
     from latent_workbench.live.routes import live_mount
     from latent_workbench.shared import catalog, schedule
     from latent_workbench.shared.explore_view import PRINCIPAL
-    from latent_workbench.tune import board, curves, findings
+    from latent_workbench.tune import board, curves, findings, view
     from vae_core import analysis, in_force
     from vae_core.cli.app import app as commands
     from vae_core.latent.encodings import load_encodings
-    from vae_core.latent.kept_surveys import load_survey, surveyed_hashes
     from vae_core.latent.maps import load_map
     from vae_core.latent.priors import sample
     from vae_core.latent.saved import load_saved
+    from vae_core.latent.survey_cache import load_survey, surveyed_hashes
     from vae_core.loading import load_run
     from vae_core.run_data import recorded_by
     from vae_core.runs import Run
-    from vae_core.sweeps import results, scoring
+    from vae_core.sweeps import Sweep, results, scoring, sweeps_of
     from vae_core.sweeps.resolved import resolved
+    from vae_core.sweeps.study import open_study
     from vae_core.training.checkpoint import load_state
 
     run = Run(store.path / "mutant")
@@ -182,6 +200,14 @@ def asked(store: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
     yield "progress", watched
     yield "version", lambda: version_of(run, "thumbnails.png")
 
+    sweep = Sweep(store, "mutant")
+    yield "sweeps of the store", lambda: sweeps_of(store)
+    for name in SWEEP_READINGS:
+        yield f"sweep {name}", getattr(sweep, name)
+    yield "sweep points", lambda: (sweep.spec().total, sweep.spec().points())
+    yield "sweep runs", lambda: [run for run in view._facts(sweep) if run.usable]
+    yield "sweep study", lambda: open_study(sweep.storage(), sweep.id)
+
     client = TestClient(Starlette(routes=[live_mount()]), base_url="http://localhost")
     for address in ("/live/thumbnails/mutant", "/live/preview/mutant/originals.png",
                     "/live/preview/mutant/00000000-samples.png"):  # fmt: skip
@@ -194,7 +220,7 @@ def asked(store: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
 
     yield "WS progress", socket
     for words in (["list"], ["list", "--json"], ["show", "mutant"], ["show", "mutant", "--json"],
-                  ["sweeps"]):  # fmt: skip
+                  ["sweeps"], ["sweeps", "--json"], ["sweep-tell", "mutant", "pause"]):  # fmt: skip
 
         def command(words: list[str] = words) -> None:
             done = CliRunner().invoke(commands, [*words, "--store", str(store.path)])
@@ -228,9 +254,11 @@ def pages() -> Iterator[tuple[str, Callable[[], Any]]]:
 
     root = Path(__file__).resolve().parents[1]
 
-    def opened(page: str, run: str) -> None:
+    def opened(page: str, run: str, sweep: str = "") -> None:
         app = AppTest.from_file(str(root / "streamlit_app.py"), default_timeout=120)
         app.query_params["run"] = run
+        if sweep:
+            app.query_params["sweep"] = sweep
         app.run()
         app.switch_page(f"pages/{page}.py").run()
         if app.exception:
@@ -239,6 +267,7 @@ def pages() -> Iterator[tuple[str, Callable[[], Any]]]:
     for run in ("good", "mutant"):
         for page in PAGES:
             yield f"page {page} of {run}", partial(opened, page, run)
+    yield "page of the sweep", partial(opened, "tune_beta", "good", "mutant")
 
 
 def prepared(place: Path) -> Path:
@@ -259,12 +288,15 @@ def prepared(place: Path) -> Path:
 
 
 def furnished(run: Any) -> Path:
-    """Give a finished run what pages keep in it: surveys, a map, a prior, directions, scores."""
+    """Give a finished run what pages keep in it, and what earlier versions kept there: surveys, a
+    map, a prior, directions, scores. Two sweeps come into its store."""
     from vae_core.analysis import map_of, survey_of
     from vae_core.latent.encodings import load_encodings
     from vae_core.latent.priors import sample
     from vae_core.latent.saved import save_direction
     from vae_core.loading import load_run
+    from vae_core.runs import Store
+    from vae_core.runs.derived import derived_folder
 
     loaded = load_run(run)
     survey_of(run, "validation")
@@ -281,12 +313,33 @@ def furnished(run: Any) -> Path:
         "active_units": 4, "collapsed": [], "constant_factors": [],
     })  # fmt: skip
     found: Path = run.path
+    for each in derived_folder(run).path.iterdir():
+        shutil.copy(each, found)
+    swept(Store(found.parent))
     return found
 
 
+def swept(store: Any) -> None:
+    """Two sweeps that were stopped: each has a run of the store, and others that wait."""
+    from vae_core.sweeps import BETA, SweepSpec
+    from vae_core.sweeps.sweep import create_sweep
+
+    for name in ("good", "mutant"):
+        spec = SweepSpec(base=store.get("good").config(), vary={BETA: (0.5, 1.0, 2.0)})
+        sweep = create_sweep(store, name, spec)
+        first = sweep.last_status().entries[0].model_copy(update={"run": "good", "attempts": 1})
+        sweep.write_json("state.json", sweep.last_status().having(first))
+        sweep.append("control.jsonl", {"command": "order", "numbers": [2, 1]})
+        sweep.write_bytes("log.txt", b"Opening the study\n")
+        with sweep.lock():
+            pass
+
+
 def files_of(run: Path) -> list[str]:
-    """The names of its files, as a run gives them."""
-    return sorted(str(path.relative_to(run)) for path in run.rglob("*") if path.is_file())
+    """The names of its files, as a run gives them, and of a sweep's in its store."""
+    sweep = run.parent / SWEEPS / "mutant"
+    own = [str(path.relative_to(run)) for path in run.rglob("*") if path.is_file()]
+    return sorted([*own, *(f"{SWEEPS}/mutant/{path.name}" for path in sweep.iterdir())])
 
 
 def _reset_peak() -> float:
@@ -336,7 +389,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     place = Path(tempfile.mkdtemp(prefix="mutations-"))
-    os.environ["VAE_STORE"] = str(place)
+    os.environ |= {"VAE_STORE": str(place), "VAE_CACHE": str(place / ".cache")}
     run = prepared(place)
     found = drawn(options.count, files_of(run), options.seed)
     judge(Nothing(), run, with_pages=bool(options.pages))  # what is imported and cached once
@@ -360,6 +413,8 @@ def main() -> None:
 
 class Nothing:
     """As a mutation."""
+
+    file = ""
 
     def apply(self, run: Path) -> None:
         """A run that is as it was."""

@@ -31,7 +31,8 @@ import typer
 
 from benchmarks.app import ROOT, served, training
 from benchmarks.soak_pages import Watched, pages
-from vae_core.runs import DEFAULT_STORE, Store
+from vae_core.locations import DEFAULT_STORE
+from vae_core.runs import Store
 
 P95_MS = 150.0
 """What 95 of 100 drags have to stay below."""

@@ -25,7 +25,8 @@ from websockets.typing import Origin
 
 from benchmarks.app import served
 from vae_core.config import RunConfig
-from vae_core.runs import DEFAULT_STORE, Run, Status, Store
+from vae_core.locations import DEFAULT_STORE
+from vae_core.runs import Run, Status, Store
 
 STRANGERS = 60
 MESSAGE = 150_000_000

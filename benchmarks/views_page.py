@@ -20,7 +20,8 @@ from playwright.sync_api import Locator, Page, sync_playwright
 
 from benchmarks.app import CHROMIUM, ROOT, served
 from benchmarks.drag import busy_cores
-from vae_core.runs import DEFAULT_STORE, Store
+from vae_core.locations import DEFAULT_STORE
+from vae_core.runs import Store
 
 RUN, PART = "sprites", "All training"
 SETTINGS = {

@@ -13,7 +13,7 @@ from latent_workbench.shared.empty import no_runs
 from latent_workbench.shared.state import app_state, sound_run
 from latent_workbench.shared.without_paths import without_paths
 from vae_core.errors import UserError
-from vae_core.runs import Run
+from vae_core.runs import Run, Store
 
 
 @st.fragment
@@ -50,7 +50,7 @@ def choose_beside(run: Run) -> Run | None:
         label_visibility="collapsed",
         help="A second run on the same data, with sliders of its own.",
     )
-    return None if beside is None else Run(run.path.parent / beside)
+    return None if beside is None else Store().get(beside)
 
 
 def page(run: Run) -> None:

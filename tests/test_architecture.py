@@ -27,6 +27,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "vae_core.progress",
         "vae_core.units",
         "vae_core.priority",
+        "vae_core.locations",
+        "vae_core.torch_private",
     ),
     ("vae_core.models", "vae_core.imaging"),
     ("vae_core.data", "vae_core.objectives", "vae_core.runs", "vae_core.presets"),
@@ -58,7 +60,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "latent_workbench.tune",
     ),
     ("pages", "vae_core.cli"),
-    ("streamlit_app", "vae_core.__main__"),
+    ("streamlit_app", "vae_core.__main__", "latent_workbench.__main__"),
 )
 """From the ground up. A room is a module or a package; a file imports from its own room, from the
 floors below, and from the single files beside it on its own floor."""
@@ -243,7 +245,7 @@ def test_the_check_sees_what_could_execute() -> None:
 
 
 WHO_LIVES = [
-    *(f"runs/{name}" for name in ("folder", "holder", "lease", "run", "signs", "writing")),
+    *(f"runs/{name}" for name in ("atomic", "folder", "lease", "process", "run")),
     *(f"training/{name}" for name in ("control", "jobs", "worker")),
     *(f"sweeps/{name}" for name in ("launch", "ledger", "scheduler", "sweep")),
 ]
@@ -251,7 +253,7 @@ CLOCKS = frozenset({"time", "time_ns", "now", "utcnow", "today", "boot_time", "c
 STAMPS = frozenset({"st_mtime", "st_ctime", "st_atime", "getmtime", "getctime"})
 ASKED = {
     "runs/run": {"datetime.now": "the stamp in status.json, which nobody reads"},
-    "runs/holder": {
+    "runs/process": {
         "process.create_time": "where the kernel keeps it so, and for jobs of earlier versions",
         "job.create_time": "of those",
     },

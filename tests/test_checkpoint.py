@@ -20,7 +20,7 @@ from tests.killed import SETTINGS, equal
 from vae_core.errors import UserError
 from vae_core.loading import load_run
 from vae_core.runs import NEXT_STATE, OBJECTIVE, STATE, WEIGHTS, Run, Status, Store
-from vae_core.runs.holder import writer
+from vae_core.runs.process import writer_name
 from vae_core.training import jobs
 from vae_core.training.checkpoint import load_state, save_checkpoint
 from vae_core.training.events import Checkpoint
@@ -167,7 +167,7 @@ def test_a_full_disk_leaves_the_save_before(run: Run, monkeypatch: pytest.Monkey
 def test_leftovers_of_the_dead_go_and_what_is_written_now_stays(run: Run) -> None:
     dead = subprocess.Popen([sys.executable, "-c", "pass"])
     dead.wait()
-    living, place = writer(os.getppid()), writer(os.getppid()).partition("-")[0]
+    living, place = writer_name(os.getppid()), writer_name(os.getppid()).partition("-")[0]
     gone = [".writing-ab3_x9zz", f".writing-{place}-{dead.pid}-1-x", f"previews/.writing-{place}-1"]
     reused = f".writing-{place}-{os.getppid()}-1-x"  # that process began at another time
     stays = {f".writing-{living}-abcd", ".writing-00000000-1-1-of-another-host"}

@@ -19,9 +19,9 @@ from tests.pictures import encoded, lay_out, picture, png
 from vae_core.config import DataConfig
 from vae_core.data import Dataset, load_dataset
 from vae_core.data.cache import LIMIT_VARIABLE, entries, free_space, lock_upload, prune, size_limit
-from vae_core.data.folders import cache_folder, uploads_folder
 from vae_core.errors import UserError
 from vae_core.families import complete
+from vae_core.locations import cache_folder, uploads_folder
 from vae_core.runs import Status, Store
 from vae_core.training.events import Stepped
 from vae_core.training.worker import work

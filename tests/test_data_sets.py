@@ -34,8 +34,8 @@ from vae_core.data import (
     load_dataset,
     sample_images,
 )
-from vae_core.data.folders import DEFAULT_DATA, cache_folder, data_folder
 from vae_core.errors import UserError
+from vae_core.locations import DEFAULT_DATA, cache_folder, data_folder
 
 CLASSES = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST", "kmnist": "KMNIST"}
 

@@ -22,14 +22,14 @@ from tests.read_only import mount_and_run
 from vae_core.analysis import map_of, survey_of
 from vae_core.child import in_process
 from vae_core.errors import Stopped, UserError
-from vae_core.latent import derived
 from vae_core.latent.directions import load_directions
 from vae_core.latent.encodings import encode_dataset, load_encodings, save_encodings
 from vae_core.latent.priors.gaussian_mixture import GaussianMixturePrior
 from vae_core.latent.priors.kept import kept
 from vae_core.loading import load_run
 from vae_core.run_data import dataset_of
-from vae_core.runs import Run, Store
+from vae_core.runs import Run, Store, derived
+from vae_core.runs.derived import derived_folder
 from vae_core.training.worker import work
 
 ROOT = Path(__file__).parent.parent
@@ -130,7 +130,7 @@ def test_a_read_only_store_can_be_used(
     assert [line["status"] for line in (resumed, completed)] == [2, 2]
     encoded = [line["err"] for line in used if line["command"] == "encode"]
     assert "Encoding the train images" in encoded[0]
-    assert encoded[1] == "", "it was kept beside the run"
+    assert encoded[1] == "", "it was kept in the cache"
     left = sorted(path.name for path in (tmp_path / "cache").rglob("*.safetensors"))
     assert left == ["encodings-train.safetensors", "map-train-pca-2d.safetensors",
                     "prior-gaussian-mixture.safetensors"]  # fmt: skip
@@ -144,8 +144,6 @@ def test_where_nothing_can_be_kept_it_is_said_and_made(
     monkeypatch.setattr(derived, "cache_folder", lambda: tmp_path / "file")
     names = ("map-train-pca-2d.safetensors", "prior-gaussian-mixture.safetensors",
              "encodings-validation.safetensors")  # fmt: skip
-    for name in names:  # no file comes in the place of a folder
-        (run.file(name) / "inside").mkdir(parents=True)
     with caplog.at_level(logging.WARNING):
         assert len(map_of(run, "train", "pca").points) == len(survey_of(run, "train"))
         assert len(survey_of(run, "validation")) > 0
@@ -175,7 +173,7 @@ def test_stray_lines_do_not_break_the_answer(run: Run, stray: None) -> None:
         ["encode", run.id, "--split", "train", "--map", "pca"], run, lambda m, s: told.append(m)
     )
     assert "Encoding the train images" in told
-    assert run.file("map-train-pca-2d.safetensors").exists()
+    assert derived_folder(run).has("map-train-pca-2d.safetensors")
     with pytest.raises(UserError, match="There is no map 'tsna'"):
         in_process(["encode", run.id, "--split", "train", "--map", "tsna"], run)
 

@@ -11,7 +11,8 @@ from PIL import Image
 from vae_core.data.inputs import fit_drawing, measure_ink, read_drawing, read_picture
 from vae_core.errors import UserError
 from vae_core.latent.encodings import load_encodings
-from vae_core.runs import DEFAULT_STORE, Store
+from vae_core.locations import DEFAULT_STORE
+from vae_core.runs import Store
 
 from .pictures import encoded, picture
 

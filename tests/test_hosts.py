@@ -23,7 +23,7 @@ from tests.pages import open_page
 from tests.test_jobs import until
 from vae_core.errors import UserError
 from vae_core.runs import Run, Store
-from vae_core.runs.holder import Watch
+from vae_core.runs.process import Watch
 from vae_core.sweeps import BETA, SweepSpec
 from vae_core.sweeps.ledger import Ledger
 from vae_core.sweeps.scheduler import work as work_through
@@ -50,7 +50,7 @@ def elsewhere(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     finally:
         ended(process)
         job = json.loads(run.file("job.json").read_text()) if run.path.exists() else {}
-        if job and run.is_alive() and not run.elsewhere():
+        if job and run.is_alive() and not run.remote_host():
             os.kill(job["pid"], signal.SIGKILL)
 
 
@@ -72,7 +72,7 @@ def test_a_run_that_trains_elsewhere_is_left_alone_and_heard(
     run = Store(tmp_path).get("long")
     first = job(run)
     assert first["host"] == OTHER and first["boot"] and first["pids"] and first["pid"] == 1
-    assert run.status().state == "training" and run.elsewhere() == OTHER
+    assert run.status().state == "training" and run.remote_host() == OTHER
     with pytest.raises(UserError, match=f"{HERE}; stop it before you delete it"):
         run.delete()
     with pytest.raises(UserError, match=HERE):
@@ -95,7 +95,7 @@ def test_a_run_that_trains_elsewhere_is_left_alone_and_heard(
             stamp = time.time() + 3600 * hours
             with suppress(FileNotFoundError):
                 os.utime(path, (stamp, stamp))
-        assert (run.status().state, run.elsewhere()) == ("training", OTHER)
+        assert (run.status().state, run.remote_host()) == ("training", OTHER)
 
     jobs.send(run, {"command": "pause"})
     until(lambda: run.status().state == "paused")
@@ -106,7 +106,7 @@ def test_a_run_that_trains_elsewhere_is_left_alone_and_heard(
     until(lambda: any(record["kind"] == "set" for record in run.history()[0]))
     jobs.send(run, {"command": "stop"})
     until(lambda: run.status().state == "stopped" and not run.is_alive())
-    assert run.elsewhere() == "" and run.summary()["step"] == run.status().step
+    assert run.remote_host() == "" and run.summary()["step"] == run.status().step
     assert elsewhere.wait(30) == 0
     run.delete()
 
@@ -132,7 +132,7 @@ def test_who_was_silent_too_long_ends_without_a_word(
     assert elsewhere.returncode == 2
     assert f"error: Run 'long' was taken over by process {job(run)['pid']} on" in err
     until(lambda: run.status().step > step)
-    assert job(run)["token"] == ours and run.elsewhere() == ""
+    assert job(run)["token"] == ours and run.remote_host() == ""
     jobs.send(run, {"command": "stop"})
     until(lambda: not run.is_alive())
     assert run.status().state == "stopped" and run.weights_step() == run.status().step
@@ -151,7 +151,7 @@ sys.stdin.readline()
 won = 0
 for _ in range(200):
     try:
-        with run.held() as lease:
+        with run.lock() as lease:
             won += 1
             path = run.file("inside")
             with path.open("x"):
@@ -247,14 +247,14 @@ def test_a_sweep_at_work_elsewhere_is_left_alone_and_taken_over_once_it_is_silen
     try:
         until(lambda: [r for r in Store(tmp_path) if r.status().step > 5] != [], seconds=120)
         (run,) = Store(tmp_path)
-        assert (made.state().state, made.elsewhere()) == ("running", OTHER)
-        assert run.elsewhere() == OTHER
+        assert (made.state().state, made.remote_host()) == ("running", OTHER)
+        assert run.remote_host() == OTHER
         with pytest.raises(UserError, match=f"Sweep 's' is at work on {OTHER}; cancel it before"):
             made.delete()
         with pytest.raises(UserError, match=f"Sweep 's' is at work on {OTHER}"):
             work_through(made)
         made.send("pause")
-        until(lambda: run.status().state == "paused" and made.said().state == "paused")
+        until(lambda: run.status().state == "paused" and made.last_status().state == "paused")
     finally:
         ended(process)
     assert made.state().state == "paused", "it may be that it only thinks"
@@ -263,4 +263,4 @@ def test_a_sweep_at_work_elsewhere_is_left_alone_and_taken_over_once_it_is_silen
     made.send("resume")
     done = work_through(made)
     assert done.state == "finished" and [e.state for e in done.entries] == ["finished"]
-    assert run.status().state == "finished" and run.elsewhere() == ""
+    assert run.status().state == "finished" and run.remote_host() == ""

@@ -23,6 +23,7 @@ from vae_core.latent.directions import (
 from vae_core.latent.encodings import load_encodings
 from vae_core.latent.grids import decode_vectors, decoded_grid
 from vae_core.loading import load_run
+from vae_core.runs.derived import derived_folder
 
 
 def correlated(n: int = 500) -> np.ndarray:
@@ -137,5 +138,5 @@ def test_directions_are_kept_with_their_checkpoint(tmp_path: Path) -> None:
     fitted = principal_directions(load_encodings(run).mu)
     np.testing.assert_allclose(kept.vectors, fitted.vectors, atol=1e-6)
     assert load_directions(run, step=11) is None
-    run.file("directions.safetensors").write_bytes(b"\0")
+    derived_folder(run).file("directions.safetensors").write_bytes(b"\0")
     assert load_directions(run, step=10) is None

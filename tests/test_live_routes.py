@@ -30,7 +30,8 @@ from latent_workbench.live.thumbnails import thumbnail_routes
 from vae_core.imaging.png import from_png, to_png, untile
 from vae_core.latent.encodings import load_encodings
 from vae_core.latent.region import Region, Verdict
-from vae_core.runs import DEFAULT_STORE, Run, Store
+from vae_core.locations import DEFAULT_STORE
+from vae_core.runs import Run, Store
 
 from .live import Spread, Told, ask, make_run, parse, port_of, request, serving
 from .pictures import encoded, picture

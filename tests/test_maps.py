@@ -11,6 +11,7 @@ from vae_core import extras
 from vae_core.errors import UserError
 from vae_core.latent.maps import Map, load_map, make_map, maps, save_map
 from vae_core.runs import Run
+from vae_core.runs.derived import derived_folder
 
 KINDS = sorted(entry.name for entry in maps)
 
@@ -99,5 +100,5 @@ def test_a_map_is_kept_with_all_that_it_depends_on(
     for version, usable in (("9.9", False), ("", True)):
         monkeypatch.setattr("vae_core.latent.maps.installed", lambda package, v=version: v)
         assert (load_map(run, "train", "umap", 2, 1, mu) is not None) == usable
-    run.file("map-train-umap-2d.safetensors").write_bytes(b"")
+    derived_folder(run).file("map-train-umap-2d.safetensors").write_bytes(b"")
     assert load_map(run, "train", "umap", 2, 1, mu) is None

@@ -227,7 +227,7 @@ def test_the_queue_is_paused_ordered_and_cancelled_from_the_page(
     spec = SweepSpec(base=run.config(), vary={BETA: (1.0, 2.0, 3.0)})
     sweep = create_sweep(Store(), "s", spec)
     monkeypatch.setattr(Sweep, "is_alive", lambda self: True)
-    sweep.write_json("state.json", sweep.said().model_copy(update={"state": "running"}))
+    sweep.write_json("state.json", sweep.last_status().model_copy(update={"state": "running"}))
     app = tune("Sweep", sweep="s")
     app.button(key="up-2").click().run()
     assert [entry.number for entry in sweep.state().entries] == [0, 2, 1]
@@ -245,7 +245,7 @@ def staged(
     run: Run, sweep: Sweep, measured: dict[tuple[float, int], tuple[float, float, int]]
 ) -> None:
     """Let the runs of a sweep have been measured like this: (KL, recon, active) by (β, seed)."""
-    state = sweep.said()
+    state = sweep.last_status()
     for entry in state.entries:
         kl, recon, active = measured[entry.params[BETA], entry.params.get(SEED, 0)]
         made = Run(sweep.store.path / sweep.spec().run_name(sweep.id, entry.params))
@@ -370,7 +370,7 @@ def test_a_run_that_has_not_begun_is_not_called_healthy(run: Run) -> None:
 def test_a_model_without_an_elbo_has_none_in_the_queue(run: Run) -> None:
     vary = {"family": ("vae", "autoencoder")}
     sweep = create_sweep(Store(), "s", SweepSpec(base=run.config(), vary=vary))
-    state = sweep.said()
+    state = sweep.last_status()
     for entry, elbo in zip(state.entries, (-110.0, None), strict=True):
         shutil.copytree(run.path, sweep.store.path / f"s-{entry.number}")
         made = Store().get(f"s-{entry.number}")

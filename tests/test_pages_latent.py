@@ -22,6 +22,7 @@ from tests.pages import ROOT, open_page, texts
 from vae_core.latent.encodings import save_encodings
 from vae_core.latent.saved import save_direction
 from vae_core.runs import Run
+from vae_core.runs.derived import derived_folder
 
 PAGES = ("explore", "grids", "encodings", "tune_beta")
 
@@ -187,7 +188,7 @@ def test_a_prior_that_takes_long_is_learned_on_request(
     app.button_group(key="samples-priors-coded").set_value(["autoregressive"]).run()
     app.button(key="samples-learning-autoregressive-coded-start").click().run()
     until = monotonic() + 60
-    while not run.file("prior-autoregressive.safetensors").exists() and monotonic() < until:
+    while not derived_folder(run).has("prior-autoregressive.safetensors") and monotonic() < until:
         assert not app.exception and not app.warning
         sleep(0.2)
     app.run()

@@ -56,8 +56,7 @@ def constant(*dimensions: int) -> Callable[[Encodings], Encodings]:
 
 def changed(run: Run, change: Callable[[Encodings], Encodings]) -> None:
     found = change(load_encodings(run))
-    for name in ("thumbnails.png", "directions.safetensors"):
-        run.file(name).unlink()
+    run.file("thumbnails.png").unlink()
     save_encodings(run, found)
 
 

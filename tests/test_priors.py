@@ -25,7 +25,9 @@ from vae_core.latent.priors import NotLearned, priors, sample, suitable
 from vae_core.latent.priors.autoregressive import CodeModel, frequency_nats, learn
 from vae_core.latent.priors.gaussian_mixture import Mixture, fit
 from vae_core.loading import LoadedRun, load_run
-from vae_core.runs import DEFAULT_STORE, Store
+from vae_core.locations import DEFAULT_STORE
+from vae_core.runs import Store
+from vae_core.runs.derived import derived_folder
 
 
 @pytest.fixture(scope="module")
@@ -101,10 +103,13 @@ def test_a_mixture_fitted_in_an_older_way_is_not_taken(vae: LoadedRun) -> None:
 
     encodings = load_encodings(vae.run)
     older = fit(encodings.mu)
+    sample(vae.run, vae.model, "gaussian-mixture", 4, seeded())
     for stamp in ({}, {"version": "1"}):
         tensors = {name: part.contiguous() for name, part in vars(older).items()}
         path = "prior-gaussian-mixture.safetensors"
-        vae.run.write_bytes(path, save(tensors, {"step": str(encodings.step)} | stamp))
+        derived_folder(vae.run).write_bytes(
+            path, save(tensors, {"step": str(encodings.step)} | stamp)
+        )
         drawn = sample(vae.run, vae.model, "gaussian-mixture", 400, seeded())
         expected = fit(encodings.mu, encodings.logvar).sample(400, seeded(), 1.0)
         torch.testing.assert_close(drawn, expected)
@@ -169,7 +174,9 @@ def test_a_mixture_is_kept_until_the_encodings_are_others(
 
 
 def test_a_damaged_file_is_fitted_again(vae: LoadedRun) -> None:
-    vae.run.write_bytes("prior-gaussian-mixture.safetensors", b"no safetensors")
+    sample(vae.run, vae.model, "gaussian-mixture", 4, seeded())
+    kept = derived_folder(vae.run).file("prior-gaussian-mixture.safetensors")
+    kept.write_bytes(b"no safetensors")
     drawn = sample(vae.run, vae.model, "gaussian-mixture", 4, seeded())
     encodings = load_encodings(vae.run)
     expected = fit(encodings.mu, encodings.logvar).sample(4, seeded(), 1.0)

@@ -329,7 +329,7 @@ def test_a_run_of_another_data_set_cannot_be_resumed(tmp_path: Path) -> None:
 def forget(run: Run) -> None:
     """What a run looks like that was trained before images were recorded."""
     run.file(PARTS).unlink()
-    card = run.json("data.json")
+    card = json.loads(run.text("data.json"))
     del card["digest"]
     run.write_json("data.json", card)
 

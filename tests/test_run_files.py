@@ -34,7 +34,7 @@ def run(store: Store) -> Run:
 
 def test_a_reader_never_sees_a_part(run: Run) -> None:
     """Two threads read while a third writes documents of very different lengths."""
-    documents = [{"n": n, "filler": "x" * (n * 50_000)} for n in range(4)]
+    documents = [{"step": n, "filler": "x" * (n * 50_000)} for n in range(4)]
     run.write_json("summary.json", documents[0])
     stop, seen, errors = threading.Event(), set(), []
 
@@ -42,8 +42,8 @@ def test_a_reader_never_sees_a_part(run: Run) -> None:
         while not stop.is_set():
             try:
                 summary = run.summary()
-                assert summary == documents[summary["n"]]
-                seen.add(summary["n"])
+                assert summary == documents[summary["step"]]
+                seen.add(summary["step"])
             except (UserError, AssertionError) as error:
                 errors.append(error)
                 return

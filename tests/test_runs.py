@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from vae_core.config import RunConfig
 from vae_core.errors import UserError
-from vae_core.runs import STORE_VARIABLE, Job, Run, Status, Store, process_is
+from vae_core.locations import STORE_VARIABLE
+from vae_core.runs import Job, Run, Status, Store, is_running
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
 
@@ -216,7 +217,7 @@ def test_a_reused_process_id_is_somebody_else(run: Run, worker: subprocess.Popen
 
 @pytest.mark.parametrize("pid", [-1, 2**22 + 1, 2**31, 2**63, 2**100])
 def test_an_impossible_process_id_is_nobody(pid: int) -> None:
-    assert not process_is(Job(pid=pid, create_time=0.0))
+    assert not is_running(Job(pid=pid, create_time=0.0))
 
 
 @pytest.mark.parametrize("state", ["finished", "stopped", "failed", "interrupted"])

@@ -7,13 +7,13 @@ import pytest
 
 from vae_core.errors import UserError
 from vae_core.latent.saved import (
-    FILE,
     forget_direction,
     load_saved,
     save_direction,
     saved_directions,
 )
 from vae_core.runs import Run
+from vae_core.runs.layout import SAVED_DIRECTIONS
 
 ALONG = np.array([3.0, 4.0], np.float32)
 
@@ -65,6 +65,6 @@ def test_what_cannot_be_kept_is_said(run: Run, name: str, vector: np.ndarray, sa
 
 @pytest.mark.parametrize("text", ["nonsense", "[]", '{"directions": [{"name": 1}]}', '{"x": 1}'])
 def test_a_damaged_file_is_said(run: Run, text: str) -> None:
-    run.file(FILE).write_text(text)
+    run.file(SAVED_DIRECTIONS).write_text(text)
     with pytest.raises(UserError, match="damaged"):
         load_saved(run)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from vae_core.latent.directions import load_directions
 from vae_core.latent.encodings import load_encodings
 from vae_core.loading import load_run
+from vae_core.locations import DEFAULT_STORE
 from vae_core.presets import presets
-from vae_core.runs import DEFAULT_STORE, Store
+from vae_core.runs import Store
 
 RUNS = ("mnist-vae", "mnist-ae", "mnist-beta-vae", "sprites-vae", "sprites-tcvae")
 MOST_BYTES = 6_000_000
@@ -33,10 +32,10 @@ def test_a_shipped_model_is_small_and_whole(name: str) -> None:
 @pytest.mark.parametrize("name", RUNS)
 def test_it_names_its_command_and_no_folder_of_whoever_made_it(name: str) -> None:
     run = Store(DEFAULT_STORE).get(name)
-    command = run.json("environment.json")["command"]
+    command = run.environment().command
     assert command[1:4] == ["-m", "vae_core", "train"]
     assert command[command.index("--preset") + 1] in presets
     config = run.config()
     assert config.data.data_dir is None and config.train.threads is None
     for file in ("config.json", "environment.json", "data.json"):
-        assert "/" not in json.dumps(run.json(file)).replace("images/s", "")
+        assert "/" not in run.text(file).replace("images/s", "")

@@ -120,7 +120,7 @@ def test_what_a_stop_leaves_out_is_made_when_somebody_asks(tmp_path: Path) -> No
 
 def test_nothing_is_completed_beside_a_worker(tmp_path: Path) -> None:
     run = trained(tmp_path)
-    with Run(run.path).held(), pytest.raises(UserError, match="being trained"):
+    with Run(run.path).lock(), pytest.raises(UserError, match="being trained"):
         complete(run)
 
 

@@ -175,7 +175,7 @@ def test_settings_of_a_later_version_are_set_aside(tiny_run: Run) -> None:
 def test_a_later_format_says_so(tiny_run: Run) -> None:
     values = json.loads(tiny_run.file("config.json").read_text())
     tiny_run.file("config.json").write_text(json.dumps(values | {"format": 2}))
-    assert "a later version" in tiny_run.beyond()
+    assert "a later version" in tiny_run.notes()
     values["model"]["latent_dim"] = "many"
     tiny_run.file("config.json").write_text(json.dumps(values | {"format": 2}))
     with pytest.raises(UserError, match=r"latent_dim.*A later version wrote it"):

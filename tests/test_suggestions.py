@@ -11,7 +11,8 @@ import pytest
 
 from tests.engine import tiny, trained
 from vae_core.diagnosis import course_of
-from vae_core.runs import DEFAULT_STORE, Run, Status, Store
+from vae_core.locations import DEFAULT_STORE
+from vae_core.runs import Run, Status, Store
 from vae_core.sweeps.doubts import doubt, still_falls
 from vae_core.sweeps.points import by_beta
 from vae_core.sweeps.resolved import resolved

@@ -17,12 +17,13 @@ from vae_core.errors import UserError
 from vae_core.families import build
 from vae_core.latent import survey as surveys
 from vae_core.latent.encodings import load_encodings
-from vae_core.latent.kept_surveys import load_survey, save_survey, surveyed_hashes
 from vae_core.latent.survey import finite, survey
+from vae_core.latent.survey_cache import load_survey, save_survey, surveyed_hashes
 from vae_core.loading import load_part, load_run, weights_step
 from vae_core.losses import gaussian_kl
 from vae_core.metrics import measure
 from vae_core.runs import Run
+from vae_core.runs.derived import derived_folder
 from vae_core.training.worker import data_card
 from vae_core.types import Context
 
@@ -140,7 +141,7 @@ def test_names_of_files_come_back_whatever_they_are(tmp_path: Path) -> None:
     assert load_survey(Run(tmp_path), "train", 10, "/data/there") is None
     assert load_survey(Run(tmp_path), "train", 10, "/data/here") is not None
     assert load_survey(Run(tmp_path), "train", 11) is None
-    Run(tmp_path).file("encodings-train.safetensors").write_bytes(b"\0\0")
+    derived_folder(Run(tmp_path)).file("encodings-train.safetensors").write_bytes(b"\0\0")
     assert load_survey(Run(tmp_path), "train", 10) is None
 
 
@@ -184,13 +185,13 @@ def test_values_that_are_no_numbers_are_told() -> None:
 
 def test_another_process_encodes_and_maps_and_tells_how_far_it_is(run: Run) -> None:
     told: list[tuple[str, float | None]] = []
-    run.file("encodings-train.safetensors").unlink(missing_ok=True)
+    derived_folder(run).file("encodings-train.safetensors").unlink(missing_ok=True)
     command = ["encode", run.id, "--split", "train", "--map", "pca", "--dimensions", "3"]
     in_process(command, run, lambda *said: told.append(said))
     assert ("Encoding the train images", 1.0) in told
     drawn = map_of(run, "train", "pca", 3)
     assert drawn.points.shape == (300, 3)
-    assert run.file("map-train-pca-3d.safetensors").exists()
+    assert derived_folder(run).has("map-train-pca-3d.safetensors")
     with pytest.raises(UserError, match="There is no map 'tsna'"):
         in_process(["encode", run.id, "--split", "train", "--map", "tsna"], run)
 

@@ -310,7 +310,7 @@ def test_a_state_that_cannot_be_written_stops_no_run(
 
     monkeypatch.setattr(Sweep, "write_json", may_be_full)
     ended = work(made)
-    assert ended == made.said() and ended.state == "finished"
+    assert ended == made.last_status() and ended.state == "finished"
     assert "No space left" in capsys.readouterr().err
 
 
@@ -483,7 +483,7 @@ def test_a_point_that_cannot_be_built_fails_alone(store: Store, begin: Any) -> N
     made = create_sweep(store, "s", spec())
     made.write_json("sweep.json", spec(vary=vary))
     entries = tuple(Entry(number=i, params=p) for i, p in enumerate(spec(vary=vary).points()))
-    made.write_json("state.json", made.said().model_copy(update={"entries": entries}))
+    made.write_json("state.json", made.last_status().model_copy(update={"entries": entries}))
     ended = work(made)
     assert ended.state == "finished"
     assert [entry.state for entry in ended.entries] == ["failed", "finished"]
@@ -498,7 +498,9 @@ def test_a_pause_says_why_and_a_new_scheduler_still_says_it(
     assert "by hand" in made.state().message
     list_sweeps(store=store.path)
     assert "Paused by hand" in capsys.readouterr().out
-    paused = made.said().model_copy(update={"wish": "pause", "message": "Paused. No space left."})
+    paused = made.last_status().model_copy(
+        update={"wish": "pause", "message": "Paused. No space left."}
+    )
     made.write_json("state.json", paused)
     scheduler = Scheduler(made)
     scheduler._take_up()
@@ -545,7 +547,7 @@ def test_a_scheduler_takes_up_what_another_left(store: Store, begin: Any) -> Non
 
 def test_one_scheduler_a_sweep(store: Store) -> None:
     made = create_sweep(store, "s", spec())
-    with made.held(), pytest.raises(UserError, match="already at work"):
+    with made.lock(), pytest.raises(UserError, match="already at work"):
         work(get_sweep(store, "s"))
 
 
@@ -572,7 +574,7 @@ def test_pause_kill_everything_go_on_stop_and_go_on(store: Store) -> None:
         made.send("resume")
         until(lambda: one.status().state == "training")
         kill(one)  # by the system, say: it is replaced
-        until(lambda: made.said().entry(0).attempts == 2)
+        until(lambda: made.last_status().entry(0).attempts == 2)
         process.kill()
         process.wait(10)
         until(lambda: made.state().state == "interrupted")

@@ -8,21 +8,19 @@ import os
 import queue
 import shlex
 import subprocess
-import sys
 import threading
 from collections import deque
 from collections.abc import Iterable
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import psutil
 
 from vae_core.data import Progress, no_progress
 from vae_core.errors import UserError
-from vae_core.runs import STORE_VARIABLE, Run
+from vae_core.locations import STORE_VARIABLE, module_command, module_environment
+from vae_core.runs import Run, layout
 
-ROOT = Path(__file__).resolve().parents[1]
 PARENT_VARIABLE = "VAE_PARENT"
 """Names the process that waits for the answer: without it there is nothing to work for."""
 
@@ -42,15 +40,14 @@ def in_process(command: list[str], run: Run, progress: Progress = no_progress) -
     Raises:
         UserError: what the process says a person can mend; else the last line of its traceback.
     """
-    environment = os.environ | {
+    told = {
         STORE_VARIABLE: str(run.path.parent),
         PARENT_VARIABLE: str(os.getpid()),
         "PYTHONUNBUFFERED": "1",
     }
     process = subprocess.Popen(
-        [sys.executable, "-m", "vae_core", *command, "--progress"],
-        cwd=ROOT,
-        env=environment,
+        module_command("vae_core", *command, "--progress"),
+        env=module_environment(**told),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -127,11 +124,14 @@ def _kill(process: subprocess.Popen[str]) -> None:
 
 
 def _log(run: Run, text: str) -> None:
-    """Append to the run's log; where it cannot be written, to that of this process."""
+    """Append to the run's log; where it cannot or may not be written, to that of this process."""
+    if run.shipped:
+        log.error("%s: %s", run.id, text)
+        return
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
     flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)  # no link, no pipe
     try:
-        with os.fdopen(os.open(run.file("log.txt"), flags, 0o666), "a") as file:
+        with os.fdopen(os.open(run.file(layout.LOG), flags, 0o666), "a") as file:
             file.write(text.rstrip("\n") + "\n")
     except OSError:
         log.error("%s: %s", run.id, text)

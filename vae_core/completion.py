@@ -30,7 +30,7 @@ def complete(run: Run, progress: Progress = no_progress) -> None:
         UserError: when a process works on the run, it has no weights, its images are not present,
             or the folder cannot be written.
     """
-    with run.held():
+    with run.lock():
         loaded = load_run(run).sound()
         dataset = dataset_of(run, progress=progress)
         if not len(dataset.train):

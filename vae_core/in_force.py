@@ -14,9 +14,7 @@ from contextlib import suppress
 from typing import Any
 
 from vae_core.config import RunConfig, parse_config
-from vae_core.runs import DataCard, Run
-
-HISTORY = "history.jsonl"
+from vae_core.runs import DataCard, Run, layout
 
 Controls = Callable[[int, Mapping[str, float], int], dict[str, float]]
 """Asked for a step, the values set by hand and the steps of the whole run."""
@@ -102,8 +100,9 @@ def _saved_step(run: Run) -> int:
 
 def _recorded(run: Run, step: int) -> dict[str, float]:
     """The weights of the newest record up to `step`, else of the oldest; {} without any."""
-    until = (each for each in reversed(_weighted(run.last_records(HISTORY))) if each[0] <= step)
-    oldest = iter(_weighted(run.records(HISTORY, holding=b'"weights"')[0]))
+    last = _weighted(run.last_records(layout.HISTORY))
+    until = (each for each in reversed(last) if each[0] <= step)
+    oldest = iter(_weighted(run.records(layout.HISTORY, holding=b'"weights"')[0]))
     return (next(until, None) or next(oldest, None) or (step, {}))[1]
 
 

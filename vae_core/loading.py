@@ -18,7 +18,6 @@ from vae_core.objectives import Objective
 from vae_core.registry import unknown
 from vae_core.run_data import dataset_of, refuse_unknown_labels
 from vae_core.runs import BEST, OBJECTIVE, STATE, WEIGHTS, DataCard, Run, Tensors
-from vae_core.runs.states import read_state
 
 WHICH = {"last": WEIGHTS, "best": BEST}
 """The weights that a run keeps: those of its last save, and those of its best validation."""
@@ -132,7 +131,7 @@ def _earlier(objective: Objective, run: Run, step: int) -> dict[str, Tensor]:
     if not unknown_ones or not run.has(STATE):
         return unknown_ones
     try:
-        state = read_state(run, STATE)
+        state = run.training_state()
         known: dict[str, Tensor] = state["modules"]["objective"]
         return (
             known if state["step"] == step and known.keys() == unknown_ones.keys() else unknown_ones

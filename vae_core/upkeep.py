@@ -12,8 +12,8 @@ ALL: tuple[Kind, ...] = (*REPRODUCIBLE, "upload")
 
 
 def tidy(store: Store) -> list[CacheEntry]:
-    """Remove prepared images and uploads, those first that were not used for longest, until they
-    fit their bound (`VAE_CACHE_GB`); what was removed.
+    """Remove what is kept, that first which was not used for longest, until it fits its bound
+    (`VAE_CACHE_GB`); what was removed.
 
     Uploads stay that a run still has to learn from.
 

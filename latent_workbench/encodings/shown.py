@@ -154,7 +154,7 @@ def _whole(path: Path, version: str, split: str) -> Task[Shown]:
         ready_torch()
         from vae_core.analysis import survey_of
         from vae_core.child import in_process
-        from vae_core.latent.kept_surveys import load_survey
+        from vae_core.latent.survey_cache import load_survey
         from vae_core.loading import weights_step
 
         if load_survey(run, split, weights_step(run)) is None:

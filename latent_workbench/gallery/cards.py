@@ -113,6 +113,9 @@ def _menu(facts: RunFacts) -> None:
         **access.control(),
     ):  # fmt: skip
         _resume(facts)
+    if facts.run.shipped:
+        st.caption("Comes with the app: explore or export it. It cannot be changed or deleted.")
+        return
     sure = st.checkbox("Delete for good", key=f"sure-{facts.id}")
     if st.button(
         f"Delete {facts.id}",

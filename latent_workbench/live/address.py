@@ -7,7 +7,7 @@ page does, and `latent_workbench/components/address.js` makes addresses from the
 
 from __future__ import annotations
 
-from streamlit import config
+from latent_workbench.shared.streamlit_private import config
 
 LIVE = "live"
 """What all live routes lie under, one step below the app's root, beside its pages."""

@@ -16,10 +16,10 @@ from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
-from streamlit.runtime.runtime_util import get_max_widget_state_size_bytes
 
 from latent_workbench.live.connection import Connection
 from latent_workbench.shared import access, hosts
+from latent_workbench.shared.streamlit_private import get_max_widget_state_size_bytes
 
 LOGGER = logging.getLogger(__name__)
 

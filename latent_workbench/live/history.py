@@ -12,15 +12,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from latent_workbench.live.columns import MAX_POINTS, Columns, Limits, all_series, heat, short
-from vae_core.runs import Run
-from vae_core.runs.stored import LONGEST_TEXT
+from vae_core.runs import Run, layout
+from vae_core.runs.schemas import LONGEST_TEXT
 
 _FINGERPRINT = 96  # bytes before the offset that must still be there when more is read
 MAX_MARKS = 200
 """Most marks in one message: the newest."""
 _TAIL = 64 * 1024  # bytes that surely hold a step
 
-HISTORY = "history.jsonl"
+HISTORY = layout.HISTORY
 
 MOST_CELLS, MOST_LISTED = 2**21, 10_000
 """Moments × dimensions of the KL, and previews or changes by hand, that are kept in memory."""
@@ -181,7 +181,7 @@ class History:
             if take is not None:
                 take(self._content, record)
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
-            self._content.note = "Some lines of history.jsonl are damaged and were left out."
+            self._content.note = f"Some lines of {HISTORY} are damaged and were left out."
 
 
 # --- one function for each kind of record --------------------------------------------------------

@@ -20,7 +20,7 @@ from latent_workbench.live.models import ready_torch
 from vae_core.data import Dataset
 from vae_core.data.dataset import Images
 from vae_core.errors import UserError
-from vae_core.runs import Run
+from vae_core.runs import Run, layout
 
 MOST_ROWS, COLUMNS = 256, 16
 LARGEST_SIDE = 64
@@ -37,7 +37,7 @@ def _load(run: Run) -> Dataset:
     return dataset_of(run)
 
 
-DATASETS: RunCache[Dataset] = RunCache(_load, "config.json", 2)
+DATASETS: RunCache[Dataset] = RunCache(_load, layout.CONFIG, 2)
 """The data sets of the runs looked at last, shared by the pages and this route."""
 
 
@@ -54,7 +54,7 @@ def images_of(run: Run, split: str) -> Images:
 
 def _in_order(run: Run, dataset: Dataset, split: str) -> Images:
     from vae_core.data.images import restore_order
-    from vae_core.latent.kept_surveys import surveyed_hashes
+    from vae_core.latent.survey_cache import surveyed_hashes
     from vae_core.loading import part_of
 
     part, hashes = part_of(dataset, split), surveyed_hashes(run, split)

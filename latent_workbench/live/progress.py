@@ -29,7 +29,7 @@ from latent_workbench.live.history import Cursor, History
 from latent_workbench.live.thumbnails import picture
 from latent_workbench.shared.without_paths import without_paths
 from vae_core.errors import UserError
-from vae_core.runs import ACTIVE, Run, Store
+from vae_core.runs import ACTIVE, Run, Store, layout
 from vae_core.settings import Settings
 
 LOGGER = logging.getLogger(__name__)
@@ -146,7 +146,7 @@ class Watcher:
 
 def _status(run: Run) -> dict[str, Any]:
     try:
-        status = run.status().model_dump(exclude={"updated"}) | {"host": run.elsewhere()}
+        status = run.status().model_dump(exclude={"updated"}) | {"host": run.remote_host()}
     except UserError as error:
         return {"state": "damaged", "message": without_paths(error)}
     return status | {"message": without_paths(status["message"])}
@@ -154,8 +154,8 @@ def _status(run: Run) -> dict[str, Any]:
 
 def _about(run: Run) -> dict[str, Any]:
     """What a page needs to label the numbers; what is not written yet is absent."""
-    about: dict[str, Any] = {"originals": run.has("previews/originals.png")}
-    if run.has("previews/corrupted.png"):
+    about: dict[str, Any] = {"originals": run.has(layout.ORIGINALS)}
+    if run.has(layout.CORRUPTED):
         about["corrupted"] = True
     try:
         about["epochs"] = run.config().train.epochs
@@ -182,7 +182,7 @@ def preview(request: Request) -> Response:
     if not _PREVIEW.fullmatch(name):
         raise HTTPException(404)
     try:
-        png = picture(Store().get(request.path_params["run_id"]), f"previews/{name}.png")
+        png = picture(Store().get(request.path_params["run_id"]), f"{layout.PREVIEWS}/{name}.png")
     except (UserError, OSError):
         raise HTTPException(404) from None
     # A resumed run may draw the same step again: the browser has to ask each time.

@@ -14,9 +14,9 @@ from latent_workbench.live.http import Refused, answered
 from latent_workbench.shared.without_paths import without_paths
 from vae_core.errors import UserError
 from vae_core.imaging.png import require_png
-from vae_core.runs import Run
+from vae_core.runs import Run, layout
 
-THUMBNAILS = "thumbnails.png"
+THUMBNAILS = layout.THUMBNAILS
 
 
 async def thumbnails(request: Request) -> Response:

@@ -17,7 +17,7 @@ from latent_workbench.live.http import Refused
 from vae_core.data.cache import CacheLock, lock_upload
 from vae_core.data.uploads import MB, Announced, Upload, begin_upload
 from vae_core.errors import UserError
-from vae_core.runs import Folder, Store
+from vae_core.runs import Folder, Store, layout
 from vae_core.sweeps.sweep import FOLDER
 
 LIMIT_VARIABLE = "VAE_UPLOAD_MB"
@@ -137,7 +137,7 @@ def is_named(upload_id: str) -> bool:
     any more protects its images as well.
     """
     store = Store().path
-    for pattern in ("*/config.json", f"{FOLDER}/*/sweep.json"):
+    for pattern in (f"*/{layout.CONFIG}", f"{FOLDER}/*/{layout.SWEEP_SPEC}"):
         for path in store.glob(pattern):
             with suppress(OSError):
                 if upload_id.encode() in Folder(path.parent).read(path.name):

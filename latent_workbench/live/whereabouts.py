@@ -10,13 +10,13 @@ from latent_workbench.live.cache import RunCache
 from latent_workbench.live.models import ready_torch
 from latent_workbench.live.protocol import Whereabouts
 from vae_core.errors import UserError
-from vae_core.runs import Run
+from vae_core.runs import Run, layout
 
 if TYPE_CHECKING:
     from vae_core.latent.region import Region
     from vae_core.models.prior_density import PriorDensity
 
-ENCODINGS = "encodings.safetensors"
+ENCODINGS = layout.ENCODINGS
 
 
 def load_region(run: Run) -> Region:

@@ -23,15 +23,18 @@ from typing import Any, ParamSpec, TypeVar
 import streamlit as st
 from pydantic import ValidationError
 from starlette.datastructures import Headers
-from streamlit import config
-from streamlit.auth_util import get_cookie_with_chunks, get_origin_from_redirect_uri
-from streamlit.runtime.secrets import secrets_singleton
-from streamlit.web.server.server_util import get_cookie_secret
-from streamlit.web.server.starlette.starlette_app_utils import decode_signed_value
-from streamlit.web.server.starlette.starlette_server_config import USER_COOKIE_NAME
-from streamlit.web.server.starlette.starlette_websocket import gather_user_info
 
 from latent_workbench.shared import hosts
+from latent_workbench.shared.streamlit_private import (
+    USER_COOKIE_NAME,
+    config,
+    decode_signed_value,
+    gather_user_info,
+    get_cookie_secret,
+    get_cookie_with_chunks,
+    get_origin_from_redirect_uri,
+    secrets_singleton,
+)
 from vae_core.errors import UserError
 from vae_core.settings import Settings, explain
 

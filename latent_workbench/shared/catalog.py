@@ -15,21 +15,21 @@ from vae_core.config import RunConfig
 from vae_core.errors import UserError
 from vae_core.imaging.png import require_png
 from vae_core.in_force import beta_in_force
-from vae_core.runs import ACTIVE, BEST, WEIGHTS, MeasuredOn, Run, Store, measured_on
-from vae_core.runs.bounds import largest
+from vae_core.runs import ACTIVE, BEST, WEIGHTS, MeasuredOn, Run, Store, layout, measured_on
+from vae_core.runs.layout import largest
 
 DAMAGED = "damaged"
-THUMBNAIL = "thumbnail.png"
+THUMBNAIL = layout.THUMBNAIL
 RESUMABLE = frozenset({"interrupted", "stopped", "failed"})
 _READ = (
-    "config.json",
-    "data.json",
-    "environment.json",
-    "status.json",
-    "job.json",
-    "summary.json",
-    "encodings.safetensors",
-    "thumbnails.png",
+    layout.CONFIG,
+    layout.DATA_CARD,
+    layout.ENVIRONMENT,
+    layout.STATUS,
+    layout.JOB,
+    layout.SUMMARY,
+    layout.ENCODINGS,
+    layout.THUMBNAILS,
     THUMBNAIL,
     BEST,
     WEIGHTS,
@@ -115,13 +115,13 @@ def companions(run: Run, *, same_size: bool = True) -> list[RunFacts]:
 
 def facts_of(run: Run) -> RunFacts:
     """What is known of one run."""
-    history = "history.jsonl"  # grows all the time; that it is one, and not too long, counts
+    history = layout.HISTORY  # grows all the time; that it is one, and not too long, counts
     sound = not run.has(history) or 0 <= run.size(history) <= largest(history)
     facts = _read(run.path, (*map(run.version, _READ), sound and run.version(history) is not None))
     if facts.state not in ACTIVE:
         return facts
     if run.is_alive():  # asked each time: no file of the run changes when its worker dies
-        return replace(facts, host=run.elsewhere())
+        return replace(facts, host=run.remote_host())
     return replace(facts, state="interrupted", can_resume=run.has_state())
 
 
@@ -170,7 +170,7 @@ def _read(path: Path, versions: tuple[int | None, ...]) -> RunFacts:
     made = (versions[0] or _time_of(path)) / 1e9
     try:
         run.check()
-        config, status, picture = run.config(), run.said(), _thumbnail(run)
+        config, status, picture = run.config(), run.last_status(), _thumbnail(run)
         status = status if status.state in ACTIVE else run.status()
         card = run.data_card() if versions[1] else None
         summary, measured = run.summary(), measured_on(run) if versions[1] else None
@@ -179,7 +179,9 @@ def _read(path: Path, versions: tuple[int | None, ...]) -> RunFacts:
         made = datetime.fromisoformat(started).timestamp() if started else made
         has_weights = versions[_READ.index(WEIGHTS)] is not None
         if card is None and has_weights:
-            raise UserError(f"Run {run.id!r} has weights but no data.json to rebuild them with.")
+            raise UserError(
+                f"Run {run.id!r} has weights but no {layout.DATA_CARD} to rebuild them with."
+            )
     except (UserError, ValueError) as error:
         return RunFacts(run.id, path, made, DAMAGED, without_paths(error))
     return RunFacts(
@@ -188,7 +190,7 @@ def _read(path: Path, versions: tuple[int | None, ...]) -> RunFacts:
         made,
         status.state,
         without_paths(status.message) if status.state == "failed" else "",
-        note=run.beyond(),
+        note=run.notes(),
         thumbnail=picture,
         family=config.family,
         dataset=config.data.dataset,

@@ -15,11 +15,15 @@ from functools import lru_cache
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
-from streamlit import config
-from streamlit.auth_util import get_origin_from_redirect_uri
-from streamlit.url_util import get_hostname
-from streamlit.web.server.server_util import allow_all_cross_origin_requests, allowlisted_origins
-from streamlit.web.server.starlette.starlette_websocket import is_host_allowed
+
+from latent_workbench.shared.streamlit_private import (
+    allow_all_cross_origin_requests,
+    allowlisted_origins,
+    config,
+    get_hostname,
+    get_origin_from_redirect_uri,
+    is_host_allowed,
+)
 
 FOREIGN_HOST = (
     "This app does not answer under this name. Whoever runs it can add the name to "

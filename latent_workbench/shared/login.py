@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 
 import streamlit as st
-from streamlit.auth_util import get_secrets_auth_section
 
 from latent_workbench.shared import access
+from latent_workbench.shared.streamlit_private import get_secrets_auth_section
 from latent_workbench.shared.without_paths import without_paths
 
 LOGGER = logging.getLogger(__name__)

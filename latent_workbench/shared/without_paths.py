@@ -8,6 +8,7 @@ from pathlib import Path
 import streamlit as st
 
 from vae_core.errors import UserError
+from vae_core.locations import PACKAGES
 from vae_core.runs import Store
 
 _CREDENTIALS = re.compile(r"(?<=://)\S+@")
@@ -46,5 +47,4 @@ def _name(path: str) -> str:
 
 def _roots() -> set[Path]:
     """Folders below which a place says enough: the store, and the app itself in tracebacks."""
-    store, app = Store().path.absolute(), Path(__file__).parents[2]
-    return {each for each in (store, store.resolve(), app, app.resolve()) if each.name}
+    return {each for each in (*Store().roots, PACKAGES) if each.name}

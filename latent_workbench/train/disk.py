@@ -6,13 +6,18 @@ import streamlit as st
 
 from latent_workbench.shared import access
 from latent_workbench.shared.without_paths import without_paths
-from vae_core.data.cache import CacheEntry, entries, size_limit
+from vae_core.data.cache import CacheEntry, Kind, entries, size_limit
 from vae_core.errors import UserError
 from vae_core.runs import Store
 from vae_core.units import gigabytes
 from vae_core.upkeep import clear_disk
 
 _CLEARED = "disk-cleared"
+_SHOWN: dict[str, tuple[Kind, ...]] = {
+    "Prepared images": ("prepared", "unfinished"),
+    "Surveys, maps and priors of runs": ("derived",),
+    "Uploads": ("upload",),
+}
 
 
 def kept_on_disk() -> None:
@@ -39,11 +44,11 @@ def _kept() -> list[CacheEntry]:
 
 def _show(kept: list[CacheEntry], total: int, most: int) -> None:
     st.markdown(
-        "Prepared images and uploads are kept, so that they need not be made or sent again. What "
-        "was not used for longest makes room for what is new."
+        "Prepared images, uploads and what was found out about runs are kept, so that they need "
+        "not be made or sent again. What was not used for longest makes room for what is new."
     )
     st.markdown(f"**{gigabytes(total)} of at most {gigabytes(most)}**")
-    for title, kinds in (("Prepared images", ("prepared", "unfinished")), ("Uploads", ("upload",))):
+    for title, kinds in _SHOWN.items():
         some = [entry for entry in kept if entry.kind in kinds]
         used = sum(entry.size for entry in some if entry.in_use)
         line = f"{title}: none"
@@ -56,7 +61,7 @@ def _show(kept: list[CacheEntry], total: int, most: int) -> None:
         key="clear-disk",
         icon=":material/delete_sweep:",
         **access.control(
-            "Prepared images are made again when they are needed; uploads have to be sent again. "
+            "What was made is made again when it is needed; uploads have to be sent again. "
             "What a training or an open page uses stays, and uploads that a run still has to learn "
             "from.",
             disabled=not kept,

@@ -12,13 +12,12 @@ import sys
 import threading
 import time
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from vae_core.config import RunConfig, parse_config
 from vae_core.errors import UserError
+from vae_core.locations import module_command, module_environment
 from vae_core.training.process import prepare
 
-ROOT = Path(__file__).resolve().parents[2]
 SETTLE_S = 0.8
 """Time a configuration has to stand before it is measured: people turn several knobs in a row."""
 
@@ -71,10 +70,10 @@ class Stopwatch:
             process.kill()
 
     def _measure(self, config: RunConfig, wish: int) -> Timing | None:
-        command = [sys.executable, "-m", "latent_workbench.train.timing"]
+        command, environment = module_command("latent_workbench.train.timing"), module_environment()
         pipe = subprocess.PIPE
         with subprocess.Popen(
-            command, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe, text=True
+            command, env=environment, stdin=pipe, stdout=pipe, stderr=pipe, text=True
         ) as process:
             self._process = process
             try:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import streamlit as st
-from streamlit import runtime
-from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from latent_workbench.components.uploader import uploader
 from latent_workbench.live.trays import TRAYS, Tray
 from latent_workbench.shared import access
 from latent_workbench.shared.keep import keep, remember
+from latent_workbench.shared.streamlit_private import get_script_run_ctx, runtime
 from latent_workbench.shared.without_paths import without_paths
 from vae_core.errors import UserError
 

@@ -15,7 +15,7 @@ from latent_workbench.train.family_note import about_run
 from vae_core.config import RunConfig
 from vae_core.errors import UserError
 from vae_core.families import Quantity, families
-from vae_core.runs import ACTIVE, Run
+from vae_core.runs import ACTIVE, Run, layout
 from vae_core.training import jobs
 
 BETAS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0,
@@ -72,7 +72,7 @@ def _terms(run: Run, config: RunConfig) -> dict[str, Quantity]:
 def has_something_to_show(run: Run) -> bool:
     """False for a model that came without the history of its training."""
     finished = facts_of(run).state == "finished"
-    return not finished or run.has("history.jsonl")
+    return not finished or run.has(layout.HISTORY)
 
 
 def first_run() -> None:
@@ -151,7 +151,7 @@ def _idle_buttons(run: Run, state: str) -> None:
         "never learned from, and the change is noted in its history."),
     ):  # fmt: skip
         _resume(run, accept_changed_data=True)
-    if run.has("model.safetensors") and st.button(
+    if run.has(layout.WEIGHTS) and st.button(
         "Explore", key="explore-training", icon=":material/tune:"
     ):
         st.switch_page("pages/explore.py", query_params={"run": run.id})

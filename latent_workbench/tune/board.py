@@ -14,7 +14,7 @@ from latent_workbench.shared.explore_view import PRINCIPAL
 from latent_workbench.tune.queue import open_button
 from vae_core.errors import UserError
 from vae_core.imaging.png import from_png, tile, to_png, untile
-from vae_core.runs import Run
+from vae_core.runs import Run, layout
 
 PAGE = 8
 """Columns in sight: 56 px and more each at 1280 px."""
@@ -84,8 +84,8 @@ def _column(label: str, run: Run | None, picture: object) -> None:
 
 def _preview(kind: str) -> object:
     def newest(run: Run) -> bytes | None:
-        found = [name for name in run.names("previews") if name.endswith(f"-{kind}.png")]
-        name = f"previews/{found[-1]}" if found else ""
+        found = [name for name in run.names(layout.PREVIEWS) if name.endswith(f"-{kind}.png")]
+        name = f"{layout.PREVIEWS}/{found[-1]}" if found else ""
         version = run.version(name) if found else None
         return None if version is None else _strip(run.path, name, version)
 
@@ -106,8 +106,8 @@ def _strip(path: Path, name: str, version: int) -> bytes:
 
 def traversal(run: Run) -> bytes | None:
     """Pictures along the strongest direction, the middle one the mean; None before the weights."""
-    version = run.version("model.safetensors")
-    if version is None or not run.has("encodings.safetensors"):
+    version = run.version(layout.WEIGHTS)
+    if version is None or not run.has(layout.ENCODINGS):
         return None
     try:
         return _traversal(run.path, version)

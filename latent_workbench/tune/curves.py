@@ -18,7 +18,7 @@ from latent_workbench.shared.figures import MARGIN
 from latent_workbench.shared.theme import label_color
 from vae_core.families import families
 from vae_core.families.family import NATS
-from vae_core.runs import Run
+from vae_core.runs import Run, layout
 from vae_core.sweeps.results import curves
 
 AXES = {"step": "step", "epoch": "epoch", "time": "training time (s)"}
@@ -42,7 +42,7 @@ RunCurves = Mapping[tuple[str, str], Series]
 
 def curves_of(run: Run) -> RunCurves:
     """What the run has recorded, read once for each version of its history."""
-    return _curves(run.path, run.size("history.jsonl"))
+    return _curves(run.path, run.size(layout.HISTORY))
 
 
 def curves_chart(runs: Sequence[Run]) -> None:

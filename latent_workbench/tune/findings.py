@@ -14,7 +14,7 @@ from latent_workbench.shared.state import choose_run
 from latent_workbench.shared.without_paths import without_paths
 from vae_core.diagnosis import Course, Finding, Remedy, course_of, diagnose
 from vae_core.errors import UserError
-from vae_core.runs import ACTIVE, Run, Store, validated_on
+from vae_core.runs import ACTIVE, Run, Store, layout, validated_on
 from vae_core.training import jobs
 
 TAIL_BYTES = 2**21
@@ -70,12 +70,12 @@ def _findings(path: Path, size: int, message: str) -> list[Finding]:
 @functools.lru_cache(maxsize=32)
 def _course(path: Path, size: int, message: str) -> Course:
     run = Run(path)
-    records = run.last_records("history.jsonl", TAIL_BYTES)
+    records = run.last_records(layout.HISTORY, TAIL_BYTES)
     return course_of(records, run.config(), message)
 
 
 def _size(run: Run) -> int:
-    return run.size("history.jsonl")
+    return run.size(layout.HISTORY)
 
 
 def _strip(run: Run) -> None:

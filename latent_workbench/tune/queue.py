@@ -35,7 +35,7 @@ COLORS: dict[str, BadgeColor] = {**STATE_COLORS, "running": "blue", "cancelled":
 def queue(sweep: Sweep, state: SweepState, total: int) -> None:
     """Draw the sweep's state and buttons, then one row a run."""
     with st.container(horizontal=True, vertical_alignment="center", key="sweep-buttons"):
-        host = sweep.elsewhere()
+        host = sweep.remote_host()
         where = f" on {host}" if host else ""
         st.badge(state.state + where, color=COLORS.get(state.state, "gray"))
         over = sum(entry.over for entry in state.entries)

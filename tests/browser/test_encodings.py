@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from vae_core.analysis import survey_of
-from vae_core.latent.directions import load_directions
+from vae_core.latent.directions import principal_directions
 from vae_core.latent.encodings import Encodings, load_encodings, save_encodings
 from vae_core.latent.saved import forget_direction, load_saved
 from vae_core.loading import load_part
@@ -36,8 +36,7 @@ def encodings(store: Store) -> Encodings:
 @pytest.fixture
 def points(store: Store, encodings: Encodings) -> np.ndarray:
     """Where the encodings lie along the first two principal directions, in σ: [N, 2]."""
-    found = load_directions(store.get("tiny"), encodings.step)
-    assert found is not None
+    found = principal_directions(encodings.mu)
     return (encodings.mu - found.center) @ found.vectors[:2].T / found.deviations[:2]
 
 
@@ -154,8 +153,7 @@ def test_images_of_a_whole_part_are_fetched_one_by_one(
     found, part = survey_of(run, "validation"), load_part(run, "validation")[1]
     page.get_by_role("option", name=f"All {len(found)} validation images", exact=True).click()
     page.locator(f'canvas[aria-label="{len(found)} encodings"]').wait_for()
-    directions = load_directions(run, found.step)
-    assert directions is not None
+    directions = principal_directions(load_encodings(run).mu)
     along = (found.mu - directions.center) @ directions.vectors[:2].T / directions.deviations[:2]
     row = int(np.argmin(along[:, 1]))
     asked: list[str] = []

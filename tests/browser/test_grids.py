@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page
 
-from vae_core.latent.directions import load_directions
+from vae_core.latent.directions import principal_directions
 from vae_core.latent.encodings import load_encodings
 from vae_core.latent.grids import decode_vectors
 from vae_core.loading import load_run
@@ -33,7 +33,7 @@ def test_the_downloaded_plane_is_what_the_decoder_draws(grids: Page, store: Stor
     pixels = np.asarray(Image.open(io.BytesIO(download.value.path().read_bytes())))
     assert pixels.shape == (9 * 16, 9 * 16)
     run = store.get("tiny")
-    found = load_directions(run, load_encodings(run).step)
+    found = principal_directions(load_encodings(run).mu)
     first, second = found.vectors[:2] * found.deviations[:2, None]
     # The second row from above, the last column.
     vector = found.center + 2 * first + 1.5 * second

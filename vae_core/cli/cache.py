@@ -1,4 +1,4 @@
-"""The command for what is kept to save time: prepared images and uploads."""
+"""The command for what is kept to save time: prepared images, derived files and uploads."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ def cache(
     as_json: JsonOption = False,
     store: StoreOption = None,
 ) -> None:
-    """List prepared images and uploads, how large they are and how large they may become."""
+    """List prepared images, what was derived from runs, and uploads: how large they are and how
+    large they may become."""
     from vae_core.data.cache import entries, size_limit
     from vae_core.runs import Store
     from vae_core.units import gigabytes

@@ -18,7 +18,7 @@ from vae_core.cli.options import (
     say_steps,
 )
 from vae_core.errors import UserError
-from vae_core.runs import BEST, WEIGHTS, Run, Store, in_words, measured_on
+from vae_core.runs import BEST, WEIGHTS, Run, Store, in_words, layout, measured_on
 
 app = typer.Typer()
 
@@ -49,7 +49,7 @@ def show(run: RunArgument, store: StoreOption = None, as_json: JsonOption = Fals
         "run": found.id,
         "status": found.status().model_dump(),
         "config": found.config().model_dump(mode="json"),
-        "data": found.data_card().model_dump(mode="json") if found.has("data.json") else {},
+        "data": found.data_card().model_dump(mode="json") if found.has(layout.DATA_CARD) else {},
         "environment": found.environment().model_dump(exclude_unset=True),
         "summary": found.summary(),
         "in_force": {"beta": _beta(found, None)},

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from vae_core.runs import Folder
-from vae_core.runs.signs import unproven
+from vae_core.runs.lease import unproven_job
 
 if TYPE_CHECKING:
     from vae_core.progress import Progress
@@ -49,7 +49,7 @@ def be_sure(folder: Folder) -> None:
     """Where somebody on another host may be at work, watch until it is known: the time between two
     heartbeats where it is, the time that is too long for one where it is not."""
     said = False
-    while (job := unproven(folder)) is not None:
+    while (job := unproven_job(folder)) is not None:
         if not said:
             print(
                 f"{folder.kind.capitalize()} {folder.id} was {folder.doing} on {job.host}. Looking "

@@ -113,7 +113,7 @@ def sweep_work(name: str, store: StoreOption = None) -> None:
     unwatch()  # its runs outlive it
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     found = get_sweep(Store(store), name)
-    with found.held():  # its heart beats while Optuna is imported
+    with found.lock():  # its heart beats while Optuna is imported
         from vae_core.sweeps.scheduler import work
 
         work(found)

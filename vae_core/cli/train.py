@@ -71,7 +71,7 @@ def resume(
     found = Store(store).get(run)
     found.config_to_train()
     be_sure(found)
-    if working := found.at_work():
+    if working := found.busy_message():
         raise UserError(working)
     if found.status().state == "finished":
         raise UserError(f"Run {run!r} is finished; there is nothing to resume.")
@@ -92,7 +92,7 @@ def work(
     yield_to_others()
     found = Store(store).get(run)
     # Its heart beats, and it hears, while torch is imported.
-    with found.held(), listening(found, heard) as wishes:
+    with found.lock(), listening(found, heard) as wishes:
         from vae_core.training import worker
 
         worker.work(found, accept_changed_data=accept_changed_data, wishes=wishes)

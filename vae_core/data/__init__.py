@@ -4,7 +4,6 @@ A data set is one file in `sets` that registers itself; `load_dataset` is the wa
 """
 
 from vae_core.data.dataset import Dataset, Images, ImageSet
-from vae_core.data.folders import cache_folder, data_folder
 from vae_core.data.images import ArrayImages
 from vae_core.data.npy import StoredImages
 from vae_core.data.samples import hold_outs, label_counts, sample_images
@@ -25,8 +24,6 @@ __all__ = [
     "StoredImages",
     "Upload",
     "begin_upload",
-    "cache_folder",
-    "data_folder",
     "datasets",
     "hold_outs",
     "label_counts",

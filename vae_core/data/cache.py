@@ -1,4 +1,5 @@
-"""What is kept to save time, prepared images and uploads: how much of it, and who uses it.
+"""What is kept to save time: prepared images, what was derived from runs, and uploads; its bound
+and who uses it.
 
 Many may use an entry, one alone may fill or remove it: by the system's locks on files, which end
 with the process that holds them however it ends. Nothing asks for process ids or for the time.
@@ -16,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal, cast
 
-from vae_core.data.folders import cache_folder, uploads_folder
 from vae_core.data.npy import SUMMARY
 from vae_core.errors import UserError
+from vae_core.locations import cache_folder, uploads_folder
 
 try:
     import fcntl
@@ -35,12 +36,13 @@ DEFAULT_LIMIT_GB = 20.0
 DEFAULT_SHARE = 0.1
 """Of the disk, where that is less."""
 
-Kind = Literal["prepared", "unfinished", "upload"]
-REPRODUCIBLE: tuple[Kind, ...] = ("prepared", "unfinished")
+Kind = Literal["prepared", "unfinished", "derived", "upload"]
+REPRODUCIBLE: tuple[Kind, ...] = ("prepared", "unfinished", "derived")
 """What costs nothing but time when it is missed."""
 
 _NAMES: dict[Kind, re.Pattern[str]] = {
-    "prepared": re.compile(r"[a-z0-9_]+-[0-9a-f]{20}|\.preparing-\w+"),
+    "prepared": re.compile(r"(?!derived-)[a-z0-9_]+-[0-9a-f]{20}|\.preparing-\w+"),
+    "derived": re.compile(r"derived-[0-9a-f]{20}"),
     "upload": re.compile(r"[0-9a-f]{32}|.+-[0-9a-f]{12}(\.zip)?"),
 }
 """The names that we give. What else lies in these folders is not ours to remove."""
@@ -99,7 +101,7 @@ def mark_used(entry: Path) -> None:
 
 @dataclass(frozen=True)
 class CacheEntry:
-    """One set of prepared images, or one upload.
+    """One set of prepared images, what was derived from one run, or one upload.
 
     size: bytes on the disk. used: when it was used last, in seconds since 1970.
     """
@@ -122,8 +124,8 @@ class CacheEntry:
 
 
 def size_limit() -> int:
-    """Bytes that prepared images and uploads may take together: what VAE_CACHE_GB names, else 20
-    GB, or a tenth of the disk where that is less.
+    """Bytes that all of it may take together: what VAE_CACHE_GB names, else 20 GB, or a tenth of
+    the disk where that is less.
 
     Raises:
         UserError: when the variable is no such number.
@@ -145,7 +147,11 @@ def size_limit() -> int:
 
 def entries() -> list[CacheEntry]:
     """All that is kept, the least recently used first."""
-    found = [*_within(cache_folder(), "prepared"), *_within(uploads_folder(), "upload")]
+    found = [
+        *_within(cache_folder(), "prepared"),
+        *_within(cache_folder(), "derived"),
+        *_within(uploads_folder(), "upload"),
+    ]
     return sorted(found, key=lambda entry: entry.used)
 
 
@@ -182,8 +188,8 @@ def prune(
 
 
 def free_space(size: int, folder: Path) -> None:
-    """Remove prepared images, those first that were not used for longest, until `size` bytes are
-    free on the disk of `folder`."""
+    """Remove what can be made again, that first which was not used for longest, until `size` bytes
+    are free on the disk of `folder`."""
     for entry in entries():
         if shutil.disk_usage(folder).free >= size:
             return
@@ -207,8 +213,9 @@ def _within(folder: Path, kind: Kind) -> Iterator[CacheEntry]:
     with suppress(OSError):  # there is no such folder, or another process has just removed one
         for path in folder.iterdir():
             if _NAMES[kind].fullmatch(path.name) and not path.is_symlink():
-                finished = kind == "upload" or (path / SUMMARY).exists()
-                yield CacheEntry(path, kind if finished else "unfinished", _size(path), _used(path))
+                finished = kind != "prepared" or (path / SUMMARY).exists()
+                found = kind if finished else "unfinished"
+                yield CacheEntry(path, found, _size(path), _used(path, kind))
 
 
 def _size(path: Path) -> int:
@@ -222,7 +229,10 @@ def _size(path: Path) -> int:
     return total
 
 
-def _used(path: Path) -> float:
+def _used(path: Path, kind: Kind) -> float:
+    with suppress(OSError):
+        if kind == "derived":  # nothing holds it: the newest of its files was written or read then
+            return max(file.stat().st_mtime for file in [path, *path.iterdir()])
     for place in (path / LOCK, path):
         with suppress(OSError):
             found = place.stat()

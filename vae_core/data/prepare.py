@@ -23,7 +23,6 @@ import numpy as np
 from vae_core.config import DataConfig
 from vae_core.data.cache import CacheLock, acquire, free_space, lock_upload, mark_used, prune
 from vae_core.data.dataset import Dataset, Images, ImageSet
-from vae_core.data.folders import CACHE_VARIABLE, cache_folder
 from vae_core.data.hashes import content_hashes
 from vae_core.data.images import ArrayImages, SubsetImages
 from vae_core.data.npy import IMAGES, NpyWriter, StoredImages, WriteFailed, read_summary
@@ -35,6 +34,7 @@ from vae_core.imaging.listing import Listing, Skip, skipped_note
 from vae_core.imaging.pool import batch_spans, decode_all
 from vae_core.imaging.reading import reason_of
 from vae_core.imaging.resize import resize_all
+from vae_core.locations import CACHE_VARIABLE, cache_folder
 from vae_core.progress import Progress, ProgressMeter, no_progress
 from vae_core.units import gigabytes, grouped
 

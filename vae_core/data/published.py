@@ -12,11 +12,11 @@ import numpy as np
 
 from vae_core.config import DataConfig
 from vae_core.data.dataset import Dataset
-from vae_core.data.folders import data_folder
 from vae_core.data.prepare import dataset_from_arrays
 from vae_core.data.source import datasets
 from vae_core.errors import UserError
 from vae_core.imaging.reading import read_whole, reason_of
+from vae_core.locations import data_folder
 from vae_core.progress import Progress
 
 Arrays = tuple[np.ndarray, np.ndarray]

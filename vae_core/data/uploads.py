@@ -19,12 +19,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from vae_core.data.folders import data_folder
 from vae_core.errors import UserError
 from vae_core.imaging.archive import open_zip
 from vae_core.imaging.decode import NotAnImage, Target, decode
 from vae_core.imaging.listing import Listing, has_image_name, list_folder
 from vae_core.imaging.reading import Refused
+from vae_core.locations import data_folder
 
 MB = 10**6
 MOST_FILES = 100_000

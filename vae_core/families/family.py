@@ -15,7 +15,7 @@ from vae_core.errors import UserError
 from vae_core.models import LatentModel, backbones, likelihoods
 from vae_core.objectives import Objective
 from vae_core.registry import Entry, Registry
-from vae_core.runs import BEFORE, DataCard
+from vae_core.runs import LEGACY_DEFAULTS, DataCard
 
 Shape = tuple[int, int, int]
 Build = Callable[[ModelConfig, DataCard, Any], tuple[LatentModel, Objective]]
@@ -135,7 +135,7 @@ class Families(Registry[Family]):
 
     def add(self, entry: Family) -> None:
         super().add(entry)
-        BEFORE[entry.name] = entry.before
+        LEGACY_DEFAULTS[entry.name] = entry.before
 
 
 families = Families("family", Family)

@@ -144,13 +144,11 @@ def _footprint(config_json: str, data_json: str) -> Footprint:
 def _hollow(module: nn.Module) -> None:
     """Give every weight one number in memory, whatever its shape."""
     for each in module.modules():
-        for name, weight in each._parameters.items():
-            if weight is not None:
-                one = torch.zeros((), dtype=weight.dtype).expand(weight.shape)
-                each._parameters[name] = nn.Parameter(one, requires_grad=False)
-        for name, buffer in each._buffers.items():
-            if buffer is not None:
-                each._buffers[name] = torch.zeros((), dtype=buffer.dtype).expand(buffer.shape)
+        for name, weight in list(each.named_parameters(recurse=False, remove_duplicate=False)):
+            one = torch.zeros((), dtype=weight.dtype).expand(weight.shape)
+            setattr(each, name, nn.Parameter(one, requires_grad=False))
+        for name, buffer in list(each.named_buffers(recurse=False, remove_duplicate=False)):
+            setattr(each, name, torch.zeros((), dtype=buffer.dtype).expand(buffer.shape))
 
 
 @torch.no_grad()

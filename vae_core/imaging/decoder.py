@@ -16,15 +16,14 @@ import sys
 import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
 from vae_core.imaging.decode import NotAnImage, Target, decode
+from vae_core.locations import module_command, module_environment
 from vae_core.priority import yield_to_others
 
-ROOT = Path(__file__).resolve().parents[2]
 MODULE = "vae_core.imaging.decoder"
 
 MOST_MEMORY = 4 * 2**30
@@ -50,9 +49,8 @@ class Decoder:
     def __init__(self, target: Target) -> None:
         self._size = target.size
         self._process = subprocess.Popen(
-            [sys.executable, "-m", MODULE, json.dumps(asdict(target))],
-            cwd=ROOT,
-            env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+            module_command(MODULE, json.dumps(asdict(target))),
+            env=module_environment(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             process_group=0,  # Ctrl-C is for the one who is asked to stop

@@ -6,15 +6,12 @@ from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import torch
-from safetensors.numpy import save
 
 from vae_core.data import Progress, no_progress
-from vae_core.latent.derived import derived_places, fingerprint, keep
-from vae_core.latent.encodings import FILE as ENCODINGS
 from vae_core.latent.region import Region
-from vae_core.runs import Run
+from vae_core.runs import Run, Tensors, derived
+from vae_core.runs.layout import DIRECTIONS, ENCODINGS
 
-FILE = "directions.safetensors"
 MOST_EXACT = 1024
 MOST_DIRECTIONS = 64
 """Of a latent space of thousands of dimensions (spatial, quantised) only so many are found."""
@@ -160,27 +157,24 @@ def keep_directions(run: Run, mu: np.ndarray, step: int, progress: Progress = no
     """Fit the principal directions of the encodings mu [N, D] that a run has of the checkpoint of
     `step`, and keep them where they can be kept."""
     progress("Finding the directions", None)
-    metadata = {"step": str(step), "of": fingerprint(run, ENCODINGS)}
-    keep(run, FILE, save(asdict(principal_directions(mu)), metadata))
+    made_of = {"step": str(step), "of": derived.fingerprint(run, ENCODINGS)}
+    derived.keep(run, DIRECTIONS, asdict(principal_directions(mu)), made_of)
 
 
 def load_directions(run: Run, step: int, size: int | None = None) -> Directions | None:
     """The principal directions kept with the checkpoint of `step`, of the encodings that the run
     has now and of a latent space of `size` dimensions where that is given; None where none are
     usable."""
-    wanted = {"step": str(step), "of": fingerprint(run, ENCODINGS)}
-    for place in derived_places(run, FILE):
-        try:
-            with place.tensors(FILE) as file:
-                # Earlier versions did not keep which encodings they were of.
-                if wanted != {"of": wanted["of"]} | file.metadata:
-                    continue
-                k, d = file.require("vectors", "F32", (None, None)).shape
-                shapes = {"center": (d,), "vectors": (k, d), "deviations": (k,), "explained": (k,)}
-                found = {name: file.array(name, "F32", shape) for name, shape in shapes.items()}
-        except (ValueError, OSError):
-            continue  # a cache: whoever asks fits them again from the encodings
+    made_of = {"step": str(step), "of": derived.fingerprint(run, ENCODINGS)}
+
+    def read(file: Tensors) -> Directions | None:
+        # Earlier versions did not keep which encodings they were of.
+        if made_of != {"of": made_of["of"]} | file.metadata:
+            return None
+        k, d = file.require("vectors", "F32", (None, None)).shape
+        shapes = {"center": (d,), "vectors": (k, d), "deviations": (k,), "explained": (k,)}
+        found = {name: file.array(name, "F32", shape) for name, shape in shapes.items()}
         finite = all(np.isfinite(each).all() for each in found.values())
-        if k > 0 and size in (None, d) and finite:
-            return Directions(**found)
-    return None
+        return Directions(**found) if k > 0 and size in (None, d) and finite else None
+
+    return derived.find(run, DIRECTIONS, read)

@@ -19,8 +19,8 @@ from vae_core.imaging.resize import thumbnail_size, thumbnails
 from vae_core.models import LatentModel
 from vae_core.progress import Progress, no_progress
 from vae_core.runs import Run
+from vae_core.runs.layout import ENCODINGS, THUMBNAILS
 
-FILE, THUMBNAILS = "encodings.safetensors", "thumbnails.png"
 COLUMNS = 50
 LARGEST_THUMBNAIL = 32
 
@@ -106,13 +106,13 @@ def save_encodings(run: Run, encodings: Encodings) -> None:
         run.write_bytes(THUMBNAILS, to_png(tile(encodings.thumbnails, COLUMNS)))
     # safetensors writes the buffer as it lies: a transposed array would come back scrambled.
     contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    run.write_bytes(FILE, save(contiguous, metadata))
+    run.write_bytes(ENCODINGS, save(contiguous, metadata))
 
 
 def _are_of_others(run: Run, encodings: Encodings) -> bool:
     """True where what the run keeps are encodings of other images."""
     try:
-        with run.tensors(FILE) as file:
+        with run.tensors(ENCODINGS) as file:
             kept = file.array("hashes", "U64", (None,))
     except (ValueError, OSError):
         return False
@@ -122,7 +122,7 @@ def _are_of_others(run: Run, encodings: Encodings) -> bool:
 def encoded_step(run: Run) -> int | None:
     """The checkpoint whose encodings a run keeps, as the head of their file says; None without."""
     try:
-        with run.tensors(FILE) as file:
+        with run.tensors(ENCODINGS) as file:
             return file.step()
     except (ValueError, OSError):
         return None
@@ -134,10 +134,10 @@ def load_encodings(run: Run) -> Encodings:
     Raises:
         UserError: when there are none, or the files are damaged.
     """
-    if not run.has(FILE):
+    if not run.has(ENCODINGS):
         raise UserError(f"Run {run.id!r} has no encodings yet; they come with its first epoch.")
     try:
-        with run.tensors(FILE) as file:
+        with run.tensors(ENCODINGS) as file:
             n, size = file.require("mu", "F32", (None, None)).shape
             if not (1 <= n <= MOST and 1 <= size == run.summary().get("latent_dim", size)):
                 raise ValueError(f"they are {n} × {size} numbers")

@@ -9,16 +9,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import save
 
 from vae_core.data import Progress, no_progress
 from vae_core.errors import UserError
 from vae_core.extras import extra, installed
-from vae_core.latent.derived import derived_places, keep
 from vae_core.latent.directions import principal_directions
 from vae_core.latent.survey import finite
 from vae_core.registry import Entry, Registry
-from vae_core.runs import Run
+from vae_core.runs import Run, Tensors, derived, layout
 
 Draw = Callable[[np.ndarray, int, int, Progress], np.ndarray]
 
@@ -148,10 +146,9 @@ class _Shares:
 
 def save_map(run: Run, split: str, drawn: Map, mu: np.ndarray) -> None:
     """Keep the map of encodings mu [N, D], where it can be kept."""
-    by = _drawn_by(drawn.kind)
-    metadata = {"of": _made_of(mu, drawn.kind, drawn.seed), "by": by}
-    name = _file(split, drawn.kind, drawn.points.shape[1])
-    keep(run, name, save({"points": drawn.points}, metadata))
+    made_of = {"of": _made_of(mu, drawn.kind, drawn.seed), "by": _drawn_by(drawn.kind)}
+    name = layout.map_(split, drawn.kind, drawn.points.shape[1])
+    derived.keep(run, name, {"points": drawn.points}, made_of)
 
 
 def load_map(
@@ -162,18 +159,14 @@ def load_map(
     One by another version of the library counts only where there is no library to draw it anew.
     """
     of, by = _made_of(mu, kind, seed), _drawn_by(kind)
-    name = _file(split, kind, dimensions)
-    for place in derived_places(run, name):
-        try:
-            with place.tensors(name) as file:
-                if file.metadata.get("of") != of or (by and file.metadata.get("by") != by):
-                    continue
-                points = file.array("points", "F32", (len(mu), dimensions))
-        except (ValueError, OSError):
-            continue  # a cache: whoever asks draws the map again
-        if np.isfinite(points).all():
-            return Map(kind, points, seed)
-    return None
+
+    def read(file: Tensors) -> Map | None:
+        if file.metadata.get("of") != of or (by and file.metadata.get("by") != by):
+            return None
+        points = file.array("points", "F32", (len(mu), dimensions))
+        return Map(kind, points, seed) if np.isfinite(points).all() else None
+
+    return derived.find(run, layout.map_(split, kind, dimensions), read)
 
 
 def _made_of(mu: np.ndarray, kind: str, seed: int) -> str:
@@ -187,7 +180,3 @@ def _made_of(mu: np.ndarray, kind: str, seed: int) -> str:
 def _drawn_by(kind: str) -> str:
     """The version of the library that draws maps of this kind, "" without one."""
     return installed(LIBRARIES[kind]) if kind in LIBRARIES else ""
-
-
-def _file(split: str, kind: str, dimensions: int) -> str:
-    return f"map-{split}-{kind}-{dimensions}d.safetensors"

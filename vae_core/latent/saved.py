@@ -1,28 +1,22 @@
-"""Directions that a person named, kept in the run."""
+"""Directions that a person named, kept in the run; those of a run that comes with the app, in the
+person's own store."""
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import numpy as np
-from pydantic import ValidationError
 
 from vae_core.errors import UserError
 from vae_core.latent.directions import Directions, measured_directions
-from vae_core.runs import Run
-from vae_core.settings import Settings
+from vae_core.runs import Folder, Run, Store
+from vae_core.runs.layout import SAVED_DIRECTIONS
+from vae_core.runs.schemas import SavedDirection, SavedDirections
 
-FILE = "saved_directions.json"
+OF_SHIPPED = ".directions"
+"""The folder of the store in which those of runs lie that come with the app."""
+
 LONGEST_NAME = 40
-
-
-class SavedDirection(Settings):
-    """A direction under a name; `vector` [D] is what was saved, of any length but 0."""
-
-    name: str
-    vector: tuple[float, ...]
-
-
-class _Kept(Settings):
-    directions: tuple[SavedDirection, ...] = ()
 
 
 def load_saved(run: Run) -> tuple[SavedDirection, ...]:
@@ -31,13 +25,13 @@ def load_saved(run: Run) -> tuple[SavedDirection, ...]:
     Raises:
         UserError: when the file is damaged.
     """
+    place = _kept_in(run)
+    if not place.has(SAVED_DIRECTIONS):
+        return ()
     try:
-        return _Kept.model_validate(run.json(FILE, {"directions": ()})).directions
-    except ValidationError:
-        raise UserError(
-            f"{FILE} of run {run.id!r} is damaged: it holds no list of directions. "
-            "Remove the file to save directions again."
-        ) from None
+        return place.parse(SAVED_DIRECTIONS, SavedDirections).directions
+    except UserError as error:
+        raise UserError(f"{error} Remove the file to save directions again.") from None
 
 
 def save_direction(run: Run, name: str, vector: np.ndarray) -> None:
@@ -79,5 +73,23 @@ def saved_directions(run: Run, mu: np.ndarray) -> tuple[Directions, tuple[str, .
     return measured_directions(mu, vectors), tuple(each.name for each in fitting)
 
 
+def saved_version(run: Run) -> int | None:
+    """Changes whenever a direction is saved or removed; None before the first."""
+    return _kept_in(run).version(SAVED_DIRECTIONS)
+
+
+def _place(run: Run) -> Folder:
+    return Folder(Store().path / OF_SHIPPED / run.id) if run.shipped else run
+
+
+def _kept_in(run: Run) -> Folder:
+    place = _place(run)
+    return place if place.has(SAVED_DIRECTIONS) else run  # where they were kept in every run
+
+
 def _write(run: Run, directions: tuple[SavedDirection, ...]) -> None:
-    run.write_json(FILE, _Kept(directions=directions))
+    place = _place(run)
+    if run.shipped:
+        with suppress(OSError):  # what cannot be made cannot be written, and that is told
+            place.path.mkdir(parents=True, exist_ok=True)
+    place.write_json(SAVED_DIRECTIONS, SavedDirections(directions=directions))

@@ -12,15 +12,22 @@ from pathlib import Path
 from typing import Any
 
 from vae_core.errors import UserError
-from vae_core.runs.holder import is_here
-from vae_core.runs.lease import Lease, held, take
-from vae_core.runs.reading import Reading
-from vae_core.runs.signs import busy, job_in, lives
-from vae_core.runs.writing import WRITING, append_to, is_leftover, is_private, new_file
+from vae_core.runs import lease
+from vae_core.runs.atomic import (
+    TEMPORARY,
+    is_leftover,
+    is_private,
+    open_to_append,
+    write_temporary,
+)
+from vae_core.runs.lease import Lease
+from vae_core.runs.process import is_local
+from vae_core.runs.reader import Reader
+from vae_core.runs.shipped import is_shipped
 from vae_core.settings import Settings
 
 
-class Folder(Reading):
+class Folder(Reader):
     """Reads tolerate a writer at work; writes are atomic. `kind` is what errors call it."""
 
     doing = "at work"
@@ -42,18 +49,24 @@ class Folder(Reading):
 
     def is_alive(self) -> bool:
         """True while the process that works here lives, on whichever host."""
-        job = job_in(self)
-        return job is not None and lives(self, job)
+        job = lease.current_job(self)
+        return job is not None and lease.is_alive(self, job)
 
-    def elsewhere(self) -> str:
+    def remote_host(self) -> str:
         """The host of whoever works here, "" where that is no other host or container."""
-        job = job_in(self)
-        return job.host if job is not None and not is_here(job) and lives(self, job) else ""
+        job = lease.current_job(self)
+        is_remote = job is not None and not is_local(job) and lease.is_alive(self, job)
+        return job.host if job is not None and is_remote else ""
 
-    def at_work(self) -> str:
+    def busy_message(self) -> str:
         """Who works here, as a sentence; "" where nobody does."""
-        job = job_in(self)
-        return busy(self, job) if job is not None and lives(self, job) else ""
+        job = lease.current_job(self)
+        return lease.busy_message(self, job) if job and lease.is_alive(self, job) else ""
+
+    @property
+    def shipped(self) -> bool:
+        """True for what comes with the app: it is for reading only."""
+        return is_shipped(self.path)
 
     # --- writing -----------------------------------------------------------------------------
 
@@ -82,7 +95,7 @@ class Folder(Reading):
         try:
             if target.parent != self.path:
                 target.parent.mkdir(exist_ok=True)  # this folder itself is never made anew
-            temporary = new_file(target.parent, data, private=private or is_private(target))
+            temporary = write_temporary(target.parent, data, private=private or is_private(target))
             try:
                 self._require_lease()  # once more: it may have taken long to write
                 os.replace(temporary, target)
@@ -90,7 +103,7 @@ class Folder(Reading):
                 temporary.unlink(missing_ok=True)
                 raise
         except OSError as error:
-            raise self._unwritten(name, error) from error
+            raise self.unwritable(name, error) from error
 
     def rename(self, old: str, new: str) -> None:
         """Give a file of this folder another name, in place of what had it, atomically.
@@ -103,7 +116,7 @@ class Folder(Reading):
         try:
             os.replace(self.file(old), self.file(new))
         except OSError as error:
-            raise self._unwritten(new, error) from error
+            raise self.unwritable(new, error) from error
 
     def sync(self) -> None:
         """Return once the names in this folder, too, would outlive a power cut."""
@@ -117,11 +130,11 @@ class Folder(Reading):
                 os.close(handle)
         except OSError as error:
             if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # not every file system can
-                raise self._unwritten(".", error) from error
+                raise self.unwritable(".", error) from error
 
     def clear_leftovers(self) -> None:
         """Remove what writers that were killed left half written; what is at work stays."""
-        for path in self.path.rglob(f"{WRITING}*"):
+        for path in self.path.rglob(f"{TEMPORARY}*"):
             if is_leftover(path):
                 path.unlink(missing_ok=True)
 
@@ -136,14 +149,14 @@ class Folder(Reading):
         line = _line(record)
         self._require_lease()
         try:
-            with append_to(self.file(name)) as file:
+            with open_to_append(self.file(name)) as file:
                 if file.seek(0, os.SEEK_END):
                     file.seek(-1, os.SEEK_END)
                     line = line if file.read(1) == b"\n" else b"\n" + line
                 if file.write(line) < len(line):
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
-            raise self._unwritten(name, error) from error
+            raise self.unwritable(name, error) from error
 
     def write_records(self, name: str, records: Iterable[dict[str, Any]]) -> None:
         """Write a .jsonl file anew, atomically.
@@ -157,11 +170,13 @@ class Folder(Reading):
         """Remove the folder for good.
 
         Raises:
-            UserError: while a process works on it, or when it cannot be removed.
+            UserError: while a process works on it, or when it cannot be removed or comes with the
+                app.
         """
+        self.require_own()
         name = f"{self.kind.capitalize()} {self.id!r}"
         if self.is_alive():
-            where = self.elsewhere()
+            where = self.remote_host()
             said = f"{self.doing} on {where}" if where else f"still {self.doing}"
             raise UserError(f"{name} is {said}; {self.ended_by} it before you delete it.")
         try:
@@ -175,11 +190,11 @@ class Folder(Reading):
         Raises:
             UserError: while another process works here, or when nothing can be written.
         """
-        return take(self, pid)
+        return lease.acquire(self, pid)
 
-    def held(self) -> AbstractContextManager[Lease]:
-        """Hold the folder for this process while it works here; see `lease.held`."""
-        return held(self)
+    def lock(self) -> AbstractContextManager[Lease]:
+        """Hold the folder for this process while it works here; see `lease.locked`."""
+        return lease.locked(self)
 
     def check_lease(self) -> None:
         """Go on only where this process still holds what it held; costs nothing.
@@ -190,13 +205,28 @@ class Folder(Reading):
         if self.lease is not None:
             self.lease.check()
 
+    def require_own(self) -> None:
+        """Go on only with a folder that is a person's own.
+
+        Raises:
+            UserError: when it comes with the app.
+        """
+        if self.shipped:
+            raise UserError(
+                f"{self.kind.capitalize()} {self.id!r} comes with the app and cannot be changed; a "
+                "copy of its folder under another name can."
+            )
+
     # --- inside ------------------------------------------------------------------------------
 
     def _require_lease(self) -> None:
-        if self.lease is not None:
+        if self.lease is None:
+            self.require_own()
+        else:
             self.lease.require()
 
-    def _unwritten(self, name: str, error: OSError) -> UserError:
+    def unwritable(self, name: str, error: OSError) -> UserError:
+        """What to say of a file that could not be written."""
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         remedy = "Free some space" if full else "See to it that it can be"
         return UserError(

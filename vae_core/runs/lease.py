@@ -6,13 +6,13 @@ lease-N    made by exclusive creation, which of several processes one achieves, 
 job.json   who holds the last lease. Its token is the fence: before each write the holder looks
            whether the token is still its own, and ends without writing where it is not.
 
-A lease is taken from a holder that ended, or that is dead: see `holder.py`.
+A lease is taken from a holder that ended, or that is dead: whose process is gone (`process.py`) or
+which, elsewhere, has not been seen to beat for long.
 """
 
 from __future__ import annotations
 
 import os
-import re
 import secrets
 import threading
 from collections.abc import Iterator
@@ -22,9 +22,11 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from vae_core.errors import LeaseLost, UserError
-from vae_core.runs.holder import Job, job_of
-from vae_core.runs.signs import COUNTER, JOB, beginning, busy, head, job_in, lives
-from vae_core.runs.writing import new_file
+from vae_core.runs import layout
+from vae_core.runs.atomic import write_temporary
+from vae_core.runs.layout import JOB
+from vae_core.runs.process import Watch, is_local, is_running, job_of
+from vae_core.runs.schemas import Job
 
 if TYPE_CHECKING:
     from vae_core.runs.folder import Folder
@@ -35,8 +37,59 @@ TOKEN_VARIABLE = "VAE_LEASE"
 BEATS = 12
 """Heartbeats in the time after whose silence a holder is taken for dead."""
 
+COUNTER = 16
+"""Digits of the heartbeat, at the head of a lease."""
+
 _RESERVE = 64 * 1024
 _ATTEMPTS = 20
+
+_watch = Watch()
+
+
+def current_job(folder: Folder) -> Job | None:
+    """Who works or last worked here; None where nobody did, or it cannot be read."""
+    try:
+        return folder.parse(JOB, Job)
+    except UserError:
+        return None
+
+
+def is_alive(folder: Folder, job: Job) -> bool:
+    """Whether this holder is at work. One elsewhere is, until it has been silent for too long."""
+    if job.ended:
+        return False
+    here = is_running(job)
+    return silent_s(folder, job) < job.silent_s if here is None else here
+
+
+def silent_s(folder: Folder, job: Job) -> float:
+    """For how many seconds this process has seen no heartbeat of a holder elsewhere."""
+    return _watch.unchanged_s(_key(folder, job), lambda: _counter(folder, job.lease))
+
+
+def unproven_job(folder: Folder) -> Job | None:
+    """The holder elsewhere of which it is not known yet whether it lives: looked at, never seen to
+    beat, and not silent for long enough; None where there is none such."""
+    job = current_job(folder)
+    if job is None or job.ended or is_running(job) is not None:
+        return None
+    known = _watch.has_looked(_key(folder, job))
+    silent = silent_s(folder, job)
+    return job if silent < job.silent_s and (silent > 0 or not known) else None
+
+
+def silence_message(folder: Folder) -> str:
+    """Why whoever worked elsewhere is taken for dead, as a sentence; "" for all others."""
+    job = current_job(folder)
+    if job is None or job.ended or is_local(job):
+        return ""
+    return f"There has been no sign of life from {job.host} for {job.silent_s:.0f} s."
+
+
+def busy_message(folder: Folder, job: Job) -> str:
+    """What to say while `job` holds the folder."""
+    said = folder.busy_here if is_local(job) else f"is {folder.doing} on {job.host}."
+    return f"{folder.kind.capitalize()} {folder.id!r} {said}"
 
 
 class Lease:
@@ -44,7 +97,7 @@ class Lease:
 
     def __init__(self, folder: Folder, job: Job) -> None:
         self.folder, self.job = folder, job
-        self.path = folder.file(f"lease-{job.lease}")
+        self.path = folder.file(layout.lease(job.lease))
         self._count = 0
         self._lost: LeaseLost | None = None
         self._ended = threading.Event()
@@ -56,9 +109,9 @@ class Lease:
         Raises:
             LeaseLost: where it is not, or somebody has.
         """
-        if self.job.token.encode() in beginning(self.folder, JOB, _RESERVE):
+        if self.job.token.encode() in _beginning(self.folder, JOB, _RESERVE):
             return  # nobody else's job holds it; before each write this has to be cheap
-        job = job_in(self.folder)
+        job = current_job(self.folder)
         name = f"{self.folder.kind.capitalize()} {self.folder.id!r}"
         if job is not None:
             raise LeaseLost(
@@ -92,20 +145,20 @@ class Lease:
         self.require()
         self._count += 1
         with self.path.open("r+b", buffering=0) as file:  # never made anew
-            file.write(head(self._count))
+            file.write(_head(self._count))
 
     def hand_over(self, pid: int) -> None:
         """Let process `pid`, which was given the token, have the lease from now on."""
         self.require()
-        now = job_in(self.folder)
+        now = current_job(self.folder)
         if now is not None and now.pid == self.job.pid:  # else it has taken it up already
-            self._say(job_of(pid, self.job.lease, self.job.token))
+            self._write_job(job_of(pid, self.job.lease, self.job.token))
         self.folder.lease = None
 
     def take_up(self) -> None:
         """Hold for this process the lease that another one has taken for it."""
         self.require()
-        self._say(job_of(os.getpid(), self.job.lease, self.job.token))
+        self._write_job(job_of(os.getpid(), self.job.lease, self.job.token))
 
     def spend_reserve(self) -> None:
         """Give up the space that was kept for last words on a full disk."""
@@ -120,7 +173,7 @@ class Lease:
         if self._heart.is_alive():
             self._heart.join(timeout=self.job.silent_s)
         try:
-            self._say(self.job.model_copy(update={"ended": True}))
+            self._write_job(self.job.model_copy(update={"ended": True}))
         except LeaseLost:
             return
         except UserError:
@@ -131,7 +184,7 @@ class Lease:
         with suppress(OSError):
             self.path.unlink()
 
-    def _say(self, job: Job) -> None:
+    def _write_job(self, job: Job) -> None:
         self.job = job
         self.folder.write_json(JOB, job)
 
@@ -147,24 +200,25 @@ class Lease:
             self._ended.wait(self.job.silent_s / BEATS)
 
 
-def take(folder: Folder, pid: int) -> Lease:
+def acquire(folder: Folder, pid: int) -> Lease:
     """Take the folder's lease for process `pid`.
 
     Raises:
-        UserError: while somebody holds it, or when it cannot be written.
+        UserError: while somebody holds it, or when it cannot be written or comes with the app.
     """
+    folder.require_own()
     for _ in range(_ATTEMPTS):
-        said, seen = job_in(folder), _numbers(folder)
+        said, seen = current_job(folder), _numbers(folder)
         before = _holder(folder, seen)
-        if before is not None and lives(folder, before):
-            raise UserError(busy(folder, before))
+        if before is not None and is_alive(folder, before):
+            raise UserError(busy_message(folder, before))
         number = 1 + max(before.lease if before else 0, *seen, 0)
         job = job_of(pid, number, secrets.token_hex(16))
         lease = Lease(folder, job)
         if not _create(folder, lease):
             continue
         # Somebody else has come, or has come and gone: what was seen is old.
-        if _numbers(folder) - seen - {number} or job_in(folder) != said:
+        if _numbers(folder) - seen - {number} or current_job(folder) != said:
             lease.path.unlink(missing_ok=True)
             continue
         try:
@@ -173,14 +227,14 @@ def take(folder: Folder, pid: int) -> Lease:
             lease.path.unlink(missing_ok=True)
             raise
         for old in seen:
-            folder.file(f"lease-{old}").unlink(missing_ok=True)
+            folder.file(layout.lease(old)).unlink(missing_ok=True)
         folder.lease = lease
         return lease
     raise UserError(f"{folder.kind.capitalize()} {folder.id!r} {folder.busy_here}")
 
 
 @contextmanager
-def held(folder: Folder) -> Iterator[Lease]:
+def locked(folder: Folder) -> Iterator[Lease]:
     """Hold the folder for this process, and beat; a process that was started for it was given it.
     Who holds it already goes on holding it.
 
@@ -193,12 +247,12 @@ def held(folder: Folder) -> Iterator[Lease]:
         return
     token = os.environ.pop(TOKEN_VARIABLE, "")
     if token:
-        job = job_in(folder)
+        job = current_job(folder)
         folder.lease = lease = Lease(folder, job or Job(pid=0, token=token))
         lease.job = lease.job.model_copy(update={"token": token})
         lease.take_up()
     else:
-        lease = take(folder, os.getpid())
+        lease = acquire(folder, os.getpid())
     lease.keep()
     try:
         yield lease
@@ -215,17 +269,17 @@ def _numbers(folder: Folder) -> set[int]:
     try:
         names = os.listdir(folder.path)
     except OSError as error:
-        raise folder._unread(".", error) from None
-    return {int(name[6:]) for name in names if re.fullmatch(r"lease-[0-9]{1,9}", name)}
+        raise folder.unreadable(".", error) from None
+    return {int(found[1]) for found in map(layout.LEASE.fullmatch, names) if found}
 
 
 def _holder(folder: Folder, numbers: set[int]) -> Job | None:
     """Who holds the last lease: as job.json says, or the lease itself where it came but now."""
-    job, newest = job_in(folder), max(numbers, default=0)
+    job, newest = current_job(folder), max(numbers, default=0)
     if newest <= (job.lease if job else 0):
         return job
     try:
-        said = beginning(folder, f"lease-{newest}", _RESERVE)[COUNTER:]
+        said = _beginning(folder, layout.lease(newest), _RESERVE)[COUNTER:]
         return Job.model_validate_json(said.strip())
     except ValidationError:  # just being made, or damaged: it has to beat
         return Job(pid=0, host="another-machine", boot="?", lease=newest)
@@ -236,17 +290,17 @@ def _create(folder: Folder, lease: Lease) -> bool:
 
     A link is made or not, whatever becomes of the network; some file systems have none.
     """
-    text = head(0) + b"\n" + lease.job.model_dump_json().encode() + b"\n"
+    text = _head(0) + b"\n" + lease.job.model_dump_json().encode() + b"\n"
     content = text.ljust(_RESERVE)
     try:
-        temporary = new_file(folder.path, content)
+        temporary = write_temporary(folder.path, content)
     except OSError as error:
-        raise folder._unwritten(lease.path.name, error) from error
+        raise folder.unwritable(lease.path.name, error) from error
     try:
         try:
             os.link(temporary, lease.path)
         except FileExistsError:
-            found = beginning(
+            found = _beginning(
                 folder, lease.path.name, _RESERVE
             )  # made all the same, if the answer was lost
             return found[COUNTER:] == content[COUNTER:]
@@ -257,6 +311,30 @@ def _create(folder: Folder, lease: Lease) -> bool:
     except FileExistsError:
         return False
     except OSError as error:
-        raise folder._unwritten(lease.path.name, error) from error
+        raise folder.unwritable(lease.path.name, error) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _key(folder: Folder, job: Job) -> tuple[str, str, int]:
+    return str(folder.path), job.token, job.lease
+
+
+def _counter(folder: Folder, number: int) -> bytes:
+    return _beginning(folder, layout.lease(number), COUNTER)
+
+
+def _beginning(folder: Folder, name: str, size: int) -> bytes:
+    """The first bytes of a file of the folder, b"" where there is none.
+
+    It is opened each time: that is when a network file system asks its server for what is new.
+    """
+    try:
+        with folder.opened(name) as file:
+            return file.read(size)
+    except OSError:
+        return b""
+
+
+def _head(count: int) -> bytes:
+    return f"{count:0{COUNTER}d}".encode()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vae_core.errors import UserError
+from vae_core.runs.layout import SUMMARY
 from vae_core.runs.run import Run
 
 TRAINED_ON = "cached"
@@ -46,7 +46,7 @@ def measured_on(run: Run) -> MeasuredOn | None:
         split = validated_on(run).split
     images = summary.get("images", card.n_validation if split == "validation" else card.n_test)
     if not isinstance(images, int):
-        raise UserError(f"summary.json of run {run.id!r} is damaged: images is no number.")
+        raise run.damaged(SUMMARY, "images is no number")
     return MeasuredOn(split, images)
 
 

@@ -9,51 +9,27 @@ from typing import Any
 from vae_core.config import RunConfig
 from vae_core.errors import UserError
 from vae_core.imaging.png import PNG_HEAD, require_png
+from vae_core.runs import derived, layout
 from vae_core.runs.folder import Folder
-from vae_core.runs.records import ACTIVE, DataCard, Status
-from vae_core.runs.signs import silence
-from vae_core.runs.stored import Environment, Summary
-from vae_core.runs.stored_config import StoredConfig, stored_config
-
-WEIGHTS = "model.safetensors"
-"""The weights; its head says of which step. Its appearance is what makes a save count."""
-
-OBJECTIVE = "objective."
-"""What the names of weights begin with that belong to the objective and not to the model."""
-
-STATE, NEXT_STATE = "training_state.pt", "training_state.next.pt"
-"""The training state of the step of the weights, and that of a save whose weights are to come."""
-
-BEST, NEXT_BEST = "best.safetensors", "best.next.safetensors"
-"""The weights of the best validation so far, as `WEIGHTS`; those of a save that is to come."""
-
-PARTS = "parts.safetensors"
-
-FILES = (
-    "config.json",
-    "data.json",
-    "environment.json",
-    "status.json",
-    "job.json",
-    "summary.json",
-    "scores.json",
-    "saved_directions.json",
-    "control.jsonl",
-    "history.jsonl",
-    "log.txt",
-    "worker.lock",
-    WEIGHTS,
-    STATE,
+from vae_core.runs.layout import (
+    CONFIG,
+    DATA_CARD,
+    ENCODINGS,
+    ENVIRONMENT,
+    HISTORY,
     NEXT_STATE,
-    BEST,
-    NEXT_BEST,
     PARTS,
-    "encodings.safetensors",
-    "directions.safetensors",
-    "thumbnails.png",
-    "thumbnail.png",
+    PREVIEWS,
+    STATE,
+    STATUS,
+    SUMMARY,
+    THUMBNAILS,
+    WEIGHTS,
 )
-"""What is looked at before a run counts as sound."""
+from vae_core.runs.lease import silence_message
+from vae_core.runs.migrations import StoredConfig, first_of, stored_config
+from vae_core.runs.schemas import ACTIVE, DataCard, Environment, Status, Summary, unknown_keys
+from vae_core.runs.tensors import load_state
 
 MOST_SET = 100_000
 """Values set by hand: somebody who turns β without a pause for a day."""
@@ -76,14 +52,22 @@ class Run(Folder):
         """
         return self._stored_config().config
 
-    def beyond(self) -> str:
-        """What a later version wrote into the configuration and this one sets aside, as a
-        sentence; "" where there is nothing.
+    def notes(self) -> str:
+        """What another version wrote into the folder and this one sets aside, in sentences; ""
+        where there is nothing.
 
         Raises:
             UserError: as `config`.
         """
-        return self._stored_config().beyond
+        found = [self._stored_config().note]
+        for file in layout.RUN:
+            if file.schema is None or not self.has(file.name):
+                continue
+            with suppress(UserError):  # whoever needs it says that it is damaged
+                if unknown := list(unknown_keys(self.parse(file.name, file.schema))):
+                    what = "has entries that this version does not know"
+                    found.append(f"{file.name} {what} ({first_of(unknown)}).")
+        return " ".join(filter(None, found))
 
     def config_to_train(self) -> RunConfig:
         """The configuration of a run that is to be trained, here and by this version.
@@ -92,11 +76,11 @@ class Run(Folder):
             UserError: as `config`; when a later version configured it, or something in the folder
                 is no file of its own, which training would write through.
         """
-        self.look_at_all()  # damaged weights are written anew from the training state
+        self.require_files()  # damaged weights are written anew from the training state
         stored = self._stored_config()
-        if stored.beyond:
+        if stored.note:
             raise UserError(
-                f"Run {self.id!r} cannot be resumed by this version: {stored.beyond} Resume it "
+                f"Run {self.id!r} cannot be resumed by this version: {stored.note} Resume it "
                 "with the version that made it; here it can be explored."
             )
         return stored.config
@@ -108,33 +92,35 @@ class Run(Folder):
             UserError: naming the first file that is a link, a pipe, a device or a folder, is too
                 large for its kind, or whose head is damaged.
         """
-        self.look_at_all()
-        for name in (WEIGHTS, "encodings.safetensors", PARTS):
+        self.require_files()
+        for name in (WEIGHTS, ENCODINGS, PARTS):
             try:
                 with self.tensors(name):
                     pass
             except FileNotFoundError:
                 continue
             except (OSError, ValueError) as error:
-                raise self._damaged(name, str(error)) from None
+                raise self.damaged(name, str(error)) from None
         try:
-            with self.opened("thumbnails.png") as picture:
+            with self.opened(THUMBNAILS) as picture:
                 require_png(picture.read(PNG_HEAD))
         except FileNotFoundError:
             return
         except OSError as error:
-            raise self._damaged("thumbnails.png", str(error)) from None
+            raise self.damaged(THUMBNAILS, str(error)) from None
 
-    def look_at_all(self) -> None:
+    def require_files(self) -> None:
         """Look at everything that a run may hold; whether it is damaged is not looked for.
 
         Raises:
             UserError: naming the first file that is a link, a pipe, a device or a folder, or is
                 too large for its kind.
         """
-        for name in FILES:
-            self.look_at(name)
-        self.look_at("previews", "a folder")
+        for file in layout.RUN:
+            if "*" not in file.name:
+                self.require_file(file.name)
+        self.require_file(layout.DIRECTIONS)
+        self.require_file(PREVIEWS, "a folder")
 
     def data_card(self) -> DataCard:
         """What the run knows of its data.
@@ -142,36 +128,36 @@ class Run(Folder):
         Raises:
             UserError: when it is missing (training has not got that far) or damaged.
         """
-        return self._parse("data.json", DataCard)
+        return self.parse(DATA_CARD, DataCard)
 
     def status(self) -> Status:
         """The run's state, derived from its process and not from what it last claimed.
 
-        A process elsewhere is at work until it has been silent for long: see `signs.py`.
+        A process elsewhere is at work until it has been silent for long: see `lease.py`.
 
         It is finished only when its weights and what was measured are those of its last step.
 
         Raises:
             UserError: when status.json is damaged.
         """
-        said = self.said()
-        if said.state in ACTIVE and not self.is_alive():
-            said = self.said()  # it may have said its last word just before it ended
-            if said.state in ACTIVE:
-                during = f"It ended during this: {said.message}." if said.message else ""
-                why = f"{during} {silence(self)}".strip()
-                return said.model_copy(update={"state": "interrupted", "message": why})
-        if said.state == "finished" and (missing := self._missing(said.total_steps)):
-            return said.model_copy(update={"state": "interrupted", "message": missing})
-        return said
+        last = self.last_status()
+        if last.state in ACTIVE and not self.is_alive():
+            last = self.last_status()  # it may have said its last word just before it ended
+            if last.state in ACTIVE:
+                during = f"It ended during this: {last.message}." if last.message else ""
+                why = f"{during} {silence_message(self)}".strip()
+                return last.model_copy(update={"state": "interrupted", "message": why})
+        if last.state == "finished" and (missing := self._missing(last.total_steps)):
+            return last.model_copy(update={"state": "interrupted", "message": missing})
+        return last
 
-    def said(self) -> Status:
+    def last_status(self) -> Status:
         """What its worker last said of itself, whether it lives or not.
 
         Raises:
             UserError: when status.json is damaged.
         """
-        return self._parse("status.json", Status) if self.has("status.json") else Status()
+        return self.parse(STATUS, Status) if self.has(STATUS) else Status()
 
     def weights_step(self, name: str = WEIGHTS) -> int | None:
         """The step whose weights lie here, as the head of their file says; None where it does not,
@@ -186,15 +172,26 @@ class Run(Folder):
         """True where there is a training state to go on from."""
         return self.has(STATE) or self.has(NEXT_STATE)
 
+    def training_state(self, name: str = STATE) -> dict[str, Any]:
+        """The values of a training state, on the CPU; `name` may also be `NEXT_STATE`.
+
+        Raises:
+            OSError: when it is missing, or no regular file.
+            ValueError: when it is larger than the weights explain.
+            Exception: when it is damaged, in more ways than torch names.
+        """
+        with self.opened(name) as file:
+            return load_state(file, self.size(WEIGHTS))
+
     def summary(self) -> dict[str, Any]:
         """What was measured of the trained model; {} before it has been.
 
         Raises:
             UserError: when summary.json is damaged.
         """
-        if not self.has("summary.json"):
+        if not self.has(SUMMARY):
             return {}
-        return self._parse("summary.json", Summary).model_dump(exclude_unset=True)
+        return self.parse(SUMMARY, Summary).model_dump(exclude_unset=True)
 
     def environment(self) -> Environment:
         """With what the run was made; empty where it does not say.
@@ -202,9 +199,9 @@ class Run(Folder):
         Raises:
             UserError: when environment.json is damaged.
         """
-        if not self.has("environment.json"):
+        if not self.has(ENVIRONMENT):
             return Environment()
-        return self._parse("environment.json", Environment)
+        return self.parse(ENVIRONMENT, Environment)
 
     def history(self, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
         """Records of the history written since byte `offset`, and the offset to go on from: at
@@ -213,7 +210,7 @@ class Run(Folder):
         Raises:
             UserError: when the file is there but cannot be read.
         """
-        return self.records("history.jsonl", offset)
+        return self.records(HISTORY, offset)
 
     def set_by_hand(self) -> list[tuple[int, str, float]]:
         """The values that somebody set during the training, in order: (step, name, value).
@@ -224,9 +221,9 @@ class Run(Folder):
             UserError: as `history`.
         """
         found = []
-        for n, record in enumerate(self.each_record("history.jsonl", holding=b'"set"')):
+        for n, record in enumerate(self.each_record(HISTORY, holding=b'"set"')):
             if n == MOST_SET:
-                raise self._damaged("history.jsonl", f"over {MOST_SET} values were set by hand")
+                raise self.damaged(HISTORY, f"over {MOST_SET} values were set by hand")
             if record.get("kind") == "set":
                 with suppress(KeyError, TypeError, ValueError, OverflowError):
                     value = float(record["value"])
@@ -235,10 +232,19 @@ class Run(Folder):
 
     # --- writing -----------------------------------------------------------------------------
 
+    def delete(self) -> None:
+        """Remove the folder, and what was derived from the run, for good.
+
+        Raises:
+            UserError: as `Folder.delete`.
+        """
+        super().delete()
+        derived.forget(self)
+
     def set_status(self, status: Status) -> None:
         """Say what the worker is doing, stamped with the time."""
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        self.write_json("status.json", status.model_copy(update={"updated": now}))
+        self.write_json(STATUS, status.model_copy(update={"updated": now}))
 
     # --- inside ------------------------------------------------------------------------------
 
@@ -257,8 +263,8 @@ class Run(Folder):
         )
 
     def _stored_config(self) -> StoredConfig:
-        text = self._text("config.json")
+        text = self.text(CONFIG)
         try:
             return stored_config(text)
         except UserError as error:
-            raise self._damaged("config.json", str(error)) from None
+            raise self.damaged(CONFIG, str(error)) from None

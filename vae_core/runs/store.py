@@ -11,23 +11,30 @@ from pathlib import Path
 
 from vae_core.config import RunConfig
 from vae_core.errors import UserError
-from vae_core.runs.regular import kind_of
+from vae_core.locations import IS_CHECKOUT, SHIPPED, store_folder
+from vae_core.runs.layout import CONFIG, HISTORY
+from vae_core.runs.migrations import to_store
 from vae_core.runs.run import Run
-from vae_core.runs.stored_config import to_store
-
-STORE_VARIABLE = "VAE_STORE"
-DEFAULT_STORE = Path(__file__).resolve().parents[2] / "trained_models"
+from vae_core.runs.safe_open import kind_of
 
 LONGEST_NAME = 80
 _NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{LONGEST_NAME - 1}}}")
 
 
 class Store:
-    """The folder in which runs live."""
+    """The folder in which runs live; where the package is installed, the runs that come with it are
+    found there too."""
 
     def __init__(self, path: Path | str | None = None) -> None:
-        """Open `path`, else what the environment variable VAE_STORE names, else the default."""
-        self.path = Path(path or os.environ.get(STORE_VARIABLE) or DEFAULT_STORE).resolve()
+        """Open `path`, else what the environment variable VAE_STORE names, else the default.
+
+        Raises:
+            UserError: when it can be no path.
+        """
+        self.path = store_folder(path)
+        """Where runs are created."""
+        self.roots = (self.path,) if IS_CHECKOUT else (self.path, SHIPPED)
+        """Where runs are looked for; of two with one name, the one in the first."""
 
     def create(self, name: str, config: RunConfig) -> Run:
         """Claim `name` and write the configuration.
@@ -47,6 +54,8 @@ class Store:
         if _never_began(path):
             shutil.rmtree(path, ignore_errors=True)
         try:
+            if self._comes_along(name):
+                raise FileExistsError
             path.mkdir()
         except FileExistsError:
             raise UserError(self._taken(name)) from None
@@ -54,7 +63,7 @@ class Store:
             raise self._uncreated(error) from None
         run = Run(path)
         try:
-            run.write_json("config.json", to_store(config))
+            run.write_json(CONFIG, to_store(config))
         except UserError:
             shutil.rmtree(path, ignore_errors=True)  # a claim without a configuration helps nobody
             raise
@@ -66,7 +75,8 @@ class Store:
             path = self._inside(name)
         except UserError as error:
             return str(error)
-        return self._taken(name) if os.path.lexists(path) and not _never_began(path) else ""
+        taken = os.path.lexists(path) and not _never_began(path)
+        return self._taken(name) if taken or self._comes_along(name) else ""
 
     def get(self, name: str) -> Run:
         """The run called `name`.
@@ -80,9 +90,10 @@ class Store:
                 f"Run {name!r} is a link to another folder, and links are not followed. Copy that "
                 "folder into the store."
             )
-        if not path.is_dir():
-            raise UserError(f"There is no run called {name!r} in {self.path}.")
-        return Run(path)
+        for root in self.roots:
+            if (root / name).is_dir():
+                return Run(root / name)
+        raise UserError(f"There is no run called {name!r} in {self.path}.")
 
     def free_name(self, wish: str) -> str:
         """`wish`, or `wish-2`, `wish-3`, … where it is taken.
@@ -96,10 +107,11 @@ class Store:
 
     def __iter__(self) -> Iterator[Run]:
         """Every run, the newest configuration first."""
-        if not self.path.is_dir():
-            return
-        folders = [path for path in self.path.iterdir() if _is_run_folder(path)]
-        yield from map(Run, sorted(folders, key=_made_at, reverse=True))
+        folders: dict[str, Path] = {}
+        for root in filter(Path.is_dir, self.roots):
+            for path in filter(_is_run_folder, root.iterdir()):
+                folders.setdefault(path.name, path)
+        yield from map(Run, sorted(folders.values(), key=_made_at, reverse=True))
 
     def _inside(self, name: str) -> Path:
         if not _NAME.fullmatch(name):
@@ -108,6 +120,10 @@ class Store:
                 f"at most {LONGEST_NAME}, beginning with a letter or digit."
             )
         return self.path / name
+
+    def _comes_along(self, name: str) -> bool:
+        """Whether a run of another root has this name."""
+        return any((root / name).is_dir() for root in self.roots[1:])
 
     def _taken(self, name: str) -> str:
         return f"There is already a run called {name!r} in {self.path}; choose another name."
@@ -138,7 +154,7 @@ def _is_run_folder(path: Path) -> bool:
 
 def _made_at(path: Path) -> float:
     """Seconds since 1970 of the configuration, else of the folder; 0 once it is deleted."""
-    for candidate in (path / "config.json", path):
+    for candidate in (path / CONFIG, path):
         try:
             return candidate.lstat().st_mtime
         except OSError:
@@ -149,7 +165,7 @@ def _made_at(path: Path) -> float:
 def _never_began(path: Path) -> bool:
     """True for a run that failed before it recorded anything."""
     run = Run(path)
-    if path.is_symlink() or not run.has("config.json") or run.has("history.jsonl"):
+    if path.is_symlink() or not run.has(CONFIG) or run.has(HISTORY):
         return False
     try:
         return run.status().state == "failed" and not run.is_alive()

@@ -1,10 +1,13 @@
-"""A safetensors file whose head is checked before a byte of its data is read.
+"""Files of tensors, whose head is checked before a byte of their data is read.
 
 The library maps what it is given and believes what the head promises of shapes. Here the head is
 bounded, every shape times its type has to fill its place, and all places together the file; then
 whoever reads says which type and shape each tensor must have.
 
 Format: https://github.com/huggingface/safetensors#format
+
+A training state is a zip of tensors as `torch.save` writes it, of which nothing is executed, and
+which unpacks to no more than its weights explain.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -22,6 +26,10 @@ LONGEST_HEAD = 4 * 2**20
 """Bytes: some thousand tensors, and the names of some ten thousand labels."""
 
 MOST_AXES = 8
+
+STATE_PER_WEIGHT, STATE_BESIDES = 12, 64 * 2**20
+"""A state holds the weights, Adam's two averages, the best so far, and some of it twice; then what
+does not grow with the weights."""
 
 DTYPES = {
     "BOOL": "?", "U8": "u1", "I8": "i1", "U16": "<u2", "I16": "<i2", "U32": "<u4", "I32": "<i4",
@@ -145,3 +153,30 @@ def _fill(specs: Iterable[Spec], data: int, size: int) -> None:
         at = spec.end
     if at != size:
         raise ValueError(f"it has {size} bytes, and its head speaks of {at}")
+
+
+def load_state(file: BinaryIO, weights_size: int) -> dict[str, Any]:
+    """The values that `torch.save` wrote, on the CPU.
+
+    Args:
+        weights_size: bytes of the weights that the state goes with.
+
+    Raises:
+        ValueError: when it is packed, or larger than the weights explain.
+        Exception: when it is damaged, in more ways than torch names.
+    """
+    import torch
+
+    most = STATE_PER_WEIGHT * weights_size + STATE_BESIDES
+    with zipfile.ZipFile(file) as parts:
+        unpacked = sum(part.file_size for part in parts.infolist())
+        plain = all(part.compress_type == zipfile.ZIP_STORED for part in parts.infolist())
+    if not plain:
+        raise ValueError("it is packed, which no version does")
+    if max(unpacked, file.seek(0, os.SEEK_END)) > most:
+        raise ValueError(
+            f"it has {unpacked / 1e6:.0f} MB, and its weights explain {most / 1e6:.0f} MB"
+        )
+    file.seek(0)
+    found: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+    return found

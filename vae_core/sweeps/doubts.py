@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vae_core.diagnosis import Course, course_of
 from vae_core.diagnosis.course import Moment
-from vae_core.runs import Run, Status
+from vae_core.runs import Run, Status, layout
 
 TAIL_BYTES = 2**21
 """About ten thousand records; how a run ended shows in them."""
@@ -29,7 +29,7 @@ def doubt(run: Run) -> str:
     Raises:
         UserError: when its configuration or its status is damaged.
     """
-    return _doubt(run.path, run.size("history.jsonl"), run.status())
+    return _doubt(run.path, run.size(layout.HISTORY), run.status())
 
 
 @functools.lru_cache(maxsize=1024)
@@ -37,7 +37,7 @@ def _doubt(path: Path, size: int, status: Status) -> str:
     if status.state != "finished":
         return f"{status.state} at step {status.step} of {status.total_steps}"
     run = Run(path)
-    records = run.last_records("history.jsonl", TAIL_BYTES)
+    records = run.last_records(layout.HISTORY, TAIL_BYTES)
     course = course_of(records, run.config())
     if not course.beta_is_settled and course.training:
         return "its β was still moving at the end"

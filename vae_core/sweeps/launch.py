@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vae_core.errors import UserError
+from vae_core.runs import layout
 from vae_core.sweeps.state import ACTIVE
 from vae_core.sweeps.sweep import Sweep
 from vae_core.training.jobs import spawn
@@ -20,6 +21,6 @@ def launch(sweep: Sweep) -> None:
     sweep.send("resume")
     if state.state in ACTIVE:
         return
-    starting = sweep.said().model_copy(update={"state": "starting"})
-    sweep.write_json("state.json", starting)
+    starting = sweep.last_status().model_copy(update={"state": "starting"})
+    sweep.write_json(layout.SWEEP_STATE, starting)
     spawn(sweep, ["sweep-work", sweep.id], sweep.store.path)

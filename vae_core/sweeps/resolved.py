@@ -12,7 +12,7 @@ from vae_core.config import RunConfig
 from vae_core.data import datasets
 from vae_core.families import build, complete
 from vae_core.models import likelihoods
-from vae_core.runs import DataCard, Run
+from vae_core.runs import DataCard, Run, layout
 from vae_core.sweeps.spec import BETA, SEED
 
 FIXED_SIGMA = "gaussian"
@@ -75,7 +75,7 @@ def resolved(run: Run) -> Resolved:
     Raises:
         UserError: when its configuration or its data card is missing or damaged.
     """
-    names = ("config.json", "data.json")
+    names = (layout.CONFIG, layout.DATA_CARD)
     return _resolved(run.path, tuple(map(run.version, names)))
 
 

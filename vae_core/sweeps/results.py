@@ -12,7 +12,7 @@ from vae_core.config import RunConfig
 from vae_core.diagnosis.symptoms import COLLAPSED
 from vae_core.errors import UserError
 from vae_core.in_force import beta_in_force
-from vae_core.runs import Run, measured_on
+from vae_core.runs import Run, layout, measured_on
 from vae_core.sweeps.doubts import doubt
 from vae_core.sweeps.resolved import flat, resolved
 from vae_core.sweeps.scoring import columns, scores
@@ -117,7 +117,7 @@ def _differing(settings: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str,
 
 def _settings(run: Run) -> dict[str, Any]:
     """As they were resolved, so that "auto" and what it stood for are the same."""
-    if run.has("data.json"):
+    if run.has(layout.DATA_CARD):
         return resolved(run).settings
     return flat(run.config().model_dump(mode="json"))  # it has not seen its data yet
 
@@ -142,7 +142,7 @@ def curves(run: Run) -> Iterator[dict[str, Any]]:
     Epochs are counted in parts, so that curves of runs with other batch sizes lie on each other.
     """
     per_epoch = _steps_per_epoch(run)
-    for record, _ in run.some_records("history.jsonl"):
+    for record, _ in run.some_records(layout.HISTORY):
         terms, step = record.get("terms", {}), _number(record.get("step"))
         if record.get("kind") not in ("step", "validation") or not isinstance(terms, dict):
             continue

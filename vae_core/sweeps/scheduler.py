@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from vae_core.errors import LeaseLost, UserError
 from vae_core.families import complete
-from vae_core.runs import Run
+from vae_core.runs import Run, layout
 from vae_core.sweeps.ledger import Ledger
 from vae_core.sweeps.state import AT_REST, COMMANDS, ENDS, Entry, SweepState, SweepStateName, obey
 from vae_core.sweeps.study import StorageError
@@ -44,7 +44,7 @@ def work(sweep: Sweep, watch: Watch = lambda state: None) -> SweepState:
     Raises:
         UserError: when another process works on it, or its folder is damaged.
     """
-    with sweep.held():
+    with sweep.lock():
         sweep.clear_leftovers()
         return Scheduler(sweep, watch).run()
 
@@ -55,7 +55,7 @@ class Scheduler:
     def __init__(self, sweep: Sweep, watch: Watch = lambda state: None) -> None:
         self.sweep, self.watch, self.store = sweep, watch, sweep.store
         self.spec = sweep.spec()
-        self.state = sweep.said()
+        self.state = sweep.last_status()
         if self.state.wish != "pause":
             self.state = self.state.model_copy(update={"wish": "run"})
         self.ledger = Ledger(sweep)
@@ -95,7 +95,7 @@ class Scheduler:
 
     def _listen(self) -> None:
         running = {entry.number for entry in self.state.of("running")}
-        messages, heard = self.sweep.records("control.jsonl", self.state.heard)
+        messages, heard = self.sweep.records(layout.CONTROL, self.state.heard)
         for message in messages:
             self.state = obey(self.state, message)
         self._change(heard=heard if messages else self.state.heard)
@@ -259,7 +259,7 @@ class Scheduler:
             run = self.store.get(entry.run) if entry.run else None
         except UserError:
             return None
-        return run if run is not None and run.has("config.json") else None
+        return run if run is not None and run.has(layout.CONFIG) else None
 
     def _hold_still(self, error: UserError) -> None:
         """Pause because of an error; the disk is full, say: nothing is lost by waiting."""
@@ -289,7 +289,7 @@ class Scheduler:
 
     def _save(self) -> None:
         try:
-            self.sweep.write_json("state.json", self.state)
+            self.sweep.write_json(layout.SWEEP_STATE, self.state)
         except LeaseLost:
             raise
         except UserError as error:  # tried again with the next change; the runs go on

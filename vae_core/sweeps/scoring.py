@@ -8,10 +8,10 @@ import numpy as np
 from pydantic import Field, ValidationError, model_validator
 
 from vae_core.errors import UserError
-from vae_core.runs import Run
-from vae_core.runs.stored import Count, Number, Short, Stored
+from vae_core.runs import Run, layout
+from vae_core.runs.schemas import Count, Number, Short, Stored
 
-FILE = "scores.json"
+FILE = layout.SCORES
 CATEGORICAL = "shape"
 """The one factor of drawn data that has no order."""
 
@@ -100,6 +100,8 @@ def remarks(found: dict[str, Any]) -> list[str]:
 def score(run: Run) -> dict[str, Any]:
     """Score the run's codes of its validation images against the factors, and keep the result.
 
+    A run that comes with the app is left as it is.
+
     Returns:
         `means` and, unless codes are points, `samples`: each score by its name. `spread`: the
         same, how far each varies (`with_spread`). Beside them `part`, `images`, `seeds`, `step`,
@@ -155,5 +157,6 @@ def score(run: Run) -> dict[str, Any]:
         "collapsed": silent,
         "constant_factors": still,
     }
-    run.write_json(FILE, result)
+    if not run.shipped:
+        run.write_json(FILE, result)
     return result

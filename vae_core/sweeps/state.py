@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, FailFast, Field
 
+from vae_core.runs.schemas import Count, Short, cut
 from vae_core.runs.store import is_run_name
-from vae_core.runs.stored import Count, Short, cut
 from vae_core.settings import Settings
 from vae_core.sweeps.spec import BETA, Value
 

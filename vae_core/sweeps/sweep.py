@@ -8,16 +8,14 @@ import shutil
 from typing import Any
 
 from vae_core.errors import UserError
-from vae_core.runs import Folder, Store
-from vae_core.runs.reading import Reading
-from vae_core.runs.signs import silence
+from vae_core.runs import Folder, Store, layout
+from vae_core.runs.lease import silence_message
+from vae_core.runs.reader import Reader
 from vae_core.sweeps.spec import SweepSpec, check
 from vae_core.sweeps.state import ACTIVE, Entry, SweepState, obey
 
 FOLDER = ".sweeps"
 """Inside a store; the dot keeps it from being taken for a run."""
-
-IDENTITY = "identity"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
 
@@ -38,7 +36,7 @@ class Sweep(Folder):
         Raises:
             UserError: when sweep.json is missing or damaged.
         """
-        return self._parse("sweep.json", SweepSpec)
+        return self.parse(layout.SWEEP_SPEC, SweepSpec)
 
     def state(self) -> SweepState:
         """Where it stands: as the scheduler said it, with what it was told since.
@@ -46,19 +44,19 @@ class Sweep(Folder):
         Raises:
             UserError: when state.json is missing or damaged.
         """
-        said = self.said()
-        for message in self.records("control.jsonl", said.heard)[0]:
+        said = self.last_status()
+        for message in self.records(layout.CONTROL, said.heard)[0]:
             said = obey(said, message)
         if said.state in ACTIVE and not self.is_alive():
-            said = self.said().model_copy(update={"entries": said.entries})
+            said = self.last_status().model_copy(update={"entries": said.entries})
             if said.state in ACTIVE:
-                why = said.message or silence(self)
+                why = said.message or silence_message(self)
                 return said.model_copy(update={"state": "interrupted", "message": why})
         return said
 
-    def said(self) -> SweepState:
+    def last_status(self) -> SweepState:
         """What the scheduler last wrote."""
-        return self._parse("state.json", SweepState)
+        return self.parse(layout.SWEEP_STATE, SweepState)
 
     def storage(self) -> str:
         """URL of the study.
@@ -66,9 +64,9 @@ class Sweep(Folder):
         Raises:
             UserError: when the study in the folder is no file of its own.
         """
-        for file in ("study.db", "study.db-journal", "study.db-wal"):
-            self.look_at(file)
-        return self.spec().storage or f"sqlite:///{self.file('study.db')}"
+        for end in ("", "-journal", "-wal"):
+            self.require_file(layout.STUDY + end)
+        return self.spec().storage or f"sqlite:///{self.file(layout.STUDY)}"
 
     def identity(self) -> str:
         """What tells this folder from all others that take part in the same study; "" in those of
@@ -77,16 +75,16 @@ class Sweep(Folder):
         Raises:
             UserError: when it is there and cannot be read.
         """
-        return self._text(IDENTITY).strip() if self.file(IDENTITY).exists() else ""
+        return self.text(layout.IDENTITY).strip() if self.has(layout.IDENTITY) else ""
 
     def send(self, command: str, **values: Any) -> None:
         """Tell the scheduler, which listens several times a second; see `state.obey`."""
-        self.append("control.jsonl", {"command": command, **values})
+        self.append(layout.CONTROL, {"command": command, **values})
 
 
 def has_sweep(store: Store, name: str) -> bool:
     """True where the store has a sweep called `name`."""
-    return Sweep(store, _checked(name)).has("sweep.json")
+    return Sweep(store, _checked(name)).has(layout.SWEEP_SPEC)
 
 
 def get_sweep(store: Store, name: str) -> Sweep:
@@ -130,7 +128,7 @@ def join_sweep(store: Store, name: str, storage: str, workers: int) -> Sweep:
     spec = found.model_copy(update={"storage": storage, "workers": workers})
     sweep = _claimed(store, name, spec)
     try:
-        sweep.write_json("state.json", _queue(spec))
+        sweep.write_json(layout.SWEEP_STATE, _queue(spec))
     except UserError:
         shutil.rmtree(sweep.path, ignore_errors=True)
         raise
@@ -139,9 +137,13 @@ def join_sweep(store: Store, name: str, storage: str, workers: int) -> Sweep:
 
 def sweeps_of(store: Store) -> list[Sweep]:
     """Every sweep of the store, the newest first."""
-    names = Reading(store.path).names(FOLDER)
+    names = Reader(store.path).names(FOLDER)
     found = [Sweep(store, name) for name in names if _NAME.fullmatch(name)]
-    made = {sweep: sweep.version("sweep.json") or 0 for sweep in found if sweep.has("sweep.json")}
+    made = {
+        sweep: sweep.version(layout.SWEEP_SPEC) or 0
+        for sweep in found
+        if sweep.has(layout.SWEEP_SPEC)
+    }
     return sorted(made, key=made.__getitem__, reverse=True)
 
 
@@ -157,8 +159,9 @@ def _claimed(store: Store, name: str, spec: SweepSpec) -> Sweep:
         reason = error.strerror or error
         raise UserError(f"The sweep cannot be created in {store.path}: {reason}.") from None
     try:
-        sweep.write_bytes(IDENTITY, secrets.token_hex(16).encode())
-        sweep.write_json("sweep.json", spec, private=spec.storage is not None)  # with a password
+        sweep.write_bytes(layout.IDENTITY, secrets.token_hex(16).encode())
+        private = spec.storage is not None  # with a password
+        sweep.write_json(layout.SWEEP_SPEC, spec, private=private)
     except UserError:
         shutil.rmtree(sweep.path, ignore_errors=True)
         raise
@@ -176,7 +179,7 @@ def _begin(sweep: Sweep, spec: SweepSpec) -> None:
             "leave out the values of β to join it."
         )
     share_spec(study, spec, storage)
-    sweep.write_json("state.json", _queue(spec))
+    sweep.write_json(layout.SWEEP_STATE, _queue(spec))
 
 
 def _queue(spec: SweepSpec) -> SweepState:

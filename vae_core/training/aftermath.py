@@ -20,7 +20,7 @@ from vae_core.latent.survey import finite
 from vae_core.metrics import measure
 from vae_core.models import LatentModel
 from vae_core.objectives import Objective
-from vae_core.runs import Run
+from vae_core.runs import Run, layout
 from vae_core.training.soundness import INSTEAD
 from vae_core.types import Context
 
@@ -41,7 +41,7 @@ def keep_latents(
     finite(encodings.mu, "encoding")
     save_encodings(run, encodings)
     samples = prior_pictures(model, SAMPLES_IN_THUMBNAIL)
-    run.write_bytes("thumbnail.png", to_png(tile(samples, 4)))
+    run.write_bytes(layout.THUMBNAIL, to_png(tile(samples, 4)))
     return encodings.mu
 
 
@@ -72,4 +72,4 @@ def keep_measurement(
         "kl_per_dim": found.kl_per_dim,
         "step": step,
     }
-    run.write_json("summary.json", found.report() | about)
+    run.write_json(layout.SUMMARY, found.report() | about)

@@ -8,7 +8,7 @@ from vae_core.errors import DataChanged
 from vae_core.families import families
 from vae_core.progress import Progress, no_progress
 from vae_core.run_data import dataset_of, refuse_unknown_labels
-from vae_core.runs import Run
+from vae_core.runs import Run, layout
 
 
 def images_of(run: Run, accept_changed: bool, progress: Progress = no_progress) -> Dataset:
@@ -51,10 +51,10 @@ def note_change(run: Run, difference: Difference, step: int) -> None:
     The pictures of its hold-out images go: from now on others are rebuilt, and they would stand
     below the wrong originals.
     """
-    records = run.each_record("history.jsonl")
+    records = run.each_record(layout.HISTORY)
     message = f"Resumed on the images that were there. {difference.sentence}"
     note = {"kind": "note", "step": step, "message": message}
     kept = (record for record in records if record.get("kind") != "preview")
-    run.write_records("history.jsonl", (*kept, note))
-    for picture in run.file("previews").glob("*.png"):
+    run.write_records(layout.HISTORY, (*kept, note))
+    for picture in run.file(layout.PREVIEWS).glob("*.png"):
         picture.unlink(missing_ok=True)

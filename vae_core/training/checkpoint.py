@@ -11,8 +11,7 @@ import torch
 from safetensors.torch import save
 
 from vae_core.errors import UserError
-from vae_core.runs import BEST, NEXT_BEST, NEXT_STATE, OBJECTIVE, STATE, WEIGHTS, Run
-from vae_core.runs.states import read_state
+from vae_core.runs import BEST, NEXT_BEST, NEXT_STATE, OBJECTIVE, STATE, WEIGHTS, Run, layout
 from vae_core.training.events import Checkpoint
 
 
@@ -100,9 +99,9 @@ def forget_after(run: Run, state: Mapping[str, Any]) -> None:
                 return bool(record.get("number", 0) <= state["recovery"]["returns"])
         return True
 
-    if not all(map(was_saved, run.each_record("history.jsonl"))):
-        run.write_records("history.jsonl", filter(was_saved, run.each_record("history.jsonl")))
-        for picture in run.file("previews").glob("*-*.png"):
+    if not all(map(was_saved, run.each_record(layout.HISTORY))):
+        run.write_records(layout.HISTORY, filter(was_saved, run.each_record(layout.HISTORY)))
+        for picture in run.file(layout.PREVIEWS).glob("*-*.png"):
             if int(picture.name.partition("-")[0]) > step:
                 picture.unlink(missing_ok=True)
 
@@ -132,7 +131,7 @@ def _weights(modules: Mapping[str, Mapping[str, torch.Tensor]], step: int) -> by
 
 def _read(run: Run, name: str) -> dict[str, Any]:
     try:
-        state = read_state(run, name)
+        state = run.training_state(name)
         reason = "" if isinstance(state["step"], int) else "it names no step"
     except Exception as error:  # a damaged file fails in more ways than torch names
         reason = f"{type(error).__name__}: {error}".splitlines()[0]

@@ -7,6 +7,8 @@ from typing import Any
 
 from torch import nn
 
+from vae_core import torch_private
+
 RECOMPILE_LIMIT = 1024
 """Kinds of calls that are compiled before the compiler silently gives up. It counts those of all
 networks together; each is called while training and while measuring, with and without gradients."""
@@ -21,12 +23,7 @@ def compile_networks(
     itself is the wrong thing to compile; the halves are called by all of them. A list of stages is
     no network that can be called, each of its stages is.
     """
-    import torch._dynamo  # 150 MB that a run needs only where it is compiled
-    import torch._functorch.config
-
-    torch._dynamo.config.recompile_limit = RECOMPILE_LIMIT
-    torch._dynamo.config.accumulated_recompile_limit = RECOMPILE_LIMIT
-    torch._functorch.config.donated_buffer = False  # players may share a graph, which is then kept
+    torch_private.set_up_compiler(RECOMPILE_LIMIT)
     for network in networks:
         if _is_callable(network):
             network.compile(backend=backend)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import math
 
-from vae_core.runs import Run
-from vae_core.runs.bounds import AT_ONCE
+from vae_core.runs import Run, layout
+from vae_core.runs.layout import AT_ONCE
 from vae_core.training.events import Message
 
-FILE = "control.jsonl"
+FILE = layout.CONTROL
 COMMANDS = frozenset({"pause", "resume", "stop", "save", "set"})
 LONGEST_SHOWN = 80
 

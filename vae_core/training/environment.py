@@ -9,7 +9,8 @@ from importlib.metadata import version
 
 import torch
 
-from vae_core.runs import Run
+from vae_core.runs import Run, layout
+from vae_core.runs.migrations import VERSION
 
 PACKAGES = ("torch", "torchvision", "numpy", "scikit-learn", "pydantic", "safetensors")
 
@@ -17,6 +18,7 @@ PACKAGES = ("torch", "torchvision", "numpy", "scikit-learn", "pydantic", "safete
 def save_environment(run: Run, device: torch.device) -> None:
     """Write `environment.json`: the first session's environment, then every later one's."""
     session = {
+        "version": VERSION,
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
@@ -28,7 +30,7 @@ def save_environment(run: Run, device: torch.device) -> None:
     first = run.environment().model_dump(exclude_unset=True)
     if first:
         first["resumed"] = [*first.get("resumed", []), session]
-    run.write_json("environment.json", first or session)
+    run.write_json(layout.ENVIRONMENT, first or session)
 
 
 def without_store(arguments: list[str]) -> list[str]:

@@ -30,7 +30,7 @@ def stopped_in_time(run: Run, heard: int, wishes: Wishes) -> None:
 def _end(run: Run, wishes: Wishes) -> End:
     def end(seconds: float, number: int | None) -> int | None:
         if not wishes.began:
-            with suppress(UserError), run.held():
+            with suppress(UserError), run.lock():
                 say_stopped(run, wishes.doing)
             return 0
         if seconds < (SAVE_S if wishes.doing == SAVING else GRACE_S):

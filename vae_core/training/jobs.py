@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -13,14 +12,13 @@ from pathlib import Path
 from vae_core.config import RunConfig
 from vae_core.errors import LeaseLost, UserError
 from vae_core.families import complete
-from vae_core.runs import STORE_VARIABLE, Folder, Run, Store
+from vae_core.locations import STORE_VARIABLE, module_command, module_environment
+from vae_core.runs import Folder, Run, Store, layout
+from vae_core.runs.atomic import open_to_append
 from vae_core.runs.lease import TOKEN_VARIABLE
-from vae_core.runs.writing import append_to
 from vae_core.training.control import said_so_far, send
 
 __all__ = ["resume", "send", "spawn", "start"]
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def start(store: Store, name: str, config: RunConfig) -> Run:
@@ -49,8 +47,8 @@ def resume(run: Run, accept_changed_data: bool = False) -> None:
     """
     run.config_to_train()
     if run.is_alive():
-        if run.elsewhere() and run.status().state != "paused":
-            raise UserError(run.at_work())
+        if run.remote_host() and run.status().state != "paused":
+            raise UserError(run.busy_message())
         send(run, {"command": "resume"})
         return
     if run.status().state == "finished":
@@ -71,11 +69,10 @@ def spawn(folder: Folder, command: list[str], store: Path) -> None:
     lease = folder.lease or folder.claim(os.getpid())
     told = {STORE_VARIABLE: str(store), TOKEN_VARIABLE: lease.job.token, "PYTHONUNBUFFERED": "1"}
     try:
-        with append_to(folder.file("log.txt")) as log:
+        with open_to_append(folder.file(layout.LOG)) as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "vae_core", *command],
-                cwd=ROOT,
-                env=os.environ | told,
+                module_command("vae_core", *command),
+                env=module_environment(**told),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from tqdm import tqdm
 
 from vae_core.imaging.png import tile, to_bytes, to_png
-from vae_core.runs import Run, State, Status
+from vae_core.runs import Run, State, Status, layout
 from vae_core.training.checkpoint import forget_after, save_checkpoint
 from vae_core.training.events import (
     Checkpoint,
@@ -87,12 +87,12 @@ class RunRecorder:
         strips = {"reconstructions": event.reconstructions, "samples": event.samples}
         for name, images in strips.items():
             strip = tile(to_bytes(images), len(images))
-            self.run.write_bytes(f"previews/{event.step:08d}-{name}.png", to_png(strip))
+            self.run.write_bytes(layout.preview(event.step, name), to_png(strip))
         # These stay the same all through a run.
         for name, still in (("originals", event.originals), ("corrupted", event.corrupted)):
-            if still is not None and not self.run.file(f"previews/{name}.png").exists():
+            if still is not None and not self.run.file(f"{layout.PREVIEWS}/{name}.png").exists():
                 strip = tile(to_bytes(still), len(still))
-                self.run.write_bytes(f"previews/{name}.png", to_png(strip))
+                self.run.write_bytes(f"{layout.PREVIEWS}/{name}.png", to_png(strip))
         self._record("preview", event, kl_per_dim=event.kl_per_dim)
 
     def _checkpoint(self, event: Checkpoint) -> None:
@@ -131,7 +131,7 @@ class RunRecorder:
 
     def _record(self, kind: str, event: Event, **values: Any) -> None:
         when = {"step": event.step, "epoch": event.epoch, "time": event.seconds}
-        self.run.append("history.jsonl", {"kind": kind} | _rounded(when | values))
+        self.run.append(layout.HISTORY, {"kind": kind} | _rounded(when | values))
 
     def _say(self, event: Event, message: str = "") -> None:
         self._said = time.monotonic()

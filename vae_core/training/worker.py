@@ -21,7 +21,7 @@ from vae_core.models import LatentModel
 from vae_core.objectives import Objective
 from vae_core.progress import Progress, no_progress
 from vae_core.run_data import recorded_by
-from vae_core.runs import ACTIVE, PARTS, DataCard, Lease, PartDigests, Run, State, Status
+from vae_core.runs import ACTIVE, PARTS, DataCard, Lease, PartDigests, Run, State, Status, layout
 from vae_core.training.aftermath import keep_latents, keep_measurement
 from vae_core.training.changed_data import images_of, note_change
 from vae_core.training.checkpoint import forget_after, load_state, save_checkpoint
@@ -87,7 +87,7 @@ def work(
 def only_worker(run: Run) -> AbstractContextManager[Lease]:
     """Hold the run for this process; entering raises a UserError while another one trains it,
     on whichever host, such as after two clicks on Resume."""
-    return run.held()
+    return run.lock()
 
 
 def _train_and_tell(
@@ -158,7 +158,7 @@ def _train(
     progress("Building the model", None)
     model, objective = _built(config, card, device)
     run.write_bytes(PARTS, recorded.to_bytes())
-    run.write_json("data.json", card)
+    run.write_json(layout.DATA_CARD, card)
     save_environment(run, device)
 
     def last_save() -> Mapping[str, Any]:

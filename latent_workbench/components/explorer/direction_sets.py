@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from latent_workbench.live.cache import version_of
 from latent_workbench.live.loaded import (
     Sliders,
     encodings_of,
@@ -19,7 +18,7 @@ from latent_workbench.live.loaded import (
     sliders_of,
 )
 from latent_workbench.shared.explore_view import CLASSES, LOCAL, PRINCIPAL, RAW, SAVED, View
-from vae_core.latent.saved import FILE
+from vae_core.latent.saved import saved_version
 from vae_core.runs import Run
 
 if TYPE_CHECKING:
@@ -122,7 +121,7 @@ def sliders_for(run: Run, view: View) -> Sliders:
     encodings = encodings_of(run)
     if view.kind not in offered(run, encodings):
         return sliders_of(run, RAW)
-    version = version_of(run, FILE) if view.kind == SAVED else None
+    version = saved_version(run) if view.kind == SAVED else None
     choice = View(view.kind, view.label, view.neighbours, view.at)
     return _sliders(run.path, encodings_version(run), version, choice)
 

@@ -9,7 +9,6 @@ import numpy as np
 
 from vae_core.config import DataConfig
 from vae_core.data.dataset import Dataset, ImageSet
-from vae_core.data.folders import data_folder
 from vae_core.data.images import subset
 from vae_core.data.prepare import prepare_files
 from vae_core.data.source import datasets
@@ -18,6 +17,7 @@ from vae_core.errors import UserError
 from vae_core.imaging.decode import Target
 from vae_core.imaging.listing import Listing, list_folder
 from vae_core.imaging.reading import Refused, read_whole, reason_of
+from vae_core.locations import data_folder
 from vae_core.progress import Progress
 
 IMAGE_SIZE = 64

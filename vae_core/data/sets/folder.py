@@ -12,7 +12,6 @@ import numpy as np
 
 from vae_core.config import DataConfig
 from vae_core.data.dataset import Dataset, ImageSet
-from vae_core.data.folders import data_folder, uploads_folder
 from vae_core.data.images import subset
 from vae_core.data.labels import folder_labels, shared_depth
 from vae_core.data.prepare import prepare_files
@@ -23,6 +22,7 @@ from vae_core.imaging.archive import open_zip
 from vae_core.imaging.decode import Target
 from vae_core.imaging.listing import LISTING, Listing, list_folder
 from vae_core.imaging.reading import reason_of
+from vae_core.locations import data_folder, uploads_folder
 from vae_core.progress import Progress
 
 IMAGE_SIZE = 64

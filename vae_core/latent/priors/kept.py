@@ -1,19 +1,16 @@
-"""What was fitted to the encodings of a run, kept there beside them."""
+"""What was fitted to the encodings of a run, kept in the cache."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 import torch
-from safetensors.torch import save
 from torch import Tensor
 
-from vae_core.latent import derived
-from vae_core.latent.encodings import FILE as ENCODINGS
 from vae_core.latent.encodings import encoded_step, load_encodings
 from vae_core.models import LatentModel
 from vae_core.models.quantised import QuantisedModel
-from vae_core.runs import Run
+from vae_core.runs import Run, Tensors, derived, layout
 
 
 def keep(run: Run, name: str, tensors: dict[str, Tensor], step: int, version: int = 1) -> None:
@@ -23,8 +20,8 @@ def keep(run: Run, name: str, tensors: dict[str, Tensor], step: int, version: in
     Args:
         version: of the way in which it is fitted.
     """
-    contiguous = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
-    derived.keep(run, _file(name), save(contiguous, _stamp(run, str(step), version)))
+    arrays = {key: tensor.detach().cpu().numpy() for key, tensor in tensors.items()}
+    derived.keep(run, layout.prior(name), arrays, _made_of(run, step, version))
 
 
 def kept(
@@ -42,22 +39,19 @@ def kept(
     step = encoded_step(run)
     if step is None:
         return None
-    wanted = _stamp(run, str(step), version)
-    for place in derived.derived_places(run, _file(name)):
-        try:
-            with place.tensors(_file(name)) as file:
-                # Earlier versions kept neither the version nor which encodings it was fitted to.
-                if wanted != {"version": "1", "of": wanted["of"]} | file.metadata:
-                    continue
-                arrays = {
-                    key: file.array(key, spec.dtype, spec.shape) for key, spec in file.specs.items()
-                }
-            tensors = {key: torch.from_numpy(array) for key, array in arrays.items()}
-            if fits(tensors):
-                return tensors
-        except (OSError, KeyError, RuntimeError, TypeError, ValueError):
-            continue  # a cache, or of other names and shapes: it is fitted again, or missed
-    return None
+    made_of = _made_of(run, step, version)
+
+    def read(file: Tensors) -> dict[str, Tensor] | None:
+        # Earlier versions kept neither the version nor which encodings it was fitted to.
+        if made_of != {"version": "1", "of": made_of["of"]} | file.metadata:
+            return None
+        tensors = {
+            key: torch.from_numpy(file.array(key, spec.dtype, spec.shape))
+            for key, spec in file.specs.items()
+        }
+        return tensors if fits(tensors) else None
+
+    return derived.find(run, layout.prior(name), read)
 
 
 def are_codes(vocabulary: Tensor, model: LatentModel) -> bool:
@@ -81,10 +75,6 @@ def encoded_codes(run: Run, model: LatentModel) -> tuple[Tensor, int]:
     return torch.cat(codes), encodings.step
 
 
-def _stamp(run: Run, step: str, version: int) -> dict[str, str]:
-    of = derived.fingerprint(run, ENCODINGS)
-    return {"step": step, "version": str(version), "of": of}
-
-
-def _file(name: str) -> str:
-    return f"prior-{name}.safetensors"
+def _made_of(run: Run, step: int, version: int) -> dict[str, str]:
+    of = derived.fingerprint(run, layout.ENCODINGS)
+    return {"step": str(step), "version": str(version), "of": of}

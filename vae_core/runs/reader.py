@@ -1,8 +1,9 @@
 """The one reader of run and sweep folders: nothing in them is believed before it is checked.
 
 Whoever sends a folder may have put anything into it. So files are regular and lie inside
-(`regular.py`), none is larger than its kind may be, JSON becomes a model of pydantic, and records
-are read in pieces, so that a long history takes no more memory than a short one.
+(`safe_open.py`), none is larger than its kind may be (`layout.py`), JSON becomes a model of
+pydantic, tensors have a head that was checked (`tensors.py`), and records are read in pieces, so
+that a long history takes no more memory than a short one.
 """
 
 from __future__ import annotations
@@ -18,18 +19,24 @@ from typing import Any, BinaryIO, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from vae_core.errors import UserError
-from vae_core.nested import require_shallow
-from vae_core.runs.bounds import AT_ONCE, QUICKLY, largest, require_within
-from vae_core.runs.lines import STEP, blocks_of, record_in
-from vae_core.runs.regular import NotRegular, kind_of, look_inside, names_inside, open_inside
+from vae_core.runs.layout import AT_ONCE, LOG, MB, QUICKLY, largest, require_within
+from vae_core.runs.safe_open import NotRegular, kind_of, list_inside, open_inside, stat_inside
 from vae_core.runs.tensors import Tensors
 
 M = TypeVar("M", bound=BaseModel)
 
 LONGEST_REASON, MOST_COMPLAINTS = 300, 1000
 
+LONGEST_LINE = MB
+"""A record of 60 000 dimensions; a longer line is none."""
 
-class Reading:
+STEP = b'"kind":"step"'
+"""What a record of training steps holds, which most are."""
+
+_CHUNK = 2**20
+
+
+class Reader:
     """A folder that is read. `kind` is what errors call it.
 
     Names are those of files in it, such as "status.json" or "previews/originals.png".
@@ -49,7 +56,7 @@ class Reading:
     def has(self, name: str) -> bool:
         """True where something has this name, whatever it is: reading it says what is wrong."""
         try:
-            return look_inside(self.path, name) is not None
+            return stat_inside(self.path, name) is not None
         except OSError:
             return False
 
@@ -66,24 +73,24 @@ class Reading:
     def names(self, folder: str) -> list[str]:
         """The names in a folder of this one, sorted; [] where there is no such folder."""
         try:
-            return names_inside(self.path, folder)
+            return list_inside(self.path, folder)
         except OSError:
             return []
 
-    def look_at(self, name: str, wanted: str = "") -> None:
+    def require_file(self, name: str, wanted: str = "") -> None:
         """Look at a file without reading it; one that is not there is fine.
 
         Raises:
             UserError: when it is a link, a pipe, a device or a folder, or is too large.
         """
         try:
-            found = look_inside(self.path, name)
+            found = stat_inside(self.path, name)
             if found is not None and (kind := kind_of(found)) != wanted:
                 raise NotRegular(kind or "a file", wanted.removeprefix("a ") or "file")
             if found is not None and not wanted:
                 require_within(name, found.st_size)
         except OSError as error:
-            raise self._unread(name, error) from None
+            raise self.unreadable(name, error) from None
 
     @contextmanager
     def opened(self, name: str) -> Iterator[BinaryIO]:
@@ -119,20 +126,32 @@ class Reading:
         with self.opened(name) as file:
             yield Tensors(file)
 
-    def json(self, name: str, default: Any = None) -> Any:
-        """A JSON file of this folder, as plain values, not nested deep.
+    def parse(self, name: str, schema: type[M]) -> M:
+        """A JSON file as a model; what is unknown in it is set aside, see `schemas.unknown_keys`.
 
         Raises:
-            UserError: when it is missing and there is no default, or when it is damaged.
+            UserError: when it is missing or damaged.
         """
-        if default is not None and not self.has(name):
-            return default
         try:
-            found = json.loads(self._text(name))
-            require_shallow(found)
-        except (ValueError, RecursionError):
-            raise self._damaged(name, "it is no valid JSON") from None
+            found = schema.model_validate_json(self.text(name), extra="allow")
+        except ValidationError as error:
+            raise self.damaged(name, _complaint(error)) from None
+        if found.model_extra and not found.model_fields_set & schema.model_fields.keys():
+            raise self.damaged(name, "nothing in it is known")
         return found
+
+    def text(self, name: str) -> str:
+        """A file as text.
+
+        Raises:
+            UserError: when it is missing or cannot be read.
+        """
+        try:
+            return self.read(name).decode()
+        except FileNotFoundError:
+            raise UserError(f"{self.kind.capitalize()} {self.id!r} has no {name}.") from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise self.unreadable(name, error) from None
 
     # --- records -----------------------------------------------------------------------------
 
@@ -154,7 +173,7 @@ class Reading:
         found, at = [], offset
         for lines, at in self._blocks(name, offset):
             for line in lines:
-                if holding in line and (record := record_in(line)) is not None:
+                if holding in line and (record := _record_in(line)) is not None:
                     found.append(record)
             if at - offset >= AT_ONCE:
                 break
@@ -169,7 +188,7 @@ class Reading:
         """
         for lines, _ in self._blocks(name, offset):
             for line in lines:
-                if holding in line and (record := record_in(line)) is not None:
+                if holding in line and (record := _record_in(line)) is not None:
                     yield record
 
     def some_records(self, name: str, offset: int = 0) -> Iterator[tuple[dict[str, Any], int]]:
@@ -192,7 +211,7 @@ class Reading:
                 ]
                 others += sum(len(x) for x in taken if few and STEP not in x)
             for line in taken:
-                if (record := record_in(line)) is not None:
+                if (record := _record_in(line)) is not None:
                     yield record, end
 
     def last_records(self, name: str, most: int = AT_ONCE) -> list[dict[str, Any]]:
@@ -210,20 +229,31 @@ class Reading:
             UserError: when the file is there but cannot be read.
         """
         try:
-            with self.opened("log.txt") as file:
+            with self.opened(LOG) as file:
                 file.seek(max(0, file.seek(0, os.SEEK_END) - 20_000))
                 data = file.read(20_000)
         except FileNotFoundError:
             return ""
         except OSError as error:
-            raise self._unread("log.txt", error) from None
+            raise self.unreadable(LOG, error) from None
         return "\n".join(data.decode("utf-8", "replace").splitlines()[-lines:])
+
+    # --- what is wrong -----------------------------------------------------------------------
+
+    def damaged(self, name: str, reason: str) -> UserError:
+        """What to say of a file that holds something else than it should."""
+        reason = textwrap.shorten(reason, LONGEST_REASON, placeholder="…").rstrip(".")
+        return UserError(f"{name} of {self.kind} {self.id!r} is damaged: {reason}.")
+
+    def unreadable(self, name: str, error: Exception) -> UserError:
+        """What to say of a file that cannot be read."""
+        return UserError(f"{name} of {self.kind} {self.id!r} cannot be read: {error}.")
 
     # --- inside ------------------------------------------------------------------------------
 
     def _regular(self, name: str) -> os.stat_result | None:
         try:
-            found = look_inside(self.path, name)
+            found = stat_inside(self.path, name)
         except OSError:
             return None
         return found if found is not None and not kind_of(found) else None
@@ -231,32 +261,11 @@ class Reading:
     def _blocks(self, name: str, offset: int) -> Iterator[tuple[list[bytes], int]]:
         try:
             with self.opened(name) as file:
-                yield from blocks_of(file, offset)
+                yield from _blocks_of(file, offset)
         except FileNotFoundError:
             return
         except OSError as error:
-            raise self._unread(name, error) from None
-
-    def _text(self, name: str) -> str:
-        try:
-            return self.read(name).decode()
-        except FileNotFoundError:
-            raise UserError(f"{self.kind.capitalize()} {self.id!r} has no {name}.") from None
-        except (OSError, UnicodeDecodeError) as error:
-            raise self._unread(name, error) from None
-
-    def _parse(self, name: str, kind: type[M]) -> M:
-        try:
-            return kind.model_validate_json(self._text(name))
-        except ValidationError as error:
-            raise self._damaged(name, _complaint(error)) from None
-
-    def _damaged(self, name: str, reason: str) -> UserError:
-        reason = textwrap.shorten(reason, LONGEST_REASON, placeholder="…").rstrip(".")
-        return UserError(f"{name} of {self.kind} {self.id!r} is damaged: {reason}.")
-
-    def _unread(self, name: str, error: Exception) -> UserError:
-        return UserError(f"{name} of {self.kind} {self.id!r} cannot be read: {error}.")
+            raise self.unreadable(name, error) from None
 
 
 def _complaint(error: ValidationError) -> str:
@@ -266,3 +275,38 @@ def _complaint(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
     place = ".".join(map(str, first["loc"]))
     return f"{place[:80]}{': ' if place else ''}{first['msg'].removeprefix('Value error, ')}"
+
+
+def _blocks_of(file: BinaryIO, offset: int) -> Iterator[tuple[list[bytes], int]]:
+    """Whole lines from byte `offset` on, a few thousand at a time, and where the last of them ends;
+    too long ones are passed over.
+
+    A last line without an end, which is still being written, is left out.
+    """
+    left = max(0, os.fstat(file.fileno()).st_size - offset)
+    file.seek(offset)
+    rest, too_long = b"", False
+    while left > 0 and (chunk := file.read(min(_CHUNK, left))):
+        left -= len(chunk)
+        whole = rest + chunk
+        *lines, rest = whole.split(b"\n")
+        if lines:
+            offset += len(whole) - len(rest)
+            yield lines[too_long:], offset
+            too_long = False
+        if len(rest) > LONGEST_LINE:
+            offset, rest, too_long = offset + len(rest), b"", True
+
+
+def _record_in(line: bytes) -> dict[str, Any] | None:
+    """The record of a line, None for what is none."""
+    try:
+        record = json.loads(line, parse_int=_int)
+    except (ValueError, RecursionError):  # torn by a power cut: the others are still good
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def _int(digits: str) -> int | float:
+    """Integers that every program can take; longer ones as what they are, too large."""
+    return int(digits) if len(digits) < 19 else float(digits)

@@ -1,16 +1,19 @@
-"""A configuration as it lies in a run: with the number of its format, and maybe from another time.
+"""A stored configuration, whichever version wrote it: its format, and what that version meant.
 
 A run is stored with every setting spelt out. So a setting that is missing did not exist then, and
-means what earlier runs did (`earlier.py`). One that is unknown beside all that are known was added
-since: a later version wrote it, and it is set aside, so that the run can be looked at. One that is
-unknown in the place of a known one is a slip of somebody's hand, and an error.
+means what earlier runs did (`LEGACY_DEFAULTS`). One that is unknown beside all that are known was
+added since: a later version wrote it, and it is set aside, so that the run can be looked at. One
+that is unknown in the place of a known one is a slip of somebody's hand, and an error.
+
+What cannot be told so, because a setting was renamed or came to mean something else, has a new
+`FORMAT` and an entry in `MIGRATIONS`.
 """
 
 from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,24 +23,36 @@ from vae_core.config import RunConfig, parse_config
 from vae_core.errors import UserError
 from vae_core.nested import require_shallow
 from vae_core.registry import OPTIONS
-from vae_core.runs.earlier import as_meant
 from vae_core.settings import nested_settings
 
 FORMAT = 1
 """Of config.json. Raised when a version writes what the one before would misread."""
+
+VERSION = "0.1.0"
+"""Of this program, as pyproject.toml has it; written into `environment.json`."""
+
+Values = dict[str, Any]
+
+MIGRATIONS: dict[int, Callable[[Values], Values]] = {
+    0: lambda values: values,  # of a time before the number was kept; nothing else was different
+}
+"""By format: from the values of `config.json` to those of the next format."""
+
+LEGACY_DEFAULTS: dict[str, Mapping[str, Any]] = {}
+"""By family: settings of the objective that came later, and what runs did before there were any."""
 
 MOST_SHOWN = 5
 
 
 @dataclass(frozen=True)
 class StoredConfig:
-    """config: what this version understands. beyond: what it does not, "" for nothing."""
+    """config: what this version understands. note: what it does not, "" for nothing."""
 
     config: RunConfig
-    beyond: str = ""
+    note: str = ""
 
 
-def to_store(config: RunConfig) -> dict[str, Any]:
+def to_store(config: RunConfig) -> Values:
     """The configuration as `config.json` holds it."""
     return {"format": FORMAT, **config.model_dump(mode="json")}
 
@@ -58,34 +73,51 @@ def stored_config(text: str) -> StoredConfig:
     written = values.pop("format", 0)
     if type(written) is not int or not 0 <= written < 2**31:
         raise UserError("its format is no number of a version")
+    for earlier in range(written, FORMAT):
+        values = MIGRATIONS[earlier](values)
     aside: list[str] = []
     known = _known(values, RunConfig, "", aside, later=written > FORMAT)
     try:
-        config = as_meant(parse_config(_with_known_options(known, aside)))
+        config = _with_legacy_defaults(parse_config(_with_known_options(known, aside)))
         _require_numbers(config)
     except UserError as error:
         later = " A later version wrote it." if written > FORMAT else ""
         raise UserError(f"{error}{later}") from None
     if written <= FORMAT and not aside:
         return StoredConfig(config)
-    more = f" and {len(aside) - MOST_SHOWN} more" if len(aside) > MOST_SHOWN else ""
-    shown = ", ".join(aside[:MOST_SHOWN]) + more
-    what = f"with settings that this one does not know ({shown})" if aside else "in a later format"
-    return StoredConfig(config, f"It was configured by a later version, {what}.")
+    what = f"with settings that this one does not know ({first_of(aside)})"
+    return StoredConfig(
+        config, f"It was configured by a later version, {what if aside else 'in a later format'}."
+    )
+
+
+def first_of(names: list[str]) -> str:
+    """The first of these names, for a sentence."""
+    more = f" and {len(names) - MOST_SHOWN} more" if len(names) > MOST_SHOWN else ""
+    return ", ".join(names[:MOST_SHOWN]) + more
+
+
+def _with_legacy_defaults(config: RunConfig) -> RunConfig:
+    """With the settings that its family had not yet; an objective that is empty was never spelt
+    out, and takes the defaults."""
+    before = LEGACY_DEFAULTS.get(config.family, {})
+    if not config.objective or before.keys() <= config.objective.keys():
+        return config
+    return config.model_copy(update={"objective": {**before, **config.objective}})
 
 
 def _known(
     values: Mapping[str, Any], kind: type[BaseModel], path: str, aside: list[str], later: bool
-) -> dict[str, Any]:
+) -> Values:
     """`values` without what `kind` has no field for, which is named in `aside`."""
     missing = kind.model_fields.keys() - values.keys()
     spelt_out = values.keys() & kind.model_fields.keys()
-    kept: dict[str, Any] = {}
+    kept: Values = {}
     for key, value in values.items():
         field = kind.model_fields.get(key)
         inner = nested_settings(field.annotation) if field else None
-        beside = later or (spelt_out and not difflib.get_close_matches(key[:80], missing, n=1))
-        if field is None and beside:
+        added = later or (spelt_out and not difflib.get_close_matches(key[:80], missing, n=1))
+        if field is None and added:
             aside.append(f"{path}{key}"[:80])
         elif inner is not None and isinstance(value, dict):
             kept[key] = _known(value, inner, f"{path}{key}.", aside, later)
@@ -94,7 +126,7 @@ def _known(
     return kept
 
 
-def _with_known_options(values: dict[str, Any], aside: list[str]) -> dict[str, Any]:
+def _with_known_options(values: Values, aside: list[str]) -> Values:
     """The same for the options of its family and its backbone, as far as these are registered."""
     values, model = dict(values), values.get("model")
     family = OPTIONS.get(("family", str(values.get("family"))))

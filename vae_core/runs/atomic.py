@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import BinaryIO
 
 from vae_core.files import new_name
-from vae_core.runs.holder import SILENT_S, Watch, writer, writer_lives
+from vae_core.runs.process import Watch, writer_is_running, writer_name
+from vae_core.runs.schemas import SILENT_S
 
-WRITING = ".writing-"
+TEMPORARY = ".writing-"
 """What the names of files begin with that are not whole yet; then comes who writes them."""
 
 _watch = Watch()
 
 
-def new_file(parent: Path, data: bytes, *, private: bool = False) -> Path:
+def write_temporary(parent: Path, data: bytes, *, private: bool = False) -> Path:
     """Write a new file beside its place, to be moved there; it outlives a power cut.
 
     Args:
@@ -24,7 +25,7 @@ def new_file(parent: Path, data: bytes, *, private: bool = False) -> Path:
     Raises:
         OSError: when it cannot be written; nothing is left of it.
     """
-    handle, path = new_name(parent, f"{WRITING}{writer(os.getpid())}-", private=private)
+    handle, path = new_name(parent, f"{TEMPORARY}{writer_name(os.getpid())}-", private=private)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
@@ -36,7 +37,7 @@ def new_file(parent: Path, data: bytes, *, private: bool = False) -> Path:
     return path
 
 
-def append_to(path: Path) -> BinaryIO:
+def open_to_append(path: Path) -> BinaryIO:
     """A file to be read and appended to, unbuffered; no link is followed, and no pipe waited for.
 
     Raises:
@@ -61,9 +62,9 @@ def is_private(path: Path) -> bool:
 def is_leftover(path: Path) -> bool:
     """True where nobody writes this any more: its writer is gone or, on another host, has been
     seen not to move for long."""
-    lives = writer_lives(path.name.removeprefix(WRITING))
-    if lives is not None:
-        return not lives
+    running = writer_is_running(path.name.removeprefix(TEMPORARY))
+    if running is not None:
+        return not running
     try:
         still = _watch.unchanged_s(path, lambda: (path.stat().st_size, path.stat().st_mtime_ns))
     except OSError:

@@ -51,7 +51,7 @@ def open_inside(folder: Path, name: str) -> BinaryIO:
         OSError: when it cannot be opened.
     """
     with _parent(folder, name) as (where, last):
-        _require(_looked_at(where, last), stat.S_ISREG)
+        _require(_stat(where, last), stat.S_ISREG)
         handle = _open(where, last, _FILE)
     try:
         _require(os.fstat(handle), stat.S_ISREG)
@@ -61,7 +61,7 @@ def open_inside(folder: Path, name: str) -> BinaryIO:
         raise
 
 
-def look_inside(folder: Path, name: str) -> os.stat_result | None:
+def stat_inside(folder: Path, name: str) -> os.stat_result | None:
     """What lies at `name`, itself and not what it may point to; None where nothing does.
 
     Raises:
@@ -70,16 +70,16 @@ def look_inside(folder: Path, name: str) -> os.stat_result | None:
     """
     try:
         with _parent(folder, name) as (where, last):
-            return _looked_at(where, last)
+            return _stat(where, last)
     except FileNotFoundError:
         return None
 
 
-def names_inside(folder: Path, name: str) -> list[str]:
+def list_inside(folder: Path, name: str) -> list[str]:
     """The names in the folder `name` of `folder`, sorted; [] where there is none.
 
     Raises:
-        NotRegular: as `look_inside`.
+        NotRegular: as `stat_inside`.
     """
     try:
         with _parent(folder, f"{name}/-") as (where, _):
@@ -108,7 +108,7 @@ def _parent(folder: Path, name: str) -> Iterator[tuple[int | Path, str]]:
     at = os.open(folder, _FOLDER)
     try:
         for way in ways:
-            _require(_looked_at(at, way), stat.S_ISDIR, "folder")
+            _require(_stat(at, way), stat.S_ISDIR, "folder")
             inner = os.open(way, _FOLDER, dir_fd=at)
             os.close(at)
             at = inner
@@ -117,7 +117,7 @@ def _parent(folder: Path, name: str) -> Iterator[tuple[int | Path, str]]:
         os.close(at)
 
 
-def _looked_at(where: int | Path, name: str) -> os.stat_result:
+def _stat(where: int | Path, name: str) -> os.stat_result:
     if isinstance(where, int):
         return os.stat(name, dir_fd=where, follow_symlinks=False)
     return os.lstat(where / name)

@@ -1,4 +1,4 @@
-"""Who works on a folder: host, boot and process, so that nobody anywhere is mistaken for another.
+"""Which process it is: host, boot and process id, so that none anywhere is mistaken for another.
 
 A process id says something only where it was given: in one boot of one machine, and there in one
 namespace of process ids, of which each container has its own. A holder elsewhere lives as long as
@@ -20,40 +20,12 @@ from collections.abc import Callable, Hashable
 from pathlib import Path
 
 import psutil
-from pydantic import Field
 
-from vae_core.settings import Settings
+from vae_core.runs.schemas import LONGEST_SILENCE_S, SILENT_S, Job
 
 SILENT_VARIABLE = "VAE_SILENT_S"
-SILENT_S = 60.0
-"""A holder elsewhere that has not been seen to beat for so many seconds is taken for dead. The
-holder says it in its job, from the environment variable VAE_SILENT_S where that is set."""
 
 _SAME_START_S = 10.0
-_LONGEST_SILENCE_S = 3600.0
-
-
-class Job(Settings):
-    """A process at work.
-
-    started: when it began, as its kernel counts it: ticks since the boot, on Linux.
-    host: the machine's name, for people. boot, pids: this boot of it, and whose process ids.
-    token: this piece of work. lease: the number of its lease, see `lease.py`.
-    silent_s: how many seconds without a heartbeat tell others that it is dead.
-    ended: it said that it has ended.
-    create_time: what earlier versions kept in place of all this.
-    """
-
-    pid: int
-    started: float = 0.0
-    host: str = Field(default="", pattern=r"^[A-Za-z0-9._-]*$", max_length=253)
-    boot: str = ""
-    pids: str = ""
-    token: str = ""
-    lease: int = Field(default=0, ge=0, lt=10**9)
-    silent_s: float = Field(default=SILENT_S, gt=0, le=_LONGEST_SILENCE_S)
-    ended: bool = False
-    create_time: float | None = None
 
 
 def job_of(pid: int, lease: int, token: str) -> Job:
@@ -62,12 +34,12 @@ def job_of(pid: int, lease: int, token: str) -> Job:
     host = re.sub(r"[^A-Za-z0-9._-]+", "-", socket.gethostname())[:253]
     try:
         silent_s = float(os.environ.get(SILENT_VARIABLE) or SILENT_S)
-        silent_s = silent_s if 0 < silent_s <= _LONGEST_SILENCE_S else SILENT_S
+        silent_s = silent_s if 0 < silent_s <= LONGEST_SILENCE_S else SILENT_S
     except ValueError:
         silent_s = SILENT_S
     return Job(
         pid=pid,
-        started=_start_of(pid) or 0.0,
+        started=_start_time(pid) or 0.0,
         host=host or "unknown",
         boot=boot,
         pids=pids,
@@ -77,34 +49,34 @@ def job_of(pid: int, lease: int, token: str) -> Job:
     )
 
 
-def process_is(job: Job) -> bool | None:
+def is_running(job: Job) -> bool | None:
     """Whether the very process that `job` names is running; None where that cannot be told here."""
     if not job.boot:
-        return _earlier(job)
+        return _earlier_is_running(job)
     if (job.boot, job.pids) != _place(os.getpid()):
         return None
-    start = _start_of(job.pid)
+    start = _start_time(job.pid)
     return None if start is None else 0 <= start == job.started
 
 
-def is_here(job: Job) -> bool:
+def is_local(job: Job) -> bool:
     """True where `job` is a process of this boot, in this namespace of process ids."""
     return not job.boot or (job.boot, job.pids) == _place(os.getpid())
 
 
-def writer(pid: int) -> str:
+def writer_name(pid: int) -> str:
     """A process of here in a few characters, for the names of files that are not whole yet."""
-    return f"{_short_place()}-{pid}-{_start_of(pid) or 0:.0f}"
+    return f"{_place_digest()}-{pid}-{_start_time(pid) or 0:.0f}"
 
 
-def writer_lives(name: str) -> bool | None:
-    """Whether the process whose `writer` begins `name` is running; None if it is not of here."""
+def writer_is_running(name: str) -> bool | None:
+    """Whether the process whose `writer_name` begins `name` runs; None if it is not of here."""
     found = re.match(r"([0-9a-f]{8})-([0-9]{1,10})-([0-9]{1,20})-", name)
     if found is None:  # as earlier versions called them
         return False
-    if found[1] != _short_place():
+    if found[1] != _place_digest():
         return None
-    start = _start_of(int(found[2]))
+    start = _start_time(int(found[2]))
     return None if start is None else f"{start:.0f}" == found[3]
 
 
@@ -152,11 +124,11 @@ def _place(pid: int) -> tuple[str, str]:
     return secrets.token_hex(16), ""  # it cannot be told, so nobody else is of here
 
 
-def _short_place() -> str:
+def _place_digest() -> str:
     return hashlib.blake2b("/".join(_place(os.getpid())).encode(), digest_size=4).hexdigest()
 
 
-def _start_of(pid: int) -> float | None:
+def _start_time(pid: int) -> float | None:
     """When a process of here began; -1 where there is none, None where it hides from us."""
     try:
         if sys.platform != "linux":
@@ -174,7 +146,7 @@ def _start_of(pid: int) -> float | None:
         return None if 0 < pid < 2**31 and psutil.pid_exists(pid) else -1.0
 
 
-def _earlier(job: Job) -> bool:
+def _earlier_is_running(job: Job) -> bool:
     """As earlier versions told it: by a start time that was computed from the wall clock."""
     try:
         process = psutil.Process(job.pid)

@@ -1,0 +1,167 @@
+"""The files of a run folder and of a sweep's: what each is called, holds, and may weigh.
+
+This is the one place that spells their names. Whoever reads or writes one takes its name from here,
+`tests/test_layout.py` sees to that, and a reader refuses what is larger than is said here: anybody
+may have sent the folder.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from pydantic import BaseModel
+
+from vae_core.runs.schemas import (
+    DataCard,
+    Environment,
+    Job,
+    SavedDirections,
+    Status,
+    Summary,
+)
+
+KB, MB, GB = 10**3, 10**6, 10**9
+
+CONFIG = "config.json"
+DATA_CARD = "data.json"
+PARTS = "parts.safetensors"
+ENVIRONMENT = "environment.json"
+JOB = "job.json"
+STATUS = "status.json"
+CONTROL = "control.jsonl"
+HISTORY = "history.jsonl"
+LOG = "log.txt"
+WEIGHTS = "model.safetensors"
+BEST, NEXT_BEST = "best.safetensors", "best.next.safetensors"
+STATE, NEXT_STATE = "training_state.pt", "training_state.next.pt"
+ENCODINGS = "encodings.safetensors"
+THUMBNAILS = "thumbnails.png"
+THUMBNAIL = "thumbnail.png"
+SUMMARY = "summary.json"
+SCORES = "scores.json"
+SAVED_DIRECTIONS = "saved_directions.json"
+PREVIEWS = "previews"
+ORIGINALS, CORRUPTED = f"{PREVIEWS}/originals.png", f"{PREVIEWS}/corrupted.png"
+
+DIRECTIONS = "directions.safetensors"
+
+SWEEP_SPEC = "sweep.json"
+SWEEP_STATE = "state.json"
+IDENTITY = "identity"
+STUDY = "study.db"
+
+OBJECTIVE = "objective."
+"""What the names of weights begin with that belong to the objective and not to the model."""
+
+
+LEASE = re.compile(r"lease-([0-9]{1,9})")
+
+
+def lease(number: int) -> str:
+    """The lease of this number."""
+    return f"lease-{number}"
+
+
+def preview(step: int, kind: str) -> str:
+    """A picture of training, `kind` being "reconstructions" or "samples"."""
+    return f"{PREVIEWS}/{step:08d}-{kind}.png"
+
+
+def survey(split: str, *, elsewhere: bool = False) -> str:
+    """The survey of a part; `elsewhere`: of images that are not the run's own."""
+    return f"encodings-{split}{'-elsewhere' if elsewhere else ''}.safetensors"
+
+
+def map_(split: str, kind: str, dimensions: int) -> str:
+    """A map of the encodings of a part."""
+    return f"map-{split}-{kind}-{dimensions}d.safetensors"
+
+
+def prior(name: str) -> str:
+    """A prior that was fitted to the encodings."""
+    return f"prior-{name}.safetensors"
+
+
+@dataclass(frozen=True)
+class File:
+    """A file, or several by a pattern: the bytes it may have, and the schema of its JSON."""
+
+    name: str
+    most: int
+    holds: str
+    schema: type[BaseModel] | None = None
+
+
+RUN = (
+    File(CONFIG, MB, "the RunConfig and the number of its format, see migrations.py"),
+    File(DATA_CARD, 4 * MB, "what a model needs to know of its data", DataCard),
+    File(PARTS, 128 * MB, "hashes and labels of the images of each part: data/recorded.py"),
+    File(ENVIRONMENT, MB, "versions, machine and command, of each session", Environment),
+    File(JOB, 64 * KB, "host, boot and process of whoever works on it: lease.py", Job),
+    File("lease-*", MB, "its right to write here, and its heartbeat"),
+    File(STATUS, MB, "what the worker last said of itself", Status),
+    File(CONTROL, 64 * MB, "messages to the worker, appended by the app"),
+    File(HISTORY, GB, "steps, validations, previews, changes, notes; four million records"),
+    File(LOG, 1000 * GB, "the worker's output, of which the end alone is read"),
+    File(WEIGHTS, 16 * GB, "the weights and their step; with its appearance a save counts"),
+    File(BEST, 16 * GB, "the weights of the best validation"),
+    File(NEXT_BEST, 16 * GB, "those of a save whose weights are to come"),
+    File(STATE, 128 * GB, "optimiser and RNG of the step of the weights, for an exact resume"),
+    File(NEXT_STATE, 128 * GB, "that of a save whose weights are to come"),
+    File(ENCODINGS, 512 * MB, "posterior means, log-variances and labels of training images"),
+    File(THUMBNAILS, 64 * MB, "small pictures of the images that are encoded"),
+    File(THUMBNAIL, 16 * MB, "samples, for a card"),
+    File(SUMMARY, 4 * MB, "what was measured of the weights", Summary),
+    File(SCORES, MB, "disentanglement scores: sweeps/scoring.py"),
+    File(SAVED_DIRECTIONS, 16 * MB, "directions that a person named", SavedDirections),
+    File("worker.lock", MB, "of earlier versions"),
+)
+
+PICTURES = (File("*.png", 16 * MB, "in previews/: <step>-<kind>, originals, corrupted"),)
+
+DERIVED = (
+    File(DIRECTIONS, 128 * MB, "principal directions of the encodings"),
+    File("encodings-*.safetensors", 4 * GB, "the survey of a part"),
+    File("map-*.safetensors", 128 * MB, "a map of the encodings"),
+    File("prior-*.safetensors", 128 * MB, "a prior that was fitted to the encodings"),
+)
+"""What can be made again. It lies in the cache (latent/derived.py), in old runs in the run."""
+
+SWEEP = (
+    File(SWEEP_SPEC, 4 * MB, "the SweepSpec; private where it names a storage"),
+    File(SWEEP_STATE, 16 * MB, "the SweepState: a thousand entries"),
+    File(IDENTITY, MB, "what tells this folder from others that share the study"),
+    File(f"{STUDY}*", 64 * GB, "Optuna's database, which reads of itself what it needs"),
+)
+"""And `JOB`, leases, `CONTROL` and `LOG`, as in a run."""
+
+ALL = (*RUN, *DERIVED, *PICTURES, *SWEEP)
+
+QUICKLY = 4 * MB
+"""Of a .jsonl file, looked at by who shows a long history as a curve: half a second."""
+
+AT_ONCE = 16 * MB
+"""Of a .jsonl file, read by one call that returns all it has read."""
+
+
+def largest(name: str) -> int:
+    """Bytes that a file of this name may have; 1 MB where it is no file of a run."""
+    last = name.rpartition("/")[2]
+    return next((file.most for file in ALL if fnmatchcase(last, file.name)), MB)
+
+
+def require_within(name: str, size: int) -> None:
+    """Refuse a file of so many bytes where its kind has fewer.
+
+    Raises:
+        OSError: with both numbers.
+    """
+    if size > (most := largest(name)):
+        raise OSError(f"it has {_readable(size)}, and at most {_readable(most)} are read")
+
+
+def _readable(size: int) -> str:
+    unit, name = next(pair for pair in ((GB, "GB"), (MB, "MB"), (KB, "kB")) if size >= pair[0])
+    return f"{size / unit:.3g} {name}"
