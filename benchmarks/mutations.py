@@ -1,6 +1,6 @@
 """Spoils a run or a sweep in thousands of ways and looks at it with everything that reads one.
 
-    python -m benchmarks.mutations --count 2000 [--pages 40] [--seed 0]
+    python -m benchmarks.mutations --count 2000 [--pages 40] [--seed 0] [--share 1]
 
 For each mutation a store holds the spoilt run, or sweep, and a good one. Whatever pages, live
 routes and commands ask of them is asked; anything but an answer or a `UserError` is a fault, and so
@@ -93,7 +93,8 @@ def state_of(store: Any, facts: Any, file: str) -> tuple[str, str]:
         return ("not listed", "") if facts is None else (facts.state, facts.problem)
     found = [each for each in sweeps_of(store) if each.id == file.split("/")[1]]
     try:
-        return (found[0].spec() and found[0].state().state, "") if found else ("not listed", "")
+        states = [each.state().state for each in found if each.spec()]
+        return (states[0] if states else "not listed"), ""
     except UserError as error:
         return "damaged", str(error)
 
@@ -387,6 +388,9 @@ def main() -> None:
         "--pages", type=int, default=40, help="open all pages at every nth; 0 for never"
     )
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--share", type=int, default=1, help="of each mutation ask one question in so many, in turn"
+    )
     options = parser.parse_args()
     place = Path(tempfile.mkdtemp(prefix="mutations-"))
     os.environ |= {"VAE_STORE": str(place), "VAE_CACHE": str(place / ".cache")}
@@ -399,7 +403,8 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (int(_memory("VmSize") * 1e6) + MOST_SPACE, -1))
     verdicts = []
     for n, mutation in enumerate(found):
-        verdicts.append(judge(mutation, run, options.pages and n % options.pages == 0))
+        with_pages = bool(options.pages) and n % options.pages == 0
+        verdicts.append(judge(mutation, run, with_pages, (n, options.share)))
         if n % 20 == 19:
             gc.collect()
         if n % 100 == 99:

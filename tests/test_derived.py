@@ -21,11 +21,13 @@ from tests.engine import tiny
 from tests.read_only import mount_and_run
 from vae_core.analysis import map_of, survey_of
 from vae_core.child import in_process
+from vae_core.data.cache import entries, prune
 from vae_core.errors import Stopped, UserError
 from vae_core.latent.directions import load_directions
 from vae_core.latent.encodings import encode_dataset, load_encodings, save_encodings
 from vae_core.latent.priors.gaussian_mixture import GaussianMixturePrior
 from vae_core.latent.priors.kept import kept
+from vae_core.latent.survey_cache import load_survey
 from vae_core.loading import load_run
 from vae_core.run_data import dataset_of
 from vae_core.runs import Run, Store, derived
@@ -113,6 +115,79 @@ def scaled(run: Run) -> None:
     step, weights = run.weights_step(), load_file(run.file("model.safetensors"))
     changed = {name: 1.5 * t if t.is_floating_point() else t for name, t in weights.items()}
     run.write_bytes("model.safetensors", save(changed, {"step": str(step)}))
+
+
+# --- in the cache, and nowhere else ---------------------------------------------------------------
+
+
+def files(run: Run) -> dict[str, int]:
+    return {path.name: path.stat().st_mtime_ns for path in run.path.rglob("*") if path.is_file()}
+
+
+def derive(run: Run) -> None:
+    """All that is derived from a run."""
+    survey_of(run, "validation")
+    map_of(run, "train", "pca")
+    GaussianMixturePrior(run, load_run(run).model).mixture()
+
+
+def test_nothing_is_written_into_the_run(run: Run) -> None:
+    before = files(run)
+    assert "directions.safetensors" not in before
+    derive(run)
+    assert files(run) == before
+    kept_there = {path.name for path in derived_folder(run).path.glob("*.safetensors")}
+    assert kept_there == {
+        "directions.safetensors", "encodings-train.safetensors", "encodings-validation.safetensors",
+        "map-train-pca-2d.safetensors", "prior-gaussian-mixture.safetensors",
+    }  # fmt: skip
+
+
+def test_what_earlier_versions_kept_in_the_run_is_read_there(run: Run) -> None:
+    derive(run)
+    place = derived_folder(run)
+    for path in place.path.glob("*.safetensors"):
+        shutil.copy(path, run.path)
+    derived.forget(run)
+    step = run.weights_step() or 0
+    assert load_survey(run, "validation", step) is not None
+    assert load_directions(run, step) is not None and kept(run, "gaussian-mixture", 2) is not None
+    assert not place.path.exists()
+    scaled(run)  # a stale one in the run is made anew, in the cache
+    assert load_survey(run, "validation", step) is None
+    survey_of(run, "validation")
+    assert load_survey(run, "validation", step) is not None
+    assert [path.name for path in place.path.glob("*.safetensors")] == [
+        "encodings-validation.safetensors"
+    ]
+
+
+def test_it_goes_with_its_run(run: Run) -> None:
+    derive(run)
+    other = Store(run.path.parent).create("other", run.config())
+    derived.keep(other, "directions.safetensors", {"a": np.zeros(2)}, {})
+    run.delete()
+    assert not derived_folder(run).path.exists() and derived_folder(other).path.exists()
+
+
+def test_it_is_counted_and_pruned_with_the_rest_of_the_cache(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VAE_CACHE", str(tmp_path / "cache"))
+    derive(run)
+    place = derived_folder(run).path
+    (found,) = [entry for entry in entries() if entry.kind == "derived"]
+    assert found.path == place and not found.in_use
+    assert found.size >= sum(path.stat().st_size for path in place.glob("*.safetensors"))
+    for path in (place, *place.iterdir()):
+        os.utime(path, (1e9, 1e9))
+    assert min(entries(), key=lambda entry: entry.used).path == place
+    step = run.weights_step() or 0
+    assert load_survey(run, "validation", step) is not None  # it is used now
+    assert next(entry for entry in entries() if entry.path == place).used > 1e9 + 1
+    assert place in [entry.path for entry in prune(0)]
+    assert not place.exists() and load_survey(run, "validation", step) is None
+    assert survey_of(run, "validation").step == step
 
 
 # --- where they cannot be written -----------------------------------------------------------------

@@ -25,6 +25,7 @@ import pytest
 from typer.testing import CliRunner
 
 from latent_workbench.shared.catalog import catalog
+from tests.engine import tiny
 from tests.pages import open_page, texts
 from vae_core.cli.app import app as commands
 from vae_core.config import RunConfig
@@ -41,6 +42,10 @@ from vae_core.loading import load_run
 from vae_core.run_data import recorded_by
 from vae_core.runs import Run, Store
 from vae_core.runs.migrations import FORMAT, MIGRATIONS, VERSION, stored_config
+from vae_core.sweeps import BETA, SweepSpec
+from vae_core.sweeps.launch import launch
+from vae_core.sweeps.scheduler import Scheduler
+from vae_core.sweeps.sweep import create_sweep
 from vae_core.training.events import Stepped
 from vae_core.training.jobs import send
 from vae_core.training.worker import work
@@ -166,6 +171,22 @@ def test_an_unknown_entry_hinders_nobody(run: Run) -> None:
     with run.lock():
         run.set_status(run.status())
     assert run.notes() == ""
+
+
+def test_a_sweep_of_a_later_version_is_read_and_not_gone_on_with(tmp_path: Path) -> None:
+    spec = SweepSpec(base=tiny(), vary={BETA: (1.0, 2.0)})
+    sweep = create_sweep(Store(tmp_path), "later", spec)
+    for name, where in (("sweep.json", ("base", "train")), ("state.json", ("entries", 0))):
+        values = json.loads(sweep.text(name))
+        inner = values
+        for key in where:
+            inner = inner[key]
+        inner["ema"] = 0.99
+        sweep.write_json(name, values)
+    assert sweep.spec().total == 2 and sweep.state().state == "stopped"
+    for begin in (launch, Scheduler):
+        with pytest.raises(UserError, match=r"later.*does not know \(base\.train\.ema\)"):
+            begin(sweep)
 
 
 def test_a_damaged_file_is_still_damaged(run: Run) -> None:

@@ -170,7 +170,8 @@ def _read(path: Path, versions: tuple[int | None, ...]) -> RunFacts:
     made = (versions[0] or _time_of(path)) / 1e9
     try:
         run.check()
-        config, status, picture = run.config(), run.last_status(), _thumbnail(run)
+        stored, status, picture = run.stored_config(), run.last_status(), _thumbnail(run)
+        config = stored.config
         status = status if status.state in ACTIVE else run.status()
         card = run.data_card() if versions[1] else None
         summary, measured = run.summary(), measured_on(run) if versions[1] else None
@@ -190,7 +191,7 @@ def _read(path: Path, versions: tuple[int | None, ...]) -> RunFacts:
         made,
         status.state,
         without_paths(status.message) if status.state == "failed" else "",
-        note=run.notes(),
+        note=run.notes(stored),
         thumbnail=picture,
         family=config.family,
         dataset=config.data.dataset,

@@ -127,7 +127,7 @@ DERIVED = (
     File("map-*.safetensors", 128 * MB, "a map of the encodings"),
     File("prior-*.safetensors", 128 * MB, "a prior that was fitted to the encodings"),
 )
-"""What can be made again. It lies in the cache (latent/derived.py), in old runs in the run."""
+"""What can be made again. It lies in the cache (derived.py), in old runs in the run."""
 
 SWEEP = (
     File(SWEEP_SPEC, 4 * MB, "the SweepSpec; private where it names a storage"),

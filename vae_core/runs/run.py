@@ -50,16 +50,31 @@ class Run(Folder):
         Raises:
             UserError: when it is missing or damaged.
         """
-        return self._stored_config().config
+        return self.stored_config().config
 
-    def notes(self) -> str:
-        """What another version wrote into the folder and this one sets aside, in sentences; ""
-        where there is nothing.
+    def stored_config(self) -> StoredConfig:
+        """The run's configuration, with what of it this version does not know.
 
         Raises:
             UserError: as `config`.
         """
-        found = [self._stored_config().note]
+        text = self.text(CONFIG)
+        try:
+            return stored_config(text)
+        except UserError as error:
+            raise self.damaged(CONFIG, str(error)) from None
+
+    def notes(self, stored: StoredConfig | None = None) -> str:
+        """What another version wrote into the folder and this one sets aside, in sentences; ""
+        where there is nothing.
+
+        Args:
+            stored: the configuration, where it has been read already.
+
+        Raises:
+            UserError: as `config`.
+        """
+        found = [(stored or self.stored_config()).note]
         for file in layout.RUN:
             if file.schema is None or not self.has(file.name):
                 continue
@@ -77,7 +92,7 @@ class Run(Folder):
                 is no file of its own, which training would write through.
         """
         self.require_files()  # damaged weights are written anew from the training state
-        stored = self._stored_config()
+        stored = self.stored_config()
         if stored.note:
             raise UserError(
                 f"Run {self.id!r} cannot be resumed by this version: {stored.note} Resume it "
@@ -261,10 +276,3 @@ class Run(Folder):
             f"Its weights are of step {step} and its measurements of step {measured}, of "
             f"{total_steps}; resume to complete it."
         )
-
-    def _stored_config(self) -> StoredConfig:
-        text = self.text(CONFIG)
-        try:
-            return stored_config(text)
-        except UserError as error:
-            raise self.damaged(CONFIG, str(error)) from None

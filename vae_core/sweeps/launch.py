@@ -15,6 +15,7 @@ def launch(sweep: Sweep) -> None:
     Raises:
         UserError: when nothing is left to do, or its folder is damaged.
     """
+    sweep.spec_to_run()
     state = sweep.state()
     if state.state in ("finished", "cancelled"):
         raise UserError(f"Sweep {sweep.id!r} is {state.state}; there is nothing to resume.")

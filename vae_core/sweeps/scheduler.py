@@ -54,7 +54,7 @@ class Scheduler:
 
     def __init__(self, sweep: Sweep, watch: Watch = lambda state: None) -> None:
         self.sweep, self.watch, self.store = sweep, watch, sweep.store
-        self.spec = sweep.spec()
+        self.spec = sweep.spec_to_run()
         self.state = sweep.last_status()
         if self.state.wish != "pause":
             self.state = self.state.model_copy(update={"wish": "run"})

@@ -10,7 +10,9 @@ from typing import Any
 from vae_core.errors import UserError
 from vae_core.runs import Folder, Store, layout
 from vae_core.runs.lease import silence_message
+from vae_core.runs.migrations import first_of
 from vae_core.runs.reader import Reader
+from vae_core.runs.schemas import unknown_keys
 from vae_core.sweeps.spec import SweepSpec, check
 from vae_core.sweeps.state import ACTIVE, Entry, SweepState, obey
 
@@ -37,6 +39,20 @@ class Sweep(Folder):
             UserError: when sweep.json is missing or damaged.
         """
         return self.parse(layout.SWEEP_SPEC, SweepSpec)
+
+    def spec_to_run(self) -> SweepSpec:
+        """What it tries, where runs are to be made of it by this version.
+
+        Raises:
+            UserError: as `spec`, or when another version asked for more than this one knows.
+        """
+        spec = self.spec()
+        if unknown := list(unknown_keys(spec)):
+            raise UserError(
+                f"Sweep {self.id!r} cannot be gone on with by this version: {layout.SWEEP_SPEC} "
+                f"has entries that it does not know ({first_of(unknown)})."
+            )
+        return spec
 
     def state(self) -> SweepState:
         """Where it stands: as the scheduler said it, with what it was told since.

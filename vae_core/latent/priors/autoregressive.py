@@ -79,7 +79,7 @@ def learn(
     report: Report = lambda epoch, epochs, nats: None,
     progress: Progress = no_progress,
 ) -> CodeLength:
-    """Learn an autoregressive prior from the run's encodings and keep it in the run.
+    """Learn an autoregressive prior from the run's encodings and keep it in the cache.
 
     The epoch that is best on held-out encodings counts; 3000 maps of 7×7 codes take half a minute.
 
@@ -155,7 +155,7 @@ def _train(
 )
 @dataclass(frozen=True)
 class AutoregressivePrior:
-    """The network that `learn` kept in the run."""
+    """The network that `learn` kept."""
 
     run: Run
     model: LatentModel

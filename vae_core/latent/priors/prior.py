@@ -29,7 +29,7 @@ Report = Callable[[int, int, float], None]
 
 
 class Learn(Protocol):
-    """Learns a prior from a run's encodings and keeps it in the run."""
+    """Learns a prior from a run's encodings and keeps it in the cache."""
 
     def __call__(
         self, run: Run, model: LatentModel, *, report: Report, progress: Progress
@@ -89,7 +89,7 @@ def sample(
     """n latents z [n, *latent_shape] of a run's model, drawn from the prior called `prior`.
 
     What can be fitted within seconds is fitted to the run's encodings when it is first needed,
-    and kept in the run.
+    and kept in the cache.
 
     Raises:
         NotLearned: when it has to be learned first.
