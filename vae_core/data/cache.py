@@ -1,5 +1,5 @@
-"""What is kept to save time: prepared images, what was derived from runs, and uploads; how much of
-it, how it is bounded, and who uses it.
+"""What is kept to save time: prepared images, what was derived from runs, and uploads; its bound
+and who uses it.
 
 Many may use an entry, one alone may fill or remove it: by the system's locks on files, which end
 with the process that holds them however it ends. Nothing asks for process ids or for the time.
