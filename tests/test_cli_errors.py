@@ -19,7 +19,7 @@ from tests.engine import trained
 from vae_core import process
 from vae_core.cli import train as training
 from vae_core.cli.app import run as run_command
-from vae_core.cli.errors import status_of
+from vae_core.cli.errors import exit_status
 from vae_core.runs import Store
 
 ROOT = Path(__file__).parent.parent
@@ -196,7 +196,7 @@ def one_line(text: str) -> str:
 def test_bad_input_is_one_line_and_status_2(
     words: str, store: Store, here: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    status = status_of(lambda: run_command(arguments(words, store)))
+    status = exit_status(lambda: run_command(arguments(words, store)))
     said = capsys.readouterr()
     assert status == 2, said
     assert len(one_line(said.err)) < 1000
@@ -211,13 +211,13 @@ def vae(*words: str, **changes: str) -> subprocess.Popen[str]:
 
 def test_too_little_memory_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     for command in (lambda: torch.empty(10**15), lambda: np.empty(10**16)):
-        assert status_of(command) == 2
+        assert exit_status(command) == 2
         assert "There is not enough memory" in one_line(capsys.readouterr().err)
 
 
 def test_a_defect_keeps_its_traceback() -> None:
     with pytest.raises(ZeroDivisionError):
-        status_of(lambda: 1 // 0)
+        exit_status(lambda: 1 // 0)
 
 
 def test_who_reads_no_further_is_not_told(store: Store) -> None:
@@ -252,7 +252,7 @@ def test_sigterm_ends_a_map_within_two_seconds(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    assert status_of(lambda: signal.raise_signal(signal.SIGINT)) == 130
+    assert exit_status(lambda: signal.raise_signal(signal.SIGINT)) == 130
     assert capsys.readouterr().err == "Stopped.\n"
 
 
