@@ -1,4 +1,7 @@
-"""Which tests train a model, or start a process or a server: told from what their code calls."""
+"""Which tests train a model, or start a process or a server: told from what their code calls.
+
+What a page or a library does by itself is not seen here; such a test is marked by hand.
+"""
 
 from __future__ import annotations
 
@@ -27,6 +30,7 @@ TRAIN_OR_START = frozenset(
         "os.fork",
         "tests.conftest.finished",
         "tests.live.serving",
+        "tests.test_data_unread.processes",
         "tests.provider.providing",
     }
 )

@@ -22,6 +22,7 @@ def two_groups(n: int = 40, dimensions: int = 5) -> np.ndarray:
     return (noise + np.repeat([-10, 10], n)[:, None]).astype(np.float32)
 
 
+@pytest.mark.training  # t-SNE and UMAP learn, and UMAP compiles itself first
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("dimensions", [2, 3])
 def test_groups_stay_apart_and_the_seed_decides(kind: str, dimensions: int) -> None:

@@ -433,6 +433,7 @@ def test_every_recipe_works_on_every_data_set(dataset: str) -> None:
             assert with_backbone(config, backbone).model.backbone == backbone
 
 
+@pytest.mark.training
 def test_steps_are_really_timed() -> None:
     config = complete(SMALL).updated({"train": {"epochs": 2, "batch_size": 256, "threads": 1}})
     timing = _timed(config)
@@ -440,6 +441,7 @@ def test_steps_are_really_timed() -> None:
     assert 0 < timing.step_s < 30 and timing.seconds > timing.step_s * 14
 
 
+@pytest.mark.training
 def test_what_cannot_be_timed_says_why() -> None:
     config = complete(SMALL).updated({"train": {"batch_size": 5000}})
     with pytest.raises(UserError, match="a batch of 5000 is larger"):
