@@ -268,6 +268,22 @@ def test_the_check_sees_what_does_not_ask(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+CALLBACKS = {"'ignore'", "st.login", "st.logout", "_use_grid", "_course_plot"}
+"""What a click may leave to a callback: it takes nothing down, or fills in a field."""
+
+
+def test_no_action_hangs_on_a_callback() -> None:
+    """A page that outlived its server clicks in a session that knows of no callback (Stop, Pause,
+    Cancel, Resume, Remove); the script itself hears such a click."""
+    left = set()
+    for folder in ("latent_workbench", "pages"):
+        for path in (ROOT / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.keyword) and node.arg == "on_click":
+                    left.add(ast.unparse(node.value))
+    assert left == CALLBACKS
+
+
 # --- what of the computer may be named ------------------------------------------------------------
 
 FIELDS = ("train-path", "sweep-storage")

@@ -119,7 +119,7 @@ class SamplesState:
 def _samples_of_same_z(runs: Sequence[Run]) -> None:
     """Draw `SAMPLES` of each run's own prior, from the same random numbers in all."""
     state = session(SamplesState)
-    words, pages, again = st.columns([2.6, 1, 0.8], vertical_alignment="center")
+    words, pages, again = st.columns([2.2, 1, 1.1], vertical_alignment="center")
     words.markdown(
         "**Samples of the same z**",
         help="Each run draws from its own prior with the same random numbers: runs with the same "

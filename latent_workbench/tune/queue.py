@@ -34,16 +34,50 @@ ICONS = {
 COLORS: dict[str, BadgeColor] = {**STATE_COLORS, "running": "blue", "cancelled": "gray"}
 
 
+def sweep_buttons(sweep: Sweep, state: SweepState) -> None:
+    """Pause, resume, cancel.
+
+    They stand outside of the fragment that looks again and again, and know no callbacks: a page
+    that outlived its server clicks in a session that has neither.
+    """
+    with st.container(horizontal=True, horizontal_alignment="right"):
+        if state.state in ACTIVE:
+            paused = is_paused(state)
+            if st.button(
+                "Resume" if paused else "Pause",
+                key="pause-sweep",
+                icon=":material/play_arrow:" if paused else ":material/pause:",
+                **access.widget_options(),
+            ):
+                _send(sweep, "resume" if paused else "pause")
+            if st.button(
+                "Cancel", key="cancel-sweep", icon=":material/close:",
+                **access.widget_options(
+                    "Runs at work save themselves and stop; the rest is given up."
+                ),
+            ):  # fmt: skip
+                _send(sweep, "cancel")
+        elif state.state in ("interrupted", "stopped") and st.button(
+            "Resume", key="resume-sweep", icon=":material/play_arrow:", **access.widget_options()
+        ):
+            with errors_shown():
+                access.authorized(launch)(sweep)
+                st.rerun()
+
+
+def is_paused(state: SweepState) -> bool:
+    """Whether somebody has asked it to pause."""
+    return state.target == "pause"
+
+
 def queue(sweep: Sweep, state: SweepState, total: int) -> None:
-    """Draw the sweep's state and buttons, then one row a run."""
+    """Draw the sweep's state, then one row a run."""
+    over = sum(entry.is_over for entry in state.entries)
     with st.container(horizontal=True, vertical_alignment="center", key="sweep-buttons"):
         host = sweep.remote_host()
         where = f" on {host}" if host else ""
         st.badge(state.state + where, color=COLORS.get(state.state, "gray"))
-        over = sum(entry.is_over for entry in state.entries)
         st.caption(f"{over} of {total} runs done")
-        st.space("stretch")
-        _buttons(sweep, state)
     st.progress(over / max(total, 1))
     if state.message:
         st.warning(redact(state.message))
@@ -56,29 +90,6 @@ def queue(sweep: Sweep, state: SweepState, total: int) -> None:
             _row(sweep, entry, waiting)
         if len(state.entries) < total:
             st.caption(f"{total - len(state.entries)} more will be drawn.")
-
-
-def _buttons(sweep: Sweep, state: SweepState) -> None:
-    if state.state in ACTIVE:
-        paused = state.target == "pause"
-        if st.button(
-            "Resume" if paused else "Pause",
-            key="pause-sweep",
-            icon=":material/play_arrow:" if paused else ":material/pause:",
-            **access.widget_options(),
-        ):
-            _send(sweep, "resume" if paused else "pause")
-        if st.button(
-            "Cancel", key="cancel-sweep", icon=":material/close:",
-            **access.widget_options("Runs at work save themselves and stop; the rest is given up."),
-        ):  # fmt: skip
-            _send(sweep, "cancel")
-    elif state.state in ("interrupted", "stopped") and st.button(
-        "Resume", key="resume-sweep", icon=":material/play_arrow:", **access.widget_options()
-    ):
-        with errors_shown():
-            access.authorized(launch)(sweep)
-            st.rerun()
 
 
 def _row(sweep: Sweep, entry: Entry, waiting: list[Entry]) -> None:
@@ -113,10 +124,7 @@ def _small_button(key: str, icon: str, help: str) -> bool:
 
 def _send(sweep: Sweep, command: str, **values: object) -> None:
     """Send the scheduler a message, wherever it is, and show what came of it; where it cannot be
-    written, say so.
-
-    No callback does it: a page that outlived its server clicks in a session that knows of none.
-    """
+    written, say so."""
     with errors_shown():
         access.authorized(sweep.send)(command, **values)
         rerun_fragment()

@@ -11,12 +11,12 @@ from latent_workbench.shared.errors import redact
 from latent_workbench.shared.state import persistent, restore, session
 from latent_workbench.tune.board import board
 from latent_workbench.tune.comparison import comparison
-from latent_workbench.tune.queue import label, queue
+from latent_workbench.tune.queue import is_paused, label, queue, sweep_buttons
 from latent_workbench.tune.results import advice, sweep_results
 from latent_workbench.tune.sweep_form import sweep_form
 from vae_core.errors import UserError
 from vae_core.runs import Run, Store
-from vae_core.sweeps import BETA, Sweep, sweeps_of
+from vae_core.sweeps import BETA, Sweep, SweepState, sweeps_of
 from vae_core.sweeps.resolved import resolved
 from vae_core.sweeps.state import ACTIVE
 
@@ -69,13 +69,14 @@ def sweep_tab(run: Run) -> None:
         return
     sweep = Sweep(store, chosen)
     try:
-        active = sweep.state().state in ACTIVE
+        state = sweep.state()
     except UserError as error:
         right.error(redact(error))
         return
-    every = LOOK_EVERY_S if active else None
+    every = LOOK_EVERY_S if state.state in ACTIVE else None
     with left:
-        st.fragment(_queue, run_every=every)(sweep, active)
+        sweep_buttons(sweep, state)
+        st.fragment(_queue, run_every=every)(sweep, state)
     with right:
         st.fragment(_progress, run_every=every)(sweep, run.id)
     _compare(_facts(sweep), sweep.id)
@@ -103,7 +104,9 @@ def _nats(facts: RunFacts) -> tuple[object, ...] | None:
         return None
 
 
-def _queue(sweep: Sweep, was_active: bool) -> None:
+def _queue(sweep: Sweep, seen: SweepState) -> None:
+    """The queue as it is now, and what it teaches; the page runs again where its buttons, drawn
+    of the state `seen`, have become others."""
     try:
         state, total = sweep.state(), sweep.spec().total
     except UserError as error:
@@ -115,8 +118,9 @@ def _queue(sweep: Sweep, was_active: bool) -> None:
     else:  # what came out matters more than in which order
         advice(_facts(sweep))
         queue(sweep, state, total)
-    if was_active and state.state not in ACTIVE:
-        st.rerun()  # nobody needs to look again and again any more
+    was_active, active = (each.state in ACTIVE for each in (seen, state))
+    if was_active and (not active or is_paused(state) != is_paused(seen)):
+        st.rerun()
 
 
 def _progress(sweep: Sweep, current: str) -> None:

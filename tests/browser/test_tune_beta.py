@@ -8,15 +8,12 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from benchmarks.app import free_port, served
 from tests.browser.conftest import PATIENCE_MS
 from tests.browser.test_train import WORKER_MS, expect_state, set_number
 from tests.engine import tiny
 from tests.test_jobs import until
 from vae_core.diagnosis import diagnose, learning_curves
 from vae_core.runs import Run, Store
-from vae_core.sweeps import BETA, SweepSpec
-from vae_core.sweeps.sweep import create_sweep, launch
 from vae_core.training import jobs
 
 pytestmark = pytest.mark.browser
@@ -116,28 +113,3 @@ def test_a_collapse_is_told_and_its_remedy_does_not_collapse(
     assert diagnose(learning_curves(mended.history()[0], mended.config())) == []
     assert json.loads(mended.file("summary.json").read_text())["kl"] > 1.0
     expect(page.locator(".st-key-monitor-strip")).to_contain_text("nothing wrong")
-
-
-def test_a_sweep_is_paused_and_cancelled_from_a_page_that_outlived_its_server(
-    page: Page, store: Store
-) -> None:
-    """Its session is another one then, which knows of no callback of the one before."""
-    base = tiny(train={"epochs": 5000, "preview_every": 500, "log_every": 20})
-    sweep = create_sweep(
-        store, "outlives", SweepSpec(base=base, vary={BETA: (1.0, 2.0)}, workers=1)
-    )
-    launch(sweep)
-    until(lambda: bool(sweep.state().in_state("running")))
-    port = free_port()
-    pause, cancel = (page.locator(f".st-key-{name}-sweep button") for name in ("pause", "cancel"))
-    with served(store, port) as (url, _):
-        page.goto(f"{url}/tune-beta?run=tiny&tune-tab=Sweep&sweep=outlives")
-        expect(pause).to_contain_text("Pause")
-    for press, happened in (
-        (pause, lambda: sweep.state().wish == "pause"),
-        (cancel, lambda: sweep.state().state == "cancelled"),
-    ):
-        with served(store, port):
-            expect(page.get_by_test_id("stConnectionStatus")).to_have_count(0)
-            press.click()  # nobody reloaded the page
-            until(happened)
