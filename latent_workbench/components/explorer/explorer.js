@@ -285,7 +285,6 @@ export class Explorer {
   /**
    * A move that goes on: undo takes all of it back at once, but not what another control did.
    *
-   *
    * @param {object} control
    */
   hold(control) {
@@ -304,9 +303,7 @@ export class Explorer {
   /**
    * Anything else that moves the point while a hand holds it: the map's marker, the scrubber.
    *
-   *
    * @param {object} control
-   *
    * @param {Float32Array} z
    */
   carry(control, z) {
@@ -376,9 +373,7 @@ export class Explorer {
 
   /**
    * @param {import("./decoder.js").Kind} kind
-   *
    * @param {import("./frames.js").Picture} picture
-   *
    * @param {number} first
    */
   draw(kind, picture, first) {

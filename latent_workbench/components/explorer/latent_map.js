@@ -48,11 +48,8 @@ export class Plane {
   /**
    * z moved within the plane so that it lies at (x, y).
    *
-   *
    * @param {Float32Array} z
-   *
    * @param {number} x
-   *
    * @param {number} y
    */
   moved(z, x, y) {

@@ -82,7 +82,6 @@ export class Point {
   /**
    * The values as they were, unless the directions are others by now: then the same z.
    *
-   *
    * @param {PointState} state
    */
   restore(state) {

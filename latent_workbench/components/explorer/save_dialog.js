@@ -26,9 +26,7 @@ const ANIMATION_PX = 280; // least side of an animation
 /**
  * By how much, in whole pixels, a canvas has to be enlarged.
  *
- *
  * @param {HTMLCanvasElement} canvas
- *
  * @param {number} least side
  */
 function enlargement({ width, height }, least) {

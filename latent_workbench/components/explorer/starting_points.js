@@ -54,7 +54,6 @@ export class StartingPoints {
   /**
    * Start from encoded image `index`; other explorers of the same images do so too, if linked.
    *
-   *
    * @param {number} index
    */
   pick(index) {

@@ -30,9 +30,7 @@ export class DrawScheduler {
   /**
    * Have `plot` drawn when its turn comes; asked twice before that, it is drawn once.
    *
-   *
    * @param {Element} plot
-   *
    * @param {() => void} draw
    */
   request(plot, draw) {

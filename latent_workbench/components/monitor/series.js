@@ -94,9 +94,7 @@ export class Curves {
   /**
    * Where a curve is at a step: its first point from there on, or its last.
    *
-   *
    * @param {string} name
-   *
    * @param {number} step
    */
   heightAt(name, step) {

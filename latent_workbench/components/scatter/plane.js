@@ -89,9 +89,7 @@ export class Points {
   /**
    * The shown points inside a polygon, by the even-odd rule.
    *
-   *
    * @param {[number, number][]} polygon
-   *
    * @param {IsShown} isShown
    */
   inside(polygon, isShown) {
@@ -160,11 +158,8 @@ export class Viewport {
   /**
    * What lies under (left, top) stays there.
    *
-   *
    * @param {number} factor
-   *
    * @param {number} left
-   *
    * @param {number} top
    */
   zoom(factor, left, top) {

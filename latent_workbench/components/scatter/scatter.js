@@ -56,9 +56,7 @@ export default function ({ parentElement, data: [data], setStateValue }) {
 /**
  * A click brings all data again; what is the same need not be read again.
  *
- *
  * @param {ScatterData} data
- *
  * @param {ScatterData | null} before
  */
 function sameColours(data, before) {
@@ -279,9 +277,7 @@ export class Scatter {
   /**
    * What the other view did, here.
    *
-   *
    * @param {import("./linked_views.js").Kind} kind
-   *
    * @param {Int32Array} rows
    */
   follow(kind, rows) {
