@@ -26,7 +26,6 @@ from .loading import load_run as load_run
 from .metrics import Measurement as Measurement
 from .metrics import measure as measure
 from .models import LatentModel as LatentModel
-from .presets import presets as presets
 from .runs import Run as Run
 from .runs import Store as Store
 from .sweeps import Sweep as Sweep
