@@ -12,7 +12,7 @@ from vae_core.objective import Objective
 from vae_core.runs import DataCard
 
 
-@families.family(
+@families.register(
     "autoencoder",
     label="Autoencoder",
     blurb="Learns to copy through a narrow code; sharp, but its space has holes.",

@@ -134,7 +134,7 @@ ESTIMATORS: dict[EstimatorName, Callable[[int, int], Tensor]] = {
 """Each makes the log weights of `decomposition` from the batch's size and the data set's."""
 
 
-@families.family(
+@families.register(
     "beta-tcvae",
     label="β-TCVAE",
     blurb="Only the dependence between dimensions is made expensive, not what they carry.",

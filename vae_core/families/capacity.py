@@ -60,7 +60,7 @@ class CapacityObjective(Objective[DensityPosterior]):
         return losses
 
 
-@families.family(
+@families.register(
     "capacity",
     label="VAE with rising capacity",
     blurb="Says how many nats may be remembered, and lets them in slowly.",

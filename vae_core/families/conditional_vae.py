@@ -114,7 +114,7 @@ class ConditionalModel(LatentModel[GaussianPosterior]):
         return codes[:, :-1].to(like.dtype).repeat(rows // codes.shape[0], 1)
 
 
-@families.family(
+@families.register(
     "conditional-vae",
     label="Conditional VAE",
     blurb="Is told the label of each image, so that latents keep what labels do not say: style.",

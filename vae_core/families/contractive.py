@@ -123,7 +123,7 @@ def check(config: RunConfig, data: DataCard, options: ContractiveOptions) -> Non
         )
 
 
-@families.family(
+@families.register(
     "contractive",
     label="Contractive autoencoder",
     blurb="Its code hardly moves when the image hardly does, next to how far images lie apart.",

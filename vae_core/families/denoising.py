@@ -86,7 +86,7 @@ REPAIRED = replace(
 )
 
 
-@families.family(
+@families.register(
     "denoising",
     label="Denoising autoencoder",
     blurb="Sees damaged images and learns to give the whole ones back.",

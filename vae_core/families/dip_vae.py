@@ -79,7 +79,7 @@ def off_and_on_diagonal(covariance: Tensor) -> tuple[Tensor, Tensor]:
 SQUARED = "squared covariance"
 
 
-@families.family(
+@families.register(
     "dip-vae",
     label="DIP-VAE",
     blurb="Decorrelates dimensions by the covariance of their codes.",

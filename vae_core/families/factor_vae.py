@@ -122,7 +122,7 @@ def critic_accuracy(real: Tensor, shuffled: Tensor) -> Tensor:
     return torch.where(seen.isnan() | mixed.isnan(), torch.nan, 50.0 * right)
 
 
-@families.family(
+@families.register(
     "factor-vae",
     label="FactorVAE",
     blurb="A critic looks for dependence between dimensions, and the encoder removes it.",

@@ -126,15 +126,7 @@ class Family(Entry[Build]):
 
 
 class Families(Registry[Family]):
-    """The families by name."""
-
-    def family(self, name: str, **facts: Any) -> Callable[[Build], Build]:
-        """Decorator that adds the builder `(model config, data card, options)` as a family.
-
-        Args:
-            facts: the fields of `Family`.
-        """
-        return self.register(name, **facts)
+    """The families by name; each builder takes `(model config, data card, options)`."""
 
     def add(self, entry: Family) -> None:
         super().add(entry)

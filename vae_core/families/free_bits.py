@@ -47,7 +47,7 @@ class FreeBitsObjective(VaeObjective):
         return losses
 
 
-@families.family(
+@families.register(
     "free-bits",
     label="VAE with free bits",
     blurb="Each dimension may carry a little for nothing, so that none falls silent.",

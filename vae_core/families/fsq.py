@@ -108,7 +108,7 @@ class FiniteScalarQuantiser(Quantiser):
         return self.counts // 2
 
 
-@families.family(
+@families.register(
     "fsq",
     label="FSQ",
     blurb="Latents rounded to a few levels: discrete codes with no codebook to look after.",

@@ -112,7 +112,7 @@ def check_latent_dim(config: RunConfig, data: DataCard, options: VaeOptions) -> 
         )
 
 
-@families.family(
+@families.register(
     "full-covariance",
     label="VAE, full covariance",
     blurb="The cloud of each image may tilt, so that fewer latents fall idle.",

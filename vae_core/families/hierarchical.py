@@ -284,7 +284,7 @@ LEVELS = {
 }
 
 
-@families.family(
+@families.register(
     "hierarchical",
     label="Hierarchical VAE",
     blurb="Coarse latents lay out the picture, finer ones fill it in.",

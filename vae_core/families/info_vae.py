@@ -48,7 +48,7 @@ class InfoVaeObjective(WaeObjective[DensityPosterior]):
         return losses
 
 
-@families.family(
+@families.register(
     "info-vae",
     label="InfoVAE",
     blurb="Codes as a whole match the prior, while each image keeps what it needs.",

@@ -96,7 +96,7 @@ def effective_draws(log_w: Tensor) -> Tensor:
     return (2 * torch.logsumexp(log_w, 0) - torch.logsumexp(2 * log_w, 0)).exp()
 
 
-@families.family(
+@families.register(
     "iwae",
     label="IWAE",
     blurb="Several draws compete for each image, so the bound comes closer to log p(x).",

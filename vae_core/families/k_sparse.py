@@ -65,7 +65,7 @@ def check_k(config: RunConfig, data: DataCard, options: KSparseOptions) -> None:
         )
 
 
-@families.family(
+@families.register(
     "k-sparse",
     label="k-sparse autoencoder",
     blurb="Keeps the k largest codes of each image; all others are exactly 0.",

@@ -24,7 +24,7 @@ def check_likelihood(config: RunConfig, data: DataCard, options: VaeOptions) -> 
         )
 
 
-@families.family(
+@families.register(
     "sigma-vae",
     label="σ-VAE",
     blurb="The noise of the pixels is computed from the error, so that β needs no tuning.",

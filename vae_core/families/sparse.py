@@ -283,7 +283,7 @@ def check_batch(config: RunConfig, data: DataCard, options: SparseOptions) -> No
         need_two_images(config, data, options)
 
 
-@families.family(
+@families.register(
     "sparse",
     label="Sparse autoencoder",
     blurb="Many units, of which only a few speak for each image.",

@@ -32,7 +32,7 @@ class SpatialOptions(VaeOptions, MapOptions):
     """β, and where the latents lie."""
 
 
-@families.family(
+@families.register(
     "spatial-vae",
     label="VAE, spatial latents",
     blurb="Every place of a small map has its own latents; sharp, and easy to change locally.",

@@ -164,7 +164,7 @@ def _mirror(layers: list[Layer], model: LatentModel) -> bool:
     return fits
 
 
-@families.family(
+@families.register(
     "stacked-denoising",
     label="Stacked denoising autoencoder",
     blurb="Learns to undo noise layer by layer from the image inwards, then all layers together.",

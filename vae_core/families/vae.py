@@ -76,13 +76,14 @@ class VaeObjective(Objective[DensityPosterior]):
         return output.posterior.kl().sum(1)
 
 
-@families.family(
+@families.register(
     "vae",
     label="VAE",
     blurb="Codes become small clouds drawn towards one prior, so every point decodes.",
     formula=r"-\log p(x \mid z) + \beta\, D_{\mathrm{KL}}\!\left(q(z \mid x) \,\|\, p(z)\right)",
     when="Start here: a smooth space to explore and to draw new images from.",
     paper="Kingma and Welling (2014), equation 3; β: Higgins et al. (2017), equation 4",
+    order=10,
     terms={"recon": RECON, "kl": replace(KL, weight=r"\beta")},
     options=VaeOptions,
 )

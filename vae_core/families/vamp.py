@@ -123,7 +123,7 @@ def running_statistics(module: nn.Module) -> Iterator[None]:
             norm.train()
 
 
-@families.family(
+@families.register(
     "vamp",
     label="VAE, VampPrior",
     blurb="The prior learns where codes lie, so codes need not crowd around zero.",

@@ -157,7 +157,7 @@ def _rows(z: Tensor) -> Tensor:
     return z.permute(0, 2, 3, 1).reshape(-1, z.shape[1])
 
 
-@families.family(
+@families.register(
     "vq-vae",
     label="VQ-VAE",
     blurb="Every place takes the nearest vector of a learned codebook; sharp and discrete.",

@@ -110,7 +110,7 @@ DISCREPANCY = Quantity(
 )
 
 
-@families.family(
+@families.register(
     "wae",
     label="WAE",
     blurb="An autoencoder whose codes together look like the prior; sharp, and drawable.",
