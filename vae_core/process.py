@@ -20,7 +20,7 @@ def prepare() -> None:
     glibc gives large buffers back after every step and takes them again, page fault by page
     fault: keeping them was ×1.23 to ×1.85 faster. OpenMP threads that spin while they wait cost
     a factor 15 as soon as anything competes for the cores, such as the page one is watching.
-    Both figures: DESIGN's measured facts, kept in ARCHITECTURE.md.
+    Both figures: benchmarks/README.md.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if "torch" in sys.modules:

@@ -20,7 +20,7 @@ def as_floats(images: np.ndarray, device: torch.device) -> Tensor:
     """uint8 [B, C, H, W] → floats in [0, 1] in channels-last memory, on `device`.
 
     Bytes travel to the device and become floats there; channels-last is ×1.07 to ×1.23 faster
-    for convolutions (ARCHITECTURE.md, measured facts).
+    for convolutions (benchmarks/README.md).
     """
     batch = torch.from_numpy(images).to(device, non_blocking=True)
     return batch.to(torch.float32, memory_format=torch.channels_last).div_(255.0)
