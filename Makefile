@@ -22,7 +22,7 @@ help: ## Show this list
 run: $(RUN_READY) ## Make a virtual environment, install what the app needs, start it
 	$(BIN)/streamlit run streamlit_app.py --server.port $(PORT)
 
-check: lint ## Style, types, and the tests that need neither a browser nor a training: two minutes
+check: lint js ## Style, types, and the tests that need neither a browser nor a training: two minutes
 	$(BIN)/python -m pytest --ignore tests/browser -m "not training" $(PARALLEL)
 
 test: $(DEV_READY) ## Make the environment with what the tests need; run every test
