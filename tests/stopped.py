@@ -193,8 +193,8 @@ def while_starting(store: Store, way: str) -> dict[str, Any]:
     worker = subprocess.Popen([*command, str(store.path)], env=told)
     lease.hand_over(worker.pid)
     until(
-        lambda: len(psutil.Process(worker.pid).threads()) > 2, run
-    )  # the command's watchdog, the worker's
+        lambda: len(psutil.Process(worker.pid).threads()) > 3, run
+    )  # two watchdogs, the command's and the worker's, and the heartbeat
     seconds = stop(run, worker.pid, way)
     status = run.status()
     return {

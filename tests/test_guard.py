@@ -90,7 +90,16 @@ def table() -> list[tuple[str, str, str, bool]]:
     assert done.returncode == 0, done.stderr
     rows = []
     for kind, methods, path, ours in json.loads(done.stdout):
-        for name in ("run_id", "split", "name", "session_id", "file_id", "token", "upload", "version"):
+        for name in (
+            "run_id",
+            "split",
+            "name",
+            "session_id",
+            "file_id",
+            "token",
+            "upload",
+            "version",
+        ):
             path = path.replace(f"{{{name}}}", "x")
         path = path.replace("{file_id:path}", "x").replace("{path:path}", "x")
         path = path.replace("{index:int}", "0")

@@ -106,7 +106,9 @@ def test_a_run_that_trains_elsewhere_is_left_alone_and_heard(
     until(lambda: any(record["kind"] == "set" for record in run.history()[0]))
     jobs.send(run, {"command": "stop"})
     until(lambda: run.status().state == "stopped" and not run.is_alive())
-    assert run.remote_host() == "" and run.summary()["step"] == run.status().step
+    assert run.remote_host() == ""
+    # A stop within two seconds leaves out the measurement where the processor is busy.
+    assert run.summary().get("step") in (None, run.status().step)
     assert elsewhere.wait(30) == 0
     run.delete()
 

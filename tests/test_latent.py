@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.decomposition import PCA
 
-from tests.engine import trained
+from tests.engine import tiny, trained
 from vae_core.errors import UserError
 from vae_core.imaging.png import from_png, tile, to_bytes, to_png, untile
 from vae_core.latent.directions import (
@@ -24,7 +24,9 @@ from vae_core.latent.encodings import load_encodings
 from vae_core.latent.grids import decode_vectors
 from vae_core.latent.planes import plane_vectors
 from vae_core.loading import load_run
+from vae_core.runs import Store
 from vae_core.runs.derived import derived_folder
+from vae_core.training.worker import work
 
 
 def correlated(n: int = 500) -> np.ndarray:
@@ -134,7 +136,8 @@ def test_a_grid_equals_decoding_by_hand(tmp_path: Path) -> None:
 
 
 def test_directions_are_kept_with_their_checkpoint(tmp_path: Path) -> None:
-    run = trained(tmp_path)
+    run = Store(tmp_path).create("tiny", tiny())
+    work(run)
     kept = load_directions(run, step=10)
     assert kept is not None
     fitted = principal_directions(load_encodings(run).mu)

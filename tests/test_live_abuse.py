@@ -54,7 +54,7 @@ def server(
         *encode_routes(EncodeServer(engine)),
         *animation_routes(AnimationServer(engine)),
     ]
-    with serving(routes, patience_s=0.5) as server:
+    with serving(routes, read_timeout_s=0.5) as server:
         yield server
 
 
