@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from latent_workbench.live.protocol import Whereabouts, error_reply, pixels_reply
+from latent_workbench.live.protocol import Location, error_reply, pixels_reply
 from vae_core.latent.region import Place, Verdict
 
 FRAMES = Path(__file__).parent / "fixtures" / "frames"
@@ -26,11 +26,11 @@ def pixels_of(reply: dict[str, int]) -> np.ndarray:
     return (7 * np.arange(np.prod(shape)) % 256).astype(np.uint8).reshape(shape)
 
 
-def whereabouts() -> Whereabouts:
+def whereabouts() -> Location:
     """What `location` says."""
     told = CONTENT["location"]
     numbers = (told[name] for name in ("distance", "nearer", "gap", "closer"))
-    return Whereabouts(
+    return Location(
         Place(*numbers, Verdict[told["verdict"].upper()]),
         told["log_density"],
         np.array([each["index"] for each in told["nearest"]]),

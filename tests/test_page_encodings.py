@@ -14,7 +14,13 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from latent_workbench.components.axes import axes_of
-from latent_workbench.components.scatter import Image, Nothing, Selection, Spot, read_told
+from latent_workbench.components.scatter import (
+    ImageClick,
+    PlaneClick,
+    PointsSelected,
+    SelectionCleared,
+    parse_event,
+)
 from latent_workbench.encodings.compare import counterpart_of, rows_of, same_images
 from latent_workbench.encodings.details import nearest_rows
 from latent_workbench.encodings.plane import STACKED, flat_plane, stacked_plane
@@ -139,20 +145,22 @@ def test_one_dimension_is_stacked_like_a_histogram(run: Run) -> None:
 
 
 def told(**said: Any) -> Any:
-    return read_told({"images": "these", **said}, "these", "z0 × z1", 10)
+    return parse_event({"images": "these", **said}, "these", "z0 × z1", 10)
 
 
 def test_what_is_said_has_a_time() -> None:
-    assert told(kind="none", at=17.5) == Nothing() and told(kind="none", at=17.5).at == 17.5
+    assert (
+        told(kind="none", at=17.5) == SelectionCleared() and told(kind="none", at=17.5).at == 17.5
+    )
     assert told(kind="image", index=3, at=12).at == 12
 
 
 def test_clicks_and_selections_are_read() -> None:
     rows = base64.b64encode(np.array([1, 9], "<i4").tobytes()).decode()
-    assert told(kind="image", index=9) == Image(9)
-    assert told(kind="spot", x=1.5, y=-2, axes="z0 × z1") == Spot(1.5, -2.0)
+    assert told(kind="image", index=9) == ImageClick(9)
+    assert told(kind="spot", x=1.5, y=-2, axes="z0 × z1") == PlaneClick(1.5, -2.0)
     found = told(kind="selection", rows=rows)
-    assert isinstance(found, Selection) and found.rows.tolist() == [1, 9]
+    assert isinstance(found, PointsSelected) and found.rows.tolist() == [1, 9]
 
 
 @pytest.mark.parametrize(
@@ -351,14 +359,14 @@ def test_rows_are_matched_by_what_the_image_is() -> None:
     assert rows_of(np.array([5]), indices).tolist() == []
     one = shown(indices)
     other = shown(np.array([30, 50, 40]))
-    assert counterpart_of(Image(2), one, other) == Image(0)
+    assert counterpart_of(ImageClick(2), one, other) == ImageClick(0)
     assert (
-        counterpart_of(Image(3), one, other) is None
-        and counterpart_of(Spot(0, 0), one, other) is None
+        counterpart_of(ImageClick(3), one, other) is None
+        and counterpart_of(PlaneClick(0, 0), one, other) is None
     )
-    selected = counterpart_of(Selection(np.array([0, 1, 2])), one, other)
-    assert isinstance(selected, Selection) and selected.rows.tolist() == [2, 0]
-    assert counterpart_of(Selection(np.array([1])), one, other) is None
+    selected = counterpart_of(PointsSelected(np.array([0, 1, 2])), one, other)
+    assert isinstance(selected, PointsSelected) and selected.rows.tolist() == [2, 0]
+    assert counterpart_of(PointsSelected(np.array([1])), one, other) is None
 
 
 def shown(indices: np.ndarray) -> Any:

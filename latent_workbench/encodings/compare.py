@@ -5,7 +5,13 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from latent_workbench.components.scatter import Image, Link, Nothing, Selection, Told
+from latent_workbench.components.scatter import (
+    ImageClick,
+    Link,
+    PointsSelected,
+    ScatterEvent,
+    SelectionCleared,
+)
 from latent_workbench.encodings.details import direction_form
 from latent_workbench.encodings.encoded_images import QUICKLY_COMPARED, EncodedImages
 from latent_workbench.encodings.plane import Plane, choose_axes, plane_of
@@ -69,7 +75,7 @@ def side_by_side(encoded: EncodedImages, other: EncodedImages) -> None:
     """One fragment: two spaces, and below them what was last pointed at in either."""
     axes, link = choose_axes(encoded), f"{encoded.key} {other.key}"
     st.caption(f"{_shared(encoded, other)} {TEACHES}")
-    sides: list[tuple[EncodedImages, Plane, Told]] = []
+    sides: list[tuple[EncodedImages, Plane, ScatterEvent]] = []
     pair = encoded.survey.identities, other.survey.identities
     # One small number for each image in either, which the browser can take.
     numbers = np.unique(np.concatenate(pair), return_inverse=True)[1]
@@ -87,7 +93,7 @@ def side_by_side(encoded: EncodedImages, other: EncodedImages) -> None:
         return
     # What was clicked last counts, in whichever space.
     latest, _, clicked = max(sides, key=lambda side: getattr(side[2], "at", 0.0))
-    if clicked is None or isinstance(clicked, Nothing):
+    if clicked is None or isinstance(clicked, SelectionCleared):
         return
     for place, (each, plane, _) in zip(st.columns(2), sides, strict=True):
         with place:
@@ -99,19 +105,21 @@ def side_by_side(encoded: EncodedImages, other: EncodedImages) -> None:
             direction_form(each)
 
 
-def counterpart_of(clicked: Told, source: EncodedImages, target: EncodedImages) -> Told:
+def counterpart_of(
+    clicked: ScatterEvent, source: EncodedImages, target: EncodedImages
+) -> ScatterEvent:
     """What was clicked or drawn around in `source`, of the same images in `target`; None where it
     has none of them."""
-    if isinstance(clicked, Image):
+    if isinstance(clicked, ImageClick):
         rows = np.array([clicked.index])
-    elif isinstance(clicked, Selection):
+    elif isinstance(clicked, PointsSelected):
         rows = clicked.rows
     else:
         return None
     here = rows_of(source.survey.identities[rows], target.survey.identities)
     if not len(here):
         return None
-    return Selection(here) if isinstance(clicked, Selection) else Image(int(here[0]))
+    return PointsSelected(here) if isinstance(clicked, PointsSelected) else ImageClick(int(here[0]))
 
 
 def rows_of(wanted: np.ndarray, identities: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from latent_workbench.components.scatter import Spot
+from latent_workbench.components.scatter import PlaneClick
 from latent_workbench.encodings.encoded_images import EncodedImages
 from latent_workbench.encodings.plane import Plane
 from latent_workbench.live.resources import corrupts
@@ -65,7 +65,7 @@ def estimated(survey: Survey, row: int) -> list[str]:
     return [f"the KL estimated from {EVALUATION_DRAWS} draws, ± {error}"]
 
 
-def clicked_spot(encoded: EncodedImages, plane: Plane, at: Spot) -> None:
+def clicked_plane(encoded: EncodedImages, plane: Plane, at: PlaneClick) -> None:
     """What the decoder draws at a point where no image was encoded."""
     assert plane.lift is not None
     z = plane.lift(at.x, at.y)

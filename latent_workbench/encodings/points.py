@@ -10,16 +10,16 @@ import streamlit as st
 from latent_workbench.components.explorer.space import space_of
 from latent_workbench.components.scatter import (
     Colouring,
-    Image,
+    ImageClick,
     Link,
-    Nothing,
-    Spot,
-    Told,
+    PlaneClick,
+    ScatterEvent,
+    SelectionCleared,
     scatter,
 )
 from latent_workbench.encodings.details import (
     clicked_image,
-    clicked_spot,
+    clicked_plane,
     direction_form,
     selected_images,
 )
@@ -61,7 +61,9 @@ def scatter_view(encoded: EncodedImages) -> None:
         direction_form(encoded)
 
 
-def draw_points(key: str, encoded: EncodedImages, plane: Plane, link: Link | None = None) -> Told:
+def draw_points(
+    key: str, encoded: EncodedImages, plane: Plane, link: Link | None = None
+) -> ScatterEvent:
     """Draw the points; returns what was last clicked or drawn around among them."""
     survey, density = encoded.survey, None
     with suppress(UserError):  # encodings of an earlier step may be good where weights are not
@@ -88,16 +90,16 @@ def draw_points(key: str, encoded: EncodedImages, plane: Plane, link: Link | Non
     )
 
 
-def show_details(encoded: EncodedImages, plane: Plane, clicked: Told) -> None:
+def show_details(encoded: EncodedImages, plane: Plane, clicked: ScatterEvent) -> None:
     """What was clicked or drawn around; what can be done while it is nothing."""
-    if clicked is None or isinstance(clicked, Nothing):
+    if clicked is None or isinstance(clicked, SelectionCleared):
         _invite(encoded, plane)
         return
     with errors_shown(st.warning), opening_spinner(encoded.images):  # images may not be at hand
-        if isinstance(clicked, Image):
+        if isinstance(clicked, ImageClick):
             clicked_image(encoded, clicked.index)
-        elif isinstance(clicked, Spot):
-            clicked_spot(encoded, plane, clicked)
+        elif isinstance(clicked, PlaneClick):
+            clicked_plane(encoded, plane, clicked)
         else:
             selected_images(encoded, clicked.rows)
 

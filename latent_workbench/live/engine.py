@@ -21,7 +21,7 @@ from latent_workbench.live.models import (
     draw_prior,
     weights_version,
 )
-from latent_workbench.live.protocol import Encoding, Random, Request, Whereabouts
+from latent_workbench.live.protocol import Encoding, Location, Random, Request
 from latent_workbench.live.regions import RegionCache, locate
 from vae_core.errors import UserError
 from vae_core.runs import Run, Store
@@ -90,7 +90,7 @@ class Engine:
             return self._decode(model, vectors)
         return await self._in_decoder_thread(self._decode, model, vectors)
 
-    async def locate(self, run: Run, model: Decoder, request: Request) -> Whereabouts | None:
+    async def locate(self, run: Run, model: Decoder, request: Request) -> Location | None:
         """Where the first vector lies; None where it was not asked for or nothing is known."""
         if not request.nearest:
             return None

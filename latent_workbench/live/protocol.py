@@ -65,7 +65,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Whereabouts:
+class Location:
     """Where a latent vector lies among the encodings and under the prior.
 
     log_density: log p(z) in nats, NaN where the model has no density.
@@ -161,7 +161,7 @@ def read_label(text: str | None) -> int | None:
     return int(text)
 
 
-def pixels_reply(sequence: int, pixels: np.ndarray, where: Whereabouts | None = None) -> bytes:
+def pixels_reply(sequence: int, pixels: np.ndarray, where: Location | None = None) -> bytes:
     """The reply that carries uint8 pixels [n, H, W, C] and, where known, the trailer."""
     count, height, width, channels = pixels.shape
     header = REPLY.pack(sequence, OK, channels, count, height, width)
@@ -179,7 +179,7 @@ def text_error(sequence: int, sentence: str) -> dict[str, Any]:
     return {"type": "error", "sequence": sequence, "message": sentence}
 
 
-def _trailer(where: Whereabouts) -> bytes:
+def _trailer(where: Location) -> bytes:
     # A vector may lie so far out that its distance is more than a float32 holds.
     limit = np.finfo(np.float32).max
     place = where.place

@@ -8,7 +8,7 @@ import numpy as np
 
 from latent_workbench.live.cache import RunCache
 from latent_workbench.live.models import ready_torch
-from latent_workbench.live.protocol import Whereabouts
+from latent_workbench.live.protocol import Location
 from vae_core.errors import UserError
 from vae_core.runs import Run, layout
 
@@ -44,13 +44,11 @@ class RegionCache(RunCache["Region"]):
 
 def locate(
     region: Region, density: GaussianMixture | None, z: np.ndarray, nearest: int
-) -> Whereabouts:
+) -> Location:
     """Where z [D] lies in `region` and under the prior, and the `nearest` encodings beside it."""
     one = z.astype(np.float64)
     with np.errstate(over="ignore", invalid="ignore"):  # a vector may lie as far out as floats go
-        return Whereabouts(
-            region.place(one), log_density(density, one), *region.nearest(z, nearest)
-        )
+        return Location(region.place(one), log_density(density, one), *region.nearest(z, nearest))
 
 
 def log_density(density: GaussianMixture | None, z: np.ndarray) -> float:

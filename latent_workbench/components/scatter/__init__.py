@@ -37,21 +37,21 @@ class Colouring:
 
 
 @dataclass(frozen=True)
-class _Said:
+class _ScatterEvent:
     """at: when it was said, in ms by the browser's clock."""
 
     at: float = field(default=0.0, kw_only=True, compare=False)
 
 
 @dataclass(frozen=True)
-class Image(_Said):
+class ImageClick(_ScatterEvent):
     """A click on the point of row `index`."""
 
     index: int
 
 
 @dataclass(frozen=True)
-class Spot(_Said):
+class PlaneClick(_ScatterEvent):
     """A click beside all points, at (x, y) of the axes."""
 
     x: float
@@ -59,18 +59,18 @@ class Spot(_Said):
 
 
 @dataclass(frozen=True)
-class Selection(_Said):
+class PointsSelected(_ScatterEvent):
     """The rows, int64 [M], that were drawn around."""
 
     rows: np.ndarray
 
 
 @dataclass(frozen=True)
-class Nothing(_Said):
+class SelectionCleared(_ScatterEvent):
     """Whatever was clicked or drawn around has been let go."""
 
 
-Told = Image | Spot | Selection | Nothing | None
+ScatterEvent = ImageClick | PlaneClick | PointsSelected | SelectionCleared | None
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def scatter(
     plain: bool = False,
     thumbnails: Mapping[str, Any] | None = None,
     link: Link | None = None,
-) -> Told:
+) -> ScatterEvent:
     """Mount the points [N, 2 or 3]; returns what was last clicked or drawn around, if anything.
 
     Args:
@@ -131,26 +131,26 @@ def scatter(
         "link": None if link is None else {"group": link.group, "ids": encoded(link.ids, "<i4")},
     }
     result = _mount(key=key, data=[data], on_told_change=lambda: None)
-    return read_told(getattr(result, "told", None), images, axes, len(points))
+    return parse_event(getattr(result, "told", None), images, axes, len(points))
 
 
-def read_told(told: Any, images: str, axes: str, count: int) -> Told:
+def parse_event(event: Any, images: str, axes: str, count: int) -> ScatterEvent:
     """What a browser says, once it is sure that it speaks of these `count` points and axes."""
-    if not isinstance(told, Mapping) or told.get("images") != images:
+    if not isinstance(event, Mapping) or event.get("images") != images:
         return None
     try:
-        at = float(told.get("at", 0.0))
-        if told["kind"] == "image" and 0 <= int(told["index"]) < count:
-            return Image(int(told["index"]), at=at)
-        if told["kind"] == "spot" and told["axes"] == axes:
-            x, y = float(told["x"]), float(told["y"])
-            return Spot(x, y, at=at) if np.isfinite([x, y]).all() else None
-        if told["kind"] == "selection":
-            rows = np.frombuffer(base64.b64decode(told["rows"], validate=True), "<i4")
+        at = float(event.get("at", 0.0))
+        if event["kind"] == "image" and 0 <= int(event["index"]) < count:
+            return ImageClick(int(event["index"]), at=at)
+        if event["kind"] == "spot" and event["axes"] == axes:
+            x, y = float(event["x"]), float(event["y"])
+            return PlaneClick(x, y, at=at) if np.isfinite([x, y]).all() else None
+        if event["kind"] == "selection":
+            rows = np.frombuffer(base64.b64decode(event["rows"], validate=True), "<i4")
             if len(rows) and rows.min() >= 0 and rows.max() < count:
-                return Selection(rows.astype(np.int64), at=at)
-        if told["kind"] == "none":
-            return Nothing(at=at)
+                return PointsSelected(rows.astype(np.int64), at=at)
+        if event["kind"] == "none":
+            return SelectionCleared(at=at)
     except (KeyError, TypeError, ValueError, OverflowError, binascii.Error):
         return None  # not from this page's own script
     return None
