@@ -38,6 +38,7 @@ def test_groups_stay_apart_and_the_seed_decides(kind: str, dimensions: int) -> N
         assert told[0] is None and told[-1] == pytest.approx(1, abs=0.1)
 
 
+@pytest.mark.training
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("shape", [(4, 3), (30, 1)])
 def test_few_points_and_one_dimension_make_a_map(kind: str, shape: tuple[int, int]) -> None:
@@ -45,6 +46,7 @@ def test_few_points_and_one_dimension_make_a_map(kind: str, shape: tuple[int, in
     assert np.isfinite(make_map(mu, kind, 2).points).all()
 
 
+@pytest.mark.training
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_cannot_be_mapped_is_told(kind: str) -> None:
     with pytest.raises(UserError, match="at least 4 images; there are 3"):
