@@ -10,7 +10,7 @@ RUN : "${TORCH_INDEX:?Name it with --build-arg TORCH_INDEX=..., see docs/deploy.
 RUN python -m venv /opt/venv
 ENV PATH=/opt/venv/bin:$PATH PIP_NO_CACHE_DIR=1
 COPY requirements.txt requirements.lock ./
-RUN pip install --index-url "$TORCH_INDEX" $(grep -E '^torch(vision)?==' requirements.lock)
+RUN pip install --no-deps --index-url "$TORCH_INDEX" $(grep -E '^torch(vision)?==' requirements.lock)
 RUN pip install -r requirements.txt -c requirements.lock
 # What only compilers and the libraries' own tests read: a sixth of it all.
 RUN cd /opt/venv/lib/python3*/site-packages \
