@@ -11,6 +11,7 @@ import pkgutil
 import warnings
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any, Generic, TypeVar
@@ -111,7 +112,7 @@ class Registry(Generic[EntryT]):
         """
         for module in pkgutil.iter_modules(getattr(import_module(package), "__path__", ())):
             import_module(f"{package}.{module.name}")
-        for point in entry_points(group=plugins):
+        for point in _installed().select(group=plugins):
             try:
                 point.load()
             except Exception as error:  # whatever another package raises must not end this one
@@ -140,6 +141,13 @@ class Registry(Generic[EntryT]):
 
     def __len__(self) -> int:
         return len(self._entries)
+
+
+@cache
+def _installed() -> Any:
+    """The entry points of all installed packages, whose lists are read once for all registries;
+    what they come in is called otherwise before Python 3.12."""
+    return entry_points()
 
 
 def unknown(kind: str, name: str, known: Collection[str]) -> UserError:
