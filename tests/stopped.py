@@ -105,7 +105,7 @@ def stage(run: Run) -> None:
     dataset = load_dataset(run.config().data)
     recorded = record_splits(dataset)
     loop = make_loop(run.config(), dataset=dataset)
-    loop.step = loop._validated = loop.total_steps
+    loop.step = loop.validated = loop.total_steps
     run.write_bytes(PARTS, recorded.to_bytes())
     card = data_card(dataset).model_copy(update={"digest": PartDigests(**recorded.digest())})
     run.write_json("data.json", card)
