@@ -333,8 +333,8 @@ export class Explorer {
   }
 
   stopPlaying() {
-    this.panels?.path.stop();
-    for (const row of this.rows) row.stop();
+    this.panels?.path.player.stop();
+    for (const row of this.rows) row.player.stop();
     this.release();
   }
 

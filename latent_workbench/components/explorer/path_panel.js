@@ -1,9 +1,9 @@
 // The path from a point A to a point B: set both, then scrub or play it.
 
 import { drawPixels } from "../shared/canvas.js";
-import { button, choice, element, pictureButton } from "../shared/elements.js";
+import { choice, element, pictureButton } from "../shared/elements.js";
 import { lerp, slerp, toBase64 } from "../shared/vectors.js";
-import { animate } from "./animation.js";
+import { Player } from "./animation.js";
 
 const PATH_STEPS = 30; // pictures of an exported path, one way
 const PLAY_S = 2.5; // from A to B
@@ -38,8 +38,6 @@ export class PathPanel {
   ends = { a: null, b: null };
   /** @type {Shape} */
   shape = "linear";
-  /** @type {(() => void) | null} */
-  swing = null;
 
   /** @param {PathEvents} on */
   constructor(on) {
@@ -57,7 +55,7 @@ export class PathPanel {
     });
     this.scrubber.oninput = () => this.move(Number(this.scrubber.value));
     this.scrubber.onchange = () => on.onPause();
-    this.player = button("▶", "Play from A to B and back", () => this.toggle());
+    this.player = new Player("Play from A to B and back", {}, () => this.swing(), on.onRelease);
     const title = "Shape of the path: a straight line, or an arc that keeps the distance to 0";
     this.shapes = choice(
       [
@@ -75,7 +73,7 @@ export class PathPanel {
       this.end.a,
       this.scrubber,
       this.end.b,
-      element("div", { class: "how" }, [this.player, this.shapes]),
+      element("div", { class: "how" }, [this.player.button, this.shapes]),
     ]);
     this.refresh();
   }
@@ -127,7 +125,7 @@ export class PathPanel {
   }
 
   refresh() {
-    this.scrubber.disabled = this.player.disabled = this.shapes.disabled = !this.ready;
+    this.scrubber.disabled = this.player.button.disabled = this.shapes.disabled = !this.ready;
     this.scrubber.title = this.ready ? "" : "Take a point as A and another one as B first";
     this.scrubber.style.setProperty("--at", `${100 * Number(this.scrubber.value)}%`);
   }
@@ -150,24 +148,12 @@ export class PathPanel {
     this.on.onMove(this.at(t));
   }
 
-  toggle() {
-    if (this.swing) {
-      this.stop();
-      return;
-    }
+  /** Play from where the scrubber stands, to B and back to A. */
+  swing() {
     const from = Number(this.scrubber.value);
-    this.swing = animate((seconds) => {
+    return (/** @type {number} */ seconds) => {
       const phase = (from + seconds / PLAY_S) % 2;
       this.move(phase <= 1 ? phase : 2 - phase);
-    });
-    this.player.textContent = "■";
-  }
-
-  stop() {
-    if (!this.swing) return;
-    this.swing();
-    this.swing = null;
-    this.player.textContent = "▶";
-    this.on.onRelease();
+    };
   }
 }

@@ -1,10 +1,10 @@
 // One direction: its name, a slider in σ, and a strip of pictures of where it leads.
 
 import { drawPixels } from "../shared/canvas.js";
-import { button, element, pictureButton } from "../shared/elements.js";
+import { element, pictureButton } from "../shared/elements.js";
 import { signed } from "../shared/format.js";
 import { clamp } from "../shared/vectors.js";
-import { animate } from "./animation.js";
+import { Player } from "./animation.js";
 import { REACH, STEP } from "./point.js";
 
 export const STOPS = [-3, -2, -1, 0, 1, 2, 3];
@@ -21,8 +21,6 @@ const SWING_S = 4; // from end to end and back
 export class SliderRow {
   value = 0;
   held = false;
-  /** @type {(() => void) | null} */
-  swing = null;
 
   /**
    * @param {number} k
@@ -57,11 +55,12 @@ export class SliderRow {
     this.slider.ondblclick = () => on.onSet(0);
     this.output = element("output");
     const play = { class: "play" };
-    this.player = button("▶", `Swing along direction ${about.name}`, () => this.toggle(), play);
+    const label = `Swing along direction ${about.name}`;
+    this.player = new Player(label, play, () => this.swing(), on.onRelease);
     const heading = element("div", { class: "heading" }, [
       element("b", { title: about.name }, [about.name]),
       element("small", { title: `Direction ${about.name}${explains}` }, [about.dead ? "unused" : share]),
-      this.player,
+      this.player.button,
       this.output,
     ]);
     this.cells = STOPS.map((stop) => {
@@ -96,21 +95,10 @@ export class SliderRow {
     this.cells.forEach((cell, i) => drawPixels(cell.picture, pictures, first + i));
   }
 
-  toggle() {
-    if (this.swing) {
-      this.stop();
-      return;
-    }
+  /** Play from where the slider stands. */
+  swing() {
     const from = Math.asin(clamp(this.value / REACH, -1, 1));
-    this.swing = animate((seconds) => this.drag(REACH * Math.sin(from + (2 * Math.PI * seconds) / SWING_S)));
-    this.player.textContent = "■";
-  }
-
-  stop() {
-    if (!this.swing) return;
-    this.swing();
-    this.swing = null;
-    this.player.textContent = "▶";
-    this.on.onRelease();
+    return (/** @type {number} */ seconds) =>
+      this.drag(REACH * Math.sin(from + (2 * Math.PI * seconds) / SWING_S));
   }
 }
