@@ -20,6 +20,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "vae_core.nested",
         "vae_core.schedules",
         "vae_core.config",
+        "vae_core.choices",
         "vae_core.types",
         "vae_core.losses",
         "vae_core.extras",

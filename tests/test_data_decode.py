@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from tests.pictures import encoded, picture
-from vae_core.imaging.decode import EXTENSIONS, FORMATS, NotAnImage, Target, decode
+from vae_core.imaging.decode import EXTENSIONS, FORMATS, NotAnImage, decode
+from vae_core.imaging.fit import Target
 
 
 def read(data: bytes, **wishes) -> np.ndarray:

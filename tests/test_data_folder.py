@@ -16,7 +16,8 @@ from vae_core.config import DataConfig
 from vae_core.data import Dataset, load_dataset
 from vae_core.data.labels import NO_FOLDER, folder_labels
 from vae_core.errors import UserError
-from vae_core.imaging.decode import Target, decode
+from vae_core.imaging.decode import decode
+from vae_core.imaging.fit import Target
 from vae_core.imaging.listing import Skip, skipped_note
 
 

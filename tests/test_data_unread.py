@@ -29,8 +29,8 @@ from vae_core.data.prepare import prepare_files
 from vae_core.errors import UserError
 from vae_core.imaging import pool
 from vae_core.imaging.archive import open_zip
-from vae_core.imaging.decode import Target
 from vae_core.imaging.decoder import Decoder
+from vae_core.imaging.fit import Target
 from vae_core.imaging.listing import list_folder
 from vae_core.imaging.reading import Refused, read_whole
 from vae_core.progress import no_progress
@@ -342,7 +342,7 @@ def test_a_bomb_of_another_packer_gains_nothing(tmp_path: Path, method: int) -> 
 SLOW = """
 import sys, time
 from pathlib import Path
-from vae_core.imaging.decode import Target
+from vae_core.imaging.fit import Target
 from vae_core.imaging.listing import list_folder
 from vae_core.data.prepare import prepare_files
 from dataclasses import replace

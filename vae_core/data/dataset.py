@@ -7,6 +7,8 @@ from typing import Protocol
 
 import numpy as np
 
+from vae_core.choices import Choice
+from vae_core.config import DataConfig
 from vae_core.data.difference import Difference
 
 
@@ -58,6 +60,9 @@ class Dataset:
     fixed: the source never gains an image, such as MNIST.
     left_out: uint64 [M], hashes of the training images that `limit` left out.
     difference: for the data set of a run, in what it is not the one that the run was trained on.
+    resolved: the configuration with what it left open decided, as a run keeps it; None where
+        nothing was open.
+    choices: what was decided, and why.
     """
 
     name: str
@@ -70,6 +75,8 @@ class Dataset:
     fixed: bool = False
     left_out: np.ndarray = field(default_factory=lambda: np.zeros(0, np.uint64))
     difference: Difference | None = None
+    resolved: DataConfig | None = None
+    choices: tuple[Choice, ...] = ()
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

@@ -10,7 +10,8 @@ import numpy as np
 from PIL import Image
 
 from vae_core.errors import UserError
-from vae_core.imaging.decode import NotAnImage, Target, decode
+from vae_core.imaging.decode import NotAnImage, decode
+from vae_core.imaging.fit import Target
 
 LEAST_BOX = 0.25
 """Share of the side: ink that is smaller in the data set is drawn as large as this."""

@@ -29,7 +29,7 @@ from vae_core.data.npy import IMAGES, NpyWriter, StoredImages, WriteFailed, read
 from vae_core.data.source import datasets
 from vae_core.data.splits import split_dataset
 from vae_core.errors import UserError
-from vae_core.imaging.decode import Target
+from vae_core.imaging.fit import Target
 from vae_core.imaging.listing import Listing, Skip, skipped_note
 from vae_core.imaging.pool import batch_spans, decode_all
 from vae_core.imaging.reading import reason_of

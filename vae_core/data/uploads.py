@@ -21,7 +21,8 @@ from typing import BinaryIO
 
 from vae_core.errors import UserError
 from vae_core.imaging.archive import open_zip
-from vae_core.imaging.decode import NotAnImage, Target, decode
+from vae_core.imaging.decode import NotAnImage, decode
+from vae_core.imaging.fit import Target
 from vae_core.imaging.listing import Listing, has_image_name, list_folder
 from vae_core.imaging.reading import Refused
 from vae_core.locations import data_folder

@@ -20,7 +20,8 @@ from typing import BinaryIO
 
 import numpy as np
 
-from vae_core.imaging.decode import NotAnImage, Target, decode
+from vae_core.imaging.decode import NotAnImage, decode
+from vae_core.imaging.fit import Target
 from vae_core.locations import module_command, module_environment
 from vae_core.process import yield_to_others
 

@@ -18,8 +18,9 @@ from itertools import chain
 import numpy as np
 
 from vae_core.errors import UserError
-from vae_core.imaging.decode import NotAnImage, Target, decode
+from vae_core.imaging.decode import NotAnImage, decode
 from vae_core.imaging.decoder import Decoder, DecoderDied
+from vae_core.imaging.fit import Target
 from vae_core.imaging.listing import Listing
 from vae_core.imaging.reading import Refused, reason_of
 

@@ -14,7 +14,7 @@ from vae_core.data.prepare import prepare_files
 from vae_core.data.source import datasets
 from vae_core.data.splits import split_dataset
 from vae_core.errors import UserError
-from vae_core.imaging.decode import Target
+from vae_core.imaging.fit import Target
 from vae_core.imaging.listing import Listing, list_folder
 from vae_core.imaging.reading import Refused, read_whole, reason_of
 from vae_core.locations import data_folder

@@ -19,7 +19,7 @@ from vae_core.data.source import datasets
 from vae_core.data.splits import split_dataset
 from vae_core.errors import UserError
 from vae_core.imaging.archive import open_zip
-from vae_core.imaging.decode import Target
+from vae_core.imaging.fit import Target
 from vae_core.imaging.listing import LISTING, Listing, list_folder
 from vae_core.imaging.reading import reason_of
 from vae_core.locations import data_folder, uploads_folder
