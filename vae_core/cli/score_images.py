@@ -71,7 +71,7 @@ def score_images(
         scored = scored_images(found, paths, data_dir, weights, neighbours, say)
         columns = table(scored, false_alarms, by)
         if out is not None:
-            _write(out, columns)
+            write_csv(out, columns)
     if as_lines:
         return
     rows = [
@@ -107,8 +107,8 @@ def score_images(
         print(note, file=sys.stderr)
 
 
-def _write(path: Path, columns: dict[str, list[Any]]) -> None:
-    """A CSV in which numbers read back unchanged."""
+def write_csv(path: Path, columns: dict[str, list[Any]]) -> None:
+    """Write a table whose numbers read back unchanged."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(columns)
