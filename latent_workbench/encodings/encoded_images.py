@@ -81,11 +81,7 @@ class EncodedImages:
 
     def name(self, row: int) -> str:
         """What a person calls an image: its file, else its place in the data."""
-        survey = self.survey
-        if survey.files:
-            return survey.files[row].encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-        part = "training" if self.is_cached or survey.split == "train" else survey.split
-        return f"{part} image {int(survey.indices[row]) + 1}"
+        return self.survey.name(row)
 
 
 def load_encoded(run: Run, split: str) -> EncodedImages | None:

@@ -15,6 +15,7 @@ from vae_core.data.hashes import mixed, occurrence
 from vae_core.errors import UserError
 from vae_core.models import LatentModel, Output
 from vae_core.objective import Objective
+from vae_core.runs import part_name
 from vae_core.types import Context, merged
 
 BATCH = 1024
@@ -67,6 +68,12 @@ class Survey:
     def elbo(self) -> np.ndarray | None:
         """−(recon + kl) in nats, one draw of z: float32 [N]; None without both terms."""
         return None if self.recon is None or self.kl is None else -(self.recon + self.kl)
+
+    def name(self, row: int) -> str:
+        """What a person calls an image: its file, else its place in its part."""
+        if self.files:
+            return self.files[row].encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        return f"{part_name(self.split)} image {int(self.indices[row]) + 1}"
 
     def label_name(self, label: int) -> str:
         """What the data set calls a label, else its number."""

@@ -79,6 +79,11 @@ def map_(split: str, kind: str, dimensions: int) -> str:
     return f"map-{split}-{kind}-{dimensions}d.safetensors"
 
 
+def curation(split: str) -> str:
+    """Copies, doubtful labels and groups among the images of a part."""
+    return f"curation-{split}.safetensors"
+
+
 def prior(name: str) -> str:
     """A prior that was fitted to the encodings."""
     return f"prior-{name}.safetensors"
@@ -125,6 +130,7 @@ DERIVED = (
     File(DIRECTIONS, 128 * MB, "principal directions of the encodings"),
     File("encodings-*.safetensors", 4 * GB, "the survey of a part"),
     File("map-*.safetensors", 128 * MB, "a map of the encodings"),
+    File("curation-*.safetensors", 4 * GB, "copies, doubtful labels and groups of a part"),
     File("prior-*.safetensors", 128 * MB, "a prior that was fitted to the encodings"),
 )
 """What can be made again. It lies in the cache (derived.py), in old runs in the run."""

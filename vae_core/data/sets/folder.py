@@ -59,7 +59,7 @@ def load_folder(config: DataConfig, progress: Progress) -> Dataset:
         )
     path = data_folder(config.data_dir)
     target = Target(config.image_size or IMAGE_SIZE, config.resize, config.channels)
-    with _opened(path, progress) as listing:
+    with open_images(path, progress) as listing:
         prepared = prepare_files("folder", listing, target, progress)
     names, notes = prepared.files, prepared.notes
     if prepared.images is None or len(names) < 2:
@@ -88,7 +88,12 @@ def load_folder(config: DataConfig, progress: Progress) -> Dataset:
 
 
 @contextmanager
-def _opened(path: Path, progress: Progress) -> Iterator[Listing]:
+def open_images(path: Path, progress: Progress) -> Iterator[Listing]:
+    """The pictures in a folder or a .zip, which can be read inside the `with` block.
+
+    Raises:
+        UserError: when there is no such place, or it cannot be read.
+    """
     progress(LISTING, None)
     try:
         kind = path.stat().st_mode
