@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -11,8 +12,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from vae_core.config import ModelConfig
-from vae_core.families.family import KL, RECON, Built, families
-from vae_core.families.networks import gaussian_head, likelihood
+from vae_core.families.family import ELBO, Built, families
+from vae_core.families.networks import assembled, gaussian_head
 from vae_core.families.vae import VaeObjective, VaeOptions
 from vae_core.models import (
     DensityPosterior,
@@ -68,7 +69,7 @@ class ConditionalObjective(VaeObjective):
 class ConditionalModel(LatentModel[GaussianPosterior]):
     """The encoder sees a label as constant channels, the decoder beside the latents.
 
-    Without `given` it works as for images of which no label is known.
+    Unless `conditioned` it works as for images of which no label is known.
 
     Source: Sohn, Lee and Yan, Learning Structured Output Representation using Deep Conditional
     Generative Models (2015), with p(z) = N(0, I) whatever the label.
@@ -122,7 +123,7 @@ class ConditionalModel(LatentModel[GaussianPosterior]):
     r"D_{\mathrm{KL}}\!\left(q(z \mid x, y) \,\|\, p(z)\right)",
     when="Your images have labels and you want to draw any label in any style.",
     paper="Sohn et al. (2015), with p(z) = N(0, I)",
-    terms={"recon": RECON, "kl": replace(KL, weight=r"\beta")},
+    terms=ELBO,
     options=ConditionalOptions,
     needs_labels=True,
 )
@@ -138,14 +139,7 @@ def conditional_vae(
     inwards = entry.build((channels + labels, height, width), config.latent_dim, shape)
     outwards = entry.build(data.image_shape, config.latent_dim + labels, shape)
     backbone = Backbone(inwards.encoder, inwards.features, outwards.decoder)
-    model = ConditionalModel(
-        data.image_shape,
-        (config.latent_dim,),
-        backbone,
-        gaussian_head(config)(backbone.features, config.latent_dim),
-        likelihood(config, data),
-        config.pixel_mean,
-        config.pixel_std,
-        labels=labels,
-    )
+    head = gaussian_head(config)(backbone.features, config.latent_dim)
+    make = partial(ConditionalModel, labels=labels)
+    model = assembled(config, data, make, (config.latent_dim,), backbone, head)
     return model, ConditionalObjective(model.likelihood, options)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from vae_core.config import ModelConfig, RunConfig
 from vae_core.errors import UserError
 from vae_core.families.family import RECON, Built, Quantity, families, need_two_images
-from vae_core.families.networks import deterministic
+from vae_core.families.networks import deterministic, weight_setting
 from vae_core.models import LatentModel, Likelihood, Output, PointPosterior
 from vae_core.objective import MODEL, Objective
 from vae_core.runs import DataCard
@@ -23,12 +23,10 @@ Measure = Literal["relative", "absolute"]
 class ContractiveOptions(Settings):
     """The weight of the penalty, and what it is set against."""
 
-    weight: float = setting(
+    weight: float = weight_setting(
         1.0,
         "λ on the Jacobian",
         "More makes codes blind to small changes of the image and costs sharpness.",
-        ge=0,
-        le=1e6,
     )
     measure: Measure = setting(
         "relative",

@@ -57,10 +57,7 @@ class Quantity:
 
 RECON = Quantity("Reconstruction", help="−log p(x|z): how far rebuilt images are from real ones.")
 KL = Quantity("KL", help="KL(q(z|x) ‖ p(z)): how much is remembered of each image.")
-
-
-def fits_all(config: RunConfig, data: DataCard, options: Any) -> None:
-    """The check of a family that takes any images with any settings."""
+ELBO = {"recon": RECON, "kl": replace(KL, weight=r"\beta")}
 
 
 def need_two_images(config: RunConfig, data: DataCard, options: Any) -> None:
@@ -86,7 +83,7 @@ class Family(Entry[Build]):
     formula: str
     when: str
     terms: Mapping[str, Quantity]
-    check: Check = fits_all
+    check: Check = lambda config, data, options: None
     needs_labels: bool = False
     before: Mapping[str, Any] = field(default_factory=dict)
 

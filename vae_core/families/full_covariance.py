@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ from torch.distributions import MultivariateNormal
 
 from vae_core.config import ModelConfig, RunConfig
 from vae_core.errors import UserError
-from vae_core.families.family import KL, RECON, Built, families
+from vae_core.families.family import ELBO, Built, families
 from vae_core.families.networks import latent_model
 from vae_core.families.vae import VaeObjective, VaeOptions
 from vae_core.models import Bottleneck, DensityPosterior
@@ -120,7 +120,7 @@ def check_latent_dim(config: RunConfig, data: DataCard, options: VaeOptions) -> 
     r"\mathcal{N}(\mu, L L^{\top}) \,\|\, \mathcal{N}(0, I)\right)",
     when="A plain VAE leaves latents unused and you suspect its diagonal covariance.",
     paper="Kingma and Welling, An Introduction to VAEs (2019), section 2.5.1",
-    terms={"recon": RECON, "kl": replace(KL, weight=r"\beta")},
+    terms=ELBO,
     options=VaeOptions,
     check=check_latent_dim,
 )

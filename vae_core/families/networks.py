@@ -1,14 +1,17 @@
-"""The networks that families share: a backbone around a bottleneck, or a trunk cut into maps."""
+"""What families share: a backbone around a bottleneck, a trunk cut into maps, and settings."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, TypeVar
 
 from vae_core.config import ModelConfig
 from vae_core.errors import UserError
+from vae_core.families.family import Build, Built
 from vae_core.models import (
     Autoencoder,
     Bottleneck,
+    DensityPosterior,
     Deterministic,
     DiagonalGaussian,
     GaussianPosterior,
@@ -22,8 +25,11 @@ from vae_core.models.backbones import Trunk, trunks
 from vae_core.models.backbones.neck import maps_of
 from vae_core.models.likelihoods import resolve_likelihood
 from vae_core.models.posterior import P_co
+from vae_core.objective import Objective
 from vae_core.runs import DataCard
 from vae_core.settings import Settings, setting
+
+ModelT = TypeVar("ModelT", bound=LatentModel)
 
 MakeBottleneck = Callable[[int, int], Bottleneck[P_co]]
 """From F features and the latent dimensions to what makes a posterior of features [B, F]."""
@@ -46,6 +52,20 @@ def gaussian_head(config: ModelConfig) -> MakeBottleneck[GaussianPosterior]:
     )
 
 
+def on_diagonal_gaussian(
+    objective: Callable[
+        [Likelihood, Any], Objective[GaussianPosterior] | Objective[DensityPosterior]
+    ],
+) -> Build:
+    """The builder of a family: `diagonal_gaussian` × an objective of `(likelihood, options)`."""
+
+    def build(config: ModelConfig, data: DataCard, options: Any) -> Built[Any]:
+        model = diagonal_gaussian(config, data)
+        return model, objective(model.likelihood, options)
+
+    return build
+
+
 def latent_model(
     config: ModelConfig,
     data: DataCard,
@@ -56,22 +76,26 @@ def latent_model(
     entry = backbones[config.backbone]
     options = entry.parse_options(config.options, "model.options")
     backbone = entry.build(data.image_shape, config.latent_dim, options)
-    return make(
-        data.image_shape,
-        (config.latent_dim,),
-        backbone,
-        bottleneck(backbone.features, config.latent_dim),
-        likelihood(config, data),
-        config.pixel_mean,
-        config.pixel_std,
-    )
+    between = bottleneck(backbone.features, config.latent_dim)
+    return assembled(config, data, make, (config.latent_dim,), backbone, between)
+
+
+def assembled(
+    config: ModelConfig, data: DataCard, make: Callable[..., ModelT], *parts: Any
+) -> ModelT:
+    """A model of these `parts` of a `LatentModel`; those before and after them are configured."""
+    ends = (likelihood(config, data), config.pixel_mean, config.pixel_std)
+    return make(data.image_shape, *parts, *ends)
 
 
 def likelihood(config: ModelConfig, data: DataCard) -> Likelihood:
     """The configured likelihood for the channels of the images."""
-    name = resolve_likelihood(config.likelihood, data.image_shape[0])
-    built: Likelihood = likelihoods[name].build(config)
-    return built
+    return likelihoods[resolve_likelihood(config.likelihood, data.image_shape[0])].build(config)
+
+
+def weight_setting(default: float, title: str, help: str, **facts: Any) -> Any:
+    """The setting of a term's weight."""
+    return setting(default, title, help, ge=0, le=1e6, **facts)
 
 
 LARGEST_MAP = 8
@@ -139,12 +163,6 @@ def model_on_maps(
         )
     trunk = trunk.cut(min(halvings, there))
     channels, height, width = trunk.shapes[-1]
-    return make(
-        data.image_shape,
-        (latent_dim, height, width),
-        maps_of(trunk, latent_dim),
-        bottleneck(channels),
-        likelihood(config, data),
-        config.pixel_mean,
-        config.pixel_std,
-    )
+    backbone = maps_of(trunk, latent_dim)
+    shape = (latent_dim, height, width)
+    return assembled(config, data, make, shape, backbone, bottleneck(channels))

@@ -11,7 +11,7 @@ from torch import Generator, Tensor, nn
 
 from vae_core.config import ModelConfig, RunConfig
 from vae_core.families.family import RECON, Built, Quantity, families, need_two_images
-from vae_core.families.networks import latent_model
+from vae_core.families.networks import latent_model, weight_setting
 from vae_core.models import (
     Autoencoder,
     Deterministic,
@@ -38,8 +38,8 @@ class SparseOptions(Settings):
         "l1 draws the codes of each image to exactly 0; kl asks each unit to fire for a given "
         "share of the images.",
     )
-    weight: float = setting(
-        1.0, "λ on sparsity", "More silences more units and costs sharpness.", ge=0, le=1e6
+    weight: float = weight_setting(
+        1.0, "λ on sparsity", "More silences more units and costs sharpness."
     )
     target: float = setting(
         0.05,

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from torch import Tensor, nn
 
 from vae_core.config import ModelConfig
-from vae_core.families.family import KL, RECON, Built, families
+from vae_core.families.family import ELBO, Built, families
 from vae_core.families.networks import MapOptions, model_on_maps
 from vae_core.families.vae import VaeObjective, VaeOptions
 from vae_core.models import Bottleneck, DensityPosterior, GaussianPosterior
@@ -40,7 +38,7 @@ class SpatialOptions(VaeOptions, MapOptions):
     r"D_{\mathrm{KL}}\!\left(q(z_{ij} \mid x) \,\|\, p(z_{ij})\right)",
     when="You want fine detail, or latents for another model, and no single code of a picture.",
     paper="Kingma and Welling (2014), equation 3; on maps: Rombach et al. (2022), section 3.1",
-    terms={"recon": RECON, "kl": replace(KL, weight=r"\beta")},
+    terms=ELBO,
     options=SpatialOptions,
 )
 def spatial_vae(

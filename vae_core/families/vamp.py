@@ -12,7 +12,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from vae_core.config import ModelConfig
-from vae_core.families.family import KL, RECON, Built, families
+from vae_core.families.family import ELBO, Built, families
 from vae_core.families.networks import gaussian_head, latent_model
 from vae_core.families.vae import VaeObjective, VaeOptions
 from vae_core.models import (
@@ -131,10 +131,7 @@ def running_statistics(module: nn.Module) -> Iterator[None]:
     r"\log \tfrac{1}{K} \textstyle\sum_k q(z \mid u_k)\right)",
     when="Samples of a plain VAE fall into gaps between its codes, or latents fall idle.",
     paper="Tomczak and Welling (2018)",
-    terms={
-        "recon": RECON,
-        "kl": replace(KL, weight=r"\beta", help="log q(z|x) − log p(z), estimated from draws."),
-    },
+    terms=ELBO | {"kl": replace(ELBO["kl"], help="log q(z|x) − log p(z), estimated from draws.")},
     options=VampOptions,
 )
 def vamp(config: ModelConfig, data: DataCard, options: VampOptions) -> Built[DensityPosterior]:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from vae_core.config import ModelConfig
 from vae_core.families.family import RECON, Built, Quantity, families, need_two_images
-from vae_core.families.networks import latent_model
+from vae_core.families.networks import latent_model, weight_setting
 from vae_core.models import Deterministic, Likelihood, Output, PointPosterior
 from vae_core.models.posterior import normal_like
 from vae_core.objective import MODEL, Objective, P
@@ -24,12 +24,8 @@ KernelName = Literal["imq", "rbf"]
 class WaeOptions(Settings):
     """The weight of the discrepancy and its kernel."""
 
-    mmd: float = setting(
-        500.0,
-        "λ on the discrepancy",
-        "More makes codes as a whole look like the prior.",
-        ge=0,
-        le=1e6,
+    mmd: float = weight_setting(
+        500.0, "λ on the discrepancy", "More makes codes as a whole look like the prior."
     )
     kernel: KernelName = setting(
         "imq",
