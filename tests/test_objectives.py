@@ -18,7 +18,7 @@ from vae_core.families.sparse import activation_kl, firing_share, l1, l1_over_l2
 from vae_core.families.wae import KERNELS, mmd
 from vae_core.losses.gaussian import gaussian_log_density, standard_normal_log_density
 from vae_core.models import Output
-from vae_core.models.gaussian import GaussianPosterior
+from vae_core.models.posterior import GaussianPosterior
 from vae_core.objective import MODEL
 from vae_core.types import Context, LossTerms
 

@@ -72,8 +72,7 @@ class Objective(nn.Module, Generic[P]):
 
     def forward(self, model: LatentModel[P], x: Tensor, context: Context) -> Output[P]:
         """Run the model on images [B, C, H, W] as this objective needs it."""
-        if model.labels and context.labels is not None:
-            model = model.conditioned(context.labels)
+        model = model.conditioned(context.labels)
         shown = self.corrupt(x, context.generator)
         if self.samples == 1:
             output: Output[P] = model(shown, context.generator)

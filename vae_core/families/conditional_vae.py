@@ -82,11 +82,13 @@ class ConditionalModel(LatentModel[GaussianPosterior]):
         self.labels = labels
         self._labels: Tensor | None = None
 
-    def conditioned(self, labels: Tensor) -> ConditionalModel:
+    def conditioned(self, labels: Tensor | None) -> ConditionalModel:
         """This model for images of these labels, int64 [B] or [1] for all; −1 is unknown.
 
         A view: weights are shared, and this model stays as it is.
         """
+        if labels is None:
+            return self
         view = copy.copy(self)
         view._labels = labels
         return view

@@ -19,7 +19,6 @@ from typing import Any
 import psutil
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from vae_core.config import RunConfig, parse_config
@@ -200,8 +199,6 @@ def _convolved_back(
 _SHAPES: dict[Any, Callable[..., Tensor]] = {
     torch.conv2d: _convolved,
     torch.conv_transpose2d: _convolved_back,
-    functional.conv2d: _convolved,
-    functional.conv_transpose2d: _convolved_back,
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -128,9 +129,6 @@ def full_covariance(
     config: ModelConfig, data: DataCard, options: VaeOptions
 ) -> Built[DensityPosterior]:
     """Gaussian with any covariance, evidence lower bound."""
-
-    def bottleneck(features: int, latent_dim: int) -> FullCovariance:
-        return FullCovariance(features, latent_dim, config.logvar_range)
-
+    bottleneck = partial(FullCovariance, logvar_range=config.logvar_range)
     model = latent_model(config, data, bottleneck)
     return model, VaeObjective(model.likelihood, options)

@@ -109,13 +109,10 @@ class PathPosterior(GaussianPosterior):
         return torch.stack([path.standard_kl().sum(1) for path in paths])
 
     def divergence(
-        self,
-        prior: GaussianMixture | None = None,
-        generator: Generator | None = None,
-        draws: int = EVALUATION_DRAWS,
+        self, prior: GaussianMixture | None = None, generator: Generator | None = None
     ) -> tuple[Tensor, Tensor]:
         """The mean over drawn paths: `kl` is that of one path alone."""
-        return mean_and_error(self.kl_draws(draws, prior, generator))
+        return mean_and_error(self.kl_draws(EVALUATION_DRAWS, prior, generator))
 
 
 class HierarchicalModel(LatentModel[PathPosterior]):

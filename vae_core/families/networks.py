@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 from vae_core.config import ModelConfig
@@ -47,9 +48,7 @@ def diagonal_gaussian(config: ModelConfig, data: DataCard) -> LatentModel[Gaussi
 
 def gaussian_head(config: ModelConfig) -> MakeBottleneck[GaussianPosterior]:
     """Makes the heads for μ and log σ² of a diagonal Gaussian."""
-    return lambda features, latent_dim: DiagonalGaussian(
-        features, latent_dim, config.scale_head, config.logvar_range
-    )
+    return partial(DiagonalGaussian, scale_head=config.scale_head, logvar_range=config.logvar_range)
 
 
 def on_diagonal_gaussian(

@@ -172,14 +172,18 @@ class CodeRange(nn.Module):
     """An activation at the end of an encoder, and what lies nearest to it of any other point.
 
     Sliders, directions and priors move through the whole space; the decoder knows codes alone.
+    Here any number is a code.
     """
 
     note = ""
     """What a person who moves codes should know, one sentence."""
 
+    def forward(self, z: Tensor) -> Tensor:
+        return z
+
     def nearest(self, z: Tensor) -> Tensor:
         """The code nearest to each z [B, D]: z itself where z is one."""
-        raise AssertionError("a range defines what is nearest")
+        return z
 
 
 class NonNegative(CodeRange):
@@ -205,16 +209,6 @@ class Rate(CodeRange):
 
     def nearest(self, z: Tensor) -> Tensor:
         return z.clamp(0.0, 1.0)
-
-
-class Unbounded(CodeRange):
-    """Any number is a code."""
-
-    def forward(self, z: Tensor) -> Tensor:
-        return z
-
-    def nearest(self, z: Tensor) -> Tensor:
-        return z
 
 
 def leaky(codes: Tensor, z: Tensor) -> Tensor:
@@ -262,7 +256,7 @@ def range_of(options: SparseOptions) -> CodeRange:
     """What codes can be: 0 or above, or any number or a rate as in runs from before `measure`."""
     if options.penalty == "kl":
         return Rate()
-    return NonNegative() if options.measure == "relative" else Unbounded()
+    return NonNegative() if options.measure == "relative" else CodeRange()
 
 
 ACTIVITY = {

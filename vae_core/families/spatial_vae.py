@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from torch import Tensor, nn
 
 from vae_core.config import ModelConfig
@@ -45,9 +47,7 @@ def spatial_vae(
     config: ModelConfig, data: DataCard, options: SpatialOptions
 ) -> Built[DensityPosterior]:
     """Diagonal Gaussian for every place; `latent_dim` latents each."""
-
-    def bottleneck(channels: int) -> SpatialGaussian:
-        return SpatialGaussian(channels, config.latent_dim, config.logvar_range)
-
-    model = model_on_maps(config, data, options, config.latent_dim, bottleneck)
+    latents = config.latent_dim
+    head = partial(SpatialGaussian, latent_dim=latents, logvar_range=config.logvar_range)
+    model = model_on_maps(config, data, options, latents, head)
     return model, VaeObjective(model.likelihood, options)

@@ -13,7 +13,14 @@ from vae_core.errors import UserError
 from vae_core.families.denoising import REPAIRED, DenoisingObjective, DenoisingOptions
 from vae_core.families.family import Built, Quantity, families
 from vae_core.families.networks import deterministic
-from vae_core.models import Deterministic, LatentModel, Likelihood, Output, PointPosterior
+from vae_core.models import (
+    Deterministic,
+    LatentModel,
+    Likelihood,
+    Output,
+    PointPosterior,
+    evaluating,
+)
 from vae_core.models.backbones.neck import FlattenChannelsLast
 from vae_core.runs import DataCard
 from vae_core.settings import setting
@@ -152,16 +159,14 @@ def _flattens(layer: nn.Module) -> bool:
 @torch.no_grad()
 def _mirror(layers: list[Layer], model: LatentModel) -> bool:
     """Whether every layer leads back to the shape that it came from."""
-    was_training = model.training
-    model.eval()
     x: Tensor = torch.zeros(1, *model.image_shape, device=model.device)
-    fits = True
-    for layer in layers:
-        code = layer.inward(x)
-        fits = fits and layer.outward(code).shape == x.shape
-        x = code
-    model.train(was_training)
-    return fits
+    with evaluating(model):
+        for layer in layers:
+            code = layer.inward(x)
+            if layer.outward(code).shape != x.shape:
+                return False
+            x = code
+    return True
 
 
 @families.register(

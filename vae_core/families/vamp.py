@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from vae_core.config import ModelConfig
 from vae_core.families.family import ELBO, Built, families
@@ -22,6 +21,7 @@ from vae_core.models import (
     GaussianPosterior,
     LatentModel,
     Output,
+    evaluating,
 )
 from vae_core.models.posterior import normal_like
 from vae_core.runs import DataCard
@@ -87,7 +87,8 @@ class VampModel(LatentModel[GaussianPosterior]):
         them.
         """
         learns = self.training and torch.is_grad_enabled()
-        with running_statistics(self.encoder), torch.set_grad_enabled(learns):
+        norms = (each for each in self.encoder.modules() if isinstance(each, _BatchNorm))
+        with evaluating(*norms), torch.set_grad_enabled(learns):
             posterior = self.encode(self.pseudo_inputs())
         return GaussianMixture(posterior.mu, posterior.logvar)
 
@@ -100,27 +101,6 @@ class VampModel(LatentModel[GaussianPosterior]):
         chosen = torch.randint(len(mixture.mu), (n,), generator=generator, device=mixture.mu.device)
         mu, logvar = mixture.mu[chosen], mixture.logvar[chosen]
         return mu + temperature * (0.5 * logvar).exp() * normal_like(mu, generator)
-
-
-@contextmanager
-def running_statistics(module: nn.Module) -> Iterator[None]:
-    """Within it batch normalisation uses its running statistics and leaves them as they are.
-
-    For what is no batch of images. In training it would be normalised by its own mean and
-    variance and mixed into the running ones, and afterwards nothing is normalised as it was.
-    """
-    norms = [
-        norm
-        for norm in module.modules()
-        if isinstance(norm, nn.modules.batchnorm._BatchNorm) and norm.training
-    ]
-    for norm in norms:
-        norm.eval()
-    try:
-        yield
-    finally:
-        for norm in norms:
-            norm.train()
 
 
 @families.register(

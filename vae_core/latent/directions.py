@@ -121,13 +121,14 @@ def class_directions(
     if not (labels == source).any():
         raise ValueError(f"no encoding has the label {source}")
     start = mu[labels == source].mean(axis=0, dtype=np.float64)
-    others = [int(label) for label in np.unique(labels) if label != source]
-    ways = {label: mu[labels == label].mean(axis=0, dtype=np.float64) - start for label in others}
-    lengths = {label: float(np.linalg.norm(way)) for label, way in ways.items()}
-    targets = sorted((label for label in others if lengths[label] > 0), key=lengths.__getitem__)
-    vectors = np.array([ways[label] for label in targets]).reshape(-1, mu.shape[1])
-    found = measured_directions(mu, vectors)
-    return replace(found, center=start.astype(np.float32)), targets
+    others = np.unique(labels[labels != source])
+    ends = [mu[labels == label].mean(axis=0, dtype=np.float64) for label in others]
+    ways = np.reshape(ends, (-1, mu.shape[1])) - start
+    lengths = np.array([np.linalg.norm(way) for way in ways])
+    nearest_first = np.argsort(lengths, kind="stable")
+    chosen = nearest_first[lengths[nearest_first] > 0]
+    found = measured_directions(mu, ways[chosen])
+    return replace(found, center=start.astype(np.float32)), others[chosen].tolist()
 
 
 def _directions(

@@ -57,7 +57,7 @@ def encoded(
     generator = torch.Generator(model.device).manual_seed(seed)
     means, draws, logvars, done = [], [], [], 0
     for x, labels in labelled(part, batch_size, model.device):
-        posterior = (model if labels is None else model.conditioned(labels)).encode(x)
+        posterior = model.conditioned(labels).encode(x)
         means.append(model.flatten(posterior.mode()).cpu().numpy())
         done += len(x)
         progress("Encoding the images", done / len(part))

@@ -14,8 +14,7 @@ from torch import Tensor
 
 from vae_core.data.batches import labelled
 from vae_core.data.dataset import ImageSet
-from vae_core.models import LatentModel
-from vae_core.models.quantised import QuantisedPosterior
+from vae_core.models import LatentModel, QuantisedPosterior, evaluating
 from vae_core.objective import MODEL, Objective
 from vae_core.progress import Progress, no_progress
 from vae_core.types import Context, merged, total
@@ -112,18 +111,15 @@ def measuring(
     batch_size: int = 256,
 ) -> Iterator[Measurement | None]:
     """`measure` for who has something else to do between two batches: None after each of them."""
-    was_training = model.training
-    model.eval()
-    objective.eval()
     sums: dict[str, float] = {}
     weights: dict[str, float] = {}
-    objective_sum = 0.0
     kl_sum: Tensor | None = None
     mu_moments, codes = MeanAndVariance(), CodeUsage()
-    squares, prior = 0.0, model.prior()
+    squares, objective_sum, seconds = 0.0, 0.0, 0.0
     n, values = len(part), math.prod(model.image_shape)
-    seconds, start = 0.0, time.perf_counter()
-    try:
+    with evaluating(model, objective):
+        prior = model.prior()
+        start = time.perf_counter()
         for x, labels in labelled(part, batch_size, model.device):
             here = replace(context, labels=labels)
             output = objective(model, x, here)
@@ -142,9 +138,6 @@ def measuring(
             seconds += time.perf_counter() - start
             yield None  # whoever listens may let us wait, which is no time that measuring takes
             start = time.perf_counter()
-    finally:
-        model.train(was_training)
-        objective.train(was_training)
     yield Measurement(
         terms={name: value / n for name, value in sums.items()} | codes.terms(),
         weights=weights,

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from vae_core.latent.encodings import encoded_step, load_encodings
-from vae_core.models import LatentModel
-from vae_core.models.quantised import QuantisedModel
+from vae_core.models import QuantisedModel
 from vae_core.runs import Run, Tensors, derived, layout
 
 
@@ -56,24 +55,22 @@ def load_prior(
     return derived.find(run, layout.prior(name), read)
 
 
-def are_codes(vocabulary: Tensor, model: LatentModel) -> bool:
-    """Whether `vocabulary` [V] holds numbers of codes of a quantised model."""
-    assert isinstance(model, QuantisedModel), "this model has no codes"
+def are_codes(vocabulary: Tensor, model: QuantisedModel) -> bool:
+    """Whether `vocabulary` [V] holds numbers of the model's codes."""
     within = 0 <= int(vocabulary.min()) <= int(vocabulary.max()) < model.quantiser.codes
     return vocabulary.dtype == torch.int64 and vocabulary.ndim == 1 and within
 
 
-def encoded_codes(run: Run, model: LatentModel) -> tuple[Tensor, int]:
+def encoded_codes(run: Run, model: QuantisedModel) -> tuple[Tensor, int]:
     """The codes of the run's encodings, int64 [N, h, w], and the step that encoded them.
 
     Raises:
         UserError: when the run has no encodings or they are damaged.
     """
-    assert isinstance(model, QuantisedModel), "this model has no codes"
     encodings = load_encodings(run)
     with torch.inference_mode():
-        parts = torch.from_numpy(encodings.mu).split(512)
-        codes = [model.indices(model.unflatten(part.to(model.device))).cpu() for part in parts]
+        parts = model.unflatten(torch.from_numpy(encodings.mu)).split(512)
+        codes = [model.quantiser.indices(part.to(model.device)).cpu() for part in parts]
     return torch.cat(codes), encodings.step
 
 
