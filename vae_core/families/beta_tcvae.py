@@ -12,7 +12,7 @@ from torch import Tensor
 from vae_core.families.family import KL, RECON, Quantity, families, need_two_images
 from vae_core.families.networks import on_diagonal_gaussian, weight_setting
 from vae_core.losses.gaussian import gaussian_log_density, standard_normal_log_density
-from vae_core.models import GaussianPosterior, Likelihood, Output
+from vae_core.models import GaussianPosterior, Output
 from vae_core.objective import MODEL, Objective
 from vae_core.settings import Settings, setting
 from vae_core.types import Context, Losses, Term
@@ -51,9 +51,7 @@ class BetaTcvaeObjective(Objective[GaussianPosterior]):
     Source: Chen, Li, Grosse and Duvenaud, Isolating Sources of Disentanglement in VAEs (2018).
     """
 
-    def __init__(self, likelihood: Likelihood, options: BetaTcvaeOptions) -> None:
-        super().__init__(likelihood)
-        self.options = options
+    options: BetaTcvaeOptions
 
     def controls(self, context: Context) -> dict[str, float]:
         return {"beta": context.overrides.get("beta", self.options.beta)}
@@ -74,18 +72,14 @@ class BetaTcvaeObjective(Objective[GaussianPosterior]):
 def decomposition(
     z: Tensor, mu: Tensor, logvar: Tensor, log_weights: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """One-draw estimates whose means over images are the three parts of the mean KL.
+    """One-draw estimates whose means over images are the three parts of the mean KL: mutual
+    information log q(z|x) − log q(z), total correlation log q(z) − Σ log q(z_d) and dimension-wise
+    KL Σ log q(z_d) − log p(z), nats, [B] each. Their sum is log q(z|x) − log p(z).
 
     Args:
-        z: a draw from q(z|x) for each image, [B, D].
-        mu, logvar: of the posteriors, [B, D].
+        z: a draw from q(z|x) for each image, [B, D]. mu, logvar: of the posteriors, [B, D].
         log_weights: log weight [B, B] of image j's posterior (column) in the mixture that stands
             for the aggregate posterior q(z) at draw i (row).
-
-    Returns:
-        mutual information log q(z|x) − log q(z), total correlation log q(z) − Σ log q(z_d) and
-        dimension-wise KL Σ log q(z_d) − log p(z), nats, [B] each; their sum is
-        log q(z|x) − log p(z) whatever the weights are.
     """
     log_q = gaussian_log_density(z[:, None], mu[None], logvar[None])  # [draw, posterior, D]
     log_q_given_x = gaussian_log_density(z, mu, logvar).sum(1)

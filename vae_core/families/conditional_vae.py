@@ -19,7 +19,6 @@ from vae_core.models import (
     DensityPosterior,
     GaussianPosterior,
     LatentModel,
-    Likelihood,
     Output,
     backbones,
 )
@@ -52,16 +51,14 @@ class ConditionalObjective(VaeObjective):
     Classifier-Free Diffusion Guidance (2022), algorithm 1.
     """
 
-    def __init__(self, likelihood: Likelihood, options: ConditionalOptions) -> None:
-        super().__init__(likelihood, options)
-        self.withheld = options.withheld
+    options: ConditionalOptions
 
     def forward(
         self, model: LatentModel[DensityPosterior], x: Tensor, context: Context
     ) -> Output[DensityPosterior]:
         if self.training and context.labels is not None:
             chance = torch.rand(len(x), generator=context.generator, device=x.device)
-            labels = context.labels.masked_fill(chance < self.withheld, UNKNOWN_LABEL)
+            labels = context.labels.masked_fill(chance < self.options.withheld, UNKNOWN_LABEL)
             context = replace(context, labels=labels)
         return super().forward(model, x, context)
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from vae_core.families.family import KL, RECON, Quantity, families, need_two_images
 from vae_core.families.networks import on_diagonal_gaussian, weight_setting
-from vae_core.models import GaussianPosterior, Likelihood, Output
+from vae_core.models import GaussianPosterior, Output
 from vae_core.objective import MODEL, Objective
 from vae_core.settings import Settings, setting
 from vae_core.types import Context, Losses, Term
@@ -39,9 +39,7 @@ class DipObjective(Objective[GaussianPosterior]):
     Source: Kumar, Sattigeri and Balakrishnan (2018), equations 6 and 7.
     """
 
-    def __init__(self, likelihood: Likelihood, options: DipOptions) -> None:
-        super().__init__(likelihood)
-        self.options = options
+    options: DipOptions
 
     def losses(self, x: Tensor, output: Output[GaussianPosterior], context: Context) -> Losses:
         losses = super().losses(x, output, context)

@@ -7,7 +7,7 @@ from torch import Tensor
 from vae_core.families.family import KL, RECON, Quantity, families
 from vae_core.families.networks import on_diagonal_gaussian
 from vae_core.families.vae import VaeObjective, VaeOptions
-from vae_core.models import DensityPosterior, Likelihood, Output
+from vae_core.models import DensityPosterior, Output
 from vae_core.objective import MODEL
 from vae_core.settings import setting
 from vae_core.types import Context, Losses, Term
@@ -32,14 +32,12 @@ class FreeBitsObjective(VaeObjective):
     Source: Kingma et al., Improved Variational Inference with Inverse Autoregressive Flow (2016).
     """
 
-    def __init__(self, likelihood: Likelihood, options: FreeBitsOptions) -> None:
-        super().__init__(likelihood, options)
-        self.free = options.free
+    options: FreeBitsOptions
 
     def losses(self, x: Tensor, output: Output[DensityPosterior], context: Context) -> Losses:
         losses = super().losses(x, output, context)
         kl = output.posterior.kl()
-        floored = kl.mean(0).clamp_min(self.free).sum().expand(len(kl))
+        floored = kl.mean(0).clamp_min(self.options.free).sum().expand(len(kl))
         losses[MODEL]["kl_floored"] = Term(floored, losses[MODEL]["kl"].weight)
         losses[MODEL]["kl"] = Term(kl.detach().sum(1), 0.0)
         return losses

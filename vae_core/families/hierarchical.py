@@ -100,11 +100,8 @@ class PathPosterior(GaussianPosterior):
     def kl_draws(
         self, n: int, prior: GaussianMixture | None = None, generator: Generator | None = None
     ) -> Tensor:
-        """The divergence along n drawn paths in nats, [n, B]: finer levels hang on the draws.
-
-        Args:
-            prior: the model's, which is N(0, I) in the units of z.
-        """
+        """The divergence along n drawn paths in nats, [n, B]: finer levels hang on the draws. The
+        prior is the model's, N(0, I) in the units of z."""
         paths = (self.draw_path(generator)[0] for _ in range(n))
         return torch.stack([path.standard_kl().sum(1) for path in paths])
 
@@ -178,12 +175,10 @@ class HierarchicalModel(LatentModel[PathPosterior]):
         temperature: float = 1.0,
         fixed: Sequence[Tensor | None] = (),
     ) -> Tensor:
-        """n draws of all levels, [n, D].
+        """n draws of all levels, deviations times `temperature`, [n, D].
 
-        Args:
-            temperature: times the deviation of what is drawn.
-            fixed: levels that are not drawn, the coarsest first, [n or 1, *latent_shapes[i]];
-                None, as beyond the end of the list, is drawn.
+        `fixed` are levels that are not drawn, the coarsest first, [n or 1, *latent_shapes[i]];
+        None, as beyond the end of the list, is drawn.
         """
         noise = torch.randn((n, self.latent_size), generator=generator, device=self.device)
         drawn = self.split(temperature * noise)

@@ -7,7 +7,7 @@ from torch import Tensor
 from vae_core.families.family import ELBO, families, need_two_images
 from vae_core.families.networks import on_diagonal_gaussian, weight_setting
 from vae_core.families.wae import DISCREPANCY, WaeObjective, WaeOptions
-from vae_core.models import DensityPosterior, Likelihood, Output
+from vae_core.models import DensityPosterior, Output
 from vae_core.objective import MODEL
 from vae_core.types import Context, Losses, Term
 
@@ -28,12 +28,10 @@ class InfoVaeObjective(WaeObjective[DensityPosterior]):
     Source: Zhao, Song and Ermon, InfoVAE (2019), with β for 1 − α and λ for α + λ − 1.
     """
 
-    def __init__(self, likelihood: Likelihood, options: InfoVaeOptions) -> None:
-        super().__init__(likelihood, options)
-        self.beta = options.beta
+    options: InfoVaeOptions
 
     def controls(self, context: Context) -> dict[str, float]:
-        return {"beta": context.overrides.get("beta", self.beta)}
+        return {"beta": context.overrides.get("beta", self.options.beta)}
 
     def losses(self, x: Tensor, output: Output[DensityPosterior], context: Context) -> Losses:
         losses = super().losses(x, output, context)

@@ -142,10 +142,8 @@ def model_on_maps(
 ) -> LatentModel[P_co]:
     """The configured backbone's trunk, cut where the latents lie, around a bottleneck for maps.
 
-    Args:
-        latent_dim: latents at every place.
-        bottleneck: makes `maps [B, C, h, w] → Posterior` from C.
-        make: takes all parts.
+    `latent_dim` latents lie at every place; `bottleneck` makes `maps [B, C, h, w] → Posterior`
+    from C.
 
     Raises:
         UserError: as `trunk_of`, and when there are not as many halvings as are asked for.

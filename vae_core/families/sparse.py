@@ -130,15 +130,9 @@ def firing_share(activations: Tensor) -> Tensor:
 def activation_kl(
     activations: Tensor, target: float, rate_of: Callable[[Tensor], Tensor] = mean_rate
 ) -> Tensor:
-    """Σ_d KL(target ‖ rate of unit d) between Bernoulli rates, in nats.
+    """Σ_d KL(target ‖ rate of unit d) between Bernoulli rates, in nats; the same for all B images.
 
-    Args:
-        activations: in (0, 1), [B, D]; the rate of a unit is taken over the batch.
-        target: the rate at which a unit ought to fire, in (0, 1).
-        rate_of: what counts as the rate, [B, D] → [D].
-
-    Returns:
-        the same for every image, [B].
+    `activations` [B, D] are in (0, 1); `rate_of` says what counts as their rate over the batch.
 
     Source: Ng, Sparse Autoencoder, CS294A lecture notes (2011), section 3.
     """

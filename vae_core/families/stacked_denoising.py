@@ -49,18 +49,19 @@ class StackedObjective(DenoisingObjective):
     Source: Vincent et al., Stacked Denoising Autoencoders (2010), section 3.5.
     """
 
+    options: StackedOptions
+
     def __init__(
         self, likelihood: Likelihood, options: StackedOptions, layers: list[Layer]
     ) -> None:
         super().__init__(likelihood, options)
-        self.pretraining = options.pretraining
         self.layers = layers  # plain data: their weights belong to the model
 
     def current_layer(self, context: Context) -> int | None:
         """The place of the layer that learns at this step, None when all do."""
         if not self.training:
             return None
-        each = self.pretraining * context.total_steps / len(self.layers)
+        each = self.options.pretraining * context.total_steps / len(self.layers)
         return int(context.step / each) if context.step < each * len(self.layers) else None
 
     def forward(

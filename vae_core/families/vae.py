@@ -51,7 +51,7 @@ class VaeObjective(Objective[DensityPosterior]):
     """
 
     def __init__(self, likelihood: Likelihood, options: VaeOptions) -> None:
-        super().__init__(likelihood)
+        super().__init__(likelihood, options)
         self.samples = options.samples
         self.beta = SCHEDULES[options.schedule](options.beta, options.schedule_steps)
 

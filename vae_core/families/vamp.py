@@ -82,9 +82,8 @@ class VampModel(LatentModel[GaussianPosterior]):
     def prior(self) -> GaussianMixture:
         """The mixture as it is now; while it is trained, gradients lead to the pictures.
 
-        The prior is one distribution, whatever images are at hand: the learned pictures are
-        normalised by the running statistics of the images, in training too, and are no part of
-        them.
+        It is one distribution, whatever images are at hand: in training too the learned pictures
+        are normalised by the running statistics of the images, and are no part of them.
         """
         learns = self.training and torch.is_grad_enabled()
         norms = (each for each in self.encoder.modules() if isinstance(each, _BatchNorm))

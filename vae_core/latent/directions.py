@@ -72,10 +72,8 @@ def principal_directions(mu: np.ndarray) -> Directions:
 
 
 def latent_axes(mu: np.ndarray, order: np.ndarray | None = None) -> Directions:
-    """The raw latent dimensions of mu [N, D], in `order` [K] or the largest variance first.
-
-    At most the first 64 of them.
-    """
+    """The raw latent dimensions of mu [N, D], in `order` [K] or the largest variance first: the
+    first 64 of them."""
     variance = mu.var(axis=0)
     order = (np.argsort(-variance) if order is None else order)[:MOST_DIRECTIONS]
     vectors = np.zeros((len(order), mu.shape[1]), np.float32)
@@ -84,10 +82,8 @@ def latent_axes(mu: np.ndarray, order: np.ndarray | None = None) -> Directions:
 
 
 def measured_directions(mu: np.ndarray, vectors: np.ndarray) -> Directions:
-    """Any `vectors` [K, D] but zero, at length 1, in units of how much mu [N, D] varies along them.
-
-    The center is the mean of the encodings.
-    """
+    """Any `vectors` [K, D] but zero, at length 1, from the mean of mu [N, D], in units of how much
+    mu varies along them."""
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     along = (mu @ unit.T).var(axis=0)
     return _directions(mu.mean(axis=0), unit, along, mu.var(axis=0).sum())
@@ -110,13 +106,11 @@ def class_directions(
     """From the mean encoding of label `source` to that of every other label, the nearest first.
 
     mu [N, D] with labels [N]; the labels [K] that the directions lead to come second. Where two
-    means are the same there is no direction, and the label is left out.
+    means are the same there is no direction, and the label is left out; a ValueError says that no
+    encoding has the label `source`.
 
     Source: Larsen et al., Autoencoding beyond pixels using a learned similarity metric (2016):
     attribute vectors.
-
-    Raises:
-        ValueError: when no encoding has the label `source`.
     """
     if not (labels == source).any():
         raise ValueError(f"no encoding has the label {source}")
@@ -141,10 +135,8 @@ def _directions(
 
 
 def prior_axes(latent_size: int) -> Directions:
-    """The first raw latent dimensions in units of the prior N(0, 1), where no encodings are known.
-
-    At most 64 of them.
-    """
+    """The first 64 raw latent dimensions in units of the prior N(0, 1), where no encodings are
+    known."""
     k = min(latent_size, MOST_DIRECTIONS)
     return Directions(
         np.zeros(latent_size, np.float32),

@@ -55,10 +55,8 @@ class Encodings:
 def encode(
     model: LatentModel, part: ImageSet, batch_size: int = 256, progress: Progress = no_progress
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Posterior means and log-variances of all images: float32 [N, D] and [N, D] or None.
-
-    A conditional model is given their labels.
-    """
+    """Posterior means and log-variances of all images, given their labels: float32 [N, D] and
+    [N, D] or None."""
     means, logvars, done = [], [], 0
     with evaluating(model):
         for x, labels in labelled(part, batch_size, model.device):
@@ -158,11 +156,7 @@ def load_encodings(run: Run) -> Encodings:
 
 
 def label_names(text: str) -> tuple[str, ...]:
-    """Names of labels from JSON.
-
-    Raises:
-        ValueError: when it is no list of texts, or too long a one.
-    """
+    """Names of labels from JSON; a ValueError for no list of texts, or too long a one."""
     found = json.loads(text)
     if not isinstance(found, list) or len(found) > MOST_LABELS:
         raise ValueError("its label names are no list")
@@ -172,11 +166,7 @@ def label_names(text: str) -> tuple[str, ...]:
 
 
 def labels_in_reach(labels: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
-    """Labels int64 [N], once it is sure that each is −1 or the number of a name.
-
-    Raises:
-        ValueError: when one is not.
-    """
+    """Labels int64 [N], all of them −1 or the number of a name, or else a ValueError."""
     if len(labels) and not -1 <= labels.min() <= labels.max() < (len(names) or MOST_LABELS):
         raise ValueError("a label has no name")
     return labels

@@ -16,11 +16,8 @@ BATCH = 100
 def decode_vectors(
     model: LatentModel, vectors: np.ndarray, labels: np.ndarray | None = None
 ) -> np.ndarray:
-    """The pictures of flattened latents [N, D]: uint8 [N, C, H, W].
-
-    Args:
-        labels: int64 [N], for a conditional model; None where they are not known.
-    """
+    """The pictures of flattened latents [N, D], of images with these labels int64 [N] if they are
+    known: uint8 [N, C, H, W]."""
     latents = torch.from_numpy(np.ascontiguousarray(vectors, dtype=np.float32))
     conditioned, pictures = model, []
     for start in range(0, len(latents), BATCH):

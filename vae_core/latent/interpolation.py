@@ -47,11 +47,8 @@ PATHS: dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]] = {
 
 
 def interpolate(a: np.ndarray, b: np.ndarray, steps: int, path: str = "linear") -> np.ndarray:
-    """`steps` points evenly spread from a [D] to b [D], both included: float32 [steps, D].
-
-    Raises:
-        UserError: for a path that is not in PATHS.
-    """
+    """`steps` points evenly spread from a [D] to b [D], both included, along one of PATHS: float32
+    [steps, D]."""
     if path not in PATHS:
         raise unknown("path", path, PATHS)
     return PATHS[path](a, b, np.linspace(0.0, 1.0, steps)).astype(np.float32)

@@ -40,11 +40,8 @@ def ranked(survey: Survey, by: str = "-elbo") -> tuple[np.ndarray, np.ndarray]:
 
 
 def picks(survey: Survey, how: str, n: int, seed: int = 0) -> np.ndarray:
-    """At most n places [n]: "random", or the "best" or "worst" reconstructed images first.
-
-    Raises:
-        UserError: as `ranked`, or for another word.
-    """
+    """At most n places [n]: "random", or the "best" or "worst" reconstructed images first; raises
+    as `ranked`."""
     choose: dict[str, Callable[[], np.ndarray]] = {
         "random": lambda: np.random.default_rng(seed).permutation(len(survey)),
         "best": lambda: ranked(survey, "recon")[0][::-1],

@@ -159,11 +159,7 @@ def _rate(
 
 
 def finite(values: np.ndarray, what: str) -> np.ndarray:
-    """`values`, once it is sure that all of them are numbers.
-
-    Raises:
-        UserError: when training diverged and left NaN or infinity in them.
-    """
+    """`values`, or a `UserError` where training diverged and left NaN or infinity in them."""
     wrong = int(np.count_nonzero(~np.isfinite(values).reshape(len(values), -1).all(axis=1)))
     if wrong:
         raise UserError(

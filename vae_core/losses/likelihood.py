@@ -10,16 +10,10 @@ from vae_core.losses.gaussian import gaussian_log_density
 
 
 def bernoulli_nll(x_logits: Tensor, x: Tensor) -> Tensor:
-    """−log Bernoulli(x; sigmoid(x_logits)), summed over pixels.
+    """−log Bernoulli(x; sigmoid(x_logits)) in nats per image, [B], of pixels x in [0, 1]; x and
+    x_logits are [B, C, H, W].
 
     Grey values in (0, 1) are taken as probabilities, so the minimum is their entropy, not 0.
-
-    Args:
-        x_logits: [B, C, H, W].
-        x: pixels in [0, 1], [B, C, H, W].
-
-    Returns:
-        nats per image, [B].
 
     Source: Kingma and Welling (2014), appendix C.1.
     """
@@ -28,15 +22,8 @@ def bernoulli_nll(x_logits: Tensor, x: Tensor) -> Tensor:
 
 
 def gaussian_nll(mean: Tensor, x: Tensor, variance: Tensor | float) -> Tensor:
-    """−log N(x; mean, variance·I), summed over pixels, constants included.
-
-    Args:
-        mean: the decoder's picture, [B, C, H, W].
-        x: pixels in [0, 1], [B, C, H, W].
-        variance: σ² on the same scale, one for all pixels.
-
-    Returns:
-        nats per image, [B]; negative where the density exceeds 1.
+    """−log N(x; mean, variance·I) in nats per image, [B], constants included; negative where the
+    density exceeds 1. x and mean, the decoder's picture, are [B, C, H, W].
 
     Source: Kingma and Welling (2014), appendix C.2.
     """

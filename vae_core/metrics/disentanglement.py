@@ -397,12 +397,7 @@ def factor_vae_score(
 
 def varied(factors: np.ndarray) -> np.ndarray:
     """Which factors [N, F] take more than one value, ascending [≤ F]: every score is about these.
-
-    A factor that never changes has nothing to tell, whichever way it is measured.
-
-    Raises:
-        UserError: when none does.
-    """
+    It is a `UserError` when none does."""
     found = np.flatnonzero((factors != factors[:1]).any(axis=0))
     if len(found) == 0:
         raise UserError("No factor varies among these images, so there is nothing to score.")
@@ -459,19 +454,13 @@ STILL = 1e-12
 
 
 def collapsed(mu: np.ndarray, logvar: np.ndarray | None) -> np.ndarray:
-    """Dimensions whose mean hardly moves beside the width of the posteriors: bool [D].
-
-    Free of scale: a latent of small numbers in a small posterior carries as much as a large one
-    in a large one.
-
-    Args:
-        mu, logvar: of the posteriors of N images, [N, D]; logvar None for deterministic codes, of
-            which those are collapsed that never vary.
-    """
+    """Dimensions whose mean hardly moves beside the width of the posteriors of N images, mu and
+    logvar [N, D], whatever the scale of both: bool [D]. Of codes, without logvar, those that never
+    vary."""
     between = mu.var(axis=0, dtype=np.float64)
-    if logvar is None:
-        still: np.ndarray = between <= STILL * between.max(initial=0.0)
-        return still
-    within = np.exp(logvar.astype(np.float64)).mean(axis=0)
-    nothing: np.ndarray = between <= LEAST_SHARE * (between + within)
+    least = STILL * between.max(initial=0.0)
+    if logvar is not None:
+        within = np.exp(logvar.astype(np.float64)).mean(axis=0)
+        least = LEAST_SHARE * (between + within)
+    nothing: np.ndarray = between <= least
     return nothing

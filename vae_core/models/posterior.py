@@ -65,13 +65,10 @@ class Posterior(ABC):
         return None
 
     def kl(self, prior: GaussianMixture | None = None) -> Tensor | None:
-        """KL(q(z|x) ‖ p(z)) of every dimension in nats, [B, D].
+        """KL(q(z|x) ‖ p(z)) of every dimension in nats, [B, D]; without a prior p(z) is N(0, I).
 
         None where it has no closed form, and for points, whose divergence from any density is
         infinite.
-
-        Args:
-            prior: p(z); None is N(0, I).
         """
         return None
 

@@ -16,11 +16,7 @@ def save_prior(
     run: Run, name: str, tensors: dict[str, Tensor], step: int, version: int = 1
 ) -> None:
     """Cache the prior called `name`, fitted to the encodings that the run has of `step`, where that
-    can be done.
-
-    Args:
-        version: of the way in which it is fitted.
-    """
+    can be done; `version` is that of the way in which it is fitted."""
     arrays = {key: tensor.detach().cpu().numpy() for key, tensor in tensors.items()}
     derived.keep(run, layout.prior(name), arrays, _made_of(run, step, version))
 
@@ -32,11 +28,7 @@ def load_prior(
     fits: Callable[[dict[str, Tensor]], bool] = lambda tensors: True,
 ) -> dict[str, Tensor] | None:
     """What `save_prior` wrote for the encodings that the run has now, of this `version`; None where
-    there is nothing.
-
-    Args:
-        fits: whether these are the tensors of such a prior, of these shapes and values.
-    """
+    there is nothing, or nothing that `fits` takes for the tensors of such a prior."""
     step = encoded_step(run)
     if step is None:
         return None
@@ -62,11 +54,8 @@ def are_codes(vocabulary: Tensor, model: QuantisedModel) -> bool:
 
 
 def encoded_codes(run: Run, model: QuantisedModel) -> tuple[Tensor, int]:
-    """The codes of the run's encodings, int64 [N, h, w], and the step that encoded them.
-
-    Raises:
-        UserError: when the run has no encodings or they are damaged.
-    """
+    """The codes of the run's encodings, int64 [N, h, w], and the step that encoded them; raises as
+    `load_encodings`."""
     encodings = load_encodings(run)
     with torch.inference_mode():
         parts = model.unflatten(torch.from_numpy(encodings.mu)).split(512)

@@ -37,11 +37,8 @@ class CodeFrequencies:
         return self.model.quantiser.vectors(codes.to(self.model.device))
 
     def frequencies(self) -> tuple[Tensor, Tensor]:
-        """The codes that occur, [V], and how often at every place, [places, V].
-
-        Raises:
-            UserError: when the run has no encodings or they are damaged.
-        """
+        """The codes that occur, [V], and how often at every place, [places, V]; raises as
+        `load_encodings`."""
         tensors = load_prior(self.run, NAME, fits=self._fits)
         if tensors is None:
             codes, step = encoded_codes(self.run, self.model)
