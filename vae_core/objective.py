@@ -70,8 +70,7 @@ class Objective(nn.Module, Generic[P]):
         model = model.conditioned(context.labels)
         shown = self.corrupt(x, context.generator)
         if self.samples == 1:
-            output: Output[P] = model(shown, context.generator)
-            return output
+            return model(shown, context.generator)
         posterior = model.encode(shown)
         z = torch.cat([posterior.sample(context.generator) for _ in range(self.samples)])
         return Output(posterior, z, model.decode(z))

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from vae_core.families.family import KL, RECON, Quantity, families, need_two_images
 from vae_core.families.networks import on_diagonal_gaussian, weight_setting
-from vae_core.losses.gaussian import gaussian_log_density, standard_normal_log_density
+from vae_core.losses import gaussian_log_density, standard_normal_log_density
 from vae_core.models import GaussianPosterior, Output
 from vae_core.objective import MODEL, Objective
 from vae_core.settings import Settings, setting

@@ -93,12 +93,10 @@ class ConditionalModel(LatentModel[GaussianPosterior]):
     def encode(self, x: Tensor) -> GaussianPosterior:
         x = self.normalised(x)
         planes = self._one_hot(x.shape[0], x)[:, :, None, None].expand(-1, -1, *x.shape[2:])
-        posterior: GaussianPosterior = self.bottleneck(self.encoder(torch.cat([x, planes], 1)))
-        return posterior
+        return self.bottleneck(self.encoder(torch.cat([x, planes], 1)))
 
     def decode(self, z: Tensor) -> Tensor:
-        x_logits: Tensor = self.decoder(torch.cat([z, self._one_hot(z.shape[0], z)], 1))
-        return x_logits
+        return self.decoder(torch.cat([z, self._one_hot(z.shape[0], z)], 1))
 
     def _one_hot(self, rows: int, like: Tensor) -> Tensor:
         """One-hot rows [rows, labels], all 0 where the label is unknown.

@@ -40,8 +40,7 @@ class FullCovariancePosterior(DensityPosterior):
 
     def log_prob(self, z: Tensor) -> Tensor:
         q = MultivariateNormal(self.mu, scale_tril=self.factor, validate_args=False)
-        log_q: Tensor = q.log_prob(z)
-        return log_q
+        return q.log_prob(z)
 
     def standard_kl(self) -> Tensor:
         """½ (Σⱼ Lᵢⱼ² + μᵢ² − 1) − log Lᵢᵢ, in the order of the latents.

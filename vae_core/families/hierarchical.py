@@ -62,8 +62,7 @@ class HierarchicalObjective(VaeObjective):
         self, model: LatentModel[DensityPosterior], x: Tensor, context: Context
     ) -> Output[DensityPosterior]:
         """Several draws take several paths, and the divergence is that of each path."""
-        output: Output[DensityPosterior] = model(x.repeat(self.samples, 1, 1, 1), context.generator)
-        return output
+        return model(x.repeat(self.samples, 1, 1, 1), context.generator)
 
     def losses(self, x: Tensor, output: Output[DensityPosterior], context: Context) -> Losses:
         losses = super().losses(x, output, context)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from vae_core.families.family import KL, RECON, Quantity, families
 from vae_core.families.networks import on_diagonal_gaussian
-from vae_core.losses.gaussian import standard_normal_log_density
+from vae_core.losses import standard_normal_log_density
 from vae_core.models import GaussianPosterior, Likelihood, Output
 from vae_core.objective import MODEL, Objective
 from vae_core.settings import Settings, setting

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -103,7 +104,6 @@ def _name(place: int) -> str:
 
 
 _NORMS = (nn.modules.batchnorm._BatchNorm, nn.GroupNorm, nn.LayerNorm)
-_FLATTENING = (nn.Flatten, FlattenChannelsLast)
 
 
 @dataclass(frozen=True)
@@ -124,10 +124,10 @@ def layers_of(model: LatentModel, backbone: str) -> list[Layer]:
     Raises:
         UserError: naming `backbone`, when its two sides do not mirror each other.
     """
-    bottleneck = model.bottleneck
     if isinstance(model.encoder, nn.Sequential) and isinstance(model.decoder, nn.Sequential):
-        assert isinstance(bottleneck, Deterministic)
-        inwards = _split(model.encoder, lambda layer: _has_weights(layer) or _flattens(layer))
+        bottleneck = cast(Deterministic, model.bottleneck)
+        flat = (nn.Flatten, FlattenChannelsLast)
+        inwards = _split(model.encoder, lambda each: _has_weights(each) or isinstance(each, flat))
         inwards.append(nn.Sequential(bottleneck.z, bottleneck.activation))
         outwards = _split(model.decoder, _has_weights)[::-1]
         layers = [Layer(a, b) for a, b in zip(inwards, outwards, strict=False)]
@@ -151,10 +151,6 @@ def _split(layers: nn.Sequential, begins: Callable[[nn.Module], bool]) -> list[n
 
 def _has_weights(layer: nn.Module) -> bool:
     return not isinstance(layer, _NORMS) and any(True for _ in layer.parameters())
-
-
-def _flattens(layer: nn.Module) -> bool:
-    return isinstance(layer, _FLATTENING)
 
 
 @torch.no_grad()

@@ -106,14 +106,11 @@ def class_directions(
     """From the mean encoding of label `source` to that of every other label, the nearest first.
 
     mu [N, D] with labels [N]; the labels [K] that the directions lead to come second. Where two
-    means are the same there is no direction, and the label is left out; a ValueError says that no
-    encoding has the label `source`.
+    means are the same there is no direction, and the label is left out.
 
     Source: Larsen et al., Autoencoding beyond pixels using a learned similarity metric (2016):
     attribute vectors.
     """
-    if not (labels == source).any():
-        raise ValueError(f"no encoding has the label {source}")
     start = mu[labels == source].mean(axis=0, dtype=np.float64)
     others = np.unique(labels[labels != source])
     ends = [mu[labels == label].mean(axis=0, dtype=np.float64) for label in others]

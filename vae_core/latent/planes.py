@@ -7,7 +7,6 @@ from statistics import NormalDist
 import numpy as np
 import torch
 
-from vae_core.errors import UserError
 from vae_core.imaging.png import to_bytes
 from vae_core.models import LatentModel
 
@@ -16,19 +15,17 @@ SPREAD_BATCH = 32
 
 
 def even_values(n: int, reach: float) -> np.ndarray:
-    """n steps from −reach to reach: float32 [n], n from 1 to 40; the middle for a single one."""
-    _check_side(n)
-    return np.linspace(-reach, reach, n, dtype=np.float32) if n > 1 else np.zeros(n, np.float32)
+    """n ≥ 2 steps from −reach to reach: float32 [n]."""
+    return np.linspace(-reach, reach, n, dtype=np.float32)
 
 
 def quantile_values(n: int) -> np.ndarray:
     """n steps that cut the prior N(0, 1) into equal shares: Φ⁻¹((i + ½) / n), float32 [n].
 
-    n is from 1 to 40. Every cell of a grid stands for the same share of what the prior draws.
+    Every cell of a grid then stands for the same share of what the prior draws.
 
     Source: Kingma and Welling (2014), appendix A (figure 4).
     """
-    _check_side(n)
     return np.array([NormalDist().inv_cdf((i + 0.5) / n) for i in range(n)], np.float32)
 
 
@@ -73,8 +70,3 @@ def posterior_spread(
     mean = total / draws
     deviation = (squares / draws - mean.square()).clamp_min(0.0).sqrt()
     return to_bytes(mean), deviation.float().numpy()
-
-
-def _check_side(n: int) -> None:
-    if not 1 <= n <= MOST_A_SIDE:
-        raise UserError(f"A grid has 1 to {MOST_A_SIDE} pictures a side, not {n}.")

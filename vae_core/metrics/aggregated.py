@@ -165,8 +165,7 @@ def unlike_prior(found: Dimensions) -> np.ndarray:
     centre, square = prior_moments(found)
     shift, variance = abs(found.mean - centre) / np.sqrt(square), found.aggregated_variance / square
     odd = (shift > OFF_CENTRE) | (variance < NARROW) | (variance > WIDE)
-    result: np.ndarray = found.active & odd
-    return result
+    return found.active & odd
 
 
 def prior_moments(found: Dimensions) -> tuple[np.ndarray, np.ndarray]:

@@ -3,7 +3,7 @@
 Every score takes codes [N, L] (posterior means, or samples) and factors [N, F] (integers), and
 returns a number in [0, 1] that is 1 for codes that are the factors themselves. Scale and shift of
 a latent do not matter, a latent that never varies says nothing, and the mean is over the factors
-that vary.
+that vary; where none does, or none has two values that recur, a score raises a `UserError`.
 """
 
 from __future__ import annotations
@@ -124,15 +124,7 @@ def mutual_information_gap(codes: np.ndarray, factors: np.ndarray, bins: int = B
     of equal width: in 20 bins the 40 orientations of a sprite would tell less than they do. What
     independent codes would seem to tell by chance, E[I] ≈ (|z| − 1)(|v| − 1) / 2N nats, is taken
     off I and H: with 2000 images and factors of 40 and 32 values it is 0.3 nats, a tenth of H.
-
-    Args:
-        codes: [N, L]. factors: int [N, F].
-
-    Returns:
-        In [0, 1]; a single latent has nothing beside it, so its gap is all that it tells.
-
-    Raises:
-        UserError: when no factor varies.
+    A single latent has nothing beside it, so its gap is all that it tells.
 
     Source: Chen et al., Isolating Sources of Disentanglement in VAEs (2018), equation 6; chance:
     Vinh, Epps and Bailey, Information Theoretic Measures for Clusterings Comparison (2010).
@@ -197,16 +189,10 @@ def sap_score(
 ) -> float:
     """By how much the best latent predicts a factor better than the second best does.
 
-    The score of latent i for an ordered factor j is their squared correlation; for a categorical
+    The score of latent i for an ordered factor j is their squared correlation; for a `categorical`
     one it is the balanced accuracy on unseen rows of thresholds on that latent, scaled so that
     guessing scores 0. SAP is the mean over factors that vary of the gap between the two best
     latents.
-
-    Args:
-        codes: [N, L]. factors: int [N, F]. categorical: the factors without an order.
-
-    Raises:
-        UserError: when no factor varies.
 
     Source: Kumar, Sattigeri and Balakrishnan, Variational Inference of Disentangled Latent
     Concepts (2018), section 3.
@@ -265,12 +251,6 @@ def dci(
     factors that vary. Informativeness is 1 − the error on unseen rows over that of the best
     constant: root mean squares of an ordered factor, wrong answers of a categorical one.
 
-    Args:
-        codes: [N, L]. factors: int [N, F]. categorical: those without an order.
-
-    Raises:
-        UserError: when no factor varies.
-
     Source: Eastwood and Williams, A Framework for the Quantitative Evaluation of Disentangled
     Representations (2018), section 2.
     """
@@ -290,8 +270,7 @@ def _concentration(rows: np.ndarray) -> np.ndarray:
     p = np.divide(rows, totals, out=np.zeros_like(rows), where=totals > 0)
     logs = np.log(p, out=np.zeros_like(p), where=p > 0)
     base = np.log(max(2, rows.shape[1]))  # all of a row of one lies in one place
-    result: np.ndarray = (totals[:, 0] > 0) * (1 + (p * logs).sum(axis=1) / base)
-    return result
+    return (totals[:, 0] > 0) * (1 + (p * logs).sum(axis=1) / base)
 
 
 def _fit(
@@ -328,12 +307,6 @@ def beta_vae_score(
     Guessing scores 1/F. Codes are scaled to unit deviation first, so that the classifier does
     not depend on their size.
 
-    Args:
-        codes: [N, L]. factors: int [N, F].
-
-    Raises:
-        UserError: when no factor has two values that recur.
-
     Source: Higgins et al., β-VAE (2017), section 3.
     """
     from sklearn.linear_model import LogisticRegression
@@ -366,12 +339,6 @@ def factor_vae_score(
     A latent that never varies is always the stillest and says nothing, so it is left out. How
     small a latent's values are does not matter; one that varies, but by less than the posterior is
     wide, is for the caller to leave out (`collapsed`): here widths are not known.
-
-    Args:
-        codes: [N, L]. factors: int [N, F].
-
-    Raises:
-        UserError: when no factor has two values that recur.
 
     Source: Kim and Mnih, Disentangling by Factorising (2018), section 4.
     """
@@ -409,8 +376,7 @@ def standardised(codes: np.ndarray) -> np.ndarray:
     centred = codes.astype(np.float64) - codes.mean(axis=0, dtype=np.float64)
     centred[:, np.ptp(codes, axis=0) == 0] = 0.0
     deviation = centred.std(axis=0)
-    scaled: np.ndarray = centred / np.where(deviation > 0, deviation, 1.0)
-    return scaled
+    return centred / np.where(deviation > 0, deviation, 1.0)
 
 
 class Groups:
@@ -435,8 +401,7 @@ class Groups:
         rows, starts, counts = self._groups[factor]
         value = rng.integers(len(starts), size=sets)
         places = (rng.random((sets, size)) * counts[value, None]).astype(int)
-        drawn: np.ndarray = rows[starts[value, None] + places]
-        return drawn
+        return rows[starts[value, None] + places]
 
 
 def _by_value(v: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -462,5 +427,4 @@ def collapsed(mu: np.ndarray, logvar: np.ndarray | None) -> np.ndarray:
     if logvar is not None:
         within = np.exp(logvar.astype(np.float64)).mean(axis=0)
         least = LEAST_SHARE * (between + within)
-    nothing: np.ndarray = between <= least
-    return nothing
+    return between <= least

@@ -113,8 +113,7 @@ class LatentModel(nn.Module, Generic[P_co]):
 
     def encode(self, x: Tensor) -> P_co:
         """q(z|x) of images in [0, 1], [B, C, H, W]."""
-        posterior: P_co = self.bottleneck(self.encoder(self.normalised(x)))
-        return posterior
+        return self.bottleneck(self.encoder(self.normalised(x)))
 
     def normalised(self, x: Tensor) -> Tensor:
         """Images as the encoder is used to see them."""
@@ -124,8 +123,7 @@ class LatentModel(nn.Module, Generic[P_co]):
 
     def decode(self, z: Tensor) -> Tensor:
         """Logits of p(x|z), [B, C, H, W]."""
-        x_logits: Tensor = self.decoder(z)
-        return x_logits
+        return self.decoder(z)
 
     def forward(self, x: Tensor, generator: Generator | None = None) -> Output[P_co]:
         """Encode, draw one z for each image, decode."""

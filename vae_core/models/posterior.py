@@ -10,7 +10,7 @@ from typing import Generic, Self, TypeVar, get_args, overload
 import torch
 from torch import Generator, Tensor, nn
 
-from vae_core.losses.gaussian import gaussian_kl, gaussian_log_density
+from vae_core.losses import gaussian_kl, gaussian_log_density
 
 EVALUATION_DRAWS = 16
 """Draws of z for each image where its KL can only be estimated: a standard error of a quarter of

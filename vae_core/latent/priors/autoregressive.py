@@ -40,8 +40,7 @@ class CodeModel(nn.Module):
     def forward(self, codes: Tensor) -> Tensor:
         """Logits of every code given those before it, int64 [B, T] → [B, T, V]."""
         before = functional.pad(codes[:, :-1], (1, 0), value=self.start)
-        logits: Tensor = self.head(self.network(self.codes(before) + self.place)[0])
-        return logits
+        return self.head(self.network(self.codes(before) + self.place)[0])
 
     def nll(self, codes: Tensor) -> Tensor:
         """−log p(c) in nats, [B, T] → [B]."""
