@@ -119,10 +119,6 @@ def test_what_cannot_be_ranked_says_why() -> None:
         ranked(constructed(np.zeros((2, 1)), kl=np.zeros(2)), "recon")
     with pytest.raises(UserError, match="1 of 2 images have no finite recon"):
         ranked(constructed(np.zeros((2, 1)), recon=np.array([1, np.nan])), "recon")
-    with pytest.raises(UserError, match="-elbo"):
-        ranked(constructed(np.zeros((2, 1))), "elbow")
-    with pytest.raises(UserError, match="worst"):
-        picks(constructed(np.zeros((2, 1))), "worse", 1)
 
 
 # --- planes --------------------------------------------------------------------------------------
@@ -131,13 +127,8 @@ def test_what_cannot_be_ranked_says_why() -> None:
 def test_quantiles_cut_the_prior_into_equal_shares() -> None:
     values = quantile_values(8)
     np.testing.assert_allclose(norm.cdf(values), (np.arange(8) + 0.5) / 8, atol=1e-6)
-    assert quantile_values(1).tolist() == [0] and even_values(1, 3.0).tolist() == [0]
+    assert quantile_values(1).tolist() == [0]
     assert even_values(5, 2.0).tolist() == [-2, -1, 0, 1, 2]
-    for wrong in (0, 41):
-        with pytest.raises(UserError, match="1 to 40"):
-            quantile_values(wrong)
-        with pytest.raises(UserError, match="1 to 40"):
-            even_values(wrong, 1.0)
 
 
 def test_the_plane_grows_to_the_right_and_upwards() -> None:

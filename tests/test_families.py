@@ -17,7 +17,7 @@ from vae_core.errors import UserError
 from vae_core.families import build, complete, families
 from vae_core.loading import load_run
 from vae_core.models import LatentModel
-from vae_core.models.gaussian import GaussianPosterior
+from vae_core.models.posterior import GaussianPosterior
 from vae_core.objective import MODEL, Objective
 from vae_core.runs import DataCard
 from vae_core.training.events import Checkpoint, Stepped, Validated

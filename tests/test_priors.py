@@ -194,8 +194,8 @@ def test_priors_over_codes_are_offered_where_there_are_codes(
 
 def test_codes_are_drawn_as_often_as_the_encodings_have_them(coded: LoadedRun) -> None:
     model: Any = coded.model
-    seen = model.indices(model.unflatten(torch.from_numpy(load_encodings(coded.run).mu)))
-    drawn = model.indices(sample(coded.run, model, "code-frequencies", 4000, seeded()))
+    seen = model.quantiser.indices(model.unflatten(torch.from_numpy(load_encodings(coded.run).mu)))
+    drawn = model.quantiser.indices(sample(coded.run, model, "code-frequencies", 4000, seeded()))
     assert drawn.shape == (4000, *model.places)
     for row, column in ((0, 0), (1, 2), (3, 3)):
         shares = [
@@ -206,8 +206,10 @@ def test_codes_are_drawn_as_often_as_the_encodings_have_them(coded: LoadedRun) -
 
 def test_colder_codes_are_the_likelier_ones(coded: LoadedRun) -> None:
     model: Any = coded.model
-    seen = model.indices(model.unflatten(torch.from_numpy(load_encodings(coded.run).mu)))
-    drawn = model.indices(sample(coded.run, model, "code-frequencies", 50, seeded(), 0.01))
+    seen = model.quantiser.indices(model.unflatten(torch.from_numpy(load_encodings(coded.run).mu)))
+    drawn = model.quantiser.indices(
+        sample(coded.run, model, "code-frequencies", 50, seeded(), 0.01)
+    )
     counts = seen[:, 1, 1].bincount()
     assert (counts[drawn[:, 1, 1]] >= 0.9 * counts.max()).all()
 

@@ -195,12 +195,12 @@ def test_codes_that_are_points_have_no_samples_to_score(sprites: Run) -> None:
 
 def test_only_held_out_images_are_encoded(sprites: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every image that is scored lies in no training part, by its factors."""
-    from vae_core.metrics.disentanglement import scored
+    from vae_core.metrics import disentanglement
 
     seen: list[np.ndarray] = []
-    encoded = scored.encoded
+    encoded = disentanglement.encoded
     monkeypatch.setattr(
-        scored,
+        disentanglement,
         "encoded",
         lambda model, part, progress: seen.append(part.factors) or encoded(model, part),
     )

@@ -17,7 +17,7 @@ from vae_core.latent.survey_cache import load_survey, save_survey
 from vae_core.loading import load_part, load_run, part_of, weights_step
 from vae_core.losses import gaussian_kl
 from vae_core.models import LatentModel
-from vae_core.models.gaussian import GaussianPosterior
+from vae_core.models.posterior import GaussianPosterior
 from vae_core.run_data import dataset_of
 from vae_core.runs import Run
 from vae_core.types import Context

@@ -12,7 +12,7 @@ from torch import Generator, Tensor
 from vae_core.config import ModelConfig
 from vae_core.families.family import RECON, Built, families
 from vae_core.families.networks import deterministic
-from vae_core.models import Likelihood, PointPosterior
+from vae_core.models import PointPosterior
 from vae_core.models.posterior import normal_like
 from vae_core.objective import Objective
 from vae_core.runs import DataCard
@@ -45,12 +45,10 @@ class DenoisingObjective(Objective[PointPosterior]):
     with Denoising Autoencoders (2008), section 2.3.
     """
 
-    def __init__(self, likelihood: Likelihood, options: DenoisingOptions) -> None:
-        super().__init__(likelihood)
-        self.noise, self.level = CORRUPTIONS[options.noise], options.level
+    options: DenoisingOptions
 
     def corrupt(self, x: Tensor, generator: Generator | None = None) -> Tensor:
-        return self.noise(x, self.level, generator)
+        return CORRUPTIONS[self.options.noise](x, self.options.level, generator)
 
 
 def gaussian(x: Tensor, level: float, generator: Generator | None) -> Tensor:

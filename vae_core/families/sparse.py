@@ -11,7 +11,7 @@ from torch import Generator, Tensor, nn
 
 from vae_core.config import ModelConfig, RunConfig
 from vae_core.families.family import RECON, Built, Quantity, families, need_two_images
-from vae_core.families.networks import latent_model
+from vae_core.families.networks import latent_model, weight_setting
 from vae_core.models import (
     Autoencoder,
     Deterministic,
@@ -38,8 +38,8 @@ class SparseOptions(Settings):
         "l1 draws the codes of each image to exactly 0; kl asks each unit to fire for a given "
         "share of the images.",
     )
-    weight: float = setting(
-        1.0, "λ on sparsity", "More silences more units and costs sharpness.", ge=0, le=1e6
+    weight: float = weight_setting(
+        1.0, "λ on sparsity", "More silences more units and costs sharpness."
     )
     target: float = setting(
         0.05,
@@ -130,15 +130,9 @@ def firing_share(activations: Tensor) -> Tensor:
 def activation_kl(
     activations: Tensor, target: float, rate_of: Callable[[Tensor], Tensor] = mean_rate
 ) -> Tensor:
-    """Σ_d KL(target ‖ rate of unit d) between Bernoulli rates, in nats.
+    """Σ_d KL(target ‖ rate of unit d) between Bernoulli rates, in nats; the same for all B images.
 
-    Args:
-        activations: in (0, 1), [B, D]; the rate of a unit is taken over the batch.
-        target: the rate at which a unit ought to fire, in (0, 1).
-        rate_of: what counts as the rate, [B, D] → [D].
-
-    Returns:
-        the same for every image, [B].
+    `activations` [B, D] are in (0, 1); `rate_of` says what counts as their rate over the batch.
 
     Source: Ng, Sparse Autoencoder, CS294A lecture notes (2011), section 3.
     """
@@ -172,14 +166,18 @@ class CodeRange(nn.Module):
     """An activation at the end of an encoder, and what lies nearest to it of any other point.
 
     Sliders, directions and priors move through the whole space; the decoder knows codes alone.
+    Here any number is a code.
     """
 
     note = ""
     """What a person who moves codes should know, one sentence."""
 
+    def forward(self, z: Tensor) -> Tensor:
+        return z
+
     def nearest(self, z: Tensor) -> Tensor:
         """The code nearest to each z [B, D]: z itself where z is one."""
-        raise AssertionError("a range defines what is nearest")
+        return z
 
 
 class NonNegative(CodeRange):
@@ -205,16 +203,6 @@ class Rate(CodeRange):
 
     def nearest(self, z: Tensor) -> Tensor:
         return z.clamp(0.0, 1.0)
-
-
-class Unbounded(CodeRange):
-    """Any number is a code."""
-
-    def forward(self, z: Tensor) -> Tensor:
-        return z
-
-    def nearest(self, z: Tensor) -> Tensor:
-        return z
 
 
 def leaky(codes: Tensor, z: Tensor) -> Tensor:
@@ -262,7 +250,7 @@ def range_of(options: SparseOptions) -> CodeRange:
     """What codes can be: 0 or above, or any number or a rate as in runs from before `measure`."""
     if options.penalty == "kl":
         return Rate()
-    return NonNegative() if options.measure == "relative" else Unbounded()
+    return NonNegative() if options.measure == "relative" else CodeRange()
 
 
 ACTIVITY = {

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from vae_core.config import ModelConfig
 from vae_core.families.family import RECON, Built, Quantity, families, need_two_images
-from vae_core.families.networks import latent_model
-from vae_core.models import Deterministic, Likelihood, Output, PointPosterior
+from vae_core.families.networks import latent_model, weight_setting
+from vae_core.models import Deterministic, Output, PointPosterior
 from vae_core.models.posterior import normal_like
 from vae_core.objective import MODEL, Objective, P
 from vae_core.runs import DataCard
@@ -24,12 +24,8 @@ KernelName = Literal["imq", "rbf"]
 class WaeOptions(Settings):
     """The weight of the discrepancy and its kernel."""
 
-    mmd: float = setting(
-        500.0,
-        "λ on the discrepancy",
-        "More makes codes as a whole look like the prior.",
-        ge=0,
-        le=1e6,
+    mmd: float = weight_setting(
+        500.0, "λ on the discrepancy", "More makes codes as a whole look like the prior."
     )
     kernel: KernelName = setting(
         "imq",
@@ -46,15 +42,14 @@ class WaeObjective(Objective[P]):
     equation 4 and algorithm 2.
     """
 
-    def __init__(self, likelihood: Likelihood, options: WaeOptions) -> None:
-        super().__init__(likelihood)
-        self.weight, self.kernel = options.mmd, KERNELS[options.kernel]
+    options: WaeOptions
 
     def losses(self, x: Tensor, output: Output[P], context: Context) -> Losses:
         losses = super().losses(x, output, context)
         z = output.z.flatten(1)
         prior = normal_like(z, context.generator)
-        losses[MODEL]["mmd"] = Term(mmd(z, prior, self.kernel), self.weight)
+        discrepancy = mmd(z, prior, KERNELS[self.options.kernel])
+        losses[MODEL]["mmd"] = Term(discrepancy, self.options.mmd)
         return losses
 
 

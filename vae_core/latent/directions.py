@@ -72,10 +72,8 @@ def principal_directions(mu: np.ndarray) -> Directions:
 
 
 def latent_axes(mu: np.ndarray, order: np.ndarray | None = None) -> Directions:
-    """The raw latent dimensions of mu [N, D], in `order` [K] or the largest variance first.
-
-    At most the first 64 of them.
-    """
+    """The raw latent dimensions of mu [N, D], in `order` [K] or the largest variance first: the
+    first 64 of them."""
     variance = mu.var(axis=0)
     order = (np.argsort(-variance) if order is None else order)[:MOST_DIRECTIONS]
     vectors = np.zeros((len(order), mu.shape[1]), np.float32)
@@ -84,10 +82,8 @@ def latent_axes(mu: np.ndarray, order: np.ndarray | None = None) -> Directions:
 
 
 def measured_directions(mu: np.ndarray, vectors: np.ndarray) -> Directions:
-    """Any `vectors` [K, D] but zero, at length 1, in units of how much mu [N, D] varies along them.
-
-    The center is the mean of the encodings.
-    """
+    """Any `vectors` [K, D] but zero, at length 1, from the mean of mu [N, D], in units of how much
+    mu varies along them."""
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     along = (mu @ unit.T).var(axis=0)
     return _directions(mu.mean(axis=0), unit, along, mu.var(axis=0).sum())
@@ -114,20 +110,16 @@ def class_directions(
 
     Source: Larsen et al., Autoencoding beyond pixels using a learned similarity metric (2016):
     attribute vectors.
-
-    Raises:
-        ValueError: when no encoding has the label `source`.
     """
-    if not (labels == source).any():
-        raise ValueError(f"no encoding has the label {source}")
     start = mu[labels == source].mean(axis=0, dtype=np.float64)
-    others = [int(label) for label in np.unique(labels) if label != source]
-    ways = {label: mu[labels == label].mean(axis=0, dtype=np.float64) - start for label in others}
-    lengths = {label: float(np.linalg.norm(way)) for label, way in ways.items()}
-    targets = sorted((label for label in others if lengths[label] > 0), key=lengths.__getitem__)
-    vectors = np.array([ways[label] for label in targets]).reshape(-1, mu.shape[1])
-    found = measured_directions(mu, vectors)
-    return replace(found, center=start.astype(np.float32)), targets
+    others = np.unique(labels[labels != source])
+    ends = [mu[labels == label].mean(axis=0, dtype=np.float64) for label in others]
+    ways = np.reshape(ends, (-1, mu.shape[1])) - start
+    lengths = np.array([np.linalg.norm(way) for way in ways])
+    nearest_first = np.argsort(lengths, kind="stable")
+    chosen = nearest_first[lengths[nearest_first] > 0]
+    found = measured_directions(mu, ways[chosen])
+    return replace(found, center=start.astype(np.float32)), others[chosen].tolist()
 
 
 def _directions(
@@ -140,10 +132,8 @@ def _directions(
 
 
 def prior_axes(latent_size: int) -> Directions:
-    """The first raw latent dimensions in units of the prior N(0, 1), where no encodings are known.
-
-    At most 64 of them.
-    """
+    """The first 64 raw latent dimensions in units of the prior N(0, 1), where no encodings are
+    known."""
     k = min(latent_size, MOST_DIRECTIONS)
     return Directions(
         np.zeros(latent_size, np.float32),

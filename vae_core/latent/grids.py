@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from vae_core.imaging.png import to_bytes
-from vae_core.models import LatentModel
+from vae_core.models import LatentModel, evaluating
 
 BATCH = 100
 """Of 32 to 400 the fastest for 20×20 pictures, small ones and large ones (`benchmarks.views`)."""
@@ -16,22 +16,17 @@ BATCH = 100
 def decode_vectors(
     model: LatentModel, vectors: np.ndarray, labels: np.ndarray | None = None
 ) -> np.ndarray:
-    """The pictures of flattened latents [N, D]: uint8 [N, C, H, W].
-
-    Args:
-        labels: int64 [N], for a conditional model; None where they are not known.
-    """
+    """The pictures of flattened latents [N, D], of images with these labels int64 [N] if they are
+    known: uint8 [N, C, H, W]."""
     latents = torch.from_numpy(np.ascontiguousarray(vectors, dtype=np.float32))
-    conditions = (
-        None if labels is None else torch.from_numpy(np.ascontiguousarray(labels, np.int64))
-    )
-    pictures = []
+    conditioned, pictures = model, []
     for start in range(0, len(latents), BATCH):
-        part = latents[start : start + BATCH].to(model.device)
-        conditioned = (
-            model if conditions is None else model.conditioned(conditions[start : start + BATCH])
-        )
-        pictures.append(to_bytes(model.picture(conditioned.decode(model.unflatten(part)))))
+        here = slice(start, start + BATCH)
+        if labels is not None:
+            told = np.ascontiguousarray(labels[here], np.int64)
+            conditioned = model.conditioned(torch.from_numpy(told))
+        z = model.unflatten(latents[here].to(model.device))
+        pictures.append(to_bytes(model.picture(conditioned.decode(z))))
     return np.concatenate(pictures)
 
 
@@ -41,11 +36,8 @@ def prior_pictures(model: LatentModel, n: int, seed: int = 0) -> np.ndarray:
 
     Models that draw from the same prior over latents of the same shape get the same z.
     """
-    was_training = model.training
-    model.eval()
-    z = model.sample_prior(n, torch.Generator(model.device).manual_seed(seed))
-    if model.labels:
-        model = model.conditioned(torch.arange(n, device=model.device) % model.labels)
-    pictures = to_bytes(model.picture(model.decode(z)))
-    model.train(was_training)
-    return pictures
+    with evaluating(model):
+        z = model.sample_prior(n, torch.Generator(model.device).manual_seed(seed))
+        if model.labels:
+            model = model.conditioned(torch.arange(n, device=model.device) % model.labels)
+        return to_bytes(model.picture(model.decode(z)))

@@ -163,11 +163,9 @@ class Region:
         """The kth_distance of draws, each without the encoding that it came from, ascending."""
         if not self._k:
             return np.zeros(1)
-        random = np.random.default_rng(SEED)
-        rows = random.permutation(len(draws))[:REFERENCES]
+        rows = np.random.default_rng(SEED).permutation(len(draws))[:REFERENCES]
         found = []
-        for start in range(0, len(rows), BLOCK):
-            block = rows[start : start + BLOCK]
+        for block in np.split(rows, range(BLOCK, len(rows), BLOCK)):
             z = ((draws[block] - self.mean) * self._information_weights).astype(np.float32)
             found.append(self._weighed.distances_without(z, block, self._k))
         return np.sort(np.concatenate(found))
@@ -204,13 +202,11 @@ def _information_weights(between: np.ndarray, width: np.ndarray) -> np.ndarray:
         return np.ones_like(between)
     narrow = np.maximum(width, LEAST_SHARE * (between + width).max())
     precision = between / (narrow * (between + narrow))
-    weights: np.ndarray = np.sqrt(precision / precision.max())
-    return weights
+    return np.sqrt(precision / precision.max())
 
 
 def _rank(ascending: np.ndarray, values: np.ndarray) -> np.ndarray:
     """The share of `ascending` [N] below each of `values` [B], ties by half: [B] in [0, 1]."""
     below = np.searchsorted(ascending, values, side="left")
     upto = np.searchsorted(ascending, values, side="right")
-    shares: np.ndarray = (below + upto) / (2 * len(ascending))
-    return shares
+    return (below + upto) / (2 * len(ascending))

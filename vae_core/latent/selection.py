@@ -35,11 +35,7 @@ def label_mix(survey: Survey, chosen: np.ndarray) -> dict[str, int]:
 
 
 def mean_image(images: Images, chosen: np.ndarray) -> np.ndarray:
-    """The pixelwise mean of the images at `chosen` [M]: uint8 [C, H, W], a batch in memory.
-
-    Raises:
-        UserError: when nothing is chosen.
-    """
+    """The pixelwise mean of the images at `chosen` [M ≥ 1]: uint8 [C, H, W], a batch in memory."""
     _some(chosen)
     total = np.zeros(images.shape[1:], np.int64)
     for start in range(0, len(chosen), BATCH):
@@ -48,11 +44,7 @@ def mean_image(images: Images, chosen: np.ndarray) -> np.ndarray:
 
 
 def mean_vector(survey: Survey, chosen: np.ndarray) -> np.ndarray:
-    """The mean encoding of the images at `chosen`, to be decoded: float32 [D].
-
-    Raises:
-        UserError: when nothing is chosen.
-    """
+    """The mean encoding of the images at `chosen` [M ≥ 1], to be decoded: float32 [D]."""
     _some(chosen)
     mean: np.ndarray = survey.mu[chosen].mean(axis=0, dtype=np.float64)
     return mean.astype(np.float32)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from vae_core.data import ImageSet, Progress, no_progress
 from vae_core.data.batches import labelled
 from vae_core.data.hashes import mixed, occurrence
 from vae_core.errors import UserError
-from vae_core.models import LatentModel, Output
+from vae_core.models import LatentModel, Output, evaluating
 from vae_core.objective import Objective
 from vae_core.runs import part_name
 from vae_core.types import Context, merged
@@ -81,25 +82,13 @@ class Survey:
 
     def rows(self, chosen: np.ndarray) -> Survey:
         """The images at the places `chosen` int64 [M] of this survey."""
-
-        def pick(array: np.ndarray | None) -> np.ndarray | None:
-            return None if array is None else array[chosen]
-
-        return Survey(
-            self.split,
-            self.mu[chosen],
-            pick(self.logvar),
-            pick(self.recon),
-            pick(self.kl),
-            pick(self.labels),
-            self.label_names,
-            tuple(self.files[i] for i in chosen) if self.files else (),
-            self.indices[chosen],
-            self.step,
-            pick(self.hashes),
-            self.note,
-            pick(self.kl_error),
-        )
+        arrays: dict[str, Any] = {
+            name: value[chosen]
+            for name, value in vars(self).items()
+            if isinstance(value, np.ndarray)
+        }
+        files = tuple(self.files[i] for i in chosen) if self.files else ()
+        return replace(self, files=files, **arrays)
 
 
 @torch.inference_mode()
@@ -123,48 +112,49 @@ def survey(
     Memory holds a batch of images and the results, however many images there are. The draws are
     the same each time. The modes of both modules are restored.
     """
-    was_training = model.training
-    model.eval()
-    objective.eval()
     generator = torch.Generator(model.device).manual_seed(0)
     n, done = len(part), 0
-    mu, recon = np.empty((n, model.latent_size), np.float32), np.empty(n, np.float32)
-    logvar: np.ndarray | None = np.empty_like(mu)
-    kl: np.ndarray | None = np.empty_like(recon)
-    kl_error: np.ndarray | None = np.empty_like(recon)
-    for x, labels in labelled(part, BATCH, model.device):
-        here = slice(done, done + len(x))
-        conditioned = model if labels is None else model.conditioned(labels)
-        seen = objective.corrupted(x, range(done, done + len(x))) if corrupted else x
-        output = conditioned(seen, generator)
-        # With several levels a pass follows its draws; an encoding follows the modes.
-        posterior = output.posterior if len(model.latent_shapes) == 1 else conditioned.encode(seen)
-        mu[here] = model.flatten(posterior.mode()).cpu()
-        recon[here] = model.likelihood.nll(output.x_logits, x).cpu()
-        if logvar is not None:
-            logvars = posterior.log_variance()
-            logvar = None if logvars is None else _filled(logvar, here, model.flatten(logvars))
-        if kl is not None:
-            now = replace(context, generator=generator, labels=labels)
-            rate = _rate(model, objective, x, output, now)
-            kl = None if rate is None else _filled(kl, here, rate[0])
-            error = None if rate is None else rate[1]
-            if kl_error is not None:
-                kl_error = None if error is None else _filled(kl_error, here, error)
-        done = here.stop
-        progress(f"Encoding the {split} images", done / n)
-    model.train(was_training)
-    objective.train(was_training)
-    names, indices = tuple(label_names), np.arange(n)
+    arrays: dict[str, Any] = dict.fromkeys(("mu", "logvar", "recon", "kl", "kl_error"))
+    with evaluating(model, objective):
+        for x, labels in labelled(part, BATCH, model.device):
+            here = slice(done, done + len(x))
+            conditioned = model.conditioned(labels)
+            seen = objective.corrupted(x, range(n)[here]) if corrupted else x
+            output = conditioned(seen, generator)
+            # With several levels a pass follows its draws; an encoding follows the modes.
+            levels = len(model.latent_shapes)
+            posterior = output.posterior if levels == 1 else conditioned.encode(seen)
+            logvar = posterior.log_variance()
+            found = {
+                "mu": model.flatten(posterior.mode()),
+                "logvar": None if logvar is None else model.flatten(logvar),
+                "recon": model.likelihood.nll(output.x_logits, x),
+            }
+            if done == 0 or arrays["kl"] is not None:
+                now = replace(context, generator=generator, labels=labels)
+                found["kl"], found["kl_error"] = _rate(model, objective, x, output, now)
+            for name, values in found.items():
+                if values is not None:
+                    if arrays[name] is None:
+                        arrays[name] = np.empty((n, *values.shape[1:]), np.float32)
+                    arrays[name][here] = values.cpu()
+            done = here.stop
+            progress(f"Encoding the {split} images", done / n)
     return Survey(
-        split, mu, logvar, recon, kl, part.labels, names, part.files, indices, context.step,
-        part.hashes, kl_error=kl_error,
-    )  # fmt: skip
+        split=split,
+        labels=part.labels,
+        label_names=tuple(label_names),
+        files=part.files,
+        indices=np.arange(n),
+        step=context.step,
+        hashes=part.hashes,
+        **arrays,
+    )
 
 
 def _rate(
     model: LatentModel, objective: Objective, x: Tensor, output: Output, context: Context
-) -> tuple[Tensor, Tensor | None] | None:
+) -> tuple[Tensor | None, Tensor | None]:
     """The KL of each image and its standard error, [B] each: the posterior's own, else the KL
     that the objective knows, such as that of codes."""
     own = output.posterior.divergence(model.prior(), context.generator)
@@ -172,20 +162,11 @@ def _rate(
         return own
     losses = objective.losses(x, objective(model, x, context), context)
     term = merged(losses).get("kl")
-    return None if term is None else (term.value, None)
-
-
-def _filled(array: np.ndarray, here: slice, values: Tensor) -> np.ndarray:
-    array[here] = values.cpu()
-    return array
+    return None if term is None else term.value, None
 
 
 def finite(values: np.ndarray, what: str) -> np.ndarray:
-    """`values`, once it is sure that all of them are numbers.
-
-    Raises:
-        UserError: when training diverged and left NaN or infinity in them.
-    """
+    """`values`, or a `UserError` where training diverged and left NaN or infinity in them."""
     wrong = int(np.count_nonzero(~np.isfinite(values).reshape(len(values), -1).all(axis=1)))
     if wrong:
         raise UserError(

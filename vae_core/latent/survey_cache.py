@@ -18,11 +18,8 @@ SMALL = 100 * 10**6
 
 
 def save_survey(run: Run, found: Survey, data_dir: str | None, elsewhere: bool = False) -> None:
-    """Keep a survey, where it can be kept, with the place its images were read from.
-
-    Args:
-        elsewhere: they are other images than the run's own, in another place; both are kept.
-    """
+    """Keep a survey, where it can be kept, with the place its images were read from: `elsewhere`
+    where they are others than the run's own, which is kept beside that of its own."""
     arrays = {
         "mu": found.mu,
         "logvar": found.logvar,
@@ -110,11 +107,7 @@ def _packed(texts: Sequence[str]) -> np.ndarray:
 
 
 def _unpacked(file: Tensors, name: str, most: int) -> tuple[str, ...]:
-    """What `_packed` made of at most so many names.
-
-    Raises:
-        ValueError: when there are more, or they are longer than names are.
-    """
+    """What `_packed` made of at most so many names; a ValueError for more, or longer ones."""
     spec = file.require(name, "U8", (None,))
     if spec.shape[0] > min(most * LONGEST_NAME, SMALL):
         raise ValueError(f"{name} is too long")

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from vae_core.latent.encodings import encoded_step, load_encodings
-from vae_core.models import LatentModel
-from vae_core.models.quantised import QuantisedModel
+from vae_core.models import QuantisedModel
 from vae_core.runs import Run, Tensors, derived, layout
 
 
@@ -17,11 +16,7 @@ def save_prior(
     run: Run, name: str, tensors: dict[str, Tensor], step: int, version: int = 1
 ) -> None:
     """Cache the prior called `name`, fitted to the encodings that the run has of `step`, where that
-    can be done.
-
-    Args:
-        version: of the way in which it is fitted.
-    """
+    can be done; `version` is that of the way in which it is fitted."""
     arrays = {key: tensor.detach().cpu().numpy() for key, tensor in tensors.items()}
     derived.keep(run, layout.prior(name), arrays, _made_of(run, step, version))
 
@@ -33,11 +28,7 @@ def load_prior(
     fits: Callable[[dict[str, Tensor]], bool] = lambda tensors: True,
 ) -> dict[str, Tensor] | None:
     """What `save_prior` wrote for the encodings that the run has now, of this `version`; None where
-    there is nothing.
-
-    Args:
-        fits: whether these are the tensors of such a prior, of these shapes and values.
-    """
+    there is nothing, or nothing that `fits` takes for the tensors of such a prior."""
     step = encoded_step(run)
     if step is None:
         return None
@@ -56,24 +47,19 @@ def load_prior(
     return derived.find(run, layout.prior(name), read)
 
 
-def are_codes(vocabulary: Tensor, model: LatentModel) -> bool:
-    """Whether `vocabulary` [V] holds numbers of codes of a quantised model."""
-    assert isinstance(model, QuantisedModel), "this model has no codes"
+def are_codes(vocabulary: Tensor, model: QuantisedModel) -> bool:
+    """Whether `vocabulary` [V] holds numbers of the model's codes."""
     within = 0 <= int(vocabulary.min()) <= int(vocabulary.max()) < model.quantiser.codes
     return vocabulary.dtype == torch.int64 and vocabulary.ndim == 1 and within
 
 
-def encoded_codes(run: Run, model: LatentModel) -> tuple[Tensor, int]:
-    """The codes of the run's encodings, int64 [N, h, w], and the step that encoded them.
-
-    Raises:
-        UserError: when the run has no encodings or they are damaged.
-    """
-    assert isinstance(model, QuantisedModel), "this model has no codes"
+def encoded_codes(run: Run, model: QuantisedModel) -> tuple[Tensor, int]:
+    """The codes of the run's encodings, int64 [N, h, w], and the step that encoded them; raises as
+    `load_encodings`."""
     encodings = load_encodings(run)
     with torch.inference_mode():
-        parts = torch.from_numpy(encodings.mu).split(512)
-        codes = [model.indices(model.unflatten(part.to(model.device))).cpu() for part in parts]
+        parts = model.unflatten(torch.from_numpy(encodings.mu)).split(512)
+        codes = [model.quantiser.indices(part.to(model.device)).cpu() for part in parts]
     return torch.cat(codes), encodings.step
 
 

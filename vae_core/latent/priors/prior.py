@@ -9,8 +9,7 @@ from typing import Protocol
 from torch import Generator, Tensor
 
 from vae_core.errors import UserError
-from vae_core.models import LatentModel
-from vae_core.models.quantised import QuantisedModel
+from vae_core.models import LatentModel, QuantisedModel
 from vae_core.registry import Entry, Registry
 from vae_core.runs import Run
 
