@@ -13,14 +13,7 @@ from fnmatch import fnmatchcase
 
 from pydantic import BaseModel
 
-from vae_core.runs.schemas import (
-    DataCard,
-    Environment,
-    Job,
-    SavedDirections,
-    Status,
-    Summary,
-)
+from vae_core.runs.schemas import DataCard, Environment, Job, SavedDirections, Status, Summary
 
 KB, MB, GB = 10**3, 10**6, 10**9
 
@@ -153,11 +146,7 @@ def largest(name: str) -> int:
 
 
 def require_within(name: str, size: int) -> None:
-    """Refuse a file of so many bytes where its kind has fewer.
-
-    Raises:
-        OSError: with both numbers.
-    """
+    """Refuse a file of so many bytes where its kind has fewer: an OSError with both numbers."""
     if size > (most := largest(name)):
         raise OSError(f"it has {_readable(size)}, and at most {_readable(most)} are read")
 

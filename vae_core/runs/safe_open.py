@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -76,11 +76,8 @@ def stat_inside(folder: Path, name: str) -> os.stat_result | None:
 
 
 def list_inside(folder: Path, name: str) -> list[str]:
-    """The names in the folder `name` of `folder`, sorted; [] where there is none.
-
-    Raises:
-        NotRegular: as `stat_inside`.
-    """
+    """The names in the folder `name` of `folder`, sorted; [] where there is none. Raises as
+    `stat_inside`."""
     try:
         with _parent(folder, f"{name}/-") as (where, _):
             return sorted(os.listdir(where))
@@ -129,7 +126,6 @@ def _open(where: int | Path, name: str, flags: int) -> int:
     return os.open(where / name, flags)
 
 
-def _require(found: os.stat_result, is_one: object, wanted: str = "file") -> None:
-    assert callable(is_one)
+def _require(found: os.stat_result, is_one: Callable[[int], bool], wanted: str = "file") -> None:
     if not is_one(found.st_mode):
         raise NotRegular(kind_of(found) or "a file", wanted)

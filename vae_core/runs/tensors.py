@@ -55,11 +55,8 @@ class Tensors:
     """An open file: its metadata, and its tensors one by one."""
 
     def __init__(self, file: BinaryIO) -> None:
-        """Read and check the head.
-
-        Raises:
-            ValueError: when it is no safetensors file, or is cut off or padded.
-        """
+        """Read and check the head. A ValueError when it is no safetensors file, or is cut off or
+        padded."""
         self._file = file
         size = os.fstat(file.fileno()).st_size
         length = int.from_bytes(file.read(8), "little")
@@ -83,37 +80,27 @@ class Tensors:
         return sum(spec.end - spec.start for spec in self.specs.values())
 
     def step(self) -> int:
-        """The training step that the file says it is of.
-
-        Raises:
-            ValueError: when it names none.
-        """
-        try:
-            return int(self.metadata["step"])
-        except KeyError:
-            raise ValueError("it names no step") from None
+        """The training step that the file says it is of. A ValueError when it names none."""
+        if "step" not in self.metadata:
+            raise ValueError("it names no step")
+        return int(self.metadata["step"])
 
     def require(self, name: str, dtype: str, shape: tuple[int | None, ...]) -> Spec:
         """The tensor `name`, once it is sure that it has this type and shape; None is any length.
-
-        Raises:
-            ValueError: naming it, when it is missing or another one.
-        """
+        A ValueError that names it when it is missing or another one."""
         if name not in self.specs:
             raise ValueError(f"it has no {name}")
         spec = self.specs[name]
-        wanted = [spec.shape[i] if n is None else n for i, n in enumerate(shape[: len(spec.shape)])]
-        if spec.dtype != dtype or len(shape) != len(spec.shape) or wanted != list(spec.shape):
+        pairs = zip(shape, spec.shape, strict=False)
+        alike = len(shape) == len(spec.shape) and all(n in (None, found) for n, found in pairs)
+        if spec.dtype != dtype or not alike:
             told = [("any" if n is None else n) for n in shape]
             raise ValueError(f"{name} is {spec} and should be {dtype} {told}".replace("'", ""))
         return spec
 
     def array(self, name: str, dtype: str, shape: tuple[int | None, ...]) -> np.ndarray:
-        """The tensor `name` as a writable array.
-
-        Raises:
-            ValueError: as `require`, or when the file was cut meanwhile.
-        """
+        """The tensor `name` as a writable array. Raises as `require`, and a ValueError when the
+        file was cut meanwhile."""
         spec = self.require(name, dtype, shape)
         found = np.empty(spec.shape, DTYPES[spec.dtype])
         self._file.seek(spec.start)
