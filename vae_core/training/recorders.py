@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from tqdm import tqdm
 
@@ -30,10 +30,8 @@ from vae_core.training.events import (
 STATUS_EVERY_S = 0.25
 
 
-class Recorder(Protocol):
-    """Takes every event, in order."""
-
-    def __call__(self, event: Event) -> None: ...
+Recorder = Callable[[Event], None]
+"""Takes every event, in order."""
 
 
 class RunRecorder:
@@ -101,15 +99,16 @@ class RunRecorder:
         self._report(event, message)
 
     def _save_previews(self, event: Previewed) -> None:
-        strips = {"reconstructions": event.reconstructions, "samples": event.samples}
-        for name, images in strips.items():
-            strip = tile(to_bytes(images), len(images))
-            self.run.write_bytes(layout.preview(event.step, name), to_png(strip))
-        # These stay the same all through a run.
-        for name, still in (("originals", event.originals), ("corrupted", event.corrupted)):
-            if still is not None and not self.run.file(f"{layout.PREVIEWS}/{name}.png").exists():
-                strip = tile(to_bytes(still), len(still))
-                self.run.write_bytes(f"{layout.PREVIEWS}/{name}.png", to_png(strip))
+        pictures = {
+            layout.preview(event.step, "reconstructions"): event.reconstructions,
+            layout.preview(event.step, "samples"): event.samples,
+        }
+        stills = {layout.ORIGINALS: event.originals, layout.CORRUPTED: event.corrupted}
+        for name, still in stills.items():  # these stay the same all through a run
+            if still is not None and not self.run.file(name).exists():
+                pictures[name] = still
+        for name, images in pictures.items():
+            self.run.write_bytes(name, to_png(tile(to_bytes(images), len(images))))
 
     def _record(self, kind: str, event: Event, **values: Any) -> None:
         when = {"step": event.step, "epoch": event.epoch, "time": event.seconds}

@@ -159,11 +159,7 @@ class Recovery:
         self.skipped = 0
 
     def step_skipped(self, problem: str) -> None:
-        """Count a step that was not taken.
-
-        Raises:
-            Diverged: when it was one too many.
-        """
+        """Count a step that was not taken; a Diverged when it was one too many."""
         self.skipped += 1
         if self.skipped >= MAX_SKIPS:
             raise Diverged(f"{MAX_SKIPS} steps in a row were not taken, the last one as {problem}")
