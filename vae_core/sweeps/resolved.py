@@ -70,11 +70,8 @@ class Resolved:
 
 
 def resolved(run: Run) -> Resolved:
-    """What the run's settings come to; read once for each version of its files.
-
-    Raises:
-        UserError: when its configuration or its data card is missing or damaged.
-    """
+    """What the run's settings come to; read once for each version of its files. A UserError when
+    its configuration or its data card is missing or damaged."""
     names = (layout.CONFIG, layout.DATA_CARD)
     return _resolved(run.path, tuple(map(run.version, names)))
 
@@ -115,9 +112,9 @@ def _images(card: DataCard) -> tuple[tuple[str, str], ...]:
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings by dotted name; an empty group stays as it is."""
+    """Nested settings by dotted name."""
     found: dict[str, Any] = {}
     for key, value in values.items():
-        inner = flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else None
-        found |= {f"{prefix}{key}": value} if inner is None else inner
+        name = f"{prefix}{key}"
+        found |= flat(value, f"{name}.") if isinstance(value, Mapping) else {name: value}
     return found

@@ -60,11 +60,8 @@ def open_storage(url: str) -> RDBStorage:
 
 @contextmanager
 def storage_errors(url: str) -> Iterator[None]:
-    """Turn what databases raise into one sentence.
-
-    Raises:
-        StorageError: naming the storage, without its password.
-    """
+    """Turn what databases raise into one sentence: a StorageError that names the storage, without
+    its password."""
     try:
         yield
     except (ArgumentError, NoSuchModuleError):
