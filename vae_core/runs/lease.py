@@ -190,11 +190,8 @@ class Lease:
 
 
 def acquire(folder: Folder, pid: int) -> Lease:
-    """Take the folder's lease for process `pid`.
-
-    Raises:
-        UserError: while somebody holds it, or when it cannot be written or comes with the app.
-    """
+    """Take the folder's lease for process `pid`. A UserError while somebody holds it, or when it
+    cannot be written or comes with the app."""
     folder.require_own()
     for _ in range(_ATTEMPTS):
         said, seen = current_job(folder), _numbers(folder)

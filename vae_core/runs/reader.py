@@ -156,9 +156,7 @@ class Reader:
         A last line that is still being written is left for the next call, and so is what lies
         more than `AT_ONCE` bytes further. A UserError when the file is there but cannot be read.
 
-        Args:
-            holding: only lines with these bytes are looked at, a tenth of the time where they are
-                few.
+        `holding`: only lines with these bytes are looked at, a tenth of the time for few of them.
         """
         found, at = [], offset
         for lines, at in self._blocks(name, offset):
@@ -167,11 +165,9 @@ class Reader:
                 break
         return found, at if self.has(name) else 0
 
-    def each_record(
-        self, name: str, offset: int = 0, *, holding: bytes = b""
-    ) -> Iterator[dict[str, Any]]:
-        """Every record of a .jsonl file from byte `offset` on, one at a time; else as `records`."""
-        for lines, _ in self._blocks(name, offset):
+    def each_record(self, name: str, *, holding: bytes = b"") -> Iterator[dict[str, Any]]:
+        """Every record of a .jsonl file, one at a time; else as `records`."""
+        for lines, _ in self._blocks(name, 0):
             yield from _records_in(lines, holding)
 
     def some_records(self, name: str, offset: int = 0) -> Iterator[tuple[dict[str, Any], int]]:
@@ -184,14 +180,11 @@ class Reader:
         every = 1 + (self.size(name) - offset) // QUICKLY
         others = 0
         for lines, end in self._blocks(name, offset):
-            taken = lines
             if every > 1:
                 few = others < QUICKLY
-                taken = [
-                    x for i, x in enumerate(lines) if i % every == 0 or (few and STEP not in x)
-                ]
-                others += sum(len(x) for x in taken if few and STEP not in x)
-            for record in _records_in(taken):
+                lines = [x for i, x in enumerate(lines) if not i % every or (few and STEP not in x)]
+                others += sum(len(x) for x in lines if few and STEP not in x)
+            for record in _records_in(lines):
                 yield record, end
 
     def last_records(self, name: str, most: int = AT_ONCE) -> list[dict[str, Any]]:

@@ -44,11 +44,7 @@ class Run(Folder):
 
     def notes(self, stored: StoredConfig | None = None) -> str:
         """What another version wrote into the folder and this one sets aside, in sentences; ""
-        where there is nothing. Raises as `config`.
-
-        Args:
-            stored: the configuration, where it has been read already.
-        """
+        where there is nothing. `stored` is what was read already. Raises as `config`."""
         found = [(stored or self.stored_config()).note]
         for file in layout.RUN:
             if file.schema is None or not self.has(file.name):
@@ -60,12 +56,9 @@ class Run(Folder):
         return " ".join(filter(None, found))
 
     def config_to_train(self) -> RunConfig:
-        """The configuration of a run that is to be trained, here and by this version.
-
-        Raises:
-            UserError: as `config`; when a later version configured it, or something in the folder
-                is no file of its own, which training would write through.
-        """
+        """The configuration of a run that is to be trained, here and by this version. Raises as
+        `config`, and a UserError when a later version configured it, or something in the folder is
+        no file of its own, which training would write through."""
         self.require_files()  # damaged weights are written anew from the training state
         stored = self.stored_config()
         if stored.note:
@@ -76,12 +69,8 @@ class Run(Folder):
         return stored.config
 
     def check(self) -> None:
-        """Look at everything that is read of a run, without reading it.
-
-        Raises:
-            UserError: naming the first file that is a link, a pipe, a device or a folder, is too
-                large for its kind, or whose head is damaged.
-        """
+        """Look at everything that is read of a run, without reading it. Raises as `require_files`,
+        and a UserError that names the first file whose head is damaged."""
         self.require_files()
         for name in (layout.WEIGHTS, layout.ENCODINGS, layout.PARTS, layout.THUMBNAILS):
             try:
@@ -96,12 +85,8 @@ class Run(Folder):
                 raise self.damaged(name, str(error)) from None
 
     def require_files(self) -> None:
-        """Look at everything that a run may hold; whether it is damaged is not looked for.
-
-        Raises:
-            UserError: naming the first file that is a link, a pipe, a device or a folder, or is
-                too large for its kind.
-        """
+        """Look at everything that a run may hold, damaged or not. A UserError that names the first
+        file that is a link, a pipe, a device or a folder, or is too large for its kind."""
         for file in layout.RUN:
             if "*" not in file.name:
                 self.require_file(file.name)

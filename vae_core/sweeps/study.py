@@ -71,12 +71,9 @@ class SharedStudy:
             return first.number if self._owns(first) else None
 
     def ask(self, known: set[int]) -> FrozenTrial | None:
-        """Let the sampler choose a point; None once the study has drawn all its trials.
-
-        Args:
-            known: the trials that this machine has; one that it drew just before it was killed is
-                missing there, and is what it gets.
-        """
+        """Let the sampler choose a point; None once the study has drawn all its trials. `known`
+        are those that this machine has; one that it drew just before it was killed is missing
+        there, and is what it gets."""
         with self._opened() as study:
             for trial in study.get_trials(deepcopy=False):
                 if self._owns(trial) and trial.number not in known:
@@ -193,21 +190,11 @@ class PerTrialSampler(BaseSampler):
         self._sampler = self._make(seed=int(seed))
         self._sampler.before_trial(study, trial)
 
-    def infer_relative_search_space(
-        self, study: Study, trial: FrozenTrial
-    ) -> dict[str, BaseDistribution]:
-        return self._sampler.infer_relative_search_space(study, trial)
+    def infer_relative_search_space(self, *args: Any, **named: Any) -> dict[str, BaseDistribution]:
+        return self._sampler.infer_relative_search_space(*args, **named)
 
-    def sample_relative(
-        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:
-        return self._sampler.sample_relative(study, trial, search_space)
+    def sample_relative(self, *args: Any, **named: Any) -> dict[str, Any]:
+        return self._sampler.sample_relative(*args, **named)
 
-    def sample_independent(
-        self,
-        study: Study,
-        trial: FrozenTrial,
-        param_name: str,
-        param_distribution: BaseDistribution,
-    ) -> Any:
-        return self._sampler.sample_independent(study, trial, param_name, param_distribution)
+    def sample_independent(self, *args: Any, **named: Any) -> Any:
+        return self._sampler.sample_independent(*args, **named)

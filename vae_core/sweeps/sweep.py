@@ -95,12 +95,9 @@ def get_sweep(store: Store, name: str) -> Sweep:
 
 
 def create_sweep(store: Store, name: str, spec: SweepSpec) -> Sweep:
-    """Claim the name, open the study and write the queue; nothing is left behind on an error.
-
-    Raises:
-        UserError: when the specification is not possible, the name is in use here or in the
-            shared storage, the storage cannot be reached or nothing can be written.
-    """
+    """Claim the name, open the study and write the queue; nothing is left behind on an error. A
+    UserError when the specification is not possible, the name is in use here or in the shared
+    storage, the storage cannot be reached or nothing can be written."""
     check(spec)
     with _new_folder(store, name, spec) as sweep:
         from vae_core.sweeps.study import open_study, read_spec, write_spec

@@ -153,12 +153,8 @@ class WorkerControl:
 
     def progress(self, message: str, share: float | None = None) -> None:
         """A `Progress` that obeys: it waits while the run is paused. Other messages are deferred
-        to the loop.
-
-        Raises:
-            Stopped: when a stop is asked; after a stop that the loop has taken, once `FINISH_S`
-                are over.
-        """
+        to the loop. Stopped is raised when a stop is asked; after a stop that the loop has taken,
+        once `FINISH_S` are over."""
         self.activity = message
         stopped_at = self._stopped_at
         paused, deferred = False, []

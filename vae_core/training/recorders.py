@@ -178,29 +178,27 @@ def truncate_history(run: Run, state: Mapping[str, Any]) -> None:
             and validations at its very step came before it.
     """
     step = state["step"]
-    before: dict[str, Callable[[Mapping[str, Any]], bool]] = {
-        # The value that is recorded is rounded.
-        "set": lambda record: math.isclose(
-            state["overrides"].get(record.get("name", "beta"), math.nan),
-            record.get("value", math.nan),
-            rel_tol=1e-5,
-        ),
-        "preview": lambda record: step > 0,  # every training begins with one
-        "validation": lambda record: state.get("validated", step) == step,
-        "went_back": lambda record: record.get("number", 0) <= state["recovery"]["returns"],
-    }
 
     def was_saved(record: Mapping[str, Any]) -> bool:
         at = record.get("step", 0)
-        if not isinstance(at, int | float):
-            return False
-        if at == step and (condition := before.get(str(record.get("kind")))) is not None:
-            return condition(record)
-        return bool(at <= step)
+        if at != step:
+            return isinstance(at, int | float) and at < step
+        match record.get("kind"):
+            case "set":
+                value = state["overrides"].get(record.get("name", "beta"), math.nan)
+                # The value that is recorded is rounded.
+                return math.isclose(value, record.get("value", math.nan), rel_tol=1e-5)
+            case "preview":
+                return bool(step > 0)  # every training begins with one
+            case "validation":
+                return bool(state.get("validated", step) == step)
+            case "went_back":
+                return bool(record.get("number", 0) <= state["recovery"]["returns"])
+        return True
 
     if not all(map(was_saved, run.each_record(layout.HISTORY))):
         run.write_records(layout.HISTORY, filter(was_saved, run.each_record(layout.HISTORY)))
-        for picture in run.file("previews").glob("*-*.png"):
+        for picture in run.file(layout.PREVIEWS).glob("*-*.png"):
             if int(picture.name.partition("-")[0]) > step:
                 picture.unlink(missing_ok=True)
 
@@ -216,5 +214,5 @@ def record_changed_data(run: Run, difference: Difference, step: int) -> None:
     records = run.each_record(layout.HISTORY)
     others = (record for record in records if record.get("kind") != "preview")
     run.write_records(layout.HISTORY, (*others, note))
-    for picture in run.file("previews").glob("*.png"):
+    for picture in run.file(layout.PREVIEWS).glob("*.png"):
         picture.unlink(missing_ok=True)
