@@ -125,7 +125,7 @@ DERIVED = (
 SWEEP = (
     File(SWEEP_SPEC, 4 * MB, "the SweepSpec; private where it names a storage"),
     File(SWEEP_STATE, 16 * MB, "the SweepState: a thousand entries"),
-    File(IDENTITY, MB, "what tells this folder from others that share the study"),
+    File(IDENTITY, MB, "a random name, by which the study tells whose a trial is"),
     File(f"{STUDY}*", 64 * GB, "Optuna's database, which reads of itself what it needs"),
 )
 """And `JOB`, leases, `CONTROL` and `LOG`, as in a run."""

@@ -158,7 +158,8 @@ class Reader:
 
         `holding`: only lines with these bytes are looked at, a tenth of the time for few of them.
         """
-        found, at = [], offset
+        found: list[dict[str, Any]] = []
+        at = offset
         for lines, at in self._blocks(name, offset):
             found += _records_in(lines, holding)
             if at - offset >= AT_ONCE:

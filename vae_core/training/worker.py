@@ -22,10 +22,9 @@ from vae_core.objective import Objective
 from vae_core.progress import Progress, no_progress
 from vae_core.run_data import dataset_of, recorded_by, refuse_unknown_labels
 from vae_core.runs import ACTIVE, PARTS, DataCard, PartDigests, Run, State, Status, layout
-from vae_core.training.artifacts import save_latents, save_measurement
+from vae_core.training.artifacts import save_environment, save_latents, save_measurement
 from vae_core.training.checkpoint import TimeBudget, load_state, save_checkpoint
 from vae_core.training.control import WorkerControl, control_size
-from vae_core.training.environment import save_environment
 from vae_core.training.events import Checkpoint, Ended, EpochSaved
 from vae_core.training.loop import Loop
 from vae_core.training.recorders import (
@@ -174,7 +173,7 @@ def _train(
         record_changed_data(run, dataset.difference, loop.step)
 
     recorder = RunRecorder(run, loop.total_steps, loop.step)
-    recorders = [recorder, *more_recorders(loop.total_steps, loop.step)]
+    recorders: list[Recorder] = [recorder, *more_recorders(loop.total_steps, loop.step)]
     budget = TimeBudget()
     progress("Taking the first step", None)
     for event in loop.run(control):
@@ -260,11 +259,8 @@ def data_card(dataset: Dataset) -> DataCard:
 
 
 def choose_device(name: str) -> torch.device:
-    """The device called `name`; "auto" is a GPU where there is one.
-
-    Raises:
-        UserError: when the device is not there.
-    """
+    """The device called `name`; "auto" is a GPU where there is one. A UserError when it is not
+    there."""
     there = {
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),
