@@ -61,12 +61,9 @@ def keep(
 
 
 def find(run: Reader, name: str, read: Callable[[Tensors], T | None]) -> T | None:
-    """What `read` makes of the file that is kept under this name; None where there is none.
-
-    Args:
-        read: returns None where the file was made of something else, and raises `ValueError`,
-            `KeyError`, `TypeError` or `RuntimeError` where it is damaged.
-    """
+    """What `read` makes of the file that is kept under this name; None where there is none, or it
+    returns None as the file was made of something else, or raises as it is damaged a `ValueError`,
+    `KeyError`, `TypeError` or `RuntimeError`."""
     places = [run]
     with suppress(UserError):
         places.insert(0, derived_folder(run))

@@ -98,12 +98,9 @@ class Reader:
 
     @contextmanager
     def opened(self, name: str) -> Iterator[BinaryIO]:
-        """A file of this folder, open for reading, once it is sure that it is one.
-
-        Raises:
-            FileNotFoundError: when it is not there.
-            OSError: when it is no regular file, is too large for its kind or cannot be opened.
-        """
+        """A file of this folder, open for reading, once it is sure that it is one. A
+        FileNotFoundError when it is not there, an OSError when it is no regular file, is too large
+        for its kind or cannot be opened."""
         with open_inside(self.path, name) as file:
             require_within(name, os.fstat(file.fileno()).st_size)
             yield file

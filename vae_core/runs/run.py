@@ -134,13 +134,8 @@ class Run(Folder):
         return self.has(layout.STATE) or self.has(layout.NEXT_STATE)
 
     def training_state(self, name: str = layout.STATE) -> dict[str, Any]:
-        """The values of a training state, on the CPU; `name` may also be `NEXT_STATE`.
-
-        Raises:
-            OSError: when it is missing, or no regular file.
-            ValueError: when it is larger than the weights explain.
-            Exception: when it is damaged, in more ways than torch names.
-        """
+        """The values of a training state, on the CPU; `name` may also be `NEXT_STATE`. Raises as
+        `tensors.load_state`, and an OSError when it is missing, or no regular file."""
         with self.opened(name) as file:
             return load_state(file, self.size(layout.WEIGHTS))
 

@@ -43,13 +43,9 @@ class NotRegular(OSError):
 
 
 def open_inside(folder: Path, name: str) -> BinaryIO:
-    """The regular file `name` ("status.json", "previews/originals.png") of `folder`, for reading.
-
-    Raises:
-        FileNotFoundError: when there is none.
-        NotRegular: when it is anything else, or the folder or one on the way is a link.
-        OSError: when it cannot be opened.
-    """
+    """The regular file `name` ("status.json", "previews/originals.png") of `folder`, for reading. A
+    FileNotFoundError when there is none, a NotRegular when it is anything else, or the folder or
+    one on the way is a link, another OSError when it cannot be opened."""
     with _parent(folder, name) as (at, path):
         _require(_stat(at, path), stat.S_ISREG)
         handle = os.open(path, _FILE, dir_fd=at)

@@ -39,12 +39,8 @@ class StorageError(UserError):
 
 
 def open_storage(url: str) -> RDBStorage:
-    """Optuna's storage at a database URL; what SQLAlchemy raises is not translated.
-
-    Raises:
-        StorageError: when it is no URL.
-        UserError: when a driver is an extra that is not installed.
-    """
+    """Optuna's storage at a database URL; what SQLAlchemy raises is not translated. A StorageError
+    when it is no URL, a UserError when a driver is an extra that is not installed."""
     try:
         address = make_url(url)
     except ValueError:  # a port that is no number

@@ -97,12 +97,8 @@ class BestWeights:
         modules: Mapping[str, Mapping[str, Tensor]],
         final: Mapping[str, float],
     ) -> None:
-        """Copy the weights that were measured, if they are the best.
-
-        Args:
-            modules: weights of model and objective.
-            final: the objective's controls in the last step of the run, as far as is known now.
-        """
+        """Copy the weights that were measured, `modules` of model and objective, if they are the
+        best. `final`: the controls in the last step of the run, as far as is known now."""
         if measured.controls != final:
             return
         if measured.controls == self.controls and not measured.total < self.total:

@@ -235,8 +235,7 @@ class Loop(TrainState):
         state = {**state, "recovery": recovery.state_dict()}
         rate = self.config.train.learning_rate * recovery.factor
         message = recovery.describe(problem, from_step, self.step, rate, goes_on)
-        number, factor = recovery.returns, recovery.factor
-        yield RolledBack(*self.stamp(), from_step, message, number, factor, state)
+        yield RolledBack(*self.stamp(), from_step, message, state)
         for name, value in sorted(overrides.items() - self.overrides.items()):
             self.set(name, value)
             yield ValueSet(*self.stamp(), name, value)

@@ -39,7 +39,8 @@ class RunRecorder:
 
     def __init__(self, run: Run, total_steps: int, first_step: int) -> None:
         self.run, self.total_steps = run, total_steps
-        self.pace = Pace(first_step)
+        self._begun = first_step, time.monotonic()
+        """Where the pace is measured from: the step, and when."""
         self._reported_at = 0.0
         self._speed: float | None = None
         self._state: State = "training"
@@ -74,15 +75,16 @@ class RunRecorder:
                 self._record("skipped", event, message=event.message)
             case RolledBack():
                 truncate_history(self.run, event.state)
+                recovery = event.state["recovery"]
                 self._record(
                     "went_back",
                     event,
                     from_step=event.from_step,
                     message=event.message,
-                    number=event.number,
-                    learning_rate_factor=event.factor,
+                    number=recovery["returns"],
+                    learning_rate_factor=recovery["factor"],
                 )
-                self.pace = Pace(event.step)
+                self._begun = event.step, time.monotonic()
                 self._report(event)
             case ValueSet():
                 self._record("set", event, name=event.name, value=event.value)
@@ -91,7 +93,7 @@ class RunRecorder:
             case PauseChanged():
                 self._state = "paused" if event.paused else "training"
                 self._report(event)
-                self.pace = Pace(event.step)
+                self._begun = event.step, time.monotonic()
 
     def close(self, event: Ended, message: str = "") -> None:
         """Write the final status, once everything that follows training has been written too."""
@@ -123,24 +125,16 @@ class RunRecorder:
                 total_steps=self.total_steps,
                 epoch=event.epoch,
                 images_per_s=self._speed,
-                seconds_left=self.pace.seconds_left(event.step, self.total_steps),
+                seconds_left=self._seconds_left(event.step),
                 message=message,
             )
         )
 
-
-class Pace:
-    """Time left, from the steps measured since work began, validation and previews included."""
-
-    def __init__(self, first_step: int) -> None:
-        self.first_step, self.began = first_step, time.monotonic()
-
-    def seconds_left(self, step: int, total_steps: int) -> float | None:
-        """Seconds, or None before the first step is done."""
-        done = step - self.first_step
-        if done <= 0:
-            return None
-        return (time.monotonic() - self.began) / done * (total_steps - step)
+    def _seconds_left(self, step: int) -> float | None:
+        """From the steps since work began, with validation and previews; None before the first."""
+        first_step, began = self._begun
+        done = step - first_step
+        return (time.monotonic() - began) / done * (self.total_steps - step) if done > 0 else None
 
 
 class ProgressBar:
@@ -171,12 +165,9 @@ def _rounded(value: Any) -> Any:
 
 
 def truncate_history(run: Run, state: Mapping[str, Any]) -> None:
-    """Drop what was recorded after a save that is gone back to: those steps come again.
-
-    Args:
-        state: the training state of the save. It tells which of the values set by hand, rollbacks
-            and validations at its very step came before it.
-    """
+    """Drop what was recorded after a save that is gone back to: those steps come again. `state`, of
+    the save, tells which of the values set by hand, rollbacks and validations at its very step came
+    before it."""
     step = state["step"]
 
     def was_saved(record: Mapping[str, Any]) -> bool:

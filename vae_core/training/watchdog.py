@@ -40,9 +40,7 @@ def watch(stop_requested: Callable[[], bool], exit_status: ExitStatus) -> None:
 
     For the main thread of a process of our own: the process is ended without unwinding, and its
     children are killed. Files are whole all the same, as everything is written atomically.
-
-    Args:
-        stop_requested: whether it was asked to end in another way than by SIGINT or SIGTERM.
+    `stop_requested`: whether it was asked to end in another way than by SIGINT or SIGTERM.
     """
     reader, writer = socket.socketpair()
     reader.settimeout(POLL_S)
