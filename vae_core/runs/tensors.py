@@ -16,7 +16,7 @@ import json
 import math
 import os
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -64,12 +64,19 @@ class Tensors:
             raise ValueError("its head is cut off or too long")
         try:
             head = json.loads(file.read(length))
-            told = head.pop("__metadata__", {})
-            self.metadata = {str(key): _text(value) for key, value in told.items()}
+            self.metadata: dict[str, str] = head.pop("__metadata__", {})
+            if not all(isinstance(text, str) for text in self.metadata.values()):
+                raise TypeError("metadata are texts")
             self.specs = {str(name): _spec(spec, 8 + length) for name, spec in head.items()}
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise ValueError("its head is damaged") from error
-        _fill(self.specs.values(), 8 + length, size)
+        end = 8 + length
+        for spec in sorted(self.specs.values(), key=lambda spec: (spec.start, spec.end)):
+            if spec.start != end:
+                raise ValueError("its tensors overlap or leave gaps")
+            end = spec.end
+        if end != size:
+            raise ValueError(f"it has {size} bytes, and its head speaks of {end}")
 
     def __contains__(self, name: object) -> bool:
         return name in self.specs
@@ -113,12 +120,6 @@ class Tensors:
         return self.array(name, dtype, shape) if name in self.specs else None
 
 
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError("metadata are texts")
-    return value
-
-
 def _spec(told: Mapping[str, Any], data: int) -> Spec:
     dtype, shape, offsets = told["dtype"], told["shape"], told["data_offsets"]
     start, end = offsets  # two of them, or it is a ValueError
@@ -129,17 +130,6 @@ def _spec(told: Mapping[str, Any], data: int) -> Spec:
     if math.prod(shape) * np.dtype(DTYPES[str(dtype)]).itemsize != end - start:
         raise ValueError("a shape that does not fill its place")
     return Spec(str(dtype), tuple(shape), data + start, data + end)
-
-
-def _fill(specs: Iterable[Spec], data: int, size: int) -> None:
-    """Refuse places that overlap, leave gaps, or are not all of the file."""
-    at = data
-    for spec in sorted(specs, key=lambda spec: (spec.start, spec.end)):
-        if spec.start != at:
-            raise ValueError("its tensors overlap or leave gaps")
-        at = spec.end
-    if at != size:
-        raise ValueError(f"it has {size} bytes, and its head speaks of {at}")
 
 
 def load_state(file: BinaryIO, weights_size: int) -> dict[str, Any]:
