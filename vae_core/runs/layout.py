@@ -13,7 +13,14 @@ from fnmatch import fnmatchcase
 
 from pydantic import BaseModel
 
-from vae_core.runs.schemas import DataCard, Environment, Job, SavedDirections, Status, Summary
+from vae_core.runs.schemas import (
+    DataCard,
+    Environment,
+    Job,
+    SavedDirections,
+    Status,
+    Summary,
+)
 
 KB, MB, GB = 10**3, 10**6, 10**9
 

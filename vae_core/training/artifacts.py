@@ -1,20 +1,14 @@
-"""What a run has beside its weights: encodings, a thumbnail, what was measured, what it ran on.
+"""What a run has beside its weights: encodings, directions, a thumbnail, and what was measured.
 
-All but the last can be made again from weights and images. A worker makes it when an epoch and when
-the training ends; what a stop left out is made when somebody asks for it
-(`vae_core/completion.py`).
+All of it can be made again from weights and images. A worker makes it when an epoch and when the
+training ends; what a stop left out is made when somebody asks for it (`vae_core/completion.py`).
 """
 
 from __future__ import annotations
 
 import math
-import platform
-import sys
-from datetime import UTC, datetime
-from importlib.metadata import version
 
 import numpy as np
-import torch
 
 from vae_core.data import Dataset, Progress, no_progress
 from vae_core.data.dataset import ImageSet
@@ -27,13 +21,11 @@ from vae_core.metrics import measure
 from vae_core.models import LatentModel
 from vae_core.objective import Objective
 from vae_core.runs import Run, layout
-from vae_core.runs.migrations import VERSION
 from vae_core.training.stability import ADVICE
 from vae_core.types import Context
 
 ENCODED_IMAGES = 3000
 SAMPLES_IN_THUMBNAIL = 16
-PACKAGES = ("torch", "torchvision", "numpy", "scikit-learn", "pydantic", "safetensors")
 
 
 def save_latents(
@@ -75,33 +67,3 @@ def save_measurement(
         "step": step,
     }
     run.write_json(layout.SUMMARY, measured.report() | about)
-
-
-def save_environment(run: Run, device: torch.device) -> None:
-    """Write `environment.json`, what a run was made with, for whoever opens it on another day on
-    another machine: the first session's, then every later one's."""
-    session = {
-        "version": VERSION,
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "python": platform.python_version(),
-        "platform": f"{platform.system()} {platform.machine()}",
-        "device": str(device),
-        "threads": torch.get_num_threads(),
-        "packages": {name: version(name) for name in PACKAGES},
-        "command": ["python", "-m", "vae_core", *without_store(sys.argv[1:])],
-    }
-    first = run.environment().model_dump(exclude_unset=True)
-    if first:
-        first["resumed"] = [*first.get("resumed", []), session]
-    run.write_json(layout.ENVIRONMENT, first or session)
-
-
-def without_store(arguments: list[str]) -> list[str]:
-    """The arguments less `--store DIR`: where a run lies is no part of how it was made."""
-    kept, following = [], iter(arguments)
-    for argument in following:
-        if argument == "--store":
-            next(following, None)
-        elif not argument.startswith("--store="):
-            kept.append(argument)
-    return kept
