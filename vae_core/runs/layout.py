@@ -138,7 +138,7 @@ DERIVED = (
 SWEEP = (
     File(SWEEP_SPEC, 4 * MB, "the SweepSpec; private where it names a storage"),
     File(SWEEP_STATE, 16 * MB, "the SweepState: a thousand entries"),
-    File(IDENTITY, MB, "what tells this folder from others that share the study"),
+    File(IDENTITY, MB, "a random name, by which the study tells whose a trial is"),
     File(f"{STUDY}*", 64 * GB, "Optuna's database, which reads of itself what it needs"),
 )
 """And `JOB`, leases, `CONTROL` and `LOG`, as in a run."""
@@ -159,11 +159,7 @@ def largest(name: str) -> int:
 
 
 def require_within(name: str, size: int) -> None:
-    """Refuse a file of so many bytes where its kind has fewer.
-
-    Raises:
-        OSError: with both numbers.
-    """
+    """Refuse a file of so many bytes where its kind has fewer: an OSError with both numbers."""
     if size > (most := largest(name)):
         raise OSError(f"it has {_readable(size)}, and at most {_readable(most)} are read")
 

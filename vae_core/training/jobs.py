@@ -22,11 +22,8 @@ __all__ = ["resume", "send", "spawn", "start"]
 
 
 def start(store: Store, name: str, config: RunConfig) -> Run:
-    """Create a run and train it in a process of its own.
-
-    Raises:
-        UserError: when the configuration is invalid, the name is taken, or nothing can be written.
-    """
+    """Create a run and train it in a process of its own. A UserError when the configuration is
+    invalid, the name is taken, or nothing can be written."""
     run = store.create(name, complete(config))
     try:
         _launch(run)
@@ -60,10 +57,8 @@ def spawn(folder: Folder, command: list[str], store: Path) -> None:
     """Start `python -m vae_core` with `command` in the background; it writes into the folder's log.
 
     The process is the leader of a session of its own, so it outlives whoever starts it. The lease
-    of the folder is its own from then on.
-
-    Raises:
-        UserError: when another process works there, or when nothing can be written.
+    of the folder is its own from then on. A UserError when another process works there, or when
+    nothing can be written.
     """
     # Until there is a process id this process has it, so that nobody sees the folder as dead.
     lease = folder.lease or folder.claim(os.getpid())

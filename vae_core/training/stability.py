@@ -35,11 +35,8 @@ def check_step(losses: Mapping[str, Tensor], players: Mapping[str, Iterable[nn.P
     """Why a step must not be applied, "" where it may be.
 
     A sum is finite only where all its numbers are: of the ways to look at every gradient it is
-    the quickest, 0.13 ms for 0.9 M weights.
-
-    Args:
-        losses: what each player of this step minimises, scalars.
-        players: the weights of all players, with their gradients.
+    the quickest, 0.13 ms for 0.9 M weights. `losses` are scalars, what each player of this step
+    minimises; `players` the weights of all of them, with their gradients.
     """
     sums = {
         player: torch.stack([each.grad.sum() for each in players[player] if each.grad is not None])
@@ -159,11 +156,7 @@ class Recovery:
         self.skipped = 0
 
     def step_skipped(self, problem: str) -> None:
-        """Count a step that was not taken.
-
-        Raises:
-            Diverged: when it was one too many.
-        """
+        """Count a step that was not taken; a Diverged when it was one too many."""
         self.skipped += 1
         if self.skipped >= MAX_SKIPS:
             raise Diverged(f"{MAX_SKIPS} steps in a row were not taken, the last one as {problem}")
