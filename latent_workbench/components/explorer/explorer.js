@@ -6,7 +6,7 @@ import { Thumbnails } from "../shared/thumbnails.js";
 import { fromBase64 } from "../shared/vectors.js";
 import { LiveDecoder } from "./decoder.js";
 import { NEAREST } from "./location_panel.js";
-import { buildPanels } from "./panels.js";
+import { Panels } from "./panels.js";
 import { Point, UndoStack } from "./point.js";
 import { SliderRow, STOPS } from "./slider_row.js";
 import { actionBar } from "./toolbar.js";
@@ -14,7 +14,6 @@ import { actionBar } from "./toolbar.js";
 const MOST_STRIPS = 2; // rows in one request: a hand that grabs anew waits for few pictures
 const MORE = 8;
 const IDLE_MS = 250; // without a key for so long, a move by keys has come to rest
-const LARGE_PX = 40;
 
 /**
  * @typedef {object} ExplorerData as `explorer_data` in Python makes it; arrays are base64 of
@@ -84,7 +83,7 @@ export class Explorer {
   undoStack = new UndoStack();
   /** @type {LiveDecoder | null} */
   decoder = null;
-  /** @type {import("./panels.js").Panels | null} */
+  /** @type {Panels | null} */
   panels = null;
   /** The state before a move that goes on. @type {State | null} */
   before = null;
@@ -128,7 +127,7 @@ export class Explorer {
     this.root = element("div", { class: `explorer ${mode}` }, [this.panes, this.problem, this.connection]);
     this.root.inert = Boolean(waiting);
     this.root.onkeydown = (event) => this.shortcut(event);
-    if (this.full) this.panels = buildPanels(this);
+    if (this.full) this.panels = new Panels(this);
     parent.append(this.root);
     this.buildRows();
     if (waiting) return;
@@ -154,7 +153,11 @@ export class Explorer {
   connect() {
     this.decoder?.close();
     this.decoder = new LiveDecoder(this.data.run, this.label, {
-      onPictures: (kind, picture, first) => this.draw(kind, picture, first),
+      onPictures: (kind, picture, first) => {
+        if (kind === "picture") this.drawMain(picture);
+        else if (kind === "ends") this.panels?.path.draw(picture);
+        else this.drawStrips(picture, first);
+      },
       onVector: (vector) => this.change(() => this.point.goTo(vector)),
       onProblem: (sentence) => {
         this.connection.textContent = sentence;
@@ -191,20 +194,8 @@ export class Explorer {
   }
 
   buildRows() {
-    const { directions, shape } = this.data;
-    const large = Math.max(shape[1], shape[2]) > LARGE_PX;
-    this.rows = directions.names.map((name, k) => {
-      const share = directions.explained?.[k] ?? null;
-      return new SliderRow(k, { name, share, dead: directions.dead[k] }, large, {
-        onDrag: (value) => this.drag(k, value),
-        onRelease: () => this.release(),
-        onPause: () => this.releaseSoon(),
-        onSet: (value) =>
-          this.change(() => {
-            this.point.values[k] = value;
-          }),
-      });
-    });
+    const { directions } = this.data;
+    this.rows = directions.names.map((_, k) => new SliderRow(this, k));
     this.sliders.replaceChildren(...this.rows.map((row) => row.root));
     this.sliders.style.setProperty("--rows", String(Math.max(1, Math.ceil(this.rows.length / 2))));
     const hidden = directions.total - this.rows.length;
@@ -293,13 +284,6 @@ export class Explorer {
     this.before ??= this.state();
   }
 
-  /** @param {number} k @param {number} value */
-  drag(k, value) {
-    this.hold(this.rows[k]);
-    this.point.values[k] = value;
-    this.follow();
-  }
-
   /**
    * Anything else that moves the point while a hand holds it: the map's marker, the scrubber.
    *
@@ -341,14 +325,10 @@ export class Explorer {
   /** Tell a conditional model of another label; the latents, its style, stay. @param {number | null} label */
   condition(label) {
     this.label = label;
-    this.bar.showLabel(label);
+    this.bar.label.value = String(label);
     if (!this.decoder) return; // not connected yet
     this.connect();
     this.panels?.path.askPictures();
-  }
-
-  reset() {
-    this.change(() => this.point.toCenter());
   }
 
   /** @param {KeyboardEvent} event */
@@ -369,17 +349,6 @@ export class Explorer {
     const rows = this.rows.slice(first, first + MOST_STRIPS);
     const vectors = rows.flatMap((_, i) => STOPS.map((stop) => this.point.vector(first + i, stop)));
     if (vectors.length) this.decoder?.ask("strips", vectors, { first });
-  }
-
-  /**
-   * @param {import("./decoder.js").Kind} kind
-   * @param {import("./frames.js").Picture} picture
-   * @param {number} first
-   */
-  draw(kind, picture, first) {
-    if (kind === "picture") this.drawMain(picture);
-    else if (kind === "ends") this.panels?.path.draw(picture);
-    else this.drawStrips(picture, first);
   }
 
   /** @param {import("./frames.js").Picture} picture */

@@ -19,13 +19,6 @@ const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowD
  * @property {number[]} deviations
  * @property {string[]} names
  * @property {string} points [N, 2] in σ
- *
- * @typedef {object} MapEvents all in σ
- * @property {(x: number, y: number) => void} onMove while dragging
- * @property {() => void} onRelease
- * @property {() => void} onPause after a key
- * @property {(index: number) => void} onPick
- * @property {(index: number) => string} nameOf
  */
 
 /** A plane through the latent space, along one or two directions. */
@@ -70,17 +63,16 @@ export class LatentMap {
   at = null;
 
   /**
+   * @param {import("./explorer.js").Explorer} explorer
    * @param {PlaneData} plane
-   * @param {Int16Array | null} labels
-   * @param {string[]} colors
-   * @param {import("../shared/thumbnails.js").Thumbnails} thumbnails
-   * @param {MapEvents} on
+   * @param {import("./starting_points.js").StartingPoints} starts
    */
-  constructor(plane, labels, colors, thumbnails, on) {
-    this.labels = labels;
-    this.colors = colors;
+  constructor(explorer, plane, starts) {
+    const { data, thumbnails } = explorer;
+    this.explorer = explorer;
+    this.starts = starts;
+    this.colors = data.colors;
     this.images = thumbnails.about ? thumbnails : null;
-    this.on = on;
     this.canvas = element("canvas");
     this.marker = element("div", {
       class: "marker",
@@ -172,7 +164,7 @@ export class LatentMap {
 
   /** @param {number} i */
   color(i) {
-    const label = Math.max(0, this.labels?.[i] ?? 0); // −1: none is known
+    const label = Math.max(0, this.starts.labels?.[i] ?? 0); // −1: none is known
     return this.colors[label % this.colors.length];
   }
 
@@ -217,7 +209,12 @@ export class LatentMap {
   drag(event, pressed) {
     const distance = Math.hypot(event.clientX - pressed.x, event.clientY - pressed.y);
     pressed.moved ||= distance > MOVED_PX;
-    if (pressed.moved) this.on.onMove(...this.toSigma(event));
+    if (pressed.moved) this.move(...this.toSigma(event));
+  }
+
+  /** The point, within the plane, to a place in σ. @param {number} x @param {number} y */
+  move(x, y) {
+    this.explorer.carry(this, this.plane.moved(this.explorer.point.vector(), x, y));
   }
 
   /** @param {PointerEvent} event */
@@ -227,16 +224,16 @@ export class LatentMap {
     this.pressed = null;
     const index = moved ? -1 : this.nearest(event);
     if (index >= 0) {
-      this.on.onPick(index);
+      this.starts.pick(index);
       return;
     }
-    if (!moved) this.on.onMove(...this.toSigma(event)); // empty space: what lies there?
-    this.on.onRelease();
+    if (!moved) this.move(...this.toSigma(event)); // empty space: what lies there?
+    this.explorer.release();
   }
 
   cancel() {
     this.pressed = null;
-    this.on.onRelease();
+    this.explorer.release();
   }
 
   /** @param {KeyboardEvent} event */
@@ -245,8 +242,8 @@ export class LatentMap {
     if (!step || !this.at) return;
     event.preventDefault();
     const size = event.shiftKey ? 10 * KEY_STEP : KEY_STEP;
-    this.on.onMove(this.at[0] + size * step[0], this.at[1] + size * step[1]);
-    this.on.onPause();
+    this.move(this.at[0] + size * step[0], this.at[1] + size * step[1]);
+    this.explorer.releaseSoon();
   }
 
   /** The point under the pointer; −1 where there is none. @param {PointerEvent} event */
@@ -267,7 +264,7 @@ export class LatentMap {
     if (index < 0) this.preview.hide();
     else {
       const width = this.field.clientWidth;
-      this.preview.show(index, this.pixelsOf(index), width, this.on.nameOf(index), this.images);
+      this.preview.show(index, this.pixelsOf(index), width, this.starts.nameOf(index), this.images);
     }
   }
 }
