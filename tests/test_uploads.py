@@ -29,7 +29,7 @@ from latent_workbench.live.upload_sessions import (
     is_named,
     most_bytes,
 )
-from latent_workbench.live.uploads import UploadServer, upload_routes
+from latent_workbench.live.uploads import UploadServer
 from vae_core.config import DataConfig, RunConfig
 from vae_core.data import Announced, Upload, begin_upload, load_dataset
 from vae_core.data import uploads as uploads_module
@@ -299,7 +299,7 @@ def sessions(place: Path) -> UploadSessions:
 
 @pytest.fixture
 def client(sessions: UploadSessions) -> Iterator[Client]:
-    with serving(upload_routes(UploadServer(sessions, stalled_s=0.5))) as server:
+    with serving(UploadServer(sessions, stalled_s=0.5).routes()) as server:
         yield Client(port_of(server))
 
 

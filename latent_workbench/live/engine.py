@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from latent_workbench.live.cache import RunCache
 from latent_workbench.live.micro_batcher import MicroBatcher
 from latent_workbench.live.models import (
     MODELS,
@@ -19,18 +20,20 @@ from latent_workbench.live.models import (
     conditioned,
     decode_pixels,
     draw_prior,
+    ready_torch,
     weights_version,
 )
 from latent_workbench.live.protocol import Encoding, Location, Random, Request
-from latent_workbench.live.regions import RegionCache, locate
 from vae_core.errors import UserError
-from vae_core.runs import Run, Store
+from vae_core.runs import Run, Store, layout
 
 if TYPE_CHECKING:
     from vae_core.latent.region import Region
     from vae_core.models.posterior import GaussianMixture
 
 T = TypeVar("T")
+
+ENCODINGS = layout.ENCODINGS
 
 INLINE_S = 0.002
 """Seconds up to which a decode stays on the event loop: then it costs less than handing it to a
@@ -43,11 +46,9 @@ INLINE_NUMBERS = 500_000
 class Engine:
     """From a run's name and a request to arrays, without ever holding up the event loop."""
 
-    def __init__(
-        self, models: ModelCache | None = None, regions: RegionCache | None = None
-    ) -> None:
-        self.models = MODELS if models is None else models
-        self.regions = RegionCache() if regions is None else regions
+    def __init__(self, models: ModelCache = MODELS) -> None:
+        self.models = models
+        self.regions: RunCache[Region] = RunCache(load_region, ENCODINGS, 4)
         self._decoders = ThreadPoolExecutor(2, "live-decode")
         # What takes seconds has a thread of its own, so that somebody's animation does not stop
         # the picture under somebody's hand.
@@ -151,6 +152,33 @@ class Engine:
         times = self._seconds.setdefault(model, {})
         times[len(vectors)] = min(seconds, times.get(len(vectors), seconds))
         return pixels
+
+
+def load_region(run: Run) -> Region:
+    """The region that the run's cached encodings fill.
+
+    Raises:
+        UserError: when they are damaged, or the model diverged and they are not finite.
+    """
+    ready_torch()
+    from vae_core.latent.encodings import load_encodings
+    from vae_core.latent.region import Region
+
+    encodings = load_encodings(run)
+    if not np.isfinite(encodings.mu).all():
+        raise UserError(f"The encodings of run {run.id!r} are not finite.")
+    return Region(encodings.mu, encodings.logvar)
+
+
+def locate(
+    region: Region, density: GaussianMixture | None, z: np.ndarray, nearest: int
+) -> Location:
+    """Where z [D] lies in `region` and under the prior, and the `nearest` encodings beside it."""
+    one, log_density = z.astype(np.float64), float("nan")
+    with np.errstate(over="ignore", invalid="ignore"):  # a vector may lie as far out as floats go
+        if density is not None:
+            log_density = float(density.log_prob(ready_torch().from_numpy(one)[None])[0])
+        return Location(region.place(one), log_density, *region.nearest(z, nearest))
 
 
 def run_called(name: str) -> Run:

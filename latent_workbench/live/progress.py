@@ -65,6 +65,14 @@ class ProgressServer:
         self.interval = interval
         self._histories: WeakValueDictionary[str, History] = WeakValueDictionary()
 
+    def routes(self) -> list[BaseRoute]:
+        """The routes of the live charts."""
+        return [
+            WebSocketRoute("/progress/{run_id}", self.endpoint),
+            Route("/preview/{run_id}/{name}.png", preview),
+            Route("/plotly.min.js", plotly_script),
+        ]
+
     async def endpoint(self, websocket: WebSocket) -> None:
         """Serve one connection until the client leaves or the run is gone."""
         await websocket.accept()
@@ -194,12 +202,3 @@ def plotly_script(request: Request) -> Response:
     path = files("plotly") / "package_data" / "plotly.min.js"
     forever = {"Cache-Control": "public, max-age=31536000, immutable"}
     return FileResponse(str(path), media_type="text/javascript", headers=forever)
-
-
-def progress_routes(server: ProgressServer | None = None) -> list[BaseRoute]:
-    """The routes of the live charts."""
-    return [
-        WebSocketRoute("/progress/{run_id}", (server or ProgressServer()).endpoint),
-        Route("/preview/{run_id}/{name}.png", preview),
-        Route("/plotly.min.js", plotly_script),
-    ]
