@@ -11,7 +11,6 @@ import asyncio
 import json
 import logging
 import re
-from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any, Literal
 from weakref import WeakValueDictionary
@@ -87,11 +86,7 @@ class ProgressServer:
 
     def history(self, run: Run) -> History:
         """The history of `run` that all its connections share."""
-        key = str(run.path)
-        history = self._histories.get(key)
-        if history is None:
-            history = self._histories[key] = History(run)
-        return history
+        return self._histories.setdefault(str(run.path), History(run))
 
     async def _watch(self, websocket: WebSocket, run: Run) -> None:
         watcher = Watcher(run, self.history(run))
@@ -107,7 +102,8 @@ class ProgressServer:
                     if asked.result()["type"] == "websocket.disconnect":
                         return
                     try:
-                        watcher.ask(_read_ask(asked.result()))
+                        text = asked.result().get("text") or ""
+                        watcher.ask(Ask.model_validate_json(text[:1000]))
                     except ValidationError:
                         await websocket.close(POLICY_VIOLATION)
                         return
@@ -171,10 +167,6 @@ def _about(run: Run) -> dict[str, Any]:
     except UserError:  # the worker has not written it yet, or the status says what is damaged
         return about
     return about
-
-
-def _read_ask(message: Mapping[str, Any]) -> Ask:
-    return Ask.model_validate_json((message.get("text") or "")[:1000])
 
 
 async def _send(websocket: WebSocket, message: dict[str, Any]) -> None:
