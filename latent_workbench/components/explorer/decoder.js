@@ -5,6 +5,8 @@ import { liveAddress, liveSocket } from "../shared/address.js";
 import { LiveSocket } from "../shared/socket.js";
 import { readReply, requestFrame } from "./frames.js";
 
+/** @import { Failure, Picture } from "./frames.js" */
+
 const TRIES_BEFORE_BLOCKED = 3;
 const PATIENCE_MS = 30000; // the first request may wait for the server to load its engine
 
@@ -13,8 +15,6 @@ const PATIENCE_MS = 30000; // the first request may wait for the server to load 
 const KINDS = ["picture", "vector", "ends", "strips"]; // in order of urgency
 
 /**
- * @typedef {import("./frames.js").Picture} Picture
- * @typedef {import("./frames.js").Failure} Failure
  * @typedef {{ sequence: number, vector: number[], message?: undefined, pixels?: undefined }} Vector
  *
  * @typedef {{ type: "random", temperature: number } | { type: "encoding", index: number }} Question

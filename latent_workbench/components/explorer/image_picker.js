@@ -5,6 +5,9 @@ import { drawTile } from "../shared/canvas.js";
 import { button, choice, dialog, element, pictureButton } from "../shared/elements.js";
 import { fetchPicture, tileOf } from "../shared/thumbnails.js";
 
+/** @import { Explorer } from "./explorer.js" */
+/** @import { StartingPoints } from "./starting_points.js" */
+
 const PAGE_OF_IMAGES = 60;
 
 export class ImagePicker {
@@ -13,10 +16,7 @@ export class ImagePicker {
   /** @type {Promise<void> | undefined} */
   loading;
 
-  /**
-   * @param {import("./explorer.js").Explorer} explorer
-   * @param {import("./starting_points.js").StartingPoints} starts
-   */
+  /** @param {Explorer} explorer @param {StartingPoints} starts */
   constructor({ data, thumbnails }, starts) {
     this.data = data;
     this.thumbnails = thumbnails;

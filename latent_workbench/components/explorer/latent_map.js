@@ -6,6 +6,9 @@ import { signed } from "../shared/format.js";
 import { Preview } from "../shared/preview.js";
 import { clamp, dot, fromBase64, rowsOf } from "../shared/vectors.js";
 
+/** @import { Explorer } from "./explorer.js" */
+/** @import { StartingPoints } from "./starting_points.js" */
+
 const NEAR_PX = 9; // a pointer this close to a point means the point
 const MOVED_PX = 3; // less is a click, more is a drag
 const KEY_STEP = 0.1; // σ
@@ -62,11 +65,7 @@ export class LatentMap {
   /** @type {[number, number] | null} */
   at = null;
 
-  /**
-   * @param {import("./explorer.js").Explorer} explorer
-   * @param {PlaneData} plane
-   * @param {import("./starting_points.js").StartingPoints} starts
-   */
+  /** @param {Explorer} explorer @param {PlaneData} plane @param {StartingPoints} starts */
   constructor(explorer, plane, starts) {
     const { data, thumbnails } = explorer;
     this.explorer = explorer;

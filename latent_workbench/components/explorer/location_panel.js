@@ -4,18 +4,15 @@
 import { element, pictureButton } from "../shared/elements.js";
 import { signed } from "../shared/format.js";
 
+/** @import { PictureButton } from "../shared/elements.js" */
+/** @import { Explorer } from "./explorer.js" */
+/** @import { Location } from "./frames.js" */
+/** @import { StartingPoints } from "./starting_points.js" */
+
 export const NEAREST = 5;
 
-/**
- * @typedef {import("./frames.js").Location} Location
- * @typedef {import("../shared/elements.js").PictureButton} PictureButton
- */
-
 export class LocationPanel {
-  /**
-   * @param {import("./explorer.js").Explorer} explorer
-   * @param {import("./starting_points.js").StartingPoints} starts
-   */
+  /** @param {Explorer} explorer @param {StartingPoints} starts */
   constructor({ data, thumbnails }, starts) {
     this.thumbnails = thumbnails;
     this.starts = starts;

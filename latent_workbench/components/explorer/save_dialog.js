@@ -7,6 +7,9 @@ import { npy } from "../shared/vectors.js";
 import { requestFrame } from "./frames.js";
 import { REACH } from "./point.js";
 
+/** @import { Explorer } from "./explorer.js" */
+/** @import { PathPanel } from "./path_panel.js" */
+
 const SWING_FRAMES = 48;
 const FRAME_MS = 60;
 const PRINT_PX = 512; // least side of an enlarged picture
@@ -28,10 +31,7 @@ function row(title, controls) {
 }
 
 export class SaveDialog {
-  /**
-   * @param {import("./explorer.js").Explorer} explorer
-   * @param {import("./path_panel.js").PathPanel} path
-   */
+  /** @param {Explorer} explorer @param {PathPanel} path */
   constructor(explorer, path) {
     this.explorer = explorer;
     this.path = path;

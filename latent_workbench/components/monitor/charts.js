@@ -10,6 +10,9 @@ import { KlCharts } from "./kl.js";
 import { abscissa, Curves, unitOf } from "./series.js";
 import { isExtra, Terms, termOf } from "./terms.js";
 
+/** @import { MonitorData } from "./monitor.js" */
+/** @import { Abscissa, Limits, News } from "./series.js" */
+
 const MOST_POINTS = 4000; // of one curve, before a decimated set is asked for
 const MARKED = 25; // below as many validations each is marked by a dot
 const ZOOM_PAUSE_MS = 180;
@@ -18,9 +21,6 @@ const OPTIONS = { displayModeBar: false, responsive: true, doubleClick: "reset+a
 const OTHER_HUES = ["#009E73", "#56B4E9", "#8A8F98", "#882255"];
 
 /**
- * @typedef {import("./series.js").News} News
- * @typedef {import("./series.js").Limits} Limits
- *
  * @typedef {object} PlotlyAxis
  * @property {boolean} [autorange]
  * @property {[number, number]} range
@@ -58,7 +58,7 @@ export function loadPlotly(version) {
 export class Charts {
   /** @type {PlotlyLibrary | undefined} */
   plotly;
-  /** @type {import("./series.js").Abscissa} */
+  /** @type {Abscissa} */
   x = "step";
   y = "linear";
   /** @type {number | null} */
@@ -75,7 +75,7 @@ export class Charts {
   curves = new Curves();
   scheduler = new DrawScheduler();
 
-  /** @param {HTMLElement} root @param {import("./monitor.js").MonitorData} data @param {Ask} ask */
+  /** @param {HTMLElement} root @param {MonitorData} data @param {Ask} ask */
   constructor(root, data, ask) {
     this.root = root;
     this.data = data;
@@ -85,7 +85,7 @@ export class Charts {
     this.kl = new KlCharts(this);
     this.terms = new Terms(this);
     this.wire("x", (value) => {
-      this.x = /** @type {import("./series.js").Abscissa} */ (value);
+      this.x = /** @type {Abscissa} */ (value);
     });
     this.wire("y", (value) => {
       this.y = value;
