@@ -2,7 +2,7 @@
 // taken up again and begins with everything.
 
 import { liveSocket } from "../shared/address.js";
-import { setText } from "../shared/elements.js";
+import { find, setText } from "../shared/elements.js";
 import { duration, grouped, significant } from "../shared/format.js";
 import { LiveSocket } from "../shared/socket.js";
 import { Charts, loadPlotly } from "./charts.js";
@@ -48,7 +48,7 @@ export default function ({ parentElement, data: [data], setStateValue }) {
     found.remove();
     found = undefined;
   }
-  const monitor = found ?? new Monitor(/** @type {HTMLElement} */ (parentElement.querySelector(".vm")), data);
+  const monitor = found ?? new Monitor(find(parentElement, ".vm"), data);
   monitors.set(parentElement, monitor);
   clearTimeout(monitor.leaving);
   monitor.toldState = data.state;
@@ -86,7 +86,7 @@ class Monitor {
     this.data = data;
     /** @type {import("./series.js").Status} */
     this.status = { state: data.state };
-    this.part(".vm-charts").classList.toggle("vm-alone", !data.has_kl);
+    find(this.root, ".vm-charts").classList.toggle("vm-alone", !data.has_kl);
     this.charts = new Charts(root, data, (limits, again) => this.ask(limits, again));
     this.previews = new Previews(root, data.run);
     this.charts.loss.dataset.points = "0";
@@ -185,13 +185,13 @@ class Monitor {
   showHead() {
     const { state, host, step = 0, total_steps: total = 0, seconds_left } = this.status;
     const { epochs } = this.about;
-    this.part(".vm-chip").dataset.state = state;
+    find(this.root, ".vm-chip").dataset.state = state;
     this.put(".vm-chip", host ? `${state} on ${host}` : state);
     const share = total ? step / total : 0;
     const epoch = epochs && total ? Math.min(epochs, Math.floor(share * epochs + 1e-9) + 1) : null;
     this.put(".vm-epoch", epoch ? `epoch ${epoch}/${epochs}` : "");
-    this.part(".vm-bar").setAttribute("aria-valuenow", String(Math.round(100 * share)));
-    this.part(".vm-bar i").style.width = `${100 * share}%`;
+    find(this.root, ".vm-bar").setAttribute("aria-valuenow", String(Math.round(100 * share)));
+    find(this.root, ".vm-bar i").style.width = `${100 * share}%`;
     const left = state === "training" ? seconds_left : null;
     this.put(".vm-left", left == null ? "" : `${duration(left)} left`);
     this.put(".vm-facts", this.facts().filter(Boolean).join(" · "));
@@ -223,16 +223,11 @@ class Monitor {
       : [["failed", "damaged"].includes(state) ? message : "", WHAT_TO_DO[state], this.now.note];
     const text = sentences.filter(Boolean).join(" ");
     this.put(".vm-note", text);
-    this.part(".vm-note").hidden = !text;
+    find(this.root, ".vm-note").hidden = !text;
   }
 
   /** @param {string} selector @param {string} text */
   put(selector, text) {
-    setText(this.part(selector), text);
-  }
-
-  /** @param {string} selector @returns {HTMLElement} */
-  part(selector) {
-    return /** @type {HTMLElement} */ (this.root.querySelector(selector));
+    setText(find(this.root, selector), text);
   }
 }

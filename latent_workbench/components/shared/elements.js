@@ -81,6 +81,13 @@ export function dialog(title, name, children) {
   return made;
 }
 
+/** What has to be there. @param {ParentNode} root @param {string} selector */
+export function find(root, selector) {
+  const found = root.querySelector(selector);
+  if (!(found instanceof HTMLElement)) throw new Error(`There is no ${selector}.`);
+  return found;
+}
+
 /** @param {string} name @param {Blob} blob */
 export function download(name, blob) {
   const link = element("a", { href: URL.createObjectURL(blob), download: name });
