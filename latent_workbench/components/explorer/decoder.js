@@ -90,7 +90,13 @@ export class LiveDecoder {
   lost() {
     clearTimeout(this.patience);
     if (this.flying && !this.flying.posted) this.putBack(this.flying);
-    if (!this.live) this.fallBack();
+    if (this.live) return;
+    this.on.onProblem(
+      "Live decoding is blocked: your browser cannot open a WebSocket to this app, so the " +
+        "picture follows when you let go. Check that the app still runs and that no proxy or " +
+        "extension is in the way.",
+    );
+    this.pump();
   }
 
   /** @param {Waiting} request */
@@ -117,15 +123,6 @@ export class LiveDecoder {
       this.socket.send(message);
       this.patience = setTimeout(() => this.socket.drop(), PATIENCE_MS);
     } else this.post(request, message);
-  }
-
-  fallBack() {
-    this.on.onProblem(
-      "Live decoding is blocked: your browser cannot open a WebSocket to this app, so the " +
-        "picture follows when you let go. Check that the app still runs and that no proxy or " +
-        "extension is in the way.",
-    );
-    this.pump();
   }
 
   /** @param {Waiting} request @param {string | ArrayBuffer} body */

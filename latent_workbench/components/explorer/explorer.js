@@ -223,18 +223,12 @@ export class Explorer {
     const before = this.state();
     action();
     this.show();
-    this.settle(before);
+    this.commit(before);
   }
 
   /** @returns {State} */
   state() {
     return { ...this.point.state(), label: this.label };
-  }
-
-  /** @param {State} before */
-  settle(before) {
-    this.undoStack.add(before);
-    this.commit();
   }
 
   /** @param {"undo" | "redo"} way */
@@ -248,7 +242,9 @@ export class Explorer {
     this.commit();
   }
 
-  commit() {
+  /** What has come to rest; `before` is what undo goes back to. @param {State} [before] */
+  commit(before) {
+    if (before) this.undoStack.add(before);
     this.bar.undo.disabled = !this.undoStack.past.length;
     this.bar.redo.disabled = !this.undoStack.future.length;
     this.askStrips();
@@ -313,7 +309,7 @@ export class Explorer {
     if (!this.before) return;
     const { before } = this;
     this.before = null;
-    this.settle(before);
+    this.commit(before);
   }
 
   stopPlaying() {
