@@ -38,7 +38,7 @@ from vae_core.imaging.listing import has_image_name
 from vae_core.runs import Store
 
 from .live import port_of, serving
-from .pictures import png
+from .pictures import bring, png
 
 MB = 10**6
 
@@ -219,7 +219,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def zip_in(uploads: SessionUploads) -> Upload:
-    return uploads.receive([("a.zip", io.BytesIO(PICTURES), len(PICTURES))])
+    return bring(uploads, "a.zip", PICTURES)
 
 
 def test_a_new_upload_takes_the_place_of_the_last(place: Path) -> None:
@@ -228,7 +228,7 @@ def test_a_new_upload_takes_the_place_of_the_last(place: Path) -> None:
     second = zip_in(uploads)
     assert uploads.finished is second and left_in(place) == [second.id]
     with pytest.raises(UserError):
-        uploads.receive([("b.zip", io.BytesIO(b"x"), 1)])
+        bring(uploads, "b.zip", b"x")
     assert uploads.finished is second and left_in(place) == [second.id], (
         "a refused one changes nothing"
     )

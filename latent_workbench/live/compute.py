@@ -11,7 +11,7 @@ import base64
 import io
 import json
 import logging
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from pydantic import Field, ValidationError
@@ -24,7 +24,7 @@ from latent_workbench.live.cache import RunCache
 from latent_workbench.live.engine import ENCODINGS, ENGINE, Engine, run_called
 from latent_workbench.live.guard import MOST_MESSAGE
 from latent_workbench.live.http import read_body, with_json_errors
-from latent_workbench.live.models import Decoder, decode_pixels, encode_pixels, ready_torch
+from latent_workbench.live.models import decode_pixels, encode_pixels, ready_torch
 from latent_workbench.live.protocol import (
     error_reply,
     pixels_reply,
@@ -40,6 +40,9 @@ from vae_core.errors import UserError
 from vae_core.imaging.animation import animation
 from vae_core.runs import Run
 from vae_core.settings import Settings, explain
+
+if TYPE_CHECKING:
+    from vae_core.models import LatentModel
 
 MOST_PICTURE_BYTES = 32 * 2**20
 MOST_ANIMATION_BYTES, MOST_FRAMES = 16 * 2**20, 240
@@ -156,7 +159,7 @@ class ComputeServer:
             LOGGER.exception("A vector of run %r could not be given", run_id)
             return json.dumps(text_error(sequence, "This did not work; see the app's log."))
 
-    def _encoded(self, run: Run, model: Decoder, body: bytes, drawn: bool) -> dict[str, object]:
+    def _encoded(self, run: Run, model: LatentModel, body: bytes, drawn: bool) -> dict[str, object]:
         from vae_core.imaging.png import to_png
 
         file, shape = io.BytesIO(body), model.image_shape
@@ -183,7 +186,7 @@ def ink_of(run: Run) -> Ink:
     return measure_ink(load_encodings(run).thumbnails)
 
 
-def _moving(model: Decoder, vectors: np.ndarray, options: AnimationOptions) -> bytes:
+def _moving(model: LatentModel, vectors: np.ndarray, options: AnimationOptions) -> bytes:
     frames = decode_pixels(model, vectors).transpose(0, 3, 1, 2)
     return animation(frames, options.format, options.frame_ms, options.scale, options.smooth)
 

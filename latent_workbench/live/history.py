@@ -63,6 +63,7 @@ class History:
         self._run = run
         self._lock = threading.Lock()
         self._generation = 0
+        self._fingerprint = b""
         self._restart()
 
     def refresh(self) -> None:

@@ -173,9 +173,8 @@ def conditions_of(run: Run, view: View) -> dict[str, Any]:
         return {}
     names = run.data_card().label_names
     label = view.condition if view.condition is not None and view.condition < count else 0
-    return {"conditions": [names[i] if i < len(names) else str(i) for i in range(count)]} | {
-        "label": label
-    }
+    conditions = [names[i] if i < len(names) else str(i) for i in range(count)]
+    return {"conditions": conditions, "label": label}
 
 
 def directions_data(sliders: Sliders, count: int) -> dict[str, Any]:
