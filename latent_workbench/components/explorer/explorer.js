@@ -2,6 +2,7 @@
 
 import { drawPixels } from "../shared/canvas.js";
 import { element } from "../shared/elements.js";
+import { placed } from "../shared/places.js";
 import { Thumbnails } from "../shared/thumbnails.js";
 import { fromBase64 } from "../shared/vectors.js";
 import { LiveDecoder } from "./decoder.js";
@@ -48,32 +49,15 @@ const IDLE_MS = 250; // without a key for so long, a move by keys has come to re
  * @typedef {import("./point.js").PointState & { label: number | null }} State
  */
 
-/** A rerun of the page finds its explorer again. @type {WeakMap<object, Explorer>} */
-const explorers = new WeakMap();
-
 /** @param {ComponentCall<ExplorerData>} call */
 export default function ({ parentElement, data: [data], setStateValue, setTriggerValue }) {
-  let explorer = explorers.get(parentElement);
-  if (explorer?.data.identity === data.identity) explorer.update(data);
-  else {
-    explorer?.remove();
-    explorer = new Explorer(parentElement, data);
-    explorers.set(parentElement, explorer);
-  }
+  const make = () => new Explorer(parentElement, data);
+  const { made: explorer, leave } = placed(parentElement, data.identity, make);
+  explorer.update(data);
   explorer.sendState = setStateValue;
   explorer.sendTrigger = setTriggerValue;
   explorer.tellNews();
-  // Streamlit also cleans up after a call that a later one overtakes, before or after that one
-  // runs; so wait a moment and leave only if nobody has taken over.
-  const mounted = explorer;
-  const call = {};
-  mounted.call = call;
-  return () =>
-    setTimeout(() => {
-      if (mounted.call !== call || explorers.get(parentElement) !== mounted) return;
-      explorers.delete(parentElement);
-      mounted.remove();
-    }, 100);
+  return leave;
 }
 
 export class Explorer {
@@ -95,8 +79,6 @@ export class Explorer {
   sendState = () => {};
   /** @type {Send} */
   sendTrigger = () => {};
-  /** The newest of Streamlit's calls. @type {object | null} */
-  call = null;
   removed = false;
   untold = false;
 

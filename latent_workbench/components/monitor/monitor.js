@@ -4,13 +4,13 @@
 import { liveSocket } from "../shared/address.js";
 import { find, setText } from "../shared/elements.js";
 import { duration, grouped, significant } from "../shared/format.js";
+import { placed } from "../shared/places.js";
 import { LiveSocket } from "../shared/socket.js";
 import { Charts, loadPlotly } from "./charts.js";
 import { Previews } from "./previews.js";
 
 const FAILURES_BEFORE_SAID = 3;
 const GONE = 4004;
-const LEAVE_AFTER_MS = 300;
 const ACTIVE = ["starting", "training", "paused"];
 
 /** @type {Record<string, string>} */
@@ -38,28 +38,13 @@ const WHAT_TO_DO = {
  * @typedef {import("./series.js").News & Measured} News
  */
 
-/** @type {WeakMap<object, Monitor>} */
-const monitors = new WeakMap();
-
 /** @param {ComponentCall<MonitorData>} call */
 export default function ({ parentElement, data: [data], setStateValue }) {
-  let found = monitors.get(parentElement);
-  if (found && found.data.run !== data.run) {
-    found.remove();
-    found = undefined;
-  }
-  const monitor = found ?? new Monitor(find(parentElement, ".vm"), data);
-  monitors.set(parentElement, monitor);
-  clearTimeout(monitor.leaving);
+  const make = () => new Monitor(find(parentElement, ".vm"), data);
+  const { made: monitor, leave } = placed(parentElement, data.run, make);
   monitor.toldState = data.state;
   monitor.tell = (state) => setStateValue("state", state);
-  return () => {
-    // A rerun of the script may call this and then mount again at once.
-    monitor.leaving = setTimeout(() => {
-      monitor.remove();
-      if (monitors.get(parentElement) === monitor) monitors.delete(parentElement);
-    }, LEAVE_AFTER_MS);
-  };
+  return leave;
 }
 
 class Monitor {
@@ -77,8 +62,6 @@ class Monitor {
   toldState = "";
   /** @type {(state: string) => void} */
   tell = () => {};
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  leaving;
 
   /** @param {HTMLElement} root @param {MonitorData} data */
   constructor(root, data) {
@@ -103,7 +86,6 @@ class Monitor {
   remove() {
     if (this.removed) return; // the next run may already be drawn in the same place
     this.removed = true;
-    clearTimeout(this.leaving);
     this.socket.close();
     this.charts.remove();
     this.previews.remove();
