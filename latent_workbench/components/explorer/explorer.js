@@ -150,7 +150,6 @@ export class Explorer {
   /**
    * What a rerun of the page brings: perhaps other directions through the same space, weights
    * that were trained on, or a step back in the browser's history.
-   *
    * @param {ExplorerData} data
    */
   update(data) {
@@ -253,7 +252,6 @@ export class Explorer {
 
   /**
    * A move that goes on: undo takes all of it back at once, but not what another control did.
-   *
    * @param {object} control
    */
   hold(control) {
@@ -264,9 +262,7 @@ export class Explorer {
 
   /**
    * Anything else that moves the point while a hand holds it: the map's marker, the scrubber.
-   *
-   * @param {object} control
-   * @param {Float32Array} z
+   * @param {object} control @param {Float32Array} z
    */
   carry(control, z) {
     this.hold(control);

@@ -43,10 +43,7 @@ export class Plane {
 
   /**
    * z moved within the plane so that it lies at (x, y).
-   *
-   * @param {Float32Array} z
-   * @param {number} x
-   * @param {number} y
+   * @param {Float32Array} z @param {number} x @param {number} y
    */
   moved(z, x, y) {
     const here = this.locate(z);

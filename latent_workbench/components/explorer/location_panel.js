@@ -65,7 +65,6 @@ export class LocationPanel {
 
 /**
  * By verdict; two lines at most, so that nothing below moves while somebody drags.
- *
  * @type {Record<string, (location: Location) => string>}
  */
 const SENTENCES = {

@@ -34,7 +34,6 @@ export class StartingPoints {
 
   /**
    * Start from encoded image `index`; other explorers of the same images do so too, if linked.
-   *
    * @param {number} index
    */
   pick(index) {
@@ -52,9 +51,7 @@ export class StartingPoints {
 
   /**
    * Start from an image file or a drawing, which is fitted to the training images.
-   *
-   * @param {Blob} blob
-   * @param {boolean} drawn
+   * @param {Blob} blob @param {boolean} drawn
    */
   async encode(blob, drawn) {
     this.broadcast({ blob, drawn });

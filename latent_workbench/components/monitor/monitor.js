@@ -119,9 +119,7 @@ class Monitor {
   /**
    * Ask for the curves whole. One question is on its way at a time; whoever draws the answer asks
    * again if something else is looked at by then.
-   *
-   * @param {import("./series.js").Limits | null} limits
-   * @param {boolean} [again]
+   * @param {import("./series.js").Limits | null} limits @param {boolean} [again]
    */
   ask(limits, again = false) {
     const wanted = JSON.stringify(limits);
