@@ -96,34 +96,32 @@ MODELS = ModelCache()
 """Shared by the live decoder and the pages, which run in the same process."""
 
 
-_started, _ready = threading.Event(), threading.Event()
+def _import_engine() -> None:
+    ready_torch()
+    import vae_core.latent.directions
+    import vae_core.latent.encodings
+    import vae_core.loading  # noqa: F401
+
+    # The half million objects of these libraries stay. Looking through them for garbage held
+    # the whole server up for 240 to 290 ms each time; without them it takes 36.
+    gc.freeze()
+
+
+_importing = threading.Thread(target=_import_engine, name="warm-up", daemon=True)
 
 
 def warm_up() -> None:
     """Begin to import torch in the background, so that the first picture waits for less."""
-    _started.set()
-    threading.Thread(target=_import_engine, name="warm-up", daemon=True).start()
+    if _importing.ident is None:
+        _importing.start()
 
 
 def is_warming_up() -> bool:
-    """True while the warm-up has begun and is not done."""
-    return _started.is_set() and not _ready.is_set()
+    """True while the warm-up has begun and is not done; what goes wrong in it, the page that needs
+    it will tell."""
+    return _importing.is_alive()
 
 
-def wait_until_warm(seconds: float = 60.0) -> None:
-    """Return when the warm-up is done, or after `seconds`."""
-    _ready.wait(seconds)
-
-
-def _import_engine() -> None:
-    try:
-        ready_torch()
-        import vae_core.latent.directions
-        import vae_core.latent.encodings
-        import vae_core.loading  # noqa: F401
-
-        # The half million objects of these libraries stay. Looking through them for garbage held
-        # the whole server up for 240 to 290 ms each time; without them it takes 36.
-        gc.freeze()
-    finally:  # what went wrong, the page that needs it will tell
-        _ready.set()
+def wait_until_warm() -> None:
+    """Return when a warm-up that has begun is done, or after a minute."""
+    _importing.join(60.0)
