@@ -75,13 +75,9 @@ def survey_of(
 
 def _is_of(kept: Survey, part: ImageSet) -> bool:
     """Whether a survey is of these images, under these names and labels."""
-    same = kept.hashes is not None and np.array_equal(kept.hashes, _or_none(part.hashes))
-    labels = np.array_equal(_or_none(kept.labels), _or_none(part.labels))
-    return bool(same and labels) and kept.files == part.files
-
-
-def _or_none(array: np.ndarray | None) -> np.ndarray:
-    return np.zeros(0) if array is None else array
+    pairs = (kept.hashes, part.hashes), (kept.labels, part.labels)
+    same = all(a is b if a is None or b is None else np.array_equal(a, b) for a, b in pairs)
+    return kept.hashes is not None and same and kept.files == part.files
 
 
 def images_of_survey(

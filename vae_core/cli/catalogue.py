@@ -11,6 +11,9 @@ from vae_core.cli.options import JsonOption, print_rows
 
 app = typer.Typer()
 
+FACTS = ("name", "label", "blurb", "when", "formula", "paper")
+"""Of a family, as they are."""
+
 
 @app.command("presets")
 def list_presets(as_json: JsonOption = False) -> None:
@@ -44,12 +47,7 @@ def list_families(as_json: JsonOption = False) -> None:
 
     rows: list[dict[str, Any]] = [
         {
-            "name": entry.name,
-            "label": entry.label,
-            "blurb": entry.blurb,
-            "when": entry.when,
-            "formula": entry.formula,
-            "paper": entry.paper,
+            **{fact: getattr(entry, fact) for fact in FACTS},
             "terms": {name: asdict(quantity) for name, quantity in entry.terms.items()},
             "options": entry.options.model_json_schema().get("properties", {}),
         }

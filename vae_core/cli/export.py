@@ -11,6 +11,7 @@ import typer
 from vae_core import process
 from vae_core.cli.answering import answering
 from vae_core.cli.options import (
+    DataDirOption,
     LinesOption,
     RunArgument,
     StoreOption,
@@ -25,7 +26,6 @@ SplitOption = Annotated[
     str,
     typer.Option(help="train, validation, test; cached for those that the run itself keeps."),
 ]
-DataDirOption = Annotated[str | None, typer.Option(help="Where the data set lies.")]
 
 
 @app.command()

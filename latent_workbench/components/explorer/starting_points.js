@@ -12,25 +12,6 @@ const LINKED = "latent-start"; // the event by which explorers tell each other
  * @typedef {{ index: number, group: string } | { blob: Blob, drawn: boolean }} Start
  */
 
-/**
- * Encode an image file with the model of `run`.
- *
- * @param {string} run
- * @param {number | null} label
- * @param {Blob} blob
- * @param {boolean} drawn true of a drawing, which is fitted to the training images
- * @returns {Promise<Encoded>}
- */
-async function encodeImage(run, label, blob, drawn) {
-  const address = liveAddress(["encode", run], { label, drawn: drawn ? 1 : null });
-  try {
-    const response = await fetch(address, { method: "POST", body: blob });
-    return await response.json();
-  } catch {
-    return { message: "The image could not be sent. Check that the app still runs, then try again." };
-  }
-}
-
 export class StartingPoints {
   /** @param {import("./explorer.js").Explorer} explorer */
   constructor(explorer) {
@@ -53,7 +34,6 @@ export class StartingPoints {
 
   /**
    * Start from encoded image `index`; other explorers of the same images do so too, if linked.
-   *
    * @param {number} index
    */
   pick(index) {
@@ -69,7 +49,10 @@ export class StartingPoints {
     explorer.decoder?.askVector({ type: "encoding", index });
   }
 
-  /** Start from an image file or a drawing. @param {Blob} blob @param {boolean} drawn */
+  /**
+   * Start from an image file or a drawing, which is fitted to the training images.
+   * @param {Blob} blob @param {boolean} drawn
+   */
   async encode(blob, drawn) {
     this.broadcast({ blob, drawn });
     return this.encodeHere(blob, drawn);
@@ -78,7 +61,16 @@ export class StartingPoints {
   /** @param {Blob} blob @param {boolean} drawn */
   async encodeHere(blob, drawn) {
     const { explorer } = this;
-    const reply = await encodeImage(this.data.run, explorer.label, blob, drawn);
+    const query = { label: explorer.label, drawn: drawn ? 1 : null };
+    /** @type {Encoded} */
+    let reply;
+    try {
+      const address = liveAddress(["encode", this.data.run], query);
+      const response = await fetch(address, { method: "POST", body: blob });
+      reply = await response.json();
+    } catch {
+      reply = { message: "The image could not be sent. Check that the app still runs, then try again." };
+    }
     const { vector, message } = reply;
     if (vector) explorer.change(() => explorer.point.goTo(Float32Array.from(vector)));
     else if (!drawn) explorer.problem.textContent = message ?? "";
