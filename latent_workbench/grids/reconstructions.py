@@ -8,9 +8,10 @@ import numpy as np
 import streamlit as st
 
 from latent_workbench.grids.images import RealImages, images_of
-from latent_workbench.grids.sheets import Sheet, decoded, draw_again
+from latent_workbench.grids.sheets import Sheet, decoded
 from latent_workbench.live.models import ready_torch
 from latent_workbench.shared.formatting import grouped
+from latent_workbench.shared.inputs import draw_again
 from vae_core.latent.ranking import picks
 from vae_core.runs import Run
 

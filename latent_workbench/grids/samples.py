@@ -6,11 +6,12 @@ import numpy as np
 import streamlit as st
 
 from latent_workbench.grids.images import images_of
-from latent_workbench.grids.sheets import Sheet, decoded, draw_again
+from latent_workbench.grids.sheets import Sheet, decoded
 from latent_workbench.live.models import ready_torch
 from latent_workbench.live.resources import model_of
 from latent_workbench.shared import access
 from latent_workbench.shared.errors import errors_shown, redact
+from latent_workbench.shared.inputs import draw_again
 from latent_workbench.shared.tasks import command, job_shown, start_job
 from vae_core.errors import UserError
 from vae_core.runs import Run

@@ -6,7 +6,6 @@ import hashlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -58,10 +57,8 @@ class Sheet:
 
 @dataclass
 class GridsState:
-    """seeds: of what is drawn at random, by the kind of sheet. decoded: the pictures last decoded,
-    by weights and vectors."""
+    """The pictures last decoded, by weights and vectors."""
 
-    seeds: dict[str, int] = field(default_factory=dict)
     decoded: dict[object, np.ndarray] = field(default_factory=dict)
 
 
@@ -97,14 +94,6 @@ def decoded(run: Run, vectors: np.ndarray, labels: np.ndarray | None = None) -> 
 def ticks(values: np.ndarray) -> list[str]:
     """Steps along an axis as names of rows or columns, one length for all."""
     return [f"{value:.2f}".replace("-0.00", "0.00").replace("-", "−") for value in values]
-
-
-def draw_again(place: DeltaGenerator, kind: str, **options: Any) -> int:
-    """A button that draws others; the seed of what is drawn now, for each kind of sheet one."""
-    seeds = session(GridsState).seeds
-    if place.button("Draw again", icon=":material/casino:", key=f"{kind}-again", **options):
-        seeds[kind] = seeds.get(kind, 0) + 1
-    return seeds.get(kind, 0)
 
 
 def image_number(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import streamlit as st
 
@@ -61,6 +61,11 @@ def is_dark() -> bool:
 def total_color(dark: bool) -> str:
     """Total and ELBO: nearly black on white, nearly white on black."""
     return "#d9dde3" if dark else "#30363d"
+
+
+def chart(figure: Any, key: str, **options: Any) -> Any:
+    """Draw a Plotly figure without its bar of tools; what was selected in it, where it asks."""
+    return st.plotly_chart(figure, key=key, config={"displayModeBar": False}, **options)
 
 
 def page_style() -> None:

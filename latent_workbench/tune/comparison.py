@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import streamlit as st
@@ -11,8 +10,8 @@ import streamlit as st
 from latent_workbench.live.models import ready_torch, weights_version
 from latent_workbench.shared import access
 from latent_workbench.shared.errors import errors_shown, redact
+from latent_workbench.shared.inputs import draw_again, page_of
 from latent_workbench.shared.pictures import wide_picture
-from latent_workbench.shared.state import session
 from latent_workbench.shared.tasks import job_shown, start_job
 from latent_workbench.tune.curves import curves_chart
 from vae_core.child import in_process
@@ -109,42 +108,28 @@ def _has_factors(run: Run) -> bool:
 # --- samples --------------------------------------------------------------------------------------
 
 
-@dataclass
-class SamplesState:
-    """seed: of the z that all runs decode."""
-
-    seed: int = 0
-
-
 def _samples_of_same_z(runs: Sequence[Run]) -> None:
     """Draw `SAMPLES` of each run's own prior, from the same random numbers in all."""
-    state = session(SamplesState)
     words, pages, again = st.columns([2.2, 1, 1.1], vertical_alignment="center")
     words.markdown(
         "**Samples of the same z**",
         help="Each run draws from its own prior with the same random numbers: runs with the same "
         "prior and latent size decode the very same z, column by column.",
     )
-    if again.button("Draw again", icon=":material/casino:", key="same-z-again"):
-        state.seed += 1
-    count = -(-len(runs) // PAGE)
+    seed = draw_again(again, "same-z")
     with pages:
-        page = st.pagination(count, key=f"same-z-page-{count}") if count > 1 else 1
+        shown = page_of(runs, PAGE, "same-z-page")
     with st.container(key="same-z", gap="xsmall"):
-        for run in runs[(page - 1) * PAGE : page * PAGE]:
+        for run in shown:
             name, strip = st.columns([1, 4.2], vertical_alignment="center")
             name.markdown(f":small[{run.id}]")
-            with strip:
-                _strip(run, state.seed)
-
-
-def _strip(run: Run, seed: int) -> None:
-    version = weights_version(run)
-    if version is None:
-        st.caption("No weights yet.")
-        return
-    with errors_shown(st.caption):
-        wide_picture(_samples(run.path, version, seed), "same-z-picture", f"Samples of {run.id}")
+            version = weights_version(run)
+            with strip, errors_shown(st.caption):
+                if version is None:
+                    st.caption("No weights yet.")
+                else:
+                    png = _samples(run.path, version, seed)
+                    wide_picture(png, "same-z-picture", f"Samples of {run.id}")
 
 
 @st.cache_data(max_entries=400, show_spinner=False)

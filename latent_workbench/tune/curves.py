@@ -14,7 +14,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from latent_workbench.live.columns import decimate
-from latent_workbench.shared.theme import MARGIN, label_color
+from latent_workbench.shared.theme import MARGIN, chart, label_color
 from vae_core.families import families
 from vae_core.families.family import NATS
 from vae_core.runs import Run, layout
@@ -55,16 +55,10 @@ def curves_chart(runs: Sequence[Run]) -> None:
     term = left.segmented_control("Curve", terms, default=terms[-1], key="comparison-term")
     axis = right.segmented_control("Over", list(AXES), default="step", key="comparison-axis")
     term, axis = term or terms[-1], axis or "step"
-    st.plotly_chart(
-        curves_figure(recorded, term, axis, _unit(runs, term)),
-        key="comparison-curves",
-        config={"displayModeBar": False},
-    )
+    chart(curves_figure(recorded, term, axis, _unit(runs, term)), "comparison-curves")
 
 
-def curves_figure(
-    recorded: Mapping[str, RunCurves], term: str, axis: str, unit: str = NATS
-) -> go.Figure:
+def curves_figure(recorded: Mapping[str, RunCurves], term: str, axis: str, unit: str) -> go.Figure:
     """One colour a run; training as a line, validation dashed."""
     figure = go.Figure()
     for index, (name, found) in enumerate(recorded.items()):
