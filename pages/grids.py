@@ -12,7 +12,7 @@ from latent_workbench.grids import interpolations, manifold, reconstructions, sa
 from latent_workbench.grids.sheets import Sheet
 from latent_workbench.live.resources import encodings_of
 from latent_workbench.shared.catalog import companions
-from latent_workbench.shared.current_run import open_in_explore, with_current_run
+from latent_workbench.shared.current_run import open_in_explore, run_choice, with_current_run
 from vae_core.imaging.animation import animation
 from vae_core.imaging.png import to_png
 from vae_core.latent.survey import finite
@@ -70,19 +70,6 @@ def downloads(shown: Sheet) -> None:
             )  # fmt: skip
 
 
-def choose_other(run: Run) -> Run | None:
-    """Another run on the same data whose plane is drawn beside, if one is wanted."""
-    others = {each.id: each.run for each in companions(run)}
-    if not others:
-        return None
-    chosen = st.selectbox(
-        "Compare with", list(others), None, key="grid-beside", label_visibility="collapsed",
-        placeholder="Compare with another run",
-        help="A second run on the same data, such as an autoencoder beside a VAE.",
-    )  # fmt: skip
-    return None if chosen is None else others[chosen]
-
-
 def page(run: Run) -> None:
     """The toolbar, the controls of what was chosen, and its pictures."""
     st.title(f"Grids of {run.id}")
@@ -95,7 +82,11 @@ def page(run: Run) -> None:
         label_visibility="collapsed",
     )  # fmt: skip
     with compare:
-        other = choose_other(run) if kind == MANIFOLD else None
+        other = None if kind != MANIFOLD else run_choice(
+            companions(run), "grid-beside", label_visibility="collapsed",
+            placeholder="Compare with another run",
+            help="A second run on the same data, such as an autoencoder beside a VAE.",
+        )  # fmt: skip
     show(manifold.draw(run, other) if kind == MANIFOLD else KINDS[kind](run))
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from latent_workbench.shared import access
 from latent_workbench.shared.formatting import grouped
-from latent_workbench.shared.tasks import command, job_shown, start_job
+from latent_workbench.shared.tasks import job_button, job_shown
 from vae_core.runs import ACTIVE, Run
 
 
@@ -15,7 +14,7 @@ def outdated_encodings(run: Run) -> None:
     from vae_core.completion import is_complete
     from vae_core.latent.encodings import encoded_step
 
-    if is_complete(run) or job_shown(f"encodings-completing-{run.id}"):
+    if is_complete(run) or job_shown(_key(run)):
         return
     words, button = st.columns([4, 1], vertical_alignment="center")
     words.info(
@@ -29,7 +28,7 @@ def outdated_encodings(run: Run) -> None:
 
 def no_encodings(run: Run) -> None:
     """What to do where there are none."""
-    if job_shown(f"encodings-completing-{run.id}"):
+    if job_shown(_key(run)):
         return
     if run.weights_step() is not None and run.status().state not in ACTIVE:
         st.info("This run has no encodings yet: its training ended before they were made.")
@@ -43,11 +42,11 @@ def no_encodings(run: Run) -> None:
         st.switch_page("pages/train.py", query_params={"run": run.id})
 
 
+def _key(run: Run) -> str:
+    return f"encodings-completing-{run.id}"
+
+
 def _offer(run: Run) -> None:
     """A button that has the images encoded with the weights that there are now."""
-    key = f"encodings-completing-{run.id}"
-    if st.button(
-        "Encode them now", icon=":material/scatter_plot:", key=f"{key}-start",
-        **access.widget_options(),
-    ):  # fmt: skip
-        start_job(key, command(run, "complete", run.id))
+    icon = ":material/scatter_plot:"
+    job_button(_key(run), "Encode them now", icon, run, "complete", run.id)

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
@@ -88,6 +89,10 @@ class EncodedImages:
         return f"{part} image {int(survey.indices[row]) + 1}"
 
 
+BY_KEY: Any = {EncodedImages: attrgetter("key")}
+"""How a cache tells encoded images apart."""
+
+
 def load_encoded(run: Run, split: str) -> EncodedImages | None:
     """The images of a part; None while they are encoded, which the page then shows.
 
@@ -120,21 +125,12 @@ def is_compared(encoded: EncodedImages) -> bool:
     return len(encoded.survey) <= QUICKLY_COMPARED or encoded.key in session(Compared).keys
 
 
+@st.cache_resource(max_entries=4, show_spinner=False, hash_funcs=BY_KEY)
 def neighbours_of(encoded: EncodedImages) -> Task[Neighbours]:
     """The neighbours of every image, looked for once and off the script."""
-    return _neighbours(encoded.key, encoded)
-
-
-def forget_neighbours(encoded: EncodedImages) -> None:
-    """Look for them again the next time that they are asked for."""
-    _neighbours.clear(encoded.key, encoded)
-
-
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _neighbours(key: str, _encoded: EncodedImages) -> Task[Neighbours]:
     from vae_core.latent.neighbours import nearest_neighbours
 
-    return Task(lambda progress: nearest_neighbours(_encoded.survey.mu, progress=progress))
+    return Task(lambda progress: nearest_neighbours(encoded.survey.mu, progress=progress))
 
 
 @st.cache_resource(max_entries=3, show_spinner="Measuring the images")

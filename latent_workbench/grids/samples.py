@@ -9,10 +9,9 @@ from latent_workbench.grids.images import images_of
 from latent_workbench.grids.sheets import Sheet, decoded
 from latent_workbench.live.models import ready_torch
 from latent_workbench.live.resources import model_of
-from latent_workbench.shared import access
 from latent_workbench.shared.errors import errors_shown, redact
 from latent_workbench.shared.inputs import draw_again
-from latent_workbench.shared.tasks import command, job_shown, start_job
+from latent_workbench.shared.tasks import job_button, job_shown
 from vae_core.errors import UserError
 from vae_core.runs import Run
 
@@ -73,11 +72,8 @@ def _learn(run: Run, name: str) -> None:
     words.markdown(
         f"**{priors[name].label}**  \n{priors[name].blurb} It takes about half a minute."
     )
-    if button.button(
-        "Learn it", icon=":material/school:", key=f"{key}-start", width="stretch",
-        **access.widget_options(),
-    ):  # fmt: skip
-        start_job(key, command(run, "prior", run.id))
+    with button:
+        job_button(key, "Learn it", ":material/school:", run, "prior", run.id, width="stretch")
 
 
 def _real(run: Run, seed: int) -> Sheet:

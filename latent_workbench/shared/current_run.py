@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from time import monotonic
+from typing import Any
 
 import numpy as np
 import streamlit as st
 
 from latent_workbench.shared import access
-from latent_workbench.shared.catalog import DAMAGED, RunFacts, catalog, facts_of, usable_ids
+from latent_workbench.shared.catalog import DAMAGED, RunFacts, catalog, facts_of
 from latent_workbench.shared.errors import errors_shown
 from latent_workbench.shared.explore_view import View
 from latent_workbench.shared.formatting import escape_markdown, number
@@ -107,6 +108,15 @@ def no_runs(purpose: str) -> None:
         st.switch_page("pages/train.py")
 
 
+def run_choice(others: Iterable[RunFacts], key: str, **options: Any) -> Run | None:
+    """Another run to compare with, if one is wanted; nothing is drawn where there is none."""
+    runs = {each.id: each.run for each in others}
+    if not runs:
+        return None
+    chosen = st.selectbox("Compare with", list(runs), None, key=key, **options)
+    return None if chosen is None else runs[chosen]
+
+
 def exists(run_id: str) -> bool:
     """Whether there is a run of that name."""
     try:
@@ -123,7 +133,7 @@ def run_picker() -> None:
     """Draw the picker, with what is known of the current run; nothing in an empty store."""
     facts = {each.id: each for each in catalog()}
     asked = st.query_params.get(RUN_PARAMETER)
-    run_id = current_run_id(usable_ids(list(facts.values())))
+    run_id = current_run_id([each.id for each in facts.values() if each.usable])
     with st.sidebar:
         if asked and not exists(asked):
             # What else the address says belongs to that run.

@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from latent_workbench.shared.theme import BETA, is_dark, total_color
+from latent_workbench.shared.theme import BETA, chart, is_dark, total_color
 from vae_core.config import RunConfig
 from vae_core.errors import UserError
 from vae_core.in_force import controls_of
@@ -29,7 +29,7 @@ def schedule_chart(run: Run) -> None:
         st.caption("This family has no weight to turn.")
     for name, values in curves.items():
         figure = schedule_figure(name, values, total, status.step, changes(run, name), is_dark())
-        st.plotly_chart(figure, key=f"schedule-{name}", config={"displayModeBar": False})
+        chart(figure, f"schedule-{name}")
 
 
 def planned(config: RunConfig, card: DataCard) -> None:
@@ -37,8 +37,7 @@ def planned(config: RunConfig, card: DataCard) -> None:
     total = steps_of(config, card.n_train)
     for name, values in _curves(config, card, total).items():
         if np.ptp(values) > 0:
-            figure = schedule_figure(name, values, total, 0, [], is_dark())
-            st.plotly_chart(figure, key=f"planned-{name}", config={"displayModeBar": False})
+            chart(schedule_figure(name, values, total, 0, [], is_dark()), f"planned-{name}")
 
 
 def steps_of(config: RunConfig, images: int) -> int:
@@ -65,8 +64,8 @@ def schedule_figure(
         hovertemplate=f"step %{{x:.0f}}: {label} = %{{y:.4~g}}<extra></extra>",
     )
     if changed:
-        steps = [at for at, _ in changed] + [max(total, changed[-1][0])]
-        taken = [value for _, value in changed] + [changed[-1][1]]
+        last, value = changed[-1]
+        steps, taken = zip(*changed, (max(total, last), value), strict=True)
         figure.add_scatter(
             x=steps,
             y=taken,
