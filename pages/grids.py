@@ -35,16 +35,13 @@ def show(sheets: list[Sheet]) -> None:
         with place:
             if shown.title:
                 st.markdown(f"**{shown.title}**")
+            rows, columns = shown.pictures.shape[:2]
             cell = sheet(
-                f"sheet-{shown.name}",
-                shown.whole(),
-                shown.row_names,
-                shown.column_names,
-                shown.across,
-                shown.upwards,
-                "" if shown.vectors is None else "Click to open it in Explore",
-            )
-            if cell is not None and shown.vectors is not None:
+                f"sheet-{shown.name}", shown.whole(), shown.rows or [""] * rows,
+                shown.columns or [""] * columns, shown.across, shown.upwards,
+                "Click to open it in Explore",
+            )  # fmt: skip
+            if cell is not None:
                 open_in_explore(shown.run.id, shown.vectors[cell])
             downloads(shown)
 
@@ -58,12 +55,12 @@ def downloads(shown: Sheet) -> None:
         scale = -(-SMALLEST_SIDE // shown.pictures.shape[3])
         return animation(frames, kind, 80, scale, False)
 
-    ways: dict[str, tuple[str, Callable[[], bytes]]] = {}
-    ways["PNG"] = ("png", lambda: to_png(shown.whole()))
+    ways: dict[str, Callable[[], bytes]] = {"PNG": lambda: to_png(shown.whole())}
     if shown.moving:
-        ways |= {"GIF": ("gif", lambda: moving("gif")), "WebP": ("webp", lambda: moving("webp"))}
+        ways |= {"GIF": lambda: moving("gif"), "WebP": lambda: moving("webp")}
     with st.container(horizontal=True, gap="small"):
-        for label, (kind, made) in ways.items():
+        for label, made in ways.items():
+            kind = label.lower()
             st.download_button(
                 label, made, f"{name}.{kind}", f"image/{kind}", key=f"{shown.name}-{kind}",
                 icon=":material/download:", on_click="ignore",

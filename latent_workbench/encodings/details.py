@@ -6,7 +6,6 @@ import html
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
@@ -22,9 +21,6 @@ from latent_workbench.shared.formatting import grouped, image_count, number
 from latent_workbench.shared.pictures import data_url
 from latent_workbench.shared.state import session
 from vae_core.runs import part_name
-
-if TYPE_CHECKING:
-    from vae_core.latent.survey import Survey
 
 SMALLEST, MEAN, LARGE = 56, 112, 128
 """Sides of pictures in px."""
@@ -47,22 +43,16 @@ def clicked_image(encoded: EncodedImages, row: int) -> None:
     pictures(both, ["original", "reconstruction"], LARGE)
     measured = {"recon": survey.recon, "KL": survey.kl, "ELBO": survey.elbo}
     known = [f"{name} {number(float(v[row]))}" for name, v in measured.items() if v is not None]
-    known += estimated(survey, row)
+    if survey.kl_error is not None:
+        from vae_core.models.posterior import EVALUATION_DRAWS
+
+        error = number(float(survey.kl_error[row]))
+        known.append(f"the KL estimated from {EVALUATION_DRAWS} draws, ± {error}")
     if known:
         whole = WHOLE * corrupts(encoded.run)
         st.caption(f"{', '.join(known)} nats, of {image_count(1, encoded.split)}{whole}")
     _neighbours(encoded, mu, row)
     _open_button(encoded, mu)
-
-
-def estimated(survey: Survey, row: int) -> list[str]:
-    """How well an image's KL is known, where it has no closed form."""
-    if survey.kl_error is None:
-        return []
-    from vae_core.models.posterior import EVALUATION_DRAWS
-
-    error = number(float(survey.kl_error[row]))
-    return [f"the KL estimated from {EVALUATION_DRAWS} draws, ± {error}"]
 
 
 def clicked_plane(encoded: EncodedImages, plane: Plane, at: PlaneClick) -> None:

@@ -48,7 +48,8 @@ def draw(run: Run) -> list[Sheet]:
         from vae_core.imaging.png import to_bytes
 
         rows["corrupted"] = to_bytes(_encoder_input(images, chosen))
-    rows |= {"reconstruction": rebuilt, "difference": _difference(originals, rebuilt)}
+    difference = np.abs(originals.astype(np.int16) - rebuilt)
+    rows |= {"reconstruction": rebuilt, "difference": difference.astype(np.uint8)}
     if wants_spread:
         with st.spinner("Drawing from the posteriors"):
             rows["spread"] = _spread(images, chosen)
@@ -69,11 +70,6 @@ def draw(run: Run) -> list[Sheet]:
             columns=[f"{survey.recon[i]:.0f}" for i in chosen],
         )
     ]
-
-
-def _difference(originals: np.ndarray, rebuilt: np.ndarray) -> np.ndarray:
-    size = np.abs(originals.astype(np.int16) - rebuilt.astype(np.int16))
-    return size.astype(np.uint8)
 
 
 def _encoder_input(images: RealImages, chosen: np.ndarray) -> Tensor:

@@ -57,7 +57,11 @@ def draw(run: Run) -> list[Sheet]:
         title = priors[name].label
         sheets.append(Sheet(run, f"samples-{name}", decoded(run, vectors), vectors, title=title))
     with errors_shown(lambda sentence: st.info(f"Real images are not shown: {sentence}")):
-        sheets.append(_real(run, seed))
+        images = images_of(run)
+        random, count = np.random.default_rng(seed), len(images.pictures)
+        rows = random.choice(count, (SIDE, SIDE), replace=count < SIDE * SIDE)
+        pictures, vectors = images.pictures[rows], images.survey.mu[rows]
+        sheets.append(Sheet(run, "real", pictures, vectors, title="Real images"))
     return sheets
 
 
@@ -74,12 +78,3 @@ def _learn(run: Run, name: str) -> None:
     )
     with button:
         job_button(key, "Learn it", ":material/school:", run, "prior", run.id, width="stretch")
-
-
-def _real(run: Run, seed: int) -> Sheet:
-    images = images_of(run)
-    count = len(images.pictures)
-    chosen = np.random.default_rng(seed).choice(count, SIDE * SIDE, replace=count < SIDE * SIDE)
-    pictures = images.pictures[chosen].reshape(SIDE, SIDE, *images.pictures.shape[1:])
-    vectors = images.survey.mu[chosen].reshape(SIDE, SIDE, -1)
-    return Sheet(run, "real", pictures, vectors, title="Real images")

@@ -27,28 +27,20 @@ class Sheet:
     """Pictures uint8 [R, C, channels, H, W] in rows and columns, with their names.
 
     run: whose latent space it is.
-    vectors: [R, C, D], where each lies in the latent space; None where that makes no sense.
+    vectors: [R, C, D], where each lies in it.
     moving: True where the columns are steps of a movement, to be saved as an animation.
     """
 
     run: Run
     name: str
     pictures: np.ndarray
-    vectors: np.ndarray | None = None
-    rows: Sequence[str] = field(default_factory=tuple)
-    columns: Sequence[str] = field(default_factory=tuple)
+    vectors: np.ndarray
+    rows: Sequence[str] = ()
+    columns: Sequence[str] = ()
     across: str = ""
     upwards: str = ""
     title: str = ""
     moving: bool = False
-
-    @property
-    def row_names(self) -> Sequence[str]:
-        return self.rows or [""] * self.pictures.shape[0]
-
-    @property
-    def column_names(self) -> Sequence[str]:
-        return self.columns or [""] * self.pictures.shape[1]
 
     def whole(self) -> np.ndarray:
         """All pictures side by side, at full resolution: uint8 [channels, R·H, C·W]."""

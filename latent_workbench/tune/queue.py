@@ -9,7 +9,7 @@ from latent_workbench.shared.current_run import open_run
 from latent_workbench.shared.errors import errors_shown, redact
 from latent_workbench.shared.formatting import number
 from latent_workbench.shared.state import rerun_fragment
-from latent_workbench.shared.theme import STATE_COLORS, BadgeColor
+from latent_workbench.shared.theme import state_badge
 from latent_workbench.tune.findings import findings_of
 from vae_core.errors import UserError
 from vae_core.runs import Run
@@ -30,8 +30,6 @@ ICONS = {
     "elsewhere": ":gray[:material/lan:]",
 }
 """What stands before a run, by the state of its entry."""
-
-COLORS: dict[str, BadgeColor] = {**STATE_COLORS, "running": "blue", "cancelled": "gray"}
 
 
 def sweep_buttons(sweep: Sweep, state: SweepState) -> None:
@@ -74,9 +72,7 @@ def queue(sweep: Sweep, state: SweepState, total: int) -> None:
     """Draw the sweep's state, then one row a run."""
     over = sum(entry.is_over for entry in state.entries)
     with st.container(horizontal=True, vertical_alignment="center", key="sweep-buttons"):
-        host = sweep.remote_host()
-        where = f" on {host}" if host else ""
-        st.badge(state.state + where, color=COLORS.get(state.state, "gray"))
+        state_badge(state.state, sweep.remote_host())
         st.caption(f"{over} of {total} runs done")
     st.progress(over / max(total, 1))
     if state.message:

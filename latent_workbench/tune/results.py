@@ -13,7 +13,7 @@ import streamlit as st
 from latent_workbench.shared.catalog import RunFacts
 from latent_workbench.shared.current_run import open_run
 from latent_workbench.shared.formatting import number
-from latent_workbench.shared.theme import BETA, MARGIN, chart, is_dark, label_color, total_color
+from latent_workbench.shared.theme import BETA, MARGIN, chart, label_color, total_color
 from vae_core.sweeps.aggregate import SeedAverage, average_seeds, conditions
 from vae_core.sweeps.results import Result, results
 from vae_core.sweeps.suggestions import Suggestion, advise
@@ -35,8 +35,15 @@ def sweep_results(runs: Sequence[RunFacts], current: str | None) -> None:
     curve, units = st.columns([1.7, 1], gap="small")
     found = results(facts.run for facts in runs)
     with curve:
-        _curve(runs, found, current)
-        st.caption(measured_by(runs))
+        figure = rate_distortion_figure(runs, found, current)
+        event = chart(figure, "rate-distortion", on_select="rerun", selection_mode="points")
+        points = event["selection"]["points"] if event else []
+        named = [point["customdata"] for point in points if point.get("customdata")]
+        if named:
+            open_run(named[0] if isinstance(named[0], str) else named[0][0])
+        # Every part that one of them was measured on, named once.
+        parts = dict.fromkeys(run.measured_on for run in runs if run.measured_on)
+        st.caption(f"Measured on {' or on '.join(parts)}." if parts else "")
     with units:
         if found:
             chart(units_figure(found), "active-units")
@@ -55,25 +62,10 @@ def advice(runs: Sequence[RunFacts]) -> None:
         st.caption("\n".join(f"- {warning}" for warning in found.warnings))
 
 
-def measured_by(runs: Sequence[RunFacts]) -> str:
-    """What the points stand for: every part that one of them was measured on, named once."""
-    parts = dict.fromkeys(run.measured_on for run in runs if run.measured_on)
-    return f"Measured on {' or on '.join(parts)}." if parts else ""
-
-
 def _head(suggestion: Suggestion) -> str:
     *others, last = (number(beta) for beta in sorted((suggestion.beta, *suggestion.also)))
     betas = " or ".join(filter(None, (", ".join(others), last)))
     return " · ".join(filter(None, (f"β = {betas}", suggestion.rule, suggestion.among)))
-
-
-def _curve(runs: Sequence[RunFacts], found: Sequence[Result], current: str | None) -> None:
-    figure = rate_distortion_figure(runs, found, current, is_dark())
-    event = chart(figure, "rate-distortion", on_select="rerun", selection_mode="points")
-    points = event["selection"]["points"] if event else []
-    named = [point["customdata"] for point in points if point.get("customdata")]
-    if named:
-        open_run(named[0] if isinstance(named[0], str) else named[0][0])
 
 
 def units_figure(found: Sequence[Result]) -> go.Figure:
@@ -119,7 +111,7 @@ def units_figure(found: Sequence[Result]) -> go.Figure:
 
 
 def rate_distortion_figure(
-    runs: Sequence[RunFacts], found: Sequence[Result], current: str | None, dark: bool
+    runs: Sequence[RunFacts], found: Sequence[Result], current: str | None
 ) -> go.Figure:
     """Each measured run at (rate, distortion); along a grey line −ELBO = rate + distortion.
 
@@ -135,7 +127,7 @@ def rate_distortion_figure(
     distortions = np.array([run.recon for run in runs], float)
     left, right = _around(rates)
     low, high = _around(distortions)
-    grey = total_color(dark)
+    grey = total_color()
     _equal_elbos(figure, left, right, low, high, grey)
     named = conditions([result for result in found if not result.not_converged])
     several = len(named) > 1
@@ -159,13 +151,17 @@ def rate_distortion_figure(
         )
     known = {result.run: result for result in found}
     chosen = [run.id == current for run in runs]
-    hollow = [_is_hollow(known.get(run.id)) for run in runs]
+    rings = {result.run for result in found if result.not_converged or result.collapsed}
+    hollow = [run.id in rings for run in runs]
     hues, seeds = zip(*(dots.get(run.id, (grey, 1)) for run in runs), strict=True)
     figure.add_scatter(
         x=rates,
         y=distortions,
         mode="markers",
-        text=[_label(known.get(run.id)) + _other_units(run) for run in runs],
+        text=[
+            (f"β {number(known[run.id].beta)}" if run.id in known else "no β") + _other_units(run)
+            for run in runs
+        ],
         customdata=[run.id for run in runs],
         marker={
             "color": hues,
@@ -188,10 +184,6 @@ def rate_distortion_figure(
     return figure
 
 
-def _label(result: Result | None) -> str:
-    return "no β" if result is None else f"β {number(result.beta)}"
-
-
 def _other_units(run: RunFacts) -> str:
     """The ELBO as other sizes of images and other papers compare with it."""
     if run.elbo is None or run.bits_per_dim is None or run.image_shape is None:
@@ -201,10 +193,6 @@ def _other_units(run: RunFacts) -> str:
         f"<br>ELBO {number(run.elbo)} nats, {number(a_value)} a pixel value, "
         f"{number(run.bits_per_dim)} bits per dimension"
     )
-
-
-def _is_hollow(result: Result | None) -> bool:
-    return result is not None and bool(result.not_converged or result.collapsed)
 
 
 def _means(
