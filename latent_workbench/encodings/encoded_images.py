@@ -15,13 +15,13 @@ import streamlit as st
 from latent_workbench.live.images import DATASETS, images_of
 from latent_workbench.live.models import ready_torch, weights_version
 from latent_workbench.live.resources import encodings_of, encodings_version, model_of
-from latent_workbench.shared.formatting import image_count
+from latent_workbench.shared.formatting import grouped, image_count
 from latent_workbench.shared.state import session
-from latent_workbench.shared.tasks import Task, command, result_of
+from latent_workbench.shared.tasks import Task, command, job_button, job_shown, result_of
 from vae_core.data import Progress
 from vae_core.data.dataset import Images
 from vae_core.errors import UserError
-from vae_core.runs import Run
+from vae_core.runs import ACTIVE, Run
 
 if TYPE_CHECKING:
     from vae_core.latent.neighbours import Neighbours
@@ -173,6 +173,52 @@ def _surveyed(path: Path, version: str, split: str) -> Task[EncodedImages]:
         return EncodedImages(run, survey, pictures, f"{path}/{version}/{split}")
 
     return Task(work)
+
+
+# --- where there are no encodings, or those of an earlier step ------------------------------------
+
+
+def outdated_encodings(run: Run) -> None:
+    """Say that the encodings are not those of the weights, and offer to make them."""
+    from vae_core.completion import is_complete
+    from vae_core.latent.encodings import encoded_step
+
+    if is_complete(run) or job_shown(_key(run)):
+        return
+    words, button = st.columns([4, 1], vertical_alignment="center")
+    words.info(
+        f"The training ended before its images were encoded anew. What you see is of step "
+        f"{grouped(encoded_step(run) or 0)}, the weights are of step "
+        f"{grouped(run.weights_step() or 0)}."
+    )
+    with button:
+        _offer(run)
+
+
+def no_encodings(run: Run) -> None:
+    """What to do where there are none."""
+    if job_shown(_key(run)):
+        return
+    if run.weights_step() is not None and run.status().state not in ACTIVE:
+        st.info("This run has no encodings yet: its training ended before they were made.")
+        _offer(run)
+        return
+    st.info(
+        "This run has no encodings yet: they are cached when an epoch ends. "
+        "Train it for one epoch, then come back."
+    )
+    if st.button("Go to Train", icon=":material/model_training:"):
+        st.switch_page("pages/train.py", query_params={"run": run.id})
+
+
+def _key(run: Run) -> str:
+    return f"encodings-completing-{run.id}"
+
+
+def _offer(run: Run) -> None:
+    """A button that has the images encoded with the weights that there are now."""
+    icon = ":material/scatter_plot:"
+    job_button(_key(run), "Encode them now", icon, run, "complete", run.id)
 
 
 # --- images of a whole part -----------------------------------------------------------------------

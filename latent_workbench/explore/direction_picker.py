@@ -65,7 +65,7 @@ def direction_picker(run: Run, slot: str, compact: bool = False) -> None:
         if view.kind == LOCAL and encodings is not None:
             _neighbourhood(run, slot, len(encodings.mu))
         if view.kind == CLASSES and encodings is not None and encodings.labels is not None:
-            _from_label(run, slot, encodings)
+            _from_label(run, slot, encodings, np.unique(encodings.labels).tolist())
         if encodings is not None:
             label = "" if compact else "Keep"
             with st.popover(label, icon=":material/bookmark:", help="Save a direction by name"):
@@ -104,8 +104,7 @@ def _neighbourhood(run: Run, slot: str, most: int) -> None:
         rerun_fragment()
 
 
-def _from_label(run: Run, slot: str, encodings: Encodings) -> None:
-    labels = [int(label) for label in np.unique(encodings.labels)]
+def _from_label(run: Run, slot: str, encodings: Encodings, labels: list[int]) -> None:
     view = app_state().views[run.id]
     if view.label not in labels:
         view = app_state().views[run.id] = replace(view, label=labels[0])

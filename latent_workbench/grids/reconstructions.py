@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from latent_workbench.grids.images import RealImages, images_of
-from latent_workbench.grids.sheets import Sheet, decoded
+from latent_workbench.grids.sheets import RealImages, Sheet, decoded, images_of
 from latent_workbench.live.models import ready_torch
 from latent_workbench.shared.formatting import grouped
 from latent_workbench.shared.inputs import draw_again
