@@ -27,8 +27,8 @@ FLAT = "none, flat"
 
 @dataclass(frozen=True)
 class AxesChoice:
-    """kind: directions or a map. names: the names of one to three directions; one alone is stacked
-    up. dimensions: 2, or 3 to be turned by hand."""
+    """kind: directions or a map. names: of one to three directions; one alone is stacked up.
+    dimensions: of a map, 2, or 3 to be turned by hand."""
 
     kind: str
     names: tuple[str, ...] = ()
@@ -64,9 +64,8 @@ def _directions(
         return AxesChoice(DIRECTIONS, (across,))
     left = [name for name in names if name not in (across, upwards)]
     depth = _choice(third, "Depth", [FLAT, *left], "encodings-z", FLAT)
-    if depth == FLAT:
-        return AxesChoice(DIRECTIONS, (across, upwards))
-    return AxesChoice(DIRECTIONS, (across, upwards, depth), 3)
+    chosen = (across, upwards) if depth == FLAT else (across, upwards, depth)
+    return AxesChoice(DIRECTIONS, chosen)
 
 
 def _choice(place: DeltaGenerator, label: str, names: list[str], key: str, start: str) -> str:

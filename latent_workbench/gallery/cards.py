@@ -108,7 +108,11 @@ def _menu(facts: RunFacts) -> None:
         "Resume training", key=f"resume-{facts.id}", icon=":material/play_arrow:", width="stretch",
         **access.widget_options(),
     ):  # fmt: skip
-        _resume(facts)
+        from vae_core.training.jobs import resume  # torch, which the gallery can do without
+
+        with errors_shown():
+            access.authorized(resume)(facts.run)
+            open_run(facts.id, "train")
     if facts.run.shipped:
         st.caption("Comes with the app: explore or export it. It cannot be changed or deleted.")
         return
@@ -120,19 +124,7 @@ def _menu(facts: RunFacts) -> None:
         width="stretch",
         **access.widget_options(disabled=not sure),
     ):
-        _delete(facts)
-
-
-def _resume(facts: RunFacts) -> None:
-    from vae_core.training.jobs import resume  # imports torch, which the gallery can do without
-
-    with errors_shown():
-        access.authorized(resume)(facts.run)
-        open_run(facts.id, "train")
-
-
-def _delete(facts: RunFacts) -> None:
-    with errors_shown():
-        access.authorized(facts.run.delete)()
-        st.toast(f"Run {facts.id} is deleted.")
-        st.rerun()
+        with errors_shown():
+            access.authorized(facts.run.delete)()
+            st.toast(f"Run {facts.id} is deleted.")
+            st.rerun()

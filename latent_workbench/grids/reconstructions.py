@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from latent_workbench.grids.images import RealImages, images_of
-from latent_workbench.grids.sheets import Sheet, decoded, draw_again
+from latent_workbench.grids.sheets import RealImages, Sheet, decoded, images_of
 from latent_workbench.live.models import ready_torch
 from latent_workbench.shared.formatting import grouped
+from latent_workbench.shared.inputs import draw_again
 from vae_core.latent.ranking import picks
 from vae_core.runs import Run
 
@@ -47,7 +47,8 @@ def draw(run: Run) -> list[Sheet]:
         from vae_core.imaging.png import to_bytes
 
         rows["corrupted"] = to_bytes(_encoder_input(images, chosen))
-    rows |= {"reconstruction": rebuilt, "difference": _difference(originals, rebuilt)}
+    difference = np.abs(originals.astype(np.int16) - rebuilt)
+    rows |= {"reconstruction": rebuilt, "difference": difference.astype(np.uint8)}
     if wants_spread:
         with st.spinner("Drawing from the posteriors"):
             rows["spread"] = _spread(images, chosen)
@@ -68,11 +69,6 @@ def draw(run: Run) -> list[Sheet]:
             columns=[f"{survey.recon[i]:.0f}" for i in chosen],
         )
     ]
-
-
-def _difference(originals: np.ndarray, rebuilt: np.ndarray) -> np.ndarray:
-    size = np.abs(originals.astype(np.int16) - rebuilt.astype(np.int16))
-    return size.astype(np.uint8)
 
 
 def _encoder_input(images: RealImages, chosen: np.ndarray) -> Tensor:

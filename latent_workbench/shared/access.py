@@ -118,28 +118,23 @@ def visitor_of(headers: Headers, cookies: Mapping[str, str]) -> Visitor | None:
     if not needs_login():
         return gather_user_info(headers)
     raw = get_cookie_with_chunks(lambda name: _signed(cookies, name), USER_COOKIE_NAME)
-    known = _read(raw) if raw else None
-    origin = get_origin_from_redirect_uri()
-    if known is None or not known.get("is_logged_in") or known.get("origin") != origin:
+    try:
+        known = json.loads(raw or b"null")
+    except ValueError:
         return None
-    if headers.get("origin", origin) != origin:
+    origin = get_origin_from_redirect_uri()
+    if not isinstance(known, dict) or not known.get("is_logged_in"):
+        return None
+    if not known.get("origin") == headers.get("origin", origin) == origin:
         return None
     return {**known, **gather_user_info(headers)}
 
 
 def _signed(cookies: Mapping[str, str], name: str) -> bytes | None:
-    value = cookies.get(name)
-    if value is None:
+    if name not in cookies:
         return None
-    return decode_signed_value(get_cookie_secret(), name, value.encode("latin-1", "replace"))
-
-
-def _read(raw: bytes) -> dict[str, Any] | None:
-    try:
-        known = json.loads(raw)
-    except ValueError:
-        return None
-    return known if isinstance(known, dict) else None
+    value = cookies[name].encode("latin-1", "replace")
+    return decode_signed_value(get_cookie_secret(), name, value)
 
 
 # --- who may change something ---------------------------------------------------------------------
@@ -178,8 +173,7 @@ def authorized(function: Callable[P, T]) -> Callable[P, T]:
 
     @wraps(function)
     def checked(*args: P.args, **kwargs: P.kwargs) -> T:
-        reason = read_only_reason()
-        if reason:
+        if reason := read_only_reason():
             raise ReadOnly(reason)
         return function(*args, **kwargs)
 
@@ -250,7 +244,7 @@ def _secrets(section: str) -> dict[str, Any]:
         return {}
     if not isinstance(found, Mapping):
         raise Misconfigured(f"{section} has to be a section of the secrets: [{section}].")
-    return {key: found[key] for key in found}
+    return dict(found)
 
 
 def _arguments() -> list[str]:

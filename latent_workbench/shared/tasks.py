@@ -134,6 +134,13 @@ def job_shown(key: str) -> bool:
     return True
 
 
+def job_button(key: str, label: str, icon: str, run: Run, *arguments: str, **options: Any) -> None:
+    """A button that has `python -m vae_core ARGUMENTS` done about a run, as the job of this key."""
+    options |= {"key": f"{key}-start", "icon": icon}
+    if st.button(label, **options, **access.widget_options()):
+        start_job(key, command(run, *arguments))
+
+
 def command(run: Run, *arguments: str) -> Callable[[Progress], None]:
     """The work of `python -m vae_core ARGUMENTS` about a run: a process of its own, so that neither
     the server nor a hand on a slider waits for it."""
