@@ -97,10 +97,7 @@ def learning_curves(
     lines: Iterable[Mapping[str, Any]], config: RunConfig, message: str = ""
 ) -> LearningCurves:
     """The curves that the records of a history.jsonl tell; damaged records are passed over.
-
-    Args:
-        message: why the run failed, "" where it did not.
-    """
+    `message` says why the run failed, "" where it did not."""
     training: list[Record] = []
     validations: list[Record] = []
     by_kind = {"step": training, "validation": validations}

@@ -80,10 +80,8 @@ class ConditionalModel(LatentModel[GaussianPosterior]):
         self._labels: Tensor | None = None
 
     def conditioned(self, labels: Tensor | None) -> ConditionalModel:
-        """This model for images of these labels, int64 [B] or [1] for all; −1 is unknown.
-
-        A view: weights are shared, and this model stays as it is.
-        """
+        """A view of this model, with the same weights, for images of these labels, int64 [B] or [1]
+        for all; −1 is unknown."""
         if labels is None:
             return self
         view = copy.copy(self)
@@ -99,10 +97,8 @@ class ConditionalModel(LatentModel[GaussianPosterior]):
         return self.decoder(torch.cat([z, self._one_hot(z.shape[0], z)], 1))
 
     def _one_hot(self, rows: int, like: Tensor) -> Tensor:
-        """One-hot rows [rows, labels], all 0 where the label is unknown.
-
-        Labels of a batch are repeated for every draw of it.
-        """
+        """One-hot rows [rows, labels], all 0 where the label is unknown; those of a batch are
+        repeated for every draw of it."""
         if self._labels is None:
             return like.new_zeros(rows, self.labels)
         # One place more for the unknown, which is cut off again.

@@ -140,15 +140,9 @@ def check(config: RunConfig, data: DataCard, options: ContractiveOptions) -> Non
 def contractive(
     config: ModelConfig, data: DataCard, options: ContractiveOptions
 ) -> Built[PointPosterior]:
-    """Deterministic code, exact Jacobian penalty.
-
-    Raises:
-        UserError: for a backbone whose images see each other, which have no Jacobian of their own.
-    """
+    """Deterministic code, exact Jacobian penalty; images that see each other have none."""
     model = deterministic(config, data)
-    if any(
-        isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.encoder.modules()
-    ):
+    if any(isinstance(each, nn.modules.batchnorm._BatchNorm) for each in model.encoder.modules()):
         raise UserError(
             f"model.backbone: {config.backbone!r} normalises over the batch, so that no image has "
             "a Jacobian of its own; take conv or mlp for the contractive autoencoder."

@@ -123,11 +123,8 @@ families = Families("family", Family)
 
 
 def complete(config: RunConfig) -> RunConfig:
-    """The configuration with every option of its family and backbone validated and spelt out.
-
-    Raises:
-        UserError: naming the setting that is unknown or out of range.
-    """
+    """The configuration with every option of its family and backbone validated and spelt out, or a
+    `UserError` naming the setting that is unknown or out of range."""
     family, backbone = families[config.family], backbones[config.model.backbone]
     if config.model.likelihood != "auto":
         likelihoods[config.model.likelihood]
@@ -147,11 +144,7 @@ def meta_model(config: RunConfig, data: DataCard | Shape) -> LatentModel:
 
 
 def build_on_meta(config: RunConfig, data: DataCard | Shape) -> Built[Any]:
-    """`build` without memory for the weights.
-
-    Raises:
-        UserError: as `build`; also where a number of weights has more digits than torch counts.
-    """
+    """`build` without memory for the weights; also refuses more weights than torch counts."""
     try:
         with torch.device("meta"):
             return build(config, data)

@@ -85,10 +85,8 @@ Choose = Callable[[GaussianPosterior], Tensor]
 
 @dataclass(frozen=True)
 class PathPosterior(GaussianPosterior):
-    """q of every level given those above it, along one path; mu and logvar [B, D].
-
-    `encode` follows the modes, `HierarchicalModel.forward` the draws that it returns as z.
-    """
+    """q of every level given those above it, along one path, of modes (`encode`) or of the draws z
+    (`HierarchicalModel.forward`); mu and logvar [B, D]."""
 
     draw_path: Callable[[Generator | None], tuple[PathPosterior, Tensor]]
 
@@ -288,11 +286,7 @@ LEVELS = {
 def hierarchical(
     config: ModelConfig, data: DataCard, options: HierarchicalOptions
 ) -> Built[DensityPosterior]:
-    """`latent_dim` latents at every place of the coarsest maps.
-
-    Raises:
-        UserError: when there are fewer halvings than levels.
-    """
+    """`latent_dim` latents at every place of the coarsest maps; as many halvings as levels."""
     trunk = trunk_of(config, data, options.levels)
     if len(trunk.inwards) < options.levels:
         _, height, width = data.image_shape

@@ -146,8 +146,7 @@ def activation_kl(
 def activity(z: Tensor) -> LossTerms:
     """What is watched of codes [B, D], in percent of D: how many speak, and how many are exactly 0.
 
-    Speaking counts as many units as would have the same Σ|z| over ‖z‖ if they spoke alike; it is
-    free of scale and belongs to each image, whatever is in its batch.
+    Speaking counts as many units as would have the same Σ|z| over ‖z‖ if they spoke alike.
     """
     dims = z.shape[1]
     return {
@@ -163,11 +162,8 @@ lower."""
 
 
 class CodeRange(nn.Module):
-    """An activation at the end of an encoder, and what lies nearest to it of any other point.
-
-    Sliders, directions and priors move through the whole space; the decoder knows codes alone.
-    Here any number is a code.
-    """
+    """An activation at the end of an encoder, of whose values alone the decoder knows; sliders and
+    priors move through the whole space. Here any number is a code."""
 
     note = ""
     """What a person who moves codes should know, one sentence."""

@@ -32,10 +32,8 @@ def decode_vectors(
 
 @torch.inference_mode()
 def prior_pictures(model: LatentModel, n: int, seed: int = 0) -> np.ndarray:
-    """n samples of the model's own prior: uint8 [n, C, H, W]; labels, where it has them, in turn.
-
-    Models that draw from the same prior over latents of the same shape get the same z.
-    """
+    """n samples of the model's own prior, labels in turn where it has them: uint8 [n, C, H, W].
+    Models that draw from the same prior over latents of the same shape get the same z."""
     with evaluating(model):
         z = model.sample_prior(n, torch.Generator(model.device).manual_seed(seed))
         if model.labels:

@@ -37,10 +37,7 @@ class Neighbours:
 def nearest_neighbours(mu: np.ndarray, k: int = 10, progress: Progress = no_progress) -> Neighbours:
     """The k nearest of the other encodings for each of mu [N, D]; k yields to N − 1.
 
-    Exact. Memory holds a block of queries, not N × N distances.
-
-    Raises:
-        UserError: when encodings are not finite.
+    Exact. Memory holds a block of queries, not N × N distances. Encodings have to be finite.
     """
     finite(mu, "encoding")
     n, k = len(mu), max(0, min(k, len(mu) - 1))

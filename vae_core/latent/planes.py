@@ -54,12 +54,12 @@ def dimension_values(base: np.ndarray, order: np.ndarray, values: np.ndarray) ->
 
 @torch.inference_mode()
 def posterior_spread(
-    model: LatentModel, x: torch.Tensor, draws: int = 64, seed: int = 0
+    model: LatentModel, x: torch.Tensor, draws: int = 64
 ) -> tuple[np.ndarray, np.ndarray]:
     """What stays uncertain of one image x [1, C, H, W] once it is encoded: its mean picture, uint8
     [C, H, W], and the standard deviation of its pixels over `draws` samples of the posterior,
     float32 [C, H, W] on the [0, 1] scale; 0 for deterministic codes."""
-    generator = torch.Generator(model.device).manual_seed(seed)
+    generator = torch.Generator(model.device).manual_seed(0)
     total = squares = torch.zeros((), dtype=torch.float64)
     for start in range(0, draws, SPREAD_BATCH):
         repeated = x.expand(min(SPREAD_BATCH, draws - start), -1, -1, -1)

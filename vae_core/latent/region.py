@@ -115,9 +115,7 @@ class Region:
 
     def share_nearer(self, z: np.ndarray) -> np.ndarray:
         """The share of z that the decoder saw, in [0, 1], nearer to the mean than z [B, D]: [B].
-
-        One draw for each encoding stands for them, the same ones each time.
-        """
+        One draw for each encoding stands for them, the same ones each time."""
         return _rank(self._known, self.distance(z))
 
     def kth_distance(self, z: np.ndarray) -> float:

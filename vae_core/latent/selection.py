@@ -54,9 +54,6 @@ def direction_between(survey: Survey, here: np.ndarray, there: np.ndarray) -> Ar
     """From the mean encoding of the images at `here` to that of those at `there`.
 
     Source: Larsen et al., Autoencoding beyond pixels using a learned similarity metric (2016).
-
-    Raises:
-        UserError: when a selection is empty or both have the same mean.
     """
     start, end = mean_vector(survey, here), mean_vector(survey, there)
     length = float(np.linalg.norm(end - start))

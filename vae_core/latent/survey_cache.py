@@ -20,17 +20,9 @@ SMALL = 100 * 10**6
 def save_survey(run: Run, found: Survey, data_dir: str | None, elsewhere: bool = False) -> None:
     """Keep a survey, where it can be kept, with the place its images were read from: `elsewhere`
     where they are others than the run's own, which is kept beside that of its own."""
-    arrays = {
-        "mu": found.mu,
-        "logvar": found.logvar,
-        "recon": found.recon,
-        "kl": found.kl,
-        "kl_error": found.kl_error,
-        "labels": found.labels,
-        "label_names": _packed(found.label_names),
-        "files": _packed(found.files),
-        "hashes": found.hashes,
-    }
+    names = ("mu", "logvar", "recon", "kl", "kl_error", "labels", "hashes")
+    arrays = {name: getattr(found, name) for name in names}
+    arrays |= {"label_names": _packed(found.label_names), "files": _packed(found.files)}
     made_of = {
         "step": str(found.step),
         "weights": derived.fingerprint(run, WEIGHTS),

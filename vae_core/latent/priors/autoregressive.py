@@ -79,9 +79,6 @@ def learn(
 
     The epoch that is best on held-out encodings counts; 3000 maps of 7×7 codes take half a minute.
 
-    Args:
-        progress: told with each batch, and what held-out images cost after each epoch.
-
     Raises:
         UserError: when the model has no codes, too many of them are in use, or the run has too
             few encodings.
@@ -108,10 +105,8 @@ def learn(
 
 
 def frequency_nats(seen: Tensor, held: Tensor) -> float:
-    """Mean −log p of held-out codes [M, T] under each place's counts in `seen` [N, T], in nats.
-
-    One is added to every count, so that what was not seen stays possible.
-    """
+    """Mean −log p of held-out codes [M, T] in nats under each place's counts in `seen` [N, T], plus
+    one, so that what was not seen stays possible."""
     vocabulary = int(max(seen.max(), held.max())) + 1
     counts = torch.ones(seen.shape[1], vocabulary)
     counts.scatter_add_(1, seen.T, torch.ones(seen.T.shape))
