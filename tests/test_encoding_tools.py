@@ -15,6 +15,14 @@ from tests.surveys import constructed
 from vae_core.data import ArrayImages
 from vae_core.errors import UserError
 from vae_core.latent import neighbours as neighbours_file
+from vae_core.latent.grids import (
+    dimension_values,
+    even_values,
+    plane_vectors,
+    posterior_spread,
+    quantile_values,
+    traversal_vectors,
+)
 from vae_core.latent.neighbours import (
     agreement,
     closest_pairs,
@@ -23,16 +31,14 @@ from vae_core.latent.neighbours import (
     purity,
     typical_distance,
 )
-from vae_core.latent.planes import (
-    dimension_values,
-    even_values,
-    plane_vectors,
-    posterior_spread,
-    quantile_values,
-    traversal_vectors,
+from vae_core.latent.selection import (
+    direction_between,
+    label_mix,
+    mean_image,
+    mean_vector,
+    picks,
+    ranked,
 )
-from vae_core.latent.ranking import picks, ranked
-from vae_core.latent.selection import direction_between, label_mix, mean_image, mean_vector
 from vae_core.loading import load_run
 
 # --- neighbours ----------------------------------------------------------------------------------

@@ -99,7 +99,7 @@ def test_every_component_has_the_width_of_its_own_images(dims: int) -> None:
 def test_a_mixture_fitted_in_an_older_way_is_not_taken(vae: LoadedRun) -> None:
     """Such a file has the step of the encodings and no version, or an earlier one."""
     from vae_core.latent.priors import gaussian_mixture
-    from vae_core.latent.priors.cache import load_prior
+    from vae_core.latent.priors.prior import load_prior
 
     encodings = load_encodings(vae.run)
     older = fit(encodings.mu)
@@ -117,7 +117,7 @@ def test_a_mixture_fitted_in_an_older_way_is_not_taken(vae: LoadedRun) -> None:
 
 
 def test_what_was_learned_before_versions_were_written_is_still_taken(coded: LoadedRun) -> None:
-    from vae_core.latent.priors.cache import load_prior
+    from vae_core.latent.priors.prior import load_prior
 
     step = str(load_encodings(coded.run).step)
     coded.run.write_bytes("prior-old.safetensors", save({"a": torch.ones(2)}, {"step": step}))

@@ -11,7 +11,7 @@ from latent_workbench.grids.images import RealImages, images_of
 from latent_workbench.grids.sheets import Sheet, decoded, draw_again
 from latent_workbench.live.models import ready_torch
 from latent_workbench.shared.formatting import grouped
-from vae_core.latent.ranking import picks
+from vae_core.latent.selection import picks
 from vae_core.runs import Run
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def _encoder_input(images: RealImages, chosen: np.ndarray) -> Tensor:
 
 def _spread(images: RealImages, chosen: np.ndarray) -> np.ndarray:
     torch = ready_torch()
-    from vae_core.latent.planes import posterior_spread
+    from vae_core.latent.grids import posterior_spread
 
     model, labels, rows = images.loaded.model, images.survey.labels, []
     for i, x in zip(chosen, _encoder_input(images, chosen).split(1), strict=True):

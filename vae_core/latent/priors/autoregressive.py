@@ -11,8 +11,14 @@ from torch.nn import functional
 
 from vae_core.data import Progress, no_progress
 from vae_core.errors import UserError
-from vae_core.latent.priors.cache import are_codes, encoded_codes, load_prior, save_prior
-from vae_core.latent.priors.prior import NotLearned, priors
+from vae_core.latent.priors.prior import (
+    NotLearned,
+    are_codes,
+    encoded_codes,
+    load_prior,
+    priors,
+    save_prior,
+)
 from vae_core.models import LatentModel, QuantisedModel
 from vae_core.runs import Run
 
