@@ -91,6 +91,6 @@ def _spread(images: RealImages, chosen: np.ndarray) -> np.ndarray:
     model, labels, rows = images.loaded.model, images.survey.labels, []
     for i, x in zip(chosen, _encoder_input(images, chosen).split(1), strict=True):
         conditioned = model if labels is None else model.conditioned(torch.tensor([int(labels[i])]))
-        _, deviation = posterior_spread(conditioned, x)
+        deviation = posterior_spread(conditioned, x)
         rows.append(np.rint(np.clip(deviation * SPREAD_SCALE, 0, 1) * 255).astype(np.uint8))
     return np.stack(rows)

@@ -166,23 +166,11 @@ class HierarchicalModel(LatentModel[PathPosterior]):
         return self._finish(self._descend(z.shape[0], lambda level, h: levels[level]))
 
     def sample_prior(
-        self,
-        n: int,
-        generator: Generator | None = None,
-        temperature: float = 1.0,
-        fixed: Sequence[Tensor | None] = (),
+        self, n: int, generator: Generator | None = None, temperature: float = 1.0
     ) -> Tensor:
-        """n draws of all levels, deviations times `temperature`, [n, D].
-
-        `fixed` are levels that are not drawn, the coarsest first, [n or 1, *latent_shapes[i]];
-        None, as beyond the end of the list, is drawn.
-        """
+        """n draws of all levels, deviations times `temperature`, [n, D]."""
         noise = torch.randn((n, self.latent_size), generator=generator, device=self.device)
-        drawn = self.split(temperature * noise)
-        for level, value in enumerate(fixed):
-            if value is not None:
-                drawn[level] = value.expand_as(drawn[level])
-        return self.join(drawn)
+        return temperature * noise
 
     def split(self, z: Tensor) -> list[Tensor]:
         """[B, D] as its levels, the coarsest first, [B, *latent_shapes[i]] each."""

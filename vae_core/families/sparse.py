@@ -16,7 +16,6 @@ from vae_core.models import (
     Autoencoder,
     Deterministic,
     LatentModel,
-    Likelihood,
     Output,
     PointPosterior,
 )
@@ -68,14 +67,12 @@ class SparseObjective(Objective[PointPosterior]):
     Hoyer (2004), section 3.1; KL: Ng, Sparse Autoencoder, CS294A lecture notes (2011), section 3.
     """
 
-    def __init__(self, likelihood: Likelihood, options: SparseOptions) -> None:
-        super().__init__(likelihood)
-        self.weight = options.weight
-        self.penalty = penalty_of(options)
+    options: SparseOptions
 
     def losses(self, x: Tensor, output: Output[PointPosterior], context: Context) -> Losses:
         losses = super().losses(x, output, context)
-        losses[MODEL]["sparsity"] = Term(self.penalty(output.z), self.weight)
+        penalty = penalty_of(self.options)(output.z)
+        losses[MODEL]["sparsity"] = Term(penalty, self.options.weight)
         losses[MODEL] |= activity(output.z)
         return losses
 

@@ -41,10 +41,9 @@ def plane_vectors(
 
 
 def traversal_vectors(base: np.ndarray, vectors: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """One row for each of the directions `vectors` [K, D]: base [D] moved by every step along it,
-    float32 [K, T, D]. `values` are the steps [T], or [K, T] where each direction has its own."""
-    steps = np.broadcast_to(values, (len(vectors), np.shape(values)[-1]))
-    return (base + steps[:, :, None] * vectors[:, None, :]).astype(np.float32)
+    """One row for each of the directions `vectors` [K, D]: base [D] moved by each of its steps,
+    `values` [K, T], along it; float32 [K, T, D]."""
+    return (base + values[:, :, None] * vectors[:, None, :]).astype(np.float32)
 
 
 def dimension_values(base: np.ndarray, order: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -54,12 +53,10 @@ def dimension_values(base: np.ndarray, order: np.ndarray, values: np.ndarray) ->
 
 
 @torch.inference_mode()
-def posterior_spread(
-    model: LatentModel, x: torch.Tensor, draws: int = 64
-) -> tuple[np.ndarray, np.ndarray]:
-    """What stays uncertain of one image x [1, C, H, W] once it is encoded: its mean picture, uint8
-    [C, H, W], and the standard deviation of its pixels over `draws` samples of the posterior,
-    float32 [C, H, W] on the [0, 1] scale; 0 for deterministic codes."""
+def posterior_spread(model: LatentModel, x: torch.Tensor, draws: int = 64) -> np.ndarray:
+    """What stays uncertain of one image x [1, C, H, W] once it is encoded: the standard deviation
+    of its pixels over `draws` samples of the posterior, float32 [C, H, W] on the [0, 1] scale; 0
+    for deterministic codes."""
     generator = torch.Generator(model.device).manual_seed(0)
     total = squares = torch.zeros((), dtype=torch.float64)
     for start in range(0, draws, SPREAD_BATCH):
@@ -68,9 +65,8 @@ def posterior_spread(
         pictures = model.picture(model.decode(z)).cpu().double()
         total = total + pictures.sum(0)
         squares = squares + pictures.square().sum(0)
-    mean = total / draws
-    deviation = (squares / draws - mean.square()).clamp_min(0.0).sqrt()
-    return to_bytes(mean), deviation.float().numpy()
+    variance = squares / draws - (total / draws).square()
+    return variance.clamp_min(0.0).sqrt().float().numpy()
 
 
 BATCH = 100
