@@ -157,7 +157,7 @@ def test_drawing_needs_only_the_run(vae: LoadedRun, prior: str) -> None:
 def test_a_mixture_is_kept_until_the_encodings_are_others(
     vae: LoadedRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from vae_core.latent.priors import cache, gaussian_mixture
+    from vae_core.latent.priors import gaussian_mixture, prior
 
     before = sample(vae.run, vae.model, "gaussian-mixture", 4, seeded())
     fits: list[int] = []
@@ -168,7 +168,7 @@ def test_a_mixture_is_kept_until_the_encodings_are_others(
     )
     assert torch.equal(sample(vae.run, vae.model, "gaussian-mixture", 4, seeded()), before)
     assert fits == []
-    monkeypatch.setattr(cache, "encoded_step", lambda run: -1)
+    monkeypatch.setattr(prior, "encoded_step", lambda run: -1)
     sample(vae.run, vae.model, "gaussian-mixture", 4, seeded())
     assert fits == [len(load_encodings(vae.run).mu)]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -16,8 +15,6 @@ from vae_core.models import GaussianPosterior, Output
 from vae_core.objective import MODEL, Objective
 from vae_core.settings import Settings, setting
 from vae_core.types import Context, Losses, Term
-
-EstimatorName = Literal["weighted", "stratified"]
 
 
 class BetaTcvaeOptions(Settings):
@@ -37,7 +34,7 @@ class BetaTcvaeOptions(Settings):
         "More draws each dimension by itself towards N(0, 1).",
         more=True,
     )
-    estimator: EstimatorName = setting(
+    estimator: Literal["weighted", "stratified"] = setting(
         "stratified",
         "Estimator of q(z)",
         "stratified is unbiased; weighted, the paper's own, is off by about log N a dimension.",
@@ -115,10 +112,7 @@ def stratified(batch: int, images: int) -> Tensor:
     return weights.log()
 
 
-ESTIMATORS: dict[EstimatorName, Callable[[int, int], Tensor]] = {
-    "weighted": weighted,
-    "stratified": stratified,
-}
+ESTIMATORS = {"weighted": weighted, "stratified": stratified}
 """Each makes the log weights of `decomposition` from the batch's size and the data set's."""
 
 

@@ -17,8 +17,6 @@ from vae_core.runs import DataCard
 from vae_core.settings import Settings, setting
 from vae_core.types import Context, Losses, Term
 
-Measure = Literal["relative", "absolute"]
-
 
 class ContractiveOptions(Settings):
     """The weight of the penalty, and what it is set against."""
@@ -28,7 +26,7 @@ class ContractiveOptions(Settings):
         "λ on the Jacobian",
         "More makes codes blind to small changes of the image and costs sharpness.",
     )
-    measure: Measure = setting(
+    measure: Literal["relative", "absolute"] = setting(
         "relative",
         "Size of codes",
         "relative sets the penalty against their variance; absolute is met by making all codes "

@@ -24,14 +24,11 @@ from vae_core.runs import DataCard
 from vae_core.settings import Settings, setting
 from vae_core.types import Context, Losses, LossTerms, Term
 
-Penalty = Literal["l1", "kl"]
-Measure = Literal["relative", "absolute"]
-
 
 class SparseOptions(Settings):
     """Which penalty, its weight, and the activation that is aimed at."""
 
-    penalty: Penalty = setting(
+    penalty: Literal["l1", "kl"] = setting(
         "l1",
         "Penalty",
         "l1 draws the codes of each image to exactly 0; kl asks each unit to fire for a given "
@@ -48,7 +45,7 @@ class SparseOptions(Settings):
         gt=0,
         lt=1,
     )
-    measure: Measure = setting(
+    measure: Literal["relative", "absolute"] = setting(
         "relative",
         "Size of codes",
         "relative sets the penalty against it; absolute is met by making all codes smaller, and "

@@ -18,8 +18,6 @@ from vae_core.runs import DataCard
 from vae_core.settings import Settings, setting
 from vae_core.types import Context, Losses, Term
 
-KernelName = Literal["imq", "rbf"]
-
 
 class WaeOptions(Settings):
     """The weight of the discrepancy and its kernel."""
@@ -27,7 +25,7 @@ class WaeOptions(Settings):
     mmd: float = weight_setting(
         500.0, "λ on the discrepancy", "More makes codes as a whole look like the prior."
     )
-    kernel: KernelName = setting(
+    kernel: Literal["imq", "rbf"] = setting(
         "imq",
         "Kernel",
         "imq also feels codes that lie far out; rbf sees only what is near.",
@@ -63,10 +61,7 @@ def gaussian_kernel(squared: Tensor, dims: int) -> Tensor:
     return torch.exp(-squared / (2 * dims))
 
 
-KERNELS: dict[KernelName, Callable[[Tensor, int], Tensor]] = {
-    "imq": inverse_multiquadratic,
-    "rbf": gaussian_kernel,
-}
+KERNELS = {"imq": inverse_multiquadratic, "rbf": gaussian_kernel}
 
 
 def mmd(a: Tensor, b: Tensor, kernel: Callable[[Tensor, int], Tensor]) -> Tensor:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 PARALLEL = 1e-6
@@ -38,10 +36,7 @@ def slerp(a: np.ndarray, b: np.ndarray, t: np.ndarray) -> np.ndarray:
     return ((1 - t) * lengths[0] + t * lengths[1])[:, None] * on_sphere
 
 
-PATHS: dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]] = {
-    "linear": lerp,
-    "spherical": slerp,
-}
+PATHS = {"linear": lerp, "spherical": slerp}
 
 
 def interpolate(a: np.ndarray, b: np.ndarray, steps: int, path: str = "linear") -> np.ndarray:
