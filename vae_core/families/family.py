@@ -25,7 +25,6 @@ Build = Callable[[ModelConfig, DataCard, Any], Built[Any]]
 Check = Callable[[RunConfig, DataCard, Any], None]
 
 SMALLEST_SIDE = 8
-NATS = "nats per image"
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class Quantity:
     """
 
     label: str
-    unit: str = NATS
+    unit: str = "nats per image"
     weight: str = ""
     help: str = ""
     setting: str = ""
@@ -158,10 +157,8 @@ def build_on_meta(config: RunConfig, data: DataCard | Shape) -> Built[Any]:
 
 
 def build(config: RunConfig, data: DataCard | Shape) -> Built[Any]:
-    """The model and the objective for a data set; weights from torch's RNG.
-
-    Args:
-        data: what is known of the data set; a shape (C, H, W) alone means unlabelled images.
+    """The model and the objective for a data set, of which a shape (C, H, W) alone means unlabelled
+    images; weights from torch's RNG.
 
     Raises:
         UserError: when the settings are invalid or the data do not fit; it names the setting.

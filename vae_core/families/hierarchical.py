@@ -80,9 +80,6 @@ class HierarchicalObjective(VaeObjective):
         return [part.sum(1).unflatten(0, (self.samples, -1)).mean(0) for part in parts]
 
 
-Choose = Callable[[GaussianPosterior], Tensor]
-
-
 @dataclass(frozen=True)
 class PathPosterior(GaussianPosterior):
     """q of every level given those above it, along one path, of modes (`encode`) or of the draws z
@@ -194,7 +191,9 @@ class HierarchicalModel(LatentModel[PathPosterior]):
             maps.append(stage(maps[-1]))
         return maps[: -len(self.latent_shapes) - 1 : -1]
 
-    def _infer(self, maps: list[Tensor], choose: Choose) -> tuple[PathPosterior, Tensor, Tensor]:
+    def _infer(
+        self, maps: list[Tensor], choose: Callable[[GaussianPosterior], Tensor]
+    ) -> tuple[PathPosterior, Tensor, Tensor]:
         """q, z and the state along the path that takes `choose(q)` at every level."""
         posteriors, z = [], []
 
@@ -250,8 +249,7 @@ class Level(nn.Module):
         """The state with this level in it; z [B, latent_dim, h, w] in units of the prior."""
         m, logvar = self.prior(h).chunk(2, 1)
         s = (0.5 * logvar.clamp(*self.logvar_range)).exp()
-        into: Tensor = self.into(m + s * z)
-        return h + into
+        return h + self.into(m + s * z)
 
 
 LEVELS = {

@@ -75,14 +75,12 @@ def mmd(a: Tensor, b: Tensor, kernel: Callable[[Tensor, int], Tensor]) -> Tensor
     rows, dims = a.shape
     if rows == 1:
         return (a - a).sum(1)
-    within = _mean_of_pairs(kernel(_squared(a, a), dims)) + _mean_of_pairs(
-        kernel(_squared(b, b), dims)
-    )
-    return (within - 2 * kernel(_squared(a, b), dims).mean()).expand(rows)
 
+    def alike(one: Tensor, other: Tensor) -> Tensor:
+        return kernel((one[:, None] - other[None]).square().sum(2), dims)
 
-def _squared(a: Tensor, b: Tensor) -> Tensor:
-    return (a[:, None] - b[None]).square().sum(2)
+    within = _mean_of_pairs(alike(a, a)) + _mean_of_pairs(alike(b, b))
+    return (within - 2 * alike(a, b).mean()).expand(rows)
 
 
 def _mean_of_pairs(kernel: Tensor) -> Tensor:

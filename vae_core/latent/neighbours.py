@@ -53,9 +53,7 @@ def nearest_neighbours(mu: np.ndarray, k: int = 10, progress: Progress = no_prog
         distances[block] = np.linalg.norm(shifts, axis=2)
         progress("Comparing encodings", block.stop / n)
     order = np.argsort(distances, axis=1, kind="stable")
-    return Neighbours(
-        np.take_along_axis(places, order, axis=1), np.take_along_axis(distances, order, axis=1)
-    )
+    return Neighbours(*(np.take_along_axis(each, order, axis=1) for each in (places, distances)))
 
 
 def _by_tree(mu: np.ndarray) -> Search:

@@ -197,11 +197,7 @@ def save_survey(run: Run, found: Survey, data_dir: str | None, elsewhere: bool =
 
 def load_survey(run: Run, split: str, step: int, data_dir: str | None = None) -> Survey | None:
     """The survey that is kept of a run's weights, which are of `step`; None where none is usable.
-
-    Args:
-        data_dir: where its images must have been read from; None for the run's own images,
-            wherever they lay, and for what lies in the place of the run's own.
-    """
+    Its images must have been read from `data_dir`; None is for the run's own, wherever they lay."""
     weights = derived.fingerprint(run, WEIGHTS)
 
     def read(file: Tensors) -> Survey | None:

@@ -325,9 +325,8 @@ def factor_vae_score(codes: np.ndarray, factors: np.ndarray, seed: int = 0) -> f
     For each vote one factor is fixed, `ROWS` rows are drawn, and the latent with the smallest
     variance over them is noted, each scaled by its deviation over all rows. Half of the votes
     decide which factor each latent stands for; the other half are counted. Guessing scores 1/F.
-    A latent that never varies is always the stillest and says nothing, so it is left out. How
-    small a latent's values are does not matter; one that varies, but by less than the posterior is
-    wide, is for the caller to leave out (`collapsed`): here widths are not known.
+    A latent that never varies is always the stillest and left out; one that varies by less than
+    the posterior is wide is for the caller to leave out (`collapsed`).
 
     Source: Kim and Mnih, Disentangling by Factorising (2018), section 4.
     """
