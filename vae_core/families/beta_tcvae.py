@@ -73,10 +73,8 @@ def decomposition(
     information log q(z|x) − log q(z), total correlation log q(z) − Σ log q(z_d) and dimension-wise
     KL Σ log q(z_d) − log p(z), nats, [B] each. Their sum is log q(z|x) − log p(z).
 
-    Args:
-        z: a draw from q(z|x) for each image, [B, D]. mu, logvar: of the posteriors, [B, D].
-        log_weights: log weight [B, B] of image j's posterior (column) in the mixture that stands
-            for the aggregate posterior q(z) at draw i (row).
+    z, mu and logvar are [B, D], a draw and its posterior for each image; `log_weights` [B, B] those
+    of image j's posterior (column) in the mixture that stands for q(z) at draw i (row).
     """
     log_q = gaussian_log_density(z[:, None], mu[None], logvar[None])  # [draw, posterior, D]
     log_q_given_x = gaussian_log_density(z, mu, logvar).sum(1)

@@ -64,9 +64,8 @@ class ConditionalObjective(VaeObjective):
 
 
 class ConditionalModel(LatentModel[GaussianPosterior]):
-    """The encoder sees a label as constant channels, the decoder beside the latents.
-
-    Unless `conditioned` it works as for images of which no label is known.
+    """The encoder sees a label as constant channels, the decoder beside the latents; unless
+    `conditioned`, none is known.
 
     Source: Sohn, Lee and Yan, Learning Structured Output Representation using Deep Conditional
     Generative Models (2015), with p(z) = N(0, I) whatever the label.

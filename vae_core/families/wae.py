@@ -65,10 +65,8 @@ KERNELS = {"imq": inverse_multiquadratic, "rbf": gaussian_kernel}
 
 
 def mmd(a: Tensor, b: Tensor, kernel: Callable[[Tensor, int], Tensor]) -> Tensor:
-    """Unbiased estimate of MMD² between two samples [B, D], the same for every row, [B].
-
-    It is 0 in the mean where both come from one distribution, so it may be below 0; a sample of
-    one row says nothing and gives 0.
+    """Unbiased estimate of MMD² between two samples [B, D], which may be below 0; the same for
+    every row, [B], and 0 for a single one.
 
     Source: Gretton et al., A Kernel Two-Sample Test (2012), equation 3.
     """

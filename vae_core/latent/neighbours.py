@@ -108,10 +108,8 @@ def agreement(one: Neighbours, other: Neighbours) -> float:
 
 def closest_pairs(neighbours: Neighbours, n: int = 50) -> tuple[np.ndarray, np.ndarray]:
     """The n pairs of images that lie closest together, the closest first: int64 [n, 2] with the
-    lower place first, and their distances float32 [n].
-
-    Exact as long as no image is in more of these pairs than it has neighbours.
-    """
+    lower place first, and their distances float32 [n]. Exact as long as no image is in more of
+    these pairs than it has neighbours."""
     one = np.repeat(np.arange(len(neighbours.places)), neighbours.places.shape[1])
     pairs = np.sort(np.stack([one, neighbours.places.ravel()], axis=1), axis=1)
     pairs, first = np.unique(pairs, axis=0, return_index=True)

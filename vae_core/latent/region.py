@@ -68,12 +68,10 @@ class Region:
 
     That is the aggregated posterior, 1/N Σ N(mu_n, diag(exp(logvar_n))), or for deterministic
     codes, without logvar, the encodings mu [N, D] themselves. The means alone would be too
-    narrow: along an unused dimension they do not vary, while every decoded z did.
+    narrow: along an unused dimension they do not vary, while every decoded z did. With more than
+    `MAX_CORRELATED` dimensions its covariance is taken to be diagonal.
 
     Source: Makhzani et al., Adversarial Autoencoders (2016), section 2, for the name.
-
-    With more than `MAX_CORRELATED` dimensions its covariance is taken to be diagonal: each
-    dimension has its standard deviation, and that some vary together is not seen.
     """
 
     def __init__(self, mu: np.ndarray, logvar: np.ndarray | None = None) -> None:

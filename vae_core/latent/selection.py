@@ -48,10 +48,8 @@ BATCH = 512
 
 @dataclass(frozen=True)
 class Arrow:
-    """The way between the means of two selections: from `start` [D] along `vector` [D], length 1.
-
-    length: how far apart the means are, in latent units.
-    """
+    """The way between the means of two selections: from `start` [D] along `vector` [D], a unit, for
+    `length` latent units."""
 
     start: np.ndarray
     vector: np.ndarray

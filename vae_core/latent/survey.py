@@ -103,10 +103,8 @@ def survey(
 
     Images are encoded clean, as who explores them sees them; or `corrupted` as the objective shows
     them to its encoder in training, image i of the part with `objective.corrupted`'s noise i. What
-    is to be reconstructed is the clean image either way.
-
-    Memory holds a batch of images and the results, however many images there are. The draws are
-    the same each time. The modes of both modules are restored.
+    is to be reconstructed is the clean image either way. The draws are the same each time. Memory
+    holds a batch of images and the results.
     """
     generator = torch.Generator(model.device).manual_seed(0)
     n, done = len(part), 0

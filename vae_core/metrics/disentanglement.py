@@ -74,8 +74,7 @@ def with_spread(
     """Every score of codes [N, L] for factors [N, F], and the standard deviation of each over
     `seeds` random halves of the images.
 
-    That of halves estimates the standard error of the score of all, as a half varies about the
-    whole by as much as the whole does about the truth.
+    A half varies about the whole by as much as the whole does about the truth.
 
     Source: Efron, The Jackknife, the Bootstrap and Other Resampling Plans (1982), chapter 8.
     """
