@@ -25,6 +25,7 @@ Build = Callable[[ModelConfig, DataCard, Any], Built[Any]]
 Check = Callable[[RunConfig, DataCard, Any], None]
 
 SMALLEST_SIDE = 8
+NATS = "nats per image"
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Quantity:
     """
 
     label: str
-    unit: str = "nats per image"
+    unit: str = NATS
     weight: str = ""
     help: str = ""
     setting: str = ""
