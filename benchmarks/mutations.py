@@ -141,7 +141,7 @@ def asked(store: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
     from vae_core.latent.maps import load_map
     from vae_core.latent.priors import sample
     from vae_core.latent.saved import load_saved
-    from vae_core.latent.survey_cache import load_survey, surveyed_hashes
+    from vae_core.latent.survey import load_survey, surveyed_hashes
     from vae_core.loading import load_run
     from vae_core.run_data import recorded_by
     from vae_core.runs import Run

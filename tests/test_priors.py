@@ -99,7 +99,7 @@ def test_every_component_has_the_width_of_its_own_images(dims: int) -> None:
 def test_a_mixture_fitted_in_an_older_way_is_not_taken(vae: LoadedRun) -> None:
     """Such a file has the step of the encodings and no version, or an earlier one."""
     from vae_core.latent.priors import gaussian_mixture
-    from vae_core.latent.priors.cache import load_prior
+    from vae_core.latent.priors.prior import load_prior
 
     encodings = load_encodings(vae.run)
     older = fit(encodings.mu)
@@ -117,7 +117,7 @@ def test_a_mixture_fitted_in_an_older_way_is_not_taken(vae: LoadedRun) -> None:
 
 
 def test_what_was_learned_before_versions_were_written_is_still_taken(coded: LoadedRun) -> None:
-    from vae_core.latent.priors.cache import load_prior
+    from vae_core.latent.priors.prior import load_prior
 
     step = str(load_encodings(coded.run).step)
     coded.run.write_bytes("prior-old.safetensors", save({"a": torch.ones(2)}, {"step": step}))
@@ -157,7 +157,7 @@ def test_drawing_needs_only_the_run(vae: LoadedRun, prior: str) -> None:
 def test_a_mixture_is_kept_until_the_encodings_are_others(
     vae: LoadedRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from vae_core.latent.priors import cache, gaussian_mixture
+    from vae_core.latent.priors import gaussian_mixture, prior
 
     before = sample(vae.run, vae.model, "gaussian-mixture", 4, seeded())
     fits: list[int] = []
@@ -168,7 +168,7 @@ def test_a_mixture_is_kept_until_the_encodings_are_others(
     )
     assert torch.equal(sample(vae.run, vae.model, "gaussian-mixture", 4, seeded()), before)
     assert fits == []
-    monkeypatch.setattr(cache, "encoded_step", lambda run: -1)
+    monkeypatch.setattr(prior, "encoded_step", lambda run: -1)
     sample(vae.run, vae.model, "gaussian-mixture", 4, seeded())
     assert fits == [len(load_encodings(vae.run).mu)]
 

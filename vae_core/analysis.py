@@ -12,8 +12,7 @@ from vae_core.data.images import restore_order
 from vae_core.errors import UserError
 from vae_core.latent.encodings import load_encodings
 from vae_core.latent.maps import Map, load_map, make_map, save_map
-from vae_core.latent.survey import Survey, survey
-from vae_core.latent.survey_cache import load_survey, save_survey
+from vae_core.latent.survey import Survey, load_survey, save_survey, survey
 from vae_core.loading import load_part, load_run, part_of, weights_step
 from vae_core.losses import gaussian_kl
 from vae_core.models import LatentModel

@@ -159,7 +159,7 @@ def _surveyed(path: Path, version: str, split: str) -> Task[EncodedImages]:
     def work(progress: Progress) -> EncodedImages:
         ready_torch()
         from vae_core.analysis import survey_of
-        from vae_core.latent.survey_cache import load_survey
+        from vae_core.latent.survey import load_survey
         from vae_core.loading import weights_step
 
         if load_survey(run, split, weights_step(run)) is None:

@@ -43,7 +43,7 @@ def draw(encoded: EncodedImages) -> None:
 
 
 def _ranking(encoded: EncodedImages, by: str) -> None:
-    from vae_core.latent.ranking import ranked
+    from vae_core.latent.selection import ranked
 
     order, values = ranked(encoded.survey, by)
     few = order[:PICTURED]

@@ -9,7 +9,7 @@ from latent_workbench.components.axes import Axis, all_axes, counterpart, raw_pa
 from latent_workbench.grids.sheets import Sheet, decoded, image_number, ticks
 from latent_workbench.live.resources import encodings_of, prior_of
 from latent_workbench.shared.state import restore
-from vae_core.latent.planes import MOST_A_SIDE, even_values, plane_vectors, quantile_values
+from vae_core.latent.grids import MOST_A_SIDE, even_values, plane_vectors, quantile_values
 from vae_core.runs import Run
 
 SIGMA, RAW_UNITS, QUANTILES = "σ", "latent units", "quantiles"

@@ -11,7 +11,7 @@ from latent_workbench.grids.sheets import RealImages, Sheet, decoded, images_of
 from latent_workbench.live.models import ready_torch
 from latent_workbench.shared.formatting import grouped
 from latent_workbench.shared.inputs import draw_again
-from vae_core.latent.ranking import picks
+from vae_core.latent.selection import picks
 from vae_core.runs import Run
 
 if TYPE_CHECKING:
@@ -82,11 +82,11 @@ def _encoder_input(images: RealImages, chosen: np.ndarray) -> Tensor:
 
 def _spread(images: RealImages, chosen: np.ndarray) -> np.ndarray:
     torch = ready_torch()
-    from vae_core.latent.planes import posterior_spread
+    from vae_core.latent.grids import posterior_spread
 
     model, labels, rows = images.loaded.model, images.survey.labels, []
     for i, x in zip(chosen, _encoder_input(images, chosen).split(1), strict=True):
         conditioned = model if labels is None else model.conditioned(torch.tensor([int(labels[i])]))
-        _, deviation = posterior_spread(conditioned, x)
+        deviation = posterior_spread(conditioned, x)
         rows.append(np.rint(np.clip(deviation * SPREAD_SCALE, 0, 1) * 255).astype(np.uint8))
     return np.stack(rows)

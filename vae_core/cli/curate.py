@@ -10,8 +10,15 @@ import typer
 
 from vae_core import process
 from vae_core.cli.answering import answering
-from vae_core.cli.export import DataDirOption, SplitOption
-from vae_core.cli.options import JsonOption, LinesOption, RunArgument, StoreOption, print_json
+from vae_core.cli.export import SplitOption
+from vae_core.cli.options import (
+    DataDirOption,
+    JsonOption,
+    LinesOption,
+    RunArgument,
+    StoreOption,
+    print_json,
+)
 from vae_core.cli.score_images import write_csv
 from vae_core.errors import UserError
 from vae_core.runs import Store, in_words

@@ -30,11 +30,7 @@ class Remedy:
     changes: dict[str, Any]
 
     def applied(self, config: RunConfig) -> RunConfig:
-        """The changed configuration; what it is called after no longer holds.
-
-        Raises:
-            UserError: when a changed value is out of range.
-        """
+        """The changed configuration, which no preset is; a `UserError` for what is out of range."""
         return config.updated({**self.changes, "preset": None})
 
 

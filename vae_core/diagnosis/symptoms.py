@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
@@ -34,8 +33,6 @@ class Finding:
     evidence: str
     remedies: tuple[Remedy, ...]
 
-
-Symptom = Callable[[LearningCurves], Finding | None]
 
 PATIENCE_STEPS = 50
 """A network begins with a KL near 0 (0.01 nats at step 2 of a healthy run) and needs this long to
@@ -245,19 +242,16 @@ def codes_died(curves: LearningCurves) -> Finding | None:
     )
 
 
-SYMPTOMS: tuple[Symptom, ...] = (
-    about_to_diverge,
-    kl_exploded,
-    posterior_collapsed,
-    codes_died,
-    overfitted,
-    autoencoder_in_disguise,
-)
-
-
 def diagnose(curves: LearningCurves) -> list[Finding]:
     """Everything that is wrong, the most urgent first; [] where all is well."""
-    found = (symptom(curves) for symptom in SYMPTOMS)
+    found = (
+        about_to_diverge(curves),
+        kl_exploded(curves),
+        posterior_collapsed(curves),
+        codes_died(curves),
+        overfitted(curves),
+        autoencoder_in_disguise(curves),
+    )
     return [finding for finding in found if finding is not None]
 
 
@@ -285,8 +279,6 @@ def _training_in(curves: LearningCurves, epoch: int) -> float:
 
 
 def seen_of_even_use(codes: int, drawn: int) -> float:
-    """How many different codes so many draws show on average where all are used alike.
-
-    K · (1 − (1 − 1/K)ⁿ): what a measured number of codes in use has to be held against.
-    """
+    """How many different codes so many draws show on average where all are used alike:
+    K · (1 − (1 − 1/K)ⁿ)."""
     return codes * (1.0 - (1.0 - 1.0 / codes) ** drawn)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -16,8 +15,6 @@ from vae_core.models import GaussianPosterior, Output
 from vae_core.objective import MODEL, Objective
 from vae_core.settings import Settings, setting
 from vae_core.types import Context, Losses, Term
-
-EstimatorName = Literal["weighted", "stratified"]
 
 
 class BetaTcvaeOptions(Settings):
@@ -37,7 +34,7 @@ class BetaTcvaeOptions(Settings):
         "More draws each dimension by itself towards N(0, 1).",
         more=True,
     )
-    estimator: EstimatorName = setting(
+    estimator: Literal["weighted", "stratified"] = setting(
         "stratified",
         "Estimator of q(z)",
         "stratified is unbiased; weighted, the paper's own, is off by about log N a dimension.",
@@ -76,10 +73,8 @@ def decomposition(
     information log q(z|x) − log q(z), total correlation log q(z) − Σ log q(z_d) and dimension-wise
     KL Σ log q(z_d) − log p(z), nats, [B] each. Their sum is log q(z|x) − log p(z).
 
-    Args:
-        z: a draw from q(z|x) for each image, [B, D]. mu, logvar: of the posteriors, [B, D].
-        log_weights: log weight [B, B] of image j's posterior (column) in the mixture that stands
-            for the aggregate posterior q(z) at draw i (row).
+    z, mu and logvar are [B, D], a draw and its posterior for each image; `log_weights` [B, B] those
+    of image j's posterior (column) in the mixture that stands for q(z) at draw i (row).
     """
     log_q = gaussian_log_density(z[:, None], mu[None], logvar[None])  # [draw, posterior, D]
     log_q_given_x = gaussian_log_density(z, mu, logvar).sum(1)
@@ -115,10 +110,7 @@ def stratified(batch: int, images: int) -> Tensor:
     return weights.log()
 
 
-ESTIMATORS: dict[EstimatorName, Callable[[int, int], Tensor]] = {
-    "weighted": weighted,
-    "stratified": stratified,
-}
+ESTIMATORS = {"weighted": weighted, "stratified": stratified}
 """Each makes the log weights of `decomposition` from the batch's size and the data set's."""
 
 

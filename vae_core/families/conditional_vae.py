@@ -64,9 +64,8 @@ class ConditionalObjective(VaeObjective):
 
 
 class ConditionalModel(LatentModel[GaussianPosterior]):
-    """The encoder sees a label as constant channels, the decoder beside the latents.
-
-    Unless `conditioned` it works as for images of which no label is known.
+    """The encoder sees a label as constant channels, the decoder beside the latents; unless
+    `conditioned`, none is known.
 
     Source: Sohn, Lee and Yan, Learning Structured Output Representation using Deep Conditional
     Generative Models (2015), with p(z) = N(0, I) whatever the label.
@@ -80,10 +79,8 @@ class ConditionalModel(LatentModel[GaussianPosterior]):
         self._labels: Tensor | None = None
 
     def conditioned(self, labels: Tensor | None) -> ConditionalModel:
-        """This model for images of these labels, int64 [B] or [1] for all; −1 is unknown.
-
-        A view: weights are shared, and this model stays as it is.
-        """
+        """A view of this model, with the same weights, for images of these labels, int64 [B] or [1]
+        for all; −1 is unknown."""
         if labels is None:
             return self
         view = copy.copy(self)
@@ -99,10 +96,8 @@ class ConditionalModel(LatentModel[GaussianPosterior]):
         return self.decoder(torch.cat([z, self._one_hot(z.shape[0], z)], 1))
 
     def _one_hot(self, rows: int, like: Tensor) -> Tensor:
-        """One-hot rows [rows, labels], all 0 where the label is unknown.
-
-        Labels of a batch are repeated for every draw of it.
-        """
+        """One-hot rows [rows, labels], all 0 where the label is unknown; those of a batch are
+        repeated for every draw of it."""
         if self._labels is None:
             return like.new_zeros(rows, self.labels)
         # One place more for the unknown, which is cut off again.

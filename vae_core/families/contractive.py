@@ -17,8 +17,6 @@ from vae_core.runs import DataCard
 from vae_core.settings import Settings, setting
 from vae_core.types import Context, Losses, Term
 
-Measure = Literal["relative", "absolute"]
-
 
 class ContractiveOptions(Settings):
     """The weight of the penalty, and what it is set against."""
@@ -28,7 +26,7 @@ class ContractiveOptions(Settings):
         "λ on the Jacobian",
         "More makes codes blind to small changes of the image and costs sharpness.",
     )
-    measure: Measure = setting(
+    measure: Literal["relative", "absolute"] = setting(
         "relative",
         "Size of codes",
         "relative sets the penalty against their variance; absolute is met by making all codes "
@@ -140,15 +138,9 @@ def check(config: RunConfig, data: DataCard, options: ContractiveOptions) -> Non
 def contractive(
     config: ModelConfig, data: DataCard, options: ContractiveOptions
 ) -> Built[PointPosterior]:
-    """Deterministic code, exact Jacobian penalty.
-
-    Raises:
-        UserError: for a backbone whose images see each other, which have no Jacobian of their own.
-    """
+    """Deterministic code, exact Jacobian penalty; images that see each other have none."""
     model = deterministic(config, data)
-    if any(
-        isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.encoder.modules()
-    ):
+    if any(isinstance(each, nn.modules.batchnorm._BatchNorm) for each in model.encoder.modules()):
         raise UserError(
             f"model.backbone: {config.backbone!r} normalises over the batch, so that no image has "
             "a Jacobian of its own; take conv or mlp for the contractive autoencoder."

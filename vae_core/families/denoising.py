@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal
 
@@ -18,13 +17,11 @@ from vae_core.objective import Objective
 from vae_core.runs import DataCard
 from vae_core.settings import Settings, setting
 
-CorruptionName = Literal["gaussian", "masking", "salt-and-pepper"]
-
 
 class DenoisingOptions(Settings):
     """How images are damaged, and how much."""
 
-    noise: CorruptionName = setting(
+    noise: Literal["gaussian", "masking", "salt-and-pepper"] = setting(
         "gaussian",
         "Noise",
         "gaussian adds to every value; masking blackens some; salt-and-pepper also whitens some.",
@@ -68,11 +65,7 @@ def salt_and_pepper(x: Tensor, level: float, generator: Generator | None) -> Ten
     return torch.where((level / 2 <= chance) & (chance < level), torch.ones_like(x), peppered)
 
 
-CORRUPTIONS: dict[CorruptionName, Callable[[Tensor, float, Generator | None], Tensor]] = {
-    "gaussian": gaussian,
-    "masking": masking,
-    "salt-and-pepper": salt_and_pepper,
-}
+CORRUPTIONS = {"gaussian": gaussian, "masking": masking, "salt-and-pepper": salt_and_pepper}
 
 
 def _uniform_like(x: Tensor, generator: Generator | None) -> Tensor:

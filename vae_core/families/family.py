@@ -123,11 +123,8 @@ families = Families("family", Family)
 
 
 def complete(config: RunConfig) -> RunConfig:
-    """The configuration with every option of its family and backbone validated and spelt out.
-
-    Raises:
-        UserError: naming the setting that is unknown or out of range.
-    """
+    """The configuration with every option of its family and backbone validated and spelt out, or a
+    `UserError` naming the setting that is unknown or out of range."""
     family, backbone = families[config.family], backbones[config.model.backbone]
     if config.model.likelihood != "auto":
         likelihoods[config.model.likelihood]
@@ -147,11 +144,7 @@ def meta_model(config: RunConfig, data: DataCard | Shape) -> LatentModel:
 
 
 def build_on_meta(config: RunConfig, data: DataCard | Shape) -> Built[Any]:
-    """`build` without memory for the weights.
-
-    Raises:
-        UserError: as `build`; also where a number of weights has more digits than torch counts.
-    """
+    """`build` without memory for the weights; also refuses more weights than torch counts."""
     try:
         with torch.device("meta"):
             return build(config, data)
@@ -165,10 +158,8 @@ def build_on_meta(config: RunConfig, data: DataCard | Shape) -> Built[Any]:
 
 
 def build(config: RunConfig, data: DataCard | Shape) -> Built[Any]:
-    """The model and the objective for a data set; weights from torch's RNG.
-
-    Args:
-        data: what is known of the data set; a shape (C, H, W) alone means unlabelled images.
+    """The model and the objective for a data set, of which a shape (C, H, W) alone means unlabelled
+    images; weights from torch's RNG.
 
     Raises:
         UserError: when the settings are invalid or the data do not fit; it names the setting.

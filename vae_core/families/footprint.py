@@ -45,10 +45,6 @@ class Footprint(NamedTuple):
     weights: int
     image: int
 
-    def to_train(self, batch: int) -> float:
-        """Bytes while batches of so many images are learned from."""
-        return COPIES * self.weights + batch * self.image
-
 
 def footprint(config: RunConfig, data: DataCard) -> Footprint:
     """What a model and its objective take; raises as `build`."""
@@ -71,14 +67,14 @@ def require_memory_to_train(config: RunConfig, data: DataCard) -> None:
     found, batch = footprint(config, data), config.train.batch_size
     batch = min(batch, data.n_train) if data.n_train else batch
     bound = _memory_allowed() or machine_memory()
-    if found.to_train(batch) <= bound:
+    fixed, maps = COPIES * found.weights, batch * found.image
+    if fixed + maps <= bound:
         return
-    fixed = COPIES * found.weights
     fitting = int((bound - fixed) // max(1, found.image))
     fits = f"a batch size of at most {fitting}" if fitting >= 1 else "a smaller network or images"
     raise UserError(
-        f"Training would take {_gb(found.to_train(batch))} of memory: {_gb(fixed)} for the weights "
-        f"with gradients and averages, {_gb(batch * found.image)} for a batch of {batch} images; "
+        f"Training would take {_gb(fixed + maps)} of memory: {_gb(fixed)} for the weights "
+        f"with gradients and averages, {_gb(maps)} for a batch of {batch} images; "
         f"{_gb(bound)} are allowed. Use {fits}, or set {MEMORY_VARIABLE} (in GB) to allow more."
     )
 

@@ -88,14 +88,9 @@ class FullCovariance(Bottleneck[FullCovariancePosterior]):
     def forward(self, features: Tensor) -> FullCovariancePosterior:
         """features [B, F] → N(mu, L·Lᵀ) over [B, latent_dim]."""
         diagonal = (0.5 * self.logvar(features).clamp(*self.logvar_range)).exp()
-        factor = torch.diag_embed(diagonal).index_put(
-            (
-                torch.arange(features.shape[0], device=features.device)[:, None],
-                self.rows,
-                self.columns,
-            ),
-            self.below(features),
-        )
+        images = torch.arange(features.shape[0], device=features.device)[:, None]
+        below = (images, self.rows, self.columns)
+        factor = torch.diag_embed(diagonal).index_put(below, self.below(features))
         return FullCovariancePosterior(self.mu(features), factor)
 
 

@@ -80,15 +80,10 @@ class HierarchicalObjective(VaeObjective):
         return [part.sum(1).unflatten(0, (self.samples, -1)).mean(0) for part in parts]
 
 
-Choose = Callable[[GaussianPosterior], Tensor]
-
-
 @dataclass(frozen=True)
 class PathPosterior(GaussianPosterior):
-    """q of every level given those above it, along one path; mu and logvar [B, D].
-
-    `encode` follows the modes, `HierarchicalModel.forward` the draws that it returns as z.
-    """
+    """q of every level given those above it, along one path, of modes (`encode`) or of the draws z
+    (`HierarchicalModel.forward`); mu and logvar [B, D]."""
 
     draw_path: Callable[[Generator | None], tuple[PathPosterior, Tensor]]
 
@@ -168,23 +163,11 @@ class HierarchicalModel(LatentModel[PathPosterior]):
         return self._finish(self._descend(z.shape[0], lambda level, h: levels[level]))
 
     def sample_prior(
-        self,
-        n: int,
-        generator: Generator | None = None,
-        temperature: float = 1.0,
-        fixed: Sequence[Tensor | None] = (),
+        self, n: int, generator: Generator | None = None, temperature: float = 1.0
     ) -> Tensor:
-        """n draws of all levels, deviations times `temperature`, [n, D].
-
-        `fixed` are levels that are not drawn, the coarsest first, [n or 1, *latent_shapes[i]];
-        None, as beyond the end of the list, is drawn.
-        """
+        """n draws of all levels, deviations times `temperature`, [n, D]."""
         noise = torch.randn((n, self.latent_size), generator=generator, device=self.device)
-        drawn = self.split(temperature * noise)
-        for level, value in enumerate(fixed):
-            if value is not None:
-                drawn[level] = value.expand_as(drawn[level])
-        return self.join(drawn)
+        return temperature * noise
 
     def split(self, z: Tensor) -> list[Tensor]:
         """[B, D] as its levels, the coarsest first, [B, *latent_shapes[i]] each."""
@@ -208,7 +191,9 @@ class HierarchicalModel(LatentModel[PathPosterior]):
             maps.append(stage(maps[-1]))
         return maps[: -len(self.latent_shapes) - 1 : -1]
 
-    def _infer(self, maps: list[Tensor], choose: Choose) -> tuple[PathPosterior, Tensor, Tensor]:
+    def _infer(
+        self, maps: list[Tensor], choose: Callable[[GaussianPosterior], Tensor]
+    ) -> tuple[PathPosterior, Tensor, Tensor]:
         """q, z and the state along the path that takes `choose(q)` at every level."""
         posteriors, z = [], []
 
@@ -264,8 +249,7 @@ class Level(nn.Module):
         """The state with this level in it; z [B, latent_dim, h, w] in units of the prior."""
         m, logvar = self.prior(h).chunk(2, 1)
         s = (0.5 * logvar.clamp(*self.logvar_range)).exp()
-        into: Tensor = self.into(m + s * z)
-        return h + into
+        return h + self.into(m + s * z)
 
 
 LEVELS = {
@@ -288,11 +272,7 @@ LEVELS = {
 def hierarchical(
     config: ModelConfig, data: DataCard, options: HierarchicalOptions
 ) -> Built[DensityPosterior]:
-    """`latent_dim` latents at every place of the coarsest maps.
-
-    Raises:
-        UserError: when there are fewer halvings than levels.
-    """
+    """`latent_dim` latents at every place of the coarsest maps; as many halvings as levels."""
     trunk = trunk_of(config, data, options.levels)
     if len(trunk.inwards) < options.levels:
         _, height, width = data.image_shape

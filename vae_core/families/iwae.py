@@ -44,7 +44,7 @@ class IwaeObjective(Objective[GaussianPosterior]):
     """
 
     def __init__(self, likelihood: Likelihood, options: IwaeOptions) -> None:
-        super().__init__(likelihood)
+        super().__init__(likelihood, options)
         self.samples = options.samples
         self.doubly = options.gradient == "doubly reparameterised"
 

@@ -115,11 +115,8 @@ class MapOptions(Settings):
 
 
 def trunk_of(config: ModelConfig, data: DataCard, stages: int) -> Trunk:
-    """The configured backbone's trunk with at least `stages` stages, as far as it has them.
-
-    Raises:
-        UserError: when the backbone has no feature maps or its options do not fit.
-    """
+    """The configured backbone's trunk with at least `stages` stages, as far as it has them; a
+    `UserError` for a backbone without feature maps, or options that do not fit."""
     if config.backbone not in trunks:
         names = ", ".join(entry.name for entry in trunks)
         raise UserError(
@@ -143,10 +140,7 @@ def model_on_maps(
     """The configured backbone's trunk, cut where the latents lie, around a bottleneck for maps.
 
     `latent_dim` latents lie at every place; `bottleneck` makes `maps [B, C, h, w] → Posterior`
-    from C.
-
-    Raises:
-        UserError: as `trunk_of`, and when there are not as many halvings as are asked for.
+    from C. Raises as `trunk_of`, and for more halvings than there are.
     """
     side = min(data.image_shape[1:])
     halvings = options.halvings or max(1, (max(side - 1, 1) // LARGEST_MAP).bit_length())

@@ -16,7 +16,6 @@ from vae_core.models import (
     Autoencoder,
     Deterministic,
     LatentModel,
-    Likelihood,
     Output,
     PointPosterior,
 )
@@ -25,14 +24,11 @@ from vae_core.runs import DataCard
 from vae_core.settings import Settings, setting
 from vae_core.types import Context, Losses, LossTerms, Term
 
-Penalty = Literal["l1", "kl"]
-Measure = Literal["relative", "absolute"]
-
 
 class SparseOptions(Settings):
     """Which penalty, its weight, and the activation that is aimed at."""
 
-    penalty: Penalty = setting(
+    penalty: Literal["l1", "kl"] = setting(
         "l1",
         "Penalty",
         "l1 draws the codes of each image to exactly 0; kl asks each unit to fire for a given "
@@ -49,7 +45,7 @@ class SparseOptions(Settings):
         gt=0,
         lt=1,
     )
-    measure: Measure = setting(
+    measure: Literal["relative", "absolute"] = setting(
         "relative",
         "Size of codes",
         "relative sets the penalty against it; absolute is met by making all codes smaller, and "
@@ -68,14 +64,12 @@ class SparseObjective(Objective[PointPosterior]):
     Hoyer (2004), section 3.1; KL: Ng, Sparse Autoencoder, CS294A lecture notes (2011), section 3.
     """
 
-    def __init__(self, likelihood: Likelihood, options: SparseOptions) -> None:
-        super().__init__(likelihood)
-        self.weight = options.weight
-        self.penalty = penalty_of(options)
+    options: SparseOptions
 
     def losses(self, x: Tensor, output: Output[PointPosterior], context: Context) -> Losses:
         losses = super().losses(x, output, context)
-        losses[MODEL]["sparsity"] = Term(self.penalty(output.z), self.weight)
+        penalty = penalty_of(self.options)(output.z)
+        losses[MODEL]["sparsity"] = Term(penalty, self.options.weight)
         losses[MODEL] |= activity(output.z)
         return losses
 
@@ -146,8 +140,7 @@ def activation_kl(
 def activity(z: Tensor) -> LossTerms:
     """What is watched of codes [B, D], in percent of D: how many speak, and how many are exactly 0.
 
-    Speaking counts as many units as would have the same Σ|z| over ‖z‖ if they spoke alike; it is
-    free of scale and belongs to each image, whatever is in its batch.
+    Speaking counts as many units as would have the same Σ|z| over ‖z‖ if they spoke alike.
     """
     dims = z.shape[1]
     return {
@@ -163,11 +156,8 @@ lower."""
 
 
 class CodeRange(nn.Module):
-    """An activation at the end of an encoder, and what lies nearest to it of any other point.
-
-    Sliders, directions and priors move through the whole space; the decoder knows codes alone.
-    Here any number is a code.
-    """
+    """An activation at the end of an encoder, of whose values alone the decoder knows; sliders and
+    priors move through the whole space. Here any number is a code."""
 
     note = ""
     """What a person who moves codes should know, one sentence."""

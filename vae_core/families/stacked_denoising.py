@@ -119,11 +119,8 @@ class Layer:
 
 
 def layers_of(model: LatentModel, backbone: str) -> list[Layer]:
-    """The layers of an autoencoder from the image inwards.
-
-    Raises:
-        UserError: naming `backbone`, when its two sides do not mirror each other.
-    """
+    """The layers of an autoencoder from the image inwards, or a `UserError` that names the
+    `backbone` whose two sides do not mirror each other."""
     if isinstance(model.encoder, nn.Sequential) and isinstance(model.decoder, nn.Sequential):
         bottleneck = cast(Deterministic, model.bottleneck)
         flat = (nn.Flatten, FlattenChannelsLast)

@@ -37,10 +37,8 @@ def principal_directions(mu: np.ndarray) -> Directions:
     """Principal components of encodings mu [N, D], the largest variance first; K = min(N, D).
 
     Where both N and D exceed 1024, only the first 64 are found, by random projections: all of
-    3000 × 3136 take 27 s of one core, these 1.1 s.
-
-    The sign of a component is fixed (its largest entry is positive), so that a slider does not
-    swap its ends from one fit to the next.
+    3000 × 3136 take 27 s of one core, these 1.1 s. The largest entry of a component is positive, so
+    that a slider does not swap its ends from one fit to the next.
 
     Source: Härkönen et al., GANSpace (2020), section 2, for PCA as the source of sliders whose
     unit is one standard deviation; Halko, Martinsson and Tropp, Finding Structure with Randomness
@@ -90,9 +88,8 @@ def measured_directions(mu: np.ndarray, vectors: np.ndarray) -> Directions:
 
 
 def local_directions(region: Region, z: np.ndarray, neighbours: int) -> Directions:
-    """Principal directions of the `neighbours` encodings of `region` nearest to z [D].
-
-    They say in which ways pictures like this one vary. The center is z itself.
+    """In which ways pictures like that of z [D] vary: from z, the principal directions of the
+    `neighbours` encodings of `region` nearest to it.
 
     Source: Li et al., LatentGandr (2026), arXiv:2604.19953, for local components as sliders.
     """

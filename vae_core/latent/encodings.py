@@ -126,11 +126,7 @@ def encoded_step(run: Run) -> int | None:
 
 
 def load_encodings(run: Run) -> Encodings:
-    """The encodings cached in a run.
-
-    Raises:
-        UserError: when there are none, or the files are damaged.
-    """
+    """The encodings cached in a run; a `UserError` for none, or damaged files."""
     if not run.has(ENCODINGS):
         raise UserError(f"Run {run.id!r} has no encodings yet; they come with its first epoch.")
     try:

@@ -37,10 +37,7 @@ class Neighbours:
 def nearest_neighbours(mu: np.ndarray, k: int = 10, progress: Progress = no_progress) -> Neighbours:
     """The k nearest of the other encodings for each of mu [N, D]; k yields to N − 1.
 
-    Exact. Memory holds a block of queries, not N × N distances.
-
-    Raises:
-        UserError: when encodings are not finite.
+    Exact. Memory holds a block of queries, not N × N distances. Encodings have to be finite.
     """
     finite(mu, "encoding")
     n, k = len(mu), max(0, min(k, len(mu) - 1))
@@ -56,9 +53,7 @@ def nearest_neighbours(mu: np.ndarray, k: int = 10, progress: Progress = no_prog
         distances[block] = np.linalg.norm(shifts, axis=2)
         progress("Comparing encodings", block.stop / n)
     order = np.argsort(distances, axis=1, kind="stable")
-    return Neighbours(
-        np.take_along_axis(places, order, axis=1), np.take_along_axis(distances, order, axis=1)
-    )
+    return Neighbours(*(np.take_along_axis(each, order, axis=1) for each in (places, distances)))
 
 
 def _by_tree(mu: np.ndarray) -> Search:
@@ -113,10 +108,8 @@ def agreement(one: Neighbours, other: Neighbours) -> float:
 
 def closest_pairs(neighbours: Neighbours, n: int = 50) -> tuple[np.ndarray, np.ndarray]:
     """The n pairs of images that lie closest together, the closest first: int64 [n, 2] with the
-    lower place first, and their distances float32 [n].
-
-    Exact as long as no image is in more of these pairs than it has neighbours.
-    """
+    lower place first, and their distances float32 [n]. Exact as long as no image is in more of
+    these pairs than it has neighbours."""
     one = np.repeat(np.arange(len(neighbours.places)), neighbours.places.shape[1])
     pairs = np.sort(np.stack([one, neighbours.places.ravel()], axis=1), axis=1)
     pairs, first = np.unique(pairs, axis=0, return_index=True)

@@ -31,11 +31,8 @@ def load_saved(run: Run) -> tuple[SavedDirection, ...]:
 
 
 def save_direction(run: Run, name: str, vector: np.ndarray) -> None:
-    """Keep `vector` [D] in the run as `name`.
-
-    Raises:
-        UserError: for a name that is empty, too long or taken, or a vector without a direction.
-    """
+    """Keep `vector` [D] in the run as `name`; a `UserError` for a name that is empty, too long or
+    taken, or a vector without a direction."""
     name = name.strip()
     known = load_saved(run)
     if not 1 <= len(name) <= LONGEST_NAME:

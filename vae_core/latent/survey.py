@@ -1,4 +1,5 @@
-"""Every image of one part of a data set: where it is encoded and how well it is explained."""
+"""Every image of one part of a data set: where it is encoded and how well it is explained, looked
+through once for each checkpoint and kept."""
 
 from __future__ import annotations
 
@@ -14,9 +15,10 @@ from vae_core.data import ImageSet, Progress, no_progress
 from vae_core.data.batches import labelled
 from vae_core.data.hashes import mixed, occurrence
 from vae_core.errors import UserError
+from vae_core.latent.encodings import MOST_LABELS, labels_in_reach
 from vae_core.models import LatentModel, Output, evaluating
 from vae_core.objective import Objective
-from vae_core.runs import part_name
+from vae_core.runs import WEIGHTS, Run, Tensors, derived, layout, part_name
 from vae_core.types import Context, merged
 
 BATCH = 1024
@@ -107,10 +109,8 @@ def survey(
 
     Images are encoded clean, as who explores them sees them; or `corrupted` as the objective shows
     them to its encoder in training, image i of the part with `objective.corrupted`'s noise i. What
-    is to be reconstructed is the clean image either way.
-
-    Memory holds a batch of images and the results, however many images there are. The draws are
-    the same each time. The modes of both modules are restored.
+    is to be reconstructed is the clean image either way. The draws are the same each time. Memory
+    holds a batch of images and the results.
     """
     generator = torch.Generator(model.device).manual_seed(0)
     n, done = len(part), 0
@@ -174,3 +174,99 @@ def finite(values: np.ndarray, what: str) -> np.ndarray:
             "Go back to an earlier run, or train again with a smaller learning rate."
         )
     return values
+
+
+LONGEST_NAME = 4096
+"""Bytes of a file's name, as file systems have it."""
+
+SMALL = 100 * 10**6
+"""Bytes of a survey that is read whatever number of images it speaks of."""
+
+
+def save_survey(run: Run, found: Survey, data_dir: str | None, elsewhere: bool = False) -> None:
+    """Keep a survey, where it can be kept, with the place its images were read from: `elsewhere`
+    where they are others than the run's own, which is kept beside that of its own."""
+    names = ("mu", "logvar", "recon", "kl", "kl_error", "labels", "hashes")
+    arrays = {name: getattr(found, name) for name in names}
+    arrays |= {"label_names": _packed(found.label_names), "files": _packed(found.files)}
+    made_of = {
+        "step": str(found.step),
+        "weights": derived.fingerprint(run, WEIGHTS),
+        "data_dir": data_dir or "",
+        "note": found.note,
+    }
+    present = {name: array for name, array in arrays.items() if array is not None}
+    derived.keep(run, layout.survey(found.split, elsewhere=elsewhere), present, made_of)
+
+
+def load_survey(run: Run, split: str, step: int, data_dir: str | None = None) -> Survey | None:
+    """The survey that is kept of a run's weights, which are of `step`; None where none is usable.
+    Its images must have been read from `data_dir`; None is for the run's own, wherever they lay."""
+    weights = derived.fingerprint(run, WEIGHTS)
+
+    def read(file: Tensors) -> Survey | None:
+        if file.step() != step or file.metadata.get("weights", weights) != weights:
+            return None
+        if data_dir not in (None, file.metadata["data_dir"]):
+            return None
+        n, size = file.require("mu", "F32", (None, None)).shape
+        if n < 1 or size != run.summary().get("latent_dim", size) or not _believable(run, file):
+            return None
+        names = _unpacked(file, "label_names", MOST_LABELS)
+        files = _unpacked(file, "files", n)
+        labels = file.maybe("labels", "I64", (n,))
+        return Survey(
+            split,
+            file.array("mu", "F32", (n, size)),
+            file.maybe("logvar", "F32", (n, size)),
+            file.maybe("recon", "F32", (n,)),
+            file.maybe("kl", "F32", (n,)),
+            None if labels is None else labels_in_reach(labels, names),
+            names,
+            files if len(files) == n else (),
+            np.arange(n),
+            step,
+            file.array("hashes", "U64", (n,)),  # without, it is from before runs kept parts
+            file.metadata.get("note", ""),
+            file.maybe("kl_error", "F32", (n,)),
+        )
+
+    found = derived.find(run, layout.survey(split), read)
+    if found is None and data_dir is not None:
+        found = derived.find(run, layout.survey(split, elsewhere=True), read)
+    return found
+
+
+def surveyed_hashes(run: Run, split: str) -> np.ndarray | None:
+    """Which images the survey that is kept of a run is of: uint64 [N]; None where none is kept."""
+
+    def read(file: Tensors) -> np.ndarray | None:
+        return file.array("hashes", "U64", (None,)) if _believable(run, file) else None
+
+    return derived.find(run, layout.survey(split), read)
+
+
+def _believable(run: Run, file: Tensors) -> bool:
+    """Whether a survey is of about as many images as the run has; a small one may be of more."""
+    if file.nbytes <= SMALL:
+        return True
+    card, images = run.data_card(), file.require("hashes", "U64", (None,)).shape[0]
+    return images <= 2 * (card.n_train + card.n_validation + card.n_test)
+
+
+def _packed(texts: Sequence[str]) -> np.ndarray:
+    """Names as one array of bytes; none may hold the zero byte, and no file name can."""
+    joined = "\0".join(texts).encode("utf-8", "surrogateescape")
+    return np.frombuffer(joined, np.uint8)
+
+
+def _unpacked(file: Tensors, name: str, most: int) -> tuple[str, ...]:
+    """What `_packed` made of at most so many names; a ValueError for more, or longer ones."""
+    spec = file.require(name, "U8", (None,))
+    if spec.shape[0] > min(most * LONGEST_NAME, SMALL):
+        raise ValueError(f"{name} is too long")
+    packed = file.array(name, "U8", spec.shape)
+    if np.count_nonzero(packed == 0) >= most:
+        raise ValueError(f"{name} has too many names")
+    joined = packed.tobytes().decode("utf-8", "surrogateescape")
+    return tuple(joined.split("\0")) if joined else ()

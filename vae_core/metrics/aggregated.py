@@ -100,10 +100,8 @@ def aggregated_histogram(
     The mass of a bin is the mean over the images of Φ((b − μ)/σ) − Φ((a − μ)/σ): no draws, and no
     bin is missed by a posterior that is narrower than it.
 
-    Args:
-        mu, logvar: [N], one dimension; logvar None for deterministic codes, which are counted.
-        reach: the bins go from −reach to reach.
-        prior: means and log-variances [K] of a mixture in this dimension; None for N(0, 1).
+    mu and logvar are [N], of one dimension; codes, without logvar, are counted. Bins go from −reach
+    to reach; `prior` holds means and log-variances [K] of a mixture, None is N(0, 1).
     """
     edges = np.linspace(-reach, reach, bins + 1)
     width = edges[1] - edges[0]

@@ -20,6 +20,8 @@ from vae_core.data.dataset import ImageSet
 from vae_core.errors import UserError
 from vae_core.models import LatentModel
 
+BATCH = 256
+
 SEEDS = 5
 """So often is a random half of the images scored, to see how far the scores vary."""
 
@@ -34,11 +36,8 @@ class Codes:
     collapsed: np.ndarray
 
     def kinds(self) -> dict[str, np.ndarray]:
-        """The codes by their name; a collapsed dimension counts as one that never varies.
-
-        The mean of a collapsed dimension moves by less than anything decodes, and yet what moves
-        it may be a factor: the scores, which do not mind scale, would take it for one.
-        """
+        """The codes by their name; a collapsed dimension counts as one that never varies, or the
+        scores, which do not mind scale, would take what hardly moves it for a factor."""
         kinds = {"means": self.means}
         if self.samples is not None:
             kinds["samples"] = self.samples
@@ -46,17 +45,11 @@ class Codes:
 
 
 @torch.inference_mode()
-def encoded(
-    model: LatentModel,
-    part: ImageSet,
-    seed: int = 0,
-    batch_size: int = 256,
-    progress: Progress = no_progress,
-) -> Codes:
+def encoded(model: LatentModel, part: ImageSet, progress: Progress = no_progress) -> Codes:
     """The codes of all images of a part, by a model in evaluation mode."""
-    generator = torch.Generator(model.device).manual_seed(seed)
+    generator = torch.Generator(model.device).manual_seed(0)
     means, draws, logvars, done = [], [], [], 0
-    for x, labels in labelled(part, batch_size, model.device):
+    for x, labels in labelled(part, BATCH, model.device):
         posterior = model.conditioned(labels).encode(x)
         means.append(model.flatten(posterior.mode()).cpu().numpy())
         done += len(x)
@@ -81,8 +74,7 @@ def with_spread(
     """Every score of codes [N, L] for factors [N, F], and the standard deviation of each over
     `seeds` random halves of the images.
 
-    That of halves estimates the standard error of the score of all, as a half varies about the
-    whole by as much as the whole does about the truth.
+    A half varies about the whole by as much as the whole does about the truth.
 
     Source: Efron, The Jackknife, the Bootstrap and Other Resampling Plans (1982), chapter 8.
     """
@@ -116,7 +108,7 @@ BINS = 20
 """Cuts of a continuous code: Locatello et al., Challenging Common Assumptions (2019)."""
 
 
-def mutual_information_gap(codes: np.ndarray, factors: np.ndarray, bins: int = BINS) -> float:
+def mutual_information_gap(codes: np.ndarray, factors: np.ndarray) -> float:
     """By how much the best latent tells more of a factor than the second best does.
 
     MIG = 1/F · Σ_k (I(z_j₁; v_k) − I(z_j₂; v_k)) / H(v_k), the mean over factors that vary. A code
@@ -129,7 +121,7 @@ def mutual_information_gap(codes: np.ndarray, factors: np.ndarray, bins: int = B
     Source: Chen et al., Isolating Sources of Disentanglement in VAEs (2018), equation 6; chance:
     Vinh, Epps and Bailey, Information Theoretic Measures for Clusterings Comparison (2010).
     """
-    told = np.array([informations(column, factors, bins) for column in codes.T])
+    told = np.array([informations(column, factors) for column in codes.T])
     return float(np.mean(gaps(told)))
 
 
@@ -139,10 +131,10 @@ def gaps(scores: np.ndarray) -> np.ndarray:
     return best - second
 
 
-def informations(code: np.ndarray, factors: np.ndarray, bins: int = BINS) -> np.ndarray:
+def informations(code: np.ndarray, factors: np.ndarray) -> np.ndarray:
     """I(z; v)/H(v) beyond chance of one latent [N] and each factor that varies, in [0, 1]."""
     factors = factors[:, varied(factors)]
-    cut = discrete(code, max(len(np.unique(v)) for v in factors.T), bins)
+    cut = discrete(code, max(len(np.unique(v)) for v in factors.T))
     if np.ptp(cut) == 0:
         return np.zeros(factors.shape[1])
     shares = []
@@ -175,13 +167,13 @@ def entropy(values: np.ndarray) -> float:
     return float(-(shares * np.log(shares)).sum())
 
 
-def discrete(code: np.ndarray, few: int, bins: int = BINS) -> np.ndarray:
+def discrete(code: np.ndarray, few: int) -> np.ndarray:
     """A code [N] as integers: which of its values where they are no more than `few`, else which of
-    `bins` of equal width."""
+    `BINS` of equal width."""
     values, which = np.unique(code, return_inverse=True)
     if len(values) <= few:
         return which.ravel()
-    return np.digitize(code, np.histogram_bin_edges(code, bins)[1:-1])
+    return np.digitize(code, np.histogram_bin_edges(code, BINS)[1:-1])
 
 
 def sap_score(
@@ -298,12 +290,10 @@ def _fit(
 POINTS, PAIRS = 500, 64
 
 
-def beta_vae_score(
-    codes: np.ndarray, factors: np.ndarray, seed: int = 0, points: int = POINTS, pairs: int = PAIRS
-) -> float:
+def beta_vae_score(codes: np.ndarray, factors: np.ndarray, seed: int = 0) -> float:
     """Accuracy on unseen points of a linear classifier of the factor that pairs share.
 
-    A point is the mean of |z₁ − z₂| over `pairs` pairs of rows that have one factor in common.
+    A point is the mean of |z₁ − z₂| over `PAIRS` pairs of rows that have one factor in common.
     Guessing scores 1/F. Codes are scaled to unit deviation first, so that the classifier does
     not depend on their size.
 
@@ -316,9 +306,9 @@ def beta_vae_score(
         return 1.0  # there is nothing else to guess
 
     def draw() -> tuple[np.ndarray, np.ndarray]:
-        """Points [points, L] and the factor of each."""
-        chosen = rng.choice(groups.factors, points)
-        rows = np.stack([groups.draw(factor, pairs, 2, rng) for factor in chosen])
+        """Points [POINTS, L] and the factor of each."""
+        chosen = rng.choice(groups.factors, POINTS)
+        rows = np.stack([groups.draw(factor, PAIRS, 2, rng) for factor in chosen])
         return np.abs(scaled[rows[..., 0]] - scaled[rows[..., 1]]).mean(axis=1), chosen
 
     classifier = LogisticRegression(C=100.0, max_iter=2000).fit(*draw())
@@ -328,17 +318,14 @@ def beta_vae_score(
 VOTES, ROWS = 800, 64
 
 
-def factor_vae_score(
-    codes: np.ndarray, factors: np.ndarray, seed: int = 0, votes: int = VOTES, rows: int = ROWS
-) -> float:
+def factor_vae_score(codes: np.ndarray, factors: np.ndarray, seed: int = 0) -> float:
     """Accuracy of a majority vote that tells from the stillest latent which factor was fixed.
 
-    For each vote one factor is fixed, `rows` rows are drawn, and the latent with the smallest
+    For each vote one factor is fixed, `ROWS` rows are drawn, and the latent with the smallest
     variance over them is noted, each scaled by its deviation over all rows. Half of the votes
     decide which factor each latent stands for; the other half are counted. Guessing scores 1/F.
-    A latent that never varies is always the stillest and says nothing, so it is left out. How
-    small a latent's values are does not matter; one that varies, but by less than the posterior is
-    wide, is for the caller to leave out (`collapsed`): here widths are not known.
+    A latent that never varies is always the stillest and left out; one that varies by less than
+    the posterior is wide is for the caller to leave out (`collapsed`).
 
     Source: Kim and Mnih, Disentangling by Factorising (2018), section 4.
     """
@@ -352,8 +339,8 @@ def factor_vae_score(
     def table() -> np.ndarray:
         """How often each latent was the stillest while each factor was fixed, [L, F]."""
         counts = np.zeros((scaled.shape[1], factors.shape[1]), int)
-        for factor in rng.choice(groups.factors, votes):
-            stillest = scaled[groups.draw(factor, 1, rows, rng)[0]].var(axis=0).argmin()
+        for factor in rng.choice(groups.factors, VOTES):
+            stillest = scaled[groups.draw(factor, 1, ROWS, rng)[0]].var(axis=0).argmin()
             counts[stillest, factor] += 1
         return counts
 
@@ -380,13 +367,8 @@ def standardised(codes: np.ndarray) -> np.ndarray:
 
 
 class Groups:
-    """The rows of each factor by their value; values that occur once are left out.
-
-    factors: those with more than one value.
-
-    Raises:
-        UserError: when there is none.
-    """
+    """The rows of each factor by their value; values that occur once are left out. `factors` are
+    those with more than one value."""
 
     def __init__(self, factors: np.ndarray) -> None:
         self._groups = [_by_value(v) for v in factors.T]

@@ -91,10 +91,8 @@ def measure(
     batch_size: int = 256,
     progress: Progress = no_progress,
 ) -> Measurement:
-    """Run all images of a part through the model in evaluation mode.
-
-    The same terms and weights as in training. Both modules' modes are restored.
-    """
+    """Run all images of a part through the model in evaluation mode, terms and weights as in
+    training; both modules' modes are restored."""
     for found in measuring(model, objective, part, context, batch_size):
         if found is not None:
             return found
@@ -166,10 +164,8 @@ def _squared_error(model: LatentModel, x_logits: Tensor, x: Tensor) -> float:
 def bits_per_dim(nats: float, values: int, *, is_density: bool) -> float:
     """−ELBO of an image in bits for each of its `values` = C·H·W numbers.
 
-    Args:
-        is_density: of pixels on the [0, 1] scale. A level of an 8-bit image is 1/256 of it wide,
-            so that its probability is the density over 256: 8 bits more. A discrete probability
-            (Bernoulli) is taken as it is.
+    A level of an 8-bit image is 1/256 of the [0, 1] scale wide, so that its probability is a
+    density over 256: 8 bits more. A discrete probability (Bernoulli) is taken as it is.
 
     Source: Theis, van den Oord and Bethge, A note on the evaluation of generative models (2016),
     section 3.1.
@@ -178,10 +174,8 @@ def bits_per_dim(nats: float, values: int, *, is_density: bool) -> float:
 
 
 class CodeUsage:
-    """Counts of codes that come in batches.
-
-    One batch says little: 8 images of 4 places show 32 codes at most, whatever there is.
-    """
+    """Counts of codes that come in batches, of which one says little: 8 images of 4 places show 32
+    codes at most."""
 
     def __init__(self) -> None:
         self._counts: Counter[int] = Counter()

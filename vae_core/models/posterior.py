@@ -66,10 +66,7 @@ class Posterior(ABC):
 
     def kl(self, prior: GaussianMixture | None = None) -> Tensor | None:
         """KL(q(z|x) ‖ p(z)) of every dimension in nats, [B, D]; without a prior p(z) is N(0, I).
-
-        None where it has no closed form, and for points, whose divergence from any density is
-        infinite.
-        """
+        None where it has no closed form, and for points, where it is infinite."""
         return None
 
     def divergence(

@@ -34,10 +34,8 @@ class Quantiser(nn.Module, ABC):
     dim: int
 
     def forward(self, z: Tensor) -> Tensor:
-        """The nearest code of every place, [B, dim, h, w] to the same.
-
-        The gradient is passed straight through to z (van den Oord et al. 2017, section 3.2).
-        """
+        """The nearest code of every place, [B, dim, h, w] to the same, gradients passed straight
+        through to z (van den Oord et al. 2017, section 3.2)."""
         return straight_through(z, self.vectors(self.indices(z)))
 
     def bound(self, features: Tensor) -> Tensor:
@@ -91,11 +89,8 @@ class QuantisedBottleneck(Bottleneck[QuantisedPosterior]):
 
 
 class QuantisedModel(LatentModel[QuantisedPosterior]):
-    """z are the vectors of codes, [B, dim, h, w].
-
-    Latent tools move them continuously; whatever they are moved to, `decode` takes the nearest
-    codes.
-    """
+    """z are the vectors of codes, [B, dim, h, w]; wherever latent tools move them, `decode` takes
+    the nearest codes."""
 
     no_density = "The latents of this model are codes of a finite set, which have no density."
 

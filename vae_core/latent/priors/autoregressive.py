@@ -11,8 +11,14 @@ from torch.nn import functional
 
 from vae_core.data import Progress, no_progress
 from vae_core.errors import UserError
-from vae_core.latent.priors.cache import are_codes, encoded_codes, load_prior, save_prior
-from vae_core.latent.priors.prior import NotLearned, priors
+from vae_core.latent.priors.prior import (
+    NotLearned,
+    are_codes,
+    encoded_codes,
+    load_prior,
+    priors,
+    save_prior,
+)
 from vae_core.models import LatentModel, QuantisedModel
 from vae_core.runs import Run
 
@@ -79,9 +85,6 @@ def learn(
 
     The epoch that is best on held-out encodings counts; 3000 maps of 7×7 codes take half a minute.
 
-    Args:
-        progress: told with each batch, and what held-out images cost after each epoch.
-
     Raises:
         UserError: when the model has no codes, too many of them are in use, or the run has too
             few encodings.
@@ -108,10 +111,8 @@ def learn(
 
 
 def frequency_nats(seen: Tensor, held: Tensor) -> float:
-    """Mean −log p of held-out codes [M, T] under each place's counts in `seen` [N, T], in nats.
-
-    One is added to every count, so that what was not seen stays possible.
-    """
+    """Mean −log p of held-out codes [M, T] in nats under each place's counts in `seen` [N, T], plus
+    one, so that what was not seen stays possible."""
     vocabulary = int(max(seen.max(), held.max())) + 1
     counts = torch.ones(seen.shape[1], vocabulary)
     counts.scatter_add_(1, seen.T, torch.ones(seen.T.shape))

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
-from vae_core.latent.priors.cache import are_codes, encoded_codes, load_prior, save_prior
-from vae_core.latent.priors.prior import priors
+from vae_core.latent.priors.prior import are_codes, encoded_codes, load_prior, priors, save_prior
 from vae_core.models import QuantisedModel
 from vae_core.runs import Run
 

@@ -10,8 +10,7 @@ from torch import Generator, Tensor
 
 from vae_core.errors import UserError
 from vae_core.latent.encodings import load_encodings
-from vae_core.latent.priors.cache import load_prior, save_prior
-from vae_core.latent.priors.prior import priors
+from vae_core.latent.priors.prior import load_prior, priors, save_prior
 from vae_core.models import LatentModel
 from vae_core.runs import Run
 
