@@ -222,12 +222,8 @@ def acquire(folder: Folder, pid: int) -> Lease:
 @contextmanager
 def locked(folder: Folder) -> Iterator[Lease]:
     """Hold the folder for this process, and beat; a process that was started for it was given it.
-    Who holds it already goes on holding it.
-
-    Raises:
-        UserError: while somebody else holds it, or when it cannot be written.
-        LeaseLost: when it was given, and has been taken or deleted since.
-    """
+    Who holds it already goes on holding it. A UserError while somebody else holds it, or when it
+    cannot be written; a LeaseLost when it was given, and has been taken or deleted since."""
     if folder.lease is not None:
         yield folder.lease
         return

@@ -133,15 +133,9 @@ def _spec(told: Mapping[str, Any], data: int) -> Spec:
 
 
 def load_state(file: BinaryIO, weights_size: int) -> dict[str, Any]:
-    """The values that `torch.save` wrote, on the CPU.
-
-    Args:
-        weights_size: bytes of the weights that the state goes with.
-
-    Raises:
-        ValueError: when it is packed, or larger than the weights explain.
-        Exception: when it is damaged, in more ways than torch names.
-    """
+    """The values that `torch.save` wrote, on the CPU. `weights_size`: bytes of the weights that the
+    state goes with. A ValueError when it is packed, or larger than the weights explain; an
+    Exception when it is damaged, in more ways than torch names."""
     import torch
 
     most = STATE_PER_WEIGHT * weights_size + STATE_BESIDES

@@ -132,7 +132,7 @@ def curves(run: Run) -> Iterator[dict[str, Any]]:
 
     Epochs are counted in parts, so that curves of runs with other batch sizes lie on each other.
     """
-    per_epoch = run.status().total_steps / run.config().train.epochs  # 0 where it is not known yet
+    per_epoch = _steps_per_epoch(run)
     for record, _ in run.some_records(layout.HISTORY):
         terms, step = record.get("terms", {}), _number(record.get("step"))
         if record.get("kind") not in ("step", "validation") or not isinstance(terms, dict):
@@ -163,3 +163,9 @@ def to_csv(rows: Iterable[Mapping[str, Any]]) -> str:
     writer.writeheader()
     writer.writerows(listed)
     return text.getvalue()
+
+
+def _steps_per_epoch(run: Run) -> float:
+    """0 where the run has not said how many steps it takes."""
+    total = run.status().total_steps
+    return total / run.config().train.epochs

@@ -22,8 +22,11 @@ __all__ = ["resume", "send", "spawn", "start"]
 
 
 def start(store: Store, name: str, config: RunConfig) -> Run:
-    """Create a run and train it in a process of its own. A UserError when the configuration is
-    invalid, the name is taken, or nothing can be written."""
+    """Create a run and train it in a process of its own.
+
+    Raises:
+        UserError: when the configuration is invalid, the name is taken, or nothing can be written.
+    """
     run = store.create(name, complete(config))
     try:
         _launch(run)

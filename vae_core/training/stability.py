@@ -182,12 +182,9 @@ class Recovery:
     def describe(
         self, problem: Diverged, from_step: int, step: int, rate: float, goes_on: bool
     ) -> str:
-        """What happened to a training that is back at `step`, and what comes of it, in sentences.
-
-        Args:
-            from_step: the step that it had come to. rate: the learning rate that it has now.
-            goes_on: whether it trains on, or has ended.
-        """
+        """What happened to a training that had come to `from_step` and is back at `step`, and what
+        comes of it, in sentences. `rate`: the learning rate that it has now. `goes_on`: whether it
+        trains on, or has ended."""
         happened = f"At step {from_step} training diverged: {problem}."
         if goes_on:
             return f"{happened} It went back to step {step}, with the learning rate at {rate:.3g}."

@@ -30,8 +30,11 @@ from vae_core.types import Context
 
 
 class TrainState:
-    """Step, weights, optimisers, random numbers, values set by hand, and the counts of the way. A
-    UserError, on construction, when the batch is larger than the data."""
+    """Step, weights, optimisers, random numbers, values set by hand, and the counts of the way.
+
+    Raises (on construction):
+        UserError: when the batch is larger than the data.
+    """
 
     def __init__(
         self, config: RunConfig, dataset: Dataset, model: LatentModel, objective: Objective
