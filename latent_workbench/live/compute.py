@@ -7,7 +7,6 @@ is a function from z to pixels, and losing the connection loses nothing.
 from __future__ import annotations
 
 import asyncio
-import base64
 import io
 import json
 import logging
@@ -35,6 +34,7 @@ from latent_workbench.live.protocol import (
     text_error,
 )
 from latent_workbench.shared.errors import redact
+from latent_workbench.shared.pictures import data_url
 from vae_core.data.inputs import Ink, fit_drawing, measure_ink, read_drawing, read_picture
 from vae_core.errors import UserError
 from vae_core.imaging.animation import animation
@@ -160,8 +160,6 @@ class ComputeServer:
             return json.dumps(text_error(sequence, "This did not work; see the app's log."))
 
     def _encoded(self, run: Run, model: LatentModel, body: bytes, drawn: bool) -> dict[str, object]:
-        from vae_core.imaging.png import to_png
-
         file, shape = io.BytesIO(body), model.image_shape
         if drawn:
             picture = fit_drawing(read_drawing(file), self.inks.get(run), shape)
@@ -170,8 +168,7 @@ class ComputeServer:
         vector = encode_pixels(model, picture[None])[0]
         if not np.isfinite(vector).all():
             raise UserError(f"Run {run.id!r} gives no finite encoding; its training diverged.")
-        shown = base64.b64encode(to_png(picture)).decode()
-        return {"vector": vector.tolist(), "picture": f"data:image/png;base64,{shown}"}
+        return {"vector": vector.tolist(), "picture": data_url(picture)}
 
 
 def ink_of(run: Run) -> Ink:

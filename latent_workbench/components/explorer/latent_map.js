@@ -196,7 +196,10 @@ export class LatentMap {
       else this.hover(event);
     };
     this.field.onpointerup = (event) => this.release(event);
-    this.field.onpointercancel = () => this.cancel();
+    this.field.onpointercancel = () => {
+      this.pressed = null;
+      this.explorer.release();
+    };
     this.field.onpointerleave = () => this.preview.hide();
     this.marker.onkeydown = (event) => this.key(event);
   }
@@ -224,11 +227,6 @@ export class LatentMap {
       return;
     }
     if (!moved) this.move(...this.toSigma(event)); // empty space: what lies there?
-    this.explorer.release();
-  }
-
-  cancel() {
-    this.pressed = null;
     this.explorer.release();
   }
 

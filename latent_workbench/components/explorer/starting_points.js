@@ -24,10 +24,6 @@ export class StartingPoints {
     document.addEventListener(LINKED, this.listen);
   }
 
-  get data() {
-    return this.explorer.data;
-  }
-
   remove() {
     document.removeEventListener(LINKED, this.listen);
   }
@@ -38,7 +34,7 @@ export class StartingPoints {
    */
   pick(index) {
     this.startFrom(index);
-    this.broadcast({ index, group: this.data.group });
+    this.broadcast({ index, group: this.explorer.data.group });
   }
 
   /** @param {number} index */
@@ -65,7 +61,7 @@ export class StartingPoints {
     /** @type {Encoded} */
     let reply;
     try {
-      const address = liveAddress(["encode", this.data.run], query);
+      const address = liveAddress(["encode", this.explorer.data.run], query);
       const response = await fetch(address, { method: "POST", body: blob });
       reply = await response.json();
     } catch {
@@ -79,21 +75,21 @@ export class StartingPoints {
 
   /** @param {Start} start */
   broadcast(start) {
-    if (!this.data.linked) return;
+    if (!this.explorer.data.linked) return;
     document.dispatchEvent(new CustomEvent(LINKED, { detail: { from: this, ...start } }));
   }
 
   /** @param {Start & { from: StartingPoints }} start */
   follow(start) {
-    if (start.from === this || !this.data.linked) return;
+    if (start.from === this || !this.explorer.data.linked) return;
     if ("blob" in start) this.encodeHere(start.blob, start.drawn);
-    else if (start.group === this.data.group) this.startFrom(start.index);
+    else if (start.group === this.explorer.data.group) this.startFrom(start.index);
   }
 
   /** @param {number} index */
   nameOf(index) {
     const label = this.labels?.[index] ?? -1;
-    const name = label < 0 ? "" : `, label ${this.data.label_names[label] ?? label}`;
+    const name = label < 0 ? "" : `, label ${this.explorer.data.label_names[label] ?? label}`;
     return `image ${this.places?.[index]}${name}`;
   }
 }

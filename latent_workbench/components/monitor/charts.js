@@ -127,12 +127,6 @@ export class Charts {
     }
   }
 
-  /** @param {PlotlyLibrary} plotly */
-  begin(plotly) {
-    this.plotly = plotly;
-    this.drawAll();
-  }
-
   drawAll() {
     if (!this.plotly) return;
     this.theme = this.themeNow();

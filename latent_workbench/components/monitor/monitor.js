@@ -95,7 +95,8 @@ class Monitor {
     try {
       const plotly = await loadPlotly(this.data.plotly);
       if (this.removed) return;
-      this.charts.begin(plotly);
+      this.charts.plotly = plotly;
+      this.charts.drawAll();
     } catch {
       if (this.removed) return;
       this.problem = "The charts could not be loaded. Reload the page.";
