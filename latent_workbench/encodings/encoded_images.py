@@ -33,11 +33,7 @@ QUICKLY_COMPARED = 10_000
 
 
 def splits_of(run: Run) -> dict[str, str]:
-    """The images that can be chosen, with what they are called: parts that the run has.
-
-    Raises:
-        UserError: when the run's data card is missing or damaged.
-    """
+    """What the parts of the run are called; raises UserError without a sound data card."""
     card = run.data_card()
     # Without digests the run is of a time when it did not record its parts: its validation images
     # cannot be told from those it learned from.
@@ -90,11 +86,8 @@ BY_KEY: Any = {EncodedImages: attrgetter("key")}
 
 
 def load_encoded(run: Run, split: str) -> EncodedImages | None:
-    """The images of a part; None while they are encoded, which the page then shows.
-
-    Raises:
-        UserError: when encodings are damaged or not finite.
-    """
+    """The images of a part; None while they are encoded, which the page then shows. Raises
+    UserError for encodings that are damaged or not finite."""
     from vae_core.latent.survey import finite
 
     version = f"{weights_version(run)}/{encodings_version(run)}"

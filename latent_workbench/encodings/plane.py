@@ -49,12 +49,6 @@ def choose_axes(encoded: EncodedImages) -> AxesChoice:
             format_func="{}-D".format, help="In 3-D, drag to turn the points.",
         )  # fmt: skip
         return AxesChoice(view, dimensions=spatial)
-    return _directions(encoded, first, second, third)
-
-
-def _directions(
-    encoded: EncodedImages, first: DeltaGenerator, second: DeltaGenerator, third: DeltaGenerator
-) -> AxesChoice:
     names = [*all_axes(encoded.run)]
     alone = encoded.survey.mu.shape[1] == 1
     start = STACKED if alone else names[min(1, len(names) - 1)]
@@ -98,10 +92,7 @@ class Plane:
 
 def plane_of(encoded: EncodedImages, axes: AxesChoice) -> Plane | None:
     """The plane or the space that was chosen; None while a map is drawn, which the page then shows.
-
-    Raises:
-        UserError: when the run has no such direction.
-    """
+    Raises UserError where the run has no such direction."""
     if axes.kind != DIRECTIONS:
         return _map(encoded, axes)
     known = all_axes(encoded.run)
@@ -138,11 +129,8 @@ def stacked_plane(mu: np.ndarray, axis: Axis) -> Plane:
 
 
 def lifted(axes: tuple[Axis, ...], at: tuple[float, ...], raw: bool) -> np.ndarray:
-    """The latent vector [D] at coordinates `at` of `axes` that lies nearest to their centre.
-
-    Args:
-        raw: True for coordinates in latent units from the origin, False for σ from the mean.
-    """
+    """The latent vector [D] at coordinates `at` of `axes` that lies nearest to their centre; `raw`
+    coordinates are latent units from the origin, others σ from the mean."""
     center, vectors = axes[0].center, np.stack([axis.vector for axis in axes])
     wanted = [
         value if raw else axis.center @ axis.vector + value * axis.deviation

@@ -139,11 +139,8 @@ def table(check: PriorCheck) -> dict[str, list[object]]:
 
 
 def histograms_html(found: Sequence[Histogram], names: Sequence[str], notes: Sequence[str]) -> str:
-    """A small histogram for each dimension, the prior as a line over it, on one scale for all.
-
-    Args:
-        notes: what each says when it is pointed at.
-    """
+    """A small histogram for each dimension, the prior as a line over it, on one scale for all; each
+    says its note when it is pointed at."""
     # Up to three times the prior: what has collapsed to a point is cut.
     highest = max(float(each.posterior.max()) for each in found)
     prior = max(float(each.prior.max()) for each in found)

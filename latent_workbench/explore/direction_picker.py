@@ -31,14 +31,8 @@ MEAN, PATH = "From the mean to here", "From A to B"
 
 
 def direction_picker(run: Run, slot: str, compact: bool = False) -> None:
-    """Draw the choice of directions of one explorer; `slot` tells several of a page apart.
-
-    Args:
-        compact: True leaves out what an icon says as well.
-
-    Raises:
-        UserError: when the run has no weights yet or is damaged.
-    """
+    """Draw the choice of directions of one explorer; `slot` tells several of a page apart,
+    `compact` leaves out what an icon says as well. Raises UserError without sound weights."""
     encodings = encodings_of(run)
     kinds = offered(run, encodings)
     view = app_state().views.setdefault(run.id, View())

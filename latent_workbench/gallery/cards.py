@@ -77,11 +77,8 @@ def _unbroken(part: str) -> str:
 
 def _meaning(facts: RunFacts) -> str | None:
     """What the figure that compares says, and what it does not."""
-    if facts.incomparable:
-        return facts.incomparable
-    if facts.bits_per_dim is None:
-        return None
-    return BITS_OF_A_DENSITY if facts.is_density else BITS_OF_A_PROBABILITY
+    bits = BITS_OF_A_DENSITY if facts.is_density else BITS_OF_A_PROBABILITY
+    return facts.incomparable or (None if facts.bits_per_dim is None else bits)
 
 
 def comparable(facts: RunFacts) -> str:

@@ -16,11 +16,8 @@ SIGMA, RAW_UNITS, QUANTILES = "σ", "latent units", "quantiles"
 
 
 def draw(run: Run, other: Run | None = None) -> list[Sheet]:
-    """The controls, and the sheet they ask for; the same plane of `other` beside it.
-
-    Raises:
-        UserError: when a run is damaged, or `other` has no such directions.
-    """
+    """The controls, and the sheet they ask for; the same plane of `other` beside it. Raises
+    UserError where a run is damaged, or `other` has no such directions."""
     axes = all_axes(run)
     names = list(axes)
     for key, start in (("grid-x", names[0]), ("grid-y", names[min(1, len(names) - 1)])):

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
@@ -62,11 +62,8 @@ class GridsState:
 
 
 def decoded(run: Run, vectors: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
-    """The pictures of latents [..., D]: uint8 [..., C, H, W]; a bar shows once it takes long.
-
-    Args:
-        labels: [...], which a conditional model is told; None for unknown ones.
-    """
+    """The pictures of latents [..., D]: uint8 [..., C, H, W]; a bar shows once it takes long. A
+    conditional model is told the labels [...], None for unknown ones."""
     from vae_core.latent.grids import decode_vectors
 
     version = (str(run.path), weights_version(run))
@@ -95,25 +92,12 @@ def ticks(values: np.ndarray) -> list[str]:
     return [f"{value:.2f}".replace("-0.00", "0.00").replace("-", "−") for value in values]
 
 
-def image_number(
-    run: Run, place: DeltaGenerator, label: str, *, key: str, placeholder: str, help: str
-) -> int | None:
-    """A field for the number of an encoded image, counted from 1; None where it is empty.
-
-    Raises:
-        UserError: when the encodings are damaged.
-    """
+def image_number(run: Run, place: DeltaGenerator, label: str, **options: Any) -> int | None:
+    """A field for the number of an encoded image, counted from 1; None where it is empty. Raises
+    UserError for damaged encodings."""
     encodings = encodings_of(run)
-    chosen = place.number_input(
-        label,
-        1,
-        len(encodings.mu) if encodings is not None else 1,
-        None,
-        key=key,
-        placeholder=placeholder,
-        disabled=encodings is None,
-        help=help,
-    )
+    most = 1 if encodings is None else len(encodings.mu)
+    chosen = place.number_input(label, 1, most, None, disabled=encodings is None, **options)
     return None if chosen is None else int(chosen)
 
 
@@ -137,10 +121,7 @@ class RealImages:
 
 def images_of(run: Run) -> RealImages:
     """At most 1000 images: those that the run keeps where they are whole, else from its data set.
-
-    Raises:
-        UserError: when the data set is needed and not present, or the run is damaged.
-    """
+    Raises UserError where that is needed and not present, or the run is damaged."""
     return _images(run.path, weights_version(run))
 
 

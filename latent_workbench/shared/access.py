@@ -68,11 +68,7 @@ class Access(Settings):
 
 
 def configured() -> Access:
-    """What the secrets say.
-
-    Raises:
-        Misconfigured: when they cannot be read, or say something unknown.
-    """
+    """What the secrets say; raises Misconfigured where that is unreadable or unknown."""
     try:
         return Access.model_validate(_secrets("access"))
     except ValidationError as error:
@@ -80,11 +76,8 @@ def configured() -> Access:
 
 
 def check() -> None:
-    """Refuse to start with secrets or arguments that would silently let somebody in.
-
-    Raises:
-        Misconfigured: with the sentence to be shown in the shell.
-    """
+    """Refuse to start with secrets or arguments that would silently let somebody in: raises
+    Misconfigured, with the sentence to be shown in the shell."""
     configured()
     login = _secrets("auth")
     missing = [key for key in ("redirect_uri", "cookie_secret") if login and not login.get(key)]
@@ -141,11 +134,8 @@ def _signed(cookies: Mapping[str, str], name: str) -> bytes | None:
 
 
 def read_only_reason_of(visitor: Visitor) -> str:
-    """Why a visitor may only look, in one sentence; "" for who may train, delete and upload.
-
-    Raises:
-        Misconfigured: when the secrets cannot be read.
-    """
+    """Why a visitor may only look, in one sentence; "" for who may train, delete and upload. Raises
+    Misconfigured where the secrets cannot be read."""
     access = configured()
     in_environment = os.environ.get(READ_ONLY_VARIABLE, "") not in ("", "0")
     if access.read_only or in_environment or READ_ONLY_FLAG in _arguments():
@@ -165,11 +155,8 @@ def read_only_reason() -> str:
 
 
 def authorized(function: Callable[P, T]) -> Callable[P, T]:
-    """`function`, which trains, deletes or keeps something, for those who may.
-
-    Raises:
-        ReadOnly: when it is called for somebody who may not.
-    """
+    """`function`, which trains, deletes or keeps something, for those who may; called for others it
+    raises ReadOnly."""
 
     @wraps(function)
     def checked(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -212,11 +199,8 @@ def may_name_folders() -> bool:
 
 
 def folder_allowed(typed: str) -> str:
-    """The path of a folder or file that a visitor typed, as it is to be opened.
-
-    Raises:
-        UserError: when it does not lie in a folder that visitors may name.
-    """
+    """The path of a folder or file that a visitor typed, as it is to be opened; raises UserError
+    where it does not lie in a folder that visitors may name."""
     if is_local_visitor():
         return typed
     path = Path(typed).resolve()

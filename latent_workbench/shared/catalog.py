@@ -202,11 +202,8 @@ def _read(path: Path, versions: tuple[int | None, ...]) -> RunFacts:
 
 
 def _thumbnail(run: Run) -> bytes | None:
-    """The picture of a card; None where there is none yet.
-
-    Raises:
-        UserError: when there is something else in its place.
-    """
+    """The picture of a card; None where there is none yet. Raises UserError where there is
+    something else in its place."""
     from PIL import Image
 
     try:

@@ -63,11 +63,7 @@ class View:
 
 
 def from_query(parameters: Mapping[str, str], prefix: str = "") -> View:
-    """The view that an address describes.
-
-    Raises:
-        UserError: naming the parameter that cannot be read.
-    """
+    """The view of an address; raises UserError naming the parameter that cannot be read."""
     named = {name: parameters[prefix + name] for name in NAMES if prefix + name in parameters}
     kind = named.get("directions", PRINCIPAL)
     if kind not in KINDS:
@@ -92,11 +88,7 @@ def to_text(vector: bytes) -> str:
 
 
 def to_bytes(name: str, text: str) -> bytes:
-    """The inverse of `to_text`.
-
-    Raises:
-        UserError: for text that holds no finite float32 numbers.
-    """
+    """The inverse of `to_text`; raises UserError for text that holds no finite float32 numbers."""
     try:
         found = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
         numbers = np.frombuffer(found, "<f4")

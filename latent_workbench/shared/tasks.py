@@ -71,12 +71,8 @@ def result_of(
     retry: Callable[[], object],
     show: Callable[[str], object] = st.warning,
 ) -> T | None:
-    """The result of a task; None while a bar shows how far it is, or a sentence what went wrong.
-
-    Args:
-        retry: forgets the task, so that another attempt begins.
-        show: how the sentence is shown.
-    """
+    """The result of a task; None while a bar shows how far it is, or `show` what went wrong, with a
+    button that lets `retry` forget the task, so that another attempt begins."""
     if task.wait(QUICK_S) and task.result is not None:
         return task.result
     if not task.done:
@@ -113,11 +109,8 @@ class Jobs:
 
 
 def start_job(key: str, work: Callable[[Progress], object]) -> None:
-    """Begin what somebody has asked for, if they may, and run the page again.
-
-    Raises:
-        ReadOnly: when they may not.
-    """
+    """Begin what somebody has asked for, and run the page again; raises ReadOnly where they may
+    not."""
     session(Jobs).tasks[key] = access.authorized(Task)(lambda progress: (work(progress),))
     st.rerun()
 

@@ -93,11 +93,8 @@ def _score_button(runs: Sequence[Run]) -> None:
 
 
 def _score_all(runs: Sequence[Run], progress: Progress) -> None:
-    """Score one run after the other, each in a process of its own.
-
-    Raises:
-        UserError: when all have had their turn, of those that cannot be scored.
-    """
+    """Score one run after the other, each in a process of its own. Raises UserError when all have
+    had their turn, of those that cannot be scored."""
     problems = []
     for done, run in enumerate(runs):
 

@@ -40,7 +40,7 @@ def sweep_buttons(sweep: Sweep, state: SweepState) -> None:
     """
     with st.container(horizontal=True, horizontal_alignment="right"):
         if state.state in ACTIVE:
-            paused = is_paused(state)
+            paused = state.target == "pause"
             if st.button(
                 "Resume" if paused else "Pause",
                 key="pause-sweep",
@@ -61,11 +61,6 @@ def sweep_buttons(sweep: Sweep, state: SweepState) -> None:
             with errors_shown():
                 access.authorized(launch)(sweep)
                 st.rerun()
-
-
-def is_paused(state: SweepState) -> bool:
-    """Whether somebody has asked it to pause."""
-    return state.target == "pause"
 
 
 def queue(sweep: Sweep, state: SweepState, total: int) -> None:

@@ -115,12 +115,9 @@ def rate_distortion_figure(
 ) -> go.Figure:
     """Each measured run at (rate, distortion); along a grey line −ELBO = rate + distortion.
 
-    Seeds of one β are dots around their mean, which carries the label and their deviation in both
-    directions. Runs of other settings have another colour. Rings are collapsed, or were not
-    trained to their end; the latter are no part of a mean.
-
-    Args:
-        found: what is known of those that have a β.
+    Seeds of one β, of the runs in `found` that have one, are dots around their mean, which carries
+    the label and their deviation in both directions. Runs of other settings have another colour.
+    Rings are collapsed, or were not trained to their end; the latter are no part of a mean.
     """
     figure = go.Figure()
     rates = np.array([run.kl for run in runs], float)

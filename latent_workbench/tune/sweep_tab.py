@@ -11,7 +11,7 @@ from latent_workbench.shared.errors import errors_shown, redact
 from latent_workbench.shared.state import persistent, restore, session
 from latent_workbench.tune.board import board
 from latent_workbench.tune.comparison import comparison
-from latent_workbench.tune.queue import is_paused, label, queue, sweep_buttons
+from latent_workbench.tune.queue import label, queue, sweep_buttons
 from latent_workbench.tune.results import advice, sweep_results
 from latent_workbench.tune.sweep_form import sweep_form
 from vae_core.errors import UserError
@@ -111,7 +111,8 @@ def _queue(sweep: Sweep, seen: SweepState) -> None:
         advice(_facts(sweep))
         if not active:  # what came out matters more than in which order
             queue(sweep, state, total)
-        if seen.state in ACTIVE and (not active or is_paused(state) != is_paused(seen)):
+        was_paused, paused = (each.target == "pause" for each in (seen, state))
+        if seen.state in ACTIVE and (not active or paused != was_paused):
             st.rerun()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
@@ -14,7 +13,7 @@ from latent_workbench.shared.inputs import bounded
 from vae_core.config import RunConfig
 from vae_core.families import meta_model
 from vae_core.in_force import beta_in_force
-from vae_core.losses.conventions import BERNOULLI, CONVENTIONS, Convention, Scale
+from vae_core.losses.conventions import BERNOULLI, CONVENTIONS, Scale
 from vae_core.models.latent_model import LatentModel
 from vae_core.runs import WEIGHTS, Run
 
@@ -72,9 +71,12 @@ def converter(run: Run) -> None:
         return
     scale = Scale(c * h * w, model.latent_size, sigma, std)
     nats = CONVENTIONS[name].beta(weight, scale)
-    st.markdown(
-        "| convention | loss | β here | weight |\n|---|---|---|---|\n" + _rows(offered, nats, scale)
-    )
+    table = "| convention | loss | β here | weight |\n|---|---|---|---|\n"
+    for each in offered:
+        loss = each.loss.replace("|", "\\|")  # a bar would end the cell
+        shown = number(each.weight(nats, scale))
+        table += f"| {each.label} | `{loss}` | {each.formula} | **{shown}** |\n"
+    st.markdown(table)
     st.caption(
         f"{run.id} has P = {c}·{h}·{w} = {number(scale.values)} values an image and "
         f"L = {scale.latent_dim} latent dimensions."
@@ -99,13 +101,3 @@ def _known(run: Run, config: RunConfig) -> tuple[LatentModel[Any], float, float,
         sigma = float(f"{likelihood.noise:.4g}")
         about_sigma = LEARNED.format(number(sigma))
     return model, beta, sigma, about_sigma
-
-
-def _rows(offered: Sequence[Convention], beta: float, scale: Scale) -> str:
-    """The lines of the table: β in nats as every convention's weight."""
-    lines = []
-    for each in offered:
-        loss = each.loss.replace("|", "\\|")  # a bar would end the cell
-        weight = number(each.weight(beta, scale))
-        lines.append(f"| {each.label} | `{loss}` | {each.formula} | **{weight}** |")
-    return "\n".join(lines)
