@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from vae_core.config import ModelConfig
 from vae_core.families.family import ELBO, Built, families
@@ -86,7 +85,8 @@ class VampModel(LatentModel[GaussianPosterior]):
         are normalised by the running statistics of the images, and are no part of them.
         """
         learns = self.training and torch.is_grad_enabled()
-        norms = (each for each in self.encoder.modules() if isinstance(each, _BatchNorm))
+        kind = nn.modules.batchnorm._BatchNorm
+        norms = (each for each in self.encoder.modules() if isinstance(each, kind))
         with evaluating(*norms), torch.set_grad_enabled(learns):
             posterior = self.encode(self.pseudo_inputs())
         return GaussianMixture(posterior.mu, posterior.logvar)
