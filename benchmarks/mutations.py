@@ -194,7 +194,7 @@ def asked(store: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
         lambda: (scoring.columns(scoring.scores(run)), scoring.remarks(scoring.scores(run))),
     )
     yield "traversal", lambda: board.traversal(run)
-    yield "strip", lambda: board.preview("samples", run)
+    yield "strip", lambda: board.preview(run, "samples")
     yield "latest β", lambda: latest_beta(run)
     yield "latest weights", lambda: latest_weights(run)
     yield "progress", watched

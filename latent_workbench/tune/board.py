@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -57,8 +56,9 @@ def board(columns: Sequence[tuple[str, Run | None]]) -> None:
 
 def _column(label: str, run: Run | None, what: str) -> None:
     st.markdown(f":small[**{label}**]")
-    picture = traversal if what == "traversal" else partial(preview, what)
-    png = None if run is None else picture(run)
+    png = None
+    if run is not None:
+        png = traversal(run) if what == "traversal" else preview(run, what)
     if run is None or png is None:
         st.html('<div class="board-empty" style="aspect-ratio:1/5;border:1px dashed #8885;'
                 'border-radius:6px"></div>')  # fmt: skip
@@ -67,7 +67,7 @@ def _column(label: str, run: Run | None, what: str) -> None:
     open_button(run.id, f"board-open-{run.id}")
 
 
-def preview(kind: str, run: Run) -> bytes | None:
+def preview(run: Run, kind: str) -> bytes | None:
     """The newest pictures of `kind` that the training drew; None before there are any."""
     found = [name for name in run.names(layout.PREVIEWS) if name.endswith(f"-{kind}.png")]
     name = f"{layout.PREVIEWS}/{found[-1]}" if found else ""
