@@ -17,7 +17,6 @@ from vae_core.data import ArrayImages
 from vae_core.latent.novelty import (
     PixelModel,
     Reference,
-    detection,
     examine,
     novelties,
     scores,
@@ -100,15 +99,6 @@ def test_of_normal_images_no_more_are_flagged_than_was_asked() -> None:
     for alpha in (0.01, 0.05, 0.2):
         assert (shares <= alpha).mean() < 1.3 * alpha
         assert (normal > threshold(normal, alpha)).mean() <= alpha
-
-
-def test_detection_knows_perfect_useless_and_one_sided() -> None:
-    strange = np.array([False, False, True, True])
-    perfect = detection(np.array([1.0, 2.0, 3.0, 4.0]), strange)
-    assert perfect is not None and perfect.auroc == perfect.average_precision == 1
-    reverse = detection(np.array([4.0, 3.0, 2.0, 1.0]), strange)
-    assert reverse is not None and reverse.auroc == 0
-    assert detection(np.ones(3), np.zeros(3, bool)) is None
 
 
 def test_an_image_is_not_its_own_neighbour_but_its_copy_is() -> None:

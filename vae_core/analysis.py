@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from vae_core.data import Images, ImageSet, Progress, no_progress
-from vae_core.data.images import restore_order
+from vae_core.data.images import ArrayImages, restore_order
 from vae_core.errors import UserError
 from vae_core.latent.encodings import load_encodings
 from vae_core.latent.maps import Map, load_map, make_map, save_map
@@ -90,6 +90,23 @@ def images_of_survey(
     part = part_of(dataset_of(run, data_dir, progress), found.split)
     assert found.hashes is not None, "a whole part knows them"
     return restore_order(part, found.hashes)
+
+
+def kept_images(run: Run) -> tuple[Survey, Images]:
+    """The survey of the images that a run keeps, and their thumbnails; measured where these are
+    the images themselves, so that no data set is needed.
+
+    Raises:
+        UserError: as `survey_of`.
+    """
+    found, pictures = _survey_of_cache(run), ArrayImages(load_encodings(run).thumbnails)
+    loaded = load_run(run)
+    if pictures.shape[1:] == loaded.card.image_shape and np.isfinite(found.mu).all():
+        part = ImageSet(pictures, found.labels)
+        context = Context(loaded.step, train_images=loaded.card.n_train)
+        measured = survey(loaded.model, loaded.objective, part, (), CACHED, context)
+        found = replace(found, recon=measured.recon, kl=measured.kl, kl_error=measured.kl_error)
+    return found, pictures
 
 
 def map_of(

@@ -50,7 +50,8 @@ class Announced:
 class Upload:
     """One .zip, or loose images, on their way into a folder of their own."""
 
-    def __init__(self, uploads: Path, files: Sequence[Announced]) -> None:
+    def __init__(self, uploads: Path, files: Sequence[Announced], least: int) -> None:
+        self.least = least
         self.id = secrets.token_hex(16)
         self.files = tuple(files)
         self.bytes = sum(file.size for file in files)
@@ -111,7 +112,7 @@ class Upload:
         """Look at what has come and give it its name; a path for `DataConfig.data_dir`.
 
         Raises:
-            UserError: when something is missing, or it holds fewer than two images that can be
+            UserError: when something is missing, or it holds fewer than `least` images that can be
                 read, or is an unsafe zip; all of it is then deleted.
         """
         try:
@@ -139,20 +140,23 @@ class Upload:
         return place if self._is_zip else "images" / place
 
     def _look(self) -> None:
-        """Refuse what no model could be trained on, by the names it has now."""
+        """Refuse what holds too few images, by the names it has now."""
         if not self._is_zip:
-            _look_at(list_folder(self._folder / "images"), "what was uploaded")
+            _look_at(list_folder(self._folder / "images"), "what was uploaded", self.least)
             return
         packed = self._folder / self._places[0]
         try:
             with open_zip(packed) as listing:
-                _look_at(listing, self.name)
+                _look_at(listing, self.name, self.least)
         except UserError as error:  # by its name: where it lies is nobody's business
             raise UserError(str(error).replace(str(packed), self.name)) from None
 
 
 def begin_upload(
-    files: Sequence[Announced], most_bytes: int = 2000 * MB, root: Path | None = None
+    files: Sequence[Announced],
+    most_bytes: int = 2000 * MB,
+    root: Path | None = None,
+    least: int = LEAST_IMAGES,
 ) -> Upload:
     """Make room for one .zip, or loose images, under the data folder `root`.
 
@@ -160,6 +164,7 @@ def begin_upload(
         files: what is to come; folders in the names of loose images become labels.
         most_bytes: that all of it may have together.
         root: the data folder; None takes the default one.
+        least: images that can be read, below which it is refused when all has come.
 
     Raises:
         UserError: when nothing is to come, a file is neither zip nor image, a zip comes with other
@@ -171,7 +176,7 @@ def begin_upload(
         uploads.mkdir(parents=True, exist_ok=True)
         _forget_abandoned(uploads)
         free = shutil.disk_usage(uploads).free
-        upload = Upload(uploads, files)
+        upload = Upload(uploads, files, least)
         if upload.bytes + RESERVE > free:
             raise UserError(
                 f"There is no room for {_mb(upload.bytes)}: this server's disk has {_mb(free)} "
@@ -205,8 +210,8 @@ def _check(files: Sequence[Announced], most_bytes: int) -> None:
         )
 
 
-def _look_at(listing: Listing, name: str) -> None:
-    """Refuse pictures of which not even two can be read; most are good, so few are tried."""
+def _look_at(listing: Listing, name: str, least: int) -> None:
+    """Refuse pictures of which not even `least` can be read; most are good, so few are tried."""
     good, why, tiny = 0, "", Target(8, "fit", None)
     for index in range(min(len(listing), _TRIES)):
         try:
@@ -215,14 +220,14 @@ def _look_at(listing: Listing, name: str) -> None:
             why = why or f" {PurePosixPath(listing.names[index]).name}: {error}."
             continue
         good += 1
-        if good == LEAST_IMAGES:
+        if good == least:
             return
     if len(listing) > _TRIES:
         return  # preparing will look at all of them and tell
     found = "only one image" if good else "no image"
+    needed = f"; at least {least} are needed, one to learn from and one to measure on"
     raise UserError(
-        f"There is {found} in {name} that can be read; at least {LEAST_IMAGES} are needed, one to "
-        f"learn from and one to measure on.{why}"
+        f"There is {found} in {name} that can be read{needed if least > 1 else ''}.{why}"
     )
 
 

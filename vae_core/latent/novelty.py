@@ -169,6 +169,8 @@ def _nearest_others(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The k nearest of the reference that are other images, by what they show."""
     known, own = reference.survey.hashes, survey.hashes
+    if known is None and np.array_equal(survey.mu, reference.survey.mu):  # the reference itself
+        known = own = np.arange(len(survey))
     search = reference.search
     if known is None or own is None or not np.isin(own, known).any():
         return search.nearest(survey.mu, k, progress)
@@ -210,29 +212,6 @@ def tail_shares(values: np.ndarray, normal: np.ndarray) -> np.ndarray:
 def threshold(normal: np.ndarray, false_alarms: float) -> float:
     """The score above which lie at most `false_alarms` (a share) of normal [M] images."""
     return float(np.quantile(normal, 1 - false_alarms, method="higher"))
-
-
-@dataclass(frozen=True)
-class Detection:
-    """How well a score tells strange images from normal ones.
-
-    auroc: the chance that a strange image scores above a normal one. average_precision: the area
-    under precision over recall, whose base is the share of strange images.
-    """
-
-    auroc: float
-    average_precision: float
-
-
-def detection(values: np.ndarray, strange: np.ndarray) -> Detection | None:
-    """How well values [N] find the images that are `strange` bool [N]; None without both kinds."""
-    from sklearn.metrics import average_precision_score, roc_auc_score
-
-    if strange.all() or not strange.any():
-        return None
-    return Detection(
-        float(roc_auc_score(strange, values)), float(average_precision_score(strange, values))
-    )
 
 
 @novelties.register(
