@@ -14,6 +14,8 @@ from PIL import Image
 from tests.commands import vae_core
 from tests.engine import built_in, tiny, trained
 from vae_core.data import ArrayImages
+from vae_core.errors import UserError
+from vae_core.latent.encodings import load_encodings
 from vae_core.latent.novelty import (
     PixelModel,
     Reference,
@@ -25,6 +27,8 @@ from vae_core.latent.novelty import (
 )
 from vae_core.latent.search import NearestEncodings
 from vae_core.latent.survey import Survey
+from vae_core.runs import WEIGHTS
+from vae_core.score_images import load_scored, save_scored, score_part
 
 RNG = np.random.default_rng(0)
 
@@ -213,6 +217,49 @@ def test_what_holds_no_image_is_one_sentence(tmp_path: Path, place: str, sentenc
     )
     assert done.returncode == 2 and sentence in done.stderr
     assert len(done.stderr.strip().splitlines()[-1]) < 400
+
+
+def test_a_part_of_the_run_s_own_is_scored_kept_and_read_back(tmp_path: Path) -> None:
+    run = trained(tmp_path / "store", "tiny")
+    store = ("--store", str(tmp_path / "store"))
+    out = tmp_path / "scores.csv"
+    part = ("--split", "cached", "--keep", "cached", "--out", str(out))
+    done = vae_core("score-images", "tiny", *part, *store)
+    assert done.returncode == 0, done.stderr
+    found, again = load_scored(run, "cached"), score_part(run, "cached")
+    assert found is not None and found.notes == again.notes == ()
+    assert np.array_equal(found.survey.mu, load_encodings(run).mu)  # row i is thumbnail i
+    assert {name: len(values) for name, values in found.normal.items()} == {
+        entry.name: 90 for entry in novelties
+    }
+    for name, values in again.scores.items():
+        assert np.allclose(found.scores[name], values, rtol=1e-5), name
+        assert np.allclose(found.p_values[name], again.p_values[name])
+    assert (found.distances[:, 0] > 0).all()  # nobody is the nearest of itself
+    with out.open(newline="", encoding="utf-8") as file:
+        assert len([*csv.DictReader(file)]) == 300
+    assert load_scored(run, "test") is None
+
+
+def test_scores_of_other_weights_are_not_taken_for_these(tmp_path: Path) -> None:
+    run = trained(tmp_path, "tiny")
+    scored = score_part(run, "validation")
+    save_scored(run, "validation", scored)
+    kept = load_scored(run, "validation")
+    assert kept is not None and kept.survey.split == "validation"
+    assert kept.survey.name(0) == scored.survey.name(0)
+    other = trained(tmp_path, "other", train={"seed": 1})
+    run.write_bytes(WEIGHTS, other.read(WEIGHTS))
+    assert load_scored(run, "validation") is None
+    with pytest.raises(UserError, match="no name"):
+        save_scored(run, "../validation", scored)
+
+
+def test_pictures_or_a_part_and_not_both(tmp_path: Path) -> None:
+    trained(tmp_path, "tiny")
+    for given in ((), (str(tmp_path), "--split", "train")):
+        done = vae_core("score-images", "tiny", *given, "--store", str(tmp_path))
+        assert done.returncode == 2 and "one of the two" in done.stderr
 
 
 def test_an_unknown_score_is_told_before_any_work(tmp_path: Path) -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -323,6 +322,7 @@ def table(scored: Scored, false_alarms: float, by: str) -> dict[str, list[object
 
 # --- what is kept of it for a page to show --------------------------------------------------------
 
+NAME = re.compile(r"[a-z0-9-]{1,60}")
 LONGEST_WORDS = 100 * 10**6
 """Bytes of the names of images and what else is told in words."""
 
@@ -348,14 +348,14 @@ def told_at_once(found: Survey, k: int = NEIGHBOURS) -> Scored:
     return Scored(found, found, places, distances, told, {}, place, ())
 
 
-def name_of(paths: Sequence[Path]) -> str:
-    """Under which the scores of these new images are kept: made of where they lie."""
-    places = "\0".join(os.path.abspath(path) for path in paths)
-    return f"new-{hashlib.blake2b(os.fsencode(places), digest_size=16).hexdigest()}"
-
-
 def save_scored(run: Run, of: str, scored: Scored, which: str = "last") -> None:
-    """Keep scores under the name of a part or `name_of` new images, where they can be kept."""
+    """Keep scores under a name, that of the part or another one, where they can be kept.
+
+    Raises:
+        UserError: when the name is no word of small letters, digits and dashes.
+    """
+    if not NAME.fullmatch(of):
+        raise UserError(f"{of!r} is no name for scores; take small letters, digits and dashes.")
     found = scored.survey
     words = {
         "files": found.files,

@@ -26,7 +26,7 @@ from vae_core.latent.interpolation import interpolate
 if TYPE_CHECKING:
     from vae_core.latent.explanation import Explanation
 
-SIDE, SMALL = 168, 72
+SIDE, SMALL = 132, 62
 NEAREST = 6
 STEPS = 9
 MOST_BARS = 32
@@ -66,16 +66,17 @@ def _verdict(found: ScoredImages, row: int, ranking: Ranking) -> str:
 
 
 def _pictures(found: ScoredImages, row: int, key: str) -> None:
-    image = found.images.gather(np.array([row]))
     try:
         told = found.explanation(row)
     except UserError:
-        pictures(image, ["original"], SIDE)
+        pictures(found.images.gather(np.array([row])), ["original"], SIDE)
         raise
-    heat = heat_map(told.loss[0])
-    pictures(image, ["original"], SIDE)
-    pictures(told.reconstruction, ["reconstruction"], SIDE)
-    pictures(heat[None], ["where the loss lies"], SIDE)
+    image = found.whole.gather(np.array([row]))
+    grey = image.shape[1] == 1
+    both = np.concatenate([image, told.reconstruction])
+    coloured = both.repeat(3, axis=1) if grey else both
+    every = np.concatenate([coloured, heat_map(told.loss[0])[None]])
+    pictures(every, ["original", "reconstruction", "where the loss lies"], SIDE)
     least, most = float(told.loss.min()), float(told.loss.max())
     st.caption(
         f"Loss of a pixel: dark {number(least)}, bright {number(most)} nats; together "
@@ -110,7 +111,7 @@ def kl_html(told: Explanation) -> str:
     first = f"z{order[0]}: {number(float(kl[order[0]]))} nats"
     last = f"z{order[-1]}: {number(float(kl[order[-1]]))} nats" if len(order) > 1 else ""
     return (
-        f'<div style="max-width: {max(140, min(380, width))}px"><figure><figcaption'
+        f'<div style="max-width: {max(260, min(420, width))}px"><figure><figcaption'
         f' style="text-align: left">{html.escape(words)}</figcaption>'
         f'<svg viewBox="0 0 {width} {BARS_HEIGHT}" preserveAspectRatio="none" role="img"'
         f' aria-label="{html.escape(words)}" style="height: {BARS_HEIGHT}px">{bars}</svg>'
@@ -122,12 +123,13 @@ def _nearest(found: ScoredImages, row: int) -> None:
     """The training images that lie nearest, with names and distances."""
     scored = found.scored
     places = scored.places[row, :NEAREST]
-    names = [
-        f"{number(float(away))} · {scored.reference.name(int(place))}"
-        for place, away in zip(places, scored.distances[row], strict=False)
-    ]
-    st.caption("Nearest images that the model learned from, with their distance")
-    pictures(found.learned.gather(places), names, SMALL)
+    names = [escape_markdown(scored.reference.name(int(place))) for place in places]
+    pictures(
+        found.learned.gather(places),
+        [number(float(away)) for away in scored.distances[row, : len(places)]],
+        SMALL,
+    )
+    st.caption(f"Nearest images that the model learned from, by distance: {', '.join(names)}")
 
 
 def _path(found: ScoredImages, row: int, ranking: Ranking, key: str) -> None:
@@ -140,7 +142,7 @@ def _path(found: ScoredImages, row: int, ranking: Ranking, key: str) -> None:
     names = [f"{100 * i / (STEPS - 1):.0f} %" for i in range(STEPS)]
     what = "normal image" if ranking.normal is not None else "training image"
     st.caption(f"The way to the nearest {what}, {escape_markdown(scored.reference.name(place))}")
-    cell = sheet(f"{key}-path", tile(decoded, STEPS), [""], names, hint="Click to open in Explore")
+    cell = sheet(f"{key}-way", tile(decoded, STEPS), [""], names, hint="Click to open in Explore")
     if cell is not None:
         open_in_explore(found.run.id, vectors[cell[1]])
 

@@ -75,7 +75,7 @@ def _given() -> str | None:
             "new-images-upload",
             state.uploads,
             "Show the model a picture, a folder or a .zip",
-            "They are deleted when you leave.",
+            "One picture is enough.",
         )
     with right:
         is_typed, path = typed_path("new-images-path", "Or the path of pictures, a folder or .zip")

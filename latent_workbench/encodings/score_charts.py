@@ -18,7 +18,7 @@ FEW = 60
 
 FLAGGED = "#D55E00"
 END = 99.0
-"""Percentile at which the histogram ends: a few extremes shall not squeeze the others into a bin."""
+"""Percentile at which the histogram ends: a few extremes shall not squeeze all others."""
 
 
 def edges_of(values: np.ndarray, normal: np.ndarray | None, threshold: float) -> np.ndarray:

@@ -196,10 +196,18 @@ def _detections(
 
 def in_words(share: float, count: int) -> str:
     """What a p-value says, of `count` validation images: "stranger than 97 % of them"."""
-    least = 1 / (1 + count)
-    if share <= least * 1.5:
+    percent = less_strange(np.array([share]), count)[0]
+    if percent == 100:
         return f"stranger than all {grouped(count)} validation images"
-    return f"stranger than {np.floor(100 * (1 - share)):.0f} % of the validation images"
+    return f"stranger than {percent:.0f} % of the validation images"
+
+
+def less_strange(shares: np.ndarray, count: int) -> np.ndarray:
+    """The whole per cent of `count` validation images that are less strange than images with
+    p-values `shares` [N]: [N], 100 for those stranger than all."""
+    as_strange = np.rint(shares * (1 + count)) - 1  # a p-value counts the image itself
+    percent: np.ndarray = np.floor(100 * (1 - as_strange / count) + 1e-9)
+    return percent
 
 
 def pick_image(found: ScoredImages, ranking: Ranking, key: str) -> int:
@@ -210,15 +218,10 @@ def pick_image(found: ScoredImages, ranking: Ranking, key: str) -> int:
     choice = f"{key}-picked"
     restore(choice, int(rows[0]), rows.tolist())
     columns = listed(found, rows, by)
-    table, place = st.columns([3, 1], vertical_alignment="bottom")
-    picked = table.selectbox(
+    picked = st.selectbox(
         "Image", rows.tolist(), key=choice,
         format_func=lambda row: f"{found.name(row)} · {number(float(scored.scores[by][row]))}",
         help="The strangest first; or click a row below.",
-    )  # fmt: skip
-    place.download_button(
-        "All as CSV", partial(as_csv, scored, ranking), f"{found.run.id}-scores.csv", "text/csv",
-        key=f"{key}-csv", icon=":material/download:", on_click="ignore", width="stretch",
     )  # fmt: skip
 
     def clicked() -> None:
@@ -231,8 +234,13 @@ def pick_image(found: ScoredImages, ranking: Ranking, key: str) -> int:
         columns, hide_index=True, height=330, row_height=44, key=table_key, on_select=clicked,
         selection_mode="single-row", column_config=_column_config(columns),
     )  # fmt: skip
+    words, file = st.columns([2, 1], vertical_alignment="center")
     if len(order) > len(rows):
-        st.caption(f"The {grouped(len(rows))} strangest; the file has all {grouped(len(order))}.")
+        words.caption(f"The {grouped(len(rows))} strangest; the file has all images.")
+    file.download_button(
+        "All as CSV", partial(as_csv, scored, ranking), f"{found.run.id}-scores.csv", "text/csv",
+        key=f"{key}-csv", icon=":material/download:", on_click="ignore", width="stretch",
+    )  # fmt: skip
     assert picked is not None
     return int(picked)
 
@@ -254,7 +262,7 @@ def listed(found: ScoredImages, rows: np.ndarray, by: str) -> dict[str, list[Any
     columns[entries[by].label] = scored.scores[by][rows].tolist()
     shares = scored.p_values.get(by)
     if shares is not None:
-        columns["stranger than, %"] = np.floor(100 * (1 - shares[rows])).tolist()
+        columns["stranger than, %"] = less_strange(shares[rows], len(scored.normal[by])).tolist()
     columns |= {
         entries[name].label: values[rows].tolist()
         for name, values in scored.scores.items()

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+import secrets
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from operator import attrgetter
 from pathlib import Path
@@ -37,14 +41,15 @@ if TYPE_CHECKING:
 class ScoredImages:
     """Scores with what they are of; row i of one is image i of the other.
 
-    images, learned: the pictures, and those of `scored.reference`. key: changes with anything that
-    changes them.
+    images, learned: the pictures, and those of `scored.reference`. whole: the pictures as the model
+    sees them, where `images` are thumbnails. key: changes with anything that changes them.
     """
 
     run: Run
     scored: Scored
     images: Images
     learned: Images
+    whole: Images
     key: str
 
     def name(self, row: int) -> str:
@@ -73,7 +78,7 @@ class ScoredImages:
         """
         from vae_core.latent.explanation import explain
 
-        image = self.images.gather(np.array([row]))
+        image = self.whole.gather(np.array([row]))
         if image.shape[1:] != self.run.data_card().image_shape:
             raise UserError(
                 "The run keeps a small thumbnail of this image; choose a part of the data set "
@@ -124,11 +129,26 @@ def scores_of_part(encoded: EncodedImages) -> ScoredImages:
     while a bar shows how far the others are, or a button offers them."""
     full = _full(encoded)
     scored = _at_once(encoded) if full is None else full
-    learned: Images = encoded.images
+    learned = whole = encoded.images
     if full is not None:
         learned = _learned(encoded.run, full)
+        whole = _whole(encoded, full, learned)
     key = f"{encoded.key}/{'quick' if full is None else 'full'}"
-    return ScoredImages(encoded.run, scored, encoded.images, learned, key)
+    return ScoredImages(encoded.run, scored, encoded.images, learned, whole, key)
+
+
+def _whole(encoded: EncodedImages, full: Scored, learned: Images) -> Images:
+    """The images as the model sees them: of those whose thumbnails a run keeps, the training
+    images that they are of."""
+    from vae_core.data.images import SubsetImages
+
+    known, own = full.reference.hashes, full.survey.hashes
+    whole = encoded.images.shape[1:] == encoded.run.data_card().image_shape
+    if whole or known is None or own is None or full.reference.split == CACHED:
+        return encoded.images
+    order = np.argsort(known, kind="stable")
+    rows = order[np.minimum(np.searchsorted(known, own, sorter=order), len(known) - 1)]
+    return SubsetImages(learned, np.where(known[rows] == own, rows, -1))
 
 
 def _full(encoded: EncodedImages) -> Scored | None:
@@ -175,7 +195,7 @@ def _scored(path: Path, key: str, split: str) -> Task[Scored]:
 
         found = load_scored(run, split)
         if found is None:
-            command(run, "score-images", run.id, "--split", split, "--keep")(progress)
+            command(run, "score-images", run.id, "--split", split, "--keep", split)(progress)
             found = load_scored(run, split)
         return _required(found)
 
@@ -210,6 +230,20 @@ def _learned(run: Run, scored: Scored) -> Images:
 # --- new images -----------------------------------------------------------------------------------
 
 
+TURNS = threading.BoundedSemaphore(2)
+"""How many have new images scored at once: whoever may look may, and each is a process."""
+
+
+@contextmanager
+def _turn(progress: Progress) -> Iterator[None]:
+    while not TURNS.acquire(timeout=0.5):
+        progress("Waiting for others, who have images scored", None)
+    try:
+        yield
+    finally:
+        TURNS.release()
+
+
 def scoring_new(run: Run, path: str) -> Task[ScoredImages]:
     """Have pictures at `path` taken through the model, in a process of its own."""
     place = Path(os.path.abspath(path))  # begins with no dash, as an option would
@@ -217,14 +251,20 @@ def scoring_new(run: Run, path: str) -> Task[ScoredImages]:
 
     def work(progress: Progress) -> ScoredImages:
         ready_torch()
-        from vae_core.score_images import load_scored, name_of, new_images
+        from vae_core.score_images import load_scored, new_images
 
-        command(run, "score-images", run.id, str(place), "--keep")(progress)
-        scored = _required(load_scored(run, name_of([place])))
+        name = f"new-{secrets.token_hex(8)}"
+        try:
+            with _turn(progress):
+                command(run, "score-images", run.id, str(place), "--keep", name)(progress)
+            scored = _required(load_scored(run, name))
+        finally:
+            derived.drop(run, layout.scored(name))
         part, _ = new_images(run, [place], progress)  # from the cache, where they are prepared
-        if part.hashes is not None and not np.array_equal(part.hashes, scored.survey.hashes):
+        before, now = scored.survey.hashes, part.hashes
+        if before is None or now is None or not np.array_equal(before, now):
             raise UserError("The images have changed while they were scored; score them again.")
-        key = f"{run.path}/{version}/{place}/{id(scored)}"
-        return ScoredImages(run, scored, part.images, _learned(run, scored), key)
+        key = f"{run.path}/{version}/{name}"
+        return ScoredImages(run, scored, part.images, _learned(run, scored), part.images, key)
 
     return Task(work)

@@ -56,8 +56,8 @@ def score_images(
     ] = None,
     data_dir: Annotated[str | None, typer.Option(help="Where the run's data set lies.")] = None,
     keep: Annotated[
-        bool, typer.Option("--keep", help="Keep the scores in the cache, where pages find them.")
-    ] = False,
+        str | None, typer.Option(help="A name under which the scores are kept in the cache.")
+    ] = None,
     weights: WeightsOption = "last",
     store: StoreOption = None,
     as_json: JsonOption = False,
@@ -71,7 +71,7 @@ def score_images(
     """
     process.prepare()
     from vae_core.latent.novelty import novelties
-    from vae_core.score_images import name_of, save_scored, score_part, table
+    from vae_core.score_images import save_scored, score_part, table
     from vae_core.score_images import score_images as scored_images
 
     novelties[by]  # a wrong name is told before any work
@@ -85,7 +85,7 @@ def score_images(
             assert split is not None
             scored = score_part(found, split, data_dir, weights, neighbours, say)
         if keep:
-            save_scored(found, name_of(paths) if paths else str(split), scored, weights)
+            save_scored(found, keep, scored, weights)
         columns = table(scored, false_alarms, by)
         if out is not None:
             write_csv(out, columns)
