@@ -7,8 +7,8 @@ import hashlib
 import os
 import stat
 from array import array
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +45,11 @@ class Listing:
     stamps: int64 [N, K]; a file's row changes when its content does. It begins with its bytes.
     read: gives the bytes of the file at an index; any thread may call it. It raises `Refused` or
         `NotAnImage` for what is no picture, and `OSError` where it cannot tell.
+    labels: what the files themselves say that each picture shows, "" where they say nothing; None
+        where no file says anything. Folders are not asked here.
+    columns: what else they say of each picture, by name: N numbers or texts, None where it is
+        not said.
+    notes: sentences on how the pictures were chosen, such as how many pages there are.
     """
 
     root: Path
@@ -52,6 +57,9 @@ class Listing:
     stamps: np.ndarray
     read: Callable[[int], bytes]
     skipped: tuple[Skip, ...]
+    labels: Sequence[str] | None = None
+    columns: Mapping[str, Sequence[str | float | None]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.names)
