@@ -18,7 +18,8 @@ from vae_core.data.labels import NO_FOLDER, folder_labels
 from vae_core.errors import UserError
 from vae_core.imaging.decode import decode
 from vae_core.imaging.fit import Target
-from vae_core.imaging.listing import Skip, skipped_note
+from vae_core.imaging.listing import skipped_note
+from vae_core.imaging.reading import Skip
 
 
 def load(path: Path | str, **wishes) -> Dataset:
