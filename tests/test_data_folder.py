@@ -182,7 +182,9 @@ def test_no_path_a_missing_path_and_an_unreadable_folder(
 ) -> None:
     with pytest.raises(UserError, match=r"Name the folder or \.zip"):
         load_dataset(DataConfig(dataset="folder"))
-    with pytest.raises(UserError, match=r"There is no folder or \.zip at .*/gone; check the path"):
+    with pytest.raises(
+        UserError, match=r"There is no folder or file of images at .*/gone; check the path"
+    ):
         load(tmp_path / "gone")
 
     def refuse(path):

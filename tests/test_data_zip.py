@@ -126,11 +126,12 @@ def test_encrypted_entries_are_refused(tmp_path: Path) -> None:
     assert "'a.png' is encrypted" in refusal(path)
 
 
-def test_archives_inside_are_listed_and_left_alone(tmp_path: Path) -> None:
+def test_archives_inside_are_opened_and_what_is_wrong_with_one_is_said(tmp_path: Path) -> None:
     inner = pack(tmp_path / "inner.zip", {"c.png": png()}).read_bytes()
-    files = {"a.png": png(0), "b.png": png(1), "more/inner.zip": inner}
+    files = {"a.png": png(0), "b.png": png(1), "more/inner.zip": inner, "bad.zip": inner[:40]}
     dataset = load(pack(tmp_path / "a.zip", files))
-    assert dataset.notes == ("1 of 3 files was skipped: more/inner.zip (archive in the archive).",)
+    assert "more/inner.zip/c.png" in {*dataset.train.files, *dataset.validation.files}
+    assert dataset.notes[0].startswith("1 of 4 files was skipped: bad.zip (no zip file that can")
 
 
 def test_what_systems_leave_behind_is_not_mentioned(tmp_path: Path) -> None:

@@ -125,8 +125,8 @@ def prepare_files(name: str, listing: Listing, target: Target, progress: Progres
         kept,
         tuple(listing.names[i] for i in kept),
         tuple(every),
-        None if listing.labels is None else tuple(listing.labels[i] for i in kept),
-        {name: tuple(cells[i] for i in kept) for name, cells in listing.columns.items()},
+        None if listing.labels is None else tuple(listing.labels[i] for i in kept.tolist()),
+        {name: tuple(cells[i] for i in kept.tolist()) for name, cells in listing.columns.items()},
         listing.notes,
     )
 

@@ -210,7 +210,9 @@ def _look_at(listing: Listing, name: str) -> None:
     """Refuse pictures of which not even two can be read; most are good, so few are tried."""
     good, why = 0, ""
     count = min(len(listing), _TRIES)
-    spans = (range(start, min(start + LEAST_IMAGES, count)) for start in range(0, count, LEAST_IMAGES))
+    spans = (
+        range(start, min(start + LEAST_IMAGES, count)) for start in range(0, count, LEAST_IMAGES)
+    )
     for span, results in decode_all(listing, spans, Target(8, "fit", None), lambda: None):
         for index, each in zip(span, results, strict=True):
             if isinstance(each, np.ndarray):

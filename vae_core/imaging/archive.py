@@ -56,10 +56,14 @@ class Members(Protocol):
     told: what the archive says of some, by their places in `names`.
     """
 
-    names: Sequence[str]
-    stamps: Sequence[Stamp]
-    skipped: Sequence[Skip]
-    told: Mapping[int, Told]
+    @property
+    def names(self) -> Sequence[str]: ...
+    @property
+    def stamps(self) -> Sequence[Stamp]: ...
+    @property
+    def skipped(self) -> Sequence[Skip]: ...
+    @property
+    def told(self) -> Mapping[int, Told]: ...
 
     def read(self, index: int) -> bytes:
         """All bytes of one.

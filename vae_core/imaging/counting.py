@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -87,9 +86,11 @@ def _may_hold_several(files: Files, progress: Progress) -> list[int]:
 def _has_several(files: Files, i: int) -> bool:
     several = files.format(i).several
     assert callable(several)
-    with suppress(OSError, Refused, NotAnImage), files.open(i) as file:
-        return several(file)
-    return False
+    try:
+        with files.open(i) as file:
+            return several(file)
+    except Exception:  # of a damaged head or archive, which is told when the whole is read
+        return False
 
 
 def _ask(files: Files, asked: list[int], counted: Counted, decoder: Decoder) -> Decoder:

@@ -10,14 +10,16 @@ import io
 import os
 from array import array
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import RLock
 from typing import Any, BinaryIO, Protocol, TypeVar, cast
 
+import numpy as np
+
 from vae_core.imaging.archive import Limits, Members
 from vae_core.imaging.formats import formats
-from vae_core.imaging.kinds import ArchiveFormat, Format, NotAnImage
+from vae_core.imaging.kinds import ArchiveFormat, Format
 from vae_core.imaging.reading import Picture, Place, Stamp, Watched, open_regular, read_whole
 
 T = TypeVar("T")
@@ -90,9 +92,8 @@ class Packed:
         """All bytes of a file."""
         try:
             return self._now().read(key)
-        except NotAnImage:
+        finally:
             self._require_whole()  # one that is cut short while it is read looks like a damaged one
-            raise
 
     def open(self, name: str, stamp: Stamp, key: int) -> BinaryIO:
         """The file, to look at its head."""
@@ -163,33 +164,35 @@ _CODE = {each.name: code for code, each in enumerate(FORMATS)}
 
 
 class Files:
-    """A list of files of pictures, in the order of their names once it is `sort`ed."""
+    """A list of files of pictures, in the order of their names once it is `sort`ed.
+
+    names: of each; stamps: int64 [F, 2], what each is known by, its bytes first.
+    """
 
     def __init__(self) -> None:
-        self.names: list[str] = []
-        self.stamps = array("q")
+        self.names: Sequence[str] = []
+        self.stamps = np.zeros((0, 2), np.int64)
+        self._new, self._new_stamps = list[str](), array("q")
         self.holders: list[Holder] = []
         self._kinds, self._holder_of, self._keys = array("B"), array("i"), array("i")
 
     def __len__(self) -> int:
-        return len(self.names)
+        return len(self.names) + len(self._new)
 
     def add(self, name: str, kind: Format, stamp: Stamp, holder: int, key: int) -> None:
         """Add a file that lies in `holders[holder]` at `key`."""
-        self.names.append(name)
-        self.stamps.extend(stamp)
+        self._new.append(name)
+        self._new_stamps.extend(stamp)
         self._kinds.append(_CODE[kind.name])
         self._holder_of.append(holder)
         self._keys.append(key)
 
     def sort(self) -> None:
-        """Bring them into the order of their names."""
-        order = sorted(range(len(self.names)), key=self.names.__getitem__)
-        stamps = array("q")
-        for i in order:
-            stamps.extend(self.stamps[2 * i : 2 * i + 2])
-        self.stamps = stamps
-        self.names = [self.names[i] for i in order]
+        """Bring all that were added into the order of their names; nothing is added after."""
+        order = sorted(range(len(self._new)), key=self._new.__getitem__)
+        self.names = tuple(self._new[i] for i in order)
+        self.stamps = np.array(self._new_stamps, np.int64).reshape(-1, 2)[order]
+        self._new, self._new_stamps = [], array("q")
         self._kinds = array("B", (self._kinds[i] for i in order))
         self._holder_of = array("i", (self._holder_of[i] for i in order))
         self._keys = array("i", (self._keys[i] for i in order))
@@ -200,7 +203,8 @@ class Files:
 
     def stamp(self, i: int) -> Stamp:
         """What a file is known by."""
-        return self.stamps[2 * i], self.stamps[2 * i + 1]
+        size, mark = self.stamps[i].tolist()
+        return size, mark
 
     def holding(self, i: int) -> tuple[int, int]:
         """The number of the holder of a file, and its key there."""

@@ -29,8 +29,9 @@ class SeekableGzip(io.RawIOBase):
     def __init__(self, packed: BinaryIO, most: int) -> None:
         self.packed, self._most = packed, most
         self._places: list[tuple[int, int, bytes, Any]] = [(0, 0, b"", zlib.decompressobj(_GZIP))]
-        self._wanted = 0
-        self._restore(0)
+        self._unpacker = self._places[0][3].copy()
+        self._wanted = self._at = self._in = 0
+        self._ahead = self._left = b""
 
     def readable(self) -> bool:
         """It is."""

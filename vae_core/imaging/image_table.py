@@ -50,7 +50,7 @@ class ImageTable:
         self._features = _features(schema)
         self._column = _image_column(schema, self._features)
         self._ahead: Iterator[Any] | None = None
-        self._first, self._batch = 0, None
+        self._read: tuple[int, Any] = (0, None)
 
     def contents(self) -> Contents:
         """A picture a row, with its label and what else stands beside it."""
@@ -81,23 +81,24 @@ class ImageTable:
 
     def close(self) -> None:
         """Forget what was read."""
-        self._ahead = self._batch = None
+        self._ahead, self._read = None, (0, None)
 
     def _cell(self, index: int) -> Any:
-        at = self._first
-        if self._batch is None or not at <= index < at + self._batch.num_rows:
-            behind = self._batch is None or index < at
-            start = self._start_of(index)
-            if behind or self._ahead is None or start > at + self._batch.num_rows:
-                self._ahead = self._batches([self._column], start)
-            self._batch = None
-            for first, batch in self._ahead:
-                if first <= index < first + batch.num_rows:
-                    self._first, self._batch = first, batch
-                    break
-        if self._batch is None:
-            raise NotAnImage("damaged: the row is not there")
-        return self._batch.column(0)[index - self._first].as_py()
+        first, batch = self._read
+        if batch is None or not first <= index < first + batch.num_rows:
+            first, batch = self._read = self._find(index, first if batch is None else first + 1)
+        return batch.column(0)[index - first].as_py()
+
+    def _find(self, index: int, after: int) -> tuple[int, Any]:
+        """The batch of a row: further on in what is being read, or from the row's group on."""
+        start = self._start_of(index)
+        if self._ahead is None or index < after or start > after + ROWS:
+            self._ahead = iter(self._batches([self._column], start))
+        for first, batch in self._ahead:
+            if first <= index < first + batch.num_rows:
+                return first, batch
+        self._ahead = None
+        raise NotAnImage("damaged: the row is not there")
 
     def _names(self) -> tuple[str, ...]:
         """The names of the files that the pictures were, where all differ."""
@@ -134,12 +135,10 @@ class ImageTable:
 
 def _features(schema: Any) -> dict[str, dict[str, Any]]:
     """What the hub's metadata say of each column, {} where there are none."""
-    with suppress(ValueError, TypeError, AttributeError, RecursionError):
+    with suppress(ValueError, TypeError, AttributeError, KeyError, RecursionError):
         about = json.loads((schema.metadata or {})[b"huggingface"])
         found = about["info"]["features"]
         return {str(k): v for k, v in found.items() if isinstance(v, dict)}
-    with suppress(KeyError):
-        return {}
     return {}
 
 
@@ -189,7 +188,7 @@ def _listed(cell: Any) -> np.ndarray:
         array = np.asarray(cell)
     except ValueError:
         raise NotAnImage("lists of unequal lengths") from None
-    if array.dtype.kind == "i" and array.size and 0 <= array.min() and array.max() <= 255:
+    if array.dtype.kind == "i" and array.size and array.min() >= 0 and array.max() <= 255:
         array = array.astype(np.uint8)  # a list has no number type, and this is what it is
     layout = layout_of(array.shape)
     if layout.count != 1:

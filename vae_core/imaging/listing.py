@@ -48,7 +48,7 @@ from vae_core.imaging.reading import (
 )
 from vae_core.imaging.tables import MOST_COLUMNS
 from vae_core.progress import Progress, no_progress
-from vae_core.units import grouped
+from vae_core.units import gigabytes, grouped
 
 LISTING = "Looking through the files"
 MOST_FILES = 5_000_000
@@ -112,7 +112,7 @@ def open_pictures(
     progress: Progress = no_progress,
     links: bool = True,
     pages: Pages = "all",
-    limits: Limits = Limits(),
+    limits: Limits | None = None,
 ) -> Iterator[Listing]:
     """The pictures in a folder, an archive or a file; `read` works inside the `with` block.
 
@@ -127,7 +127,7 @@ def open_pictures(
     """
     progress(LISTING, None)
     kind = _kind_of_place(path)
-    walk = _Walk(path, progress, links, MOST_FILES, limits)
+    walk = _Walk(path, progress, links, MOST_FILES, limits or Limits())
     try:
         if kind is None:
             walk.folder()
@@ -334,6 +334,11 @@ class _Walk:
         if depth == 1:
             self._spent = [0, 0]
         entries, total = self._spent
+        if entries >= self._limits.entries or total >= self._limits.total_bytes:
+            raise Unsafe(
+                f"with it there are more than {grouped(self._limits.entries)} files in one archive, "
+                f"or more than {gigabytes(self._limits.total_bytes)}"
+            )
         limits = replace(
             self._limits,
             entries=self._limits.entries - entries,
@@ -389,24 +394,25 @@ def _listing(
     skips = tuple(sorted(skipped, key=lambda skip: skip.name))
     held, notes = counted.counts, _notes(files, counted, pages)
     taken = np.minimum(held, 1) if pages == "first" else held
-    stamps = np.array(files.stamps, np.int64).reshape(-1, 2)
     if (taken == 1).all() and not counted.contents:
-        names, file_of, page_of = tuple(files.names), None, None
-    else:
-        file_of = np.repeat(np.arange(len(files)), taken)
-        page_of = np.arange(len(file_of)) - np.repeat(np.cumsum(taken) - taken, taken)
-        names = tuple(
-            files.names[i]
-            if held[i] == 1
-            else picture_name(files.names[i], counted.contents[i], page)
-            for i, page in zip(file_of.tolist(), page_of.tolist(), strict=True)
+        return Listing(
+            root,
+            tuple(files.names),
+            files.stamps,
+            files.picture,
+            skips,
+            *_said(files, {}, told, taken),
         )
-        stamps = stamps[file_of]
-        stamps[:, 0] = -(-stamps[:, 0] // held[file_of])
+    file_of = np.repeat(np.arange(len(files)), taken)
+    page_of = np.arange(len(file_of)) - np.repeat(np.cumsum(taken) - taken, taken)
+    names = tuple(
+        files.names[i] if held[i] == 1 else picture_name(files.names[i], counted.contents[i], page)
+        for i, page in zip(file_of.tolist(), page_of.tolist(), strict=True)
+    )
+    stamps = files.stamps[file_of]
+    stamps[:, 0] = -(-stamps[:, 0] // held[file_of])
 
     def read(index: int) -> Picture:
-        if file_of is None or page_of is None:
-            return files.picture(index)
         i = int(file_of[index])
         return files.picture(i, int(page_of[index]), alone=held[i] == 1)
 

@@ -40,6 +40,11 @@ class Layout:
         height, width, channels = self.shape
         return (channels, height, width) if self.first else (height, width, channels)
 
+    def place(self, index: int) -> tuple[int, ...]:
+        """Where a picture lies in the array."""
+        found = np.unravel_index(index, self.leading) if self.leading else ()
+        return tuple(int(i) for i in found)
+
     def upright(self, one: np.ndarray) -> np.ndarray:
         """[H, W, C] of one picture as it lies in the array."""
         one = one.reshape(self.within)
@@ -107,7 +112,8 @@ def as_values(array: np.ndarray) -> np.ndarray:
         array = array[:, :, None]
     if array.ndim != 3:
         raise NotAnImage(f"an array of shape {_times(array.shape)}, which is no picture")
-    require_picture(*array.shape, array.itemsize)
+    height, width, channels = array.shape
+    require_picture(height, width, channels, array.itemsize)
     if array.dtype.kind not in "buif":
         raise NotAnImage(f"values of type {array.dtype}, which are no numbers of pixels")
     return np.ascontiguousarray(_finite(_kept(array)))
@@ -136,9 +142,9 @@ def _kept(array: np.ndarray) -> np.ndarray:
     kind = array.dtype.newbyteorder("=")
     if kind.name in _KEPT:
         return array.astype(kind, copy=False)
-    if kind == bool:
+    if kind.name == "bool":
         return array.astype(np.uint8) * np.uint8(255)
-    if kind == np.int8:
+    if kind.name == "int8":
         return array.astype(np.int16)
     if kind.kind in "ui":
         least, most = int(array.min()), int(array.max())

@@ -15,10 +15,10 @@ from vae_core.imaging.kinds import Contents, NotAnImage, is_installed, needs
 from vae_core.imaging.numbers import over_white, require_picture, turned
 
 STILL = (
-    "JPEG", "JPEG2000", "BMP", "DIB", "PPM", "TGA", "PCX", "SGI", "SUN", "QOI", "DDS", "ICO", "ICNS",
-    "PSD", "XBM", "XPM", "FITS",
+    "JPEG", "JPEG2000", "BMP", "DIB", "PPM", "TGA", "PCX", "SGI", "SUN", "QOI", "DDS", "ICO",
+    "ICNS", "PSD", "XBM", "XPM", "FITS",
 )  # fmt: skip
-SEVERAL = ("PNG", "GIF", "WEBP", "AVIF", "TIFF", "MPO")
+SEVERAL = ("PNG", "GIF", "WEBP", "AVIF", "TIFF")
 ALLOWED = (*STILL, *SEVERAL)
 """What pillow may try. Named, for some of its other readers start foreign programs (EPS starts
 Ghostscript), draw what the system's own library makes of a file (WMF), know nothing but the name of
@@ -60,12 +60,13 @@ class PillowFile:
     def _deep_colour(self) -> np.ndarray | None:
         """Colour of 16 bits, of which pillow keeps 8; None for any other picture."""
         image: Any = self._image
-        (_, _, offset, facts), *_ = [*getattr(image, "tile", []), ("", None, 0, None)]
+        tiles = getattr(image, "tile", None) or [("", None, 0, None)]
+        _, _, offset, facts = tiles[0]
         if image.format == "PNG" and "16" in str(facts) and len(image.getbands()) > 1:
             orientation = image.getexif().get(_ORIENTATION, 1)
             return turned(np.atleast_3d(_deep_png(self._file)), orientation)
-        if image.format == "PPM" and image.mode == "RGB" and facts and facts[-1] > 255:
-            return _deep_ppm(self._file, offset, image.size, facts[-1])
+        if image.format == "PPM" and image.mode == "RGB" and _most(facts) > 255:
+            return _deep_ppm(self._file, offset, image.size, _most(facts))
         return None
 
 
@@ -142,6 +143,11 @@ def _deep_png(file: BinaryIO) -> np.ndarray:
     file.seek(0)
     values = imagecodecs.png_decode(file.read())
     return over_white(values) if values.ndim == 3 and values.shape[2] in (2, 4) else values
+
+
+def _most(facts: Any) -> int:
+    """The highest value of a PPM, which pillow notes beside its mode; 0 where it does not."""
+    return facts[-1] if isinstance(facts, tuple) and isinstance(facts[-1], int) else 0
 
 
 def _deep_ppm(file: BinaryIO, offset: int, size: tuple[int, int], most: int) -> np.ndarray:

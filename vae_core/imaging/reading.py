@@ -68,7 +68,7 @@ class Watched(io.RawIOBase):
     """
 
     def __init__(self, place: Place, kept: bool = True) -> None:
-        self.stamp = place.stamp
+        self.stamp, self.name = place.stamp, os.path.basename(place.path)
         self._place, self._kept, self._at = place, kept, 0
         self._error: OSError | None = None
         self._file: BinaryIO | None = None

@@ -71,9 +71,7 @@ def contents_of(
     return Contents(count, tuple(names), every)
 
 
-def joined(
-    rows: Mapping[int, Mapping[str, Cell]], count: int
-) -> dict[str, tuple[Cell, ...]]:
+def joined(rows: Mapping[int, Mapping[str, Cell]], count: int) -> dict[str, tuple[Cell, ...]]:
     """Columns of `count` cells out of what is said of some rows, the first `MOST_COLUMNS`."""
     names: dict[str, None] = {}
     for row in rows.values():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -10,6 +11,7 @@ from vae_core.imaging.kinds import Contents, Format, NotAnImage, formats
 from vae_core.imaging.numbers import require_picture
 
 _SAID = {
+    "Modality": "modality", "StudyDescription": "study",
     "SeriesDescription": "series", "InstanceNumber": "instance", "SliceLocation": "location",
     "BodyPartExamined": "body part", "ViewPosition": "view",
 }  # fmt: skip
@@ -24,7 +26,9 @@ class DicomFrames:
 
         self._file = file
         try:
-            self._head: Any = pydicom.dcmread(file, defer_size=4096, stop_before_pixels=True, force=False)
+            self._head: Any = pydicom.dcmread(
+                file, defer_size=4096, stop_before_pixels=True, force=False
+            )
         except MemoryError:
             raise
         except Exception as error:  # its reader raises almost anything on damaged files
@@ -49,19 +53,23 @@ class DicomFrames:
 
     def values(self, index: int, least: tuple[int, int] | None) -> np.ndarray:
         """A frame [H, W] or [H, W, 3]: what slope and intercept or a table make of it."""
-        from pydicom.pixels import apply_modality_lut, pixel_array
+        pixels: Any = importlib.import_module("pydicom.pixels")
 
         try:
             self._file.seek(0)
-            values = pixel_array(self._file, index=index)
+            values = pixels.pixel_array(self._file, index=index)
             if self._head.get("PhotometricInterpretation") == "MONOCHROME1":
                 values = _inverted(values, self._head)
-            if values.ndim == 2 and ("RescaleSlope" in self._head or "ModalityLUTSequence" in self._head):
-                values = apply_modality_lut(values, self._head).astype(np.float32)
+            if values.ndim == 2 and (
+                "RescaleSlope" in self._head or "ModalityLUTSequence" in self._head
+            ):
+                values = pixels.apply_modality_lut(values, self._head).astype(np.float32)
         except (MemoryError, NotAnImage):
             raise
         except Exception as error:
-            raise NotAnImage(f"damaged, or compressed in a way that is not read: {_first_line(error)}") from None
+            raise NotAnImage(
+                f"damaged, or compressed in a way that is not read: {_first_line(error)}"
+            ) from None
         return values
 
     def close(self) -> None:
@@ -88,7 +96,7 @@ formats.add(
     Format(
         name="dicom",
         label="DICOM",
-        blurb="Series by their files and frames, in Hounsfield or other units; MONOCHROME1 inverted.",
+        blurb="Every frame, in Hounsfield or other units of the file; MONOCHROME1 is inverted.",
         endings=(".dcm", ".dicom", ".ima"),
         library="pydicom",
         extra="medical",

@@ -43,9 +43,7 @@ class Hdf5Rows:
         """One of them: [H, W, C]."""
         which = int(np.searchsorted(self._starts, index, side="right")) - 1
         array = self._arrays[which]
-        leading = array.layout.leading
-        row = index - int(self._starts[which])
-        place = tuple(int(i) for i in np.unravel_index(row, leading)) if leading else ()
+        place = array.layout.place(index - int(self._starts[which]))
         try:
             return array.layout.upright(np.asarray(self._sets[array.name][place]))
         except (OSError, RuntimeError, ValueError) as error:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.lib import format as npy_format
 
 from vae_core.imaging.kinds import Contents, Format, NotAnImage, formats
-from vae_core.imaging.numbers import Layout, layout_of, require_picture
+from vae_core.imaging.numbers import MOST_BYTES, Layout, layout_of, require_picture
 
 
 class ArrayHead:
@@ -29,6 +29,15 @@ class ArrayHead:
             raise NotAnImage(f"no array that can be read: {said}".rstrip(".")) from error
         self.offset = file.tell()
 
+    @property
+    def nbytes(self) -> int:
+        """Of all numbers."""
+        return int(np.prod(self.shape, dtype=object)) * self.dtype.itemsize
+
+    def in_fortran_order(self, data: bytes) -> np.ndarray:
+        """The array, of all its bytes."""
+        return np.frombuffer(data, self.dtype).reshape(self.shape, order="F")
+
     def layout(self) -> Layout:
         """How it holds pictures.
 
@@ -41,6 +50,11 @@ class ArrayHead:
             raise NotAnImage(f"an array of {self.dtype}, which are no numbers of pixels")
         layout = layout_of(self.shape)
         require_picture(*layout.shape, self.dtype.itemsize)
+        if self.fortran and self.nbytes > MOST_BYTES:
+            raise NotAnImage(
+                f"an array in Fortran's order of more than {MOST_BYTES >> 20} MB; save "
+                "np.ascontiguousarray of it"
+            )
         return layout
 
 
@@ -51,11 +65,12 @@ class NpyRows:
         self._file = file
         self._head = ArrayHead(file)
         self._layout = self._head.layout()
+        self._whole: np.ndarray | None = None
 
     def contents(self) -> Contents:
         """How many there are; fewer than its head says where it is cut short."""
         whole = self._file.seek(0, 2) - self._head.offset
-        needed = int(np.prod(self._head.shape, dtype=object)) * self._head.dtype.itemsize
+        needed = self._head.nbytes
         if whole < needed:
             raise NotAnImage(f"damaged: it is cut short, {whole:,} of {needed:,} bytes are there")
         return Contents(self._layout.count)
@@ -72,15 +87,15 @@ class NpyRows:
         return self._layout.upright(np.frombuffer(data, self._head.dtype))
 
     def close(self) -> None:
-        """Nothing is open but the file."""
+        """Forget what was read."""
+        self._whole = None
 
     def _strided(self, index: int) -> np.ndarray:
-        """In Fortran's order a picture lies all over the file, which is mapped."""
-        mapped = np.memmap(
-            self._file, self._head.dtype, "r", self._head.offset, self._head.shape, "F"
-        )
-        place = np.unravel_index(index, self._layout.leading) if self._layout.leading else ()
-        return self._layout.upright(np.array(mapped[place]))
+        """In Fortran's order a picture lies all over the file, which is read whole."""
+        if self._whole is None:
+            self._file.seek(self._head.offset)
+            self._whole = self._head.in_fortran_order(self._file.read(self._head.nbytes))
+        return self._layout.upright(self._whole[self._layout.place(index)])
 
 
 formats.add(

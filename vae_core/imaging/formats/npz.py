@@ -14,6 +14,9 @@ from vae_core.imaging.named_arrays import NamedArray, pictures_among
 from vae_core.imaging.tables import as_labels, contents_of
 
 MOST_ARRAYS = 10_000
+MOST_LABELS = 2**28
+"""Bytes of an array of them."""
+
 _PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
@@ -49,7 +52,7 @@ class NpzRows:
         array, row = self._arrays[which], index - int(self._starts[which])
         head = self._heads[array.name]
         if head.fortran:
-            return array.layout.upright(self._whole(array.name)[self._place(array, row)])
+            return array.layout.upright(self._whole(array.name)[array.layout.place(row)])
         size = int(np.prod(array.layout.shape)) * head.dtype.itemsize
         data = self._bytes(array.name, head.offset + row * size, size)
         return array.layout.upright(np.frombuffer(data, head.dtype))
@@ -58,15 +61,11 @@ class NpzRows:
         """Let go of the archive."""
         self._zip.close()
 
-    def _place(self, array: NamedArray, row: int) -> tuple[int, ...]:
-        leading = array.layout.leading
-        return tuple(int(i) for i in np.unravel_index(row, leading)) if leading else ()
-
     def _bytes(self, name: str, start: int, size: int) -> bytes:
         try:
             if self._open is None or self._open[0] != name or self._open[2] > start:
                 self._open = (name, self._stream(name), 0)
-            _, stream, at = self._open
+            stream = self._open[1]
             stream.seek(start)  # it reads up to there
             data = stream.read(size)
             self._open = (name, stream, start + size)
@@ -88,25 +87,28 @@ class NpzRows:
         try:
             with self._stream(name) as stream:
                 head = ArrayHead(stream)
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        except (
+            zipfile.BadZipFile,
+            zlib.error,
+            EOFError,
+            NotImplementedError,
+            RuntimeError,
+        ) as error:
             raise NotAnImage(f"damaged: {error}".rstrip(".")) from None
         return None if head.dtype.hasobject else head
 
     def _whole(self, name: str) -> np.ndarray:
         head = self._heads[name]
-        size = int(np.prod(head.shape, dtype=object)) * head.dtype.itemsize
-        if size > 2**30:
-            raise NotAnImage("an array in Fortran's order of more than 1 GB, packed")
-        return np.frombuffer(self._bytes(name, head.offset, size), head.dtype).reshape(
-            head.shape, order="F" if head.fortran else "C"
-        )
+        data = self._bytes(name, head.offset, head.nbytes)
+        if head.fortran:
+            return head.in_fortran_order(data)
+        return np.frombuffer(data, head.dtype).reshape(head.shape)
 
     def _labels(self, array: NamedArray) -> tuple[str, ...] | None:
         head = self._heads.get(array.labels)
-        if head is None or head.fortran and len(head.shape) > 1:
+        if head is None or (head.fortran and len(head.shape) > 1):
             return None
-        count = int(np.prod(head.shape, dtype=object))
-        if count != array.layout.count or count * head.dtype.itemsize > 2**28:
+        if np.prod(head.shape, dtype=object) != array.layout.count or head.nbytes > MOST_LABELS:
             return None
         return as_labels(self._whole(array.labels).reshape(-1))
 

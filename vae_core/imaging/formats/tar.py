@@ -41,10 +41,13 @@ _DAMAGED = (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, ValueErr
 class TarMembers:
     """The files in an open tar. See `archive.Members`."""
 
-    def __init__(self, file: BinaryIO, limits: Limits) -> None:
-        self._file, self._limits = file, limits
+    def __init__(
+        self, file: BinaryIO, limits: Limits, unpacked: SeekableGzip | None = None
+    ) -> None:
+        self._lies_in, self._limits = file, limits
+        self._is_packed = unpacked is not None
+        self._file = cast(BinaryIO, io.BufferedReader(unpacked, 2**16)) if unpacked else file
         self._turn = threading.Lock()
-        self._is_packed = isinstance(file, SeekableGzip)
         self.names: list[str] = []
         self.stamps: list[Stamp] = []
         self.skipped: list[Skip] = []
@@ -76,9 +79,11 @@ class TarMembers:
     def _list(self) -> None:
         total, seen = 0, 0
         packed, mark = self._packed_size(), self._mark()
-        with tarfile.open(fileobj=cast(Any, Bounded(self._file, self._limits)), mode="r:") as tar:
+        # Kept, for it would take the file along when it goes.
+        self._bounded = Bounded(self._file, self._limits)
+        with tarfile.open(fileobj=cast(Any, self._bounded), mode="r:") as tar:
             for info in tar:
-                tar.members = []  # it would keep them all
+                tar.members = []  # type: ignore[attr-defined]  # it would keep them all
                 seen += 1
                 total += info.size if info.isreg() else 0
                 problem = name_problem(info.name) or size_problem(
@@ -101,8 +106,8 @@ class TarMembers:
                     self._starts.append(info.offset_data)
 
     def _mark(self) -> int:
-        """What tells this archive from one of the same sizes, for a tar has no sums of its files."""
-        file: Any = getattr(self._file, "packed", self._file)
+        """What tells this tar from one of the same sizes, for it has no sums of its files."""
+        file: Any = self._lies_in
         if isinstance(file, io.BytesIO):
             return zlib.crc32(file.getbuffer()) << 31
         stamp: Stamp = file.raw.stamp
@@ -110,8 +115,7 @@ class TarMembers:
 
     def _packed_size(self) -> int:
         """Bytes of the tar as it lies there, which is packed where it is gzipped."""
-        file: Any = getattr(self._file, "packed", self._file)
-        size: int = file.seek(0, os.SEEK_END)
+        size = self._lies_in.seek(0, os.SEEK_END)
         self._file.seek(0)
         return size
 
@@ -186,7 +190,7 @@ _SIDECARS = {".cls": _class, ".txt": _caption, ".json": _json}
 def open_gzipped(file: BinaryIO, limits: Limits) -> TarMembers:
     """Open a tar in a gzip."""
     try:
-        return TarMembers(cast(BinaryIO, SeekableGzip(file, limits.total_bytes)), limits)
+        return TarMembers(file, limits, SeekableGzip(file, limits.total_bytes))
     except zlib.error as error:
         raise Unreadable(f"no .tar.gz that can be read ({error})") from None
 

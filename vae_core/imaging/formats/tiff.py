@@ -101,7 +101,9 @@ class TiffPages:
 
     def _is_beside(self, index: int) -> bool:
         try:
-            return bool(int(getattr(self._tiff.pages[index], "subfiletype", 0)) & (_REDUCED | _MASK))
+            return bool(
+                int(getattr(self._tiff.pages[index], "subfiletype", 0)) & (_REDUCED | _MASK)
+            )
         except Exception:  # a damaged page is told when it is read
             return False
 
@@ -118,7 +120,8 @@ class TiffPages:
         dtype = np.dtype(page.dtype).newbyteorder(self._tiff.byteorder)
         size = int(np.prod(page.shape)) * dtype.itemsize
         require_picture(page.imagelength, page.imagewidth, 1, dtype.itemsize)
-        self._file.seek(self._virtual.dataoffset + index * size)
+        assert self._virtual is not None
+        self._file.seek((self._virtual.dataoffset or 0) + index * size)
         data = self._file.read(size)
         if len(data) < size:
             raise NotAnImage("damaged: the page is cut short")
@@ -176,9 +179,9 @@ def _measured(page: Any) -> np.ndarray:
         raise NotAnImage(f"a page of dimensions {page.axes}, and {'YX, YXS and SYX'} are read")
     if int(page.photometric) == _MINISWHITE and values.dtype.kind == "u":
         values = (2**page.bitspersample - 1 - values.astype(np.int64)).astype(values.dtype)
-    if values.ndim == 3 and values.dtype.kind == "u" and page.extrasamples[:1] in ((1,), (2,)):
-        if values.shape[2] in (2, 4):
-            values = over_white(values)
+    alpha = any(each in _ALPHA for each in page.extrasamples)
+    if alpha and values.ndim == 3 and values.shape[2] in (2, 4) and values.dtype.kind == "u":
+        values = over_white(values)
     orientation = page.tags.valueof(274, 1)
     return turned(np.atleast_3d(values), orientation if orientation in range(1, 9) else 1)
 
@@ -194,7 +197,7 @@ formats.add(
     Format(
         name="tiff",
         label="TIFF",
-        blurb="1 to 64 bits, integers and floats, 1 to 16 channels; BigTIFF, OME and ImageJ stacks.",
+        blurb="1 to 64 bits, integers and floats, 1 to 16 channels; BigTIFF, OME, ImageJ stacks.",
         endings=(".tif", ".tiff", ".ome.tif", ".ome.tiff", ".btf"),
         library="Pillow and tifffile; imagecodecs for what few compress with",
         pictures="each page",
