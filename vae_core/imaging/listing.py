@@ -336,8 +336,8 @@ class _Walk:
         entries, total = self._spent
         if entries >= self._limits.entries or total >= self._limits.total_bytes:
             raise Unsafe(
-                f"with it there are more than {grouped(self._limits.entries)} files in one archive, "
-                f"or more than {gigabytes(self._limits.total_bytes)}"
+                f"with it there are more than {grouped(self._limits.entries)} files in one "
+                f"archive, or more than {gigabytes(self._limits.total_bytes)}"
             )
         limits = replace(
             self._limits,

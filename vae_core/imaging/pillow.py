@@ -80,7 +80,8 @@ def _told() -> Iterator[None]:
     except UnidentifiedImageError:
         raise NotAnImage("no image") from None
     except Image.DecompressionBombError:
-        raise NotAnImage("too many pixels") from None
+        most = (Image.MAX_IMAGE_PIXELS or 0) // 10**6
+        raise NotAnImage(f"too many pixels, and at most {most} million are read") from None
     except Exception as error:
         raise NotAnImage(f"damaged: {error or type(error).__name__}".rstrip(".")) from error
 
