@@ -5,7 +5,7 @@ from __future__ import annotations
 from latent_workbench.components import component
 from latent_workbench.live.upload_sessions import SessionUploads
 from vae_core.data.uploads import MB
-from vae_core.imaging.decode import EXTENSIONS
+from vae_core.imaging.kinds import endings
 
 _mount = component("image_uploader", "uploader")
 
@@ -29,7 +29,7 @@ def uploader(
         "hint": hint,
         "off": off,
         "kept": None if kept is None else {"name": kept.name, "bytes": kept.bytes},
-        "endings": [".zip", *sorted(EXTENSIONS)],
+        "endings": list(endings()),
         "limit": f"{uploads.largest / MB:,.0f} MB",
     }
     _mount(key=key, data=[data], on_changed_change=lambda: None)
