@@ -28,7 +28,7 @@ from vae_core.latent.novelty import (
 from vae_core.latent.search import NearestEncodings
 from vae_core.latent.survey import Survey
 from vae_core.runs import WEIGHTS
-from vae_core.score_images import load_scored, save_scored, score_part
+from vae_core.score_images import load_scored, save_scored, score_part, told_at_once
 
 RNG = np.random.default_rng(0)
 
@@ -124,6 +124,15 @@ def test_every_score_is_higher_for_what_is_strange() -> None:
     found = scores(examine(new, ArrayImages(two), reference))
     assert set(found) == {entry.name for entry in novelties}
     assert all(values[1] > values[0] for values in found.values())
+
+
+def test_a_score_that_is_no_number_is_told_of_none() -> None:
+    learned = _survey(RNG.normal(size=(30, 2)))
+    new = _survey(np.zeros((2, 2)), recon=np.ones(2), kl=np.array([1.0, np.nan]))
+    found = scores(examine(new, None, Reference(learned, None)))
+    assert set(found) == {"recon", "knn", "mahalanobis"}
+    quick = told_at_once(_survey(RNG.normal(size=(30, 2)), kl=np.full(30, np.nan)))
+    assert set(quick.scores) == {"knn"} and (quick.scores["knn"] > 0).all()
 
 
 def _pictures(folder: Path, labels: dict[str, int]) -> Path:

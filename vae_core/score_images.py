@@ -13,7 +13,7 @@ import numpy as np
 
 from vae_core.analysis import CACHED, images_of_survey, kept_images, survey_of
 from vae_core.data import Dataset, Images, ImageSet, Progress, no_progress
-from vae_core.data.hashes import content_hashes
+from vae_core.data.hashes import content_hashes, match_rows
 from vae_core.data.images import SubsetImages, restore_order
 from vae_core.data.labels import folder_labels, known_folder_labels
 from vae_core.data.new_images import load_new_images
@@ -26,6 +26,7 @@ from vae_core.latent.novelty import (
     PixelModel,
     Reference,
     examine,
+    finite_ones,
     novelties,
     scores,
     tail_shares,
@@ -220,10 +221,9 @@ def _kept(run: Run, own: Baseline) -> tuple[Survey, Images | None]:
     found, thumbnails = kept_images(run)
     learned = own.reference.survey
     if own.dataset is not None and found.hashes is not None and learned.hashes is not None:
-        order = np.argsort(learned.hashes, kind="stable")
-        places = np.searchsorted(learned.hashes, found.hashes, sorter=order)
-        rows = order[np.minimum(places, len(learned) - 1)]
-        if np.array_equal(learned.hashes[rows], found.hashes):
+        unlabelled = np.zeros(len(found)), np.zeros(len(learned))
+        rows = match_rows(found.hashes, unlabelled[0], learned.hashes, unlabelled[1])
+        if (rows >= 0).all():
             whole = SubsetImages(_images_of(learned, own.dataset), rows)
             return replace(learned.rows(rows), split=CACHED), whole
     whole_images = thumbnails.shape[1:] == run.data_card().image_shape
@@ -338,7 +338,7 @@ def told_at_once(found: Survey, k: int = NEIGHBOURS) -> Scored:
         "nelbo": None if found.elbo is None else -found.elbo,
         "kl": found.kl,
     }
-    told = {name: np.asarray(each, np.float64) for name, each in quick.items() if each is not None}
+    told = finite_ones(quick)
     places, distances = np.empty((len(found), 0), np.int64), np.empty((len(found), 0), np.float32)
     if not told:
         examined = examine(found, None, Reference(found, None), k)

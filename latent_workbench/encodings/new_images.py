@@ -54,8 +54,8 @@ def draw(encoded: EncodedImages) -> None:
     table, detail = st.columns([1.15, 1], gap="medium")
     with table:
         row = pick_image(found, ranking, key)
-        if len(scored.survey) > MOST:
-            st.caption(f"The first {grouped(MOST)} and the picked one are among the points above.")
+        which = f"the first {grouped(MOST)}" if len(scored.survey) > MOST else "these images"
+        st.caption(f"Rings among the points above: {which}; the thick one is picked.")
     with detail:
         draw_explained(found, row, ranking, key)
     names = tuple(found.name(each) for each in range(len(scored.survey)))
@@ -88,7 +88,7 @@ def _found(run: Run, path: str) -> ScoredImages | None:
     """What was found at a path; None while it is looked at, which the page then shows."""
     tasks = session(NewImages).tasks
     which = (run.id, weights_version(run), path)
-    for other in [each for each in tasks if each != which and each[0] == run.id]:
+    for other in [each for each in tasks if each != which]:
         tasks.pop(other).stop()
     if which not in tasks:
         tasks[which] = scoring_new(run, path)

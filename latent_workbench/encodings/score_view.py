@@ -21,6 +21,7 @@ from latent_workbench.shared.pictures import data_url
 from latent_workbench.shared.state import restore
 from latent_workbench.shared.theme import chart
 from vae_core.errors import UserError
+from vae_core.imaging.resize import thumbnails
 from vae_core.latent.detection import precision_recall
 
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
 LISTED = 200
 """Rows of the table, each with its picture; the file has all."""
+
+THUMBNAIL = 40
+"""Largest side in px of a picture in the table."""
 
 FIRST = ("knn", "nelbo", "recon", "kl")
 """Which score is shown until another one is chosen: the first of these that is known."""
@@ -252,7 +256,8 @@ def listed(found: ScoredImages, rows: np.ndarray, by: str) -> dict[str, list[Any
     columns: dict[str, list[Any]] = {}
     try:
         with opening_spinner(found.images):
-            columns["picture"] = [data_url(image) for image in found.images.gather(rows)]
+            small = thumbnails(found.images.gather(rows), THUMBNAIL)
+            columns["picture"] = [data_url(image) for image in small]
     except UserError:
         pass  # the names and figures are there; the picked image says what is missing
     columns["image"] = [found.name(int(row)) for row in rows]

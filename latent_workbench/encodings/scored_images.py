@@ -140,15 +140,15 @@ def scores_of_part(encoded: EncodedImages) -> ScoredImages:
 def _whole(encoded: EncodedImages, full: Scored, learned: Images) -> Images:
     """The images as the model sees them: of those whose thumbnails a run keeps, the training
     images that they are of."""
+    from vae_core.data.hashes import match_rows
     from vae_core.data.images import SubsetImages
 
     known, own = full.reference.hashes, full.survey.hashes
     whole = encoded.images.shape[1:] == encoded.run.data_card().image_shape
     if whole or known is None or own is None or full.reference.split == CACHED:
         return encoded.images
-    order = np.argsort(known, kind="stable")
-    rows = order[np.minimum(np.searchsorted(known, own, sorter=order), len(known) - 1)]
-    return SubsetImages(learned, np.where(known[rows] == own, rows, -1))
+    rows = match_rows(own, np.zeros(len(own)), known, np.zeros(len(known)))
+    return SubsetImages(learned, rows)
 
 
 def _full(encoded: EncodedImages) -> Scored | None:

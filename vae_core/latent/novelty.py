@@ -7,7 +7,7 @@ whatever they show (Nalisnick et al., Do Deep Generative Models Know What They D
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -191,9 +191,21 @@ novelties: Registry[Entry[Measure]] = Registry("novelty score", Entry)
 
 
 def scores(examined: Examined) -> dict[str, np.ndarray]:
-    """Every score that can be told of these images: float64 [N] by name, higher is stranger."""
-    found = {entry.name: entry.build(examined) for entry in novelties}
-    return {name: np.asarray(each, np.float64) for name, each in found.items() if each is not None}
+    """Every score that can be told of these images: float64 [N] by name, higher is stranger.
+
+    One that is no number for some of them, such as the KL to a prior that an older run did not
+    keep, is told of none.
+    """
+    return finite_ones({entry.name: entry.build(examined) for entry in novelties})
+
+
+def finite_ones(found: Mapping[str, np.ndarray | None]) -> dict[str, np.ndarray]:
+    """Those that are known, and a number for every image, as float64."""
+    return {
+        name: np.asarray(each, np.float64)
+        for name, each in found.items()
+        if each is not None and np.isfinite(each).all()
+    }
 
 
 def tail_shares(values: np.ndarray, normal: np.ndarray) -> np.ndarray:
