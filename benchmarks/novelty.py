@@ -116,7 +116,7 @@ def measured(data_dir: Path, seed: int, epochs: int, limit: int | None) -> dict[
     rng = np.random.default_rng(seed)
     found = {}
     for kind, make in KINDS.items():
-        strange = make(*shown, seed)
+        strange = make(shown[0], shown[1], seed)
         told = scored(ImageSet(ArrayImages(strange)))
         count = min(len(strange), len(normal))
         rows = rng.permutation(len(normal))[:count], rng.permutation(len(strange))[:count]

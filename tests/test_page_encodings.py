@@ -283,7 +283,7 @@ def test_a_model_without_kl_starts_with_another_score(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VAE_STORE", str(tmp_path))
-    run = trained(tmp_path, "plain", family="ae", train={"epochs": 1})
+    run = trained(tmp_path, "plain", family="autoencoder", train={"epochs": 1})
     app = opened("Outliers", run)
     assert app.selectbox(key="outliers-score").value == "recon"
 

@@ -37,7 +37,10 @@ export class Marks {
     this.places.forEach((place, i) => {
       const [x, y] = space ? space.project(place) : place;
       const [left, top] = viewport.toPixels(x, y);
-      const [inside, below] = [clamp(left, EDGE, viewport.width - EDGE), clamp(top, EDGE, viewport.height - EDGE)];
+      const [inside, below] = [
+        clamp(left, EDGE, viewport.width - EDGE),
+        clamp(top, EDGE, viewport.height - EDGE),
+      ];
       const ring = /** @type {HTMLElement} */ (this.root.children[i]);
       ring.classList.toggle("beyond", inside !== left || below !== top);
       ring.style.transform = `translate(${inside}px, ${below}px)`;
