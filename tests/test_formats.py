@@ -709,6 +709,17 @@ def test_other_archives_say_what_to_do(tmp_path: Path) -> None:
         listed(tmp_path / "a.7z")
 
 
+def test_what_lies_beside_the_pictures_can_be_read_too(tmp_path: Path) -> None:
+    files = {"a.png": png(), "in/labels.csv": b"file,label\n"}
+    for path in (lay_out(tmp_path / "x", files), pack(tmp_path / "a.zip", files),
+                 lay_out(tmp_path / "y", {"a.tar": tarred(files)}) / "a.tar"):  # fmt: skip
+        with open_pictures(path) as listing:
+            assert [skip.name for skip in listing.skipped] == ["in/labels.csv"]
+            assert listing.read_other("in/labels.csv") == b"file,label\n"
+    with open_pictures(tmp_path / "y") as listing:
+        assert listing.read_other("a.tar/in/labels.csv") == b"file,label\n"
+
+
 # --- the registry ------------------------------------------------------------------------------
 
 
