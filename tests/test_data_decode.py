@@ -13,8 +13,8 @@ from vae_core.imaging.decode import EXTENSIONS, FORMATS, NotAnImage, decode
 from vae_core.imaging.fit import Target
 
 
-def read(data: bytes, **wishes) -> np.ndarray:
-    return decode(io.BytesIO(data), Target(**{"size": 16, **wishes}))
+def read(data: bytes, size: int = 16, **wishes) -> np.ndarray:
+    return decode(io.BytesIO(data), Target(size, size, **wishes))
 
 
 FLAT = [(255, 0, 0), (0, 128, 0), (10, 20, 200)]

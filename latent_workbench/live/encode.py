@@ -47,7 +47,7 @@ class EncodeServer:
         if drawn:
             picture = fit_drawing(read_drawing(file), self.inks.get(run), shape)
         else:
-            picture = read_picture(file, run.config().data.resize, shape)
+            picture = read_picture(file, run.config().data, shape)
         vector = encode_pixels(model, picture[None])[0]
         if not np.isfinite(vector).all():
             raise UserError(f"Run {run.id!r} gives no finite encoding; its training diverged.")

@@ -62,6 +62,7 @@ class Prepared:
     """What the files of a listing gave.
 
     images: None where not one gave a picture.
+    boxes: int16 [N, 4], where in each image the picture lies; None where there is no padding.
     kept: int64 [N], which of the picture files did; files: their names.
     skipped: whatever else lies there, and why it gives none.
     """
@@ -70,6 +71,7 @@ class Prepared:
     kept: np.ndarray
     files: tuple[str, ...]
     skipped: tuple[Skip, ...]
+    boxes: np.ndarray | None = None
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -97,7 +99,9 @@ def prepare_files(name: str, listing: Listing, target: Target, progress: Progres
             for i, each in zip(span, results, strict=True):
                 if isinstance(each, OSError):
                     unread[i] = each
-                else:
+                elif isinstance(each, tuple):
+                    writer.write(i, each[0], each[1] if target.resize == "fit" else None)
+                elif isinstance(each, str):
                     writer.write(i, each)
             if unread and _give_up(listing, unread):
                 break
@@ -105,22 +109,25 @@ def prepare_files(name: str, listing: Listing, target: Target, progress: Progres
             raise _unread(listing, unread, int(writer.done.sum()))
 
     key = [asdict(target), listing.digest()]
-    each = target.size**2 * (target.channels or 1)
+    each = target.height * target.width * (target.channels or 1)
     source = lock_upload(listing.root)
-    images: Images | None
-    images, skipped = cached_images(name, key, (count, each), fill, progress, source)
+    stored, skipped = cached_images(name, key, (count, each), fill, progress, source)
     kept = np.delete(np.arange(count), list(skipped))
-    if images is not None and skipped:
-        images = SubsetImages(images, kept)
+    images: Images | None = stored
+    boxes = None
+    if stored is not None:
+        boxes = stored.boxes if stored.boxes is None else stored.boxes[kept]
+        images = SubsetImages(stored, kept) if skipped else stored
     reasons = (Skip(listing.names[i], reason) for i, reason in skipped.items())
     every = sorted((*listing.skipped, *reasons), key=lambda skip: skip.name)
-    return Prepared(images, kept, tuple(listing.names[i] for i in kept), tuple(every))
+    names = tuple(listing.names[i] for i in kept)
+    return Prepared(images, kept, names, tuple(every), boxes)
 
 
 def prepare_array(
     name: str, array: np.ndarray, shape: tuple[int, int, int], progress: Progress
 ) -> Images:
-    """Square images uint8 [N, C, S, S] at `shape`: in memory, or in the cache when they are large.
+    """Images uint8 [N, C, H, W] at `shape`: in memory, or in the cache when they are large.
 
     Raises:
         UserError: when the cache cannot be written or the disk is full.
@@ -156,7 +163,7 @@ def dataset_from_arrays(
     """The registered data set `name`, which never gains an image, out of what its files hold.
 
     Args:
-        train, test: square images uint8 [N, C, S, S] and labels int64 [N].
+        train, test: images uint8 [N, C, H, W] and labels int64 [N].
 
     Raises:
         UserError: as `prepare_array` and `split_dataset`.

@@ -207,7 +207,7 @@ def _check(files: Sequence[Announced], most_bytes: int) -> None:
 
 def _look_at(listing: Listing, name: str) -> None:
     """Refuse pictures of which not even two can be read; most are good, so few are tried."""
-    good, why, tiny = 0, "", Target(8, "fit", None)
+    good, why, tiny = 0, "", Target(8, 8, "fit")
     for index in range(min(len(listing), _TRIES)):
         try:
             decode(io.BytesIO(listing.read(index)), tiny)

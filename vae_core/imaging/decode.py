@@ -7,7 +7,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from vae_core.imaging.fit import Target, fit
+from vae_core.imaging.fit import Box, Target, content_box, fit
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 """What pillow may try. Named, because some of its other readers start foreign programs."""
@@ -23,13 +23,23 @@ class NotAnImage(Exception):
 
 
 def decode(file: BinaryIO, target: Target) -> np.ndarray:
-    """Read a picture and bring it to `target`: uint8 [C, size, size].
+    """Read a picture and bring it to `target`: uint8 [C, height, width].
 
     Raises:
-        NotAnImage: when it is none, is damaged or truncated, or is larger than pillow's limit.
+        NotAnImage: when it is none, is damaged or truncated, is larger than pillow's limit, or
+            has channels that cannot become those of the target.
     """
+    return decode_boxed(file, target)[0]
+
+
+def decode_boxed(file: BinaryIO, target: Target) -> tuple[np.ndarray, Box]:
+    """As `decode`, with where in the image the picture lies: beside it there is padding."""
     # Twice the target keeps the quality.
-    return fit(read_values(file, (2 * target.size, 2 * target.size)), target)
+    values = read_values(file, (2 * target.width, 2 * target.height))
+    try:
+        return fit(values, target), content_box(values.shape, target)
+    except ValueError as error:
+        raise NotAnImage(str(error)) from None
 
 
 def read_values(file: BinaryIO, least: tuple[int, int] | None = None) -> np.ndarray:

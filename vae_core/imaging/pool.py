@@ -18,14 +18,13 @@ from itertools import chain
 import numpy as np
 
 from vae_core.errors import UserError
-from vae_core.imaging.decode import NotAnImage, decode
-from vae_core.imaging.decoder import Decoder, DecoderDied
-from vae_core.imaging.fit import Target
+from vae_core.imaging.decode import NotAnImage
+from vae_core.imaging.decoder import Answer, Decoder, DecoderDied, Task, perform
 from vae_core.imaging.listing import Listing
 from vae_core.imaging.reading import Refused, reason_of
 
-Result = np.ndarray | str | OSError
-"""An image uint8 [C, S, S]; why there is none; or why that is not known."""
+Result = Answer | OSError
+"""What a decoder answers, or why that is not known."""
 
 START_AFTER_S = 0.4
 """Time after which processes are started: it is what starting them takes."""
@@ -45,7 +44,7 @@ PAUSED_S = 0.75
 
 
 def decode_all(
-    listing: Listing, spans: Iterable[range], target: Target, tick: Callable[[], None]
+    listing: Listing, spans: Iterable[range], task: Task, tick: Callable[[], None]
 ) -> Iterator[tuple[range, list[Result]]]:
     """What the files of each span give, in any order.
 
@@ -59,11 +58,11 @@ def decode_all(
     waiting = iter(spans)
     started = time.monotonic()
     while (first := next(waiting, None)) is not None and time.monotonic() - started < START_AFTER_S:
-        yield first, [_decode_here(_read(listing, i), target) for i in first]
+        yield first, [_decode_here(_read(listing, i), task) for i in first]
         tick()
     if first is None:
         return
-    pool = _Pool(listing, chain([first], waiting), target, _cores())
+    pool = _Pool(listing, chain([first], waiting), task, _cores())
     try:
         yield from pool.results(tick)
     finally:
@@ -94,9 +93,9 @@ class _Pool:
     """Threads that read, processes that decode."""
 
     def __init__(
-        self, listing: Listing, spans: Iterator[range], target: Target, processes: int
+        self, listing: Listing, spans: Iterator[range], task: Task, processes: int
     ) -> None:
-        self._listing, self._target, self._spans = listing, target, spans
+        self._listing, self._task, self._spans = listing, task, spans
         self._turn, self._large = threading.Lock(), threading.Lock()
         self._done: queue.SimpleQueue[tuple[range, list[Result]] | BaseException | None]
         self._done = queue.SimpleQueue()
@@ -164,7 +163,7 @@ class _Pool:
             images = iter(self._decode([each for each in read if isinstance(each, bytes)], names))
         return [next(images) if isinstance(each, bytes) else each for each in read]
 
-    def _decode(self, files: list[bytes], indices: list[int]) -> list[np.ndarray | str]:
+    def _decode(self, files: list[bytes], indices: list[int]) -> list[Answer]:
         """What `files` show, also where one of them breaks a process."""
         try:
             return self._ask(files) if files else []
@@ -180,7 +179,7 @@ class _Pool:
                 "is prepared is kept."
             ) from None
 
-    def _ask(self, files: list[bytes]) -> list[np.ndarray | str]:
+    def _ask(self, files: list[bytes]) -> list[Answer]:
         decoder = self._idle.get()
         try:
             while time.monotonic() - self._ticked > PAUSED_S and not self._closed:
@@ -199,7 +198,7 @@ class _Pool:
             if self._closed:
                 raise _Closed
             try:
-                decoder = Decoder(self._target)
+                decoder = Decoder(self._task)
             except OSError as error:
                 raise UserError(
                     f"No process could be started to decode images: {reason_of(error)}. Close "
@@ -223,11 +222,11 @@ def _read(listing: Listing, index: int) -> bytes | str | OSError:
         return error
 
 
-def _decode_here(file: bytes | str | OSError, target: Target) -> Result:
+def _decode_here(file: bytes | str | OSError, task: Task) -> Result:
     if not isinstance(file, bytes):
         return file
     try:
-        return decode(io.BytesIO(file), target)
+        return perform(task, io.BytesIO(file))
     except NotAnImage as reason:
         return str(reason)
 
