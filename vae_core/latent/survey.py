@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from vae_core.data import ImageSet, Progress, no_progress
-from vae_core.data.batches import labelled
+from vae_core.data.batches import labelled, mask_at
 from vae_core.data.hashes import mixed, occurrence
 from vae_core.errors import UserError
 from vae_core.models import LatentModel, Output
@@ -127,18 +127,19 @@ def survey(
     kl_error: np.ndarray | None = np.empty_like(recon)
     for x, labels in labelled(part, BATCH, model.device):
         here = slice(done, done + len(x))
+        mask = mask_at(part, here, model.device)
         conditioned = model if labels is None else model.conditioned(labels)
         seen = objective.corrupted(x, range(done, done + len(x))) if corrupted else x
         output = conditioned(seen, generator)
         # With several levels a pass follows its draws; an encoding follows the modes.
         posterior = output.posterior if len(model.latent_shapes) == 1 else conditioned.encode(seen)
         mu[here] = model.flatten(posterior.mode()).cpu()
-        recon[here] = model.likelihood.nll(output.x_logits, x).cpu()
+        recon[here] = model.likelihood.nll(output.x_logits, x, mask).cpu()
         if logvar is not None:
             logvars = posterior.log_variance()
             logvar = None if logvars is None else _filled(logvar, here, model.flatten(logvars))
         if kl is not None:
-            now = replace(context, generator=generator, labels=labels)
+            now = replace(context, generator=generator, labels=labels, mask=mask)
             rate = _rate(model, objective, x, output, now)
             kl = None if rate is None else _filled(kl, here, rate[0])
             error = None if rate is None else rate[1]

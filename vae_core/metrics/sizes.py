@@ -8,12 +8,12 @@ GREY_LEVELS = 256
 """Of 8-bit images: a density over [0, 1] counts volumes, a paper counts levels."""
 
 
-def nats_per_value(nats: float, values: int) -> float:
+def nats_per_value(nats: float, values: float) -> float:
     """−ELBO of an image of `values` = C·H·W numbers, for each of them."""
     return nats / values
 
 
-def bits_per_dim(nats: float, values: int, *, is_density: bool) -> float:
+def bits_per_dim(nats: float, values: float, *, is_density: bool) -> float:
     """−ELBO of an image in bits for each of its `values` = C·H·W numbers.
 
     Args:
