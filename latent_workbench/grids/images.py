@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +34,11 @@ class RealImages:
     loaded: LoadedRun
     origin: str
 
+    def shown(self, rows: np.ndarray) -> np.ndarray:
+        """What a person is shown of the images at `rows` [M]: uint8 [M, 1 or 3, H, W]."""
+        found: np.ndarray = self.loaded.model.shown(self.pictures[rows])
+        return found
+
 
 def images_of(run: Run) -> RealImages:
     """At most 1000 images: those that the run keeps where they are whole, else from its data set.
@@ -47,7 +52,8 @@ def images_of(run: Run) -> RealImages:
 @st.cache_resource(max_entries=2, show_spinner="Looking at the images")
 def _images(path: Path, version: int | None) -> RealImages:
     ready_torch()
-    from vae_core.data import ArrayImages, ImageSet
+    from vae_core.data import ArrayImages
+    from vae_core.data.images import subset
     from vae_core.data.samples import spread
     from vae_core.latent.survey import survey
     from vae_core.loading import load_part, load_run
@@ -56,8 +62,9 @@ def _images(path: Path, version: int | None) -> RealImages:
 
     run = Run(path)
     loaded, cached = load_run(run), encodings_of(run)
-    if cached is not None and cached.thumbnails.shape[1:] == loaded.card.image_shape:
-        part, names = ImageSet(ArrayImages(cached.thumbnails), cached.labels), cached.label_names
+    kept = cached and cached.as_images(loaded.card.image_shape)
+    if cached is not None and kept is not None:
+        part, names = kept, cached.label_names
         origin = "training images that the run keeps"
     else:
         # An older run did not record which images it held out: then any will do, named as such.
@@ -67,9 +74,7 @@ def _images(path: Path, version: int | None) -> RealImages:
         origin = {"validation": "validation images", "train": "images of the data set"}[split]
     chosen = spread(part, MOST_IMAGES)
     pictures = part.images.gather(chosen)
-    labels = None if part.labels is None else part.labels[chosen]
-    files = tuple(part.files[i] for i in chosen) if part.files else ()
-    shown = ImageSet(ArrayImages(pictures), labels, files=files)
+    shown = replace(subset(part, chosen), images=ArrayImages(pictures))
     context = Context(loaded.step, train_images=loaded.card.n_train)
     about = (loaded.model, loaded.objective, shown, names, "shown", context)
     found = trained = survey(*about)

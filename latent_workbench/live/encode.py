@@ -42,8 +42,11 @@ class EncodeServer:
 
     def _encoded(self, run: Run, model: Decoder, body: bytes, drawn: bool) -> dict[str, object]:
         from vae_core.imaging.png import to_png
+        from vae_core.imaging.resize import shown
 
         file, shape = io.BytesIO(body), model.image_shape
+        if drawn and shape[0] not in (1, 3):
+            raise UserError("Drawings are grey or in colour, and these images are neither.")
         if drawn:
             picture = fit_drawing(read_drawing(file), self.inks.get(run), shape)
         else:
@@ -51,8 +54,9 @@ class EncodeServer:
         vector = encode_pixels(model, picture[None])[0]
         if not np.isfinite(vector).all():
             raise UserError(f"Run {run.id!r} gives no finite encoding; its training diverged.")
-        shown = base64.b64encode(to_png(picture)).decode()
-        return {"vector": vector.tolist(), "picture": f"data:image/png;base64,{shown}"}
+        seen = shown(picture, run.config().data.shown_channels)
+        shown_png = base64.b64encode(to_png(seen)).decode()
+        return {"vector": vector.tolist(), "picture": f"data:image/png;base64,{shown_png}"}
 
 
 def ink_of(run: Run) -> Ink:

@@ -338,6 +338,20 @@ def _refuse_mixed(config: DataConfig, found: Survey, listing: Listing) -> None:
             )
 
 
+def require_shown(config: DataConfig, channels: int) -> None:
+    """Refuse to show channels that images do not have.
+
+    Raises:
+        UserError: naming them.
+    """
+    shown = config.shown_channels
+    if shown is not None and max(shown) > channels > 1:
+        raise UserError(
+            f"data.shown_channels: the images have {channels} channels, and {max(shown)} is asked "
+            f"for; name three from 1 to {channels}."
+        )
+
+
 # --- kept between calls -------------------------------------------------------------------------
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 from PIL import Image
 
@@ -26,6 +29,25 @@ def with_channels(image: np.ndarray, channels: int | None) -> np.ndarray:
     if own == 3 and channels == 1:
         return np.rint((image * _LUMA).sum(-3, keepdims=True)).astype(np.uint8)
     raise ValueError(f"it has {own} channels, not {channels}")
+
+
+def shown(images: Any, channels: Sequence[int] | None = None) -> Any:
+    """What a person is shown of images [..., C, H, W], arrays or tensors: [..., 1 or 3, H, W].
+
+    Grey and colour as they are. Of other counts three channels as red, green and blue; of two the
+    first one.
+
+    Args:
+        channels: which three, counted from 1; None for the first ones.
+    """
+    count = images.shape[-3]
+    if count in (1, 3) and channels is None:
+        return images
+    if count == 1:
+        return images
+    if channels is None:
+        channels = (1, 2, 3) if count > 2 else (1,)
+    return images[..., [min(channel, count) - 1 for channel in channels], :, :]
 
 
 def resize(

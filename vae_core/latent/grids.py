@@ -16,7 +16,7 @@ BATCH = 100
 def decode_vectors(
     model: LatentModel, vectors: np.ndarray, labels: np.ndarray | None = None
 ) -> np.ndarray:
-    """The pictures of flattened latents [N, D]: uint8 [N, C, H, W].
+    """The pictures of flattened latents [N, D], as they are shown: uint8 [N, 1 or 3, H, W].
 
     Args:
         labels: int64 [N], for a conditional model; None where they are not known.
@@ -31,13 +31,15 @@ def decode_vectors(
         conditioned = (
             model if conditions is None else model.conditioned(conditions[start : start + BATCH])
         )
-        pictures.append(to_bytes(model.picture(conditioned.decode(model.unflatten(part)))))
+        picture = model.picture(conditioned.decode(model.unflatten(part)))
+        pictures.append(to_bytes(model.shown(picture)))
     return np.concatenate(pictures)
 
 
 @torch.inference_mode()
 def prior_pictures(model: LatentModel, n: int, seed: int = 0) -> np.ndarray:
-    """n samples of the model's own prior: uint8 [n, C, H, W]; labels, where it has them, in turn.
+    """n samples of the model's own prior, as they are shown: uint8 [n, 1 or 3, H, W]; labels, where
+    it has them, in turn.
 
     Models that draw from the same prior over latents of the same shape get the same z.
     """
@@ -46,6 +48,6 @@ def prior_pictures(model: LatentModel, n: int, seed: int = 0) -> np.ndarray:
     z = model.sample_prior(n, torch.Generator(model.device).manual_seed(seed))
     if model.labels:
         model = model.conditioned(torch.arange(n, device=model.device) % model.labels)
-    pictures = to_bytes(model.picture(model.decode(z)))
+    pictures = to_bytes(model.shown(model.picture(model.decode(z))))
     model.train(was_training)
     return pictures

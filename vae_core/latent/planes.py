@@ -86,15 +86,16 @@ def posterior_spread(
     """What stays uncertain of one image x [1, C, H, W] once it is encoded.
 
     Returns:
-        (mean picture uint8 [C, H, W], standard deviation of its pixels over `draws` samples of
-        the posterior, float32 [C, H, W] on the [0, 1] scale; 0 for deterministic codes).
+        (mean picture as it is shown, uint8 [1 or 3, H, W], standard deviation of its pixels over
+        `draws` samples of the posterior, float32 [1 or 3, H, W] on the [0, 1] scale; 0 for
+        deterministic codes).
     """
     generator = torch.Generator(model.device).manual_seed(seed)
     total = squares = torch.zeros((), dtype=torch.float64)
     for start in range(0, draws, SPREAD_BATCH):
         repeated = x.expand(min(SPREAD_BATCH, draws - start), -1, -1, -1)
         z = model.encode(repeated).sample(generator)
-        pictures = model.picture(model.decode(z)).cpu().double()
+        pictures = model.shown(model.picture(model.decode(z))).cpu().double()
         total = total + pictures.sum(0)
         squares = squares + pictures.square().sum(0)
     mean = total / draws

@@ -336,6 +336,6 @@ class Loop(TrainState):
         self.model.train()
         per_dim = None if kl is None or not kl.isfinite().all() else kl.mean(0).tolist()
         corrupted = self._inputs if self.objective.corrupts else None
-        return Previewed(
-            *self.stamp(), self._originals, corrupted, reconstructions, samples, per_dim
-        )
+        rows = (self._originals, corrupted, reconstructions, samples)
+        shown = [each if each is None else self.model.shown(each) for each in rows]
+        return Previewed(*self.stamp(), *shown, per_dim)

@@ -16,7 +16,7 @@ from vae_core.data.hashes import content_hashes
 from vae_core.data.images import subset
 from vae_core.data.labels import folder_labels, shared_depth
 from vae_core.data.prepare import prepare_files
-from vae_core.data.shaping import flatness_notes, require_difference, shaped
+from vae_core.data.shaping import flatness_notes, require_difference, require_shown, shaped
 from vae_core.data.source import datasets
 from vae_core.data.splits import split_dataset
 from vae_core.errors import UserError
@@ -91,8 +91,9 @@ def load_folder(config: DataConfig, progress: Progress) -> Dataset:
     dataset = split_dataset(
         "folder", pool, tests, config, validation=validation, label_names=label_names, notes=notes
     )
-    channels = {"channels": config.channels or dataset.image_shape[0]}
-    resolved = (dataset.resolved or config).model_copy(update=channels)
+    channels = config.channels or dataset.image_shape[0]
+    require_shown(config, channels)
+    resolved = (dataset.resolved or config).model_copy(update={"channels": channels})
     return replace(dataset, resolved=resolved, choices=(*shaping.choices, *dataset.choices))
 
 
