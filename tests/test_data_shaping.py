@@ -15,13 +15,14 @@ from tests.pictures import encoded, lay_out, picture, png
 from vae_core.config import DataConfig, parse_config
 from vae_core.data import Dataset, load_dataset
 from vae_core.data.inputs import read_picture
-from vae_core.data.shaping import kept_survey, natural_size, range_note
+from vae_core.data.npy import NpyWriter
+from vae_core.data.shaping import kept_survey, natural_size, range_note, require_channels
 from vae_core.errors import UserError
 from vae_core.imaging import survey as surveys
-from vae_core.imaging.fit import Target, content_box, cut_share, fit
+from vae_core.imaging.fit import Target, content_box, cut_share, eight_bits, fit
 from vae_core.imaging.listing import list_folder
 from vae_core.imaging.look import look
-from vae_core.imaging.survey import merge
+from vae_core.imaging.survey import Survey, merge
 from vae_core.progress import no_progress
 from vae_core.runs.migrations import stored_config, to_store
 
@@ -337,3 +338,50 @@ def test_range_of_eight_bits_is_said_too() -> None:
     assert range_note(found, (10, 20)) == (
         "Values 10 to 20 of 0 to 255 are shown as black to white."
     )
+
+
+@pytest.mark.parametrize(
+    ("counts", "channels", "refused"),
+    [
+        ({1: 3, 3: 2}, None, ""),
+        ({1: 3, 3: 2}, 1, ""),
+        ({5: 4}, None, ""),
+        ({5: 4}, 5, ""),
+        ({1: 4}, 7, ""),
+        ({3: 2, 5: 4}, None, "differ in their channels (2 with 3, 4 with 5)"),
+        ({1: 2, 4: 1}, None, "differ in their channels (2 with 1, 1 with 4)"),
+        ({5: 4}, 3, "have other channels (4 with 5) than the 3 asked for"),
+        ({3: 4}, 2, "have other channels (4 with 3) than the 2 asked for"),
+        ({17: 4}, None, "holds images of up to 17 channels; at most 16 can be learned"),
+    ],
+)
+def test_channels_that_do_not_go_together_are_one_sentence(
+    tmp_path: Path, counts: dict[int, int], channels: int | None, refused: str
+) -> None:
+    listing = list_folder(lay_out(tmp_path, {"a.png": png(0)}))
+    found, config = Survey(channels=Counter(counts)), DataConfig(channels=channels)
+    if refused:
+        with pytest.raises(UserError) as told:
+            require_channels(config, found, listing)
+        assert refused in str(told.value)
+    else:
+        require_channels(config, found, listing)
+
+
+def test_one_file_of_other_channels_is_skipped_and_named(tmp_path: Path) -> None:
+    writer = NpyWriter(tmp_path, 3)
+    writer.write(0, np.zeros((5, 4, 4), np.uint8))
+    writer.write(1, np.ones((1, 4, 4), np.uint8))
+    with pytest.raises(ValueError, match="it has 3 channels, and others here have 5"):
+        writer.write(2, np.zeros((3, 4, 4), np.uint8))
+    writer.close()
+
+
+@pytest.mark.parametrize(
+    "kind", [np.int8, np.int16, np.uint16, np.int32, np.uint32, np.float32, np.float64]
+)
+def test_every_number_type_goes_through_the_window_alike(kind: type) -> None:
+    values = np.arange(-100, 156).clip(0 if np.dtype(kind).kind == "u" else None).astype(kind)
+    found = eight_bits(values.reshape(16, 16, 1), Target(16, 16, window=(-20, 80.5)))
+    expected = np.rint(np.clip((values.astype(float) + 20) / 100.5, 0, 1) * 255)
+    assert (found.ravel() == expected).all()

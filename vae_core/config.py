@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import ValidationError, field_validator
 
@@ -25,17 +25,17 @@ MOST_CHANNELS = 16
 
 
 class Size(NamedTuple):
-    """Sides of images in pixels."""
+    """Sides of images in pixels; what a form calls them stands beside."""
 
-    height: int
-    width: int
+    height: Annotated[int, "Height"]
+    width: Annotated[int, "Width"]
 
 
 class Window(NamedTuple):
     """The values of picture files that become black and white."""
 
-    low: float
-    high: float
+    low: Annotated[float, "Black at"]
+    high: Annotated[float, "White at"]
 
 
 class DataConfig(Settings):

@@ -115,11 +115,17 @@ def _is_dictionary(annotation: Any) -> bool:
 def _cells(
     container: DeltaGenerator, questions: list[Question]
 ) -> Iterator[tuple[DeltaGenerator, DeltaGenerator, Question]]:
-    """Rows of two, so that labels line up, and the place below each row."""
-    for start in range(0, len(questions), 2):
-        row = container.columns(2, vertical_alignment="bottom", gap="small")
+    """Rows of two, so that labels line up, and the place below each row; what asks for several
+    numbers has a row to itself."""
+    while questions:
+        alone = questions[0].is_several or (questions[1:2] and questions[1].is_several)
+        asked, questions = questions[: 1 if alone else 2], questions[1 if alone else 2 :]
+        if asked[0].is_several:
+            row = [container.container(gap=None)]
+        else:
+            row = container.columns(2, vertical_alignment="bottom", gap="small")
         below = container.container(gap=None)
-        for cell, question in zip(row, questions[start : start + 2], strict=False):
+        for cell, question in zip(row, asked, strict=False):
             yield cell, below, question
 
 
@@ -156,6 +162,11 @@ class Question:
     @property
     def help(self) -> str | None:
         return self.info.description
+
+    @property
+    def is_several(self) -> bool:
+        """Whether it asks for several numbers, each in a field of its own."""
+        return without_none(self.info.annotation)[0] in (Size, Window)
 
     @property
     def owner(self) -> str:
@@ -238,17 +249,16 @@ def _several(
     cell: DeltaGenerator, question: Question, key: str, kind: type[Any], start: tuple[Any, ...]
 ) -> tuple[Any, ...]:
     """A number for each field of a named tuple, side by side; what is left empty is None."""
-    numbers = typing.get_type_hints(kind)
-    row = cell.columns(len(numbers), gap="small", vertical_alignment="bottom")
+    fields = typing.get_type_hints(kind, include_extras=True)
+    row = cell.columns(len(fields), gap="small", vertical_alignment="bottom")
     unit = question.title.removeprefix(question.info.title or "")
     answers = []
-    for place, (name, number), value in zip(row, numbers.items(), start, strict=True):
+    for place, (name, annotation), value in zip(row, fields.items(), start, strict=True):
+        number, title = typing.get_args(annotation)
         look = {"step": 1} if number is int else {"step": step_of(value), "format": "%.6g"}
         ask = functools.partial(place.number_input, value=None, placeholder=AUTOMATIC, **look)
-        title = f"{question.info.title}: {name}{unit}"
-        answers.append(
-            persistent(ask, title, key=f"{key}.{name}", default=value, help=question.help)
-        )
+        help = f"{question.info.title}. {question.help}"
+        answers.append(persistent(ask, title + unit, key=f"{key}.{name}", default=value, help=help))
     return tuple(answers)
 
 

@@ -171,6 +171,7 @@ class NpyWriter:
 
         Raises:
             WriteFailed: when the disk is full or fails.
+            ValueError: when its channels and those of the others cannot become the same.
         """
         if isinstance(result, str):
             self.skipped[index] = result
@@ -249,7 +250,9 @@ class NpyWriter:
         if self._file is None:
             self._file, self._offset = self._create(self.folder / IMAGES, shape)
             self._shape = shape
-        elif shape[0] > self._shape[0]:
+        elif 1 not in (shape[0], own := self._shape[0]) and shape[0] != own:
+            raise ValueError(f"it has {shape[0]} channels, and others here have {own}")
+        elif shape[0] > own:
             self._widen(shape)
 
     def _create(self, path: Path, shape: tuple[int, ...]) -> tuple[BinaryIO, int]:

@@ -100,7 +100,10 @@ def prepare_files(name: str, listing: Listing, target: Target, progress: Progres
                 if isinstance(each, OSError):
                     unread[i] = each
                 elif isinstance(each, tuple):
-                    writer.write(i, each[0], each[1] if target.resize == "fit" else None)
+                    try:
+                        writer.write(i, each[0], each[1] if target.resize == "fit" else None)
+                    except ValueError as reason:
+                        writer.write(i, str(reason))
                 elif isinstance(each, str):
                     writer.write(i, each)
             if unread and _give_up(listing, unread):

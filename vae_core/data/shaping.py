@@ -107,7 +107,7 @@ def shaped(config: DataConfig, listing: Listing, progress: Progress) -> Shaping:
         return Shaping(config.model_copy(update={"image_size": config.image_size or 64}))
     choices: list[Choice] = []
     notes: list[str] = []
-    _refuse_mixed(config, found, listing)
+    require_channels(config, found, listing)
     if config.size is None:
         size, why = natural_size(found.sizes)
         side = size.height if size.height == size.width else size
@@ -118,6 +118,9 @@ def shaped(config: DataConfig, listing: Listing, progress: Progress) -> Shaping:
         if windowed is None:
             windowed = "all" if config.window is not None and found.deep is None else "deep"
             config = config.model_copy(update={"windowed": windowed})
+            if windowed == "all":
+                why = "The window is for all images, as none has more than 8 bits."
+                choices.append(Choice("data.windowed", windowed, why))
         if config.window is None and found.deep is not None:
             window = Window(*found.deep.window)
             config = config.model_copy(update={"window": window})
@@ -312,8 +315,12 @@ def _way_out(config: DataConfig) -> str:
 # --- channels -----------------------------------------------------------------------------------
 
 
-def _refuse_mixed(config: DataConfig, found: Survey, listing: Listing) -> None:
-    """Grey and colour can be had together; other counts of channels stand alone."""
+def require_channels(config: DataConfig, found: Survey, listing: Listing) -> None:
+    """Grey and colour can be had together; other counts of channels stand alone.
+
+    Raises:
+        UserError: when they do not go together, or not with what the configuration asks for.
+    """
     told = ", ".join(
         f"{grouped(n)} with {channels}" for channels, n in sorted(found.channels.items())
     )

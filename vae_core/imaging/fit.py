@@ -65,10 +65,21 @@ def eight_bits(values: np.ndarray, target: Target) -> np.ndarray:
         return _by_itself(values) if is_deep else values
     if not is_deep and target.windowed == "deep":
         return values
-    low, high = target.window
-    # Doubles: beyond 2²⁴ integers of 32 bits are coarser as single floats.
-    shares = (values.astype(np.float64) - low) / (high - low)
-    shares[~np.isfinite(shares)] = 0
+    if values.dtype.kind in "iu" and values.dtype.itemsize <= 2:
+        # Each of the few values once: 30 times fewer bytes than with a float for each pixel.
+        least = np.iinfo(values.dtype).min
+        table = _between(np.arange(least, np.iinfo(values.dtype).max + 1), *target.window)
+        return table[values.astype(np.int32) - least]
+    return _between(values, *target.window)
+
+
+def _between(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    # Doubles for whole numbers: beyond 2²⁴ they are coarser as single floats.
+    floats = values if values.dtype == np.float32 else values.astype(np.float64)
+    with np.errstate(invalid="ignore", over="ignore"):
+        shares = (floats - low) / (high - low)
+    np.clip(shares, 0, 1, out=shares, where=np.isfinite(shares))
+    shares[~np.isfinite(floats)] = 0
     return np.rint(np.clip(shares, 0, 1) * 255).astype(np.uint8)
 
 
