@@ -25,6 +25,7 @@ from latent_workbench.shared.tasks import Task
 from latent_workbench.train.timing import Stopwatch, Timing
 from latent_workbench.train.train_form import _timings, in_words
 from tests.pages import APP_STATE
+from tests.pictures import bring
 from vae_core.config import RunConfig, parse_config
 from vae_core.data import datasets
 from vae_core.errors import UserError
@@ -103,7 +104,7 @@ def buttons(app: AppTest) -> set[str]:
 def test_the_first_visit_shows_real_images_and_may_start() -> None:
     app = open_page()
     texts = [caption.value for caption in app.caption]
-    assert any("1×32×32" in text and "10 labels" in text for text in texts)
+    assert any("32×32 px · grey" in text and "10 labels" in text for text in texts)
     assert any("weights" in text and "≈ 70 s" in text for text in texts)
     assert any("first training appears here" in markdown.value for markdown in app.markdown)
     assert not app.button(key="start-training").disabled
@@ -257,7 +258,7 @@ def test_an_upload_is_its_sessions_own_and_survives_another_page(
     content = buffer.getvalue()
     app, other = (AppTest.from_function(script, default_timeout=30).run() for _ in range(2))
     assert app.session_state["answer"] is None
-    app.session_state["uploads"].receive([("pictures.zip", io.BytesIO(content), len(content))])
+    bring(app.session_state["uploads"], "pictures.zip", content)
     app.run()
     stored: Any = app.session_state["answer"]
     assert Path(stored).read_bytes() == content

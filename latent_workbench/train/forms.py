@@ -10,7 +10,7 @@ import functools
 import json
 import types
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -119,9 +119,10 @@ def _cells(
     numbers has a row to itself."""
     while questions:
         alone = questions[0].is_several or (questions[1:2] and questions[1].is_several)
+        row: Sequence[DeltaGenerator]
         asked, questions = questions[: 1 if alone else 2], questions[1 if alone else 2 :]
         if asked[0].is_several:
-            row = [container.container(gap=None)]
+            row = (container.container(gap=None),)
         else:
             row = container.columns(2, vertical_alignment="bottom", gap="small")
         below = container.container(gap=None)

@@ -59,7 +59,7 @@ def load_folder(config: DataConfig, progress: Progress) -> Dataset:
             "Name the folder or .zip with your images as the data folder.", shell="--data-dir"
         )
     path = data_folder(config.data_dir)
-    with _opened(path, progress) as listing:
+    with open_images(path, progress) as listing:
         shaping = shaped(config, listing, progress)
         prepared = prepare_files("folder", listing, shaping.target, progress)
     names, notes = prepared.files, prepared.notes + shaping.notes
@@ -98,7 +98,12 @@ def load_folder(config: DataConfig, progress: Progress) -> Dataset:
 
 
 @contextmanager
-def _opened(path: Path, progress: Progress) -> Iterator[Listing]:
+def open_images(path: Path, progress: Progress) -> Iterator[Listing]:
+    """The pictures in a folder or a .zip, which can be read inside the `with` block.
+
+    Raises:
+        UserError: when there is no such place, or it cannot be read.
+    """
     progress(LISTING, None)
     try:
         kind = path.stat().st_mode
