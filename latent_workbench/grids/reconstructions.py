@@ -46,7 +46,7 @@ def draw(run: Run) -> list[Sheet]:
     if corrupts:
         from vae_core.imaging.png import to_bytes
 
-        rows["corrupted"] = to_bytes(images.loaded.model.shown(_encoder_input(images, chosen)))
+        rows["corrupted"] = to_bytes(images.seen(_encoder_input(images, chosen)))
     difference = np.abs(originals.astype(np.int16) - rebuilt)
     rows |= {"reconstruction": rebuilt, "difference": difference.astype(np.uint8)}
     if wants_spread:

@@ -17,6 +17,7 @@ from latent_workbench.live.models import ready_torch, weights_version
 from latent_workbench.live.resources import encodings_of, model_of
 from latent_workbench.shared.state import session
 from vae_core.imaging.png import tile
+from vae_core.imaging.resize import shown
 from vae_core.runs import Run
 
 if TYPE_CHECKING:
@@ -120,8 +121,12 @@ class RealImages:
 
     def shown(self, rows: np.ndarray) -> np.ndarray:
         """What a person is shown of the images at `rows` [M]: uint8 [M, 1 or 3, H, W]."""
-        found: np.ndarray = self.loaded.model.shown(self.pictures[rows])
+        found: np.ndarray = self.seen(self.pictures[rows])
         return found
+
+    def seen(self, images: Any) -> Any:
+        """What a person is shown of images [..., C, H, W] of this run."""
+        return shown(images, self.loaded.model.shown_channels)
 
 
 def images_of(run: Run) -> RealImages:
@@ -155,9 +160,9 @@ def _images(path: Path, version: int | None) -> RealImages:
         origin = {"validation": "validation images", "train": "images of the data set"}[split]
     chosen = spread(part, MOST_IMAGES)
     pictures = part.images.gather(chosen)
-    shown = replace(subset(part, chosen), images=ArrayImages(pictures))
+    looked_at = replace(subset(part, chosen), images=ArrayImages(pictures))
     context = Context(loaded.step, train_images=loaded.card.n_train)
-    about = (loaded.model, loaded.objective, shown, names, "shown", context)
+    about = (loaded.model, loaded.objective, looked_at, names, "shown", context)
     found = trained = survey(*about)
     if loaded.objective.corrupts:
         trained = survey(*about, corrupted=True)

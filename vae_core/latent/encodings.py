@@ -15,7 +15,7 @@ from vae_core.data.dataset import Images
 from vae_core.data.images import ArrayImages, SubsetImages
 from vae_core.errors import UserError
 from vae_core.imaging.png import from_png, tile, to_png, untile
-from vae_core.imaging.resize import thumbnail_size, thumbnails
+from vae_core.imaging.resize import shown, thumbnail_size, thumbnails
 from vae_core.models import LatentModel, evaluating
 from vae_core.progress import Progress, no_progress
 from vae_core.runs import Run
@@ -189,10 +189,12 @@ def _thumbnail_shape(text: str) -> tuple[int, int, int]:
 
 def _thumbnails(model: LatentModel, images: Images, progress: Progress) -> np.ndarray:
     n, _, height, width = images.shape
-    channels = len(model.shown(images.gather(np.zeros(1, np.int64)))[0])
+    channels = len(shown(images.gather(np.zeros(1, np.int64))[0], model.shown_channels))
     result = np.empty((n, channels, *thumbnail_size((height, width), LARGEST_THUMBNAIL)), np.uint8)
     for start in range(0, n, 16):
         progress("Drawing the thumbnails", start / n)
         rows = np.arange(start, min(start + 16, n))
-        result[rows] = thumbnails(model.shown(images.gather(rows)), LARGEST_THUMBNAIL)
+        result[rows] = thumbnails(
+            shown(images.gather(rows), model.shown_channels), LARGEST_THUMBNAIL
+        )
     return result

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from vae_core.imaging.png import to_bytes
+from vae_core.imaging.resize import shown
 from vae_core.models import LatentModel, evaluating
 
 MOST_A_SIDE = 40
@@ -62,7 +63,7 @@ def posterior_spread(model: LatentModel, x: torch.Tensor, draws: int = 64) -> np
     for start in range(0, draws, SPREAD_BATCH):
         repeated = x.expand(min(SPREAD_BATCH, draws - start), -1, -1, -1)
         z = model.encode(repeated).sample(generator)
-        pictures = model.shown(model.picture(model.decode(z))).cpu().double()
+        pictures = _shown(model, model.decode(z)).cpu().double()
         total = total + pictures.sum(0)
         squares = squares + pictures.square().sum(0)
     variance = squares / draws - (total / draws).square()
@@ -87,7 +88,7 @@ def decode_vectors(
             told = np.ascontiguousarray(labels[here], np.int64)
             conditioned = model.conditioned(torch.from_numpy(told))
         z = model.unflatten(latents[here].to(model.device))
-        pictures.append(to_bytes(model.shown(model.picture(conditioned.decode(z)))))
+        pictures.append(to_bytes(_shown(model, conditioned.decode(z))))
     return np.concatenate(pictures)
 
 
@@ -100,4 +101,9 @@ def prior_pictures(model: LatentModel, n: int, seed: int = 0) -> np.ndarray:
         z = model.sample_prior(n, torch.Generator(model.device).manual_seed(seed))
         if model.labels:
             model = model.conditioned(torch.arange(n, device=model.device) % model.labels)
-        return to_bytes(model.shown(model.picture(model.decode(z))))
+        return to_bytes(_shown(model, model.decode(z)))
+
+
+def _shown(model: LatentModel, x_logits: torch.Tensor) -> torch.Tensor:
+    pictures: torch.Tensor = shown(model.picture(x_logits), model.shown_channels)
+    return pictures

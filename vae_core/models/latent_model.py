@@ -6,12 +6,11 @@ import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Generic
+from typing import Generic
 
 import torch
 from torch import Generator, Tensor, nn
 
-from vae_core.imaging.resize import shown
 from vae_core.models.backbones import Backbone
 from vae_core.models.likelihoods import Likelihood
 from vae_core.models.posterior import (
@@ -64,7 +63,7 @@ class LatentModel(nn.Module, Generic[P_co]):
     """Number of labels that a conditional model can be given."""
 
     shown_channels: tuple[int, int, int] | None = None
-    """Which three channels a person is shown, from 1; None for the first ones. See `shown`."""
+    """Which three channels a person is shown, from 1; None for the first ones."""
 
     no_density = ""
     """Where the model has no density p(z): the sentence that says why."""
@@ -138,10 +137,6 @@ class LatentModel(nn.Module, Generic[P_co]):
     def picture(self, x_logits: Tensor) -> Tensor:
         """The image to show for logits: the mean of p(x|z) clamped to [0, 1], [B, C, H, W]."""
         return self.likelihood.mean(x_logits).clamp(0.0, 1.0)
-
-    def shown(self, images: Any) -> Any:
-        """What a person is shown of images [..., C, H, W]: one channel or three."""
-        return shown(images, self.shown_channels)
 
     def sample_prior(
         self, n: int, generator: Generator | None = None, temperature: float = 1.0
