@@ -19,9 +19,11 @@ from vae_core.data.npy import NpyWriter
 from vae_core.data.shaping import kept_survey, natural_size, range_note, require_channels
 from vae_core.errors import UserError
 from vae_core.imaging import survey as surveys
+from vae_core.imaging.decode import Reader
 from vae_core.imaging.fit import Target, content_box, cut_share, eight_bits, fit
 from vae_core.imaging.listing import list_folder
-from vae_core.imaging.look import look
+from vae_core.imaging.look import look, look_at
+from vae_core.imaging.reading import Picture
 from vae_core.imaging.survey import Survey, merge
 from vae_core.progress import no_progress
 from vae_core.runs.migrations import stored_config, to_store
@@ -203,7 +205,7 @@ def test_runs_from_before_keep_what_they_meant(tmp_path: Path) -> None:
 
 def test_quantiles_of_many_pictures_are_those_of_all_their_values() -> None:
     values = [RNG.gamma(2, 100 * (i + 1), (50, 60)).astype(np.float32) for i in range(12)]
-    deep = merge(look(io.BytesIO(tiff(each))) for each in values).deep
+    deep = merge(look_at(each[:, :, None]) for each in values).deep
     every = np.concatenate([each.ravel() for each in values])
     assert deep is not None and (deep.low, deep.high) == (every.min(), every.max())
     for found, share in zip((deep.tail_low, deep.tail_high), surveys.TAILS, strict=True):
@@ -334,7 +336,7 @@ def test_a_flat_picture_fits_its_box_exactly() -> None:
 
 
 def test_range_of_eight_bits_is_said_too() -> None:
-    found = merge([look(io.BytesIO(png(1)))])
+    found = merge([look(Reader(), Picture(png(1), "png"))])
     assert range_note(found, (10, 20)) == (
         "Values 10 to 20 of 0 to 255 are shown as black to white."
     )

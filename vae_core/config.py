@@ -96,6 +96,12 @@ class DataConfig(Settings):
         "3; empty shows the first ones.",
         more=True,
     )
+    pages: Literal["all", "first"] = setting(
+        "all",
+        "Pages",
+        "Of a file of several pictures (pages, frames, slices, rows): all of them, or the first.",
+        more=True,
+    )
     validation_fraction: float = setting(
         0.05,
         "Validation share",

@@ -12,8 +12,9 @@ from PIL import Image
 from vae_core.config import DataConfig
 from vae_core.data.shaping import target_of
 from vae_core.errors import UserError
-from vae_core.imaging.decode import NotAnImage, decode
+from vae_core.imaging.decode import decode
 from vae_core.imaging.fit import Target
+from vae_core.imaging.kinds import NotAnImage
 
 LEAST_BOX = 0.25
 """Share of the side: ink that is smaller in the data set is drawn as large as this."""

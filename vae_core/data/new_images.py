@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import stat
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +11,10 @@ from vae_core.config import DataConfig
 from vae_core.data.dataset import Images, ImageSet
 from vae_core.data.images import concatenate
 from vae_core.data.prepare import prepare_files
-from vae_core.data.sets.folder import open_images
 from vae_core.data.shaping import target_of
 from vae_core.errors import UserError
-from vae_core.imaging.listing import Listing, has_image_name
-from vae_core.imaging.reading import read_whole, stamp_of
+from vae_core.imaging.listing import open_pictures
+from vae_core.locations import uploads_folder
 from vae_core.progress import Progress, no_progress
 
 
@@ -42,7 +38,8 @@ def load_new_images(
     files: list[str] = []
     notes: list[str] = []
     for path in paths:
-        with _opened(path, progress) as listing:
+        links = not path.is_relative_to(uploads_folder())
+        with open_pictures(path, progress, links, config.pages) as listing:
             prepared = prepare_files("new", listing, target, progress)
         notes += prepared.notes
         if prepared.images is not None:
@@ -57,19 +54,3 @@ def load_new_images(
     known = [each for each in boxes if each is not None]
     box = np.concatenate(known) if len(known) == len(boxes) else None
     return ImageSet(images, files=tuple(files), boxes=box), tuple(notes)
-
-
-@contextmanager
-def _opened(path: Path, progress: Progress) -> Iterator[Listing]:
-    if has_image_name(path.name) and path.is_file():
-        found = path.stat()
-        size, changed = stamp_of(found)
-
-        def read(index: int) -> bytes:
-            return read_whole(os.fspath(path), stamp=(size, changed))
-
-        assert stat.S_ISREG(found.st_mode)
-        yield Listing(path, (path.name,), np.array([[size, changed]], np.int64), read, ())
-    else:
-        with open_images(path, progress) as listing:
-            yield listing

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
 
-from vae_core.imaging.decode import FORMATS, NotAnImage, read_values
+from vae_core.imaging.decode import Reader
+from vae_core.imaging.kinds import NotAnImage
+from vae_core.imaging.reading import Picture
 
-SHALLOW = frozenset({"JPEG", "WEBP", "GIF", "BMP"})
+SHALLOW = ("JPEG", "WEBP", "GIF", "BMP")
 """Formats of pillow with 8 bits a value; of the others some have more."""
 
 LEVELS = (
@@ -43,17 +46,20 @@ class Look:
     quantiles: tuple[float, ...] = ()
 
 
-def look(file: BinaryIO) -> Look:
+def look(reader: Reader, picture: Picture) -> Look:
     """Find out what a picture holds; of one with 8 bits a value its head alone is read.
 
     Raises:
         NotAnImage: when it gives none.
+        OSError: as `Reader.values`.
     """
-    head = _shallow_head(file)
-    if head is not None:
-        return head
-    file.seek(0)
-    values = read_values(file)
+    file = picture.file
+    head = _shallow_head(io.BytesIO(file)) if isinstance(file, bytes) else None
+    return look_at(reader.values(picture)) if head is None else head
+
+
+def look_at(values: np.ndarray) -> Look:
+    """What values [H, W, C] hold."""
     height, width, channels = values.shape
     if values.dtype == np.uint8:
         return Look(height, width, channels, "uint8")
@@ -77,7 +83,7 @@ def _shallow_head(file: BinaryIO) -> Look | None:
     if is_png and (len(start) < 26 or start[24] > 8):
         return None
     try:
-        with Image.open(file, formats=FORMATS) as image:
+        with Image.open(file, formats=("PNG", *SHALLOW)) as image:
             if not is_png and image.format not in SHALLOW:
                 return None
             if image.width * image.height > (Image.MAX_IMAGE_PIXELS or float("inf")):

@@ -36,11 +36,11 @@ Values = dict[str, Any]
 
 def _before_own_shapes(values: Values) -> Values:
     """Format 1: pictures became squares, 64×64 where nothing else was said, each file was scaled by
-    itself, and padding was learned like anything else."""
+    itself, the first of its pages was taken, and padding was learned like anything else."""
     data = values.get("data")
     if not isinstance(data, dict):
         return values
-    meant = {"windowed": "file", "mask_padding": False}
+    meant = {"windowed": "file", "mask_padding": False, "pages": "first"}
     if data.get("dataset") == "folder" and data.get("image_size") is None:
         meant["image_size"] = 64
     return values | {"data": data | meant}
