@@ -104,7 +104,7 @@ def buttons(app: AppTest) -> set[str]:
 def test_the_first_visit_shows_real_images_and_may_start() -> None:
     app = open_page()
     texts = [caption.value for caption in app.caption]
-    assert any("1×32×32" in text and "10 labels" in text for text in texts)
+    assert any("32×32 px · grey" in text and "10 labels" in text for text in texts)
     assert any("weights" in text and "≈ 70 s" in text for text in texts)
     assert any("first training appears here" in markdown.value for markdown in app.markdown)
     assert not app.button(key="start-training").disabled

@@ -7,8 +7,9 @@ own the classes that validate them (`vae_core.families.complete`).
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import ValidationError, field_validator
 
@@ -17,9 +18,28 @@ from vae_core.nested import merged, require_json
 from vae_core.schedules import DecayName
 from vae_core.settings import Settings, explain, setting
 
+LEAST_SIDE, MOST_SIDE = 8, 512
+"""In pixels."""
+
+MOST_CHANNELS = 16
+
+
+class Size(NamedTuple):
+    """Sides of images in pixels; what a form calls them stands beside."""
+
+    height: Annotated[int, "Height"]
+    width: Annotated[int, "Width"]
+
+
+class Window(NamedTuple):
+    """The values of picture files that become black and white."""
+
+    low: Annotated[float, "Black at"]
+    high: Annotated[float, "White at"]
+
 
 class DataConfig(Settings):
-    """Which images, and how they are brought to one size."""
+    """Which images, and how they are brought to one size and one scale."""
 
     dataset: str = setting("mnist", "Data set", "The images that the model learns.")
     data_dir: str | None = setting(
@@ -28,25 +48,52 @@ class DataConfig(Settings):
         "Where the data set lies, or your folder or .zip of images; empty means the data folder.",
         more=True,
     )
-    image_size: int | None = setting(
+    image_size: int | Size | None = setting(
         None,
         "Image size",
-        "Side of the square that every image is brought to; empty keeps the data set's own.",
+        "Height and width that every image is brought to, one of them for a square; empty keeps "
+        "the data set's own, or what suits most of your images.",
         unit="px",
         more=True,
-        ge=8,
-        le=512,
     )
-    channels: Literal[1, 3] | None = setting(
+    channels: int | None = setting(
         None,
         "Channels",
         "1 learns greyscale, 3 learns colour; empty keeps what the images have.",
         more=True,
+        ge=1,
+        le=MOST_CHANNELS,
     )
-    resize: Literal["crop", "fit"] = setting(
+    resize: Literal["crop", "fit", "stretch"] = setting(
         "crop",
         "Resize",
-        "crop cuts the centre square; fit keeps the whole image and pads it.",
+        "Where proportions differ, crop cuts the sides, pad keeps the whole image and fills the "
+        "rest, stretch changes the proportions.",
+        more=True,
+    )
+    mask_padding: bool = setting(
+        True, "Padding is masked", "What was filled in is not learned and not measured.", more=True
+    )
+    window: Window | None = setting(
+        None,
+        "Window",
+        "The values of your files that are shown as black and as white, the same for all of them; "
+        "empty takes their range.",
+        more=True,
+    )
+    windowed: Literal["deep", "all", "file"] | None = setting(
+        None,
+        "Window for",
+        "deep: files of more than 8 bits, all: every file. file knows no window and scales each "
+        "by its own largest value. Empty is deep, or all where a window is given and no file is "
+        "deep.",
+        more=True,
+    )
+    shown_channels: tuple[int, int, int] | None = setting(
+        None,
+        "Channels shown",
+        "Which three are shown as red, green and blue, from 1, where images have other than 1 or "
+        "3; empty shows the first ones.",
         more=True,
     )
     pages: Literal["all", "first"] = setting(
@@ -74,6 +121,58 @@ class DataConfig(Settings):
         more=True,
         ge=2,
     )
+
+    @field_validator("image_size", mode="before")
+    @classmethod
+    def _sides_in_words(cls, size: Any) -> Any:
+        """`48x64` is 48 high and 64 wide, `64x64` is 64."""
+        if isinstance(size, str) and re.fullmatch(r"\s*\d{1,6}\s*([x×,]\s*\d{1,6}\s*)?", size):
+            size = [int(side) for side in re.split("[x×,]", size)]
+        if isinstance(size, list | tuple) and (len(size) == 1 or size[0] == size[-1]):
+            size = size[0]
+        sides = size if isinstance(size, list | tuple) and len(size) == 2 else (size,)
+        if size is not None and any(type(side) is not int for side in sides):
+            raise ValueError("give one side, such as 64, or height and width, such as 48x64")
+        return size
+
+    @field_validator("image_size")
+    @classmethod
+    def _sides_in_bounds(cls, size: int | Size | None) -> int | Size | None:
+        sides = size if isinstance(size, tuple) else () if size is None else (size,)
+        if not all(LEAST_SIDE <= side <= MOST_SIDE for side in sides):
+            raise ValueError(f"every side must lie between {LEAST_SIDE} and {MOST_SIDE} px")
+        return size
+
+    @field_validator("resize", mode="before")
+    @classmethod
+    def _pad_is_fit(cls, resize: Any) -> Any:
+        return "fit" if resize == "pad" else resize
+
+    @field_validator("window", "shown_channels", mode="before")
+    @classmethod
+    def _numbers_in_words(cls, numbers: Any) -> Any:
+        """`1000,1100` on a command line."""
+        return re.split("[,\\s]+", numbers.strip(" ()[]")) if isinstance(numbers, str) else numbers
+
+    @field_validator("window")
+    @classmethod
+    def _window_is_one(cls, window: Window | None) -> Window | None:
+        if window is not None and not window.low < window.high:
+            raise ValueError("the lower end must lie below the upper one")
+        return window
+
+    @field_validator("shown_channels")
+    @classmethod
+    def _shown_are_channels(cls, shown: tuple[int, int, int] | None) -> Any:
+        if shown is not None and not all(1 <= channel <= MOST_CHANNELS for channel in shown):
+            raise ValueError(f"each must be a channel from 1 to {MOST_CHANNELS}")
+        return shown
+
+    @property
+    def size(self) -> Size | None:
+        """Both sides, None where they are left open."""
+        sides = self.image_size
+        return Size(sides, sides) if isinstance(sides, int) else sides
 
 
 class ModelConfig(Settings):

@@ -40,6 +40,9 @@ FIRST_DATASET = "digits"
 MOST_TIMINGS = 200
 
 _SIGHT = frozenset({"data.image_size"})
+_OWN_SIGHT = _SIGHT | {"data.resize", "data.window"}
+"""Of one's own images, which come in any proportions and on any scale."""
+
 _BELOW = frozenset({"model.backbone", "train.learning_rate"})
 _HIDDEN = frozenset({"family", "preset", "data.dataset"})
 
@@ -127,7 +130,7 @@ def _settings(
     form = Form(
         choices={"model.backbone": backbones, "model.likelihood": likelihoods},
         nested=options_of(base),
-        sight=_SIGHT,
+        sight=_OWN_SIGHT if own else _SIGHT,
         below=_BELOW,
         hidden=_HIDDEN if access.is_local_visitor() and not own else _HIDDEN | {"data.data_dir"},
     )

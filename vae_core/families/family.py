@@ -182,6 +182,7 @@ def build(config: RunConfig, data: DataCard | Shape) -> Built[Any]:
         )
     family.check(config, data, options)
     model, objective = family.build(config.model, data, options)
+    model.shown_channels = config.data.shown_channels
     if not issubclass(model.posterior, objective.needs):
         raise TypeError(
             f"The objective of family {family.name!r} needs a {objective.needs.__name__}, and the "

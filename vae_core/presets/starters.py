@@ -68,11 +68,11 @@ preset(
 preset(
     "images-vae",
     "Your images VAE",
-    "Colour pictures at 64×64 with a learned pixel noise; a start for your own.",
+    "What your own images need is decided from them; everything can be changed.",
     (3, 64, 64),
     order=10,
     family="vae",
-    data={"dataset": "folder", "image_size": 64},
+    data={"dataset": "folder"},
     model={"latent_dim": 64},
     train={"epochs": 30, "batch_size": 64, "decay": "cosine"},
 )

@@ -10,6 +10,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -21,6 +22,7 @@ from vae_core.config import RunConfig
 from vae_core.data import Dataset, hold_outs
 from vae_core.data.batches import as_floats, labels_at, shuffled
 from vae_core.errors import UserError, is_out_of_memory
+from vae_core.imaging.resize import shown
 from vae_core.metrics import measuring
 from vae_core.models import LatentModel
 from vae_core.objective import MODEL, Objective
@@ -329,6 +331,12 @@ class Loop(TrainState):
         self.model.train()
         per_dim = None if kl is None or not kl.isfinite().all() else kl.mean(0).tolist()
         corrupted = self._inputs if self.objective.corrupts else None
+        seen = partial(shown, channels=self.model.shown_channels)
         return Previewed(
-            *self.stamp(), self._originals, corrupted, reconstructions, samples, per_dim
+            *self.stamp(),
+            seen(self._originals),
+            corrupted if corrupted is None else seen(corrupted),
+            seen(reconstructions),
+            seen(samples),
+            per_dim,
         )

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from vae_core.config import RunConfig
 from vae_core.data import Dataset
-from vae_core.data.batches import as_floats, check_batch_size, labels_at
+from vae_core.data.batches import as_floats, check_batch_size, labels_at, mask_at
 from vae_core.errors import UserError
 from vae_core.families import families
 from vae_core.models import LatentModel
@@ -84,7 +84,8 @@ class TrainState:
         part = self.dataset.train
         labels = labels_at(part, indices, self.device)
         x = as_floats(part.images.gather(indices), self.device)
-        return x, self.context(self.players.generator, labels)
+        mask = mask_at(part, indices, self.device)
+        return x, replace(self.context(self.players.generator, labels), mask=mask)
 
     def set(self, name: str, value: float) -> None:
         """Take a value where the objective has such a control and its setting allows it; else a

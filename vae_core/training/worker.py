@@ -147,6 +147,8 @@ def _train(
     state = load_state(run)
     if state is None:
         dataset = load_dataset(config.data, progress)
+        for said in (*(choice.reason for choice in dataset.choices), *dataset.notes):
+            progress(said, None)
     else:
         dataset = resumed_dataset(run, accept_changed_data, progress)
     recorded = record_splits(dataset, None if state is None else recorded_by(run))

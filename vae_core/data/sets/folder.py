@@ -11,13 +11,14 @@ import numpy as np
 
 from vae_core.config import DataConfig
 from vae_core.data.dataset import Dataset, ImageSet
+from vae_core.data.hashes import content_hashes
 from vae_core.data.images import subset
 from vae_core.data.labels import folder_labels, shared_depth
 from vae_core.data.prepare import prepare_files
+from vae_core.data.shaping import flatness_notes, require_difference, require_shown, shaped
 from vae_core.data.source import datasets
 from vae_core.data.splits import split_dataset
 from vae_core.errors import UserError
-from vae_core.imaging.fit import Target
 from vae_core.imaging.listing import Listing, Pages, open_pictures
 from vae_core.locations import data_folder, uploads_folder
 from vae_core.progress import Progress
@@ -55,19 +56,24 @@ def load_folder(config: DataConfig, progress: Progress) -> Dataset:
             "Name the folder or .zip with your images as the data folder.", shell="--data-dir"
         )
     path = data_folder(config.data_dir)
-    target = Target(config.image_size or IMAGE_SIZE, config.resize, config.channels)
     with open_images(path, progress, config.pages) as listing:
-        prepared = prepare_files("folder", listing, target, progress)
-    names, notes = prepared.files, prepared.notes
+        shaping = shaped(config, listing, progress)
+        prepared = prepare_files("folder", listing, shaping.target, progress)
+    names, notes = prepared.files, prepared.notes + shaping.notes
     if prepared.images is None or len(names) < 2:
         found = "only one image" if names else "no images"
         raise UserError(
             f"There {'is' if names else 'are'} {found} in {path}; at least 2 are needed, one to "
             "learn from and one to measure on. " + " ".join(notes or ("Add some images.",))
         )
+    config = shaping.config
+    if config.windowed != "file":
+        require_difference(content_hashes(prepared.images), shaping)
+        notes += flatness_notes(prepared.images, names, config)
     own, seen = find_parts(listing.names)
     notes += seen
-    pool, tests, validation = ImageSet(prepared.images, files=names), None, None
+    boxes = prepared.boxes if config.mask_padding else None
+    pool, tests, validation = ImageSet(prepared.images, files=names, boxes=boxes), None, None
     if own is None:
         labels, label_names = folder_labels(names)
         pool = replace(pool, labels=labels)
@@ -79,9 +85,13 @@ def load_folder(config: DataConfig, progress: Progress) -> Dataset:
                 f"None of the images in {path} that are to be learned from can be read."
             )
         pool, tests, validation = parts[TRAIN], parts.get(TEST), parts.get(VALIDATION)
-    return split_dataset(
+    dataset = split_dataset(
         "folder", pool, tests, config, validation=validation, label_names=label_names, notes=notes
     )
+    channels = config.channels or dataset.image_shape[0]
+    require_shown(config, channels)
+    resolved = (dataset.resolved or config).model_copy(update={"channels": channels})
+    return replace(dataset, resolved=resolved, choices=(*shaping.choices, *dataset.choices))
 
 
 def open_images(
