@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from vae_core.data import Images, ImageSet, Progress, no_progress
+from vae_core.data.columns import equal
 from vae_core.data.images import restore_order
 from vae_core.errors import UserError
 from vae_core.latent.encodings import load_encodings
@@ -77,7 +78,8 @@ def _is_of(kept: Survey, part: ImageSet) -> bool:
     """Whether a survey is of these images, under these names and labels."""
     same = kept.hashes is not None and np.array_equal(kept.hashes, _or_none(part.hashes))
     labels = np.array_equal(_or_none(kept.labels), _or_none(part.labels))
-    return bool(same and labels) and kept.files == part.files
+    told = kept.files == part.files and equal(kept.columns, part.columns)
+    return bool(same and labels) and told
 
 
 def _or_none(array: np.ndarray | None) -> np.ndarray:
@@ -127,8 +129,8 @@ def _survey_of_cache(run: Run) -> Survey:
     if kept.logvar is not None and _has_closed_kl(load_run(run).model):
         kl = gaussian_kl(torch.from_numpy(kept.mu), torch.from_numpy(kept.logvar)).sum(1).numpy()
     return Survey(
-        CACHED, kept.mu, kept.logvar, None, kl, kept.labels, kept.label_names, (), kept.indices,
-        kept.step, kept.hashes,
+        CACHED, kept.mu, kept.logvar, None, kl, kept.labels, kept.label_names, kept.files,
+        kept.indices, kept.step, kept.hashes, columns=kept.columns,
     )  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -11,11 +11,13 @@ from safetensors.numpy import save
 
 from vae_core.data import Dataset, ImageSet
 from vae_core.data.batches import labelled
+from vae_core.data.columns import Columns, rows_of
 from vae_core.data.dataset import Images
 from vae_core.data.images import SubsetImages
 from vae_core.errors import UserError
 from vae_core.imaging.png import from_png, tile, to_png, untile
 from vae_core.imaging.resize import thumbnail_size, thumbnails
+from vae_core.latent.stored_names import files_of, packed, read_columns, stored_columns
 from vae_core.models import LatentModel
 from vae_core.progress import Progress, no_progress
 from vae_core.runs import Run
@@ -39,6 +41,8 @@ class Encodings:
     thumbnails: uint8 [N, C, h, w], at most 32 px a side.
     step: the checkpoint that encoded them.
     hashes: uint64 [N], which image each is; None in runs from before they were kept.
+    files: N names, or () where images came from no files, and in runs from before they were kept.
+    columns: what else is known of each, by name, as `vae_core.data.columns` has it.
     """
 
     mu: np.ndarray
@@ -49,6 +53,8 @@ class Encodings:
     thumbnails: np.ndarray
     step: int
     hashes: np.ndarray | None = None
+    files: tuple[str, ...] = ()
+    columns: Columns = field(default_factory=dict)
 
 
 @torch.inference_mode()
@@ -85,7 +91,11 @@ def encode_dataset(
     mu, logvar = encode(model, chosen, progress=progress)
     thumbnails = _thumbnails(chosen.images, progress)
     hashes = None if train.hashes is None else train.hashes[indices]
-    return Encodings(mu, logvar, indices, labels, dataset.label_names, thumbnails, step, hashes)
+    files = tuple(train.files[i] for i in indices) if train.files else ()
+    return Encodings(
+        mu, logvar, indices, labels, dataset.label_names, thumbnails, step, hashes, files,
+        rows_of(train.columns, indices),
+    )  # fmt: skip
 
 
 def save_encodings(run: Run, encodings: Encodings) -> None:
@@ -94,14 +104,17 @@ def save_encodings(run: Run, encodings: Encodings) -> None:
     The images stay the same all through a run, unless it is resumed on others, and packing their
     picture takes 0.9 s, where encoding them takes 0.1 s (course network, two cores).
     """
-    arrays = {"mu": encodings.mu, "indices": encodings.indices}
+    arrays, columns = stored_columns(encodings.columns)
+    arrays |= {"mu": encodings.mu, "indices": encodings.indices}
     arrays |= {} if encodings.logvar is None else {"logvar": encodings.logvar}
     arrays |= {} if encodings.labels is None else {"labels": encodings.labels}
     arrays |= {} if encodings.hashes is None else {"hashes": encodings.hashes}
+    arrays |= {"files": packed(encodings.files)} if encodings.files else {}
     metadata = {
         "step": str(encodings.step),
         "label_names": json.dumps(encodings.label_names),
         "thumbnail_shape": json.dumps(encodings.thumbnails.shape[1:]),
+        "columns": columns,
     }
     if not run.has(THUMBNAILS) or _are_of_others(run, encodings):
         run.write_bytes(THUMBNAILS, to_png(tile(encodings.thumbnails, COLUMNS)))
@@ -147,6 +160,7 @@ def load_encodings(run: Run) -> Encodings:
             mu, logvar = file.array("mu", "F32", (n, size)), file.maybe("logvar", "F32", (n, size))
             indices, labels = file.array("indices", "I64", (n,)), file.maybe("labels", "I64", (n,))
             hashes = file.maybe("hashes", "U64", (n,))
+            files, columns = files_of(file, n), read_columns(file, n)
         labels = labels if labels is None else labels_in_reach(labels, names)
         if indices.min() < 0:
             raise ValueError("an image has no place")
@@ -154,7 +168,9 @@ def load_encodings(run: Run) -> Encodings:
         thumbnails = untile(atlas, *shape[1:], n)
         if len(thumbnails) < n:
             raise ValueError(f"there are thumbnails of {len(thumbnails)} of {n} images")
-        return Encodings(mu, logvar, indices, labels, names, thumbnails, step, hashes)
+        return Encodings(
+            mu, logvar, indices, labels, names, thumbnails, step, hashes, files, columns
+        )
     except (KeyError, TypeError, ValueError, OSError) as error:
         raise UserError(f"The encodings of run {run.id!r} are damaged: {error}.") from None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from vae_core.data import ImageSet, Progress, no_progress
 from vae_core.data.batches import labelled
+from vae_core.data.columns import Columns, rows_of
 from vae_core.data.hashes import mixed, occurrence
 from vae_core.errors import UserError
 from vae_core.models import LatentModel, Output
@@ -36,6 +37,7 @@ class Survey:
     step: the checkpoint that encoded them.
     hashes: uint64 [N], which image each is, whatever its place; None where that is not known.
     note: what a person should know of the images, such as that some are gone; "" for nothing.
+    columns: what else is known of each, by name, as `vae_core.data.columns` has it.
     """
 
     split: str
@@ -51,6 +53,7 @@ class Survey:
     hashes: np.ndarray | None = None
     note: str = ""
     kl_error: np.ndarray | None = None
+    columns: Columns = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.mu)
@@ -92,6 +95,7 @@ class Survey:
             pick(self.hashes),
             self.note,
             pick(self.kl_error),
+            rows_of(self.columns, chosen),
         )
 
 
@@ -151,7 +155,7 @@ def survey(
     names, indices = tuple(label_names), np.arange(n)
     return Survey(
         split, mu, logvar, recon, kl, part.labels, names, part.files, indices, context.step,
-        part.hashes, kl_error=kl_error,
+        part.hashes, kl_error=kl_error, columns=part.columns,
     )  # fmt: skip
 
 

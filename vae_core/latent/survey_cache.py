@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from vae_core.latent.encodings import MOST_LABELS, labels_in_reach
+from vae_core.latent.stored_names import files_of, packed, read_columns, stored_columns, unpacked
 from vae_core.latent.survey import Survey
 from vae_core.runs import WEIGHTS, Run, Tensors, derived, layout
-
-LONGEST_NAME = 4096
-"""Bytes of a file's name, as file systems have it."""
 
 SMALL = 100 * 10**6
 """Bytes of a survey that is read whatever number of images it speaks of."""
@@ -23,15 +19,16 @@ def save_survey(run: Run, found: Survey, data_dir: str | None, elsewhere: bool =
     Args:
         elsewhere: they are other images than the run's own, in another place; both are kept.
     """
-    arrays = {
+    columns, told = stored_columns(found.columns)
+    arrays = columns | {
         "mu": found.mu,
         "logvar": found.logvar,
         "recon": found.recon,
         "kl": found.kl,
         "kl_error": found.kl_error,
         "labels": found.labels,
-        "label_names": _packed(found.label_names),
-        "files": _packed(found.files),
+        "label_names": packed(found.label_names),
+        "files": packed(found.files),
         "hashes": found.hashes,
     }
     made_of = {
@@ -39,6 +36,7 @@ def save_survey(run: Run, found: Survey, data_dir: str | None, elsewhere: bool =
         "weights": derived.fingerprint(run, WEIGHTS),
         "data_dir": data_dir or "",
         "note": found.note,
+        "columns": told,
     }
     present = {name: array for name, array in arrays.items() if array is not None}
     derived.keep(run, layout.survey(found.split, elsewhere=elsewhere), present, made_of)
@@ -61,8 +59,7 @@ def load_survey(run: Run, split: str, step: int, data_dir: str | None = None) ->
         n, size = file.require("mu", "F32", (None, None)).shape
         if n < 1 or size != run.summary().get("latent_dim", size) or not _believable(run, file):
             return None
-        names = _unpacked(file, "label_names", MOST_LABELS)
-        files = _unpacked(file, "files", n)
+        names = unpacked(file, "label_names", MOST_LABELS)
         labels = file.maybe("labels", "I64", (n,))
         return Survey(
             split,
@@ -72,12 +69,13 @@ def load_survey(run: Run, split: str, step: int, data_dir: str | None = None) ->
             file.maybe("kl", "F32", (n,)),
             None if labels is None else labels_in_reach(labels, names),
             names,
-            files if len(files) == n else (),
+            files_of(file, n),
             np.arange(n),
             step,
             file.array("hashes", "U64", (n,)),  # without, it is from before runs kept parts
             file.metadata.get("note", ""),
             file.maybe("kl_error", "F32", (n,)),
+            read_columns(file, n),
         )
 
     found = derived.find(run, layout.survey(split), read)
@@ -101,25 +99,3 @@ def _believable(run: Run, file: Tensors) -> bool:
         return True
     card, images = run.data_card(), file.require("hashes", "U64", (None,)).shape[0]
     return images <= 2 * (card.n_train + card.n_validation + card.n_test)
-
-
-def _packed(texts: Sequence[str]) -> np.ndarray:
-    """Names as one array of bytes; none may hold the zero byte, and no file name can."""
-    joined = "\0".join(texts).encode("utf-8", "surrogateescape")
-    return np.frombuffer(joined, np.uint8)
-
-
-def _unpacked(file: Tensors, name: str, most: int) -> tuple[str, ...]:
-    """What `_packed` made of at most so many names.
-
-    Raises:
-        ValueError: when there are more, or they are longer than names are.
-    """
-    spec = file.require(name, "U8", (None,))
-    if spec.shape[0] > min(most * LONGEST_NAME, SMALL):
-        raise ValueError(f"{name} is too long")
-    packed = file.array(name, "U8", spec.shape)
-    if np.count_nonzero(packed == 0) >= most:
-        raise ValueError(f"{name} has too many names")
-    joined = packed.tobytes().decode("utf-8", "surrogateescape")
-    return tuple(joined.split("\0")) if joined else ()
