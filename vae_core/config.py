@@ -49,6 +49,15 @@ class DataConfig(Settings):
         "crop cuts the centre square; fit keeps the whole image and pads it.",
         more=True,
     )
+    label_column: str | None = setting(
+        None,
+        "Label column",
+        "The column of a table beside your images that holds their labels, or folder; empty finds "
+        "it.",
+        more=True,
+        min_length=1,
+        max_length=1000,
+    )
     validation_fraction: float = setting(
         0.05,
         "Validation share",

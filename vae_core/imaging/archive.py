@@ -101,10 +101,14 @@ def _listing(
     named = sorted(((_name(info), info) for info in infos), key=lambda pair: pair[0])
     named = [(name, info) for name, info in named if not is_system_file(name)]
     pictures = [(name, info) for name, info in named if has_image_name(name)]
+    others = dict(pair for pair in named if not has_image_name(pair[0]))
 
     def read(index: int) -> bytes:
+        return read_safely(pictures[index][1])
+
+    def read_safely(info: zipfile.ZipInfo) -> bytes:
         try:
-            return read_entry(archive, pictures[index][1], limits)
+            return read_entry(archive, info, limits)
         except (*_DAMAGED, *_DAMAGED_ENTRY) as error:
             # An archive that is cut short while it is read looks like a damaged one.
             if not unchanged():
@@ -117,6 +121,7 @@ def _listing(
         np.fromiter((_stamp(info) for _, info in pictures), np.dtype((np.int64, 8))),
         read,
         tuple(Skip(name, _why_not(name)) for name, _ in named if not has_image_name(name)),
+        lambda name: read_safely(others[name]),
     )
 
 

@@ -8,7 +8,7 @@ import os
 import stat
 from array import array
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +45,7 @@ class Listing:
     stamps: int64 [N, K]; a file's row changes when its content does. It begins with its bytes.
     read: gives the bytes of the file at an index; any thread may call it. It raises `Refused` or
         `NotAnImage` for what is no picture, and `OSError` where it cannot tell.
+    read_other: the same for a file among the skipped ones, such as a table of labels, by its name.
     """
 
     root: Path
@@ -52,6 +53,7 @@ class Listing:
     stamps: np.ndarray
     read: Callable[[int], bytes]
     skipped: tuple[Skip, ...]
+    read_other: Callable[[str], bytes] = field(default=lambda name: b"", repr=False)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -125,7 +127,11 @@ def list_folder(
         size, changed = known[index].tolist()
         return read_whole(os.path.join(path, ordered[index]), stamp=(size, changed))
 
-    return Listing(path, ordered, known, read, tuple(sorted(skipped, key=lambda skip: skip.name)))
+    def read_other(name: str) -> bytes:
+        return read_whole(os.path.join(path, name))
+
+    skips = tuple(sorted(skipped, key=lambda skip: skip.name))
+    return Listing(path, ordered, known, read, skips, read_other)
 
 
 def _entries(path: Path, inside: str) -> Iterator[os.DirEntry[str]]:
