@@ -151,6 +151,13 @@ class TrainConfig(Settings):
     batch_size: int = setting(
         128, "Batch size", "Images a step; larger is smoother and faster.", unit="images", ge=1
     )
+    sampling: Literal["shuffled", "balanced"] = setting(
+        "shuffled",
+        "Sampling",
+        "balanced draws every label equally often, where a few images of one would be lost among "
+        "many of others.",
+        more=True,
+    )
     learning_rate: float = setting(
         1e-3, "Learning rate", "Size of a step; halve it when the loss jumps.", gt=0, le=10
     )
