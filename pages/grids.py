@@ -43,6 +43,8 @@ def show(sheets: list[Sheet]) -> None:
                 shown.across,
                 shown.upwards,
                 "" if shown.vectors is None else "Click to open it in Explore",
+                shown.row_titles,
+                shown.column_titles,
             )
             if cell is not None and shown.vectors is not None:
                 open_in_explore(shown.run.id, shown.vectors[cell])

@@ -20,6 +20,7 @@ from latent_workbench.shared.tasks import Task, command, result_of
 from vae_core.data import Progress
 from vae_core.data.dataset import Images
 from vae_core.errors import UserError
+from vae_core.names import readable
 from vae_core.runs import Run
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class EncodedImages:
         """What a person calls an image: its file, else its place in the data."""
         survey = self.survey
         if survey.files:
-            return survey.files[row].encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+            return readable(survey.files[row])
         part = "training" if self.is_cached or survey.split == "train" else survey.split
         return f"{part} image {int(survey.indices[row]) + 1}"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ import streamlit as st
 
 from latent_workbench.live.models import ready_torch, weights_version
 from latent_workbench.live.resources import encodings_of
+from vae_core.names import readable
 from vae_core.runs import Run
 
 if TYPE_CHECKING:
@@ -33,6 +35,11 @@ class RealImages:
     as_trained: Survey
     loaded: LoadedRun
     origin: str
+
+    def names(self, chosen: Iterable[int]) -> list[str]:
+        """What the files of these images are called, else their numbers."""
+        files = self.survey.files
+        return [readable(files[i]) if files else f"image {i + 1}" for i in chosen]
 
 
 def images_of(run: Run) -> RealImages:
@@ -57,7 +64,8 @@ def _images(path: Path, version: int | None) -> RealImages:
     run = Run(path)
     loaded, cached = load_run(run), encodings_of(run)
     if cached is not None and cached.thumbnails.shape[1:] == loaded.card.image_shape:
-        part, names = ImageSet(ArrayImages(cached.thumbnails), cached.labels), cached.label_names
+        part = ImageSet(ArrayImages(cached.thumbnails), cached.labels, files=cached.files)
+        names = cached.label_names
         origin = "training images that the run keeps"
     else:
         # An older run did not record which images it held out: then any will do, named as such.

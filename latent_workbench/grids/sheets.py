@@ -16,11 +16,14 @@ from latent_workbench.live.models import weights_version
 from latent_workbench.live.resources import encodings_of, model_of
 from latent_workbench.shared.state import session
 from vae_core.imaging.png import tile
+from vae_core.names import readable, shortened
 from vae_core.runs import Run
 
 CHUNK = 128
 QUIET_S = 0.5
 MOST_CACHED = 8
+LONGEST_NAME = 60
+"""Characters of a file's name in a field; it is found by any of them."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,7 @@ class Sheet:
     """Pictures uint8 [R, C, channels, H, W] in rows and columns, with their names.
 
     run: whose latent space it is.
+    row_titles, column_titles: what names say when they are pointed at, where that is more.
     vectors: [R, C, D], where each lies in the latent space; None where that makes no sense.
     moving: True where the columns are steps of a movement, to be saved as an animation.
     """
@@ -41,6 +45,8 @@ class Sheet:
     across: str = ""
     upwards: str = ""
     title: str = ""
+    row_titles: Sequence[str] = ()
+    column_titles: Sequence[str] = ()
     moving: bool = False
 
     @property
@@ -110,20 +116,29 @@ def draw_again(place: DeltaGenerator, kind: str, **options: Any) -> int:
 def image_number(
     run: Run, place: DeltaGenerator, label: str, *, key: str, placeholder: str, help: str
 ) -> int | None:
-    """A field for the number of an encoded image, counted from 1; None where it is empty.
+    """A field for an encoded image, by the name of its file or its number, counted from 1; None
+    where it is empty.
 
     Raises:
         UserError: when the encodings are damaged.
     """
     encodings = encodings_of(run)
-    chosen = place.number_input(
-        label,
-        1,
-        len(encodings.mu) if encodings is not None else 1,
-        None,
-        key=key,
-        placeholder=placeholder,
-        disabled=encodings is None,
-        help=help,
-    )
+    count = len(encodings.mu) if encodings is not None else 1
+    files = encodings.files if encodings is not None else ()
+    look = {"placeholder": placeholder, "disabled": encodings is None, "help": help}
+    return choose_image(place, label, count, files, key=key, **look)
+
+
+def choose_image(
+    place: DeltaGenerator, label: str, count: int, files: Sequence[str], *, key: str, **look: Any
+) -> int | None:
+    """A field for one of `count` images, by the name of its file where they have some, else by its
+    number; counted from 1, None where it is empty."""
+    if not files:
+        number = place.number_input(label, 1, count, None, key=key, **look)
+        return None if number is None else int(number)
+    chosen = place.selectbox(
+        label, range(1, count + 1), None, key=key,
+        format_func=lambda number: shortened(readable(files[number - 1]), LONGEST_NAME), **look,
+    )  # fmt: skip
     return None if chosen is None else int(chosen)

@@ -75,7 +75,7 @@ def train_form() -> None:
         if own and data_dir is None:
             st.caption("Your images appear here once you name or upload them.")
         elif config is not None:
-            dataset = dataset_preview(config.data)
+            dataset = dataset_preview(config.data, config.train.sampling)
     if config is not None and dataset is not None and not problem:
         problem = _fit(config, dataset)
     if config is not None and dataset is not None and not problem:

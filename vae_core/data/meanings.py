@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -150,7 +150,7 @@ def _label_column(
                 + (f"Choose one of {_listed(there)}." if there else "There are no columns at all.")
             )
         return found
-    called = {plain(name): name for name in reversed(texts)}
+    called = {plain(name): name for name in reversed(list(texts))}
     candidates = [called[plain(name)] for name in LABEL_COLUMNS if plain(name) in called]
     candidates += [lone] if lone in texts else []
     return next((str(name) for name in candidates if _is_label(texts[str(name)])), "")
@@ -202,7 +202,8 @@ def _one_hot(columns: dict[str, np.ndarray]) -> tuple[Texts | None, str]:
     which = np.array(names, "O")[has.argmax(axis=1)]
     for name in names:
         del columns[name]
-    return np.where(told, which, None), f"{names[0]} … {names[-1]}"
+    which[~told] = None
+    return which, f"{names[0]} … {names[-1]}"
 
 
 def _names_parts(column: Texts) -> bool:
@@ -321,7 +322,7 @@ def _parts_of_lists(column: Texts) -> Counter[str] | None:
     return counts if short and 2 * len(counts) <= total else None
 
 
-def natural_order(names: Sequence[str]) -> list[str]:
+def natural_order(names: Iterable[str]) -> list[str]:
     """Names sorted, numbers among them by their size: 2 before 10."""
 
     def key(name: str) -> tuple[bool, float, str]:

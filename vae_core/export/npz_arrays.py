@@ -6,8 +6,9 @@ import io
 
 import numpy as np
 
+from vae_core.data.columns import kind_of
 from vae_core.export.source import Export, Source, formats
-from vae_core.export.tables import readable
+from vae_core.names import readable
 from vae_core.runs import in_words
 
 
@@ -18,7 +19,8 @@ from vae_core.runs import in_words
     order=30,
 )
 def npz(source: Source) -> Export:
-    """As arrays of N images: mu, logvar, recon, kl, kl_error, labels, files, index; and split."""
+    """As arrays of N images: mu, logvar, recon, kl, kl_error, labels, files, index; what else is
+    known of them as "column.<name>"; and split."""
     survey = source.survey
     arrays = {
         "mu": survey.mu,
@@ -32,6 +34,10 @@ def npz(source: Source) -> Export:
         "index": survey.indices,
         "split": np.array(survey.split),
     }
+    for name, values in survey.columns.items():
+        is_text = kind_of(values) == "text"
+        array = np.array([readable(text) for text in values], np.str_) if is_text else values
+        arrays[f"column.{readable(name)}"] = array
     buffer = io.BytesIO()
     known = {name: array for name, array in arrays.items() if array is not None}
     np.savez_compressed(buffer, allow_pickle=False, **known)

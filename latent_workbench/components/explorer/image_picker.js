@@ -21,7 +21,8 @@ export class ImagePicker {
   loading;
 
   /**
-   * @param {{ run: string, count: number, label_names: string[], shape: number[] }} data
+   * @param {{ run: string, count: number, label_names: string[], shape: number[],
+   *   hold_outs?: string[] }} data
    * @param {Int16Array | null} labels
    * @param {import("../shared/thumbnails.js").Thumbnails} thumbnails
    * @param {PickerEvents} on
@@ -84,10 +85,13 @@ export class ImagePicker {
     }
     const columns = Math.floor(strip.width / width);
     for (let i = 0; i < columns; i++) {
-      const cell = pictureButton(`Start from hold-out image ${i + 1}`, ({ picture }) => {
-        this.root.close();
-        picture.toBlob((blob) => blob && this.on.onHoldOut(blob));
-      });
+      const cell = pictureButton(
+        `Start from ${this.data.hold_outs?.[i] ?? `hold-out image ${i + 1}`}`,
+        ({ picture }) => {
+          this.root.close();
+          picture.toBlob((blob) => blob && this.on.onHoldOut(blob));
+        },
+      );
       drawTile(cell.picture, tileOf(strip, i, { columns, width, height }));
       this.holdOuts.append(cell);
     }

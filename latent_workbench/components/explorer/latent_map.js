@@ -2,13 +2,14 @@
 
 import { context } from "../shared/canvas.js";
 import { element } from "../shared/elements.js";
-import { signed } from "../shared/format.js";
+import { shortened, signed } from "../shared/format.js";
 import { Preview } from "../shared/preview.js";
 import { clamp, dot, fromBase64, rowsOf } from "../shared/vectors.js";
 
 const NEAR_PX = 9; // a pointer this close to a point means the point
 const MOVED_PX = 3; // less is a click, more is a drag
 const KEY_STEP = 0.1; // σ
+const LONGEST_NAME = 60; // letters beside a point
 /** @type {Record<string, [number, number]>} */
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
 
@@ -267,7 +268,8 @@ export class LatentMap {
     if (index < 0) this.preview.hide();
     else {
       const width = this.field.clientWidth;
-      this.preview.show(index, this.pixelsOf(index), width, this.on.nameOf(index), this.images);
+      const name = shortened(this.on.nameOf(index), LONGEST_NAME);
+      this.preview.show(index, this.pixelsOf(index), width, name, this.images);
     }
   }
 }

@@ -2,6 +2,7 @@
 // of one page start from the same one.
 
 import { liveAddress } from "../shared/address.js";
+import { Names } from "../shared/names.js";
 import { fromBase64 } from "../shared/vectors.js";
 
 const LINKED = "latent-start"; // the event by which explorers tell each other
@@ -38,6 +39,7 @@ export class StartingPoints {
     const { labels, places } = explorer.data;
     this.labels = labels ? fromBase64(labels, Int16Array) : null;
     this.places = places ? fromBase64(places, Int32Array) : null;
+    this.names = new Names(explorer.data.names);
     /** @param {Event} event */
     this.listen = (event) => this.follow(/** @type {CustomEvent} */ (event).detail);
     document.addEventListener(LINKED, this.listen);
@@ -102,6 +104,6 @@ export class StartingPoints {
   nameOf(index) {
     const label = this.labels?.[index] ?? -1;
     const name = label < 0 ? "" : `, label ${this.data.label_names[label] ?? label}`;
-    return `image ${this.places?.[index]}${name}`;
+    return `${this.names.of(index) ?? `image ${this.places?.[index]}`}${name}`;
   }
 }

@@ -13,6 +13,18 @@ export function significant(value, digits) {
   return String(Number(value.toPrecision(digits))).replace("-", "−");
 }
 
+/**
+ * At most so many letters: what is left out lies in the middle, for names differ at their ends.
+ *
+ * @param {string} name
+ * @param {number} most
+ */
+export function shortened(name, most) {
+  if (name.length <= most) return name;
+  const before = Math.floor((most - 1) / 3);
+  return `${name.slice(0, before)}…${name.slice(name.length - (most - 1 - before))}`;
+}
+
 /** With a thin space between thousands. @param {number} number */
 export function grouped(number) {
   return String(Math.round(number)).replace(/\B(?=(\d{3})+$)/g, "\u2009");
