@@ -11,12 +11,17 @@ def readable(name: str) -> str:
 
 
 def shortened(name: str, most: int) -> str:
-    """A name of at most `most` characters: what is left out lies in the middle, for names differ
-    at their ends."""
+    """A name of at most `most` characters: without its folders where it is longer, and then
+    without its middle, for names differ at their ends."""
     if len(name) <= most:
         return name
+    last = name.rpartition("/")[2]
+    if len(last) + 2 <= most:
+        return f"…/{last}"
+    if len(last) <= most:
+        return last
     before = (most - 1) // 3
-    return f"{name[:before]}…{name[len(name) - (most - 1 - before) :]}"
+    return f"{last[:before]}…{last[len(last) - (most - 1 - before) :]}"
 
 
 def unused(name: str, taken: Container[str]) -> str:

@@ -48,10 +48,10 @@ def clicked_image(encoded: EncodedImages, row: int) -> None:
     mu = survey.mu[row]
     labels = None if survey.labels is None else survey.labels[[row]]
     label = "" if labels is None else f"{survey.label_name(int(labels[0]))} · "
-    title = f"{label}{encoded.name(row)}"
+    name = encoded.name(row)
     st.markdown(
-        f"**{escape_markdown(shortened(title, LONGEST_NAME))}**",
-        help=escape_markdown(title) if len(title) > LONGEST_NAME else None,
+        f"**{escape_markdown(label + shortened(name, LONGEST_NAME))}**",
+        help=escape_markdown(name) if len(name) > LONGEST_NAME else None,
     )
     if more := known_of(survey, row):
         st.caption(" · ".join(escape_markdown(each) for each in more))
@@ -69,7 +69,7 @@ def clicked_image(encoded: EncodedImages, row: int) -> None:
 
 
 def known_of(survey: Survey, row: int) -> list[str]:
-    """What else is known of an image, in words: "age 3.5", "smiles", "not old"."""
+    """What else is known of an image, in words: "age: 3.5", "smiles", "not old"."""
     found = []
     for name, column in survey.columns.items():
         if not known(column[[row]])[0]:
@@ -79,11 +79,11 @@ def known_of(survey: Survey, row: int) -> list[str]:
             case "attribute":
                 found.append(name if value else f"not {name}")
             case "number":
-                found.append(f"{name} {number(float(value))}")
+                found.append(f"{name}: {number(float(value))}")
             case "date":
-                found.append(f"{name} {str(value).removesuffix('T00:00:00').replace('T', ' ')}")
+                found.append(f"{name}: {str(value).removesuffix('T00:00:00').replace('T', ' ')}")
             case "text":
-                found.append(f"{name} {shortened(value, LONGEST_NAME)}")
+                found.append(f"{name}: {shortened(value, LONGEST_NAME)}")
     more = len(found) - MOST_KNOWN
     return found[:MOST_KNOWN] + ([f"and {more} more"] if more > 0 else [])
 
@@ -270,7 +270,7 @@ def pictures(
 
 def _figure(image: np.ndarray, name: str, file: str, side: int) -> str:
     said = html.escape(f"{file}: {name}" if file else name)
-    lines = [name, shortened(file, side // PX_A_LETTER)] if file else [name]
+    lines = [*filter(None, [name]), *filter(None, [shortened(file, side // PX_A_LETTER)])]
     captions = "".join(
         f'<figcaption style="width: {side}px">{html.escape(line)}</figcaption>' for line in lines
     )

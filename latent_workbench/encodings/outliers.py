@@ -28,7 +28,7 @@ PICTURED, LISTED = 12, 100
 ROOM = 12
 """Characters of a name that there is room for below a picture."""
 
-PAIRS = 12
+PAIRS, PAIR_SIDE = 12, 96
 NEAR = 0.25
 """Closer than this share of the usual distance to a nearest neighbour is a near-duplicate."""
 
@@ -111,8 +111,8 @@ def _duplicates(encoded: EncodedImages) -> None:
         ):
             with place:
                 one, other = (encoded.name(int(row)) for row in pair)
-                pictures(encoded.images.gather(pair), ["", ""], 72)
-                st.caption(f"{one} · {other}: {number(float(distance))} apart")
+                pictures(encoded.images.gather(pair), ["", ""], PAIR_SIDE, files=[one, other])
+                st.caption(f"{number(float(distance))} apart")
 
 
 def _groups(count: int) -> str:

@@ -42,6 +42,7 @@ from latent_workbench.shared.state import rerun_fragment, session
 from latent_workbench.shared.theme import LABELS
 from vae_core.data.columns import Columns, as_numbers, kind_of, known
 from vae_core.errors import UserError
+from vae_core.names import readable, unused
 from vae_core.runs import part_name
 
 RADII = (1, 2)
@@ -71,7 +72,9 @@ def draw_points(
     key: str, encoded: EncodedImages, plane: Plane, link: Link | None = None
 ) -> ScatterEvent:
     """Draw the points; returns what was last clicked or drawn around among them."""
-    survey, density = encoded.survey, None
+    survey, density, measured = encoded.survey, None, colourings(encoded)
+    taken = {"label", *(each.name for each in measured)}
+    further = {unused(readable(name), taken): each for name, each in survey.columns.items()}
     with suppress(UserError):  # encodings of an earlier step may be good where weights are not
         density = prior_of(encoded.run)
     thumbnails = {"split": encoded.split, "version": str(weights_version(encoded.run))}
@@ -86,8 +89,8 @@ def draw_points(
         titles=plane.titles,
         labels=survey.labels,
         label_names=survey.label_names,
-        colourings=[*colourings(encoded), *number_columns(survey.columns)],
-        categories=category_columns(survey.columns),
+        colourings=[*measured, *number_columns(further)],
+        categories=category_columns(further),
         files=survey.files,
         circles=RADII if plane.prior and density is not None and density.standard else (),
         decodes=plane.lift is not None,

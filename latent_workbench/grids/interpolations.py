@@ -12,7 +12,7 @@ from vae_core.latent.interpolation import PATHS, interpolate
 from vae_core.names import shortened
 from vae_core.runs import Run
 
-ROOM = 10
+ROOM = 18
 """Characters that there is room for of a name beside the pictures."""
 
 
@@ -61,7 +61,9 @@ def draw(run: Run) -> list[Sheet]:
             "interpolations",
             pictures,
             around,
-            rows=[" → ".join(pair) for pair in (short if images.survey.files else numbered)],
+            rows=["\n→ ".join(pair) for pair in short]
+            if images.survey.files
+            else [" → ".join(pair) for pair in numbered],
             row_titles=[" → ".join(pair) for pair in ends_of],
             columns=["image", *shares, "image"],
             moving=True,

@@ -193,6 +193,7 @@ test("names are read as Python packs them, and long ones lose their middle", asy
   await names.ready;
   assert.deepEqual([names.of(0), names.of(1), names.of(2)], ["a/ü.png", "b.png", null]);
   await new Names(null).ready;
-  assert.equal(shortened("holiday/2024/summer/img_0004.jpg", 16), "holid…g_0004.jpg");
+  assert.equal(shortened("holiday/2024/summer/img_0004.jpg", 16), "…/img_0004.jpg");
+  assert.equal(shortened("a/holiday_2024_summer_0004.jpg", 16), "holid…r_0004.jpg");
   assert.equal(shortened("short.jpg", 16), "short.jpg");
 });

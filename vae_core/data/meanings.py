@@ -152,7 +152,7 @@ def _label_column(
         return found
     called = {plain(name): name for name in reversed(list(texts))}
     candidates = [called[plain(name)] for name in LABEL_COLUMNS if plain(name) in called]
-    candidates += [lone] if lone in texts else []
+    candidates += [lone] if lone is not None and lone in texts else []
     return next((str(name) for name in candidates if _is_label(texts[str(name)])), "")
 
 

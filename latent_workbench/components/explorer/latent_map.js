@@ -2,7 +2,7 @@
 
 import { context } from "../shared/canvas.js";
 import { element } from "../shared/elements.js";
-import { shortened, signed } from "../shared/format.js";
+import { signed } from "../shared/format.js";
 import { Preview } from "../shared/preview.js";
 import { clamp, dot, fromBase64, rowsOf } from "../shared/vectors.js";
 
@@ -26,7 +26,7 @@ const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowD
  * @property {() => void} onRelease
  * @property {() => void} onPause after a key
  * @property {(index: number) => void} onPick
- * @property {(index: number) => string} nameOf
+ * @property {(index: number, most?: number) => string} nameOf
  */
 
 /** A plane through the latent space, along one or two directions. */
@@ -268,7 +268,7 @@ export class LatentMap {
     if (index < 0) this.preview.hide();
     else {
       const width = this.field.clientWidth;
-      const name = shortened(this.on.nameOf(index), LONGEST_NAME);
+      const name = this.on.nameOf(index, LONGEST_NAME);
       this.preview.show(index, this.pixelsOf(index), width, name, this.images);
     }
   }

@@ -29,7 +29,8 @@ export function buildPanels(explorer) {
   const starts = new StartingPoints(explorer);
   const on = {
     onPick: (/** @type {number} */ index) => starts.pick(index),
-    nameOf: (/** @type {number} */ index) => starts.nameOf(index),
+    nameOf: (/** @type {number} */ index, /** @type {number | undefined} */ most = undefined) =>
+      starts.nameOf(index, most),
     onRelease: () => explorer.release(),
     onPause: () => explorer.releaseSoon(),
     onHoldOut: (/** @type {Blob} */ blob) => starts.encode(blob, false),

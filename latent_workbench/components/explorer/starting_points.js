@@ -2,6 +2,7 @@
 // of one page start from the same one.
 
 import { liveAddress } from "../shared/address.js";
+import { shortened } from "../shared/format.js";
 import { Names } from "../shared/names.js";
 import { fromBase64 } from "../shared/vectors.js";
 
@@ -100,10 +101,11 @@ export class StartingPoints {
     else if (start.group === this.data.group) this.startFrom(start.index);
   }
 
-  /** @param {number} index */
-  nameOf(index) {
+  /** The name of its file and its label. @param {number} index @param {number} [most] letters of the file */
+  nameOf(index, most = Number.POSITIVE_INFINITY) {
     const label = this.labels?.[index] ?? -1;
     const name = label < 0 ? "" : `, label ${this.data.label_names[label] ?? label}`;
-    return `${this.names.of(index) ?? `image ${this.places?.[index]}`}${name}`;
+    const file = this.names.of(index);
+    return `${file === null ? `image ${this.places?.[index]}` : shortened(file, most)}${name}`;
   }
 }

@@ -14,15 +14,18 @@ export function significant(value, digits) {
 }
 
 /**
- * At most so many letters: what is left out lies in the middle, for names differ at their ends.
+ * At most so many letters, as Python's `shortened`: without the folders, then without the middle.
  *
  * @param {string} name
  * @param {number} most
  */
 export function shortened(name, most) {
   if (name.length <= most) return name;
+  const last = name.slice(name.lastIndexOf("/") + 1);
+  if (last.length + 2 <= most) return `…/${last}`;
+  if (last.length <= most) return last;
   const before = Math.floor((most - 1) / 3);
-  return `${name.slice(0, before)}…${name.slice(name.length - (most - 1 - before))}`;
+  return `${last.slice(0, before)}…${last.slice(last.length - (most - 1 - before))}`;
 }
 
 /** With a thin space between thousands. @param {number} number */

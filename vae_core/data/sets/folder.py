@@ -238,7 +238,10 @@ def _label_notes(known: Meanings, label_names: Sequence[str]) -> Iterator[str]:
     if known.columns:
         shown = [f"“{name}”" for name in list(known.columns)[:12]]
         more = len(known.columns) - len(shown)
-        yield f"Also known of the images: {', '.join(shown)}{f' and {more} more' * bool(more)}."
+        by_folder = known.label_column == FOLDER
+        hint = "; “Label column” makes one of them the label" * by_folder
+        listed = f"{', '.join(shown)}{f' and {more} more' * bool(more)}"
+        yield f"Also known of the images: {listed}{hint}."
     if known.notes:
         first, *rest = known.notes
         yield "; ".join([first[:1].upper() + first[1:], *rest]) + "."
