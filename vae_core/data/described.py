@@ -78,7 +78,7 @@ def tables_beside(listing: Listing, progress: Progress) -> Said:
         others = [each for each in others if each not in table.unnamed or len(others) == 1]
         lones.add(others[0] if len(others) == 1 else None)
         for column in others:
-            _merge(texts, column, _of_pictures(table, column, found))
+            _merge(texts, column, found.values(table.rows, column))
     lone = lones.pop() if len(lones) == 1 else None
     return Said(texts, lone, frozenset(used), tuple(notes))
 
@@ -127,14 +127,6 @@ def _below(table: str, listing: Listing) -> Names | None:
     folder = "/".join(PurePosixPath(table).parts[:-1])
     names = Names(listing.names, folder) if folder else None
     return names if names is not None and 0 < len(names) < len(listing) else None
-
-
-def _of_pictures(table: Table, column: str, found: Matched) -> Texts:
-    """The values of a column in the order of the pictures."""
-    there = found.row_of >= 0
-    values = np.full(len(there), None, "O")
-    values[there] = table.rows.column(column).take(found.row_of[there]).to_pylist()
-    return values
 
 
 def _merge(texts: dict[str, Texts], column: str, values: Texts) -> None:

@@ -167,6 +167,13 @@ class Matched:
         """Images with a row."""
         return int((self.row_of >= 0).sum())
 
+    def values(self, rows: pa.Table, column: str) -> np.ndarray:
+        """The values of a column in the order of the images: str or None, [N]."""
+        there = self.row_of >= 0
+        values = np.full(len(there), None, "O")
+        values[there] = rows.column(column).take(self.row_of[there]).to_pylist()
+        return values
+
 
 def match(rows: pa.Table, names: Names, count: int, below: Names | None = None) -> Matched | None:
     """Find the column that names the images, and the row of each; None where no column does.
