@@ -126,6 +126,10 @@ def _tail(path: str, depth: int) -> str:
     return "/".join(path.rsplit("/", depth)[-depth:])
 
 
+EXAMPLES = 3
+"""Of what is counted, so many are quoted."""
+
+
 @dataclass
 class Tally:
     """How many there were, and the first of them."""
@@ -133,10 +137,10 @@ class Tally:
     count: int = 0
     examples: list[str] = field(default_factory=list)
 
-    def add(self, text: str, count: int = 1) -> None:
-        """Count `count` more, of which this is one."""
-        self.count += count
-        if len(self.examples) < 3:
+    def add(self, text: str) -> None:
+        """Count one more."""
+        self.count += 1
+        if len(self.examples) < EXAMPLES:
             self.examples.append(text[:80])
 
     def told(self, of_one: str, of_many: str) -> str:
@@ -183,7 +187,7 @@ def match(rows: pa.Table, names: Names, count: int, below: Names | None = None) 
             mean first.
     """
     hits = {name: _hits(rows.column(name), names) for name in rows.column_names}
-    score = {name: _different(rows.column(name), hit) for name, hit in hits.items()}
+    score = {name: different for name, (_, different) in hits.items()}
     # Any number is that of some image: only a column that is called so means it.
     numbers = [name for name in rows.column_names if plain(name) in _PLAIN_NAMES]
     score |= {name: max(score[name], _numbered(rows.column(name), names)) for name in numbers}
@@ -193,14 +197,12 @@ def match(rows: pa.Table, names: Names, count: int, below: Names | None = None) 
     finders = [names.find] if below is None else [below.find, names.find]
     finders += [names.find_number] if column in numbers else []
     found = Matched(column, np.full(count, -1, np.int64))
-    maybe = hits[column].to_pylist()
-    for row, text in enumerate(rows.column(column).to_pylist()):
-        if text is None or not text.strip():
-            continue
-        images: Places = NOT_FOUND
-        if maybe[row] or text.strip().isdecimal():
-            tries = (find(text) for find in finders)
-            images = next((each for each in tries if not _is_none(each)), NOT_FOUND)
+    maybe, texts = _candidates(
+        rows.column(column), hits[column][0], column in numbers, found.unknown
+    )
+    for row, text in zip(maybe, texts, strict=True):
+        tries = (find(text) for find in finders)
+        images = next((each for each in tries if not _is_none(each)), NOT_FOUND)
         if isinstance(images, int) and images < 0:
             (found.unknown if images == NOT_FOUND else found.unclear).add(text)
         elif np.any(found.row_of[images] >= 0):
@@ -210,31 +212,50 @@ def match(rows: pa.Table, names: Names, count: int, below: Names | None = None) 
     return found if found.count else None
 
 
+def _candidates(
+    column: Any, hit: Any, numbers: bool, unknown: Tally
+) -> tuple[list[int], list[str]]:
+    """The rows that may name an image, and what they say; the other ones are counted as unknown.
+
+    A table may have millions of rows and a folder a few images of them.
+    """
+    import pyarrow.compute as pc
+
+    if numbers:
+        hit = pc.or_(hit, pc.match_substring_regex(column, r"^\s*\d+\s*$"))
+    hit = pc.fill_null(hit, False)
+    others = column.filter(pc.invert(hit))
+    others = others.filter(pc.match_substring_regex(others, r"\S"))  # null and blank name nothing
+    for text in others.slice(0, EXAMPLES).to_pylist():
+        unknown.add(text)
+    unknown.count += max(0, len(others) - EXAMPLES)
+    places = np.flatnonzero(hit.to_numpy(zero_copy_only=False)).tolist()
+    return places, column.filter(hit).to_pylist()
+
+
 def _is_none(images: Places) -> bool:
     return isinstance(images, int) and images == NOT_FOUND
 
 
-def _hits(column: Any, names: Names) -> Any:
-    """Which texts of a column end as a name does, at once for all rows: a mask of pyarrow's."""
+def _hits(column: Any, names: Names) -> tuple[Any, int]:
+    """Which texts of a column end as a name does, a mask of pyarrow's for all rows; and how many
+    different ones do."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     ends = pa.array([each for each in names.last(1) if _is_text(each)], pa.string())
-    last = pc.utf8_normalize(pc.utf8_lower(column), "NFC")
+    values = column.combine_chunks().dictionary_encode()
+    texts = values.dictionary  # each different one is looked at once
+    last = pc.utf8_normalize(pc.utf8_lower(texts), "NFC")
     last = pc.utf8_trim_whitespace(pc.replace_substring_regex(last, r"^.*[/\\]", ""))
     stem = pc.replace_substring_regex(last, r"\.[a-z0-9]{1,5}$", "")
-    return pc.or_(pc.is_in(last, value_set=ends), pc.is_in(stem, value_set=ends))
+    hit = pc.or_(pc.is_in(last, value_set=ends), pc.is_in(stem, value_set=ends))
+    return hit.take(values.indices), int(pc.sum(hit).as_py() or 0)
 
 
 def _is_text(name: str) -> bool:
     """False for bytes of a file's name that are no UTF-8, which no table can hold."""
     return name.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in name)
-
-
-def _different(column: Any, hit: Any) -> int:
-    import pyarrow.compute as pc
-
-    return int(pc.count_distinct(column.filter(hit)).as_py())
 
 
 def _numbered(column: Any, names: Names) -> int:
