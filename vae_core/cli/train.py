@@ -19,7 +19,11 @@ from vae_core.training.watchdog import watch_worker
 
 app = typer.Typer()
 
-
+PresetOption = Annotated[str | None, typer.Option(help="A recipe; see `presets`.")]
+FamilyOption = Annotated[str | None, typer.Option(help="What is learned; see `families`.")]
+DatasetOption = Annotated[str | None, typer.Option(help="Name of the data set.")]
+PlaceOption = Annotated[str | None, typer.Option(help="Where it lies; your own images.")]
+EpochsOption = Annotated[int | None, typer.Option(help="Passes over the training images.")]
 SetOption = Annotated[
     list[str],
     typer.Option("--set", metavar="KEY=VALUE", help="Any setting, e.g. model.latent_dim=8."),
@@ -28,11 +32,11 @@ SetOption = Annotated[
 
 @app.command()
 def train(
-    preset: Annotated[str | None, typer.Option(help="A recipe; see `presets`.")] = None,
-    family: Annotated[str | None, typer.Option(help="What is learned; see `families`.")] = None,
-    dataset: Annotated[str | None, typer.Option(help="Name of the data set.")] = None,
-    data_dir: Annotated[str | None, typer.Option(help="Where it lies; your own images.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the training images.")] = None,
+    preset: PresetOption = None,
+    family: FamilyOption = None,
+    dataset: DatasetOption = None,
+    data_dir: PlaceOption = None,
+    epochs: EpochsOption = None,
     run: Annotated[str | None, typer.Option(help="Name of the run.")] = None,
     settings: SetOption = [],  # noqa: B006 — typer wants a list and copies it
     store: StoreOption = None,
@@ -44,7 +48,8 @@ def train(
 
     config = complete(config)
     runs = Store(store)
-    made = runs.create(run or runs.free_name(_default_name(config)), config)
+    name = run or runs.free_name(f"{config.data.dataset}-{config.preset or config.family}")
+    made = runs.create(name, config)
     _train_here(made, store)
 
 
@@ -145,16 +150,7 @@ def config_from(
         config = config.updated({"family": family, "objective": {}, "preset": None})
     # Absolute, so that the run can be resumed from another folder.
     place = str(Path(data_dir).expanduser().absolute()) if data_dir else None
-    options: dict[str, Any] = {
-        "data": {"dataset": dataset, "data_dir": place},
-        "train": {"epochs": epochs},
-    }
-    given = {
-        part: {key: value for key, value in values.items() if value is not None}
-        for part, values in options.items()
-    }
-    return config.updated(given).updated(parse_settings(settings))
-
-
-def _default_name(config: RunConfig) -> str:
-    return f"{config.data.dataset}-{config.preset or config.family}"
+    options: dict[str, Any] = {"dataset": dataset, "data_dir": place}
+    given = {key: value for key, value in options.items() if value is not None}
+    train = {} if epochs is None else {"epochs": epochs}
+    return config.updated({"data": given, "train": train}).updated(parse_settings(settings))

@@ -41,6 +41,16 @@ def folder_texts(names: Sequence[str]) -> np.ndarray | None:
     return None if len(set(folders)) < 2 else np.array(folders, "O")[folder_of]
 
 
+def folder_labels(names: Sequence[str]) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    """Labels int64 [N] from the folders in which files lie, and their names; (None, ()) where fewer
+    than two folders tell them apart."""
+    texts = folder_texts(names)
+    if texts is None:
+        return None, ()
+    label_names, labels = np.unique(texts, return_inverse=True)
+    return labels.astype(np.int64), tuple(map(str, label_names))
+
+
 def known_folder_labels(names: Sequence[str], known: Sequence[str]) -> np.ndarray | None:
     """Labels int64 [N] into `known` of files, each by the folders that it lies in; None where one
     lies in no such folder. For files of which a single folder is left, which `folder_texts` leaves

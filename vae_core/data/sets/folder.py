@@ -63,7 +63,7 @@ def load_folder(config: DataConfig, progress: Progress) -> Dataset:
         )
     path = data_folder(config.data_dir)
     target = Target(config.image_size or IMAGE_SIZE, config.resize, config.channels)
-    with _opened(path, progress) as listing:
+    with open_images(path, progress) as listing:
         said = tables_beside(listing, progress)
         prepared = prepare_files("folder", without(listing, said.used), target, progress)
     names, notes = prepared.files, prepared.notes
@@ -94,7 +94,12 @@ def load_folder(config: DataConfig, progress: Progress) -> Dataset:
 
 
 @contextmanager
-def _opened(path: Path, progress: Progress) -> Iterator[Listing]:
+def open_images(path: Path, progress: Progress) -> Iterator[Listing]:
+    """The pictures in a folder or a .zip, which can be read inside the `with` block.
+
+    Raises:
+        UserError: when there is no such place, or it cannot be read.
+    """
     progress(LISTING, None)
     try:
         kind = path.stat().st_mode
