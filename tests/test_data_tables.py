@@ -18,8 +18,11 @@ from tests.pictures import lay_out, pack, png
 from tests.test_data_folder import load
 from vae_core.data import Dataset
 from vae_core.data.columns import kind_of
+from vae_core.data.described import describe, said_of, without
 from vae_core.data.labels import NO_LABEL
 from vae_core.errors import UserError
+from vae_core.imaging.listing import Listing, Skip
+from vae_core.progress import no_progress
 
 COUNT = 12
 IMAGES = {f"{i:02}.png": png(i) for i in range(COUNT)}
@@ -199,6 +202,8 @@ def test_the_label_can_be_chosen_and_the_folder_is_one_of_them(tmp_path: Path) -
     chosen = made(tmp_path, table, images, label_column="Species")
     assert chosen.label_names == ("x0", "x1", "x2", "y0", "y1", "y2")
     assert set(chosen.train.columns) == {"label", "size", "folder"}
+    flat = made(tmp_path / "flat", {"labels.csv": PLAIN}, label_column="folder")
+    assert flat.label_names == () and set(flat.train.columns) == {"label"}, "as before tables"
     folder = made(tmp_path, table, images, label_column="folder")
     assert folder.label_names == ("a", "b") and "folder" not in folder.train.columns
     with pytest.raises(
@@ -359,3 +364,20 @@ def test_an_unreadable_table_is_an_error_and_a_linked_one_in_an_upload_is_left(
     (path / "labels.csv").symlink_to(secret)
     assert load(path, image_size=8).label_names == ("cat", "dog")
     assert listing.list_folder(path, links=False).skipped[0].reason == "a link"
+
+
+def test_what_files_say_of_their_own_pictures_counts_as_a_table_does() -> None:
+    """Parquet, HDF5 and WebDataset bring labels and columns; a table beside them fills the gaps."""
+    listing = Listing(
+        Path("x"), ("a.tar/1.png", "a.tar/2.png", "a.tar/3.png", "b.png"), np.zeros((4, 2), int),
+        lambda i: b"", (Skip("labels.csv", "no image"),), labels=("cat", "dog", "cat", ""),
+        columns={"age": (1.5, None, 3.0, 4.0), "text": ("x", "y", None, "x")},
+        read_other=lambda name: b"file,label,by\nb,dog,hand\n1,fox,hand\n",
+    )  # fmt: skip
+    said = said_of(listing, no_progress)
+    found = describe(said, None, None)
+    assert found.labels is not None and found.labels.tolist() == ["cat", "dog", "cat", "dog"]
+    assert found.columns["age"].tolist()[2:] == [3.0, 4.0] and np.isnan(found.columns["age"][1])
+    assert found.columns["text"].tolist() == ["x", "y", "", "x"]
+    assert found.columns["by"].tolist() == ["hand", "", "", "hand"]
+    assert said.used == {"labels.csv"} and without(listing, said.used).skipped == ()

@@ -1,5 +1,5 @@
-"""What is known of the pictures of a folder or an archive: from the tables that lie beside them,
-from the file that they came out of, and from the folders that they lie in."""
+"""What is said of the pictures of a folder or an archive, by the files that they came out of and by
+tables that lie beside; and what it means, together with the folders that they lie in."""
 
 from __future__ import annotations
 
@@ -16,11 +16,15 @@ from vae_core.errors import UserError
 from vae_core.imaging.decode import NotAnImage
 from vae_core.imaging.listing import Listing, Skip
 from vae_core.imaging.reading import Refused, reason_of
+from vae_core.names import unused
 from vae_core.progress import Progress
 from vae_core.units import grouped
 
 CALLED = frozenset({"labels", "label", "metadata", "annotations", "classes", "attributes"})
 """Tables of these names are about the pictures; of another one, where it names many of them."""
+
+LABEL = "label"
+"""The column of what files say that their pictures show."""
 
 MOST_TABLES = 64
 
@@ -43,18 +47,18 @@ class Said:
         return replace(self, texts={name: column[kept] for name, column in self.texts.items()})
 
 
-def tables_beside(listing: Listing, progress: Progress) -> Said:
-    """What the tables in a folder or an archive say of the pictures in it.
+def said_of(listing: Listing, progress: Progress) -> Said:
+    """What the files that pictures came out of, and the tables that lie beside them, say of them.
 
     Raises:
-        UserError: when one cannot be read now, which says nothing of what it holds.
+        UserError: when a table cannot be read now, which says nothing of what it holds.
     """
+    texts = _in_files(listing)
     files = [skip.name for skip in listing.skipped if _may_be_table(skip)]
     if not files or not len(listing):
-        return Said()
+        return Said(texts)
     progress("Reading the names", None)
     names = Names(listing.names)
-    texts: dict[str, Texts] = {}
     lones: set[str | None] = set()
     used, notes = set(), []
     for name in sorted(files, key=lambda each: (not _is_called(each), each))[:MOST_TABLES]:
@@ -98,7 +102,21 @@ def without(listing: Listing, used: frozenset[str]) -> Listing:
 
 
 def _may_be_table(skip: Skip) -> bool:
-    return skip.reason == "no image" and PurePosixPath(skip.name).suffix.lower() in READERS
+    """Links in what strangers sent are not followed."""
+    is_table = PurePosixPath(skip.name).suffix.lower() in READERS
+    return is_table and not skip.reason.startswith("a link")
+
+
+def _in_files(listing: Listing) -> dict[str, Texts]:
+    """What the files themselves say, as a table would."""
+    texts: dict[str, Texts] = {}
+    if listing.labels is not None:
+        texts[LABEL] = np.array([label or None for label in listing.labels], "O")
+    for name, cells in listing.columns.items():
+        texts[unused(name, texts)] = np.array(
+            [None if cell is None else str(cell) for cell in cells], "O"
+        )
+    return texts
 
 
 def _is_called(name: str) -> bool:

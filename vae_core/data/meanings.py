@@ -85,6 +85,8 @@ def meanings_of(
     The label is the column `label_column` where one is named, else one that is called so, else
     `lone`, else attributes of which each image has exactly one, else the folder.
 
+    A `label_column` of "folder" asks no table for the label.
+
     Args:
         folders: what the folder of each image is called, where folders differ.
         lone: the one column of a table beside its names, whatever it is called.
@@ -95,7 +97,7 @@ def meanings_of(
     texts = {name: _cleaned(column) for name, column in texts.items()}
     texts = {name: column for name, column in texts.items() if any(each for each in column)}
     by_folder = label_column is not None and label_column.lower() == FOLDER
-    by_folder &= FOLDER not in texts and folders is not None
+    by_folder &= FOLDER not in texts
     chosen = "" if by_folder else _label_column(texts, folders, label_column, lone)
     part = next(
         (name for called in PART_COLUMNS for name in texts

@@ -121,7 +121,7 @@ def _listing(
         np.fromiter((_stamp(info) for _, info in pictures), np.dtype((np.int64, 8))),
         read,
         tuple(Skip(name, _why_not(name)) for name, _ in named if not has_image_name(name)),
-        lambda name: read_safely(others[name]),
+        read_other=lambda name: read_safely(others[name]),
     )
 
 

@@ -7,7 +7,7 @@ import hashlib
 import os
 import stat
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -45,6 +45,10 @@ class Listing:
     stamps: int64 [N, K]; a file's row changes when its content does. It begins with its bytes.
     read: gives the bytes of the file at an index; any thread may call it. It raises `Refused` or
         `NotAnImage` for what is no picture, and `OSError` where it cannot tell.
+    labels: what the files themselves say that each picture shows, "" where they say nothing; None
+        where no file says anything.
+    columns: what else they say of each picture, by name: N numbers or texts, None where it is
+        not said.
     read_other: the same for a file among the skipped ones, such as a table of labels, by its name.
     """
 
@@ -53,6 +57,8 @@ class Listing:
     stamps: np.ndarray
     read: Callable[[int], bytes]
     skipped: tuple[Skip, ...]
+    labels: Sequence[str] | None = None
+    columns: Mapping[str, Sequence[float | str | None]] = field(default_factory=dict)
     read_other: Callable[[str], bytes] = field(default=lambda name: b"", repr=False)
 
     def __len__(self) -> int:
@@ -131,7 +137,7 @@ def list_folder(
         return read_whole(os.path.join(path, name))
 
     skips = tuple(sorted(skipped, key=lambda skip: skip.name))
-    return Listing(path, ordered, known, read, skips, read_other)
+    return Listing(path, ordered, known, read, skips, read_other=read_other)
 
 
 def _entries(path: Path, inside: str) -> Iterator[os.DirEntry[str]]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from vae_core.config import DataConfig
 from vae_core.data.dataset import Dataset, ImageSet
-from vae_core.data.described import describe, tables_beside, without
+from vae_core.data.described import describe, said_of, without
 from vae_core.data.images import subset
 from vae_core.data.labels import NO_LABEL, folder_texts, shared_depth
 from vae_core.data.meanings import (
@@ -64,7 +64,7 @@ def load_folder(config: DataConfig, progress: Progress) -> Dataset:
     path = data_folder(config.data_dir)
     target = Target(config.image_size or IMAGE_SIZE, config.resize, config.channels)
     with open_images(path, progress) as listing:
-        said = tables_beside(listing, progress)
+        said = said_of(listing, progress)
         prepared = prepare_files("folder", without(listing, said.used), target, progress)
     names, notes = prepared.files, prepared.notes
     if prepared.images is None or len(names) < 2:
@@ -212,7 +212,8 @@ def divided(
         parts[name] = replace(parts[name], labels=labels)
         lacking = [label for label in sort(set(each)) if label not in set(every[0])]
         if lacking:
-            listed = ", ".join(lacking)
+            more = f" and {len(lacking) - 12} more" if lacking[12:] else ""
+            listed = ", ".join(lacking[:12]) + more
             notes += (f"The {name} images have labels that no training image has: {listed}.",)
     unlabelled = [name for name in rows if name not in labelled]
     if unlabelled:
