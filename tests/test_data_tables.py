@@ -21,7 +21,8 @@ from vae_core.data.columns import kind_of
 from vae_core.data.described import describe, said_of, without
 from vae_core.data.labels import NO_LABEL
 from vae_core.errors import UserError
-from vae_core.imaging.listing import Listing, Skip
+from vae_core.imaging.listing import Listing
+from vae_core.imaging.reading import Skip
 from vae_core.progress import no_progress
 
 COUNT = 12
@@ -202,14 +203,17 @@ def test_the_label_can_be_chosen_and_the_folder_is_one_of_them(tmp_path: Path) -
     chosen = made(tmp_path, table, images, label_column="Species")
     assert chosen.label_names == ("x0", "x1", "x2", "y0", "y1", "y2")
     assert set(chosen.train.columns) == {"label", "size", "folder"}
-    flat = made(tmp_path / "flat", {"labels.csv": PLAIN}, label_column="folder")
-    assert flat.label_names == () and set(flat.train.columns) == {"label"}, "as before tables"
     folder = made(tmp_path, table, images, label_column="folder")
     assert folder.label_names == ("a", "b") and "folder" not in folder.train.columns
     with pytest.raises(
         UserError, match=r"no column 'spezies'.*one of 'species', 'label', 'size', 'f"
     ):
         made(tmp_path, table, images, label_column="spezies")
+
+
+def test_the_folder_as_label_column_asks_no_table(tmp_path: Path) -> None:
+    dataset = made(tmp_path, {"labels.csv": PLAIN}, label_column="folder")
+    assert dataset.label_names == () and set(dataset.train.columns) == {"label"}
 
 
 def test_a_measure_or_a_caption_is_no_label(tmp_path: Path) -> None:

@@ -13,9 +13,9 @@ from vae_core.data.matching import Matched, Names, match
 from vae_core.data.meanings import Meanings, Texts, meanings_of
 from vae_core.data.tables import READERS, NoTable, Table, read_table
 from vae_core.errors import UserError
-from vae_core.imaging.decode import NotAnImage
-from vae_core.imaging.listing import Listing, Skip
-from vae_core.imaging.reading import Refused, reason_of
+from vae_core.imaging.kinds import NotAnImage
+from vae_core.imaging.listing import Listing
+from vae_core.imaging.reading import Refused, Skip, reason_of
 from vae_core.names import unused
 from vae_core.progress import Progress
 from vae_core.units import grouped

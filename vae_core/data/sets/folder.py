@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import stat
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain
-from pathlib import Path
 
 import numpy as np
 
@@ -29,10 +26,8 @@ from vae_core.data.prepare import prepare_files
 from vae_core.data.source import datasets
 from vae_core.data.splits import split_dataset
 from vae_core.errors import UserError
-from vae_core.imaging.archive import open_zip
 from vae_core.imaging.fit import Target
-from vae_core.imaging.listing import LISTING, Listing, list_folder
-from vae_core.imaging.reading import reason_of
+from vae_core.imaging.listing import open_pictures
 from vae_core.locations import data_folder, uploads_folder
 from vae_core.progress import Progress
 
@@ -63,7 +58,8 @@ def load_folder(config: DataConfig, progress: Progress) -> Dataset:
         )
     path = data_folder(config.data_dir)
     target = Target(config.image_size or IMAGE_SIZE, config.resize, config.channels)
-    with open_images(path, progress) as listing:
+    from_outside = path.is_relative_to(uploads_folder())
+    with open_pictures(path, progress, links=not from_outside, pages=config.pages) as listing:
         said = said_of(listing, progress)
         prepared = prepare_files("folder", without(listing, said.used), target, progress)
     names, notes = prepared.files, prepared.notes
@@ -91,32 +87,6 @@ def load_folder(config: DataConfig, progress: Progress) -> Dataset:
         label_names=label_names,
         notes=(*notes, *seen),
     )
-
-
-@contextmanager
-def open_images(path: Path, progress: Progress) -> Iterator[Listing]:
-    """The pictures in a folder or a .zip, which can be read inside the `with` block.
-
-    Raises:
-        UserError: when there is no such place, or it cannot be read.
-    """
-    progress(LISTING, None)
-    try:
-        kind = path.stat().st_mode
-    except (FileNotFoundError, NotADirectoryError):
-        raise UserError(f"There is no folder or .zip at {path}; check the path.") from None
-    except OSError as error:
-        raise UserError(
-            f"{path} cannot be reached: {reason_of(error)}. Check its permissions."
-        ) from None
-    if stat.S_ISDIR(kind):
-        from_outside = path.is_relative_to(uploads_folder())
-        yield list_folder(path, progress, links=not from_outside)
-    elif stat.S_ISREG(kind):
-        with open_zip(path) as listing:
-            yield listing
-    else:
-        raise UserError(f"{path} is neither a folder nor a .zip; name one of these.")
 
 
 @dataclass(frozen=True)
