@@ -27,6 +27,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "vae_core.files",
         "vae_core.progress",
         "vae_core.units",
+        "vae_core.names",
         "vae_core.process",
         "vae_core.locations",
         "vae_core.torch_private",

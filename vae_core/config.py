@@ -102,6 +102,15 @@ class DataConfig(Settings):
         "Of a file of several pictures (pages, frames, slices, rows): all of them, or the first.",
         more=True,
     )
+    label_column: str | None = setting(
+        None,
+        "Label column",
+        "The column of a table beside your images that holds their labels, or folder; empty finds "
+        "it.",
+        more=True,
+        min_length=1,
+        max_length=1000,
+    )
     validation_fraction: float = setting(
         0.05,
         "Validation share",
@@ -246,6 +255,13 @@ class TrainConfig(Settings):
     )
     batch_size: int = setting(
         128, "Batch size", "Images a step; larger is smoother and faster.", unit="images", ge=1
+    )
+    sampling: Literal["shuffled", "balanced"] = setting(
+        "shuffled",
+        "Sampling",
+        "balanced draws every label equally often, where a few images of one would be lost among "
+        "many of others.",
+        more=True,
     )
     learning_rate: float = setting(
         1e-3, "Learning rate", "Size of a step; halve it when the loss jumps.", gt=0, le=10

@@ -25,7 +25,7 @@ from latent_workbench.train.timing import Stopwatch, Timing
 from latent_workbench.train.upload import own_images
 from vae_core.config import RunConfig, parse_config
 from vae_core.data import Dataset, datasets
-from vae_core.data.batches import check_batch_size
+from vae_core.data.batches import check_batch_size, check_sampling
 from vae_core.errors import UserError
 from vae_core.families import complete, meta_model
 from vae_core.families.footprint import require_memory_to_train
@@ -78,7 +78,7 @@ def train_form() -> None:
         if own and data_dir is None:
             st.caption("Your images appear here once you name or upload them.")
         elif config is not None:
-            dataset = dataset_preview(config.data)
+            dataset = dataset_preview(config.data, config.train.sampling)
     if config is not None and dataset is not None and not problem:
         problem = _fit(config, dataset)
     if config is not None and dataset is not None and not problem:
@@ -145,6 +145,7 @@ def _fit(config: RunConfig, dataset: Dataset) -> str:
     """Why these settings and these images do not go together, "" where they do."""
     try:
         check_batch_size(config.train.batch_size, len(dataset.train))
+        check_sampling(config.train.sampling, dataset.train)
         _weights(config.to_json(), data_card(dataset))
         require_memory_to_train(config, data_card(dataset))
     except UserError as error:

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from vae_core.config import RunConfig
 from vae_core.data import Dataset, hold_outs
-from vae_core.data.batches import as_floats, labels_at, shuffled
+from vae_core.data.batches import as_floats, epoch_batches, labels_at
 from vae_core.errors import UserError, is_out_of_memory
 from vae_core.imaging.resize import shown
 from vae_core.metrics import measuring
@@ -159,7 +159,7 @@ class Loop(TrainState):
 
     def _epoch(self, epoch: int, control: Control) -> Iterator[Event]:
         train = self.config.train
-        batches = shuffled(len(self.dataset.train), train.batch_size, train.seed, epoch)
+        batches = epoch_batches(self.dataset.train, train, epoch)
         for indices in batches[self.step % self.steps_per_epoch :]:
             yield from self._handle_messages(control)
             if self.stopping:

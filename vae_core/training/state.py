@@ -14,7 +14,7 @@ from torch import Tensor
 
 from vae_core.config import RunConfig
 from vae_core.data import Dataset
-from vae_core.data.batches import as_floats, check_batch_size, labels_at, mask_at
+from vae_core.data.batches import as_floats, check_batch_size, check_sampling, labels_at, mask_at
 from vae_core.errors import UserError
 from vae_core.families import families
 from vae_core.models import LatentModel
@@ -33,7 +33,8 @@ class TrainState:
     """Step, weights, optimisers, random numbers, values set by hand, and the counts of the way.
 
     Raises (on construction):
-        UserError: when the batch is larger than the data.
+        UserError: when the batch is larger than the data, or labels that there are none of are to
+            be balanced.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class TrainState:
     ) -> None:
         train, n = config.train, len(dataset.train)
         check_batch_size(train.batch_size, n)
+        check_sampling(train.sampling, dataset.train)
         self.config, self.dataset, self.model, self.objective = config, dataset, model, objective
         self.device = model.device
         self.steps_per_epoch = math.ceil(n / train.batch_size)

@@ -11,13 +11,14 @@ from typing import Any
 import torch
 
 from vae_core.config import RunConfig
-from vae_core.data import Dataset, load_dataset
+from vae_core.data import Dataset, hold_outs, load_dataset
 from vae_core.data.split_record import record_splits
 from vae_core.errors import DataChanged, LeaseLost, Stopped, UserError, is_out_of_memory
 from vae_core.families import build, complete, families
 from vae_core.families.footprint import require_memory_to_train
 from vae_core.latent.directions import save_directions
 from vae_core.models import LatentModel
+from vae_core.names import readable, shortened
 from vae_core.objective import Objective
 from vae_core.progress import Progress, no_progress
 from vae_core.run_data import dataset_of, recorded_by, refuse_unknown_labels
@@ -38,6 +39,9 @@ from vae_core.training.watchdog import SAVING, record_stop
 
 MakeRecorders = Callable[[int, int], Iterable[Recorder]]
 """Makes further recorders from the total steps and the step begun with."""
+
+LONGEST_NAME = 1000
+"""Characters of a file's name as the data card has it."""
 
 NO_MEMORY = (
     "There is not enough memory. What the last save holds is kept: free some and resume, or train "
@@ -256,9 +260,17 @@ def data_card(dataset: Dataset) -> DataCard:
         n_validation=len(dataset.validation),
         n_test=len(dataset.test) if dataset.test else 0,
         label_names=dataset.label_names,
+        hold_outs=_hold_out_names(dataset),
         factor_names=dataset.factor_names,
         notes=dataset.notes,
     )
+
+
+def _hold_out_names(dataset: Dataset) -> tuple[str, ...]:
+    """What the files of the images in the previews are called; () where they came from none."""
+    files = dataset.validation.files
+    chosen = hold_outs(dataset) if files else ()
+    return tuple(shortened(readable(files[i]), LONGEST_NAME) for i in chosen)
 
 
 def choose_device(name: str) -> torch.device:
