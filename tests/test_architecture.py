@@ -41,6 +41,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "vae_core.run_data",
         "vae_core.upkeep",
     ),
+    ("vae_core.auto",),
     (
         "vae_core.training",
         "vae_core.loading",

@@ -15,7 +15,7 @@ from pydantic import ValidationError, field_validator
 from vae_core.errors import UserError
 from vae_core.nested import merged, require_json
 from vae_core.schedules import DecayName
-from vae_core.settings import Settings, explain, setting
+from vae_core.settings import Auto, Settings, explain, setting
 
 
 class DataConfig(Settings):
@@ -49,10 +49,10 @@ class DataConfig(Settings):
         "crop cuts the centre square; fit keeps the whole image and pads it.",
         more=True,
     )
-    validation_fraction: float = setting(
+    validation_fraction: Auto[float] = setting(
         0.05,
         "Validation share",
-        "Share of the training images kept aside to measure; 0 keeps 5 %.",
+        "Share of the training images kept aside to measure; 0 keeps 5 %, auto more of few.",
         more=True,
         ge=0,
         le=0.9,
@@ -76,18 +76,19 @@ class ModelConfig(Settings):
     backbone: str = setting(
         "conv", "Backbone", "The network on both sides: conv sees neighbourhoods, mlp does not."
     )
-    latent_dim: int = setting(
+    latent_dim: Auto[int] = setting(
         16,
         "Latent dimensions",
-        "More keep more detail; with few, each has to mean something.",
+        "More keep more detail; with few, each has to mean something. Auto estimates how many "
+        "the images have.",
         ge=1,
         le=1024,
     )
     likelihood: str = setting(
         "auto",
         "Likelihood",
-        "How pixels vary around the decoder's picture; auto: Bernoulli for grey, "
-        "Gaussian with learned σ for colour.",
+        "How pixels vary around the decoder's picture; auto: Bernoulli for ink on paper, "
+        "Gaussian with learned σ for photographs.",
         more=True,
     )
     sigma: float = setting(
@@ -136,11 +137,19 @@ class ModelConfig(Settings):
 class TrainConfig(Settings):
     """How the weights are found."""
 
-    epochs: int = setting(
-        10, "Epochs", "Passes over the training images; more sharpen the result.", ge=1, le=100_000
+    epochs: Auto[int] = setting(
+        10,
+        "Epochs",
+        "Passes over the training images; more sharpen the result. Auto is a budget of steps.",
+        ge=1,
+        le=100_000,
     )
-    batch_size: int = setting(
-        128, "Batch size", "Images a step; larger is smoother and faster.", unit="images", ge=1
+    batch_size: Auto[int] = setting(
+        128,
+        "Batch size",
+        "Images a step; larger is smoother and faster. Auto takes fewer of few images.",
+        unit="images",
+        ge=1,
     )
     learning_rate: float = setting(
         1e-3, "Learning rate", "Size of a step; halve it when the loss jumps.", gt=0, le=10
@@ -158,6 +167,23 @@ class TrainConfig(Settings):
         more=True,
         gt=0,
         le=1,
+    )
+    early_stopping_patience: Auto[int] = setting(
+        0,
+        "Early stopping patience",
+        "Training ends after so many epochs without a better validation, and keeps the weights of "
+        "the best; 0 goes on to the last epoch and keeps the last.",
+        unit="epochs",
+        more=True,
+        ge=0,
+        le=100_000,
+    )
+    augmentation: Literal["auto", "none", "flip", "shift", "flip+shift"] = setting(
+        "none",
+        "Augmentation",
+        "Shows each image mirrored every other time, or shifted by up to a sixteenth of its side; "
+        "auto does what leaves the images of a kind.",
+        more=True,
     )
     optimizer: Literal["adam", "adamw"] = setting(
         "adam", "Optimiser", "adamw decouples the weight decay.", more=True

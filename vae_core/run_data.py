@@ -18,7 +18,21 @@ from vae_core.data.split_record import (
     unseen,
 )
 from vae_core.errors import UserError
-from vae_core.runs import PARTS, Run
+from vae_core.runs import PARTS, DataCard, Run
+
+
+def data_card(dataset: Dataset) -> DataCard:
+    """What a run keeps of its data set."""
+    return DataCard(
+        dataset=dataset.name,
+        image_shape=dataset.image_shape,
+        n_train=len(dataset.train),
+        n_validation=len(dataset.validation),
+        n_test=len(dataset.test) if dataset.test else 0,
+        label_names=dataset.label_names,
+        factor_names=dataset.factor_names,
+        notes=dataset.notes,
+    )
 
 
 def dataset_of(

@@ -100,10 +100,11 @@ def measure_timing(config: RunConfig) -> Timing:
     from vae_core.data import load_dataset
     from vae_core.data.batches import as_floats
     from vae_core.families import build
+    from vae_core.run_data import data_card
     from vae_core.training.artifacts import ENCODED_IMAGES
     from vae_core.training.events import Stepped
     from vae_core.training.loop import Loop
-    from vae_core.training.worker import choose_device, data_card
+    from vae_core.training.worker import choose_device
 
     quiet = {"log_every": 1, "preview_every": 10**9, "checkpoint_every": 10**9}
     config = config.updated({"train": quiet})

@@ -30,9 +30,9 @@ from vae_core.errors import UserError
 from vae_core.families import complete, meta_model
 from vae_core.families.footprint import require_memory_to_train
 from vae_core.models import backbones, likelihoods
+from vae_core.run_data import data_card
 from vae_core.runs import ACTIVE, DataCard, Store
 from vae_core.training import jobs
-from vae_core.training.worker import data_card
 
 FIRST_DATASET = "digits"
 """Built in: whoever opens the page sees real images at once."""

@@ -138,9 +138,12 @@ def config_from(
     settings: list[str],
 ) -> RunConfig:
     """The preset, then the plain options, then `--set`, each over the one before."""
-    from vae_core.presets import presets
+    from vae_core.data import datasets
+    from vae_core.presets import LEFT_TO_THE_DATA, presets
 
     config = presets[preset].config if preset else parse_config({})
+    if preset is None and dataset and datasets[dataset].origin == "own":
+        config = config.updated(LEFT_TO_THE_DATA)
     if family and family != config.family:
         config = config.updated({"family": family, "objective": {}, "preset": None})
     # Absolute, so that the run can be resumed from another folder.

@@ -14,6 +14,7 @@ from fnmatch import fnmatchcase
 from pydantic import BaseModel
 
 from vae_core.runs.schemas import (
+    Choices,
     DataCard,
     Environment,
     Job,
@@ -25,6 +26,7 @@ from vae_core.runs.schemas import (
 KB, MB, GB = 10**3, 10**6, 10**9
 
 CONFIG = "config.json"
+CHOICES = "choices.json"
 DATA_CARD = "data.json"
 PARTS = "parts.safetensors"
 ENVIRONMENT = "environment.json"
@@ -96,6 +98,7 @@ class File:
 
 RUN = (
     File(CONFIG, MB, "the RunConfig and the number of its format, see migrations.py"),
+    File(CHOICES, MB, "settings that were left to the data: what they became, and why", Choices),
     File(DATA_CARD, 4 * MB, "what a model needs to know of its data", DataCard),
     File(PARTS, 128 * MB, "hashes and labels of the images of each part: data/recorded.py"),
     File(ENVIRONMENT, MB, "versions, machine and command, of each session", Environment),

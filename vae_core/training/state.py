@@ -14,6 +14,7 @@ from torch import Tensor
 
 from vae_core.config import RunConfig
 from vae_core.data import Dataset
+from vae_core.data.augmentation import augment
 from vae_core.data.batches import as_floats, check_batch_size, labels_at
 from vae_core.errors import UserError
 from vae_core.families import families
@@ -83,7 +84,9 @@ class TrainState:
         """Images of the training part as floats, and the context of a step on them."""
         part = self.dataset.train
         labels = labels_at(part, indices, self.device)
-        x = as_floats(part.images.gather(indices), self.device)
+        train = self.config.train
+        images = augment(part.images.gather(indices), train.augmentation, train.seed, self.step)
+        x = as_floats(images, self.device)
         return x, self.context(self.players.generator, labels)
 
     def set(self, name: str, value: float) -> None:

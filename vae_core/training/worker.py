@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import torch
 
+from vae_core.auto import resolve
 from vae_core.config import RunConfig
 from vae_core.data import Dataset, load_dataset
 from vae_core.data.split_record import record_splits
@@ -20,8 +21,10 @@ from vae_core.latent.directions import save_directions
 from vae_core.models import LatentModel
 from vae_core.objective import Objective
 from vae_core.progress import Progress, no_progress
-from vae_core.run_data import dataset_of, recorded_by, refuse_unknown_labels
+from vae_core.run_data import data_card, dataset_of, recorded_by, refuse_unknown_labels
 from vae_core.runs import ACTIVE, PARTS, DataCard, PartDigests, Run, State, Status, layout
+from vae_core.runs.migrations import to_store
+from vae_core.runs.schemas import Choices, Chosen
 from vae_core.training.artifacts import save_latents, save_measurement
 from vae_core.training.checkpoint import TimeBudget, load_state, save_checkpoint
 from vae_core.training.control import WorkerControl, control_size
@@ -147,6 +150,7 @@ def _train(
     state = load_state(run)
     if state is None:
         dataset = load_dataset(config.data, progress)
+        config = resolved_config(run, config, dataset, progress)
     else:
         dataset = resumed_dataset(run, accept_changed_data, progress)
     recorded = record_splits(dataset, None if state is None else recorded_by(run))
@@ -201,6 +205,22 @@ def _train(
     return ended
 
 
+def resolved_config(
+    run: Run, config: RunConfig, dataset: Dataset, progress: Progress = no_progress
+) -> RunConfig:
+    """The configuration of a run that begins, with nothing left open; the run keeps it, and why.
+
+    Raises:
+        UserError: as `resolve`, or when nothing can be written.
+    """
+    config, choices = resolve(config, dataset, progress)
+    if choices:
+        chosen = tuple(Chosen(**asdict(choice)) for choice in choices)
+        run.write_json(layout.CHOICES, Choices(choices=chosen))
+        run.write_json(layout.CONFIG, to_store(config))
+    return config
+
+
 def resumed_dataset(run: Run, accept_changed: bool, progress: Progress = no_progress) -> Dataset:
     """The images that a run goes on with: those that it recorded, in their parts and their order.
 
@@ -243,20 +263,6 @@ def _build(
     model, objective = build(config, card)
     model.to(device).to(memory_format=torch.channels_last)
     return model, objective.to(device)
-
-
-def data_card(dataset: Dataset) -> DataCard:
-    """What the run keeps of its data set."""
-    return DataCard(
-        dataset=dataset.name,
-        image_shape=dataset.image_shape,
-        n_train=len(dataset.train),
-        n_validation=len(dataset.validation),
-        n_test=len(dataset.test) if dataset.test else 0,
-        label_names=dataset.label_names,
-        factor_names=dataset.factor_names,
-        notes=dataset.notes,
-    )
 
 
 def choose_device(name: str) -> torch.device:
