@@ -253,6 +253,24 @@ class TrainConfig(Settings):
         False, "Compile", "torch.compile; pays on long runs of large networks only.", more=True
     )
 
+    continued_at: int = setting(
+        0,
+        "Trained on at",
+        "The step at which the run had come to its end and was trained on: a falling learning rate "
+        "and the patience begin anew there.",
+        unit="step",
+        more=True,
+        ge=0,
+    )
+
+    def steps_per_epoch(self, images: int) -> int:
+        """Steps of a pass over so many training images; the last one may have fewer."""
+        return -(-images // self.batch_size)
+
+    def total_steps(self, images: int) -> int:
+        """Steps of the whole run, unless it ends early."""
+        return self.steps_per_epoch(images) * self.epochs
+
     @field_validator("adam_betas")
     @classmethod
     def _betas_below_one(cls, betas: tuple[float, float]) -> tuple[float, float]:
@@ -266,6 +284,9 @@ class RunConfig(Settings):
 
     family: str = setting("vae", "Family", "What is learned and what is minimised.")
     preset: str | None = setting(None, "Preset", "The recipe that this run started from.")
+    start_from: str | None = setting(
+        None, "Start from", "The run whose weights this one began with; empty begins at random."
+    )
     data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig()
     objective: dict[str, Any] = setting({}, "Objective", "The family's own settings, such as β.")

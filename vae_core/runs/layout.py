@@ -36,6 +36,7 @@ CONTROL = "control.jsonl"
 HISTORY = "history.jsonl"
 LOG = "log.txt"
 WEIGHTS = "model.safetensors"
+INITIAL, INITIAL_CARD = "initial.safetensors", "initial.json"
 BEST, NEXT_BEST = "best.safetensors", "best.next.safetensors"
 STATE, NEXT_STATE = "training_state.pt", "training_state.next.pt"
 ENCODINGS = "encodings.safetensors"
@@ -109,6 +110,8 @@ RUN = (
     File(HISTORY, GB, "steps, validations, previews, changes, notes; four million records"),
     File(LOG, 1000 * GB, "the worker's output, of which the end alone is read"),
     File(WEIGHTS, 16 * GB, "the weights and their step; with its appearance a save counts"),
+    File(INITIAL, 16 * GB, "the weights of another run that this one began with: initial.py"),
+    File(INITIAL_CARD, 4 * MB, "the data card of that run", DataCard),
     File(BEST, 16 * GB, "the weights of the best validation"),
     File(NEXT_BEST, 16 * GB, "those of a save whose weights are to come"),
     File(STATE, 128 * GB, "optimiser and RNG of the step of the weights, for an exact resume"),

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -26,10 +27,12 @@ from vae_core.runs import ACTIVE, PARTS, DataCard, PartDigests, Run, State, Stat
 from vae_core.runs.migrations import to_store
 from vae_core.runs.schemas import Choices, Chosen
 from vae_core.training.artifacts import save_latents, save_measurement
-from vae_core.training.checkpoint import TimeBudget, load_state, save_checkpoint
+from vae_core.training.checkpoint import TimeBudget, load_best, load_state, save_checkpoint
+from vae_core.training.continuation import continued
 from vae_core.training.control import WorkerControl, control_size
 from vae_core.training.environment import save_environment
 from vae_core.training.events import Checkpoint, Ended, EpochSaved
+from vae_core.training.initial import load_initial
 from vae_core.training.loop import Loop
 from vae_core.training.recorders import (
     Recorder,
@@ -55,6 +58,7 @@ def work(
     offset: int | None = None,
     accept_changed_data: bool = False,
     control: WorkerControl | None = None,
+    epochs: str | None = None,
 ) -> Ended:
     """Train a run from where it stands to its end, or until it is asked to stop.
 
@@ -67,6 +71,7 @@ def work(
             for all that are there now. Messages to an earlier worker are not for this one.
         accept_changed_data: go on with the images that there are now, see `resumed_dataset`.
         control: that of a worker that listens already; else one of this call.
+        epochs: how many the run is to go on for, see `continued`; None for those it has planned.
 
     Raises:
         DataChanged: when a run is resumed whose images are not as they were; it stays as it is.
@@ -78,6 +83,8 @@ def work(
             offset = control_size(run) if offset is None else offset
             control = stack.enter_context(WorkerControl(run, offset))
         before = run.status()
+        if epochs is not None:
+            run.write_json(layout.CONFIG, to_store(continued(run, epochs)))
         run.set_status(Status(state="starting"))
         control.started = True
         run.clear_leftovers()
@@ -157,7 +164,7 @@ def _train(
     card = data_card(dataset).model_copy(update={"digest": PartDigests(**recorded.digest())})
     require_memory_to_train(config, card)
     progress("Building the model", None)
-    model, objective = _build(config, card, device)
+    model, objective = _build(run, config, card, device)
     run.write_bytes(PARTS, recorded.to_bytes())
     run.write_json(layout.DATA_CARD, card)
     save_environment(run, device)
@@ -165,11 +172,12 @@ def _train(
     def last_save() -> Mapping[str, Any]:
         saved = load_state(run)
         if saved is None:  # then it is how everything began
-            saved = Loop(config, dataset, *_build(config, card, device)).checkpoint().state
+            saved = Loop(config, dataset, *_build(run, config, card, device)).checkpoint().state
         return saved
 
     progress("Getting ready for the first step", None)
-    loop = Loop(config, dataset, model, objective, state, last_save)
+    best = partial(load_best, run, model, objective)
+    loop = Loop(config, dataset, model, objective, state, last_save, best)
     if state is not None and run.weights_step() != loop.step:
         # An older version wrote the weights after the state, and may have been killed in between.
         save_checkpoint(run, loop.checkpoint())
@@ -256,11 +264,12 @@ def resumed_dataset(run: Run, accept_changed: bool, progress: Progress = no_prog
 
 
 def _build(
-    config: RunConfig, card: DataCard, device: torch.device
+    run: Run, config: RunConfig, card: DataCard, device: torch.device
 ) -> tuple[LatentModel, Objective]:
-    """Model and objective as every run of this configuration begins with them."""
+    """Model and objective as the run begins with them."""
     torch.manual_seed(config.train.seed)
     model, objective = build(config, card)
+    load_initial(run, config, card, model, objective)
     model.to(device).to(memory_format=torch.channels_last)
     return model, objective.to(device)
 
