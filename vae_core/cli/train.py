@@ -49,7 +49,8 @@ def train(
     config = config_from(preset, family, dataset, data_dir, epochs, settings, start)
     from vae_core.training.jobs import create
 
-    _train_here(create(runs, run or runs.free_name(name_for(config)), config), store)
+    name = run or runs.free_name(name_for(config, config.preset or config.family))
+    _train_here(create(runs, name, config), store)
 
 
 AcceptOption = Annotated[

@@ -26,6 +26,7 @@ from vae_core.runs.process import is_running
 from vae_core.runs.run import Run
 from vae_core.runs.schemas import (
     ACTIVE,
+    Choices,
     DataCard,
     Environment,
     Job,
@@ -47,6 +48,7 @@ __all__ = [
     "PARTS",
     "STATE",
     "WEIGHTS",
+    "Choices",
     "DataCard",
     "Environment",
     "Folder",

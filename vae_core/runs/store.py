@@ -141,16 +141,16 @@ def is_run_name(name: str) -> bool:
     return bool(_NAME.fullmatch(name))
 
 
-def name_for(config: RunConfig) -> str:
+def name_for(config: RunConfig, recipe: str) -> str:
     """A wish for the name of a run: after the folder or archive of a person's own images, else
     after data set and recipe."""
     place = PurePath(config.data.data_dir or "").name
-    if config.data.dataset == OWN and (own := _plain(place)):
+    if config.data.dataset == OWN and (own := plain_name(place)):
         return own
-    return f"{config.data.dataset}-{config.preset or config.family}"
+    return f"{config.data.dataset}-{recipe}"
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
     """A file's name as one that a run may have: without endings, in plain letters."""
     while re.search("[A-Za-z]", PurePath(name).suffix):  # .tar.gz has two; .2024 is none
         name = PurePath(name).stem
