@@ -4,6 +4,7 @@ anybody. Scenes are cut out of scikit-learn's two photographs."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -166,6 +167,7 @@ def write(name: str, folder: Path, share: float = 1.0, seed: int = 0) -> int:
     return count
 
 
+@cache
 def _photographs() -> list[Image.Image]:
     from sklearn.datasets import load_sample_images
 

@@ -37,6 +37,8 @@ PATIENCE, LEAST_PATIENCE = 0.15, 10
 PAPER = 0.5
 """Share of the values near black or white from which on images are ink on paper."""
 
+NAMED = {"flip": "Mirrored", "shift": "Shifted"}
+
 ENOUGH_IMAGES = 20_000
 """So many vary by themselves."""
 
@@ -92,8 +94,8 @@ def batch_size(known: Known) -> tuple[int, str]:
     n = known.card.n_train
     wished = 2 ** int(math.log2(max(1, n / BATCHES_PER_EPOCH)))
     size = min(n, max(LEAST_BATCH, min(MOST_BATCH, wished)))
-    footprint_ = footprint(known.config, known.card)
-    fits = max(1, int(MEMORY_SHARE * machine_memory() / max(1, footprint_.image)))
+    image = footprint(usual(known.config), known.card).image
+    fits = max(1, int(MEMORY_SHARE * machine_memory() / max(1, image)))
     if fits < size:
         return fits, f"So many images of {_size(known.card)} fit into a quarter of the memory."
     steps = math.ceil(n / size)
@@ -105,12 +107,11 @@ def augmentation(known: Known) -> tuple[str, str]:
     n = known.card.n_train
     if n >= ENOUGH_IMAGES:
         return "none", f"{n} images vary enough by themselves."
-    against = {name: changes_kind(known.content, name) for name in ("flip", "shift")}
+    against = {name: changes_kind(known.content, name) for name in NAMED}
     fine = [name for name, why in against.items() if not why]
     found = "+".join(fine) or "none"
-    named = {"flip": "Mirrored", "shift": "Shifted"}
     said = [
-        f"{named[name]} images {f'are of another kind: {why}' if why else 'look like the others'}."
+        f"{NAMED[name]} images {f'would be others: {why}' if why else 'look like the others'}."
         for name, why in against.items()
     ]
     return found, " ".join(said)
@@ -189,8 +190,8 @@ def resolve(
 
 def _on_maps(config: RunConfig, card: DataCard) -> bool:
     """Whether the latents of the family lie at many places, each with all dimensions."""
-    shapes = meta_model(_with(config, "model.latent_dim", LEAST_LATENTS), card).latent_shapes
-    return shapes != ((LEAST_LATENTS,),)
+    shapes = meta_model(usual(config), card).latent_shapes
+    return len(shapes) > 1 or len(shapes[0]) > 1
 
 
 def _value(config: RunConfig, path: str) -> Any:

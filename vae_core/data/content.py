@@ -29,6 +29,8 @@ TELLING = 0.6
 """Share of the images that are recognised as changed from which on a change is seen; 1/2 is what
 guessing comes to."""
 
+LEAST_IMAGES = 8
+
 MOST_MISTAKEN = 0.1
 """Share of the labels that a change may cost."""
 
@@ -66,8 +68,8 @@ def intrinsic_dimension(points: np.ndarray, neighbours: int = NEIGHBOURS) -> flo
     """How many dimensions points [N, D] fill, by the distances to their nearest neighbours.
 
     The maximum likelihood estimate of Levina and Bickel, Maximum likelihood estimation of
-    intrinsic dimension (2004), equation 8 with k − 2 for k − 1, its inverses averaged as MacKay
-    and Ghahramani (2005) correct it. NaN for fewer than four points that differ.
+    intrinsic dimension (2004), equation 8, its inverses averaged over the points, which alone are
+    unbiased: MacKay and Ghahramani (2005). NaN for fewer than four points that differ.
     """
     points = np.unique(points, axis=0)
     k = min(neighbours, len(points) - 1)
@@ -76,7 +78,7 @@ def intrinsic_dimension(points: np.ndarray, neighbours: int = NEIGHBOURS) -> flo
     from sklearn.neighbors import NearestNeighbors  # seconds to import
 
     logs = np.log(NearestNeighbors(n_neighbors=k).fit(points).kneighbors()[0])
-    inverses = (logs[:, -1:] - logs[:, :-1]).sum(axis=1) / (k - 2)
+    inverses = (logs[:, -1:] - logs[:, :-1]).sum(axis=1) / (k - 1)
     return float(1 / max(inverses.mean(), 1e-12))
 
 
@@ -96,6 +98,8 @@ def changes_kind(content: Content, change: str) -> str:
     image itself, it changes what the label says.
     """
     images, labels = content.images, content.labels
+    if len(images) < LEAST_IMAGES:
+        return f"{len(images)} images are too few to tell"
     changed = CHANGES[change](images)
     even = np.arange(len(images)) % 2 == 0
     halves = (even, ~even), (~even, even)
