@@ -117,6 +117,7 @@ def _menu(facts: RunFacts) -> None:
     ):  # fmt: skip
         with errors_shown():
             train_like(facts.run, weights=True)
+            open_run(facts.id, "train")
     if facts.run.shipped:
         st.caption("Comes with the app: explore or export it. It cannot be changed or deleted.")
         return

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from latent_workbench.shared.current_run import open_run
 from latent_workbench.shared.state import put_widget_value, session
 from vae_core.data import datasets
 from vae_core.errors import UserError
@@ -55,7 +54,7 @@ def train_on_own_images() -> None:
 
 
 def train_like(run: Run, *, weights: bool = False) -> None:
-    """Go to Train with the settings of a run in the form, or with its weights to start from.
+    """Put the settings of a run into the form, once it is drawn, or its weights to start from.
 
     Raises:
         UserError: when its configuration is damaged.
@@ -63,7 +62,6 @@ def train_like(run: Run, *, weights: bool = False) -> None:
     start = session(TrainStart)
     start.dataset = run.config().data.dataset
     start.run_id, start.weights, start.number = run.id, weights, start.number + 1
-    open_run(run.id, "train")
 
 
 def apply_start() -> TrainStart:

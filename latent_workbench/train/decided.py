@@ -13,29 +13,19 @@ from vae_core.runs import Choices, Run, layout
 from vae_core.runs.schemas import Chosen
 from vae_core.settings import nested_settings
 
-IN_SIGHT = ("model.latent_dim", "train.batch_size", "train.epochs")
-"""What the closed line says."""
 
-
-def decided(chosen: Sequence[Chosen], key: str) -> None:
-    """A line that opens: every decision with its reason; nothing where there is none."""
+def decided(chosen: Sequence[Chosen], key: str, hint: str = "") -> None:
+    """A line that opens: every decision with its reason, and a hint; nothing without decisions."""
     if not chosen:
         return
-    short = [
-        f"{_title(each.setting).lower()} {shown(each.value)}"
-        for each in chosen
-        if each.setting in IN_SIGHT
-    ]
-    with st.expander(
-        f"Decided from the images{': ' * bool(short)}{', '.join(short)}",
-        icon=":material/auto_awesome:",
-        key=key,
-    ):
+    count = f"{len(chosen)} setting{'s' * (len(chosen) > 1)}"
+    with st.expander(f"Decided from the images: {count}", icon=":material/rule_settings:", key=key):
         for each in chosen:
             value = escape_markdown(shown(each.value))
             reason = escape_markdown(each.reason)
             st.markdown(f"**{_title(each.setting)}** {value}  \n:gray[:small[{reason}]]")
-        st.caption("Type another value into a field above, or under More settings, to change it.")
+        if hint:
+            st.caption(hint)
 
 
 def decided_in(run: Run) -> tuple[Chosen, ...]:

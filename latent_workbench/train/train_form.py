@@ -53,8 +53,10 @@ FIRST_DATASET = "digits"
 
 MOST_TIMINGS = 200
 
+CHANGE = "Type another value into its field, above or under More settings, to change one."
+
 _SIGHT = frozenset({"data.image_size"})
-_BELOW = frozenset({"model.backbone", "train.learning_rate"})
+_BELOW = frozenset({"model.backbone", "train.batch_size", "train.learning_rate"})
 _HIDDEN = frozenset({"family", "preset", "start_from", "data.dataset", "train.continued_at"})
 _PINNED = frozenset({"model", "data.image_size", "data.channels", "data.resize"})
 """What weights to start from have decided."""
@@ -97,7 +99,7 @@ def train_form() -> None:
             st.caption("Your images appear here once you name or upload them.")
     if plan is not None:
         problem = problem or plan.problem
-        decided(plan.chosen, "train-decided")
+        decided(plan.chosen, "train-decided", CHANGE)
         if not problem:
             with more:
                 planned(plan.config, plan.card)

@@ -101,7 +101,10 @@ def first_run() -> None:
 
 
 def _buttons(run: Run, config: RunConfig, state: str) -> None:
-    name, actions, beside = st.columns([1.1, 2.2, 1.4], vertical_alignment="center")
+    # A run that is over has more buttons, and no β to turn.
+    room = 1.4 if state in ACTIVE or run.id == SHIPPED else 0.1
+    widths = [1.1, 3.6 - room, room]
+    name, actions, beside = st.columns(widths, vertical_alignment="center")
     beta = beside.container(height=ROW_HEIGHT, border=False)
     with name.container(gap=None):
         st.markdown(f"**{run.id}**")
@@ -214,6 +217,7 @@ def _begin_with(run: Run) -> None:
         ):  # fmt: skip
             with errors_shown():
                 train_like(run)
+                st.rerun()
         if st.button(
             "Start from its weights", key="use-weights", icon=":material/account_tree:",
             width="stretch",
@@ -224,6 +228,7 @@ def _begin_with(run: Run) -> None:
         ):  # fmt: skip
             with errors_shown():
                 train_like(run, weights=True)
+                st.rerun()
 
 
 def _resume(run: Run, accept_changed_data: bool = False) -> None:
