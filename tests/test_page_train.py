@@ -291,8 +291,8 @@ def test_the_form_takes_the_settings_of_the_run_on_the_right(
 def test_the_form_starts_from_the_weights_of_a_run_on_images_of_its_shape(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, started: list[tuple[str, RunConfig]]
 ) -> None:
-    monkeypatch.setenv("VAE_STORE", str(tmp_path))
-    run, mine = trained(tmp_path), tmp_path / "mine"
+    monkeypatch.setenv("VAE_STORE", str(tmp_path / "runs"))
+    run, mine = trained(tmp_path / "runs"), tmp_path / "mine"
     mine.mkdir()
     for i in range(20):
         picture(i, mode="L").save(mine / f"{i}.png")
