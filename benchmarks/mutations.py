@@ -134,14 +134,14 @@ def asked(store: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
     from latent_workbench.live.routes import live_mount
     from latent_workbench.shared import catalog, schedule
     from latent_workbench.shared.explore_view import PRINCIPAL
-    from latent_workbench.tune import board, curves, findings, sweep_tab
+    from latent_workbench.tune import board, comparison, findings, sweep_tab
     from vae_core import analysis, in_force, scoring
     from vae_core.cli.app import app as commands
     from vae_core.latent.encodings import load_encodings
     from vae_core.latent.maps import load_map
     from vae_core.latent.priors import sample
     from vae_core.latent.saved import load_saved
-    from vae_core.latent.survey_cache import load_survey, surveyed_hashes
+    from vae_core.latent.survey import load_survey, surveyed_hashes
     from vae_core.loading import load_run
     from vae_core.run_data import recorded_by
     from vae_core.runs import Run
@@ -184,7 +184,7 @@ def asked(store: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
     yield "β in force", lambda: in_force.beta_in_force(run)
     yield "weights in force", lambda: in_force.weights_in_force(run)
     yield "findings", lambda: findings.findings_of(run)
-    yield "curves", lambda: curves.curves_of(run)
+    yield "curves", lambda: comparison.curves_of(run)
     yield "changes", lambda: schedule.changes(run, "beta")
     yield "resolved", lambda: resolved(run)
     yield "result", lambda: results.result_of(run)
@@ -194,7 +194,7 @@ def asked(store: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
         lambda: (scoring.columns(scoring.scores(run)), scoring.remarks(scoring.scores(run))),
     )
     yield "traversal", lambda: board.traversal(run)
-    yield "strip", lambda: board._preview("samples")(run)
+    yield "strip", lambda: board.preview(run, "samples")
     yield "latest β", lambda: latest_beta(run)
     yield "latest weights", lambda: latest_weights(run)
     yield "progress", watched

@@ -37,9 +37,8 @@ def main(
 
     from vae_core.config import parse_config
     from vae_core.families import build
-    from vae_core.losses import gaussian_kl
-    from vae_core.losses.likelihood import bernoulli_nll
-    from vae_core.models.gaussian import GaussianPosterior
+    from vae_core.losses import bernoulli_nll, gaussian_kl
+    from vae_core.models.posterior import GaussianPosterior
     from vae_core.runs import DataCard
     from vae_core.training.optim import Adam
 

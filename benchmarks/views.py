@@ -85,8 +85,7 @@ def grids(rounds: int) -> dict[str, Any]:
 
     from vae_core.config import parse_config
     from vae_core.families import build, complete
-    from vae_core.latent.grids import decode_vectors
-    from vae_core.latent.planes import plane_vectors, quantile_values
+    from vae_core.latent.grids import decode_vectors, plane_vectors, quantile_values
     from vae_core.loading import load_run
     from vae_core.runs import DataCard
 

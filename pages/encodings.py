@@ -6,12 +6,13 @@ import streamlit as st
 
 from latent_workbench.encodings import export, outliers, prior
 from latent_workbench.encodings.compare import choose_other, side_by_side
-from latent_workbench.encodings.completion import no_encodings, outdated_encodings
 from latent_workbench.encodings.encoded_images import (
     CACHED,
     EncodedImages,
     PartImages,
     load_encoded,
+    no_encodings,
+    outdated_encodings,
     splits_of,
 )
 from latent_workbench.encodings.points import scatter_view

@@ -11,6 +11,7 @@ from latent_workbench.shared.catalog import RunFacts, catalog
 from latent_workbench.shared.current_run import SHIPPED, no_runs, open_run
 from latent_workbench.shared.errors import errors_shown
 from latent_workbench.shared.formatting import grouped
+from latent_workbench.shared.inputs import page_of
 from latent_workbench.shared.train_start import train_on_own_images
 from vae_core.data import datasets
 
@@ -57,19 +58,17 @@ def runs(found: list[RunFacts]) -> None:
         label_visibility="collapsed",
     )
     sort = order.selectbox("Sort", list(SORTS), key="gallery-sort", label_visibility="collapsed")
-    shown = sorted((each for each in found if matches(each, words)), key=SORTS[sort])
-    if not shown:
+    matching = [each for each in found if matches(each, words)]
+    if not matching:
         st.info(f"No run matches “{words}”. Clear the filter to see all {len(found)}.")
         return
-    pages = -(-len(shown) // PAGE)
     place = st.container()
-    page = st.pagination(pages, key=f"gallery-page-{pages}") if pages > 1 else 1
-    shown = shown[(page - 1) * PAGE : page * PAGE]
+    shown = page_of(sorted(matching, key=SORTS[sort]), PAGE, "gallery-page")
     with place:
         for start in range(0, len(shown), COLUMNS):
-            columns = st.columns(COLUMNS)
-            for index, facts in enumerate(shown[start : start + COLUMNS]):
-                with columns[index]:
+            row = shown[start : start + COLUMNS]
+            for column, facts in zip(st.columns(COLUMNS), row, strict=False):
+                with column:
                     card(facts)
 
 

@@ -12,7 +12,7 @@ from latent_workbench.grids import interpolations, manifold, reconstructions, sa
 from latent_workbench.grids.sheets import Sheet
 from latent_workbench.live.resources import encodings_of
 from latent_workbench.shared.catalog import companions
-from latent_workbench.shared.current_run import open_in_explore, with_current_run
+from latent_workbench.shared.current_run import open_in_explore, run_choice, with_current_run
 from vae_core.imaging.animation import animation
 from vae_core.imaging.png import to_png
 from vae_core.latent.survey import finite
@@ -35,16 +35,13 @@ def show(sheets: list[Sheet]) -> None:
         with place:
             if shown.title:
                 st.markdown(f"**{shown.title}**")
+            rows, columns = shown.pictures.shape[:2]
             cell = sheet(
-                f"sheet-{shown.name}",
-                shown.whole(),
-                shown.row_names,
-                shown.column_names,
-                shown.across,
-                shown.upwards,
-                "" if shown.vectors is None else "Click to open it in Explore",
-            )
-            if cell is not None and shown.vectors is not None:
+                f"sheet-{shown.name}", shown.whole(), shown.rows or [""] * rows,
+                shown.columns or [""] * columns, shown.across, shown.upwards,
+                "Click to open it in Explore",
+            )  # fmt: skip
+            if cell is not None:
                 open_in_explore(shown.run.id, shown.vectors[cell])
             downloads(shown)
 
@@ -58,29 +55,16 @@ def downloads(shown: Sheet) -> None:
         scale = -(-SMALLEST_SIDE // shown.pictures.shape[3])
         return animation(frames, kind, 80, scale, False)
 
-    ways: dict[str, tuple[str, Callable[[], bytes]]] = {}
-    ways["PNG"] = ("png", lambda: to_png(shown.whole()))
+    ways: dict[str, Callable[[], bytes]] = {"PNG": lambda: to_png(shown.whole())}
     if shown.moving:
-        ways |= {"GIF": ("gif", lambda: moving("gif")), "WebP": ("webp", lambda: moving("webp"))}
+        ways |= {"GIF": lambda: moving("gif"), "WebP": lambda: moving("webp")}
     with st.container(horizontal=True, gap="small"):
-        for label, (kind, made) in ways.items():
+        for label, made in ways.items():
+            kind = label.lower()
             st.download_button(
                 label, made, f"{name}.{kind}", f"image/{kind}", key=f"{shown.name}-{kind}",
                 icon=":material/download:", on_click="ignore",
             )  # fmt: skip
-
-
-def choose_other(run: Run) -> Run | None:
-    """Another run on the same data whose plane is drawn beside, if one is wanted."""
-    others = {each.id: each.run for each in companions(run)}
-    if not others:
-        return None
-    chosen = st.selectbox(
-        "Compare with", list(others), None, key="grid-beside", label_visibility="collapsed",
-        placeholder="Compare with another run",
-        help="A second run on the same data, such as an autoencoder beside a VAE.",
-    )  # fmt: skip
-    return None if chosen is None else others[chosen]
 
 
 def page(run: Run) -> None:
@@ -95,7 +79,11 @@ def page(run: Run) -> None:
         label_visibility="collapsed",
     )  # fmt: skip
     with compare:
-        other = choose_other(run) if kind == MANIFOLD else None
+        other = None if kind != MANIFOLD else run_choice(
+            companions(run), "grid-beside", label_visibility="collapsed",
+            placeholder="Compare with another run",
+            help="A second run on the same data, such as an autoencoder beside a VAE.",
+        )  # fmt: skip
     show(manifold.draw(run, other) if kind == MANIFOLD else KINDS[kind](run))
 
 

@@ -10,7 +10,7 @@ from latent_workbench.shared.errors import errors_shown
 from latent_workbench.shared.schedule import schedule_chart
 from latent_workbench.train.watch import watch
 from latent_workbench.tune.findings import monitor_strip, shares
-from latent_workbench.tune.sweep_tab import choose_started_sweep, sweep_tab
+from latent_workbench.tune.sweep_tab import sweep_tab
 from latent_workbench.tune.units import converter
 from vae_core.runs import ACTIVE, Run
 
@@ -43,7 +43,6 @@ def page(run: Run) -> None:
     """Draw the monitor and the tab that is open."""
     st.header("Tune β")
     monitor_strip(run)
-    choose_started_sweep()
     tabs = st.tabs(list(TABS), key="tune-tab", on_change="rerun", bind="query-params")
     for tab, draw in zip(tabs, TABS.values(), strict=True):
         if tab.open:

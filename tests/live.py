@@ -19,9 +19,9 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Mount
 from websockets.sync.client import ClientConnection
 
-from latent_workbench.live.address import LIVE
 from latent_workbench.live.guard import MOST_SOCKETS, READ_TIMEOUT_S, Guard
 from latent_workbench.live.protocol import REPLY, REQUEST
+from latent_workbench.live.static import LIVE
 from vae_core.runs import Run
 
 SHAPE = (3, 4, 5)

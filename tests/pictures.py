@@ -10,6 +10,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from latent_workbench.live.upload_sessions import SessionUploads
+from vae_core.data.uploads import Announced, Upload
+
 
 def picture(seed: int = 0, *, mode: str = "RGB", size: tuple[int, int] = (20, 16)) -> Image.Image:
     """A smooth picture of (width, height) `size` that differs by `seed`."""
@@ -47,3 +50,12 @@ def pack(path: Path, files: Mapping[str, bytes]) -> Path:
         for name, data in files.items():
             archive.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED)
     return path
+
+
+def bring(uploads: SessionUploads, name: str, content: bytes) -> Upload:
+    """A file that a session uploads, kept."""
+    upload = uploads.begin([Announced(name, len(content))])
+    with upload.receiving(0) as out:
+        out.write(content)
+    uploads.finish(upload)
+    return upload

@@ -50,6 +50,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "vae_core.analysis",
         "vae_core.child",
         "vae_core.scoring",
+        "vae_core.score_images",
+        "vae_core.curation",
     ),
     ("vae_core.export", "vae_core.sweeps", "vae_core.completion"),
     ("latent_workbench.shared",),

@@ -171,7 +171,7 @@ def test_codes_of_earlier_sparse_runs_are_what_they_were(tmp_path: Path) -> None
 def test_earlier_contractive_runs_go_on_with_their_norm(tmp_path: Path) -> None:
     stored(tmp_path, "contractive", {"weight": 0.1})
     _, objective = build(Store(tmp_path).get("old").config(), (1, 16, 16))
-    assert objective.weight == 0.1 and not objective.relative
+    assert objective.options.weight == 0.1 and objective.options.measure == "absolute"
 
 
 def test_a_configuration_without_any_setting_takes_the_defaults(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from vae_core.locations import SHIPPED
-from vae_core.runs.shipped import LIST
+from vae_core.runs.folder import SHIPPED_LIST
 
 ROOT = Path(__file__).resolve().parent.parent
 DEPLOY = ROOT / "deploy"
@@ -79,7 +79,8 @@ def test_what_the_image_needs_is_let_into_it() -> None:
     packed = {*wheel["only-include"], *wheel["force-include"]} - {"trained_models"}
     assert packed | {"pyproject.toml", "requirements.txt", "README.md", "LICENSE"} <= let_in
     assert {name for name in let_in if name.startswith("trained_models/")} == {
-        f"trained_models/{name}" for name in (LIST, *(SHIPPED / LIST).read_text().split())
+        f"trained_models/{name}"
+        for name in (SHIPPED_LIST, *(SHIPPED / SHIPPED_LIST).read_text().split())
     }
 
 

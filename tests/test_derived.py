@@ -25,9 +25,9 @@ from vae_core.data.cache import entries, prune
 from vae_core.errors import Stopped, UserError
 from vae_core.latent.directions import load_directions
 from vae_core.latent.encodings import encode_dataset, load_encodings, save_encodings
-from vae_core.latent.priors.cache import load_prior
 from vae_core.latent.priors.gaussian_mixture import GaussianMixturePrior
-from vae_core.latent.survey_cache import load_survey
+from vae_core.latent.priors.prior import load_prior
+from vae_core.latent.survey import load_survey
 from vae_core.loading import load_run
 from vae_core.run_data import dataset_of
 from vae_core.runs import Run, Store, derived

@@ -12,16 +12,18 @@ from sklearn.metrics import mutual_info_score
 
 from vae_core.data.sets.sprites import COUNT, factors_of
 from vae_core.errors import UserError
-from vae_core.metrics.collapse import collapsed
 from vae_core.metrics.disentanglement import (
+    Codes,
     beta_vae_score,
+    collapsed,
     dci,
+    entropy,
     factor_vae_score,
+    mutual_information,
     mutual_information_gap,
     sap_score,
+    with_spread,
 )
-from vae_core.metrics.disentanglement.mig import entropy, mutual_information
-from vae_core.metrics.disentanglement.scored import Codes, with_spread
 
 Score = Callable[[np.ndarray, np.ndarray], float]
 RNG = np.random.default_rng(0)

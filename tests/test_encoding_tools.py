@@ -15,6 +15,14 @@ from tests.surveys import constructed
 from vae_core.data import ArrayImages
 from vae_core.errors import UserError
 from vae_core.latent import neighbours as neighbours_file
+from vae_core.latent.grids import (
+    dimension_values,
+    even_values,
+    plane_vectors,
+    posterior_spread,
+    quantile_values,
+    traversal_vectors,
+)
 from vae_core.latent.neighbours import (
     agreement,
     closest_pairs,
@@ -23,16 +31,14 @@ from vae_core.latent.neighbours import (
     purity,
     typical_distance,
 )
-from vae_core.latent.planes import (
-    dimension_values,
-    even_values,
-    plane_vectors,
-    posterior_spread,
-    quantile_values,
-    traversal_vectors,
+from vae_core.latent.selection import (
+    direction_between,
+    label_mix,
+    mean_image,
+    mean_vector,
+    picks,
+    ranked,
 )
-from vae_core.latent.ranking import picks, ranked
-from vae_core.latent.selection import direction_between, label_mix, mean_image, mean_vector
 from vae_core.loading import load_run
 
 # --- neighbours ----------------------------------------------------------------------------------
@@ -119,10 +125,6 @@ def test_what_cannot_be_ranked_says_why() -> None:
         ranked(constructed(np.zeros((2, 1)), kl=np.zeros(2)), "recon")
     with pytest.raises(UserError, match="1 of 2 images have no finite recon"):
         ranked(constructed(np.zeros((2, 1)), recon=np.array([1, np.nan])), "recon")
-    with pytest.raises(UserError, match="-elbo"):
-        ranked(constructed(np.zeros((2, 1))), "elbow")
-    with pytest.raises(UserError, match="worst"):
-        picks(constructed(np.zeros((2, 1))), "worse", 1)
 
 
 # --- planes --------------------------------------------------------------------------------------
@@ -131,13 +133,8 @@ def test_what_cannot_be_ranked_says_why() -> None:
 def test_quantiles_cut_the_prior_into_equal_shares() -> None:
     values = quantile_values(8)
     np.testing.assert_allclose(norm.cdf(values), (np.arange(8) + 0.5) / 8, atol=1e-6)
-    assert quantile_values(1).tolist() == [0] and even_values(1, 3.0).tolist() == [0]
+    assert quantile_values(1).tolist() == [0]
     assert even_values(5, 2.0).tolist() == [-2, -1, 0, 1, 2]
-    for wrong in (0, 41):
-        with pytest.raises(UserError, match="1 to 40"):
-            quantile_values(wrong)
-        with pytest.raises(UserError, match="1 to 40"):
-            even_values(wrong, 1.0)
 
 
 def test_the_plane_grows_to_the_right_and_upwards() -> None:
@@ -158,8 +155,6 @@ def test_traversals_bring_each_dimension_to_the_same_values() -> None:
     np.testing.assert_allclose(found[0, :, 2], values)
     np.testing.assert_allclose(found[1, :, 0], values)
     np.testing.assert_allclose(found[0, :, :2], [[0.5, -1.0]] * 3)
-    plain = traversal_vectors(base, np.eye(3)[order], values)
-    np.testing.assert_allclose(plain[0, :, 2], values + 2)
 
 
 @pytest.mark.parametrize("deviation", [0.0, 0.5])
@@ -173,14 +168,13 @@ def test_the_spread_is_that_of_pictures_of_posterior_samples(
         scale.weight.zero_()
         scale.bias.fill_(2 * np.log(deviation) if deviation else -30.0)
     x = torch.rand(1, 1, 16, 16, generator=torch.Generator().manual_seed(0))
-    mean, spread = posterior_spread(model, x, 500)
+    spread = posterior_spread(model, x, 500)
     with torch.inference_mode():
         generator = torch.Generator().manual_seed(5)
         noise = torch.randn(500, 4, generator=generator)
         z = model.encode(x).mode() + deviation * noise
         pictures = model.picture(model.decode(z))
     np.testing.assert_allclose(spread, pictures.std(0, unbiased=False), atol=0.03)
-    np.testing.assert_allclose(mean / 255, pictures.mean(0), atol=0.03)
     assert (spread.max() > 0.1) == (deviation > 0)
 
 

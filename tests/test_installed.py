@@ -25,10 +25,10 @@ from vae_core.latent.saved import forget_direction, load_saved, save_direction, 
 from vae_core.locations import DEFAULT_STORE, SHIPPED, module_command, module_environment
 from vae_core.runs import Run, Store
 from vae_core.runs import store as store_module
-from vae_core.runs.shipped import LIST
+from vae_core.runs.folder import SHIPPED_LIST
 from vae_core.training.jobs import resume
 
-NAMES = (SHIPPED / LIST).read_text(encoding="utf-8").split()
+NAMES = (SHIPPED / SHIPPED_LIST).read_text(encoding="utf-8").split()
 
 
 # --- where things lie ----------------------------------------------------------------------------
@@ -90,7 +90,7 @@ def shipped(tmp_path: Path) -> Run:
     """A shipped run in a folder of its own, as a wheel has it."""
     place = tmp_path / "shipped"
     shutil.copytree(DEFAULT_STORE / "mnist-vae", place / "mnist-vae")
-    (place / LIST).write_text("mnist-vae\n")
+    (place / SHIPPED_LIST).write_text("mnist-vae\n")
     return Run(place / "mnist-vae")
 
 
@@ -108,7 +108,7 @@ def test_what_git_has_ships_and_nothing_else(tmp_path: Path) -> None:
         ["git", "ls-files", "trained_models"],
         cwd=SHIPPED.parent, capture_output=True, text=True, check=True,
     )  # fmt: skip
-    assert {path.split("/")[1] for path in tracked.stdout.split()} == {*NAMES, LIST}
+    assert {path.split("/")[1] for path in tracked.stdout.split()} == {*NAMES, SHIPPED_LIST}
     assert all(Run(SHIPPED / name).shipped for name in NAMES)
     assert not Run(SHIPPED / "my-run").shipped and not Run(tmp_path / "mnist-vae").shipped
 

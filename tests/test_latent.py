@@ -21,8 +21,7 @@ from vae_core.latent.directions import (
     prior_axes,
 )
 from vae_core.latent.encodings import load_encodings
-from vae_core.latent.grids import decode_vectors
-from vae_core.latent.planes import plane_vectors
+from vae_core.latent.grids import decode_vectors, plane_vectors
 from vae_core.loading import load_run
 from vae_core.runs import Store
 from vae_core.runs.derived import derived_folder

@@ -23,9 +23,7 @@ import uvicorn
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from latent_workbench.live.animation import AnimationServer, animation_routes
-from latent_workbench.live.decode import DecodeServer, decode_routes
-from latent_workbench.live.encode import EncodeServer, encode_routes
+from latent_workbench.live.compute import ComputeServer
 from latent_workbench.live.engine import Engine
 from latent_workbench.live.models import ModelCache
 from latent_workbench.live.protocol import MOST_VECTORS, REPLY
@@ -50,9 +48,7 @@ def server(
         make_run(tmp_path, name).write_json("config.json", {})
     engine = Engine(ModelCache(lambda run: models[run.id]))
     routes = [
-        *decode_routes(DecodeServer(engine)),
-        *encode_routes(EncodeServer(engine)),
-        *animation_routes(AnimationServer(engine)),
+        *ComputeServer(engine).routes(),
     ]
     with serving(routes, read_timeout_s=0.5) as server:
         yield server

@@ -25,15 +25,13 @@ from starlette.routing import Route
 
 from benchmarks.app import ROOT
 from latent_workbench.live import http as live_http
-from latent_workbench.live.animation import AnimationServer, animation_routes
-from latent_workbench.live.decode import DecodeServer, decode_routes
-from latent_workbench.live.encode import MOST_BYTES, EncodeServer, encode_routes
+from latent_workbench.live.compute import MOST_PICTURE_BYTES, ComputeServer
 from latent_workbench.live.engine import Engine
 from latent_workbench.live.guard import MOST_MESSAGE
 from latent_workbench.live.http import LET_PASS_BYTES
 from latent_workbench.live.images import image_routes
 from latent_workbench.live.models import ModelCache
-from latent_workbench.live.progress import ProgressServer, progress_routes
+from latent_workbench.live.progress import ProgressServer
 from tests.live import Spread, make_run, port_of, serving
 from vae_core.config import RunConfig
 from vae_core.runs import Run, Status, Store
@@ -49,10 +47,8 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[uvicorn.
     Store().create("watched", RunConfig())
     engine = Engine(ModelCache(lambda run: Spread()))
     routes = [
-        *decode_routes(DecodeServer(engine)),
-        *encode_routes(EncodeServer(engine)),
-        *animation_routes(AnimationServer(engine)),
-        *progress_routes(ProgressServer(interval=0.02)),
+        *ComputeServer(engine).routes(),
+        *ProgressServer(interval=0.02).routes(),
         *image_routes(),
     ]
     with serving(routes, read_timeout_s=READ_TIMEOUT_S) as server:
@@ -177,14 +173,14 @@ def test_a_body_that_does_not_say_its_size_is_cut(server: uvicorn.Server):
                 sent += 2**20
         except (BrokenPipeError, ConnectionResetError, TimeoutError):
             pass
-    assert MOST_BYTES <= sent < MOST_BYTES + LET_PASS_BYTES + 16 * 2**20
+    assert MOST_PICTURE_BYTES <= sent < MOST_PICTURE_BYTES + LET_PASS_BYTES + 16 * 2**20
 
 
 def test_who_sends_too_much_reads_why(server: uvicorn.Server):
     """All at once, as a browser does, which looks for an answer when it has sent everything."""
     for path in ("encode/small", "decode/small"):
         connection = HTTPConnection("127.0.0.1", port_of(server), timeout=20)
-        connection.request("POST", f"/live/{path}", bytes(MOST_BYTES + 2**23))
+        connection.request("POST", f"/live/{path}", bytes(MOST_PICTURE_BYTES + 2**23))
         answer = connection.getresponse()
         assert answer.status == 413 and b"too large" in answer.read()
         connection.close()
@@ -283,7 +279,7 @@ def test_more_sockets_than_there_are_places_for_are_sent_away(tmp_path: Path, mo
     monkeypatch.setenv("VAE_STORE", str(tmp_path))
     make_run(tmp_path, "small")
     engine = Engine(ModelCache(lambda run: Spread()))
-    with serving(decode_routes(DecodeServer(engine)), most_sockets=3) as server:
+    with serving(ComputeServer(engine).routes(), most_sockets=3) as server:
         for _ in range(2):  # places become free again
             opened = [raw(server, opening("decode/small")) for _ in range(4)]
             answers = []

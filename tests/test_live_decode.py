@@ -14,7 +14,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from latent_workbench.live.decode import DecodeServer, decode_routes
+from latent_workbench.live.compute import ComputeServer
 from latent_workbench.live.engine import Engine
 from latent_workbench.live.micro_batcher import MicroBatcher
 from latent_workbench.live.models import ModelCache, decode_pixels, draw_prior
@@ -156,7 +156,7 @@ def open_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Con
             raise ZeroDivisionError
         return Spread(seconds[run.id])
 
-    with serving(decode_routes(DecodeServer(Engine(ModelCache(load))))) as server:
+    with serving(ComputeServer(Engine(ModelCache(load))).routes()) as server:
         port = port_of(server)
 
         def open_socket(name: str, origin: str | None = None, **options) -> ClientConnection:

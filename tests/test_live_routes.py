@@ -17,11 +17,8 @@ from PIL import Image
 from scipy.stats import multivariate_normal
 from websockets.sync.client import connect
 
-from latent_workbench.live import animation as animation_route
-from latent_workbench.live import encode as encode_route
-from latent_workbench.live.animation import AnimationServer, animation_routes
-from latent_workbench.live.decode import DecodeServer, decode_routes
-from latent_workbench.live.encode import EncodeServer, encode_routes
+from latent_workbench.live import compute
+from latent_workbench.live.compute import ComputeServer
 from latent_workbench.live.engine import Engine
 from latent_workbench.live.guard import MOST_MESSAGE
 from latent_workbench.live.images import image_routes
@@ -50,9 +47,7 @@ def port(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     """A server of all routes over the shipped runs."""
     monkeypatch.setenv("VAE_STORE", str(DEFAULT_STORE))
     routes = [
-        *decode_routes(DecodeServer(engine)),
-        *encode_routes(EncodeServer(engine)),
-        *animation_routes(AnimationServer(engine)),
+        *ComputeServer(engine).routes(),
         *image_routes(),
     ]
     with serving(routes) as server:
@@ -261,7 +256,7 @@ def test_uploads_that_cannot_be_encoded_get_a_sentence(send: Send, monkeypatch):
         in sentence(send("POST", to + "?drawn=1", to_png(np.zeros((1, 9, 9), np.uint8))))[1]
     )
     assert "no run called" in sentence(send("POST", "/live/encode/nobody", encoded(picture())))[1]
-    monkeypatch.setattr(encode_route, "MOST_BYTES", 2**20)
+    monkeypatch.setattr(compute, "MOST_PICTURE_BYTES", 2**20)
     assert sentence(send("POST", to, bytes(2**20 + 1))) == (
         413,
         "This is too large; at most 1 MiB can be sent.",
@@ -333,7 +328,7 @@ def test_bodies_are_bounded_and_broken_ones_answered(send: Send, monkeypatch):
     to = "/live/decode/mnist-vae"
     assert sentence(send("POST", to, bytes(MOST_MESSAGE + 1)))[0] == 413
     assert "shorter than its header" in parse(send("POST", to, b"\1\0\0\0")[2])[1]
-    monkeypatch.setattr(animation_route, "MOST_BYTES", 2**20)
+    monkeypatch.setattr(compute, "MOST_ANIMATION_BYTES", 2**20)
     assert sentence(send("POST", "/live/animation/mnist-vae", bytes(2**20 + 1)))[0] == 413
 
 

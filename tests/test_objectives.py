@@ -16,9 +16,9 @@ from vae_core.families.dip_vae import covariance, off_and_on_diagonal
 from vae_core.families.factor_vae import critic_accuracy, critic_nll, density_ratio, permuted
 from vae_core.families.sparse import activation_kl, firing_share, l1, l1_over_l2
 from vae_core.families.wae import KERNELS, mmd
-from vae_core.losses.gaussian import gaussian_log_density, standard_normal_log_density
+from vae_core.losses import gaussian_log_density, standard_normal_log_density
 from vae_core.models import Output
-from vae_core.models.gaussian import GaussianPosterior
+from vae_core.models.posterior import GaussianPosterior
 from vae_core.objective import MODEL
 from vae_core.types import Context, LossTerms
 

@@ -26,7 +26,7 @@ from latent_workbench.train.timing import Stopwatch, Timing
 from latent_workbench.train.train_form import _timings, in_words
 from tests.engine import trained
 from tests.pages import APP_STATE
-from tests.pictures import picture
+from tests.pictures import bring, picture
 from vae_core.config import RunConfig, parse_config
 from vae_core.data import datasets
 from vae_core.errors import UserError
@@ -350,7 +350,7 @@ def test_an_upload_is_its_sessions_own_and_survives_another_page(
     content = buffer.getvalue()
     app, other = (AppTest.from_function(script, default_timeout=30).run() for _ in range(2))
     assert app.session_state["answer"] is None
-    app.session_state["uploads"].receive([("pictures.zip", io.BytesIO(content), len(content))])
+    bring(app.session_state["uploads"], "pictures.zip", content)
     app.run()
     stored: Any = app.session_state["answer"]
     assert Path(stored).read_bytes() == content

@@ -8,9 +8,12 @@ from torch.distributions import MultivariateNormal, Normal, kl_divergence
 
 from vae_core.families.full_covariance import FullCovariance, FullCovariancePosterior
 from vae_core.families.spatial_vae import SpatialGaussian
-from vae_core.models.gaussian import DiagonalGaussian, GaussianPosterior
-from vae_core.models.point import PointPosterior
-from vae_core.models.posterior import GaussianMixture
+from vae_core.models.posterior import (
+    DiagonalGaussian,
+    GaussianMixture,
+    GaussianPosterior,
+    PointPosterior,
+)
 
 ANYTHING = (-30.0, 20.0)
 

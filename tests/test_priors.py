@@ -99,7 +99,7 @@ def test_every_component_has_the_width_of_its_own_images(dims: int) -> None:
 def test_a_mixture_fitted_in_an_older_way_is_not_taken(vae: LoadedRun) -> None:
     """Such a file has the step of the encodings and no version, or an earlier one."""
     from vae_core.latent.priors import gaussian_mixture
-    from vae_core.latent.priors.cache import load_prior
+    from vae_core.latent.priors.prior import load_prior
 
     encodings = load_encodings(vae.run)
     older = fit(encodings.mu)
@@ -117,7 +117,7 @@ def test_a_mixture_fitted_in_an_older_way_is_not_taken(vae: LoadedRun) -> None:
 
 
 def test_what_was_learned_before_versions_were_written_is_still_taken(coded: LoadedRun) -> None:
-    from vae_core.latent.priors.cache import load_prior
+    from vae_core.latent.priors.prior import load_prior
 
     step = str(load_encodings(coded.run).step)
     coded.run.write_bytes("prior-old.safetensors", save({"a": torch.ones(2)}, {"step": step}))
@@ -157,7 +157,7 @@ def test_drawing_needs_only_the_run(vae: LoadedRun, prior: str) -> None:
 def test_a_mixture_is_kept_until_the_encodings_are_others(
     vae: LoadedRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from vae_core.latent.priors import cache, gaussian_mixture
+    from vae_core.latent.priors import gaussian_mixture, prior
 
     before = sample(vae.run, vae.model, "gaussian-mixture", 4, seeded())
     fits: list[int] = []
@@ -168,7 +168,7 @@ def test_a_mixture_is_kept_until_the_encodings_are_others(
     )
     assert torch.equal(sample(vae.run, vae.model, "gaussian-mixture", 4, seeded()), before)
     assert fits == []
-    monkeypatch.setattr(cache, "encoded_step", lambda run: -1)
+    monkeypatch.setattr(prior, "encoded_step", lambda run: -1)
     sample(vae.run, vae.model, "gaussian-mixture", 4, seeded())
     assert fits == [len(load_encodings(vae.run).mu)]
 
@@ -194,8 +194,8 @@ def test_priors_over_codes_are_offered_where_there_are_codes(
 
 def test_codes_are_drawn_as_often_as_the_encodings_have_them(coded: LoadedRun) -> None:
     model: Any = coded.model
-    seen = model.indices(model.unflatten(torch.from_numpy(load_encodings(coded.run).mu)))
-    drawn = model.indices(sample(coded.run, model, "code-frequencies", 4000, seeded()))
+    seen = model.quantiser.indices(model.unflatten(torch.from_numpy(load_encodings(coded.run).mu)))
+    drawn = model.quantiser.indices(sample(coded.run, model, "code-frequencies", 4000, seeded()))
     assert drawn.shape == (4000, *model.places)
     for row, column in ((0, 0), (1, 2), (3, 3)):
         shares = [
@@ -206,8 +206,10 @@ def test_codes_are_drawn_as_often_as_the_encodings_have_them(coded: LoadedRun) -
 
 def test_colder_codes_are_the_likelier_ones(coded: LoadedRun) -> None:
     model: Any = coded.model
-    seen = model.indices(model.unflatten(torch.from_numpy(load_encodings(coded.run).mu)))
-    drawn = model.indices(sample(coded.run, model, "code-frequencies", 50, seeded(), 0.01))
+    seen = model.quantiser.indices(model.unflatten(torch.from_numpy(load_encodings(coded.run).mu)))
+    drawn = model.quantiser.indices(
+        sample(coded.run, model, "code-frequencies", 50, seeded(), 0.01)
+    )
     counts = seen[:, 1, 1].bincount()
     assert (counts[drawn[:, 1, 1]] >= 0.9 * counts.max()).all()
 

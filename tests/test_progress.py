@@ -19,7 +19,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from latent_workbench.live.columns import MAX_CELLS, MAX_POINTS, Columns, decimate, heat
 from latent_workbench.live.history import Cursor, History
-from latent_workbench.live.progress import ProgressServer, progress_routes
+from latent_workbench.live.progress import ProgressServer
 from vae_core.config import RunConfig
 from vae_core.imaging.png import to_png
 from vae_core.runs import Run, Status, Store
@@ -293,7 +293,7 @@ def told(socket: ClientConnection) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[Client]:
-    with serving(progress_routes(ProgressServer(interval=0.02))) as server:
+    with serving(ProgressServer(interval=0.02).routes()) as server:
         yield Client(port_of(server))
 
 

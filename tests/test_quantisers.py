@@ -187,13 +187,13 @@ def test_quantising_decoded_codes_gives_them_back(family: str) -> None:
     model(torch.rand(8, 1, 16, 16))  # the codebook starts
     model.eval()
     codes = torch.randint(model.quantiser.codes, (5, *model.places))
-    z = model.vectors(codes)
-    assert torch.equal(model.vectors(model.indices(z)), z)
+    z = model.quantiser.vectors(codes)
+    assert torch.equal(model.quantiser.vectors(model.quantiser.indices(z)), z)
     v = model.flatten(z)
     assert v.shape == (5, model.latent_size)
     assert torch.equal(model.decode(model.unflatten(v)), model.decoder(z))
     near = z + 1e-4 * torch.randn_like(z)
-    assert torch.equal(model.indices(near), model.indices(z))
+    assert torch.equal(model.quantiser.indices(near), model.quantiser.indices(z))
     assert torch.equal(model.decode(near), model.decode(z))
 
 

@@ -35,9 +35,9 @@ from vae_core.latent.directions import load_directions
 from vae_core.latent.encodings import load_encodings
 from vae_core.latent.grids import decode_vectors
 from vae_core.latent.maps import load_map
-from vae_core.latent.priors.cache import load_prior
+from vae_core.latent.priors.prior import load_prior
 from vae_core.latent.saved import load_saved
-from vae_core.latent.survey_cache import load_survey
+from vae_core.latent.survey import load_survey
 from vae_core.loading import load_run
 from vae_core.run_data import recorded_by
 from vae_core.runs import Run, Store

@@ -24,7 +24,7 @@ from latent_workbench.shared.catalog import catalog
 from tests.pages import open_page
 from vae_core.config import parse_config
 from vae_core.errors import UserError
-from vae_core.families.footprint import MEMORY_VARIABLE, footprint, require_memory_to_train
+from vae_core.families.footprint import COPIES, MEMORY_VARIABLE, footprint, require_memory_to_train
 from vae_core.loading import load_run
 from vae_core.runs import DataCard, Run, Store
 
@@ -204,7 +204,8 @@ def test_a_model_that_is_too_large_is_never_built(config: dict[str, Any], card: 
 
 def test_the_bound_can_be_moved(monkeypatch: pytest.MonkeyPatch) -> None:
     config = parse_config({})
-    needed = footprint(config, CARD).to_train(config.train.batch_size) / 1e9
+    weights, image = footprint(config, CARD)
+    needed = (COPIES * weights + config.train.batch_size * image) / 1e9
     monkeypatch.setenv(MEMORY_VARIABLE, str(needed * 1.1))
     require_memory_to_train(config, CARD)
     monkeypatch.setenv(MEMORY_VARIABLE, str(needed * 0.9))

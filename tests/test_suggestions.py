@@ -17,7 +17,7 @@ from vae_core.sweeps.aggregate import average_seeds
 from vae_core.sweeps.convergence import not_converged, still_falls
 from vae_core.sweeps.resolved import resolved
 from vae_core.sweeps.results import Result, result_of, results, table
-from vae_core.sweeps.suggestions import Advice, advise, suggestions
+from vae_core.sweeps.suggestions import Advice, advise
 
 MLP = {"backbone": "mlp", "latent_dim": 2, "options": {"hidden": [16]}}
 
@@ -150,13 +150,13 @@ def test_other_families_and_latent_sizes_are_no_seeds(run: Run, tmp_path: Path) 
     found = results(Store(tmp_path))
     assert {point.active for point in average_seeds(found)} == {4.0, 16.0}
     assert all(len(point.runs) == 1 for point in average_seeds(found))
-    among = {each.among for each in suggestions(found) if each.rule == "no dimension lost"}
+    among = {each.among for each in advise(found).suggestions if each.rule == "no dimension lost"}
     assert among == {
         "family vae, latent_dim 4",
         "family vae, latent_dim 16",
         "family free-bits, latent_dim 4, free 0.25",
     }
-    reasons = {each.reason for each in suggestions(found)}
+    reasons = {each.reason for each in advise(found).suggestions}
     assert not any("10 dimensions" in reason for reason in reasons)
 
 

@@ -17,8 +17,7 @@ from vae_core.errors import UserError
 from vae_core.families import build
 from vae_core.latent import survey as surveys
 from vae_core.latent.encodings import load_encodings
-from vae_core.latent.survey import finite, survey
-from vae_core.latent.survey_cache import load_survey, save_survey, surveyed_hashes
+from vae_core.latent.survey import finite, load_survey, save_survey, survey, surveyed_hashes
 from vae_core.loading import load_part, load_run, weights_step
 from vae_core.losses import gaussian_kl
 from vae_core.metrics import measure

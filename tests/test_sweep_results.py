@@ -24,7 +24,7 @@ from vae_core.scoring import remarks, score, scores
 from vae_core.sweeps.aggregate import average_seeds
 from vae_core.sweeps.resolved import flat
 from vae_core.sweeps.results import Result, curves, differences, result_of, results, table, to_csv
-from vae_core.sweeps.suggestions import suggestions
+from vae_core.sweeps.suggestions import advise
 
 
 def curve(*points: tuple[float, float, float, int]) -> list[Result]:
@@ -41,12 +41,12 @@ KNEE = curve(
 
 
 def chosen(found: list[Result]) -> dict[str, float]:
-    return {suggestion.rule: suggestion.beta for suggestion in suggestions(found)}
+    return {suggestion.rule: suggestion.beta for suggestion in advise(found).suggestions}
 
 
 def test_three_rules_on_a_curve_with_a_bend() -> None:
     assert chosen(KNEE) == {"knee": 1.0, "no dimension lost": 0.3, "best ELBO": 1.0}
-    reasons = {suggestion.rule: suggestion.reason for suggestion in suggestions(KNEE)}
+    reasons = {suggestion.rule: suggestion.reason for suggestion in advise(KNEE).suggestions}
     # 57 nats for 20 up to the knee, 3 nats for the 20 beyond.
     assert "bought 2.9 nats of reconstruction, beyond it 0.15" in reasons["knee"]
     assert "all 8 dimensions" in reasons["no dimension lost"]
@@ -73,7 +73,7 @@ def test_a_straight_curve_has_no_knee() -> None:
 
 
 def test_too_few_betas_suggest_nothing() -> None:
-    assert suggestions([]) == suggestions(KNEE[:1]) == []
+    assert advise([]).suggestions == advise(KNEE[:1]).suggestions == ()
     assert "knee" not in chosen(KNEE[:2])
 
 
@@ -195,12 +195,12 @@ def test_codes_that_are_points_have_no_samples_to_score(sprites: Run) -> None:
 
 def test_only_held_out_images_are_encoded(sprites: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every image that is scored lies in no training part, by its factors."""
-    from vae_core.metrics.disentanglement import scored
+    from vae_core.metrics import disentanglement
 
     seen: list[np.ndarray] = []
-    encoded = scored.encoded
+    encoded = disentanglement.encoded
     monkeypatch.setattr(
-        scored,
+        disentanglement,
         "encoded",
         lambda model, part, progress: seen.append(part.factors) or encoded(model, part),
     )

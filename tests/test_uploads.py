@@ -29,16 +29,16 @@ from latent_workbench.live.upload_sessions import (
     is_named,
     most_bytes,
 )
-from latent_workbench.live.uploads import UploadServer, upload_routes
+from latent_workbench.live.uploads import UploadServer
 from vae_core.config import DataConfig, RunConfig
 from vae_core.data import Announced, Upload, begin_upload, load_dataset
 from vae_core.data import uploads as uploads_module
 from vae_core.errors import UserError
-from vae_core.imaging.listing import has_image_name
+from vae_core.imaging.kinds import has_image_name
 from vae_core.runs import Store
 
 from .live import port_of, serving
-from .pictures import png
+from .pictures import bring, png
 
 MB = 10**6
 
@@ -124,7 +124,7 @@ def test_no_name_leaves_its_folder(tmp_path_factory, parts: list[str], ending: s
     ("files", "sentence"),
     [
         ([], "Nothing was uploaded"),
-        ([("dir/a.exe", 3)], r"'a\.exe' is neither a \.zip nor an image"),
+        ([("dir/a.exe", 3)], r"'a\.exe' is nothing that can be read; what can be is JPEG, PNG"),
         ([("a.png", 3), ("b.zip", 3)], r"Upload b\.zip by itself"),
         ([("a.png", 0)], "'a.png' is empty"),
         ([("a.zip", 2001 * MB)], "This is 2,001 MB; at most 2,000 MB can be uploaded"),
@@ -219,7 +219,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def zip_in(uploads: SessionUploads) -> Upload:
-    return uploads.receive([("a.zip", io.BytesIO(PICTURES), len(PICTURES))])
+    return bring(uploads, "a.zip", PICTURES)
 
 
 def test_a_new_upload_takes_the_place_of_the_last(place: Path) -> None:
@@ -228,7 +228,7 @@ def test_a_new_upload_takes_the_place_of_the_last(place: Path) -> None:
     second = zip_in(uploads)
     assert uploads.finished is second and left_in(place) == [second.id]
     with pytest.raises(UserError):
-        uploads.receive([("b.zip", io.BytesIO(b"x"), 1)])
+        bring(uploads, "b.zip", b"x")
     assert uploads.finished is second and left_in(place) == [second.id], (
         "a refused one changes nothing"
     )
@@ -299,7 +299,7 @@ def sessions(place: Path) -> UploadSessions:
 
 @pytest.fixture
 def client(sessions: UploadSessions) -> Iterator[Client]:
-    with serving(upload_routes(UploadServer(sessions, stalled_s=0.5))) as server:
+    with serving(UploadServer(sessions, stalled_s=0.5).routes()) as server:
         yield Client(port_of(server))
 
 

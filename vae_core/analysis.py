@@ -12,12 +12,11 @@ from vae_core.data.images import restore_order
 from vae_core.errors import UserError
 from vae_core.latent.encodings import load_encodings
 from vae_core.latent.maps import Map, load_map, make_map, save_map
-from vae_core.latent.survey import Survey, survey
-from vae_core.latent.survey_cache import load_survey, save_survey
+from vae_core.latent.survey import Survey, load_survey, save_survey, survey
 from vae_core.loading import load_part, load_run, part_of, weights_step
 from vae_core.losses import gaussian_kl
 from vae_core.models import LatentModel
-from vae_core.models.gaussian import GaussianPosterior
+from vae_core.models.posterior import GaussianPosterior
 from vae_core.run_data import dataset_of
 from vae_core.runs import Run
 from vae_core.types import Context
@@ -75,13 +74,9 @@ def survey_of(
 
 def _is_of(kept: Survey, part: ImageSet) -> bool:
     """Whether a survey is of these images, under these names and labels."""
-    same = kept.hashes is not None and np.array_equal(kept.hashes, _or_none(part.hashes))
-    labels = np.array_equal(_or_none(kept.labels), _or_none(part.labels))
-    return bool(same and labels) and kept.files == part.files
-
-
-def _or_none(array: np.ndarray | None) -> np.ndarray:
-    return np.zeros(0) if array is None else array
+    pairs = (kept.hashes, part.hashes), (kept.labels, part.labels)
+    same = all(a is b if a is None or b is None else np.array_equal(a, b) for a, b in pairs)
+    return kept.hashes is not None and same and kept.files == part.files
 
 
 def images_of_survey(

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import os
-import queue
 import shlex
 import subprocess
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -19,12 +18,12 @@ import psutil
 from vae_core.data import Progress, no_progress
 from vae_core.errors import UserError
 from vae_core.locations import STORE_VARIABLE, module_command, module_environment
+from vae_core.progress import with_heartbeat
 from vae_core.runs import Run, layout
 
 PARENT_VARIABLE = "VAE_PARENT"
 """Names the process that waits for the answer: without it there is nothing to work for."""
 
-POLL_S = 0.25
 MAX_LINES = 200
 
 log = logging.getLogger(__name__)
@@ -55,39 +54,29 @@ def in_process(command: list[str], run: Run, progress: Progress = no_progress) -
         errors="replace",
     )
     written: deque[str] = deque(maxlen=MAX_LINES)
-    answers: queue.Queue[str | None] = queue.Queue()
-    readers = [
-        _start_thread(lambda: written.extend(process.stderr or ())),
-        _start_thread(lambda: _put(process.stdout or (), answers)),
-    ]
+    reader = threading.Thread(target=lambda: written.extend(process.stderr or ()), daemon=True)
+    reader.start()
     try:
-        problem = _follow(answers, progress)
+        problem = with_heartbeat(lambda report: _follow(process.stdout or (), report), progress)
         process.wait()
     finally:  # where the progress has raised, nobody waits for it any more
         _kill(process)
-        for reader in readers:
-            reader.join(1.0)
+        reader.join(1.0)
     if process.returncode:
         _log(run, f"{shlex.join(command)} failed:\n{''.join(written)}")
         last = written[-1].strip() if written else "it was killed."
         raise UserError(problem or f"The work ended before it was done: {last}")
 
 
-def _follow(answers: queue.Queue[str | None], progress: Progress) -> str:
-    """Report how far it is until it ends, and again while it says nothing; the problem that it
-    names, "" without one."""
+def _follow(lines: Iterable[str], report: Progress) -> str:
+    """Report how far it is until it ends; the problem that it names, "" without one."""
     message, share, problem = "", None, ""
-    while True:
-        try:
-            line = answers.get(timeout=POLL_S)
-        except queue.Empty:
-            line = "{}"
-        if line is None:
-            return problem
-        answer = _parse(line)
+    report(message, share)
+    for answer in map(_parse, lines):
         problem = str(answer.get("error", problem))
         message, share = str(answer.get("message", message)), answer.get("share", share)
-        progress(message, share if isinstance(share, float) else None)
+        report(message, share if isinstance(share, float) else None)
+    return problem
 
 
 def _parse(line: str) -> dict[str, Any]:
@@ -97,18 +86,6 @@ def _parse(line: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         return {}
     return answer if isinstance(answer, dict) else {}
-
-
-def _put(lines: Iterable[str], answers: queue.Queue[str | None]) -> None:
-    for line in lines:
-        answers.put(line)
-    answers.put(None)
-
-
-def _start_thread(target: Callable[[], None]) -> threading.Thread:
-    thread = threading.Thread(target=target, daemon=True)
-    thread.start()
-    return thread
 
 
 def _kill(process: subprocess.Popen[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass
 
 import torch
@@ -95,16 +96,13 @@ def _earlier(objective: Objective, run: Run, step: int) -> dict[str, Tensor]:
         name: torch.full_like(tensor, math.nan) if tensor.is_floating_point() else tensor
         for name, tensor in objective.state_dict().items()
     }
-    if not unknown_ones or not run.has(STATE):
-        return unknown_ones
-    try:
-        state = run.training_state()
-        known: dict[str, Tensor] = state["modules"]["objective"]
-        return (
-            known if state["step"] == step and known.keys() == unknown_ones.keys() else unknown_ones
-        )
-    except Exception:  # damaged or foreign: then nothing can be told
-        return unknown_ones
+    if unknown_ones and run.has(STATE):
+        with suppress(Exception):  # damaged or foreign: then nothing can be told
+            state = run.training_state()
+            known: dict[str, Tensor] = state["modules"]["objective"]
+            if state["step"] == step and known.keys() == unknown_ones.keys():
+                return known
+    return unknown_ones
 
 
 def _weights_of(run: Run, which: str) -> str:

@@ -37,8 +37,9 @@ class Objective(nn.Module, Generic[P]):
         super().__init_subclass__()
         cls.needs = posterior_class(cls) or cls.needs
 
-    def __init__(self, likelihood: Likelihood) -> None:
+    def __init__(self, likelihood: Likelihood, options: Any = None) -> None:
         super().__init__()
+        self.options = options
         # In a tuple, so that the model's likelihood is not registered a second time here.
         self._likelihood = (likelihood,)
 
@@ -56,14 +57,8 @@ class Objective(nn.Module, Generic[P]):
         return type(self).corrupt is not Objective.corrupt
 
     def corrupted(self, x: Tensor, numbers: Iterable[int]) -> Tensor:
-        """`corrupt` for pictures that are looked at: the noise of each image follows its number.
-
-        Whoever shows an image again, alone or among others, shows it with the same noise.
-
-        Args:
-            x: images [B, C, H, W]; x itself is returned where nothing is corrupted.
-            numbers: one for each image, such as its place in a data set.
-        """
+        """`corrupt` for pictures x [B, C, H, W] that are looked at: the noise of each follows its
+        number, such as its place in a data set, so that it is the same whenever it is shown."""
         if not self.corrupts:
             return x
         seeds = (torch.Generator(x.device).manual_seed(int(number)) for number in numbers)
@@ -72,21 +67,17 @@ class Objective(nn.Module, Generic[P]):
 
     def forward(self, model: LatentModel[P], x: Tensor, context: Context) -> Output[P]:
         """Run the model on images [B, C, H, W] as this objective needs it."""
-        if model.labels and context.labels is not None:
-            model = model.conditioned(context.labels)
+        model = model.conditioned(context.labels)
         shown = self.corrupt(x, context.generator)
         if self.samples == 1:
-            output: Output[P] = model(shown, context.generator)
-            return output
+            return model(shown, context.generator)
         posterior = model.encode(shown)
         z = torch.cat([posterior.sample(context.generator) for _ in range(self.samples)])
         return Output(posterior, z, model.decode(z))
 
     def losses(self, x: Tensor, output: Output[P], context: Context) -> Losses:
-        """The unweighted terms of each player, [B] each, with their weights at this moment.
-
-        A player without terms is not trained in this step.
-        """
+        """The unweighted terms of each player, [B] each, with their weights at this moment; a
+        player without terms is not trained in this step."""
         return {MODEL: {"recon": Term(self.nll(x, output).mean(0))}}
 
     def nll(self, x: Tensor, output: Output[P]) -> Tensor:

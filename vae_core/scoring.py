@@ -115,7 +115,7 @@ def score(run: Run, progress: Progress = no_progress) -> dict[str, Any]:
     """
     from vae_core.latent.survey import finite
     from vae_core.loading import load_part, load_run
-    from vae_core.metrics.disentanglement.scored import SEEDS, encoded, with_spread
+    from vae_core.metrics.disentanglement import SEEDS, encoded, with_spread
 
     loaded = load_run(run)
     if not loaded.card.factor_names:

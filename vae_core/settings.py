@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 import reprlib
-import types
 import typing
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -100,12 +99,7 @@ def explain(error: ValidationError, where: str, model: type[BaseModel] | None = 
 
 def nested_settings(annotation: Any) -> type[BaseModel] | None:
     """The settings class inside an annotation (`X`, `X | None`), if there is one."""
-    candidates = (
-        typing.get_args(annotation)
-        if isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is typing.Union
-        else (annotation,)
-    )
-    for candidate in candidates:
+    for candidate in (annotation, *typing.get_args(annotation)):
         if isinstance(candidate, type) and issubclass(candidate, BaseModel):
             return candidate
     return None

@@ -13,11 +13,12 @@ from latent_workbench.components.scatter import (
     SelectionCleared,
 )
 from latent_workbench.encodings.details import direction_form
-from latent_workbench.encodings.encoded_images import QUICKLY_COMPARED, EncodedImages
+from latent_workbench.encodings.encoded_images import BY_KEY, QUICKLY_COMPARED, EncodedImages
 from latent_workbench.encodings.plane import Plane, choose_axes, plane_of
 from latent_workbench.encodings.points import draw_points, show_details
 from latent_workbench.live.resources import encodings_version
 from latent_workbench.shared.catalog import companions
+from latent_workbench.shared.current_run import run_choice
 from latent_workbench.shared.formatting import grouped, number
 from latent_workbench.shared.tasks import Task
 from vae_core.config import DataConfig
@@ -40,19 +41,15 @@ NOWHERE = (
 
 def choose_other(run: Run) -> Run | None:
     """Another run whose images are the same ones, if one is wanted."""
-    others = {
-        each.id: each.run
+    others = (
+        each
         for each in companions(run, same_size=False)
         if encodings_version(each.run) is not None and same_images(run, each.run)
-    }
-    if not others:
-        return None
-    chosen = st.selectbox(
-        "Compare with", list(others), None, key=f"encodings-beside-{run.id}",
-        placeholder="another run",
+    )
+    return run_choice(
+        others, f"encodings-beside-{run.id}", placeholder="another run",
         help="A run on the same images: what you select in one space is shown in the other.",
     )  # fmt: skip
-    return None if chosen is None else others[chosen]
 
 
 def same_images(run: Run, other: Run) -> bool:
@@ -137,7 +134,7 @@ def _shared(encoded: EncodedImages, other: EncodedImages) -> str:
     found = f"The same {grouped(len(shared))} images in two spaces."
     if not ALIKE < len(shared) <= QUICKLY_COMPARED:
         return found
-    work = _agreement(encoded.key, other.key, encoded, other, shared)
+    work = _agreement(encoded, other, shared)
     if not work.wait(1.0) or work.result is None:
         return found
     return (
@@ -146,14 +143,12 @@ def _shared(encoded: EncodedImages, other: EncodedImages) -> str:
     )
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
-def _agreement(
-    key: str, other_key: str, _encoded: EncodedImages, _other: EncodedImages, _shared: np.ndarray
-) -> Task[float]:
+@st.cache_resource(max_entries=8, show_spinner=False, hash_funcs=BY_KEY)
+def _agreement(encoded: EncodedImages, other: EncodedImages, _shared: np.ndarray) -> Task[float]:
     def work(progress: Progress) -> float:
         from vae_core.latent.neighbours import agreement, nearest_neighbours
 
-        spaces = (each.survey for each in (_encoded, _other))
+        spaces = (each.survey for each in (encoded, other))
         vectors = [survey.mu[rows_of(_shared, survey.identities)] for survey in spaces]
         return agreement(*(nearest_neighbours(mu, ALIKE, progress) for mu in vectors))
 

@@ -6,7 +6,6 @@ import html
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
@@ -23,16 +22,13 @@ from latent_workbench.shared.pictures import data_url
 from latent_workbench.shared.state import session
 from vae_core.runs import part_name
 
-if TYPE_CHECKING:
-    from vae_core.latent.survey import Survey
-
 SMALLEST, MEAN, LARGE = 56, 112, 128
 """Sides of pictures in px."""
 NEAREST = 8
 WHOLE = ", encoded whole; what the model makes of corrupted images is on Grids"
 WORST = 4
 MOST_LABELS = 5
-TABLES = {"csv": "text/csv", "parquet": "application/vnd.apache.parquet"}
+TABLES = {"CSV": "text/csv", "Parquet": "application/vnd.apache.parquet"}
 
 
 def clicked_image(encoded: EncodedImages, row: int) -> None:
@@ -47,22 +43,16 @@ def clicked_image(encoded: EncodedImages, row: int) -> None:
     pictures(both, ["original", "reconstruction"], LARGE)
     measured = {"recon": survey.recon, "KL": survey.kl, "ELBO": survey.elbo}
     known = [f"{name} {number(float(v[row]))}" for name, v in measured.items() if v is not None]
-    known += estimated(survey, row)
+    if survey.kl_error is not None:
+        from vae_core.models.posterior import EVALUATION_DRAWS
+
+        error = number(float(survey.kl_error[row]))
+        known.append(f"the KL estimated from {EVALUATION_DRAWS} draws, ± {error}")
     if known:
         whole = WHOLE * corrupts(encoded.run)
         st.caption(f"{', '.join(known)} nats, of {image_count(1, encoded.split)}{whole}")
     _neighbours(encoded, mu, row)
-    _open_button("Open in Explore", encoded, mu)
-
-
-def estimated(survey: Survey, row: int) -> list[str]:
-    """How well an image's KL is known, where it has no closed form."""
-    if survey.kl_error is None:
-        return []
-    from vae_core.models.posterior import EVALUATION_DRAWS
-
-    error = number(float(survey.kl_error[row]))
-    return [f"the KL estimated from {EVALUATION_DRAWS} draws, ± {error}"]
+    _open_button(encoded, mu)
 
 
 def clicked_plane(encoded: EncodedImages, plane: Plane, at: PlaneClick) -> None:
@@ -73,24 +63,21 @@ def clicked_plane(encoded: EncodedImages, plane: Plane, at: PlaneClick) -> None:
     pictures(encoded.decoded(z[None]), ["decoded"], LARGE)
     st.caption(f"At {number(at.x)}, {number(at.y)}; all else as in the mean of the encodings.")
     _neighbours(encoded, z)
-    _open_button("Open in Explore", encoded, z)
+    _open_button(encoded, z)
 
 
-def _open_button(label: str, encoded: EncodedImages, z: np.ndarray) -> None:
+def _open_button(encoded: EncodedImages, z: np.ndarray, label: str = "Open in Explore") -> None:
     if st.button(label, key=f"encodings-open-{encoded.run.id}", icon=":material/open_in_new:"):
         open_in_explore(encoded.run.id, z)
 
 
-def nearest_rows(mu: np.ndarray, z: np.ndarray, n: int, without: int | None = None) -> np.ndarray:
-    """The rows of the n encodings of mu [N, D] nearest to z [D], the nearest first."""
-    distances = np.linalg.norm(mu - z, axis=1)
-    if without is not None:
-        distances[without] = np.inf
-    n = min(n, len(mu) - (without is not None))
-    return np.argsort(distances, kind="stable")[:n]
+def nearest_rows(mu: np.ndarray, z: np.ndarray, n: int, without: int = -1) -> np.ndarray:
+    """The rows of the n encodings of mu [N, D] nearest to z [D], but `without`, nearest first."""
+    nearest = np.argsort(np.linalg.norm(mu - z, axis=1), kind="stable")
+    return nearest[nearest != without][:n]
 
 
-def _neighbours(encoded: EncodedImages, z: np.ndarray, without: int | None = None) -> None:
+def _neighbours(encoded: EncodedImages, z: np.ndarray, without: int = -1) -> None:
     rows = nearest_rows(encoded.survey.mu, z, NEAREST, without)
     if not len(rows):
         return
@@ -136,16 +123,22 @@ def selected_images(encoded: EncodedImages, rows: np.ndarray) -> None:
         st.caption("Worst reconstructions, in nats")
         pictures(encoded.images.gather(worst), [number(float(survey.recon[i])) for i in worst])
     with st.container(horizontal=True, gap="small"):
-        _open_button("Open its mean", encoded, center)
-        for kind, mime in TABLES.items():
+        _open_button(encoded, center, "Open its mean")
+        for name, mime in TABLES.items():
+            kind = name.lower()
             st.download_button(
-                kind.upper() if kind == "csv" else "Parquet",
-                partial(table_of, encoded, rows, kind),
+                name, partial(table_of, encoded, rows, kind),
                 f"{encoded.run.id}-selection.{kind}", mime,
                 key=f"encodings-{kind}-{encoded.run.id}", icon=":material/download:",
                 on_click="ignore",
             )  # fmt: skip
-    _keep_buttons(encoded, rows)
+    with st.container(horizontal=True, gap="small"):
+        for end in "AB":
+            if st.button(
+                f"Keep as {end}", key=f"encodings-keep-{end}-{encoded.run.id}",
+                help="Two kept selections make a direction from here to there.",
+            ):  # fmt: skip
+                _ends(encoded)[end] = rows
 
 
 def table_of(encoded: EncodedImages, rows: np.ndarray, kind: str) -> bytes:
@@ -177,16 +170,6 @@ def direction_form(encoded: EncodedImages) -> None:
                 access.authorized(save_direction)(encoded.run, name, arrow.vector * arrow.length)
                 ends.clear()
                 open_in_explore(encoded.run.id, arrow.start)
-
-
-def _keep_buttons(encoded: EncodedImages, rows: np.ndarray) -> None:
-    with st.container(horizontal=True, gap="small"):
-        for end in "AB":
-            if st.button(
-                f"Keep as {end}", key=f"encodings-keep-{end}-{encoded.run.id}",
-                help="Two kept selections make a direction from here to there.",
-            ):  # fmt: skip
-                _ends(encoded)[end] = rows
 
 
 @dataclass

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
@@ -14,13 +15,13 @@ import streamlit as st
 from latent_workbench.live.images import DATASETS, images_of
 from latent_workbench.live.models import ready_torch, weights_version
 from latent_workbench.live.resources import encodings_of, encodings_version, model_of
-from latent_workbench.shared.formatting import image_count
+from latent_workbench.shared.formatting import grouped, image_count
 from latent_workbench.shared.state import session
-from latent_workbench.shared.tasks import Task, command, result_of
+from latent_workbench.shared.tasks import Task, command, job_button, job_shown, result_of
 from vae_core.data import Progress
 from vae_core.data.dataset import Images
 from vae_core.errors import UserError
-from vae_core.runs import Run
+from vae_core.runs import ACTIVE, Run
 
 if TYPE_CHECKING:
     from vae_core.latent.neighbours import Neighbours
@@ -32,11 +33,7 @@ QUICKLY_COMPARED = 10_000
 
 
 def splits_of(run: Run) -> dict[str, str]:
-    """The images that can be chosen, with what they are called: parts that the run has.
-
-    Raises:
-        UserError: when the run's data card is missing or damaged.
-    """
+    """What the parts of the run are called; raises UserError without a sound data card."""
     card = run.data_card()
     # Without digests the run is of a time when it did not record its parts: its validation images
     # cannot be told from those it learned from.
@@ -81,19 +78,16 @@ class EncodedImages:
 
     def name(self, row: int) -> str:
         """What a person calls an image: its file, else its place in the data."""
-        survey = self.survey
-        if survey.files:
-            return survey.files[row].encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-        part = "training" if self.is_cached or survey.split == "train" else survey.split
-        return f"{part} image {int(survey.indices[row]) + 1}"
+        return self.survey.name(row)
+
+
+BY_KEY: Any = {EncodedImages: attrgetter("key")}
+"""How a cache tells encoded images apart."""
 
 
 def load_encoded(run: Run, split: str) -> EncodedImages | None:
-    """The images of a part; None while they are encoded, which the page then shows.
-
-    Raises:
-        UserError: when encodings are damaged or not finite.
-    """
+    """The images of a part; None while they are encoded, which the page then shows. Raises
+    UserError for encodings that are damaged or not finite."""
     from vae_core.latent.survey import finite
 
     version = f"{weights_version(run)}/{encodings_version(run)}"
@@ -120,21 +114,12 @@ def is_compared(encoded: EncodedImages) -> bool:
     return len(encoded.survey) <= QUICKLY_COMPARED or encoded.key in session(Compared).keys
 
 
+@st.cache_resource(max_entries=4, show_spinner=False, hash_funcs=BY_KEY)
 def neighbours_of(encoded: EncodedImages) -> Task[Neighbours]:
     """The neighbours of every image, looked for once and off the script."""
-    return _neighbours(encoded.key, encoded)
-
-
-def forget_neighbours(encoded: EncodedImages) -> None:
-    """Look for them again the next time that they are asked for."""
-    _neighbours.clear(encoded.key, encoded)
-
-
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _neighbours(key: str, _encoded: EncodedImages) -> Task[Neighbours]:
     from vae_core.latent.neighbours import nearest_neighbours
 
-    return Task(lambda progress: nearest_neighbours(_encoded.survey.mu, progress=progress))
+    return Task(lambda progress: nearest_neighbours(encoded.survey.mu, progress=progress))
 
 
 @st.cache_resource(max_entries=3, show_spinner="Measuring the images")
@@ -167,7 +152,7 @@ def _surveyed(path: Path, version: str, split: str) -> Task[EncodedImages]:
     def work(progress: Progress) -> EncodedImages:
         ready_torch()
         from vae_core.analysis import survey_of
-        from vae_core.latent.survey_cache import load_survey
+        from vae_core.latent.survey import load_survey
         from vae_core.loading import weights_step
 
         if load_survey(run, split, weights_step(run)) is None:
@@ -177,6 +162,52 @@ def _surveyed(path: Path, version: str, split: str) -> Task[EncodedImages]:
         return EncodedImages(run, survey, pictures, f"{path}/{version}/{split}")
 
     return Task(work)
+
+
+# --- where there are no encodings, or those of an earlier step ------------------------------------
+
+
+def outdated_encodings(run: Run) -> None:
+    """Say that the encodings are not those of the weights, and offer to make them."""
+    from vae_core.completion import is_complete
+    from vae_core.latent.encodings import encoded_step
+
+    if is_complete(run) or job_shown(_key(run)):
+        return
+    words, button = st.columns([4, 1], vertical_alignment="center")
+    words.info(
+        f"The training ended before its images were encoded anew. What you see is of step "
+        f"{grouped(encoded_step(run) or 0)}, the weights are of step "
+        f"{grouped(run.weights_step() or 0)}."
+    )
+    with button:
+        _offer(run)
+
+
+def no_encodings(run: Run) -> None:
+    """What to do where there are none."""
+    if job_shown(_key(run)):
+        return
+    if run.weights_step() is not None and run.status().state not in ACTIVE:
+        st.info("This run has no encodings yet: its training ended before they were made.")
+        _offer(run)
+        return
+    st.info(
+        "This run has no encodings yet: they are cached when an epoch ends. "
+        "Train it for one epoch, then come back."
+    )
+    if st.button("Go to Train", icon=":material/model_training:"):
+        st.switch_page("pages/train.py", query_params={"run": run.id})
+
+
+def _key(run: Run) -> str:
+    return f"encodings-completing-{run.id}"
+
+
+def _offer(run: Run) -> None:
+    """A button that has the images encoded with the weights that there are now."""
+    icon = ":material/scatter_plot:"
+    job_button(_key(run), "Encode them now", icon, run, "complete", run.id)
 
 
 # --- images of a whole part -----------------------------------------------------------------------

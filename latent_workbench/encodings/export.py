@@ -60,11 +60,7 @@ def draw(encoded: EncodedImages) -> None:
 def exported(
     encoded: EncodedImages, to: str, progress: Progress, which: str = "last"
 ) -> tuple[str, bytes, str]:
-    """The name, the bytes and the note of a download.
-
-    Raises:
-        UserError: as `vae_core.export.export`.
-    """
+    """Name, bytes and note of a download; raises UserError as `vae_core.export.export` does."""
     from vae_core.export import Source, as_download, export
 
     result = export(Source(encoded.run, encoded.split, progress=progress, which=which), to)

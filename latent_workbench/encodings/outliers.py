@@ -10,7 +10,6 @@ from latent_workbench.encodings.details import pictures
 from latent_workbench.encodings.encoded_images import (
     Compared,
     EncodedImages,
-    forget_neighbours,
     is_compared,
     neighbours_of,
     opening_spinner,
@@ -38,13 +37,13 @@ def draw(encoded: EncodedImages) -> None:
         "draw.",
     )  # fmt: skip
     with errors_shown(st.info), opening_spinner(encoded.images):
-        _ranking(encoded, by or "recon")
+        _ranking(encoded, by)
     st.markdown("**Duplicates**")
     _duplicates(encoded)
 
 
 def _ranking(encoded: EncodedImages, by: str) -> None:
-    from vae_core.latent.ranking import ranked
+    from vae_core.latent.selection import ranked
 
     order, values = ranked(encoded.survey, by)
     few = order[:PICTURED]
@@ -85,7 +84,7 @@ def _duplicates(encoded: EncodedImages) -> None:
             session(Compared).keys.add(encoded.key)
             st.rerun()
         return
-    found = result_of(neighbours_of(encoded), "neighbours", lambda: forget_neighbours(encoded))
+    found = result_of(neighbours_of(encoded), "neighbours", lambda: neighbours_of.clear(encoded))
     if found is None:
         return
     usual = typical_distance(found)

@@ -27,8 +27,8 @@ FLAT = "none, flat"
 
 @dataclass(frozen=True)
 class AxesChoice:
-    """kind: directions or a map. names: the names of one to three directions; one alone is stacked
-    up. dimensions: 2, or 3 to be turned by hand."""
+    """kind: directions or a map. names: of one to three directions; one alone is stacked up.
+    dimensions: of a map, 2, or 3 to be turned by hand."""
 
     kind: str
     names: tuple[str, ...] = ()
@@ -49,12 +49,6 @@ def choose_axes(encoded: EncodedImages) -> AxesChoice:
             format_func="{}-D".format, help="In 3-D, drag to turn the points.",
         )  # fmt: skip
         return AxesChoice(view, dimensions=spatial)
-    return _directions(encoded, first, second, third)
-
-
-def _directions(
-    encoded: EncodedImages, first: DeltaGenerator, second: DeltaGenerator, third: DeltaGenerator
-) -> AxesChoice:
     names = [*all_axes(encoded.run)]
     alone = encoded.survey.mu.shape[1] == 1
     start = STACKED if alone else names[min(1, len(names) - 1)]
@@ -64,9 +58,8 @@ def _directions(
         return AxesChoice(DIRECTIONS, (across,))
     left = [name for name in names if name not in (across, upwards)]
     depth = _choice(third, "Depth", [FLAT, *left], "encodings-z", FLAT)
-    if depth == FLAT:
-        return AxesChoice(DIRECTIONS, (across, upwards))
-    return AxesChoice(DIRECTIONS, (across, upwards, depth), 3)
+    chosen = (across, upwards) if depth == FLAT else (across, upwards, depth)
+    return AxesChoice(DIRECTIONS, chosen)
 
 
 def _choice(place: DeltaGenerator, label: str, names: list[str], key: str, start: str) -> str:
@@ -99,10 +92,7 @@ class Plane:
 
 def plane_of(encoded: EncodedImages, axes: AxesChoice) -> Plane | None:
     """The plane or the space that was chosen; None while a map is drawn, which the page then shows.
-
-    Raises:
-        UserError: when the run has no such direction.
-    """
+    Raises UserError where the run has no such direction."""
     if axes.kind != DIRECTIONS:
         return _map(encoded, axes)
     known = all_axes(encoded.run)
@@ -139,11 +129,8 @@ def stacked_plane(mu: np.ndarray, axis: Axis) -> Plane:
 
 
 def lifted(axes: tuple[Axis, ...], at: tuple[float, ...], raw: bool) -> np.ndarray:
-    """The latent vector [D] at coordinates `at` of `axes` that lies nearest to their centre.
-
-    Args:
-        raw: True for coordinates in latent units from the origin, False for σ from the mean.
-    """
+    """The latent vector [D] at coordinates `at` of `axes` that lies nearest to their centre; `raw`
+    coordinates are latent units from the origin, others σ from the mean."""
     center, vectors = axes[0].center, np.stack([axis.vector for axis in axes])
     wanted = [
         value if raw else axis.center @ axis.vector + value * axis.deviation

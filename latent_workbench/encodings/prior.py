@@ -12,7 +12,7 @@ import streamlit as st
 from plotly.colors import sample_colorscale
 
 from latent_workbench.components.svg import drawing
-from latent_workbench.encodings.encoded_images import EncodedImages
+from latent_workbench.encodings.encoded_images import BY_KEY, EncodedImages
 from latent_workbench.live.resources import model_of, prior_of
 from latent_workbench.shared.formatting import number
 from latent_workbench.shared.theme import KL
@@ -24,6 +24,12 @@ MOST_HISTOGRAMS = 24
 MOST_CORRELATED = 64
 WIDTH, HEIGHT = 160, 76
 MOST_NAMES = 24
+HELP = {
+    "mean of μ": "0 in the prior N(0, 1)",
+    "variance of μ": "Above 0.01 a dimension is active (Burda et al., 2016)",
+    "mean σ": "Mean deviation of a posterior: 1 where it says nothing, near 0 where it is sure",
+    "KL, nats": "What the dimension costs, mean over the images",
+}
 RED_TO_BLUE = sample_colorscale("RdBu", np.linspace(0, 1, 201).tolist())
 
 
@@ -41,13 +47,16 @@ class PriorCheck:
 
 def draw(encoded: EncodedImages) -> None:
     """The sentence, the histograms, the table and the heat map."""
-    check = _check_prior(encoded.key, encoded)
+    check = _check_prior(encoded)
     st.markdown(check.verdict)
     _caption(encoded, check)
     drawing("encodings-histograms", histograms_html(check.histograms, *names_and_notes(check)))
     left, right = st.columns([1.3, 1], gap="medium")
+    config: Any = {
+        name: st.column_config.NumberColumn(format="%.3f", help=text) for name, text in HELP.items()
+    }
     with left:
-        st.dataframe(table(check), hide_index=True, height=380, column_config=_columns())
+        st.dataframe(table(check), hide_index=True, height=380, column_config=config)
     with right:
         st.caption("Correlation of the posterior means, in the order of the table")
         drawn = len(check.correlations)
@@ -55,8 +64,8 @@ def draw(encoded: EncodedImages) -> None:
         drawing("encodings-correlations", heat)
 
 
-@st.cache_resource(max_entries=4, show_spinner="Comparing with the prior")
-def _check_prior(key: str, _encoded: EncodedImages) -> PriorCheck:
+@st.cache_resource(max_entries=4, show_spinner="Comparing with the prior", hash_funcs=BY_KEY)
+def _check_prior(encoded: EncodedImages) -> PriorCheck:
     from vae_core.metrics.aggregated import (
         aggregated_histogram,
         correlations,
@@ -64,8 +73,8 @@ def _check_prior(key: str, _encoded: EncodedImages) -> PriorCheck:
         verdict,
     )
 
-    mu, logvar = _encoded.survey.mu, _encoded.survey.logvar
-    density = prior_of(_encoded.run)
+    mu, logvar = encoded.survey.mu, encoded.survey.logvar
+    density = prior_of(encoded.run)
     found = describe_dimensions(mu, logvar, density)
     order = np.argsort(-(found.variance if found.kl is None else found.kl), kind="stable")
     reach = 4.0 if found.kl is not None else max(4.0, float(np.abs(mu).max()))
@@ -84,21 +93,17 @@ def _check_prior(key: str, _encoded: EncodedImages) -> PriorCheck:
 
 
 def _caption(encoded: EncodedImages, check: PriorCheck) -> None:
-    count, total = len(check.histograms), len(check.order)
-    first = f"The {count} of {total} dimensions with the most KL" if count < total else "Dimensions"
-    if check.found.kl is None:
-        first = first.replace("the most KL", "the most variance")
+    count, total, prior = len(check.histograms), len(check.order), check.found.prior
+    most = "variance" if check.found.kl is None else "KL"
+    first = f"The {count} of {total} dimensions with the most {most}"
+    if prior is None:
+        line = f"{model_of(encoded.run).no_density} Line: N(0, 1), to compare sizes."
+    else:
+        line = f"Line: the prior{' N(0, 1)' if prior.standard else ', as it was learned'}."
     st.caption(
-        f"{first}, over {encoded.description}. Filled: where the images are encoded, "
-        f"the width of each posterior included. {_line(encoded, check)}"
+        f"{first if count < total else 'Dimensions'}, over {encoded.description}. Filled: where "
+        f"the images are encoded, the width of each posterior included. {line}"
     )
-
-
-def _line(encoded: EncodedImages, check: PriorCheck) -> str:
-    """What the line over each histogram is."""
-    if check.found.prior is None:
-        return f"{model_of(encoded.run).no_density} Line: N(0, 1), to compare sizes."
-    return f"Line: the prior{' N(0, 1)' if check.found.prior.standard else ', as it was learned'}."
 
 
 def names_and_notes(check: PriorCheck) -> tuple[list[str], list[str]]:
@@ -130,28 +135,12 @@ def table(check: PriorCheck) -> dict[str, list[object]]:
     }
 
 
-def _columns() -> Any:
-    help_texts = {
-        "mean of μ": "0 in the prior N(0, 1)",
-        "variance of μ": "Above 0.01 a dimension is active (Burda et al., 2016)",
-        "mean σ": "Mean deviation of a posterior: 1 where it says nothing, near 0 where it is sure",
-        "KL, nats": "What the dimension costs, mean over the images",
-    }
-    return {
-        name: st.column_config.NumberColumn(format="%.3f", help=text)
-        for name, text in help_texts.items()
-    }
-
-
 # --- charts as SVG: Plotly would hold the page up for a second ------------------------
 
 
 def histograms_html(found: Sequence[Histogram], names: Sequence[str], notes: Sequence[str]) -> str:
-    """A small histogram for each dimension, the prior as a line over it, on one scale for all.
-
-    Args:
-        notes: what each says when it is pointed at.
-    """
+    """A small histogram for each dimension, the prior as a line over it, on one scale for all; each
+    says its note when it is pointed at."""
     # Up to three times the prior: what has collapsed to a point is cut.
     highest = max(float(each.posterior.max()) for each in found)
     prior = max(float(each.prior.max()) for each in found)

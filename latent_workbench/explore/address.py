@@ -14,11 +14,8 @@ COMPARE, PREFIX = "beside", "beside-"
 
 
 def read_address(run: Run) -> None:
-    """The views that the address describes, if a link or the browser's history brought it.
-
-    Raises:
-        UserError: naming what cannot be read; that view stays as it was.
-    """
+    """Take in the views of an address that a link or the browser's history brought. Raises
+    UserError naming what cannot be read; that view stays as it was."""
     state, parameters = app_state(), st.query_params.to_dict()
     if parameters == state.address or parameters.get(RUN_PARAMETER) != run.id:
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
@@ -23,18 +24,15 @@ from latent_workbench.shared.state import app_state, rerun_fragment
 from vae_core.errors import UserError
 from vae_core.runs import Run
 
+if TYPE_CHECKING:
+    from vae_core.latent.encodings import Encodings
+
 MEAN, PATH = "From the mean to here", "From A to B"
 
 
 def direction_picker(run: Run, slot: str, compact: bool = False) -> None:
-    """Draw the choice of directions of one explorer; `slot` tells several of a page apart.
-
-    Args:
-        compact: True leaves out what an icon says as well.
-
-    Raises:
-        UserError: when the run has no weights yet or is damaged.
-    """
+    """Draw the choice of directions of one explorer; `slot` tells several of a page apart,
+    `compact` leaves out what an icon says as well. Raises UserError without sound weights."""
     encodings = encodings_of(run)
     kinds = offered(run, encodings)
     view = app_state().views.setdefault(run.id, View())
@@ -44,11 +42,8 @@ def direction_picker(run: Run, slot: str, compact: bool = False) -> None:
 
     def choose() -> None:
         kind = st.session_state[key]
-        now = app_state().views.get(run.id, View())
-        at = now.z if kind == LOCAL else None
-        app_state().views[run.id] = replace(
-            now, kind=kind, at=at, shown=None, values=None, base=None
-        )
+        at = app_state().views.get(run.id, View()).z if kind == LOCAL else None
+        _follow(run, kind=kind, at=at, shown=None)
 
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.segmented_control(
@@ -64,18 +59,22 @@ def direction_picker(run: Run, slot: str, compact: bool = False) -> None:
         if view.kind == LOCAL and encodings is not None:
             _neighbourhood(run, slot, len(encodings.mu))
         if view.kind == CLASSES and encodings is not None and encodings.labels is not None:
-            _from_label(run, slot, [int(label) for label in np.unique(encodings.labels)])
+            _from_label(run, slot, encodings, np.unique(encodings.labels).tolist())
         if encodings is not None:
             label = "" if compact else "Keep"
             with st.popover(label, icon=":material/bookmark:", help="Save a direction by name"):
                 _save(run, slot)
 
 
+def _follow(run: Run, **changes: Any) -> None:
+    """Let the sliders follow other directions, all of them at 0."""
+    views = app_state().views
+    views[run.id] = replace(views.get(run.id, View()), values=None, base=None, **changes)
+
+
 def _neighbourhood(run: Run, slot: str, most: int) -> None:
     def refit() -> None:
-        now = app_state().views[run.id]
-        count = int(st.session_state[key])
-        app_state().views[run.id] = replace(now, neighbours=count, at=now.z, values=None, base=None)
+        _follow(run, neighbours=int(st.session_state[key]), at=app_state().views[run.id].z)
 
     key = f"neighbours{slot}-{run.id}"
     st.session_state[key] = min(app_state().views[run.id].neighbours, most)
@@ -99,14 +98,7 @@ def _neighbourhood(run: Run, slot: str, most: int) -> None:
         rerun_fragment()
 
 
-def _from_label(run: Run, slot: str, labels: list[int]) -> None:
-    def choose() -> None:
-        now = app_state().views[run.id]
-        label = st.session_state[key]
-        app_state().views[run.id] = replace(now, label=label, values=None, base=None)
-
-    encodings = encodings_of(run)
-    assert encodings is not None
+def _from_label(run: Run, slot: str, encodings: Encodings, labels: list[int]) -> None:
     view = app_state().views[run.id]
     if view.label not in labels:
         view = app_state().views[run.id] = replace(view, label=labels[0])
@@ -117,7 +109,7 @@ def _from_label(run: Run, slot: str, labels: list[int]) -> None:
         labels,
         format_func=lambda label: f"from {label_name(encodings, label)}",
         key=key,
-        on_change=choose,
+        on_change=lambda: _follow(run, label=st.session_state[key]),
         width=150,
         label_visibility="collapsed",
         help="The label from whose mean the directions lead to the others.",

@@ -78,11 +78,8 @@ def _unbroken(part: str) -> str:
 
 def _meaning(facts: RunFacts) -> str | None:
     """What the figure that compares says, and what it does not."""
-    if facts.incomparable:
-        return facts.incomparable
-    if facts.bits_per_dim is None:
-        return None
-    return BITS_OF_A_DENSITY if facts.is_density else BITS_OF_A_PROBABILITY
+    bits = BITS_OF_A_DENSITY if facts.is_density else BITS_OF_A_PROBABILITY
+    return facts.incomparable or (None if facts.bits_per_dim is None else bits)
 
 
 def comparable(facts: RunFacts) -> str:
@@ -109,7 +106,11 @@ def _menu(facts: RunFacts) -> None:
         "Resume training", key=f"resume-{facts.id}", icon=":material/play_arrow:", width="stretch",
         **access.widget_options(),
     ):  # fmt: skip
-        _resume(facts)
+        from vae_core.training.jobs import resume  # torch, which the gallery can do without
+
+        with errors_shown():
+            access.authorized(resume)(facts.run)
+            open_run(facts.id, "train")
     if facts.usable and st.button(
         "Start from its weights", key=f"weights-{facts.id}", icon=":material/account_tree:",
         width="stretch",
@@ -129,19 +130,7 @@ def _menu(facts: RunFacts) -> None:
         width="stretch",
         **access.widget_options(disabled=not sure),
     ):
-        _delete(facts)
-
-
-def _resume(facts: RunFacts) -> None:
-    from vae_core.training.jobs import resume  # imports torch, which the gallery can do without
-
-    with errors_shown():
-        access.authorized(resume)(facts.run)
-        open_run(facts.id, "train")
-
-
-def _delete(facts: RunFacts) -> None:
-    with errors_shown():
-        access.authorized(facts.run.delete)()
-        st.toast(f"Run {facts.id} is deleted.")
-        st.rerun()
+        with errors_shown():
+            access.authorized(facts.run.delete)()
+            st.toast(f"Run {facts.id} is deleted.")
+            st.rerun()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from latent_workbench.grids.images import images_of
-from latent_workbench.grids.sheets import Sheet, decoded, draw_again
+from latent_workbench.grids.sheets import Sheet, decoded, images_of
+from latent_workbench.shared.inputs import draw_again
 from vae_core.errors import UserError
 from vae_core.latent.interpolation import PATHS, interpolate
 from vae_core.runs import Run

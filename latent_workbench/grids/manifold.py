@@ -9,18 +9,15 @@ from latent_workbench.components.axes import Axis, all_axes, counterpart, raw_pa
 from latent_workbench.grids.sheets import Sheet, decoded, image_number, ticks
 from latent_workbench.live.resources import encodings_of, prior_of
 from latent_workbench.shared.state import restore
-from vae_core.latent.planes import MOST_A_SIDE, even_values, plane_vectors, quantile_values
+from vae_core.latent.grids import MOST_A_SIDE, even_values, plane_vectors, quantile_values
 from vae_core.runs import Run
 
 SIGMA, RAW_UNITS, QUANTILES = "σ", "latent units", "quantiles"
 
 
 def draw(run: Run, other: Run | None = None) -> list[Sheet]:
-    """The controls, and the sheet they ask for; the same plane of `other` beside it.
-
-    Raises:
-        UserError: when a run is damaged, or `other` has no such directions.
-    """
+    """The controls, and the sheet they ask for; the same plane of `other` beside it. Raises
+    UserError where a run is damaged, or `other` has no such directions."""
     axes = all_axes(run)
     names = list(axes)
     for key, start in (("grid-x", names[0]), ("grid-y", names[min(1, len(names) - 1)])):

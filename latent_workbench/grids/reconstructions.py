@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from latent_workbench.grids.images import RealImages, images_of
-from latent_workbench.grids.sheets import Sheet, decoded, draw_again
+from latent_workbench.grids.sheets import RealImages, Sheet, decoded, images_of
 from latent_workbench.live.models import ready_torch
 from latent_workbench.shared.formatting import grouped
-from vae_core.latent.ranking import picks
+from latent_workbench.shared.inputs import draw_again
+from vae_core.latent.selection import picks
 from vae_core.runs import Run
 
 if TYPE_CHECKING:
@@ -47,7 +47,8 @@ def draw(run: Run) -> list[Sheet]:
         from vae_core.imaging.png import to_bytes
 
         rows["corrupted"] = to_bytes(_encoder_input(images, chosen))
-    rows |= {"reconstruction": rebuilt, "difference": _difference(originals, rebuilt)}
+    difference = np.abs(originals.astype(np.int16) - rebuilt)
+    rows |= {"reconstruction": rebuilt, "difference": difference.astype(np.uint8)}
     if wants_spread:
         with st.spinner("Drawing from the posteriors"):
             rows["spread"] = _spread(images, chosen)
@@ -70,11 +71,6 @@ def draw(run: Run) -> list[Sheet]:
     ]
 
 
-def _difference(originals: np.ndarray, rebuilt: np.ndarray) -> np.ndarray:
-    size = np.abs(originals.astype(np.int16) - rebuilt.astype(np.int16))
-    return size.astype(np.uint8)
-
-
 def _encoder_input(images: RealImages, chosen: np.ndarray) -> Tensor:
     """The images at `chosen` as the encoder was shown them for `as_trained`."""
     torch = ready_torch()
@@ -86,11 +82,11 @@ def _encoder_input(images: RealImages, chosen: np.ndarray) -> Tensor:
 
 def _spread(images: RealImages, chosen: np.ndarray) -> np.ndarray:
     torch = ready_torch()
-    from vae_core.latent.planes import posterior_spread
+    from vae_core.latent.grids import posterior_spread
 
     model, labels, rows = images.loaded.model, images.survey.labels, []
     for i, x in zip(chosen, _encoder_input(images, chosen).split(1), strict=True):
         conditioned = model if labels is None else model.conditioned(torch.tensor([int(labels[i])]))
-        _, deviation = posterior_spread(conditioned, x)
+        deviation = posterior_spread(conditioned, x)
         rows.append(np.rint(np.clip(deviation * SPREAD_SCALE, 0, 1) * 255).astype(np.uint8))
     return np.stack(rows)

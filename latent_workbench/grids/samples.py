@@ -5,13 +5,12 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from latent_workbench.grids.images import images_of
-from latent_workbench.grids.sheets import Sheet, decoded, draw_again
+from latent_workbench.grids.sheets import Sheet, decoded, images_of
 from latent_workbench.live.models import ready_torch
 from latent_workbench.live.resources import model_of
-from latent_workbench.shared import access
 from latent_workbench.shared.errors import errors_shown, redact
-from latent_workbench.shared.tasks import command, job_shown, start_job
+from latent_workbench.shared.inputs import draw_again
+from latent_workbench.shared.tasks import job_button, job_shown
 from vae_core.errors import UserError
 from vae_core.runs import Run
 
@@ -57,7 +56,11 @@ def draw(run: Run) -> list[Sheet]:
         title = priors[name].label
         sheets.append(Sheet(run, f"samples-{name}", decoded(run, vectors), vectors, title=title))
     with errors_shown(lambda sentence: st.info(f"Real images are not shown: {sentence}")):
-        sheets.append(_real(run, seed))
+        images = images_of(run)
+        random, count = np.random.default_rng(seed), len(images.pictures)
+        rows = random.choice(count, (SIDE, SIDE), replace=count < SIDE * SIDE)
+        pictures, vectors = images.pictures[rows], images.survey.mu[rows]
+        sheets.append(Sheet(run, "real", pictures, vectors, title="Real images"))
     return sheets
 
 
@@ -72,17 +75,5 @@ def _learn(run: Run, name: str) -> None:
     words.markdown(
         f"**{priors[name].label}**  \n{priors[name].blurb} It takes about half a minute."
     )
-    if button.button(
-        "Learn it", icon=":material/school:", key=f"{key}-start", width="stretch",
-        **access.widget_options(),
-    ):  # fmt: skip
-        start_job(key, command(run, "prior", run.id))
-
-
-def _real(run: Run, seed: int) -> Sheet:
-    images = images_of(run)
-    count = len(images.pictures)
-    chosen = np.random.default_rng(seed).choice(count, SIDE * SIDE, replace=count < SIDE * SIDE)
-    pictures = images.pictures[chosen].reshape(SIDE, SIDE, *images.pictures.shape[1:])
-    vectors = images.survey.mu[chosen].reshape(SIDE, SIDE, -1)
-    return Sheet(run, "real", pictures, vectors, title="Real images")
+    with button:
+        job_button(key, "Learn it", ":material/school:", run, "prior", run.id, width="stretch")

@@ -1,4 +1,4 @@
-"""Sheets of pictures, decoded once, and the controls that several kinds of them have."""
+"""What several kinds of sheets share: pictures decoded once, controls, and the real images."""
 
 from __future__ import annotations
 
@@ -6,21 +6,27 @@ import hashlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from latent_workbench.live.models import weights_version
+from latent_workbench.live.models import ready_torch, weights_version
 from latent_workbench.live.resources import encodings_of, model_of
 from latent_workbench.shared.state import session
 from vae_core.imaging.png import tile
 from vae_core.runs import Run
 
+if TYPE_CHECKING:
+    from vae_core.latent.survey import Survey
+    from vae_core.loading import LoadedRun
+
 CHUNK = 128
 QUIET_S = 0.5
 MOST_CACHED = 8
+MOST_IMAGES = 1000
 
 
 @dataclass(frozen=True)
@@ -28,28 +34,20 @@ class Sheet:
     """Pictures uint8 [R, C, channels, H, W] in rows and columns, with their names.
 
     run: whose latent space it is.
-    vectors: [R, C, D], where each lies in the latent space; None where that makes no sense.
+    vectors: [R, C, D], where each lies in it.
     moving: True where the columns are steps of a movement, to be saved as an animation.
     """
 
     run: Run
     name: str
     pictures: np.ndarray
-    vectors: np.ndarray | None = None
-    rows: Sequence[str] = field(default_factory=tuple)
-    columns: Sequence[str] = field(default_factory=tuple)
+    vectors: np.ndarray
+    rows: Sequence[str] = ()
+    columns: Sequence[str] = ()
     across: str = ""
     upwards: str = ""
     title: str = ""
     moving: bool = False
-
-    @property
-    def row_names(self) -> Sequence[str]:
-        return self.rows or [""] * self.pictures.shape[0]
-
-    @property
-    def column_names(self) -> Sequence[str]:
-        return self.columns or [""] * self.pictures.shape[1]
 
     def whole(self) -> np.ndarray:
         """All pictures side by side, at full resolution: uint8 [channels, R·H, C·W]."""
@@ -58,19 +56,14 @@ class Sheet:
 
 @dataclass
 class GridsState:
-    """seeds: of what is drawn at random, by the kind of sheet. decoded: the pictures last decoded,
-    by weights and vectors."""
+    """The pictures last decoded, by weights and vectors."""
 
-    seeds: dict[str, int] = field(default_factory=dict)
     decoded: dict[object, np.ndarray] = field(default_factory=dict)
 
 
 def decoded(run: Run, vectors: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
-    """The pictures of latents [..., D]: uint8 [..., C, H, W]; a bar shows once it takes long.
-
-    Args:
-        labels: [...], which a conditional model is told; None for unknown ones.
-    """
+    """The pictures of latents [..., D]: uint8 [..., C, H, W]; a bar shows once it takes long. A
+    conditional model is told the labels [...], None for unknown ones."""
     from vae_core.latent.grids import decode_vectors
 
     version = (str(run.path), weights_version(run))
@@ -99,31 +92,68 @@ def ticks(values: np.ndarray) -> list[str]:
     return [f"{value:.2f}".replace("-0.00", "0.00").replace("-", "−") for value in values]
 
 
-def draw_again(place: DeltaGenerator, kind: str, **options: Any) -> int:
-    """A button that draws others; the seed of what is drawn now, for each kind of sheet one."""
-    seeds = session(GridsState).seeds
-    if place.button("Draw again", icon=":material/casino:", key=f"{kind}-again", **options):
-        seeds[kind] = seeds.get(kind, 0) + 1
-    return seeds.get(kind, 0)
-
-
-def image_number(
-    run: Run, place: DeltaGenerator, label: str, *, key: str, placeholder: str, help: str
-) -> int | None:
-    """A field for the number of an encoded image, counted from 1; None where it is empty.
-
-    Raises:
-        UserError: when the encodings are damaged.
-    """
+def image_number(run: Run, place: DeltaGenerator, label: str, **options: Any) -> int | None:
+    """A field for the number of an encoded image, counted from 1; None where it is empty. Raises
+    UserError for damaged encodings."""
     encodings = encodings_of(run)
-    chosen = place.number_input(
-        label,
-        1,
-        len(encodings.mu) if encodings is not None else 1,
-        None,
-        key=key,
-        placeholder=placeholder,
-        disabled=encodings is None,
-        help=help,
-    )
+    most = 1 if encodings is None else len(encodings.mu)
+    chosen = place.number_input(label, 1, most, None, disabled=encodings is None, **options)
     return None if chosen is None else int(chosen)
+
+
+# --- real images, with what the model makes of them -----------------------------------------------
+
+
+@dataclass(frozen=True)
+class RealImages:
+    """Images uint8 [N, C, H, W], their surveys, the run's own model, and where they are from.
+
+    survey: of the images as they are. as_trained: of what the encoder learns from, which is the
+        same but for models that learn from corrupted images.
+    """
+
+    pictures: np.ndarray
+    survey: Survey
+    as_trained: Survey
+    loaded: LoadedRun
+    origin: str
+
+
+def images_of(run: Run) -> RealImages:
+    """At most 1000 images: those that the run keeps where they are whole, else from its data set.
+    Raises UserError where that is needed and not present, or the run is damaged."""
+    return _images(run.path, weights_version(run))
+
+
+@st.cache_resource(max_entries=2, show_spinner="Looking at the images")
+def _images(path: Path, version: int | None) -> RealImages:
+    ready_torch()
+    from vae_core.data import ArrayImages, ImageSet
+    from vae_core.data.samples import spread
+    from vae_core.latent.survey import survey
+    from vae_core.loading import load_part, load_run
+    from vae_core.run_data import recorded_by
+    from vae_core.types import Context
+
+    run = Run(path)
+    loaded, cached = load_run(run), encodings_of(run)
+    if cached is not None and cached.thumbnails.shape[1:] == loaded.card.image_shape:
+        part, names = ImageSet(ArrayImages(cached.thumbnails), cached.labels), cached.label_names
+        origin = "training images that the run keeps"
+    else:
+        # An older run did not record which images it held out: then any will do, named as such.
+        split = "train" if recorded_by(run) is None else "validation"
+        dataset, part = load_part(run, split)
+        names = dataset.label_names
+        origin = {"validation": "validation images", "train": "images of the data set"}[split]
+    chosen = spread(part, MOST_IMAGES)
+    pictures = part.images.gather(chosen)
+    labels = None if part.labels is None else part.labels[chosen]
+    files = tuple(part.files[i] for i in chosen) if part.files else ()
+    shown = ImageSet(ArrayImages(pictures), labels, files=files)
+    context = Context(loaded.step, train_images=loaded.card.n_train)
+    about = (loaded.model, loaded.objective, shown, names, "shown", context)
+    found = trained = survey(*about)
+    if loaded.objective.corrupts:
+        trained = survey(*about, corrupted=True)
+    return RealImages(pictures, found, trained, loaded, origin)

@@ -8,7 +8,7 @@ import streamlit as st
 from latent_workbench.grids.sheets import Sheet, decoded, image_number, ticks
 from latent_workbench.live.resources import encodings_of, sliders_of
 from latent_workbench.shared.explore_view import RAW
-from vae_core.latent.planes import dimension_values, even_values, traversal_vectors
+from vae_core.latent.grids import dimension_values, even_values, traversal_vectors
 from vae_core.runs import Run
 
 MOST_ROWS = 12

@@ -11,26 +11,29 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from latent_workbench.live.cache import RunCache
 from latent_workbench.live.micro_batcher import MicroBatcher
 from latent_workbench.live.models import (
     MODELS,
-    Decoder,
     ModelCache,
     conditioned,
     decode_pixels,
     draw_prior,
+    ready_torch,
     weights_version,
 )
 from latent_workbench.live.protocol import Encoding, Location, Random, Request
-from latent_workbench.live.regions import RegionCache, locate
 from vae_core.errors import UserError
-from vae_core.runs import Run, Store
+from vae_core.runs import Run, Store, layout
 
 if TYPE_CHECKING:
     from vae_core.latent.region import Region
+    from vae_core.models import LatentModel
     from vae_core.models.posterior import GaussianMixture
 
 T = TypeVar("T")
+
+ENCODINGS = layout.ENCODINGS
 
 INLINE_S = 0.002
 """Seconds up to which a decode stays on the event loop: then it costs less than handing it to a
@@ -43,22 +46,20 @@ INLINE_NUMBERS = 500_000
 class Engine:
     """From a run's name and a request to arrays, without ever holding up the event loop."""
 
-    def __init__(
-        self, models: ModelCache | None = None, regions: RegionCache | None = None
-    ) -> None:
-        self.models = MODELS if models is None else models
-        self.regions = RegionCache() if regions is None else regions
+    def __init__(self, models: ModelCache = MODELS) -> None:
+        self.models = models
+        self.regions: RunCache[Region] = RunCache(load_region, ENCODINGS, 4)
         self._decoders = ThreadPoolExecutor(2, "live-decode")
         # What takes seconds has a thread of its own, so that somebody's animation does not stop
         # the picture under somebody's hand.
         self._long = ThreadPoolExecutor(1, "live-long")
         self._batcher = MicroBatcher(self._decode_now)
-        self._conditioned: WeakKeyDictionary[Decoder, dict[int, Decoder]] = WeakKeyDictionary()
+        self._views: WeakKeyDictionary[LatentModel, dict[int, LatentModel]] = WeakKeyDictionary()
         # Of a learned prior it takes a pass through the encoder.
-        self._densities: WeakKeyDictionary[Decoder, GaussianMixture | None] = WeakKeyDictionary()
-        self._seconds: WeakKeyDictionary[Decoder, dict[int, float]] = WeakKeyDictionary()
+        self._priors: WeakKeyDictionary[LatentModel, GaussianMixture | None] = WeakKeyDictionary()
+        self._seconds: WeakKeyDictionary[LatentModel, dict[int, float]] = WeakKeyDictionary()
 
-    async def model(self, run: Run, label: int | None = None) -> Decoder:
+    async def model(self, run: Run, label: int | None = None) -> LatentModel:
         """The run's model as it is now, told `label` where it is conditional.
 
         Raises:
@@ -73,24 +74,24 @@ class Engine:
         if not -1 <= label < model.labels:
             raise UserError(f"Run {run.id!r} knows {model.labels} labels; {label} is none of them.")
         # Kept, because `decode` knows models by identity.
-        views = self._conditioned.setdefault(model, {})
+        views = self._views.setdefault(model, {})
         if label not in views:
             views[label] = conditioned(model, label)
         return views[label]
 
-    async def decode(self, model: Decoder, vectors: np.ndarray) -> np.ndarray:
+    async def decode(self, model: LatentModel, vectors: np.ndarray) -> np.ndarray:
         """The pictures of latent vectors [n, D]: uint8 [n, H, W, C]."""
         if len(vectors) == 1:  # under somebody's hand
             return await self._batcher.decode(model, vectors)
         return await self._decode_now(model, vectors)
 
-    async def _decode_now(self, model: Decoder, vectors: np.ndarray) -> np.ndarray:
+    async def _decode_now(self, model: LatentModel, vectors: np.ndarray) -> np.ndarray:
         known = self._seconds.get(model, {}).get(len(vectors))
         if known is not None and known <= INLINE_S:
             return self._decode(model, vectors)
         return await self._in_decoder_thread(self._decode, model, vectors)
 
-    async def locate(self, run: Run, model: Decoder, request: Request) -> Location | None:
+    async def locate(self, run: Run, model: LatentModel, request: Request) -> Location | None:
         """Where the first vector lies; None where it was not asked for or nothing is known."""
         if not request.nearest:
             return None
@@ -101,9 +102,9 @@ class Engine:
             return None
         if region.mu.shape[1] != len(z):
             return None
-        if model not in self._densities:
-            self._densities[model] = await self._in_decoder_thread(model.prior)
-        density = self._densities[model]
+        if model not in self._priors:
+            self._priors[model] = await self._in_decoder_thread(model.prior)
+        density = self._priors[model]
         known = region.mu.size + (0 if density is None else density.mu.numel())
         if known <= INLINE_NUMBERS:
             return locate(region, density, z, request.nearest)
@@ -139,7 +140,7 @@ class Engine:
     async def _in_decoder_thread(self, work: Callable[..., T], *arguments: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._decoders, work, *arguments)
 
-    def _decode(self, model: Decoder, vectors: np.ndarray) -> np.ndarray:
+    def _decode(self, model: LatentModel, vectors: np.ndarray) -> np.ndarray:
         """As `decode`, and remembers the shortest time that it took for so many vectors.
 
         The shortest, because a busy machine makes anything take longer, and nothing makes it take
@@ -151,6 +152,33 @@ class Engine:
         times = self._seconds.setdefault(model, {})
         times[len(vectors)] = min(seconds, times.get(len(vectors), seconds))
         return pixels
+
+
+def load_region(run: Run) -> Region:
+    """The region that the run's cached encodings fill.
+
+    Raises:
+        UserError: when they are damaged, or the model diverged and they are not finite.
+    """
+    ready_torch()
+    from vae_core.latent.encodings import load_encodings
+    from vae_core.latent.region import Region
+
+    encodings = load_encodings(run)
+    if not np.isfinite(encodings.mu).all():
+        raise UserError(f"The encodings of run {run.id!r} are not finite.")
+    return Region(encodings.mu, encodings.logvar)
+
+
+def locate(
+    region: Region, density: GaussianMixture | None, z: np.ndarray, nearest: int
+) -> Location:
+    """Where z [D] lies in `region` and under the prior, and the `nearest` encodings beside it."""
+    one, log_density = z.astype(np.float64), float("nan")
+    with np.errstate(over="ignore", invalid="ignore"):  # a vector may lie as far out as floats go
+        if density is not None:
+            log_density = float(density.log_prob(ready_torch().from_numpy(one)[None])[0])
+        return Location(region.place(one), log_density, *region.nearest(z, nearest))
 
 
 def run_called(name: str) -> Run:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from dataclasses import dataclass
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import HTTPConnection
@@ -18,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
 from latent_workbench.live.connection import Connection
+from latent_workbench.live.http import Refused
 from latent_workbench.shared import access, hosts
 from latent_workbench.shared.streamlit_private import get_max_widget_state_size_bytes
 
@@ -44,14 +44,6 @@ _UPLOADS = re.compile(r"/_stcore/upload_file/")
 _COMPUTES = re.compile(r"/(decode|encode|animation)/")
 """Live routes that answer what they are sent and keep nothing of it; by any other that is sent
 something, something is changed."""
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """Why a connection is refused: an HTTP status and a sentence."""
-
-    status: int
-    sentence: str
 
 
 class NotRead(OSError):
@@ -140,7 +132,7 @@ class HostGuard:
         await self._app(scope, receive, send)
 
 
-def refused(connection: HTTPConnection, private: bool, writes: bool = False) -> Refusal | None:
+def refused(connection: HTTPConnection, private: bool, writes: bool = False) -> Refused | None:
     """Why a connection is not let in; None where it is.
 
     Args:
@@ -150,30 +142,30 @@ def refused(connection: HTTPConnection, private: bool, writes: bool = False) -> 
     headers = connection.headers
     problem = hosts.refusal(headers)
     if problem:
-        return Refusal(403, problem)
+        return Refused(403, problem)
     if not private:
         return None
     if "origin" not in headers and headers.get("sec-fetch-site") == "cross-site":
-        return Refusal(403, hosts.FOREIGN_ORIGIN)  # such as a picture that another site embeds
+        return Refused(403, hosts.FOREIGN_ORIGIN)  # such as a picture that another site embeds
     try:
         visitor = access.visitor_of(headers, connection.cookies)
         if visitor is None:
-            return Refusal(401, "Log in to use this app.")
+            return Refused(401, "Log in to use this app.")
         problem = access.read_only_reason_of(visitor) if writes else ""
     except access.Misconfigured as error:
         LOGGER.error("%s", error)
-        return Refusal(403, "This app is not set up rightly; its log says more.")
+        return Refused(403, "This app is not set up rightly; its log says more.")
     connection.scope["visitor"] = visitor
-    return Refusal(403, problem) if problem else None
+    return Refused(403, problem) if problem else None
 
 
-async def _refuse(refusal: Refusal, scope: Scope, receive: Receive, send: Send) -> None:
+async def _refuse(refusal: Refused, scope: Scope, receive: Receive, send: Send) -> None:
     headers = Headers(scope=scope)
     LOGGER.warning(
         "Refused %s %r (%s), host %r, origin %r: %s", scope.get("method", "socket"), scope["path"],
-        refusal.status, headers.get("host"), headers.get("origin"), refusal.sentence,
+        refusal.status, headers.get("host"), headers.get("origin"), refusal,
     )  # fmt: skip
-    answer: ASGIApp = JSONResponse({"message": refusal.sentence}, refusal.status)
+    answer: ASGIApp = JSONResponse({"message": str(refusal)}, refusal.status)
     if scope["type"] == "websocket":
         answer = WebSocketClose(POLICY_VIOLATION)
     await answer(scope, receive, send)

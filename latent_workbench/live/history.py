@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -64,12 +63,14 @@ class History:
         self._run = run
         self._lock = threading.Lock()
         self._generation = 0
+        self._fingerprint = b""
         self._restart()
 
     def refresh(self) -> None:
         """Read the records written since the last call; start over if the file was rewritten."""
         with self._lock:
-            if not self._continues():
+            # The file still holds, before the offset, what was read there; else it was rewritten.
+            if self._bytes_before(self._offset) != self._fingerprint:
                 self._generation += 1
                 self._restart()
             before = self._halved()
@@ -89,19 +90,10 @@ class History:
             limits: what is looked at; most points are then spent inside, the rest is coarse.
         """
         with self._lock:
-            content = self._content
-            message = {
-                "restart": True,
-                "train": all_series(content.train, 0, limits),
-                "validation": all_series(content.validation, 0, limits),
-                "kl": heat(content.kl_steps, content.kl),
-                "changes": content.changes,
-                "marks": content.marks[-MAX_MARKS:],
-                "previews": content.previews,
-                "decimated": max(content.train.rows, content.validation.rows) > MAX_POINTS,
-                **self._now(),
-            }
-            return message, self._end()
+            end = self._end()
+            decimated = max(end.train, end.validation) > MAX_POINTS
+            everything = self._lacking(Cursor(), limits)
+            return {"restart": True, "decimated": decimated, **everything}, end
 
     def since(self, cursor: Cursor, limits: Limits | None = None) -> tuple[dict[str, Any], Cursor]:
         """What a client at `cursor` lacks, {} if nothing; `full` if the file has started over.
@@ -110,33 +102,33 @@ class History:
             limits: what the client looks at, for a `full` answer.
         """
         with self._lock:
-            end, content = self._end(), self._content
-            stale = cursor.generation != end.generation
-            if not stale and cursor == end:
+            end = self._end()
+            if cursor == end:
                 return {}, end
-            if not stale and end.train - cursor.train <= MAX_POINTS:
-                message = {
-                    "train": all_series(content.train, cursor.train, None),
-                    "validation": all_series(content.validation, cursor.validation, None),
-                    "kl": heat(content.kl_steps[cursor.kl :], content.kl[cursor.kl :]),
-                    "changes": content.changes[cursor.changes :],
-                    "marks": content.marks[cursor.marks :][-MAX_MARKS:],
-                    "previews": content.previews[cursor.previews :],
-                    **self._now(),
-                }
+            if cursor.generation == end.generation and end.train - cursor.train <= MAX_POINTS:
+                message = self._lacking(cursor, None)
                 return {k: v for k, v in message.items() if v not in ({}, [], "")}, end
         return self.full(limits)
 
     # --- inside ------------------------------------------------------------------------------
 
+    def _lacking(self, cursor: Cursor, limits: Limits | None) -> dict[str, Any]:
+        """What has come after the cursor, and what holds now."""
+        content = self._content
+        return {
+            "train": all_series(content.train, cursor.train, limits),
+            "validation": all_series(content.validation, cursor.validation, limits),
+            "kl": heat(content.kl_steps[cursor.kl :], content.kl[cursor.kl :]),
+            "changes": content.changes[cursor.changes :],
+            "marks": content.marks[cursor.marks :][-MAX_MARKS:],
+            "previews": content.previews[cursor.previews :],
+            **self._now(),
+        }
+
     def _restart(self) -> None:
         self._content = _Content()
         self._offset = 0
         self._fingerprint = b""
-
-    def _continues(self) -> bool:
-        """True while the file still holds, before the offset, what was read there."""
-        return self._bytes_before(self._offset) == self._fingerprint
 
     def _bytes_before(self, offset: int) -> bytes:
         if offset == 0:
@@ -268,7 +260,7 @@ def _row(record: dict[str, Any]) -> dict[str, float]:
 
 def latest_beta(run: Run) -> float | None:
     """β as the end of the history has it; None where nothing was recorded or there is no β."""
-    for record in _newest_first(run):
+    for record in reversed(run.last_records(HISTORY, _TAIL)):
         is_set = record.get("kind") == "set" and record.get("name", "beta") == "beta"
         beta = record.get("value" if is_set else "beta")
         if isinstance(beta, float | int) and math.isfinite(beta):
@@ -278,7 +270,7 @@ def latest_beta(run: Run) -> float | None:
 
 def latest_weights(run: Run) -> dict[str, float]:
     """The weights of the newest step by the name of their term; {} where none was recorded."""
-    for record in _newest_first(run):
+    for record in reversed(run.last_records(HISTORY, _TAIL)):
         weights = record.get("weights")
         if isinstance(weights, dict):
             return {
@@ -287,8 +279,3 @@ def latest_weights(run: Run) -> dict[str, float]:
                 if isinstance(value, float | int) and math.isfinite(value)
             }
     return {}
-
-
-def _newest_first(run: Run) -> Iterator[dict[str, Any]]:
-    """The records at the end of the history that are records."""
-    yield from reversed(run.last_records(HISTORY, _TAIL))

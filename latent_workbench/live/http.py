@@ -39,10 +39,9 @@ def with_json_errors(handler: Handler) -> Handler:
     async def answer(request: Request) -> Response:
         try:
             return await handler(request)
-        except Refused as error:
-            return _message(error.status, redact(error))
         except UserError as error:
-            return _message(400, redact(error))
+            status = error.status if isinstance(error, Refused) else 400
+            return _message(status, redact(error))
         except ClientDisconnect:
             return Response(status_code=400)  # nobody is there to read it
         except Exception:

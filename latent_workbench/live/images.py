@@ -60,7 +60,7 @@ def images_of(run: Run, split: str) -> Images:
 
 def _in_order(run: Run, dataset: Dataset, split: str) -> Images:
     from vae_core.data.images import restore_order
-    from vae_core.latent.survey_cache import surveyed_hashes
+    from vae_core.latent.survey import surveyed_hashes
     from vae_core.loading import part_of
 
     part, hashes = part_of(dataset, split), surveyed_hashes(run, split)

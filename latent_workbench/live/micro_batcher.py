@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from latent_workbench.live.models import Decoder
-
-Decode = Callable[[Decoder, np.ndarray], Awaitable[np.ndarray]]
+if TYPE_CHECKING:
+    from vae_core.models import LatentModel
 
 
 class MicroBatcher:
@@ -19,12 +19,12 @@ class MicroBatcher:
     model takes 1.3 ms for one and 3.5 ms for sixteen. Who is alone waits for one turn, 0.02 ms.
     """
 
-    def __init__(self, decode: Decode) -> None:
+    def __init__(self, decode: Callable[[LatentModel, np.ndarray], Awaitable[np.ndarray]]) -> None:
         self._decode = decode
-        self._waiting: dict[Decoder, list[tuple[np.ndarray, asyncio.Future[np.ndarray]]]] = {}
+        self._waiting: dict[LatentModel, list[tuple[np.ndarray, asyncio.Future[np.ndarray]]]] = {}
         self._answering: set[asyncio.Task[None]] = set()  # the loop itself holds tasks weakly
 
-    async def decode(self, model: Decoder, vectors: np.ndarray) -> np.ndarray:
+    async def decode(self, model: LatentModel, vectors: np.ndarray) -> np.ndarray:
         """The pictures of latent vectors [n, D]: uint8 [n, H, W, C]."""
         future: asyncio.Future[np.ndarray] = asyncio.get_running_loop().create_future()
         if model not in self._waiting:
@@ -35,7 +35,7 @@ class MicroBatcher:
         self._waiting[model].append((vectors, future))
         return await future
 
-    async def _answer(self, model: Decoder) -> None:
+    async def _answer(self, model: LatentModel) -> None:
         batch = self._waiting.pop(model)
         ends = np.cumsum([len(vectors) for vectors, _ in batch])
         try:

@@ -6,36 +6,15 @@ import functools
 import gc
 import threading
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from latent_workbench.live.cache import RunCache
 from vae_core.runs import WEIGHTS, Run
 
-
-class Decoder(Protocol):
-    """The part of a LatentModel that the live decoder uses."""
-
-    @property
-    def latent_size(self) -> int: ...
-    @property
-    def image_shape(self) -> tuple[int, int, int]: ...
-    @property
-    def labels(self) -> int: ...
-    @property
-    def no_density(self) -> str: ...
-    @property
-    def device(self) -> Any: ...
-    def conditioned(self, labels: Any) -> Decoder: ...
-    def encode(self, x: Any) -> Any: ...
-    def unflatten(self, v: Any) -> Any: ...
-    def flatten(self, z: Any) -> Any: ...
-    def decode(self, z: Any) -> Any: ...
-    def picture(self, x_logits: Any) -> Any: ...
-    def sample_prior(self, n: int, generator: Any = None, temperature: float = 1.0) -> Any: ...
-    def prior(self) -> Any: ...
-    def parameters(self) -> Any: ...
+if TYPE_CHECKING:
+    from vae_core.models import LatentModel
 
 
 @functools.cache
@@ -51,20 +30,20 @@ def ready_torch() -> Any:
     return torch
 
 
-def decode_pixels(model: Decoder, vectors: np.ndarray) -> np.ndarray:
+def decode_pixels(model: LatentModel, vectors: np.ndarray) -> np.ndarray:
     """Latent vectors, float32 [n, D], as pictures, uint8 [n, H, W, C]."""
     ready_torch()
     from vae_core.latent.grids import decode_vectors
 
-    return decode_vectors(model, vectors).transpose(0, 2, 3, 1)  # type: ignore[arg-type]
+    return decode_vectors(model, vectors).transpose(0, 2, 3, 1)
 
 
-def conditioned(model: Decoder, label: int) -> Decoder:
+def conditioned(model: LatentModel, label: int) -> LatentModel:
     """A conditional model as it is for images of `label`; −1 is unknown."""
     return model.conditioned(ready_torch().tensor([label], device=model.device))
 
 
-def encode_pixels(model: Decoder, pixels: np.ndarray) -> np.ndarray:
+def encode_pixels(model: LatentModel, pixels: np.ndarray) -> np.ndarray:
     """The posterior means of pictures, uint8 [n, C, H, W], flattened: float32 [n, D]."""
     torch = ready_torch()
     from vae_core.data.batches import as_floats
@@ -74,7 +53,7 @@ def encode_pixels(model: Decoder, pixels: np.ndarray) -> np.ndarray:
         return model.flatten(posterior.mode()).float().cpu().numpy()
 
 
-def draw_prior(model: Decoder, seed: int | None = None, temperature: float = 1.0) -> np.ndarray:
+def draw_prior(model: LatentModel, seed: int | None = None, temperature: float = 1.0) -> np.ndarray:
     """One draw z ~ p(z) at `temperature`, flattened: float32 [D]."""
     torch = ready_torch()
     generator = torch.Generator()
@@ -86,7 +65,7 @@ def draw_prior(model: Decoder, seed: int | None = None, temperature: float = 1.0
         return model.flatten(model.sample_prior(1, generator, temperature))[0].float().numpy()
 
 
-def load_model(run: Run) -> Decoder:
+def load_model(run: Run) -> LatentModel:
     """The run's model in eval mode, laid out for decoding one picture at a time.
 
     In channels-last memory oneDNN does not have to rearrange all weights for each picture: 17.5 ms
@@ -106,10 +85,10 @@ def weights_version(run: Run) -> int | None:
     return run.version(WEIGHTS)
 
 
-class ModelCache(RunCache[Decoder]):
+class ModelCache(RunCache["LatentModel"]):
     """The models used last, each keyed by its run and the version of its weights."""
 
-    def __init__(self, load: Callable[[Run], Decoder] = load_model, size: int = 4) -> None:
+    def __init__(self, load: Callable[[Run], LatentModel] = load_model, size: int = 4) -> None:
         super().__init__(load, WEIGHTS, size)
 
 
@@ -117,34 +96,32 @@ MODELS = ModelCache()
 """Shared by the live decoder and the pages, which run in the same process."""
 
 
-_started, _ready = threading.Event(), threading.Event()
+def _import_engine() -> None:
+    ready_torch()
+    import vae_core.latent.directions
+    import vae_core.latent.encodings
+    import vae_core.loading  # noqa: F401
+
+    # The half million objects of these libraries stay. Looking through them for garbage held
+    # the whole server up for 240 to 290 ms each time; without them it takes 36.
+    gc.freeze()
+
+
+_importing = threading.Thread(target=_import_engine, name="warm-up", daemon=True)
 
 
 def warm_up() -> None:
     """Begin to import torch in the background, so that the first picture waits for less."""
-    _started.set()
-    threading.Thread(target=_import_engine, name="warm-up", daemon=True).start()
+    if _importing.ident is None:
+        _importing.start()
 
 
 def is_warming_up() -> bool:
-    """True while the warm-up has begun and is not done."""
-    return _started.is_set() and not _ready.is_set()
+    """True while the warm-up has begun and is not done; what goes wrong in it, the page that needs
+    it will tell."""
+    return _importing.is_alive()
 
 
-def wait_until_warm(seconds: float = 60.0) -> None:
-    """Return when the warm-up is done, or after `seconds`."""
-    _ready.wait(seconds)
-
-
-def _import_engine() -> None:
-    try:
-        ready_torch()
-        import vae_core.latent.directions
-        import vae_core.latent.encodings
-        import vae_core.loading  # noqa: F401
-
-        # The half million objects of these libraries stay. Looking through them for garbage held
-        # the whole server up for 240 to 290 ms each time; without them it takes 36.
-        gc.freeze()
-    finally:  # what went wrong, the page that needs it will tell
-        _ready.set()
+def wait_until_warm() -> None:
+    """Return when a warm-up that has begun is done, or after a minute."""
+    _importing.join(60.0)

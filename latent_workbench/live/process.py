@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import ctypes
 import sys
+
+from vae_core.process import set_malloc
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # malloc.h
 
@@ -30,9 +31,4 @@ def set_up() -> None:
     these it takes 16 and 46, and work as a whole is no slower.
     """
     sys.setswitchinterval(TURN_S)
-    if sys.platform == "linux":
-        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none, and no need of it
-        if mallopt is not None:
-            mallopt(M_ARENA_MAX, ARENAS)
-            mallopt(M_MMAP_THRESHOLD, LARGE)
-            mallopt(M_TRIM_THRESHOLD, TRIM)
+    set_malloc({M_ARENA_MAX: ARENAS, M_MMAP_THRESHOLD: LARGE, M_TRIM_THRESHOLD: TRIM})

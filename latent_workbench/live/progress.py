@@ -11,7 +11,6 @@ import asyncio
 import json
 import logging
 import re
-from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any, Literal
 from weakref import WeakValueDictionary
@@ -65,6 +64,14 @@ class ProgressServer:
         self.interval = interval
         self._histories: WeakValueDictionary[str, History] = WeakValueDictionary()
 
+    def routes(self) -> list[BaseRoute]:
+        """The routes of the live charts."""
+        return [
+            WebSocketRoute("/progress/{run_id}", self.endpoint),
+            Route("/preview/{run_id}/{name}.png", preview),
+            Route("/plotly.min.js", plotly_script),
+        ]
+
     async def endpoint(self, websocket: WebSocket) -> None:
         """Serve one connection until the client leaves or the run is gone."""
         await websocket.accept()
@@ -79,11 +86,7 @@ class ProgressServer:
 
     def history(self, run: Run) -> History:
         """The history of `run` that all its connections share."""
-        key = str(run.path)
-        history = self._histories.get(key)
-        if history is None:
-            history = self._histories[key] = History(run)
-        return history
+        return self._histories.setdefault(str(run.path), History(run))
 
     async def _watch(self, websocket: WebSocket, run: Run) -> None:
         watcher = Watcher(run, self.history(run))
@@ -99,7 +102,8 @@ class ProgressServer:
                     if asked.result()["type"] == "websocket.disconnect":
                         return
                     try:
-                        watcher.ask(_read_ask(asked.result()))
+                        text = asked.result().get("text") or ""
+                        watcher.ask(Ask.model_validate_json(text[:1000]))
                     except ValidationError:
                         await websocket.close(POLICY_VIOLATION)
                         return
@@ -169,10 +173,6 @@ def _about(run: Run) -> dict[str, Any]:
     return about
 
 
-def _read_ask(message: Mapping[str, Any]) -> Ask:
-    return Ask.model_validate_json((message.get("text") or "")[:1000])
-
-
 async def _send(websocket: WebSocket, message: dict[str, Any]) -> None:
     await websocket.send_text(json.dumps(message, separators=(",", ":"), allow_nan=False))
 
@@ -198,12 +198,3 @@ def plotly_script(request: Request) -> Response:
     path = files("plotly") / "package_data" / "plotly.min.js"
     forever = {"Cache-Control": "public, max-age=31536000, immutable"}
     return FileResponse(str(path), media_type="text/javascript", headers=forever)
-
-
-def progress_routes(server: ProgressServer | None = None) -> list[BaseRoute]:
-    """The routes of the live charts."""
-    return [
-        WebSocketRoute("/progress/{run_id}", (server or ProgressServer()).endpoint),
-        Route("/preview/{run_id}/{name}.png", preview),
-        Route("/plotly.min.js", plotly_script),
-    ]

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from latent_workbench.live.engine import ENGINE
+from latent_workbench.live.engine import ENCODINGS, ENGINE
 from latent_workbench.live.models import MODELS, ready_torch, weights_version
-from latent_workbench.live.regions import ENCODINGS
 from latent_workbench.shared.explore_view import PRINCIPAL
 from vae_core.errors import UserError
 from vae_core.runs import Run

@@ -5,29 +5,33 @@ from __future__ import annotations
 from starlette.middleware import Middleware
 from starlette.routing import Mount
 
-from latent_workbench.live.address import mount_path
-from latent_workbench.live.animation import animation_routes
-from latent_workbench.live.decode import decode_routes
-from latent_workbench.live.encode import encode_routes
+from latent_workbench.live.compute import ComputeServer
 from latent_workbench.live.guard import Guard
 from latent_workbench.live.images import image_routes
-from latent_workbench.live.progress import progress_routes
-from latent_workbench.live.static import static_routes
-from latent_workbench.live.uploads import upload_routes
+from latent_workbench.live.progress import ProgressServer
+from latent_workbench.live.static import LIVE, static_routes
+from latent_workbench.live.uploads import UploadServer
+from latent_workbench.shared.streamlit_private import config
 
 
 def live_mount() -> Mount:
-    """The live routes, wherever this server is told to answer (`server.baseUrlPath`); no route of
-    ours lies outside."""
+    """The live routes; no route of ours lies outside.
+
+    Streamlit puts `server.baseUrlPath` before its own routes only, so the mount carries it too.
+    What a proxy strips, or under which path another app mounts this one, no server knows; the
+    browser does: `components/entry.js` loads modules from beside the page, and their
+    `shared/address.js` makes addresses from where they came from.
+
+    Streamlit reads its configuration at the first question: call once `st.App` knows the script.
+    """
+    base = config.get_option("server.baseUrlPath").strip("/")
     return Mount(
-        mount_path(),
+        f"/{base}/{LIVE}" if base else f"/{LIVE}",
         routes=[
-            *decode_routes(),
-            *encode_routes(),
-            *animation_routes(),
+            *ComputeServer().routes(),
             *image_routes(),
-            *progress_routes(),
-            *upload_routes(),
+            *ProgressServer().routes(),
+            *UploadServer().routes(),
             *static_routes(),
         ],
         middleware=[Middleware(Guard)],

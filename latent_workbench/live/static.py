@@ -16,8 +16,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from latent_workbench.live.address import LIVE
 from latent_workbench.live.http import Refused, with_json_errors
+
+LIVE = "live"
+"""What all live routes lie under, one step below the app's root, beside its pages."""
 
 PACKAGE = Path(__file__).resolve().parent.parent
 FILES = ("components/*/*.js", "live/protocol.json")

@@ -5,13 +5,11 @@ from __future__ import annotations
 import atexit
 import os
 import secrets
-import shutil
 import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import BinaryIO
 
 from latent_workbench.live.http import Refused
 from vae_core.data.cache import CacheLock, lock_upload
@@ -102,28 +100,15 @@ class SessionUploads:
     def discard(self) -> None:
         """Forget both; what a run was trained on stays with the run."""
         with self._lock:
-            uploads = (self.incoming, self.finished)
+            incoming, finished = self.incoming, self.finished
             self.incoming = self.finished = self._lease = None
-        for upload in uploads:
-            self._drop(upload)
+        self._drop(incoming)
+        self._drop(finished)
 
     def close(self) -> None:
         """As `discard`, for good."""
         self.closed = True
         self.discard()
-
-    def receive(self, files: Sequence[tuple[str, BinaryIO, int]]) -> Upload:
-        """All in one, of files that are here: (name, content, bytes) of each.
-
-        Raises:
-            UserError: as `begin` and `finish`.
-        """
-        upload = self.begin([Announced(name, size) for name, _, size in files])
-        for index, (_, content, _) in enumerate(files):
-            with upload.receiving(index) as out:
-                shutil.copyfileobj(content, out)
-        self.finish(upload)
-        return upload
 
     def _drop(self, upload: Upload | None) -> None:
         if upload is not None and not is_named(upload.id):

@@ -46,13 +46,22 @@ class _Files(Settings):
 class UploadServer:
     """Receives what sessions upload."""
 
-    def __init__(
-        self, sessions: UploadSessions | None = None, stalled_s: float = STALLED_S
-    ) -> None:
-        self.sessions = UPLOADS if sessions is None else sessions
+    def __init__(self, sessions: UploadSessions = UPLOADS, stalled_s: float = STALLED_S) -> None:
+        self.sessions = sessions
         self.stalled_s = stalled_s
         # Its own threads: a slow disk holds up uploads and nothing else.
         self._threads = ThreadPoolExecutor(4, "uploads")
+
+    def routes(self) -> list[BaseRoute]:
+        """The routes of uploads."""
+        uploads, upload = "/uploads/{token}", "/uploads/{token}/{upload}"
+        return [
+            Route(uploads, with_json_errors(self.begin), methods=["POST"]),
+            Route(uploads, with_json_errors(self.discard), methods=["DELETE"]),
+            Route(upload, with_json_errors(self.finish), methods=["POST"]),
+            Route(upload, with_json_errors(self.cancel), methods=["DELETE"]),
+            Route(upload + "/{index:int}", with_json_errors(self.put), methods=["PUT"]),
+        ]
 
     async def begin(self, request: Request) -> Response:
         """Answer {"upload": name} where these files may come."""
@@ -143,16 +152,3 @@ class UploadServer:
 
     async def _in_thread(self, work: Callable[..., T], *arguments: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
-
-
-def upload_routes(server: UploadServer | None = None) -> list[BaseRoute]:
-    """The routes of uploads."""
-    server = server or UploadServer()
-    uploads, upload = "/uploads/{token}", "/uploads/{token}/{upload}"
-    return [
-        Route(uploads, with_json_errors(server.begin), methods=["POST"]),
-        Route(uploads, with_json_errors(server.discard), methods=["DELETE"]),
-        Route(upload, with_json_errors(server.finish), methods=["POST"]),
-        Route(upload, with_json_errors(server.cancel), methods=["DELETE"]),
-        Route(upload + "/{index:int}", with_json_errors(server.put), methods=["PUT"]),
-    ]

@@ -68,11 +68,7 @@ class Access(Settings):
 
 
 def configured() -> Access:
-    """What the secrets say.
-
-    Raises:
-        Misconfigured: when they cannot be read, or say something unknown.
-    """
+    """What the secrets say; raises Misconfigured where that is unreadable or unknown."""
     try:
         return Access.model_validate(_secrets("access"))
     except ValidationError as error:
@@ -80,11 +76,8 @@ def configured() -> Access:
 
 
 def check() -> None:
-    """Refuse to start with secrets or arguments that would silently let somebody in.
-
-    Raises:
-        Misconfigured: with the sentence to be shown in the shell.
-    """
+    """Refuse to start with secrets or arguments that would silently let somebody in: raises
+    Misconfigured, with the sentence to be shown in the shell."""
     configured()
     login = _secrets("auth")
     missing = [key for key in ("redirect_uri", "cookie_secret") if login and not login.get(key)]
@@ -118,39 +111,31 @@ def visitor_of(headers: Headers, cookies: Mapping[str, str]) -> Visitor | None:
     if not needs_login():
         return gather_user_info(headers)
     raw = get_cookie_with_chunks(lambda name: _signed(cookies, name), USER_COOKIE_NAME)
-    known = _read(raw) if raw else None
-    origin = get_origin_from_redirect_uri()
-    if known is None or not known.get("is_logged_in") or known.get("origin") != origin:
+    try:
+        known = json.loads(raw or b"null")
+    except ValueError:
         return None
-    if headers.get("origin", origin) != origin:
+    origin = get_origin_from_redirect_uri()
+    if not isinstance(known, dict) or not known.get("is_logged_in"):
+        return None
+    if not known.get("origin") == headers.get("origin", origin) == origin:
         return None
     return {**known, **gather_user_info(headers)}
 
 
 def _signed(cookies: Mapping[str, str], name: str) -> bytes | None:
-    value = cookies.get(name)
-    if value is None:
+    if name not in cookies:
         return None
-    return decode_signed_value(get_cookie_secret(), name, value.encode("latin-1", "replace"))
-
-
-def _read(raw: bytes) -> dict[str, Any] | None:
-    try:
-        known = json.loads(raw)
-    except ValueError:
-        return None
-    return known if isinstance(known, dict) else None
+    value = cookies[name].encode("latin-1", "replace")
+    return decode_signed_value(get_cookie_secret(), name, value)
 
 
 # --- who may change something ---------------------------------------------------------------------
 
 
 def read_only_reason_of(visitor: Visitor) -> str:
-    """Why a visitor may only look, in one sentence; "" for who may train, delete and upload.
-
-    Raises:
-        Misconfigured: when the secrets cannot be read.
-    """
+    """Why a visitor may only look, in one sentence; "" for who may train, delete and upload. Raises
+    Misconfigured where the secrets cannot be read."""
     access = configured()
     in_environment = os.environ.get(READ_ONLY_VARIABLE, "") not in ("", "0")
     if access.read_only or in_environment or READ_ONLY_FLAG in _arguments():
@@ -170,16 +155,12 @@ def read_only_reason() -> str:
 
 
 def authorized(function: Callable[P, T]) -> Callable[P, T]:
-    """`function`, which trains, deletes or keeps something, for those who may.
-
-    Raises:
-        ReadOnly: when it is called for somebody who may not.
-    """
+    """`function`, which trains, deletes or keeps something, for those who may; called for others it
+    raises ReadOnly."""
 
     @wraps(function)
     def checked(*args: P.args, **kwargs: P.kwargs) -> T:
-        reason = read_only_reason()
-        if reason:
+        if reason := read_only_reason():
             raise ReadOnly(reason)
         return function(*args, **kwargs)
 
@@ -218,11 +199,8 @@ def may_name_folders() -> bool:
 
 
 def folder_allowed(typed: str) -> str:
-    """The path of a folder or file that a visitor typed, as it is to be opened.
-
-    Raises:
-        UserError: when it does not lie in a folder that visitors may name.
-    """
+    """The path of a folder or file that a visitor typed, as it is to be opened; raises UserError
+    where it does not lie in a folder that visitors may name."""
     if is_local_visitor():
         return typed
     path = Path(typed).resolve()
@@ -250,7 +228,7 @@ def _secrets(section: str) -> dict[str, Any]:
         return {}
     if not isinstance(found, Mapping):
         raise Misconfigured(f"{section} has to be a section of the secrets: [{section}].")
-    return {key: found[key] for key in found}
+    return dict(found)
 
 
 def _arguments() -> list[str]:

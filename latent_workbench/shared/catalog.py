@@ -34,6 +34,7 @@ _READ = (
     BEST,
     WEIGHTS,
 )
+_MEASURES = ("recon", "kl", "elbo", "active_units", "bits_per_dim", "is_density", "mse")
 
 LARGEST_THUMBNAIL = 2**22
 """Pixels of the picture on a card, which has some 168 × 168."""
@@ -86,9 +87,8 @@ class RunFacts:
     @property
     def measured_on(self) -> str:
         """ "3 000 validation images", "" where nothing was measured."""
-        return (
-            "" if self.measured is None else image_count(self.measured.images, self.measured.split)
-        )
+        measured = self.measured
+        return "" if measured is None else image_count(measured.images, measured.split)
 
     @property
     def usable(self) -> bool:
@@ -103,13 +103,12 @@ def catalog(store: Store | None = None) -> list[RunFacts]:
 
 def companions(run: Run, *, same_size: bool = True) -> list[RunFacts]:
     """The other usable runs on the data of `run`; at its image size, unless that may differ."""
-    usable = [each for each in catalog() if each.usable]
-    mine = next((each for each in usable if each.id == run.id), None)
+    usable = {each.id: each for each in catalog() if each.usable}
+    mine = usable.pop(run.id, None)
     return [
         each
-        for each in usable
+        for each in usable.values()
         if mine is not None
-        and each.id != run.id
         and each.dataset == mine.dataset
         and (not same_size or each.image_shape == mine.image_shape)
     ]
@@ -127,29 +126,20 @@ def facts_of(run: Run) -> RunFacts:
     return replace(facts, state="interrupted", can_resume=run.has_state())
 
 
-def usable_ids(facts: list[RunFacts]) -> list[str]:
-    """Ids of the runs that have a model, in the given order."""
-    return [each.id for each in facts if each.usable]
-
-
 def age(made: float, now: float | None = None) -> str:
     """How long ago, in one unit: "3 min ago"."""
     now = datetime.now(UTC).timestamp() if now is None else now
-    seconds = max(0.0, now - made)
     for size, unit in ((86_400, "days"), (3600, "h"), (60, "min")):
-        if seconds >= size:
-            count = int(seconds // size)
+        if count := int(max(0.0, now - made) // size):
             return f"{count} {'day' if unit == 'days' and count == 1 else unit} ago"
     return "just now"
 
 
 def _beta(run: Run, config: RunConfig, summary: dict[str, Any], has_weights: bool) -> float | None:
     """β of the measured weights, else of the saved ones, else as it is planned."""
-    if not has_weights:
-        planned: float | None = config.objective.get("beta")
-        return planned
+    planned: float | None = config.objective.get("beta")
     try:
-        return beta_in_force(run, summary.get("step"))
+        return beta_in_force(run, summary.get("step")) if has_weights else planned
     except UserError:  # its family is not installed here; the run can still be looked through
         return None
 
@@ -198,14 +188,8 @@ def _read(path: Path, versions: tuple[int | None, ...]) -> RunFacts:
         family=config.family,
         dataset=config.data.dataset,
         beta=_beta(run, config, summary, has_weights),
-        recon=summary.get("recon"),
-        kl=summary.get("kl"),
-        elbo=summary.get("elbo"),
-        active_units=summary.get("active_units"),
+        **{name: summary[name] for name in _MEASURES if name in summary},
         latent_size=summary.get("latent_dim"),
-        bits_per_dim=summary.get("bits_per_dim"),
-        is_density=summary.get("is_density", True),
-        mse=summary.get("mse"),
         incomparable=_incomparable(config, summary),
         n_train=card.n_train if card else None,
         measured=measured,
@@ -218,11 +202,8 @@ def _read(path: Path, versions: tuple[int | None, ...]) -> RunFacts:
 
 
 def _thumbnail(run: Run) -> bytes | None:
-    """The picture of a card; None where there is none yet.
-
-    Raises:
-        UserError: when there is something else in its place.
-    """
+    """The picture of a card; None where there is none yet. Raises UserError where there is
+    something else in its place."""
     from PIL import Image
 
     try:

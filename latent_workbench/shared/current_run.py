@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from time import monotonic
+from typing import Any
 
 import numpy as np
 import streamlit as st
 
 from latent_workbench.shared import access
-from latent_workbench.shared.catalog import DAMAGED, RunFacts, catalog, facts_of, usable_ids
+from latent_workbench.shared.catalog import DAMAGED, RunFacts, catalog, facts_of
 from latent_workbench.shared.errors import errors_shown
 from latent_workbench.shared.explore_view import View
 from latent_workbench.shared.formatting import escape_markdown, number
@@ -60,7 +62,7 @@ def current_run_id(usable: list[str]) -> str | None:
     if state.previous is not None and asked == state.previous[0]:
         asked = None if monotonic() < state.previous[1] else asked
     run_id = asked or state.run_id
-    if run_id is None or not exists(run_id):
+    if _find(run_id) is None:
         run_id = SHIPPED if SHIPPED in usable else next(iter(usable), None)
     state.run_id = run_id
     if run_id is not None and st.query_params.get(RUN_PARAMETER) != run_id:
@@ -70,8 +72,7 @@ def current_run_id(usable: list[str]) -> str | None:
 
 def current_run() -> Run | None:
     """The current run, as the picker in the sidebar settled it; None in an empty store."""
-    run_id = app_state().run_id
-    return Store().get(run_id) if run_id is not None and exists(run_id) else None
+    return _find(app_state().run_id)
 
 
 def sound_run() -> Run | None:
@@ -107,13 +108,19 @@ def no_runs(purpose: str) -> None:
         st.switch_page("pages/train.py")
 
 
-def exists(run_id: str) -> bool:
-    """Whether there is a run of that name."""
-    try:
-        Store().get(run_id)
-    except UserError:
-        return False
-    return True
+def run_choice(others: Iterable[RunFacts], key: str, **options: Any) -> Run | None:
+    """Another run to compare with, if one is wanted; nothing is drawn where there is none."""
+    runs = {each.id: each.run for each in others}
+    if not runs:
+        return None
+    chosen = st.selectbox("Compare with", list(runs), None, key=key, **options)
+    return None if chosen is None else runs[chosen]
+
+
+def _find(run_id: str | None) -> Run | None:
+    with suppress(UserError):
+        return Store().get(run_id) if run_id is not None else None
+    return None
 
 
 # --- the picker in the sidebar --------------------------------------------------------------------
@@ -123,9 +130,9 @@ def run_picker() -> None:
     """Draw the picker, with what is known of the current run; nothing in an empty store."""
     facts = {each.id: each for each in catalog()}
     asked = st.query_params.get(RUN_PARAMETER)
-    run_id = current_run_id(usable_ids(list(facts.values())))
+    run_id = current_run_id([each.id for each in facts.values() if each.usable])
     with st.sidebar:
-        if asked and not exists(asked):
+        if asked and _find(asked) is None:
             # What else the address says belongs to that run.
             st.query_params.from_dict({} if run_id is None else {RUN_PARAMETER: run_id})
             st.warning(f"There is no run called {asked!r} here.")

@@ -27,7 +27,7 @@ def redact(error: object) -> str:
     if "/" not in text:
         return text
     text = _CREDENTIALS.sub("", text)
-    for root in _roots():
+    for root in {each for each in (*Store().roots, PACKAGES) if each.name}:
         text = re.sub(rf"{re.escape(str(root))}/(?=\S)", "", text)
         text = text.replace(str(root), root.name)
     text = _QUOTED.sub(lambda found: found[1] + _name(found[2]) + found[3], text)
@@ -59,8 +59,3 @@ def on_script_error(error: Exception) -> bool:
 
 def _name(path: str) -> str:
     return Path(path).name or path
-
-
-def _roots() -> set[Path]:
-    """Folders below which a place says enough: the store, and the app itself in tracebacks."""
-    return {each for each in (*Store().roots, PACKAGES) if each.name}

@@ -48,32 +48,22 @@ class View:
 
     def to_query(self, prefix: str = "") -> dict[str, str]:
         """The parameters of the address: those that differ from what a new view has."""
-        found: dict[str, str] = {}
-        if self.kind != PRINCIPAL:
-            found["directions"] = self.kind
-        if self.kind == CLASSES:
-            found["label"] = str(self.label)
-        if self.kind == LOCAL:
-            found["neighbours"] = str(self.neighbours)
-            if self.at is not None:
-                found["at"] = to_text(self.at)
-        if self.shown is not None:
-            found["shown"] = str(self.shown)
-        if self.values is not None and any(self.values):
-            found["values"] = ",".join(f"{value:.6g}" for value in self.values)
-        if self.base is not None:
-            found["base"] = to_text(self.base)
-        if self.condition is not None:
-            found["given"] = str(self.condition)
-        return {prefix + name: value for name, value in found.items()}
+        local, values = self.kind == LOCAL, self.values or ()
+        found = {
+            "directions": None if self.kind == PRINCIPAL else self.kind,
+            "label": self.label if self.kind == CLASSES else None,
+            "neighbours": self.neighbours if local else None,
+            "at": to_text(self.at) if local and self.at is not None else None,
+            "shown": self.shown,
+            "values": ",".join(f"{value:.6g}" for value in values) if any(values) else None,
+            "base": None if self.base is None else to_text(self.base),
+            "given": self.condition,
+        }
+        return {prefix + name: str(value) for name, value in found.items() if value is not None}
 
 
 def from_query(parameters: Mapping[str, str], prefix: str = "") -> View:
-    """The view that an address describes.
-
-    Raises:
-        UserError: naming the parameter that cannot be read.
-    """
+    """The view of an address; raises UserError naming the parameter that cannot be read."""
     named = {name: parameters[prefix + name] for name in NAMES if prefix + name in parameters}
     kind = named.get("directions", PRINCIPAL)
     if kind not in KINDS:
@@ -98,11 +88,7 @@ def to_text(vector: bytes) -> str:
 
 
 def to_bytes(name: str, text: str) -> bytes:
-    """The inverse of `to_text`.
-
-    Raises:
-        UserError: for text that holds no finite float32 numbers.
-    """
+    """The inverse of `to_text`; raises UserError for text that holds no finite float32 numbers."""
     try:
         found = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
         numbers = np.frombuffer(found, "<f4")

@@ -23,8 +23,8 @@ def number(value: float | None, unknown: str = "—") -> str:
         return f"{value:.3g}"
     if float(value).is_integer():
         return grouped(int(value))
-    digits = max(0, 2 - _exponent(value))
-    if digits == 0:
+    digits = 2 - int(f"{value:.2e}".partition("e")[2])
+    if digits <= 0:
         return grouped(round(value))
     text = f"{value:.{digits}f}"
     return text.rstrip("0").rstrip(".") if value < 1 else text
@@ -48,7 +48,3 @@ def escape_markdown(text: str, longest: int = LONGEST) -> str:
     one_line = " ".join(text[: longest + 1].split())
     cut = one_line if len(text) <= longest else one_line[: longest - 1] + "…"
     return _MARKDOWN.sub(r"\\\1", cut)
-
-
-def _exponent(value: float) -> int:
-    return int(f"{value:.2e}".partition("e")[2])

@@ -46,8 +46,7 @@ def is_ours(host: str) -> bool:
     """Whether a `Host` header names this app: by address, or by a name that is ours.
 
     Any address will do: a page of a stranger's is known by a name, which it can point anywhere,
-    while an address in the bar of the browser leads there and nowhere else. What a class opens as
-    http://192.168.1.5:8501 needs no configuration.
+    while an address in the bar of the browser leads there and nowhere else.
     """
     name = name_of(host)
     if name is None:
@@ -75,7 +74,8 @@ def is_welcome(origin: str, host: str) -> bool:
 
 def names() -> tuple[str, ...]:
     """The names that whoever runs this app gave it; `*.example.org` stands for all below it."""
-    given = [pattern.strip().lower().rstrip(".") for pattern in config.get_option(_HOSTS)]
+    allowed = config.get_option("server.allowedHosts")
+    given = [pattern.strip().lower().rstrip(".") for pattern in allowed]
     if config.is_manually_set("browser.serverAddress"):
         given.append(get_hostname(config.get_option("browser.serverAddress")) or "")
     given.append(config.get_option("server.address") or "")
@@ -123,9 +123,6 @@ def under_its_origin(headers: Headers) -> str | None:
     if not netloc or netloc == headers.get("host", "").lower():
         return None
     return netloc if is_host_allowed(netloc) else None
-
-
-_HOSTS = "server.allowedHosts"
 
 
 def _is_named(name: str) -> bool:

@@ -1,15 +1,19 @@
-"""Numbers that a person types, and what is said below a field that cannot take what it holds."""
+"""Numbers that a person types, pages, and seeds; what is said of a field that cannot be taken."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from latent_workbench.shared.state import persistent
+from latent_workbench.shared.state import persistent, session
 
 N = TypeVar("N", int, float)
+T = TypeVar("T")
 
 
 def bounded(
@@ -38,3 +42,25 @@ def step_of(start: float | None) -> float:
     if not start:
         return 0.1
     return 10.0 ** (math.floor(math.log10(abs(start))) - 1)
+
+
+def page_of(items: Sequence[T], size: int, key: str) -> Sequence[T]:
+    """Those of `items` on the page that is chosen here; there is nothing to choose of one page."""
+    count = -(-len(items) // size)
+    page = st.pagination(count, key=f"{key}-{count}") if count > 1 else 1
+    return items[(page - 1) * size : page * size]
+
+
+@dataclass
+class Seeds:
+    """Of what is drawn at random, by its kind."""
+
+    of: dict[str, int] = field(default_factory=dict)
+
+
+def draw_again(place: DeltaGenerator, kind: str, **options: Any) -> int:
+    """A button that draws others; the seed of what is drawn now, for each kind one."""
+    seeds = session(Seeds).of
+    if place.button("Draw again", icon=":material/casino:", key=f"{kind}-again", **options):
+        seeds[kind] = seeds.get(kind, 0) + 1
+    return seeds.get(kind, 0)

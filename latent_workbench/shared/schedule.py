@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from latent_workbench.shared.theme import BETA, is_dark, total_color
+from latent_workbench.shared.theme import BETA, chart, total_color
 from vae_core.config import RunConfig
 from vae_core.errors import UserError
 from vae_core.in_force import controls_of
@@ -28,8 +28,8 @@ def schedule_chart(run: Run) -> None:
     if not curves:
         st.caption("This family has no weight to turn.")
     for name, values in curves.items():
-        figure = schedule_figure(name, values, total, status.step, changes(run, name), is_dark())
-        st.plotly_chart(figure, key=f"schedule-{name}", config={"displayModeBar": False})
+        figure = schedule_figure(name, values, total, status.step, changes(run, name))
+        chart(figure, f"schedule-{name}")
 
 
 def planned(config: RunConfig, card: DataCard) -> None:
@@ -37,17 +37,11 @@ def planned(config: RunConfig, card: DataCard) -> None:
     total = config.train.total_steps(card.n_train)
     for name, values in _curves(config, card, total).items():
         if np.ptp(values) > 0:
-            figure = schedule_figure(name, values, total, 0, [], is_dark())
-            st.plotly_chart(figure, key=f"planned-{name}", config={"displayModeBar": False})
+            chart(schedule_figure(name, values, total, 0, []), f"planned-{name}")
 
 
 def schedule_figure(
-    name: str,
-    values: np.ndarray,
-    total: int,
-    step: int,
-    changed: list[tuple[int, float]],
-    dark: bool,
+    name: str, values: np.ndarray, total: int, step: int, changed: list[tuple[int, float]]
 ) -> go.Figure:
     """`values` [n] evenly over the steps from 0 to `total`; `changed` by hand since."""
     label = "β" if name == "beta" else name
@@ -60,8 +54,8 @@ def schedule_figure(
         hovertemplate=f"step %{{x:.0f}}: {label} = %{{y:.4~g}}<extra></extra>",
     )
     if changed:
-        steps = [at for at, _ in changed] + [max(total, changed[-1][0])]
-        taken = [value for _, value in changed] + [changed[-1][1]]
+        last, value = changed[-1]
+        steps, taken = zip(*changed, (max(total, last), value), strict=True)
         figure.add_scatter(
             x=steps,
             y=taken,
@@ -70,7 +64,7 @@ def schedule_figure(
             line={"color": BETA, "width": 2, "shape": "hv"},
             hovertemplate=f"set by hand at step %{{x}}: {label} = %{{y:.4~g}}<extra></extra>",
         )
-    figure.add_vline(x=step, line={"color": total_color(dark), "width": 1})
+    figure.add_vline(x=step, line={"color": total_color(), "width": 1})
     figure.update_xaxes(title="step", range=[0, max(total, 1)], nticks=5, exponentformat="none")
     figure.update_yaxes(title=label, rangemode="tozero", nticks=4)
     figure.update_layout(height=HEIGHT, margin={"l": 50, "r": 8, "t": 8, "b": 40}, showlegend=False)

@@ -75,10 +75,7 @@ def put_widget_value(key: str, value: Any) -> None:
 
 def restore(key: str, default: Any, options: Any = None) -> Any:
     """Before the widget `key` is drawn: puts its last value back, or `default`, and returns it.
-
-    Args:
-        options: what it may be, where a value of another run or page may not be offered here.
-    """
+    `options`: what it may be, where a value of another run or page may not be offered here."""
     value = widget_value(key, default)
     if options is not None and value not in options:
         value = default

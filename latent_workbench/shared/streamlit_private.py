@@ -4,6 +4,7 @@ The live routes let in whom Streamlit's own socket lets in, so they read the sam
 the same options, for which there is no public way. requirements.txt keeps Streamlit below the first
 version that this was not tried with; `tests/test_private.py` says what has moved.
 """
+# ruff: noqa: F401
 
 from __future__ import annotations
 
@@ -28,25 +29,3 @@ from streamlit.web.server.server_util import (
 from streamlit.web.server.starlette.starlette_app_utils import decode_signed_value
 from streamlit.web.server.starlette.starlette_server_config import USER_COOKIE_NAME
 from streamlit.web.server.starlette.starlette_websocket import gather_user_info, is_host_allowed
-
-__all__ = [
-    "USER_COOKIE_NAME",
-    "PagesManager",
-    "StreamlitAPIException",
-    "allow_all_cross_origin_requests",
-    "allowlisted_origins",
-    "config",
-    "decode_signed_value",
-    "gather_user_info",
-    "get_cookie_secret",
-    "get_cookie_with_chunks",
-    "get_hostname",
-    "get_logger",
-    "get_max_widget_state_size_bytes",
-    "get_origin_from_redirect_uri",
-    "get_script_run_ctx",
-    "get_secrets_auth_section",
-    "is_host_allowed",
-    "runtime",
-    "secrets_singleton",
-]

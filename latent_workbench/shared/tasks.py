@@ -71,12 +71,8 @@ def result_of(
     retry: Callable[[], object],
     show: Callable[[str], object] = st.warning,
 ) -> T | None:
-    """The result of a task; None while a bar shows how far it is, or a sentence what went wrong.
-
-    Args:
-        retry: forgets the task, so that another attempt begins.
-        show: how the sentence is shown.
-    """
+    """The result of a task; None while a bar shows how far it is, or `show` what went wrong, with a
+    button that lets `retry` forget the task, so that another attempt begins."""
     if task.wait(QUICK_S) and task.result is not None:
         return task.result
     if not task.done:
@@ -113,11 +109,8 @@ class Jobs:
 
 
 def start_job(key: str, work: Callable[[Progress], object]) -> None:
-    """Begin what somebody has asked for, if they may, and run the page again.
-
-    Raises:
-        ReadOnly: when they may not.
-    """
+    """Begin what somebody has asked for, and run the page again; raises ReadOnly where they may
+    not."""
     session(Jobs).tasks[key] = access.authorized(Task)(lambda progress: (work(progress),))
     st.rerun()
 
@@ -132,6 +125,13 @@ def job_shown(key: str) -> bool:
         del tasks[key]
         st.rerun()
     return True
+
+
+def job_button(key: str, label: str, icon: str, run: Run, *arguments: str, **options: Any) -> None:
+    """A button that has `python -m vae_core ARGUMENTS` done about a run, as the job of this key."""
+    options |= {"key": f"{key}-start", "icon": icon}
+    if st.button(label, **options, **access.widget_options()):
+        start_job(key, command(run, *arguments))
 
 
 def command(run: Run, *arguments: str) -> Callable[[Progress], None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import streamlit as st
 
@@ -27,11 +27,10 @@ LABELS = (
 MARGIN = {"l": 60, "r": 16, "t": 16, "b": 52}
 """Around figures that stand still, in px."""
 
-BadgeColor = Literal["red", "orange", "blue", "green", "gray"]
-
-STATE_COLORS: dict[str, BadgeColor] = {
+STATE_COLORS: dict[str, Literal["red", "orange", "blue", "green", "gray"]] = {
     "starting": "gray",
     "training": "blue",
+    "running": "blue",
     "paused": "orange",
     "finished": "green",
     "stopped": "gray",
@@ -39,11 +38,11 @@ STATE_COLORS: dict[str, BadgeColor] = {
     "failed": "red",
     "damaged": "red",
 }
-"""Streamlit's names of the colours of state badges."""
+"""Streamlit's names of the colours of state badges, of runs and sweeps."""
 
 
 def state_badge(state: str, host: str = "") -> None:
-    """Draw a run's state as a chip; `host`: where it trains, if that is elsewhere."""
+    """Draw a state as a chip; `host`: where it is at work, if that is elsewhere."""
     where = f" on {host}" if host else ""
     st.badge(state + where, color=STATE_COLORS.get(state, "gray"))
 
@@ -53,14 +52,14 @@ def label_color(index: int) -> str:
     return LABELS[index % len(LABELS)]
 
 
-def is_dark() -> bool:
-    """True where the person's theme is dark."""
-    return st.context.theme.type == "dark"
-
-
-def total_color(dark: bool) -> str:
+def total_color() -> str:
     """Total and ELBO: nearly black on white, nearly white on black."""
-    return "#d9dde3" if dark else "#30363d"
+    return "#d9dde3" if st.context.theme.type == "dark" else "#30363d"
+
+
+def chart(figure: Any, key: str, **options: Any) -> Any:
+    """Draw a Plotly figure without its bar of tools; what was selected in it, where it asks."""
+    return st.plotly_chart(figure, key=key, config={"displayModeBar": False}, **options)
 
 
 def page_style() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ import streamlit as st
 
 from latent_workbench.live.resources import model_of, sliders_of
 from latent_workbench.shared.explore_view import PRINCIPAL
+from latent_workbench.shared.inputs import page_of
 from latent_workbench.shared.pictures import wide_picture
 from latent_workbench.tune.queue import open_button
 from vae_core.errors import UserError
@@ -26,12 +27,10 @@ ROWS = 5
 REACH = 3.0
 """Standard deviations to either side of a traversal."""
 
-Picture = Callable[[Run], bytes | None]
-
-NAMES = {
-    "samples": "Samples",
-    "reconstructions": "Reconstructions",
-    "traversal": "Traversal",
+CAPTIONS = {
+    "samples": "Drawn from the prior: the same z in every column.",
+    "reconstructions": "The same unseen images, rebuilt.",
+    "traversal": f"Along the strongest principal direction, from −{REACH:g} to {REACH:g} σ.",
 }
 
 
@@ -43,31 +42,23 @@ def board(columns: Sequence[tuple[str, Run | None]]) -> None:
     head, choice, pages = st.columns([0.5, 3, 1.2], vertical_alignment="center")
     head.markdown("**Board**")
     what = choice.segmented_control(
-        "What", list(NAMES), format_func=NAMES.__getitem__, default="samples",
+        "What", list(CAPTIONS), format_func=str.capitalize, default="samples",
         key="board-what", label_visibility="collapsed",
-    )  # fmt: skip
-    count = -(-len(columns) // PAGE)
+    ) or "samples"  # fmt: skip
     with pages:
-        page = st.pagination(count, key=f"board-page-{count}") if count > 1 else 1
-    shown = columns[(page - 1) * PAGE : page * PAGE]
-    picture = traversal if what == "traversal" else _preview(what or "samples")
+        shown = page_of(columns, PAGE, "board-page")
     with st.container(key="board"):
         for cell, (label, run) in zip(st.columns(max(len(shown), LEAST)), shown, strict=False):
             with cell:
-                _column(label, run, picture)
-    st.caption(CAPTIONS[what or "samples"])
+                _column(label, run, what)
+    st.caption(CAPTIONS[what])
 
 
-CAPTIONS = {
-    "samples": "Drawn from the prior: the same z in every column.",
-    "reconstructions": "The same unseen images, rebuilt.",
-    "traversal": f"Along the strongest principal direction, from −{REACH:g} to {REACH:g} σ.",
-}
-
-
-def _column(label: str, run: Run | None, picture: Picture) -> None:
+def _column(label: str, run: Run | None, what: str) -> None:
     st.markdown(f":small[**{label}**]")
-    png = None if run is None else picture(run)
+    png = None
+    if run is not None:
+        png = traversal(run) if what == "traversal" else preview(run, what)
     if run is None or png is None:
         st.html('<div class="board-empty" style="aspect-ratio:1/5;border:1px dashed #8885;'
                 'border-radius:6px"></div>')  # fmt: skip
@@ -76,26 +67,24 @@ def _column(label: str, run: Run | None, picture: Picture) -> None:
     open_button(run.id, f"board-open-{run.id}")
 
 
-def _preview(kind: str) -> Picture:
-    def newest(run: Run) -> bytes | None:
-        found = [name for name in run.names(layout.PREVIEWS) if name.endswith(f"-{kind}.png")]
-        name = f"{layout.PREVIEWS}/{found[-1]}" if found else ""
-        version = run.version(name) if found else None
-        return None if version is None else _strip(run.path, name, version)
-
-    return newest
+def preview(run: Run, kind: str) -> bytes | None:
+    """The newest pictures of `kind` that the training drew; None before there are any."""
+    found = [name for name in run.names(layout.PREVIEWS) if name.endswith(f"-{kind}.png")]
+    name = f"{layout.PREVIEWS}/{found[-1]}" if found else ""
+    version = run.version(name) if found else None
+    return None if version is None else _strip(run.path, name, version)
 
 
 @st.cache_data(max_entries=400, show_spinner=False)
 def _strip(path: Path, name: str, version: int) -> bytes:
     """The first images of a strip, one below the other."""
-    run = Run(path)
+    run, blank = Run(path), np.zeros((1, 1, 8, 8), np.uint8)
     try:
         shape = run.data_card().image_shape
         images = untile(from_png(run.read(name), shape[0]), *shape[1:], ROWS)
     except (UserError, OSError, ValueError):  # damaged, or of other images
-        return to_png(np.zeros((1, 8, 8), np.uint8))
-    return to_png(tile(images if len(images) else np.zeros((1, 1, 8, 8), np.uint8), 1))
+        images = blank
+    return to_png(tile(images if len(images) else blank, 1))
 
 
 def traversal(run: Run) -> bytes | None:

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import functools
+from array import array
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+import plotly.graph_objects as go
 import streamlit as st
 
+from latent_workbench.live.columns import decimate
 from latent_workbench.live.models import ready_torch, weights_version
 from latent_workbench.shared import access
 from latent_workbench.shared.errors import errors_shown, redact
+from latent_workbench.shared.inputs import draw_again, page_of
 from latent_workbench.shared.pictures import wide_picture
-from latent_workbench.shared.state import session
 from latent_workbench.shared.tasks import job_shown, start_job
-from latent_workbench.tune.curves import curves_chart
+from latent_workbench.shared.theme import MARGIN, chart, label_color
 from vae_core.child import in_process
 from vae_core.data import Progress
 from vae_core.errors import UserError
+from vae_core.families import families
+from vae_core.families.family import NATS
 from vae_core.imaging.png import tile, to_png
-from vae_core.runs import Run
+from vae_core.runs import Run, layout
 from vae_core.scoring import remarks, scores
 from vae_core.sweeps.results import curves, table, to_csv
 
@@ -30,6 +37,12 @@ PAGE = 8
 """Runs in sight: a moment each to load and decode, when they are first shown."""
 
 SCORING = "scoring"
+
+AXES = {"step": "step", "epoch": "epoch", "time": "training time (s)"}
+POINTS = 600
+"""Of one curve: a browser draws fifty of them in a moment."""
+
+SPLITS = {"train": "solid", "validation": "dash"}
 
 
 def comparison(runs: Sequence[Run]) -> None:
@@ -80,11 +93,8 @@ def _score_button(runs: Sequence[Run]) -> None:
 
 
 def _score_all(runs: Sequence[Run], progress: Progress) -> None:
-    """Score one run after the other, each in a process of its own.
-
-    Raises:
-        UserError: when all have had their turn, of those that cannot be scored.
-    """
+    """Score one run after the other, each in a process of its own. Raises UserError when all have
+    had their turn, of those that cannot be scored."""
     problems = []
     for done, run in enumerate(runs):
 
@@ -106,45 +116,102 @@ def _has_factors(run: Run) -> bool:
         return False
 
 
+# --- curves ---------------------------------------------------------------------------------------
+
+
+RunCurves = Mapping[tuple[str, str], Mapping[str, np.ndarray]]
+"""{(split, term): its values [n] as `value`, and where they are by axis} of one run."""
+
+
+def curves_of(run: Run) -> RunCurves:
+    """What the run has recorded, read once for each version of its history."""
+    return _curves(run.path, run.size(layout.HISTORY))
+
+
+def curves_chart(runs: Sequence[Run]) -> None:
+    """Draw one term of all runs; which one, and over what, is chosen above it."""
+    recorded = {run.id: curves_of(run) for run in runs}
+    terms = list({term: None for found in recorded.values() for _, term in found})
+    if not terms:
+        st.caption("The curves appear with the first steps.")
+        return
+    left, right = st.columns(2)
+    term = left.segmented_control("Curve", terms, default=terms[-1], key="comparison-term")
+    axis = right.segmented_control("Over", list(AXES), default="step", key="comparison-axis")
+    term, axis = term or terms[-1], axis or "step"
+    chart(curves_figure(recorded, term, axis, _unit(runs, term)), "comparison-curves")
+
+
+def curves_figure(recorded: Mapping[str, RunCurves], term: str, axis: str, unit: str) -> go.Figure:
+    """One colour a run; training as a line, validation dashed."""
+    figure = go.Figure()
+    for index, (name, found) in enumerate(recorded.items()):
+        for split, dash in SPLITS.items():
+            if (series := found.get((split, term))) is None:
+                continue
+            shown = decimate(series[axis], series["value"], points=POINTS)
+            figure.add_scatter(
+                x=series[axis][shown],
+                y=series["value"][shown],
+                mode="lines+markers" if len(shown) < 3 else "lines",
+                name=name,
+                legendgroup=name,
+                showlegend=split == "train",
+                line={"color": label_color(index), "dash": dash, "width": 1.5},
+                hovertemplate=f"{name} ({split})<br>%{{y:.4~g}} at %{{x:.4~g}}<extra></extra>",
+            )
+    figure.update_xaxes(title=AXES[axis], exponentformat="none")
+    figure.update_yaxes(title=f"{term} ({unit})" if unit else term)
+    figure.update_layout(height=360, margin=MARGIN, legend={"title": None})
+    return figure
+
+
+def _unit(runs: Sequence[Run], term: str) -> str:
+    """In which unit the runs' families log a term; the total is nats everywhere."""
+    named = (families[run.config().family].terms.get(term) for run in runs)
+    return next((quantity.unit for quantity in named if quantity is not None), NATS)
+
+
+@functools.lru_cache(maxsize=128)
+def _curves(path: Path, size: int) -> RunCurves:
+    rows: defaultdict[tuple[str, str], array[float]] = defaultdict(lambda: array("d"))
+    for row in curves(Run(path)):
+        if row["value"] is not None:
+            numbers = (row["value"], *(row[axis] for axis in AXES))
+            found = rows[row["split"], row["term"]]
+            found.extend(np.nan if n is None else n for n in numbers)
+    names = ("value", *AXES)
+    return {
+        name: dict(zip(names, np.array(found).reshape(-1, len(names)).T, strict=True))
+        for name, found in rows.items()
+    }
+
+
 # --- samples --------------------------------------------------------------------------------------
-
-
-@dataclass
-class SamplesState:
-    """seed: of the z that all runs decode."""
-
-    seed: int = 0
 
 
 def _samples_of_same_z(runs: Sequence[Run]) -> None:
     """Draw `SAMPLES` of each run's own prior, from the same random numbers in all."""
-    state = session(SamplesState)
     words, pages, again = st.columns([2.2, 1, 1.1], vertical_alignment="center")
     words.markdown(
         "**Samples of the same z**",
         help="Each run draws from its own prior with the same random numbers: runs with the same "
         "prior and latent size decode the very same z, column by column.",
     )
-    if again.button("Draw again", icon=":material/casino:", key="same-z-again"):
-        state.seed += 1
-    count = -(-len(runs) // PAGE)
+    seed = draw_again(again, "same-z")
     with pages:
-        page = st.pagination(count, key=f"same-z-page-{count}") if count > 1 else 1
+        shown = page_of(runs, PAGE, "same-z-page")
     with st.container(key="same-z", gap="xsmall"):
-        for run in runs[(page - 1) * PAGE : page * PAGE]:
+        for run in shown:
             name, strip = st.columns([1, 4.2], vertical_alignment="center")
             name.markdown(f":small[{run.id}]")
-            with strip:
-                _strip(run, state.seed)
-
-
-def _strip(run: Run, seed: int) -> None:
-    version = weights_version(run)
-    if version is None:
-        st.caption("No weights yet.")
-        return
-    with errors_shown(st.caption):
-        wide_picture(_samples(run.path, version, seed), "same-z-picture", f"Samples of {run.id}")
+            version = weights_version(run)
+            with strip, errors_shown(st.caption):
+                if version is None:
+                    st.caption("No weights yet.")
+                else:
+                    png = _samples(run.path, version, seed)
+                    wide_picture(png, "same-z-picture", f"Samples of {run.id}")
 
 
 @st.cache_data(max_entries=400, show_spinner=False)

@@ -12,13 +12,7 @@ from latent_workbench.shared.catalog import facts_of
 from latent_workbench.shared.current_run import choose_run
 from latent_workbench.shared.errors import errors_shown
 from latent_workbench.shared.formatting import image_count, number
-from vae_core.diagnosis import (
-    Finding,
-    LearningCurves,
-    Remedy,
-    diagnose,
-    learning_curves,
-)
+from vae_core.diagnosis import Finding, LearningCurves, Remedy, diagnose, learning_curves
 from vae_core.errors import UserError
 from vae_core.runs import ACTIVE, Run, Store, layout, validated_on
 from vae_core.training import jobs
@@ -43,16 +37,15 @@ def findings_of(run: Run) -> list[Finding]:
     try:
         status = run.status()
         message = status.message if status.state == "failed" else ""
-        return _findings(run.path, _size(run), message)
+        return _findings(run.path, run.size(layout.HISTORY), message)
     except UserError:  # its damage is told where the run is shown
         return []
 
 
 def shares(run: Run) -> None:
     """How −ELBO is spent, and on how many dimensions, as last measured on unseen images."""
-    curves = _curves(run.path, _size(run), "")
-    last = curves.validations[-1] if curves.validations else None
-    if last is None or last.rate is None:
+    validations = _curves(run.path, run.size(layout.HISTORY), "").validations
+    if not validations or (last := validations[-1]).rate is None:
         return
     recon, kl = last.terms["recon"], last.rate
     share = f", {100 * kl / (recon + kl):.0f} % of −ELBO" if recon > 0 else ""
@@ -80,14 +73,10 @@ def _curves(path: Path, size: int, message: str) -> LearningCurves:
     return learning_curves(records, run.config(), message)
 
 
-def _size(run: Run) -> int:
-    return run.size(layout.HISTORY)
-
-
 def _strip(run: Run) -> None:
     found = findings_of(run)
     with st.container(key="monitor-strip"):
-        if not found and not _size(run):
+        if not found and not run.size(layout.HISTORY):
             st.caption(f":material/schedule: The monitor waits for the first steps of {run.id}.")
         elif not found:
             st.caption(
@@ -118,20 +107,16 @@ def _card(run: Run, finding: Finding) -> None:
 
 
 def _button(run: Run, finding: Finding, remedy: Remedy, index: int) -> None:
+    """Trains the mended configuration as a run of its own, and shows it."""
     if st.button(
         remedy.label,
         key=f"remedy-{finding.name.replace(' ', '-')}-{index}",
         icon=":material/healing:",
         **access.widget_options(remedy.help),
     ):
-        _start(run, remedy)
-
-
-def _start(run: Run, remedy: Remedy) -> None:
-    """Train the mended configuration as a run of its own, and show it."""
-    store = Store()
-    with errors_shown():
-        name = store.free_name(f"{run.id.removesuffix('-mended')}-mended")
-        mended = access.authorized(jobs.start)(store, name, remedy.applied(run.config()))
-        choose_run(mended.id)
-        st.rerun()
+        store = Store()
+        with errors_shown():
+            name = store.free_name(f"{run.id.removesuffix('-mended')}-mended")
+            mended = access.authorized(jobs.start)(store, name, remedy.applied(run.config()))
+            choose_run(mended.id)
+            st.rerun()

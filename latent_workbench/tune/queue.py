@@ -9,7 +9,7 @@ from latent_workbench.shared.current_run import open_run
 from latent_workbench.shared.errors import errors_shown, redact
 from latent_workbench.shared.formatting import number
 from latent_workbench.shared.state import rerun_fragment
-from latent_workbench.shared.theme import STATE_COLORS, BadgeColor
+from latent_workbench.shared.theme import state_badge
 from latent_workbench.tune.findings import findings_of
 from vae_core.errors import UserError
 from vae_core.runs import Run
@@ -31,8 +31,6 @@ ICONS = {
 }
 """What stands before a run, by the state of its entry."""
 
-COLORS: dict[str, BadgeColor] = {**STATE_COLORS, "running": "blue", "cancelled": "gray"}
-
 
 def sweep_buttons(sweep: Sweep, state: SweepState) -> None:
     """Pause, resume, cancel.
@@ -42,7 +40,7 @@ def sweep_buttons(sweep: Sweep, state: SweepState) -> None:
     """
     with st.container(horizontal=True, horizontal_alignment="right"):
         if state.state in ACTIVE:
-            paused = is_paused(state)
+            paused = state.target == "pause"
             if st.button(
                 "Resume" if paused else "Pause",
                 key="pause-sweep",
@@ -65,18 +63,11 @@ def sweep_buttons(sweep: Sweep, state: SweepState) -> None:
                 st.rerun()
 
 
-def is_paused(state: SweepState) -> bool:
-    """Whether somebody has asked it to pause."""
-    return state.target == "pause"
-
-
 def queue(sweep: Sweep, state: SweepState, total: int) -> None:
     """Draw the sweep's state, then one row a run."""
     over = sum(entry.is_over for entry in state.entries)
     with st.container(horizontal=True, vertical_alignment="center", key="sweep-buttons"):
-        host = sweep.remote_host()
-        where = f" on {host}" if host else ""
-        st.badge(state.state + where, color=COLORS.get(state.state, "gray"))
+        state_badge(state.state, sweep.remote_host())
         st.caption(f"{over} of {total} runs done")
     st.progress(over / max(total, 1))
     if state.message:
@@ -85,21 +76,20 @@ def queue(sweep: Sweep, state: SweepState, total: int) -> None:
     with st.container(
         height=HEIGHT if long else "content", border=False, gap=None, key="sweep-queue"
     ):
-        waiting = state.in_state("waiting")
+        waiting = [entry.number for entry in state.in_state("waiting")]
         for entry in state.entries:
             _row(sweep, entry, waiting)
         if len(state.entries) < total:
             st.caption(f"{total - len(state.entries)} more will be drawn.")
 
 
-def _row(sweep: Sweep, entry: Entry, waiting: list[Entry]) -> None:
+def _row(sweep: Sweep, entry: Entry, waiting: list[int]) -> None:
     name, actions = st.columns([3.2, 1], vertical_alignment="center", gap="small")
     run = Run(sweep.store.path / entry.run) if entry.run else None
     details = _details(entry, run) or entry.state
     name.markdown(f"{ICONS[entry.state]} **{label(entry)}** :gray[:small[{details}]]")
-    if entry.state == "waiting" and len(waiting) > 1 and entry.number != waiting[0].number:
-        numbers = [e.number for e in waiting]
-        at = numbers.index(entry.number)
+    if entry.state == "waiting" and entry.number != waiting[0]:
+        numbers, at = [*waiting], waiting.index(entry.number)
         numbers[at - 1], numbers[at] = numbers[at], numbers[at - 1]
         with actions.container(horizontal=True, gap=None):
             if _small_button(f"up-{entry.number}", ":material/arrow_upward:", "Earlier"):
@@ -149,24 +139,13 @@ def label(entry: Entry) -> str:
 def _details(entry: Entry, run: Run | None) -> str:
     """How far it is, what came out, or what went wrong."""
     try:
-        if run is not None and entry.state in DETAILS:
-            return DETAILS[entry.state](run)
+        if run is not None and entry.state == "running":
+            status = run.status()
+            share = status.step / status.total_steps if status.total_steps else 0.0
+            return f"{100 * share:.0f} %"
+        if run is not None and entry.state == "finished":
+            found = findings_of(run)
+            return measured(run) + (f" · :orange[{found[0].name}]" if found else "")
     except UserError as error:
         return redact(error)
     return redact(entry.message.splitlines()[-1]) if entry.message else ""
-
-
-def _progress(run: Run) -> str:
-    status = run.status()
-    share = status.step / status.total_steps if status.total_steps else 0.0
-    return f"{100 * share:.0f} %"
-
-
-def _measured(run: Run) -> str:
-    found = findings_of(run)
-    finding = f" · :orange[{found[0].name}]" if found else ""
-    return f"{measured(run)}{finding}"
-
-
-DETAILS = {"running": _progress, "finished": _measured}
-"""What is said of an entry's run, by the state of the entry."""

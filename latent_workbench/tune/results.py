@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from operator import attrgetter
 
 import numpy as np
 import plotly.graph_objects as go
@@ -12,8 +13,8 @@ import streamlit as st
 from latent_workbench.shared.catalog import RunFacts
 from latent_workbench.shared.current_run import open_run
 from latent_workbench.shared.formatting import number
-from latent_workbench.shared.theme import BETA, MARGIN, is_dark, label_color, total_color
-from vae_core.sweeps.aggregate import Score, SeedAverage, average_seeds, conditions
+from latent_workbench.shared.theme import BETA, MARGIN, chart, label_color, total_color
+from vae_core.sweeps.aggregate import SeedAverage, average_seeds, conditions
 from vae_core.sweeps.results import Result, results
 from vae_core.sweeps.suggestions import Suggestion, advise
 
@@ -34,12 +35,18 @@ def sweep_results(runs: Sequence[RunFacts], current: str | None) -> None:
     curve, units = st.columns([1.7, 1], gap="small")
     found = results(facts.run for facts in runs)
     with curve:
-        _curve(runs, found, current)
-        st.caption(measured_by(runs))
+        figure = rate_distortion_figure(runs, found, current)
+        event = chart(figure, "rate-distortion", on_select="rerun", selection_mode="points")
+        points = event["selection"]["points"] if event else []
+        named = [point["customdata"] for point in points if point.get("customdata")]
+        if named:
+            open_run(named[0] if isinstance(named[0], str) else named[0][0])
+        # Every part that one of them was measured on, named once.
+        parts = dict.fromkeys(run.measured_on for run in runs if run.measured_on)
+        st.caption(f"Measured on {' or on '.join(parts)}." if parts else "")
     with units:
         if found:
-            figure = units_figure(found)
-            st.plotly_chart(figure, key="active-units", config={"displayModeBar": False})
+            chart(units_figure(found), "active-units")
         else:
             st.caption("None of these runs has a β, over which dimensions could be drawn.")
 
@@ -55,30 +62,10 @@ def advice(runs: Sequence[RunFacts]) -> None:
         st.caption("\n".join(f"- {warning}" for warning in found.warnings))
 
 
-def measured_by(runs: Sequence[RunFacts]) -> str:
-    """What the points stand for: every part that one of them was measured on, named once."""
-    parts = dict.fromkeys(run.measured_on for run in runs if run.measured_on)
-    return f"Measured on {' or on '.join(parts)}." if parts else ""
-
-
 def _head(suggestion: Suggestion) -> str:
     *others, last = (number(beta) for beta in sorted((suggestion.beta, *suggestion.also)))
     betas = " or ".join(filter(None, (", ".join(others), last)))
     return " · ".join(filter(None, (f"β = {betas}", suggestion.rule, suggestion.among)))
-
-
-def _curve(runs: Sequence[RunFacts], found: Sequence[Result], current: str | None) -> None:
-    event = st.plotly_chart(
-        rate_distortion_figure(runs, found, current, is_dark()),
-        key="rate-distortion",
-        on_select="rerun",
-        selection_mode="points",
-        config={"displayModeBar": False},
-    )
-    points = event["selection"]["points"] if event else []
-    named = [point["customdata"] for point in points if point.get("customdata")]
-    if named:
-        open_run(named[0] if isinstance(named[0], str) else named[0][0])
 
 
 def units_figure(found: Sequence[Result]) -> go.Figure:
@@ -124,67 +111,62 @@ def units_figure(found: Sequence[Result]) -> go.Figure:
 
 
 def rate_distortion_figure(
-    runs: Sequence[RunFacts], found: Sequence[Result], current: str | None, dark: bool
+    runs: Sequence[RunFacts], found: Sequence[Result], current: str | None
 ) -> go.Figure:
     """Each measured run at (rate, distortion); along a grey line −ELBO = rate + distortion.
 
-    Seeds of one β are dots around their mean, which carries the label and their deviation in both
-    directions. Runs of other settings have another colour. Rings are collapsed, or were not
-    trained to their end; the latter are no part of a mean.
-
-    Args:
-        found: what is known of those that have a β.
+    Seeds of one β, of the runs in `found` that have one, are dots around their mean, which carries
+    the label and their deviation in both directions. Runs of other settings have another colour.
+    Rings are collapsed, or were not trained to their end; the latter are no part of a mean.
     """
     figure = go.Figure()
     rates = np.array([run.kl for run in runs], float)
     distortions = np.array([run.recon for run in runs], float)
     left, right = _around(rates)
     low, high = _around(distortions)
-    grey = total_color(dark)
-    _equal_elbos(figure, (left, right), (low, high), grey)
+    grey = total_color()
+    _equal_elbos(figure, left, right, low, high, grey)
     named = conditions([result for result in found if not result.not_converged])
     several = len(named) > 1
-    hues = {name: label_color(i) if several else BETA for i, name in enumerate(named)}
-    points = [(name, point) for name, same in named.items() for point in average_seeds(same)]
-    for name in named:
-        _means(figure, [point for of, point in points if of == name], name, hues[name], several)
+    points: list[SeedAverage] = []
+    dots: dict[str, tuple[str, int]] = {}
+    for index, (name, same) in enumerate(named.items()):
+        hue, averages = label_color(index) if several else BETA, average_seeds(same)
+        _means(figure, averages, name, hue, several)
+        points += averages
+        dots |= {run.run: (hue, len(point.runs)) for point in averages for run in point.runs}
     if len(points) <= MOST_LABELS:
         figure.add_scatter(
-            x=[point.rate for _, point in points],
-            y=[point.distortion for _, point in points],
+            x=[point.rate for point in points],
+            y=[point.distortion for point in points],
             mode="text",
             # Clear of the error bars; the curve falls and bends upwards, so there is room.
-            text=[f"\u2002β {number(point.beta)}" for _, point in points],
+            text=[f"\u2002β {number(point.beta)}" for point in points],
             textposition="top right",
             hoverinfo="skip",
             showlegend=False,
         )
     known = {result.run: result for result in found}
-    dots = {run.run: (hues[name], len(p.runs)) for name, p in points for run in p.runs}
-    hue_and_seeds = [dots.get(run.id, (grey, 1)) for run in runs]
+    chosen = [run.id == current for run in runs]
+    rings = {result.run for result in found if result.not_converged or result.collapsed}
+    hollow = [run.id in rings for run in runs]
+    hues, seeds = zip(*(dots.get(run.id, (grey, 1)) for run in runs), strict=True)
     figure.add_scatter(
         x=rates,
         y=distortions,
         mode="markers",
-        text=[_label(known.get(run.id)) + _other_units(run) for run in runs],
+        text=[
+            (f"β {number(known[run.id].beta)}" if run.id in known else "no β") + _other_units(run)
+            for run in runs
+        ],
         customdata=[run.id for run in runs],
         marker={
-            "color": [hue for hue, _ in hue_and_seeds],
-            "symbol": [
-                "circle-open" if _is_hollow(known.get(run.id)) else "circle" for run in runs
-            ],
-            "size": [
-                15 if run.id == current else 10 if seeds == 1 else 7
-                for run, (_, seeds) in zip(runs, hue_and_seeds, strict=True)
-            ],
+            "color": hues,
+            "symbol": np.where(hollow, "circle-open", "circle"),
+            "size": np.where(chosen, 15, np.where(np.equal(seeds, 1), 10, 7)),
             "line": {
-                "color": [
-                    grey if run.id == current else hue
-                    for run, (hue, _) in zip(runs, hue_and_seeds, strict=True)
-                ],
-                "width": [
-                    2 if run.id == current or _is_hollow(known.get(run.id)) else 0 for run in runs
-                ],
+                "color": np.where(chosen, grey, hues),
+                "width": np.where(np.logical_or(chosen, hollow), 2, 0),
             },
         },
         hovertemplate="%{customdata}: %{text}<br>rate %{x:.2f}, distortion %{y:.2f}<extra></extra>",
@@ -199,10 +181,6 @@ def rate_distortion_figure(
     return figure
 
 
-def _label(result: Result | None) -> str:
-    return "no β" if result is None else f"β {number(result.beta)}"
-
-
 def _other_units(run: RunFacts) -> str:
     """The ELBO as other sizes of images and other papers compare with it."""
     if run.elbo is None or run.bits_per_dim is None or run.image_shape is None:
@@ -214,15 +192,15 @@ def _other_units(run: RunFacts) -> str:
     )
 
 
-def _is_hollow(result: Result | None) -> bool:
-    return result is not None and bool(result.not_converged or result.collapsed)
-
-
 def _means(
     figure: go.Figure, points: Sequence[SeedAverage], name: str, hue: str, several: bool
 ) -> None:
     """A thin line through the means of one condition; error bars where there are seeds."""
     look = {"type": "data", "thickness": 1.5, "width": 4, "color": hue}
+    rates, distortions = (
+        [point.deviation(score) if len(point.runs) > 1 else None for point in points]
+        for score in (attrgetter("rate"), attrgetter("distortion"))
+    )
     figure.add_scatter(
         x=[point.rate for point in points],
         y=[point.distortion for point in points],
@@ -231,19 +209,14 @@ def _means(
         name=name,
         showlegend=several,
         hoverinfo="skip",
-        error_x=look | {"array": [_spread(point, lambda run: run.rate) for point in points]},
-        error_y=look | {"array": [_spread(point, lambda run: run.distortion) for point in points]},
+        error_x=look | {"array": rates},
+        error_y=look | {"array": distortions},
     )
 
 
-def _spread(point: SeedAverage, score: Score) -> float | None:
-    return point.deviation(score) if len(point.runs) > 1 else None
-
-
 def _equal_elbos(
-    figure: go.Figure, across: tuple[float, float], up: tuple[float, float], grey: str
+    figure: go.Figure, left: float, right: float, low: float, high: float, grey: str
 ) -> None:
-    (left, right), (low, high) = across, up
     for total in _round_steps(left + low, right + high):
         ends = np.array([max(left, total - high), min(right, total - low)])
         figure.add_scatter(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import numpy as np
 import streamlit as st
 
@@ -15,25 +17,21 @@ from latent_workbench.shared.state import persistent, restore
 from vae_core.config import RunConfig
 from vae_core.errors import UserError
 from vae_core.families import families
-from vae_core.runs import Run, Store
+from vae_core.runs import Store
 from vae_core.sweeps import BETA, SEED, SweepSpec, parse_values
 from vae_core.sweeps.spec import MOST_RUNS, SamplerName, check
 from vae_core.sweeps.sweep import create_sweep, launch, sweeps_of
 
 NOTHING = "nothing"
 SECOND = {
-    NOTHING: "nothing else",
-    "model.latent_dim": "latent dimensions",
-    "model.sigma": "pixel noise σ",
-    "family": "family",
-    "train.learning_rate": "learning rate",
+    NOTHING: ("nothing else", ""),
+    "model.latent_dim": ("latent dimensions", "4, 16"),
+    "model.sigma": ("pixel noise σ", "0.05, 0.1, 0.2"),
+    "family": ("family", "vae, free-bits"),
+    "train.learning_rate": ("learning rate", "0.0005, 0.002"),
 }
-SUGGESTED = {
-    "model.latent_dim": "4, 16",
-    "model.sigma": "0.05, 0.1, 0.2",
-    "family": "vae, free-bits",
-    "train.learning_rate": "0.0005, 0.002",
-}
+"""What can be varied beside β: its label, and values to begin with."""
+
 SAMPLERS: dict[SamplerName, str] = {
     "grid": "every combination",
     "random": "random draws between the ends",
@@ -61,20 +59,20 @@ def sweep_form() -> str | None:
         _log_grid()
     left, right = st.columns(2)
     second = left.selectbox(
-        "Vary also", list(SECOND), format_func=SECOND.__getitem__, key="sweep-second"
+        "Vary also", list(SECOND), format_func=lambda key: SECOND[key][0], key="sweep-second"
     )
     values = ""
     if second != NOTHING:
         with right:
-            values = _values("Its values", f"sweep-{second}", second, SUGGESTED[second])
+            values = _values("Its values", f"sweep-{second}", second, SECOND[second][1])
     left, right = st.columns(2)
     epochs, of_epochs = bounded(left, "Epochs", "sweep-epochs", 1, 100_000, base.train.epochs)
     beside = "Runs beside each other, one thread each."
     workers, of_workers = bounded(right, "At a time", "sweep-workers", 1, 64, 2, help=beside)
     with st.expander("More"):
         seeds, sampler, trials, storage, of_more = _more()
-    if of_epochs or of_workers or of_more:
-        st.error(of_epochs or of_workers or of_more)
+    if problem := of_epochs or of_workers or of_more:
+        st.error(problem)
         return None
     try:
         varied = {BETA: parse_values(BETA, betas)}
@@ -104,7 +102,12 @@ def sweep_form() -> str | None:
         **access.widget_options(),
     )
     st.caption(f"“{name}”: the same data, first weights, hold-out images and z in every run.")
-    return _start(name, spec) if pressed else None
+    with errors_shown():
+        if pressed:
+            made = access.authorized(create_sweep)(Store(), name, spec)
+            access.authorized(launch)(made)
+            return made.id
+    return None
 
 
 def _more() -> tuple[str, SamplerName, int, str, str]:
@@ -129,21 +132,16 @@ def _more() -> tuple[str, SamplerName, int, str, str]:
     return seeds, sampler, trials, storage, problem
 
 
-def _start(name: str, spec: SweepSpec) -> str | None:
-    with errors_shown():
-        made = access.authorized(create_sweep)(Store(), name, spec)
-        access.authorized(launch)(made)
-        return made.id
-    return None
-
-
 def _base() -> RunConfig:
     """What all runs share: the settings of the current run, or a recipe."""
     run = current_run()
     offered = {name: recipe.label for name, recipe in recipes().items() if _has_beta(recipe.config)}
-    own = None if run is None else _config(run)
-    if run is not None and own is not None and _has_beta(own):
-        offered = {CURRENT: f"settings of {run.id}", **offered}
+    own = None
+    if run is not None:
+        with suppress(UserError):  # its damage is told where the run is shown
+            own = run.config()
+        if own is not None and _has_beta(own):
+            offered = {CURRENT: f"settings of {run.id}", **offered}
     first = next(iter(offered))
     restore("sweep-base", first, offered)
     chosen = persistent(
@@ -151,13 +149,6 @@ def _base() -> RunConfig:
         format_func=offered.__getitem__,
     )  # fmt: skip
     return own if own is not None and chosen == CURRENT else recipes()[chosen].config
-
-
-def _config(run: Run) -> RunConfig | None:
-    try:
-        return run.config()
-    except UserError:  # its damage is told where the run is shown
-        return None
 
 
 def _has_beta(config: RunConfig) -> bool:
@@ -198,5 +189,5 @@ def _use_grid(text: str) -> None:
 def _free_name(dataset: str) -> str:
     names = {sweep.id for sweep in sweeps_of(Store())}
     wish = f"{dataset}-sweep"
-    numbered = (f"{wish}-{n}" for n in range(2, len(names) + 3))
-    return wish if wish not in names else next(n for n in numbered if n not in names)
+    wishes = (wish, *(f"{wish}-{n}" for n in range(2, len(names) + 3)))
+    return next(name for name in wishes if name not in names)

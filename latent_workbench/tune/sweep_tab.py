@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import streamlit as st
 
 from latent_workbench.shared.catalog import RunFacts, catalog, facts_of
-from latent_workbench.shared.errors import redact
+from latent_workbench.shared.errors import errors_shown, redact
 from latent_workbench.shared.state import persistent, restore, session
 from latent_workbench.tune.board import board
 from latent_workbench.tune.comparison import comparison
-from latent_workbench.tune.queue import is_paused, label, queue, sweep_buttons
+from latent_workbench.tune.queue import label, queue, sweep_buttons
 from latent_workbench.tune.results import advice, sweep_results
 from latent_workbench.tune.sweep_form import sweep_form
 from vae_core.errors import UserError
@@ -36,13 +36,15 @@ class NewSweep:
 
 def sweep_tab(run: Run) -> None:
     """Draw the choice, and beside it what was chosen."""
-    store = Store()
+    store, new = Store(), session(NewSweep)
+    if new.started:
+        st.session_state[CHOICE], new.started = new.started, ""
     names = {NEW: "New sweep", ALL: f"All runs like {run.id}"}
     names |= {sweep.id: sweep.id for sweep in sweeps_of(store)}
     asked = st.query_params.get("sweep")
     start = asked if asked in names else NEW
-    new = restore(CHOICE, start, names) == NEW
-    left, right = st.columns([1.5, 1] if new else [1, 2.3], gap="medium")
+    widths = [1.5, 1] if restore(CHOICE, start, names) == NEW else [1, 2.3]
+    left, right = st.columns(widths, gap="medium")
     with left:
         chosen = persistent(
             st.selectbox, "Sweep", list(names), key=CHOICE, default=start,
@@ -50,10 +52,9 @@ def sweep_tab(run: Run) -> None:
         )  # fmt: skip
     if chosen == NEW:
         with left:
-            started = sweep_form()
+            new.started = sweep_form() or ""
         right.markdown(EXPLANATION)
-        if started:
-            session(NewSweep).started = started
+        if new.started:
             st.rerun()
         return
     if chosen == ALL:
@@ -82,19 +83,14 @@ def sweep_tab(run: Run) -> None:
     _compare(_facts(sweep), sweep.id)
 
 
-def choose_started_sweep() -> None:
-    """Choose the sweep that was just started; call before the tab is drawn."""
-    state = session(NewSweep)
-    if state.started:
-        st.session_state[CHOICE] = state.started
-        state.started = ""
-
-
 def comparable(runs: list[RunFacts], current: RunFacts) -> list[RunFacts]:
     """Measured runs whose nats mean the same: equal images, size, likelihood and part measured."""
     same = _nats(current)
-    measured = [run for run in runs if None not in (run.kl, run.recon)]
-    return [run for run in measured if same is not None and _nats(run) == same]
+    return [run for run in _measured(runs) if same is not None and _nats(run) == same]
+
+
+def _measured(runs: list[RunFacts]) -> list[RunFacts]:
+    return [run for run in runs if None not in (run.kl, run.recon)]
 
 
 def _nats(facts: RunFacts) -> tuple[object, ...] | None:
@@ -107,33 +103,24 @@ def _nats(facts: RunFacts) -> tuple[object, ...] | None:
 def _queue(sweep: Sweep, seen: SweepState) -> None:
     """The queue as it is now, and what it teaches; the page runs again where its buttons, drawn
     of the state `seen`, have become others."""
-    try:
+    with errors_shown():
         state, total = sweep.state(), sweep.spec().total
-    except UserError as error:
-        st.error(redact(error))
-        return
-    if state.state in ACTIVE:
-        queue(sweep, state, total)
+        active = state.state in ACTIVE
+        if active:
+            queue(sweep, state, total)
         advice(_facts(sweep))
-    else:  # what came out matters more than in which order
-        advice(_facts(sweep))
-        queue(sweep, state, total)
-    was_active, active = (each.state in ACTIVE for each in (seen, state))
-    if was_active and (not active or is_paused(state) != is_paused(seen)):
-        st.rerun()
+        if not active:  # what came out matters more than in which order
+            queue(sweep, state, total)
+        was_paused, paused = (each.target == "pause" for each in (seen, state))
+        if seen.state in ACTIVE and (not active or paused != was_paused):
+            st.rerun()
 
 
 def _progress(sweep: Sweep, current: str) -> None:
-    try:
-        state = sweep.state()
-    except UserError as error:
-        st.error(redact(error))
-        return
-    sweep_results(
-        [facts for facts in _facts(sweep) if None not in (facts.kl, facts.recon)], current
-    )
-    by_beta = sorted(state.entries, key=lambda entry: float(entry.params.get(BETA, 0.0)))
-    board([(label(entry), _run_of(sweep, entry.run)) for entry in by_beta])
+    with errors_shown():
+        sweep_results(_measured(_facts(sweep)), current)
+        by_beta = sorted(sweep.state().entries, key=lambda entry: float(entry.params.get(BETA, 0)))
+        board([(label(entry), _run_of(sweep, entry.run)) for entry in by_beta])
 
 
 def _runs(runs: list[RunFacts], run: Run) -> None:

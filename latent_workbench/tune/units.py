@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from latent_workbench.live.resources import model_of
 from latent_workbench.shared.formatting import number
@@ -13,7 +13,8 @@ from latent_workbench.shared.inputs import bounded
 from vae_core.config import RunConfig
 from vae_core.families import meta_model
 from vae_core.in_force import beta_in_force
-from vae_core.losses.conventions import BERNOULLI, CONVENTIONS, Convention, Scale
+from vae_core.losses.conventions import BERNOULLI, CONVENTIONS, Scale
+from vae_core.models.latent_model import LatentModel
 from vae_core.runs import WEIGHTS, Run
 
 MOST = 1e9
@@ -45,8 +46,9 @@ def converter(run: Run) -> None:
     config, (c, h, w) = run.config(), run.data_card().image_shape
     st.markdown(EXPLANATION)
     first, second, third, fourth = st.columns([2, 1, 1, 1])
-    known = _known(run, config)
-    offered = [each for each in CONVENTIONS.values() if known.fits(each)]
+    model, beta, known_sigma, about_sigma = _known(run, config)
+    gaussian = model.likelihood.is_density  # to which cross-entropies do not apply
+    offered = [e for e in CONVENTIONS.values() if not (gaussian and e.pixels == BERNOULLI)]
     name = first.selectbox(
         "Convention",
         [each.name for each in offered],
@@ -55,73 +57,47 @@ def converter(run: Run) -> None:
         help="Whose weight you enter.",
     )
     step = run.summary().get("step", 0)
-    weight, no_weight = bounded(
-        second, "Weight", f"units-weight-{run.id}-{step}", 0.0, MOST, known.beta, format="%.6g"
-    )
-    sigma, no_sigma = bounded(
-        third, "Pixel noise σ", f"units-sigma-{run.id}-{step}", 1e-4, MOST, known.sigma, format="%g"
-    )
-    std, no_std = bounded(
-        fourth,
-        "Pixel deviation s",
-        f"units-s-{run.id}-{step}",
-        1e-4,
-        MOST,
-        config.model.pixel_std,
-        format="%g",
-    )
+
+    def field(
+        place: DeltaGenerator, label: str, name: str, low: float, start: float, format: str = "%g"
+    ) -> tuple[float, str]:
+        key = f"units-{name}-{run.id}-{step}"
+        return bounded(place, label, key, low, MOST, start, format=format)
+
+    weight, no_weight = field(second, "Weight", "weight", 0.0, beta, "%.6g")
+    sigma, no_sigma = field(third, "Pixel noise σ", "sigma", 1e-4, known_sigma)
+    std, no_std = field(fourth, "Pixel deviation s", "s", 1e-4, config.model.pixel_std)
     if no_weight or no_sigma or no_std:
         return
-    scale = Scale(c * h * w, known.latent_size, sigma, std)
+    scale = Scale(c * h * w, model.latent_size, sigma, std)
     nats = CONVENTIONS[name].beta(weight, scale)
-    st.markdown(
-        "| convention | loss | β here | weight |\n|---|---|---|---|\n" + _rows(offered, nats, scale)
-    )
+    table = "| convention | loss | β here | weight |\n|---|---|---|---|\n"
+    for each in offered:
+        loss = each.loss.replace("|", "\\|")  # a bar would end the cell
+        shown = number(each.weight(nats, scale))
+        table += f"| {each.label} | `{loss}` | {each.formula} | **{shown}** |\n"
+    st.markdown(table)
     st.caption(
         f"{run.id} has P = {c}·{h}·{w} = {number(scale.values)} values an image and "
         f"L = {scale.latent_dim} latent dimensions."
     )
-    st.caption(known.about_sigma)
+    st.caption(about_sigma)
 
 
-@dataclass(frozen=True)
-class _Known:
-    """What the table begins with, and a sentence that says which σ it is."""
-
-    beta: float
-    sigma: float
-    latent_size: int
-    is_density: bool
-    about_sigma: str
-
-    def fits(self, convention: Convention) -> bool:
-        """False for the cross-entropies, where pixels are Gaussian."""
-        return not (self.is_density and convention.pixels == BERNOULLI)
-
-
-def _known(run: Run, config: RunConfig) -> _Known:
-    """β and σ of the weights that lie here; what is planned before there are any."""
+def _known(run: Run, config: RunConfig) -> tuple[LatentModel[Any], float, float, str]:
+    """The model, β and σ of the weights that lie here, and which σ that is in a sentence; what is
+    planned before there are any weights."""
     beta, card = float(config.objective.get("beta", 1.0)), run.data_card()
     trained = run.has(WEIGHTS)
     if trained and (now := beta_in_force(run)) is not None:
         beta = now
     model = model_of(run) if trained else meta_model(config, card)
-    likelihood, size = model.likelihood, model.latent_size
+    likelihood, sigma, about_sigma = model.likelihood, config.model.sigma, OF_SETTING
     if not likelihood.is_density:
-        return _Known(beta, config.model.sigma, size, False, OF_BERNOULLI)
-    if not likelihood.learns_noise:
-        return _Known(beta, config.model.sigma, size, True, OF_SETTING)
-    if not trained:
-        return _Known(beta, config.model.sigma, size, True, NOT_LEARNED)
-    sigma = float(f"{likelihood.noise:.4g}")
-    return _Known(beta, sigma, size, True, LEARNED.format(number(sigma)))
-
-
-def _rows(offered: Sequence[Convention], beta: float, scale: Scale) -> str:
-    """The lines of the table: β in nats as every convention's weight."""
-    lines = []
-    for each in offered:
-        loss = each.loss.replace("|", "\\|")  # a bar would end the cell
-        weight = number(each.weight(beta, scale))
-        lines.append(f"| {each.label} | `{loss}` | {each.formula} | **{weight}** |")
-    return "\n".join(lines)
+        about_sigma = OF_BERNOULLI
+    elif likelihood.learns_noise and not trained:
+        about_sigma = NOT_LEARNED
+    elif likelihood.learns_noise:
+        sigma = float(f"{likelihood.noise:.4g}")
+        about_sigma = LEARNED.format(number(sigma))
+    return model, beta, sigma, about_sigma

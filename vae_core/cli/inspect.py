@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from vae_core.cli.options import (
+    DataDirOption,
     JsonOption,
     RunArgument,
     StoreOption,
@@ -23,6 +24,9 @@ from vae_core.errors import UserError
 from vae_core.runs import BEST, WEIGHTS, Run, Store, in_words, layout, measured_on
 
 app = typer.Typer()
+
+MEASURED = ("elbo", "nats_per_pixel", "bits_per_dim", "mse", "active_units")
+"""What a list shows of a run's summary."""
 
 
 @app.command("list")
@@ -68,7 +72,7 @@ def evaluate(
     split: Annotated[Literal["validation", "test"], typer.Option(help="Which images.")] = (
         "validation"
     ),
-    data_dir: Annotated[str | None, typer.Option(help="Where the data set lies.")] = None,
+    data_dir: DataDirOption = None,
     weights: WeightsOption = "last",
     store: StoreOption = None,
     as_json: JsonOption = False,
@@ -92,7 +96,10 @@ def evaluate(
     controls = controls_in_force(loaded.run, loaded.step)
     context = Context(max(0, loaded.step - 1), noise, controls, train_images=images)
     found = measure(loaded.model, loaded.objective, part, context, progress=say)
-    terms = _finite_or_none(found.terms | {"total": found.total})
+    terms = {
+        name: value if math.isfinite(value) else None
+        for name, value in (found.terms | {"total": found.total}).items()
+    }
     report = found.report() | {
         "split": split,
         "measured_on": in_words(len(part), split),
@@ -132,11 +139,7 @@ def _row(run: Run) -> dict[str, Any]:
         "beta": _beta(run, config.objective.get("beta")),
         "step": status.step,
         "total_steps": status.total_steps,
-        "elbo": summary.get("elbo"),
-        "nats_per_pixel": summary.get("nats_per_pixel"),
-        "bits_per_dim": summary.get("bits_per_dim"),
-        "mse": summary.get("mse"),
-        "active_units": summary.get("active_units"),
+        **{name: summary.get(name) for name in MEASURED},
         "measured_on": None if part is None else str(part),
     }
 
@@ -149,8 +152,3 @@ def _beta(run: Run, planned: float | None) -> float | None:
         return beta_in_force(run) if run.has(WEIGHTS) else planned
     except UserError:  # of a family that is not installed here, or damaged
         return None
-
-
-def _finite_or_none(values: dict[str, float]) -> dict[str, float | None]:
-    """Values by name, None for those that came out as no number."""
-    return {name: value if math.isfinite(value) else None for name, value in values.items()}

@@ -21,6 +21,7 @@ StoreOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 LinesOption = Annotated[bool, typer.Option("--progress", help="Tell progress as lines of JSON.")]
+DataDirOption = Annotated[str | None, typer.Option(help="Where the data set lies.")]
 LOOK_S = 0.2
 """Between two looks for a heartbeat."""
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -19,7 +21,15 @@ from vae_core.cli.options import (
     print_table,
     wait_for_heartbeat,
 )
-from vae_core.cli.train import SetOption, config_from
+from vae_core.cli.train import (
+    DatasetOption,
+    EpochsOption,
+    FamilyOption,
+    PlaceOption,
+    PresetOption,
+    SetOption,
+    config_from,
+)
 from vae_core.errors import UserError
 from vae_core.runs import Store
 from vae_core.training.watchdog import unwatch
@@ -56,11 +66,11 @@ def sweep(
             "told by the variable, which others on this machine cannot read.",
         ),
     ] = None,
-    preset: Annotated[str | None, typer.Option(help="A recipe; see `presets`.")] = None,
-    family: Annotated[str | None, typer.Option(help="What is learned; see `families`.")] = None,
-    dataset: Annotated[str | None, typer.Option(help="Name of the data set.")] = None,
-    data_dir: Annotated[str | None, typer.Option(help="Where it lies; your own images.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the training images.")] = None,
+    preset: PresetOption = None,
+    family: FamilyOption = None,
+    dataset: DatasetOption = None,
+    data_dir: PlaceOption = None,
+    epochs: EpochsOption = None,
     settings: SetOption = [],  # noqa: B006
     background: Annotated[bool, typer.Option(help="Return at once.")] = False,
     store: StoreOption = None,
@@ -75,19 +85,15 @@ def sweep(
     from vae_core.sweeps.scheduler import work
     from vae_core.sweeps.sweep import create_sweep, get_sweep, has_sweep, join_sweep, launch
 
+    count = WORKERS if workers is None else workers
     if varied:
         base = config_from(preset, family, dataset, data_dir, epochs, settings)
         spec = SweepSpec(
-            base=base,
-            vary=varied,
-            sampler=sampler,
-            trials=trials,
-            workers=WORKERS if workers is None else workers,
-            storage=storage,
+            base=base, vary=varied, sampler=sampler, trials=trials, workers=count, storage=storage
         )
         made = create_sweep(runs, name, spec)
     elif storage is not None and not has_sweep(runs, name):
-        made = join_sweep(runs, name, storage, WORKERS if workers is None else workers)
+        made = join_sweep(runs, name, storage, count)
     else:
         made = get_sweep(runs, name)
         wait_for_heartbeat(made)
@@ -222,23 +228,20 @@ def _progress(made: Sweep, total: int) -> Any:
     return watch
 
 
-class _stop_on_signal:
+@contextmanager
+def _stop_on_signal(sweep: Sweep) -> Iterator[None]:
     """Ctrl-C and SIGTERM ask the sweep to stop: its runs save themselves and can go on."""
+    unwatch()
 
-    def __init__(self, sweep: Sweep) -> None:
-        self.sweep = sweep
+    def stop(number: int, frame: FrameType | None) -> None:
+        sweep.send("stop")
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
-    def __enter__(self) -> None:
-        unwatch()
-
-        def stop(number: int, frame: FrameType | None) -> None:
-            self.sweep.send("stop")
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-
-        self.handlers = {s: signal.signal(s, stop) for s in (signal.SIGINT, signal.SIGTERM)}
-
-    def __exit__(self, *error: object) -> None:
-        for number, handler in self.handlers.items():
+    handlers = {each: signal.signal(each, stop) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
             signal.signal(number, handler)
 
 

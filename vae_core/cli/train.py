@@ -20,7 +20,11 @@ from vae_core.training.watchdog import watch_worker
 
 app = typer.Typer()
 
-
+PresetOption = Annotated[str | None, typer.Option(help="A recipe; see `presets`.")]
+FamilyOption = Annotated[str | None, typer.Option(help="What is learned; see `families`.")]
+DatasetOption = Annotated[str | None, typer.Option(help="Name of the data set.")]
+PlaceOption = Annotated[str | None, typer.Option(help="Where it lies; your own images.")]
+EpochsOption = Annotated[int | None, typer.Option(help="Passes over the training images.")]
 SetOption = Annotated[
     list[str],
     typer.Option("--set", metavar="KEY=VALUE", help="Any setting, e.g. model.latent_dim=8."),
@@ -29,11 +33,11 @@ SetOption = Annotated[
 
 @app.command()
 def train(
-    preset: Annotated[str | None, typer.Option(help="A recipe; see `presets`.")] = None,
-    family: Annotated[str | None, typer.Option(help="What is learned; see `families`.")] = None,
-    dataset: Annotated[str | None, typer.Option(help="Name of the data set.")] = None,
-    data_dir: Annotated[str | None, typer.Option(help="Where it lies; your own images.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the training images.")] = None,
+    preset: PresetOption = None,
+    family: FamilyOption = None,
+    dataset: DatasetOption = None,
+    data_dir: PlaceOption = None,
+    epochs: EpochsOption = None,
     run: Annotated[str | None, typer.Option(help="Name of the run.")] = None,
     source: Annotated[
         str | None,
@@ -182,15 +186,10 @@ def config_from(
         config = config.updated(LEFT_TO_THE_DATA)
     if family and family != config.family:
         config = config.updated({"family": family, "objective": {}, "preset": None})
-    options: dict[str, Any] = {
-        "data": {"dataset": dataset, "data_dir": _place(data_dir)},
-        "train": {"epochs": epochs},
-    }
-    given = {
-        part: {key: value for key, value in values.items() if value is not None}
-        for part, values in options.items()
-    }
-    return config.updated(given).updated(parse_settings(settings))
+    options: dict[str, Any] = {"dataset": dataset, "data_dir": _place(data_dir)}
+    given = {key: value for key, value in options.items() if value is not None}
+    train = {} if epochs is None else {"epochs": epochs}
+    return config.updated({"data": given, "train": train}).updated(parse_settings(settings))
 
 
 def _from_run(source: Run, dataset: str | None, data_dir: str | None) -> RunConfig:

@@ -38,8 +38,7 @@ class Record:
     @property
     def rate(self) -> float | None:
         """KL, None where there is none to learn: a quantised code's is a constant."""
-        quantised = QUANTISED & self.terms.keys()
-        return None if quantised else self.terms.get("kl")
+        return None if QUANTISED & self.terms.keys() else self.terms.get("kl")
 
 
 @dataclass(frozen=True)
@@ -56,11 +55,8 @@ class LearningCurves:
     @property
     def recent(self) -> tuple[Record, ...]:
         """The records of the last `RECENT_STEPS` steps, or the newest one where it has more."""
-        return tuple(
-            record
-            for record in self.training
-            if record.step > self.training[-1].step - RECENT_STEPS
-        )
+        first = self.training[-1].step - RECENT_STEPS if self.training else 0
+        return tuple(record for record in self.training if record.step > first)
 
     @property
     def beta(self) -> float | None:
@@ -97,10 +93,7 @@ def learning_curves(
     lines: Iterable[Mapping[str, Any]], config: RunConfig, message: str = ""
 ) -> LearningCurves:
     """The curves that the records of a history.jsonl tell; damaged records are passed over.
-
-    Args:
-        message: why the run failed, "" where it did not.
-    """
+    `message` says why the run failed, "" where it did not."""
     training: list[Record] = []
     validations: list[Record] = []
     by_kind = {"step": training, "validation": validations}

@@ -30,127 +30,107 @@ class Remedy:
     changes: dict[str, Any]
 
     def applied(self, config: RunConfig) -> RunConfig:
-        """The changed configuration; what it is called after no longer holds.
-
-        Raises:
-            UserError: when a changed value is out of range.
-        """
+        """The changed configuration, which no preset is; a `UserError` for what is out of range."""
         return config.updated({**self.changes, "preset": None})
 
 
-def beta_of(config: RunConfig) -> float | None:
-    """The setting β, None for families without one."""
-    beta = config.objective.get("beta")
-    return float(beta) if isinstance(beta, int | float) else None
+def applicable(*remedies: Remedy | None) -> tuple[Remedy, ...]:
+    """Those that there are."""
+    return tuple(remedy for remedy in remedies if remedy is not None)
 
 
-def set_beta(config: RunConfig, beta: float, steps: int) -> list[Remedy]:
+def set_beta(config: RunConfig, beta: float, steps: int) -> Remedy | None:
     """β = `beta`, reached by a warm-up of `steps` where the family has one."""
-    if beta_of(config) is None:
-        return []
+    if not isinstance(config.objective.get("beta"), int | float):
+        return None
     changes: dict[str, object] = {"beta": beta}
     if "schedule" in config.objective:
         changes |= {"schedule": "linear", "schedule_steps": max(1, steps)}
-    return [
-        Remedy(
-            f"Train with β = {beta:.3g}",
-            f"β rises to {beta:.3g} over the first {steps} steps.",
-            {"objective": changes},
-        )
-    ]
+    return Remedy(
+        f"Train with β = {beta:.3g}",
+        f"β rises to {beta:.3g} over the first {steps} steps.",
+        {"objective": changes},
+    )
 
 
-def warm_up(config: RunConfig, steps: int) -> list[Remedy]:
+def warm_up(config: RunConfig, steps: int) -> Remedy | None:
     """The same β, reached from 0: reconstruction is learned before the KL has to be paid."""
-    if "schedule" not in config.objective or config.objective["schedule"] == "linear":
-        return []
-    changes = {"schedule": "linear", "schedule_steps": max(1, steps)}
-    return [
-        Remedy(
-            f"Warm β up over {steps} steps",
-            "Reconstruction is learned first, before the KL has to be paid.",
-            {"objective": changes},
-        )
-    ]
+    if config.objective.get("schedule", "linear") == "linear":
+        return None
+    return Remedy(
+        f"Warm β up over {steps} steps",
+        "Reconstruction is learned first, before the KL has to be paid.",
+        {"objective": {"schedule": "linear", "schedule_steps": max(1, steps)}},
+    )
 
 
-def free_bits(config: RunConfig, beta: float) -> list[Remedy]:
+def free_bits(config: RunConfig, beta: float) -> Remedy | None:
     """Some nats for nothing in every dimension: Kingma et al. (2016)."""
     if config.family != PLAIN:
-        return []
-    return [
-        Remedy(
-            f"Free bits: {FREE_BITS:g} nats a dimension",
-            "Each dimension may carry that much at no price, so that none is switched off.",
-            {"family": "free-bits", "objective": {"beta": beta, "free": FREE_BITS}},
-        )
-    ]
+        return None
+    return Remedy(
+        f"Free bits: {FREE_BITS:g} nats a dimension",
+        "Each dimension may carry that much at no price, so that none is switched off.",
+        {"family": "free-bits", "objective": {"beta": beta, "free": FREE_BITS}},
+    )
 
 
-def learned_noise(config: RunConfig) -> list[Remedy]:
+def learned_noise(config: RunConfig) -> Remedy | None:
     """A Gaussian far wider than the pixels' errors makes every nat of detail too dear."""
     if config.model.likelihood != "gaussian":
-        return []
-    return [
-        Remedy(
-            "Learn the pixel noise",
-            f"σ = {config.model.sigma:g} is fixed; a learned one follows the errors.",
-            {"model": {"likelihood": "gaussian-optimal"}},
-        )
-    ]
+        return None
+    return Remedy(
+        "Learn the pixel noise",
+        f"σ = {config.model.sigma:g} is fixed; a learned one follows the errors.",
+        {"model": {"likelihood": "gaussian-optimal"}},
+    )
 
 
-def gentler_steps(config: RunConfig, factor: float = 10.0) -> list[Remedy]:
-    """A smaller learning rate; and gradients cut at norm 1, where they are not yet."""
-    rate = config.train.learning_rate / factor
-    remedies = [
-        Remedy(
-            f"Learning rate {rate:.1g}",
-            "Smaller steps: slower, but they do not overshoot.",
-            {"train": {"learning_rate": float(f"{rate:.1g}")}},
-        )
-    ]
-    if config.train.gradient_clip is None:
-        remedies.append(
-            Remedy(
-                f"The same with gradients clipped at {CLIP:g}",
-                "One unusual batch can no longer throw the network off.",
-                {"train": {"learning_rate": float(f"{rate:.1g}"), "gradient_clip": CLIP}},
-            )
-        )
-    return remedies
+def gentler_steps(config: RunConfig) -> Remedy:
+    """A tenth of the learning rate."""
+    rate = float(f"{config.train.learning_rate / 10:.1g}")
+    return Remedy(
+        f"Learning rate {rate:.1g}",
+        "Smaller steps: slower, but they do not overshoot.",
+        {"train": {"learning_rate": rate}},
+    )
 
 
-def stop_at(config: RunConfig, epoch: int) -> list[Remedy]:
+def clipped_steps(config: RunConfig) -> Remedy | None:
+    """The same, and gradients cut at norm 1 where they are not yet."""
+    if config.train.gradient_clip is not None:
+        return None
+    return Remedy(
+        f"The same with gradients clipped at {CLIP:g}",
+        "One unusual batch can no longer throw the network off.",
+        {"train": gentler_steps(config).changes["train"] | {"gradient_clip": CLIP}},
+    )
+
+
+def stop_at(epoch: int) -> Remedy:
     """End where the validation was best."""
-    return [
-        Remedy(
-            f"Stop after epoch {epoch}",
-            "The validation was best there; what came later was learned by heart.",
-            {"train": {"epochs": max(1, epoch)}},
-        )
-    ]
+    return Remedy(
+        f"Stop after epoch {epoch}",
+        "The validation was best there; what came later was learned by heart.",
+        {"train": {"epochs": max(1, epoch)}},
+    )
 
 
-def restarted_codes(config: RunConfig) -> list[Remedy]:
+def restarted_codes(config: RunConfig) -> Remedy | None:
     """Unused codes are put where the encodings are: Dhariwal et al., Jukebox (2020), section 3."""
     if config.objective.get("restart") != 0:
-        return []
-    return [
-        Remedy(
-            "Restart unused codes",
-            "Codes that are hardly used are put onto fresh encodings.",
-            {"objective": {"restart": RESTART}},
-        )
-    ]
+        return None
+    return Remedy(
+        "Restart unused codes",
+        "Codes that are hardly used are put onto fresh encodings.",
+        {"objective": {"restart": RESTART}},
+    )
 
 
-def fewer_codes(codes: int) -> list[Remedy]:
+def fewer_codes(codes: int) -> Remedy:
     """A smaller codebook, all of which can be kept in use."""
-    return [
-        Remedy(
-            f"{codes} codes",
-            "As many as are used, and room for twice that.",
-            {"objective": {"codes": codes}},
-        )
-    ]
+    return Remedy(
+        f"{codes} codes",
+        "As many as are used, and room for twice that.",
+        {"objective": {"codes": codes}},
+    )

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
 from vae_core.diagnosis import remedies
 from vae_core.diagnosis.curves import LearningCurves
-from vae_core.diagnosis.remedies import Remedy
+from vae_core.diagnosis.remedies import Remedy, applicable
 
 
 @dataclass(frozen=True)
@@ -34,8 +33,6 @@ class Finding:
     evidence: str
     remedies: tuple[Remedy, ...]
 
-
-Symptom = Callable[[LearningCurves], Finding | None]
 
 PATIENCE_STEPS = 50
 """A network begins with a KL near 0 (0.01 nats at step 2 of a healthy run) and needs this long to
@@ -92,18 +89,18 @@ def posterior_collapsed(curves: LearningCurves) -> Finding | None:
     if curves.training[-1].step < _patience(curves) or kl >= COLLAPSED:
         return None
     steps = _fifth(curves)
-    lower = 1.0 if beta > 1 else beta / 10
-    cures = remedies.set_beta(config, lower, steps)
-    cures += remedies.warm_up(config, steps) if beta <= 1 else []
-    cures += remedies.free_bits(config, min(beta, 1.0)) + remedies.learned_noise(config)
-    if config.train.learning_rate > 3e-3:
-        cures += remedies.gentler_steps(config)[:1]
     return Finding(
         "collapsed",
         "warning",
         "The posterior has collapsed: every image is rebuilt as the same blur.",
         f"KL {kl:.2g} nats per image over {curves.dimensions} dimensions at β = {beta:.3g}",
-        tuple(cures),
+        applicable(
+            remedies.set_beta(config, 1.0 if beta > 1 else beta / 10, steps),
+            remedies.warm_up(config, steps) if beta <= 1 else None,
+            remedies.free_bits(config, min(beta, 1.0)),
+            remedies.learned_noise(config),
+            remedies.gentler_steps(config) if config.train.learning_rate > 3e-3 else None,
+        ),
     )
 
 
@@ -122,9 +119,9 @@ def autoencoder_in_disguise(curves: LearningCurves) -> Finding | None:
         "from the prior fall between them.",
         f"{per_dimension:.3g} nats per used dimension; at {POINT_LIKE} a code is a hundred times "
         "narrower than the prior",
-        tuple(
-            remedies.set_beta(curves.config, 1.0, _fifth(curves))
-            + remedies.set_beta(curves.config, max(10 * beta, PRICED), _fifth(curves))
+        applicable(
+            remedies.set_beta(curves.config, 1.0, _fifth(curves)),
+            remedies.set_beta(curves.config, max(10 * beta, PRICED), _fifth(curves)),
         ),
     )
 
@@ -147,9 +144,7 @@ def kl_exploded(curves: LearningCurves) -> Finding | None:
         "warning",
         "The KL has exploded: a step overshot, and what was learned until then was thrown away.",
         f"KL {peak[0]:.3g} nats per image at step {peak[1]}",
-        tuple(
-            remedies.gentler_steps(curves.config) + remedies.warm_up(curves.config, _fifth(curves))
-        ),
+        applicable(*_gentler(curves), remedies.warm_up(curves.config, _fifth(curves))),
     )
 
 
@@ -161,7 +156,7 @@ def about_to_diverge(curves: LearningCurves) -> Finding | None:
             "warning",
             "The loss is no number any more: training has diverged.",
             curves.message,
-            tuple(remedies.gentler_steps(curves.config)),
+            applicable(*_gentler(curves)),
         )
     if not curves.training:
         return None
@@ -181,7 +176,7 @@ def about_to_diverge(curves: LearningCurves) -> Finding | None:
         "warning",
         "The loss has jumped; the next thing may be that it is no number any more.",
         f"{now.total:.3g} nats per image at step {now.step}, {usual:.3g} before",
-        tuple(remedies.gentler_steps(curves.config)),
+        applicable(*_gentler(curves)),
     )
 
 
@@ -215,10 +210,11 @@ def overfitted(curves: LearningCurves) -> Finding | None:
         "get better.",
         f"validation {now:.4g} nats per image in the last {WORSE_VALIDATIONS}, {best.total:.4g} "
         f"after epoch {best.epoch}; training {seen:.4g}, {then:.4g} then",
-        tuple(
-            remedies.stop_at(curves.config, best.epoch)
-            + remedies.set_beta(curves.config, 2 * (curves.beta or 0.0), _fifth(curves))
-            * bool(curves.beta)
+        applicable(
+            remedies.stop_at(best.epoch),
+            remedies.set_beta(curves.config, 2 * curves.beta, _fifth(curves))
+            if curves.beta
+            else None,
         ),
     )
 
@@ -242,24 +238,25 @@ def codes_died(curves: LearningCurves) -> Finding | None:
         "warning",
         "Most codes are dead: the codebook has far more entries than the encoder uses.",
         f"{used:.0f} of {codes} codes in use, over {last[0].images} validation images",
-        tuple(remedies.restarted_codes(curves.config) + remedies.fewer_codes(fewer)),
+        applicable(remedies.restarted_codes(curves.config), remedies.fewer_codes(fewer)),
     )
-
-
-SYMPTOMS: tuple[Symptom, ...] = (
-    about_to_diverge,
-    kl_exploded,
-    posterior_collapsed,
-    codes_died,
-    overfitted,
-    autoencoder_in_disguise,
-)
 
 
 def diagnose(curves: LearningCurves) -> list[Finding]:
     """Everything that is wrong, the most urgent first; [] where all is well."""
-    found = (symptom(curves) for symptom in SYMPTOMS)
+    found = (
+        about_to_diverge(curves),
+        kl_exploded(curves),
+        posterior_collapsed(curves),
+        codes_died(curves),
+        overfitted(curves),
+        autoencoder_in_disguise(curves),
+    )
     return [finding for finding in found if finding is not None]
+
+
+def _gentler(curves: LearningCurves) -> tuple[Remedy | None, ...]:
+    return remedies.gentler_steps(curves.config), remedies.clipped_steps(curves.config)
 
 
 def _fifth(curves: LearningCurves) -> int:
@@ -282,8 +279,6 @@ def _training_in(curves: LearningCurves, epoch: int) -> float:
 
 
 def seen_of_even_use(codes: int, drawn: int) -> float:
-    """How many different codes so many draws show on average where all are used alike.
-
-    K · (1 − (1 − 1/K)ⁿ): what a measured number of codes in use has to be held against.
-    """
+    """How many different codes so many draws show on average where all are used alike:
+    K · (1 − (1 − 1/K)ⁿ)."""
     return codes * (1.0 - (1.0 - 1.0 / codes) ** drawn)

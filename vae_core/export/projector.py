@@ -51,9 +51,11 @@ def projector(source: Source) -> Export:
     images = _images(source)
     height, width = sprite_size(len(survey), images.shape[2:])
     source.progress("Tiling the images", None)
+    vectors = io.BytesIO()
+    np.savetxt(vectors, survey.mu, fmt="%.6g", delimiter="\t")  # without a head
     config = CONFIG.format(name=source.run.id, width=width, height=height)
     files = {
-        "vectors.tsv": vectors(survey.mu),
+        "vectors.tsv": vectors.getvalue(),
         "metadata.tsv": metadata(survey).encode(),
         "sprite.png": to_png(sprite(images, height, width)),
         "projector_config.pbtxt": config.encode(),
@@ -61,13 +63,6 @@ def projector(source: Source) -> Export:
     return Export(
         files, f"{in_words(len(survey), survey.split)}. Open it with: tensorboard --logdir FOLDER"
     )
-
-
-def vectors(mu: np.ndarray) -> bytes:
-    """Encodings [N, D] as tab-separated lines without a head."""
-    buffer = io.BytesIO()
-    np.savetxt(buffer, mu, fmt="%.6g", delimiter="\t")
-    return buffer.getvalue()
 
 
 def metadata(survey: Survey) -> str:
@@ -120,4 +115,4 @@ def _images(source: Source) -> Images:
 
 
 def _one_cell(text: str) -> str:
-    return " ".join(text.split()) if text.split() else "–"
+    return " ".join(text.split()) or "–"

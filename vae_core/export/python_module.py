@@ -102,21 +102,18 @@ def _body(program: Any, last: str) -> str:
 
 def _weights(program: Any) -> dict[str, Tensor]:
     """The tensors that the lines of a program name."""
-    found = {}
-    for spec in _tensors(program):
-        tensor = program.state_dict.get(spec.target, program.constants.get(spec.target))
-        if _used(program, spec.arg.name):
-            found[_name(spec.target)] = tensor.detach().clone().contiguous()
-    return found
+    used = {node.name for node in program.graph.nodes if node.users}
+    tensors = {**program.constants, **program.state_dict}
+    return {
+        _name(spec.target): tensors[spec.target].detach().clone().contiguous()
+        for spec in _tensors(program)
+        if spec.arg.name in used
+    }
 
 
 def _tensors(program: Any) -> list[Any]:
     """Inputs of a program that are no arguments: parameters, buffers and constants."""
     return [spec for spec in program.graph_signature.input_specs if spec.target is not None]
-
-
-def _used(program: Any, name: str) -> bool:
-    return any(node.name == name and node.users for node in program.graph.nodes)
 
 
 def _name(target: str) -> str:

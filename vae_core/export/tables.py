@@ -1,10 +1,12 @@
-"""Encodings as a table, one image a row: comma-separated values, and Parquet."""
+"""Encodings, one image a row: as comma-separated values, as Parquet, and as NumPy arrays."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Callable
 from typing import Any
+
+import numpy as np
 
 from vae_core.export.source import Export, Source, formats
 from vae_core.latent.survey import Survey
@@ -37,6 +39,33 @@ def parquet(source: Source) -> Export:
     return _written(
         source, "encodings.parquet", lambda rows, to: write_table(rows, to, compression="zstd")
     )
+
+
+@formats.register(
+    "npz",
+    label="NumPy",
+    blurb="Means, log-variances, labels and names as arrays, for np.load.",
+    order=30,
+)
+def npz(source: Source) -> Export:
+    """As arrays of N images: mu, logvar, recon, kl, kl_error, labels, files, index; and split."""
+    survey = source.survey
+    arrays = {
+        "mu": survey.mu,
+        "logvar": survey.logvar,
+        "recon": survey.recon,
+        "kl": survey.kl,
+        "kl_error": survey.kl_error,
+        "labels": survey.labels,
+        "label_names": np.array([readable(name) for name in survey.label_names], np.str_),
+        "files": np.array([readable(name) for name in survey.files], np.str_),
+        "index": survey.indices,
+        "split": np.array(survey.split),
+    }
+    buffer = io.BytesIO()
+    known = {name: array for name, array in arrays.items() if array is not None}
+    np.savez_compressed(buffer, allow_pickle=False, **known)
+    return Export({"encodings.npz": buffer.getvalue()}, f"{in_words(len(survey), survey.split)}.")
 
 
 def _written(source: Source, name: str, write: Callable[[Any, io.BytesIO], object]) -> Export:

@@ -3,47 +3,38 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from vae_core.config import ModelConfig
-from vae_core.families.family import KL, RECON, Built, Quantity, families, need_two_images
-from vae_core.families.networks import diagonal_gaussian
-from vae_core.losses.gaussian import gaussian_log_density, standard_normal_log_density
-from vae_core.models import GaussianPosterior, Likelihood, Output
+from vae_core.families.family import KL, RECON, Quantity, families, need_two_images
+from vae_core.families.networks import on_diagonal_gaussian, weight_setting
+from vae_core.losses import gaussian_log_density, standard_normal_log_density
+from vae_core.models import GaussianPosterior, Output
 from vae_core.objective import MODEL, Objective
-from vae_core.runs import DataCard
 from vae_core.settings import Settings, setting
 from vae_core.types import Context, Losses, Term
-
-EstimatorName = Literal["weighted", "stratified"]
 
 
 class BetaTcvaeOptions(Settings):
     """The three weights and the estimator of q(z)."""
 
-    beta: float = setting(
+    beta: float = weight_setting(
         6.0,
         "β on total correlation",
         "More makes dimensions independent of each other; 1 everywhere is the VAE.",
-        ge=0,
-        le=1e6,
     )
-    alpha: float = setting(
-        1.0, "α on mutual information", "More forgets more of each image.", more=True, ge=0, le=1e6
+    alpha: float = weight_setting(
+        1.0, "α on mutual information", "More forgets more of each image.", more=True
     )
-    gamma: float = setting(
+    gamma: float = weight_setting(
         1.0,
         "γ on dimension-wise KL",
         "More draws each dimension by itself towards N(0, 1).",
         more=True,
-        ge=0,
-        le=1e6,
     )
-    estimator: EstimatorName = setting(
+    estimator: Literal["weighted", "stratified"] = setting(
         "stratified",
         "Estimator of q(z)",
         "stratified is unbiased; weighted, the paper's own, is off by about log N a dimension.",
@@ -57,9 +48,7 @@ class BetaTcvaeObjective(Objective[GaussianPosterior]):
     Source: Chen, Li, Grosse and Duvenaud, Isolating Sources of Disentanglement in VAEs (2018).
     """
 
-    def __init__(self, likelihood: Likelihood, options: BetaTcvaeOptions) -> None:
-        super().__init__(likelihood)
-        self.options = options
+    options: BetaTcvaeOptions
 
     def controls(self, context: Context) -> dict[str, float]:
         return {"beta": context.overrides.get("beta", self.options.beta)}
@@ -80,18 +69,12 @@ class BetaTcvaeObjective(Objective[GaussianPosterior]):
 def decomposition(
     z: Tensor, mu: Tensor, logvar: Tensor, log_weights: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """One-draw estimates whose means over images are the three parts of the mean KL.
+    """One-draw estimates whose means over images are the three parts of the mean KL: mutual
+    information log q(z|x) − log q(z), total correlation log q(z) − Σ log q(z_d) and dimension-wise
+    KL Σ log q(z_d) − log p(z), nats, [B] each. Their sum is log q(z|x) − log p(z).
 
-    Args:
-        z: a draw from q(z|x) for each image, [B, D].
-        mu, logvar: of the posteriors, [B, D].
-        log_weights: log weight [B, B] of image j's posterior (column) in the mixture that stands
-            for the aggregate posterior q(z) at draw i (row).
-
-    Returns:
-        mutual information log q(z|x) − log q(z), total correlation log q(z) − Σ log q(z_d) and
-        dimension-wise KL Σ log q(z_d) − log p(z), nats, [B] each; their sum is
-        log q(z|x) − log p(z) whatever the weights are.
+    z, mu and logvar are [B, D], a draw and its posterior for each image; `log_weights` [B, B] those
+    of image j's posterior (column) in the mixture that stands for q(z) at draw i (row).
     """
     log_q = gaussian_log_density(z[:, None], mu[None], logvar[None])  # [draw, posterior, D]
     log_q_given_x = gaussian_log_density(z, mu, logvar).sum(1)
@@ -127,14 +110,11 @@ def stratified(batch: int, images: int) -> Tensor:
     return weights.log()
 
 
-ESTIMATORS: dict[EstimatorName, Callable[[int, int], Tensor]] = {
-    "weighted": weighted,
-    "stratified": stratified,
-}
+ESTIMATORS = {"weighted": weighted, "stratified": stratified}
 """Each makes the log weights of `decomposition` from the batch's size and the data set's."""
 
 
-@families.register(
+families.register(
     "beta-tcvae",
     label="β-TCVAE",
     blurb="Only the dependence between dimensions is made expensive, not what they carry.",
@@ -158,10 +138,4 @@ ESTIMATORS: dict[EstimatorName, Callable[[int, int], Tensor]] = {
     },
     options=BetaTcvaeOptions,
     check=need_two_images,
-)
-def beta_tcvae(
-    config: ModelConfig, data: DataCard, options: BetaTcvaeOptions
-) -> Built[GaussianPosterior]:
-    """Diagonal Gaussian posterior, the KL in three parts."""
-    model = diagonal_gaussian(config, data)
-    return model, BetaTcvaeObjective(model.likelihood, options)
+)(on_diagonal_gaussian(BetaTcvaeObjective))

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from vae_core.config import ModelConfig
-from vae_core.families.family import KL, RECON, Built, Quantity, families
-from vae_core.families.networks import diagonal_gaussian
+from vae_core.families.family import KL, RECON, Quantity, families
+from vae_core.families.networks import on_diagonal_gaussian, weight_setting
 from vae_core.models import DensityPosterior, Likelihood, Output
 from vae_core.objective import MODEL, Objective
-from vae_core.runs import DataCard
 from vae_core.schedules import linear
 from vae_core.settings import Settings, setting
 from vae_core.types import Context, Losses, Term
@@ -18,7 +16,7 @@ from vae_core.types import Context, Losses, Term
 class CapacityOptions(Settings):
     """The target of the KL, its way there, and how firmly it is held."""
 
-    gamma: float = setting(1000.0, "γ", "How firmly the KL is held at its target.", ge=0, le=1e6)
+    gamma: float = weight_setting(1000.0, "γ", "How firmly the KL is held at its target.")
     capacity: float = setting(
         25.0,
         "Capacity C",
@@ -60,7 +58,7 @@ class CapacityObjective(Objective[DensityPosterior]):
         return losses
 
 
-@families.register(
+families.register(
     "capacity",
     label="VAE with rising capacity",
     blurb="Says how many nats may be remembered, and lets them in slowly.",
@@ -75,10 +73,4 @@ class CapacityObjective(Objective[DensityPosterior]):
         "capacity": Quantity("Capacity C", help="The target of the KL at this step."),
     },
     options=CapacityOptions,
-)
-def capacity(
-    config: ModelConfig, data: DataCard, options: CapacityOptions
-) -> Built[DensityPosterior]:
-    """Diagonal Gaussian posterior, KL held at C(t)."""
-    model = diagonal_gaussian(config, data)
-    return model, CapacityObjective(model.likelihood, options)
+)(on_diagonal_gaussian(CapacityObjective))

@@ -30,8 +30,7 @@ class QuantisedObjective(Objective[QuantisedPosterior]):
 
     A code is certain given the image and, before anything is learned about codes, one of K: its
     KL is log K (van den Oord et al. 2017, section 3.1). Watched in training: the perplexity of the
-    batch's codes, exp of their entropy, and how many of them are in use. Who measures a whole part
-    counts them over all its images (`vae_core.metrics`).
+    batch's codes, exp of their entropy, and how many of them are in use.
     """
 
     def __init__(self, likelihood: Likelihood, codes: int) -> None:

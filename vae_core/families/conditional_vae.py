@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -11,14 +12,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from vae_core.config import ModelConfig
-from vae_core.families.family import KL, RECON, Built, families
-from vae_core.families.networks import gaussian_head, likelihood
+from vae_core.families.family import ELBO, Built, families
+from vae_core.families.networks import assembled, gaussian_head
 from vae_core.families.vae import VaeObjective, VaeOptions
 from vae_core.models import (
     DensityPosterior,
     GaussianPosterior,
     LatentModel,
-    Likelihood,
     Output,
     backbones,
 )
@@ -51,24 +51,21 @@ class ConditionalObjective(VaeObjective):
     Classifier-Free Diffusion Guidance (2022), algorithm 1.
     """
 
-    def __init__(self, likelihood: Likelihood, options: ConditionalOptions) -> None:
-        super().__init__(likelihood, options)
-        self.withheld = options.withheld
+    options: ConditionalOptions
 
     def forward(
         self, model: LatentModel[DensityPosterior], x: Tensor, context: Context
     ) -> Output[DensityPosterior]:
         if self.training and context.labels is not None:
             chance = torch.rand(len(x), generator=context.generator, device=x.device)
-            labels = context.labels.masked_fill(chance < self.withheld, UNKNOWN_LABEL)
+            labels = context.labels.masked_fill(chance < self.options.withheld, UNKNOWN_LABEL)
             context = replace(context, labels=labels)
         return super().forward(model, x, context)
 
 
 class ConditionalModel(LatentModel[GaussianPosterior]):
-    """The encoder sees a label as constant channels, the decoder beside the latents.
-
-    Without `given` it works as for images of which no label is known.
+    """The encoder sees a label as constant channels, the decoder beside the latents; unless
+    `conditioned`, none is known.
 
     Source: Sohn, Lee and Yan, Learning Structured Output Representation using Deep Conditional
     Generative Models (2015), with p(z) = N(0, I) whatever the label.
@@ -81,11 +78,11 @@ class ConditionalModel(LatentModel[GaussianPosterior]):
         self.labels = labels
         self._labels: Tensor | None = None
 
-    def conditioned(self, labels: Tensor) -> ConditionalModel:
-        """This model for images of these labels, int64 [B] or [1] for all; −1 is unknown.
-
-        A view: weights are shared, and this model stays as it is.
-        """
+    def conditioned(self, labels: Tensor | None) -> ConditionalModel:
+        """A view of this model, with the same weights, for images of these labels, int64 [B] or [1]
+        for all; −1 is unknown."""
+        if labels is None:
+            return self
         view = copy.copy(self)
         view._labels = labels
         return view
@@ -93,18 +90,14 @@ class ConditionalModel(LatentModel[GaussianPosterior]):
     def encode(self, x: Tensor) -> GaussianPosterior:
         x = self.normalised(x)
         planes = self._one_hot(x.shape[0], x)[:, :, None, None].expand(-1, -1, *x.shape[2:])
-        posterior: GaussianPosterior = self.bottleneck(self.encoder(torch.cat([x, planes], 1)))
-        return posterior
+        return self.bottleneck(self.encoder(torch.cat([x, planes], 1)))
 
     def decode(self, z: Tensor) -> Tensor:
-        x_logits: Tensor = self.decoder(torch.cat([z, self._one_hot(z.shape[0], z)], 1))
-        return x_logits
+        return self.decoder(torch.cat([z, self._one_hot(z.shape[0], z)], 1))
 
     def _one_hot(self, rows: int, like: Tensor) -> Tensor:
-        """One-hot rows [rows, labels], all 0 where the label is unknown.
-
-        Labels of a batch are repeated for every draw of it.
-        """
+        """One-hot rows [rows, labels], all 0 where the label is unknown; those of a batch are
+        repeated for every draw of it."""
         if self._labels is None:
             return like.new_zeros(rows, self.labels)
         # One place more for the unknown, which is cut off again.
@@ -122,7 +115,7 @@ class ConditionalModel(LatentModel[GaussianPosterior]):
     r"D_{\mathrm{KL}}\!\left(q(z \mid x, y) \,\|\, p(z)\right)",
     when="Your images have labels and you want to draw any label in any style.",
     paper="Sohn et al. (2015), with p(z) = N(0, I)",
-    terms={"recon": RECON, "kl": replace(KL, weight=r"\beta")},
+    terms=ELBO,
     options=ConditionalOptions,
     needs_labels=True,
 )
@@ -138,14 +131,7 @@ def conditional_vae(
     inwards = entry.build((channels + labels, height, width), config.latent_dim, shape)
     outwards = entry.build(data.image_shape, config.latent_dim + labels, shape)
     backbone = Backbone(inwards.encoder, inwards.features, outwards.decoder)
-    model = ConditionalModel(
-        data.image_shape,
-        (config.latent_dim,),
-        backbone,
-        gaussian_head(config)(backbone.features, config.latent_dim),
-        likelihood(config, data),
-        config.pixel_mean,
-        config.pixel_std,
-        labels=labels,
-    )
+    head = gaussian_head(config)(backbone.features, config.latent_dim)
+    make = partial(ConditionalModel, labels=labels)
+    model = assembled(config, data, make, (config.latent_dim,), backbone, head)
     return model, ConditionalObjective(model.likelihood, options)

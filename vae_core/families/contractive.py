@@ -10,27 +10,23 @@ from torch import Tensor, nn
 from vae_core.config import ModelConfig, RunConfig
 from vae_core.errors import UserError
 from vae_core.families.family import RECON, Built, Quantity, families, need_two_images
-from vae_core.families.networks import deterministic
-from vae_core.models import LatentModel, Likelihood, Output, PointPosterior
+from vae_core.families.networks import deterministic, weight_setting
+from vae_core.models import LatentModel, Output, PointPosterior
 from vae_core.objective import MODEL, Objective
 from vae_core.runs import DataCard
 from vae_core.settings import Settings, setting
 from vae_core.types import Context, Losses, Term
 
-Measure = Literal["relative", "absolute"]
-
 
 class ContractiveOptions(Settings):
     """The weight of the penalty, and what it is set against."""
 
-    weight: float = setting(
+    weight: float = weight_setting(
         1.0,
         "λ on the Jacobian",
         "More makes codes blind to small changes of the image and costs sharpness.",
-        ge=0,
-        le=1e6,
     )
-    measure: Measure = setting(
+    measure: Literal["relative", "absolute"] = setting(
         "relative",
         "Size of codes",
         "relative sets the penalty against their variance; absolute is met by making all codes "
@@ -49,9 +45,7 @@ class ContractiveObjective(Objective[PointPosterior]):
     and section 3.
     """
 
-    def __init__(self, likelihood: Likelihood, options: ContractiveOptions) -> None:
-        super().__init__(likelihood)
-        self.weight, self.relative = options.weight, options.measure == "relative"
+    options: ContractiveOptions
 
     def forward(
         self, model: LatentModel[PointPosterior], x: Tensor, context: Context
@@ -66,25 +60,19 @@ class ContractiveObjective(Objective[PointPosterior]):
 
     def losses(self, x: Tensor, output: Output[PointPosterior], context: Context) -> Losses:
         losses = super().losses(x, output, context)
-        norm = output.extra["jacobian"]
-        if self.relative:
-            contraction = relative_jacobian(norm, output.z)
-            losses[MODEL]["contraction"] = Term(contraction, self.weight)
-        losses[MODEL]["jacobian"] = Term(norm, 0.0 if self.relative else self.weight)
+        norm, weight = output.extra["jacobian"], self.options.weight
+        if self.options.measure == "relative":
+            losses[MODEL]["contraction"] = Term(relative_jacobian(norm, output.z), weight)
+            weight = 0.0
+        losses[MODEL]["jacobian"] = Term(norm, weight)
         return losses
 
 
 def squared_jacobian_norm(x: Tensor, z: Tensor) -> Tensor:
     """‖∂z/∂x‖²_F of every image, exactly: one vector-Jacobian product a code, batched.
 
-    Rows of a batch must not see each other on the way from x to z (no batch normalisation).
-
-    Args:
-        x: images that require a gradient, [B, …].
-        z: codes computed from x, [B, D].
-
-    Returns:
-        [B], differentiable.
+    x are images [B, …] that require a gradient, z codes [B, D] computed from x; [B] is
+    differentiable. Images must not see each other on the way to z (no batch normalisation).
 
     Source: Rifai et al., Contractive Auto-Encoders (2011), equation 1.
     """
@@ -98,14 +86,8 @@ def squared_jacobian_norm(x: Tensor, z: Tensor) -> Tensor:
 def relative_jacobian(norms: Tensor, z: Tensor) -> Tensor:
     """‖∂z/∂x‖²_F over the variance of the codes, Σ_d Var(z_d): the same at every scale of z.
 
-    The norm alone is met by smaller codes, which a decoder without tied weights scales up again.
-
-    Args:
-        norms: ‖∂z/∂x‖²_F of every image, [B].
-        z: their codes, [B, D]; the variance is over the batch.
-
-    Returns:
-        [B], per squared pixel value; 0 for a single image, which has no variance.
+    The norm [B] alone is met by smaller codes z [B, D], which a decoder without tied weights scales
+    up again. [B], per squared pixel value; 0 for a single image, which has no variance.
     """
     if len(z) < 2:
         return torch.zeros_like(norms)
@@ -156,15 +138,9 @@ def check(config: RunConfig, data: DataCard, options: ContractiveOptions) -> Non
 def contractive(
     config: ModelConfig, data: DataCard, options: ContractiveOptions
 ) -> Built[PointPosterior]:
-    """Deterministic code, exact Jacobian penalty.
-
-    Raises:
-        UserError: for a backbone whose images see each other, which have no Jacobian of their own.
-    """
+    """Deterministic code, exact Jacobian penalty; images that see each other have none."""
     model = deterministic(config, data)
-    if any(
-        isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.encoder.modules()
-    ):
+    if any(isinstance(each, nn.modules.batchnorm._BatchNorm) for each in model.encoder.modules()):
         raise UserError(
             f"model.backbone: {config.backbone!r} normalises over the batch, so that no image has "
             "a Jacobian of its own; take conv or mlp for the contractive autoencoder."

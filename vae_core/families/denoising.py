@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal
 
@@ -12,19 +11,17 @@ from torch import Generator, Tensor
 from vae_core.config import ModelConfig
 from vae_core.families.family import RECON, Built, families
 from vae_core.families.networks import deterministic
-from vae_core.models import Likelihood, PointPosterior
+from vae_core.models import PointPosterior
 from vae_core.models.posterior import normal_like
 from vae_core.objective import Objective
 from vae_core.runs import DataCard
 from vae_core.settings import Settings, setting
 
-CorruptionName = Literal["gaussian", "masking", "salt-and-pepper"]
-
 
 class DenoisingOptions(Settings):
     """How images are damaged, and how much."""
 
-    noise: CorruptionName = setting(
+    noise: Literal["gaussian", "masking", "salt-and-pepper"] = setting(
         "gaussian",
         "Noise",
         "gaussian adds to every value; masking blackens some; salt-and-pepper also whitens some.",
@@ -45,12 +42,10 @@ class DenoisingObjective(Objective[PointPosterior]):
     with Denoising Autoencoders (2008), section 2.3.
     """
 
-    def __init__(self, likelihood: Likelihood, options: DenoisingOptions) -> None:
-        super().__init__(likelihood)
-        self.noise, self.level = CORRUPTIONS[options.noise], options.level
+    options: DenoisingOptions
 
     def corrupt(self, x: Tensor, generator: Generator | None = None) -> Tensor:
-        return self.noise(x, self.level, generator)
+        return CORRUPTIONS[self.options.noise](x, self.options.level, generator)
 
 
 def gaussian(x: Tensor, level: float, generator: Generator | None) -> Tensor:
@@ -70,11 +65,7 @@ def salt_and_pepper(x: Tensor, level: float, generator: Generator | None) -> Ten
     return torch.where((level / 2 <= chance) & (chance < level), torch.ones_like(x), peppered)
 
 
-CORRUPTIONS: dict[CorruptionName, Callable[[Tensor, float, Generator | None], Tensor]] = {
-    "gaussian": gaussian,
-    "masking": masking,
-    "salt-and-pepper": salt_and_pepper,
-}
+CORRUPTIONS = {"gaussian": gaussian, "masking": masking, "salt-and-pepper": salt_and_pepper}
 
 
 def _uniform_like(x: Tensor, generator: Generator | None) -> Tensor:

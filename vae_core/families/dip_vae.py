@@ -7,12 +7,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from vae_core.config import ModelConfig
-from vae_core.families.family import KL, RECON, Built, Quantity, families, need_two_images
-from vae_core.families.networks import diagonal_gaussian
-from vae_core.models import GaussianPosterior, Likelihood, Output
+from vae_core.families.family import KL, RECON, Quantity, families, need_two_images
+from vae_core.families.networks import on_diagonal_gaussian, weight_setting
+from vae_core.models import GaussianPosterior, Output
 from vae_core.objective import MODEL, Objective
-from vae_core.runs import DataCard
 from vae_core.settings import Settings, setting
 from vae_core.types import Context, Losses, Term
 
@@ -23,15 +21,13 @@ class DipOptions(Settings):
     kind: Literal["I", "II"] = setting(
         "II", "Kind", "I looks at the posterior means only, II at the codes as they are drawn."
     )
-    off_diagonal: float = setting(
-        10.0, "λ off the diagonal", "More decorrelates dimensions.", ge=0, le=1e6
+    off_diagonal: float = weight_setting(
+        10.0, "λ off the diagonal", "More decorrelates dimensions."
     )
-    diagonal: float = setting(
+    diagonal: float = weight_setting(
         10.0,
         "λ on the diagonal",
         "More gives each dimension variance 1; the paper takes ten times the other for kind I.",
-        ge=0,
-        le=1e6,
     )
 
 
@@ -43,9 +39,7 @@ class DipObjective(Objective[GaussianPosterior]):
     Source: Kumar, Sattigeri and Balakrishnan (2018), equations 6 and 7.
     """
 
-    def __init__(self, likelihood: Likelihood, options: DipOptions) -> None:
-        super().__init__(likelihood)
-        self.options = options
+    options: DipOptions
 
     def losses(self, x: Tensor, output: Output[GaussianPosterior], context: Context) -> Losses:
         losses = super().losses(x, output, context)
@@ -79,7 +73,7 @@ def off_and_on_diagonal(covariance: Tensor) -> tuple[Tensor, Tensor]:
 SQUARED = "squared covariance"
 
 
-@families.register(
+families.register(
     "dip-vae",
     label="DIP-VAE",
     blurb="Decorrelates dimensions by the covariance of their codes.",
@@ -104,8 +98,4 @@ SQUARED = "squared covariance"
     },
     options=DipOptions,
     check=need_two_images,
-)
-def dip_vae(config: ModelConfig, data: DataCard, options: DipOptions) -> Built[GaussianPosterior]:
-    """Diagonal Gaussian posterior, covariance of codes drawn to the identity."""
-    model = diagonal_gaussian(config, data)
-    return model, DipObjective(model.likelihood, options)
+)(on_diagonal_gaussian(DipObjective))

@@ -11,7 +11,7 @@ from torch.nn.functional import softplus
 
 from vae_core.config import ModelConfig
 from vae_core.families.family import KL, RECON, Built, Quantity, families, need_two_images
-from vae_core.families.networks import diagonal_gaussian
+from vae_core.families.networks import diagonal_gaussian, weight_setting
 from vae_core.models import DensityPosterior, Likelihood, Output
 from vae_core.objective import MODEL, Objective
 from vae_core.runs import DataCard
@@ -25,12 +25,10 @@ SLOPE = 0.2  # of the leaky ReLUs: Kim and Mnih (2018), appendix A
 class FactorOptions(Settings):
     """The weight of the total correlation, and the critic."""
 
-    gamma: float = setting(
+    gamma: float = weight_setting(
         10.0,
         "γ on total correlation",
         "More makes dimensions independent of each other and costs some sharpness.",
-        ge=0,
-        le=1e6,
     )
     critic_units: int = setting(
         1000, "Critic's width", "Units of each of its hidden layers.", more=True, ge=1, le=8192

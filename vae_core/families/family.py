@@ -58,10 +58,7 @@ class Quantity:
 
 RECON = Quantity("Reconstruction", help="−log p(x|z): how far rebuilt images are from real ones.")
 KL = Quantity("KL", help="KL(q(z|x) ‖ p(z)): how much is remembered of each image.")
-
-
-def fits_all(config: RunConfig, data: DataCard, options: Any) -> None:
-    """The check of a family that takes any images with any settings."""
+ELBO = {"recon": RECON, "kl": replace(KL, weight=r"\beta")}
 
 
 def need_two_images(config: RunConfig, data: DataCard, options: Any) -> None:
@@ -87,36 +84,25 @@ class Family(Entry[Build]):
     formula: str
     when: str
     terms: Mapping[str, Quantity]
-    check: Check = fits_all
+    check: Check = lambda config, data, options: None
     needs_labels: bool = False
     before: Mapping[str, Any] = field(default_factory=dict)
 
     def weights_in(
         self, options: BaseModel, controls: Mapping[str, float] | None = None
     ) -> dict[str, float]:
-        """The weights that the settings of an objective give to terms, by the name of the term.
-
-        Args:
-            controls: what has been turned since, by the name of its setting.
-        """
-        fields = {
-            name: quantity.setting or quantity.weight.removeprefix("\\")
-            for name, quantity in self.terms.items()
-            if quantity.weight
-        }
-        turned = controls or {}
-        return {
-            name: float(turned.get(field, getattr(options, field)))
-            for name, field in fields.items()
-        }
+        """The weights that the settings of an objective give to terms, by the name of the term;
+        `controls` are those turned since, by the name of their setting."""
+        found = {}
+        for name, quantity in self.terms.items():
+            if quantity.weight:
+                field = quantity.setting or quantity.weight.removeprefix("\\")
+                found[name] = float((controls or {}).get(field, getattr(options, field)))
+        return found
 
     def formula_with(self, weights: Mapping[str, float], shown: Callable[[float], str]) -> str:
-        """The formula with the present value of each weight below its symbol.
-
-        Args:
-            weights: by the name of the term, as they are logged.
-            shown: writes a number.
-        """
+        """The formula with the present value of each weight below its symbol: `weights` by the name
+        of the term, as they are logged, each written by `shown`."""
         formula = self.formula
         for name, quantity in self.terms.items():
             if quantity.weight and name in weights:
@@ -138,11 +124,8 @@ families = Families("family", Family)
 
 
 def complete(config: RunConfig) -> RunConfig:
-    """The configuration with every option of its family and backbone validated and spelt out.
-
-    Raises:
-        UserError: naming the setting that is unknown or out of range.
-    """
+    """The configuration with every option of its family and backbone validated and spelt out, or a
+    `UserError` naming the setting that is unknown or out of range."""
     family, backbone = families[config.family], backbones[config.model.backbone]
     if config.model.likelihood != "auto":
         likelihoods[config.model.likelihood]
@@ -157,20 +140,12 @@ def complete(config: RunConfig) -> RunConfig:
 
 
 def meta_model(config: RunConfig, data: DataCard | Shape) -> LatentModel:
-    """The model as `build` makes it, without memory for its weights: for its sizes.
-
-    Raises:
-        UserError: as `build`.
-    """
+    """The model of `build_on_meta`: for its sizes."""
     return build_on_meta(config, data)[0]
 
 
 def build_on_meta(config: RunConfig, data: DataCard | Shape) -> Built[Any]:
-    """Model and objective as `build` makes them, without memory for their weights.
-
-    Raises:
-        UserError: as `build`; also where a number of weights has more digits than torch counts.
-    """
+    """`build` without memory for the weights; also refuses more weights than torch counts."""
     try:
         with torch.device("meta"):
             return build(config, data)
@@ -184,10 +159,8 @@ def build_on_meta(config: RunConfig, data: DataCard | Shape) -> Built[Any]:
 
 
 def build(config: RunConfig, data: DataCard | Shape) -> Built[Any]:
-    """The model and the objective for a data set; weights from torch's RNG.
-
-    Args:
-        data: what is known of the data set; a shape (C, H, W) alone means unlabelled images.
+    """The model and the objective for a data set, of which a shape (C, H, W) alone means unlabelled
+    images; weights from torch's RNG.
 
     Raises:
         UserError: when the settings are invalid or the data do not fit; it names the setting.

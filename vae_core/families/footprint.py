@@ -12,14 +12,12 @@ import math
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psutil
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from vae_core.config import RunConfig, parse_config
@@ -41,39 +39,21 @@ COPIES = 4
 _CONTROL_GROUP = Path("/sys/fs/cgroup/memory.max")
 
 
-@dataclass(frozen=True)
-class Footprint:
+class Footprint(NamedTuple):
     """Bytes of the weights, and of the maps that one image leaves on its way through."""
 
     weights: int
     image: int
 
-    @property
-    def to_open(self) -> float:
-        """Bytes while one image is encoded and decoded."""
-        return self.weights + self.image
-
-    def to_train(self, batch: int) -> float:
-        """Bytes while batches of so many images are learned from."""
-        return COPIES * self.weights + batch * self.image
-
 
 def footprint(config: RunConfig, data: DataCard) -> Footprint:
-    """What a model and its objective take.
-
-    Raises:
-        UserError: as `build`.
-    """
+    """What a model and its objective take; raises as `build`."""
     return _footprint(config.to_json(), data.model_dump_json())
 
 
 def require_memory_to_open(config: RunConfig, data: DataCard) -> None:
-    """Refuse a model that is too large to be opened beside others.
-
-    Raises:
-        UserError: with its size and how the bound is raised.
-    """
-    needed = footprint(config, data).to_open
+    """Refuse a model that is too large to be opened beside others, by a `UserError`."""
+    needed = sum(footprint(config, data))
     bound = _memory_allowed() or OPEN_LIMIT
     if needed > bound:
         raise UserError(
@@ -83,25 +63,19 @@ def require_memory_to_open(config: RunConfig, data: DataCard) -> None:
 
 
 def require_memory_to_train(config: RunConfig, data: DataCard) -> None:
-    """Refuse a training that this machine has not the memory for.
-
-    Raises:
-        UserError: with its size, what makes it large, and how the bound is raised.
-    """
+    """Refuse a training that this machine has not the memory for, by a `UserError`."""
     found, batch = footprint(config, data), config.train.batch_size
     batch = min(batch, data.n_train) if data.n_train else batch
     bound = _memory_allowed() or machine_memory()
-    if found.to_train(batch) <= bound:
+    fixed, maps = COPIES * found.weights, batch * found.image
+    if fixed + maps <= bound:
         return
-    fixed = COPIES * found.weights
     fitting = int((bound - fixed) // max(1, found.image))
-    smaller = "a smaller network or images"
-    if fitting >= 1:
-        smaller = f"a batch size of at most {fitting}"
+    fits = f"a batch size of at most {fitting}" if fitting >= 1 else "a smaller network or images"
     raise UserError(
-        f"Training would take {_gb(found.to_train(batch))} of memory: {_gb(fixed)} for the weights "
-        f"with gradients and averages, {_gb(batch * found.image)} for a batch of {batch} images; "
-        f"{_gb(bound)} are allowed. Use {smaller}, or set {MEMORY_VARIABLE} (in GB) to allow more."
+        f"Training would take {_gb(fixed + maps)} of memory: {_gb(fixed)} for the weights "
+        f"with gradients and averages, {_gb(maps)} for a batch of {batch} images; "
+        f"{_gb(bound)} are allowed. Use {fits}, or set {MEMORY_VARIABLE} (in GB) to allow more."
     )
 
 
@@ -114,11 +88,7 @@ def machine_memory() -> float:
 
 
 def _memory_allowed() -> float | None:
-    """What the variable allows, in bytes; None where it is not set.
-
-    Raises:
-        UserError: when it is no number.
-    """
+    """What the variable allows, in bytes; None where it is not set, a `UserError` for no number."""
     text = os.environ.get(MEMORY_VARIABLE, "").strip()
     if not text:
         return None
@@ -153,10 +123,7 @@ def _shrink_weights(module: nn.Module) -> None:
 
 @torch.no_grad()
 def _image(model: LatentModel, draws: int, shape: tuple[int, int, int]) -> int:
-    """Bytes of all maps of one image, forth and back: what the backward pass will ask for.
-
-    A batch without images passes through, and its maps say how large those of an image are.
-    """
+    """Bytes of all maps of one image, forth and back: what the backward pass will ask for."""
     x = torch.empty((0, *shape))
     with torch.random.fork_rng(devices=[]), _Convolutions(), _counted(model.eval()) as counted:
         with suppress(Exception):  # what asks for values stops, and counts so far
@@ -200,8 +167,6 @@ def _convolved_back(
 _SHAPES: dict[Any, Callable[..., Tensor]] = {
     torch.conv2d: _convolved,
     torch.conv_transpose2d: _convolved_back,
-    functional.conv2d: _convolved,
-    functional.conv_transpose2d: _convolved_back,
 }
 
 

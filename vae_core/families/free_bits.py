@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from vae_core.config import ModelConfig
-from vae_core.families.family import KL, RECON, Built, Quantity, families
-from vae_core.families.networks import diagonal_gaussian
+from vae_core.families.family import KL, RECON, Quantity, families
+from vae_core.families.networks import on_diagonal_gaussian
 from vae_core.families.vae import VaeObjective, VaeOptions
-from vae_core.models import DensityPosterior, Likelihood, Output
+from vae_core.models import DensityPosterior, Output
 from vae_core.objective import MODEL
-from vae_core.runs import DataCard
 from vae_core.settings import setting
 from vae_core.types import Context, Losses, Term
 
@@ -34,20 +32,18 @@ class FreeBitsObjective(VaeObjective):
     Source: Kingma et al., Improved Variational Inference with Inverse Autoregressive Flow (2016).
     """
 
-    def __init__(self, likelihood: Likelihood, options: FreeBitsOptions) -> None:
-        super().__init__(likelihood, options)
-        self.free = options.free
+    options: FreeBitsOptions
 
     def losses(self, x: Tensor, output: Output[DensityPosterior], context: Context) -> Losses:
         losses = super().losses(x, output, context)
         kl = output.posterior.kl()
-        floored = kl.mean(0).clamp_min(self.free).sum().expand(len(kl))
+        floored = kl.mean(0).clamp_min(self.options.free).sum().expand(len(kl))
         losses[MODEL]["kl_floored"] = Term(floored, losses[MODEL]["kl"].weight)
         losses[MODEL]["kl"] = Term(kl.detach().sum(1), 0.0)
         return losses
 
 
-@families.register(
+families.register(
     "free-bits",
     label="VAE with free bits",
     blurb="Each dimension may carry a little for nothing, so that none falls silent.",
@@ -63,10 +59,4 @@ class FreeBitsObjective(VaeObjective):
         ),
     },
     options=FreeBitsOptions,
-)
-def free_bits(
-    config: ModelConfig, data: DataCard, options: FreeBitsOptions
-) -> Built[DensityPosterior]:
-    """Diagonal Gaussian posterior, a floor below each dimension's KL."""
-    model = diagonal_gaussian(config, data)
-    return model, FreeBitsObjective(model.likelihood, options)
+)(on_diagonal_gaussian(FreeBitsObjective))

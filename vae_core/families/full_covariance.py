@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from torch.distributions import MultivariateNormal
 
 from vae_core.config import ModelConfig, RunConfig
 from vae_core.errors import UserError
-from vae_core.families.family import KL, RECON, Built, families
+from vae_core.families.family import ELBO, Built, families
 from vae_core.families.networks import latent_model
 from vae_core.families.vae import VaeObjective, VaeOptions
 from vae_core.models import Bottleneck, DensityPosterior
@@ -39,8 +40,7 @@ class FullCovariancePosterior(DensityPosterior):
 
     def log_prob(self, z: Tensor) -> Tensor:
         q = MultivariateNormal(self.mu, scale_tril=self.factor, validate_args=False)
-        log_q: Tensor = q.log_prob(z)
-        return log_q
+        return q.log_prob(z)
 
     def standard_kl(self) -> Tensor:
         """½ (Σⱼ Lᵢⱼ² + μᵢ² − 1) − log Lᵢᵢ, in the order of the latents.
@@ -88,14 +88,9 @@ class FullCovariance(Bottleneck[FullCovariancePosterior]):
     def forward(self, features: Tensor) -> FullCovariancePosterior:
         """features [B, F] → N(mu, L·Lᵀ) over [B, latent_dim]."""
         diagonal = (0.5 * self.logvar(features).clamp(*self.logvar_range)).exp()
-        factor = torch.diag_embed(diagonal).index_put(
-            (
-                torch.arange(features.shape[0], device=features.device)[:, None],
-                self.rows,
-                self.columns,
-            ),
-            self.below(features),
-        )
+        images = torch.arange(features.shape[0], device=features.device)[:, None]
+        below = (images, self.rows, self.columns)
+        factor = torch.diag_embed(diagonal).index_put(below, self.below(features))
         return FullCovariancePosterior(self.mu(features), factor)
 
 
@@ -120,7 +115,7 @@ def check_latent_dim(config: RunConfig, data: DataCard, options: VaeOptions) -> 
     r"\mathcal{N}(\mu, L L^{\top}) \,\|\, \mathcal{N}(0, I)\right)",
     when="A plain VAE leaves latents unused and you suspect its diagonal covariance.",
     paper="Kingma and Welling, An Introduction to VAEs (2019), section 2.5.1",
-    terms={"recon": RECON, "kl": replace(KL, weight=r"\beta")},
+    terms=ELBO,
     options=VaeOptions,
     check=check_latent_dim,
 )
@@ -128,9 +123,6 @@ def full_covariance(
     config: ModelConfig, data: DataCard, options: VaeOptions
 ) -> Built[DensityPosterior]:
     """Gaussian with any covariance, evidence lower bound."""
-
-    def bottleneck(features: int, latent_dim: int) -> FullCovariance:
-        return FullCovariance(features, latent_dim, config.logvar_range)
-
+    bottleneck = partial(FullCovariance, logvar_range=config.logvar_range)
     model = latent_model(config, data, bottleneck)
     return model, VaeObjective(model.likelihood, options)

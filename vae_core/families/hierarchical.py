@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import cast
+from dataclasses import dataclass
+from typing import Any, cast
 
 import torch
 from torch import Generator, Tensor, nn
 
 from vae_core.config import ModelConfig
 from vae_core.errors import UserError
-from vae_core.families.family import KL, RECON, Built, Quantity, families
-from vae_core.families.networks import likelihood, trunk_of
+from vae_core.families.family import ELBO, Built, Quantity, families
+from vae_core.families.networks import assembled, trunk_of
 from vae_core.families.vae import VaeObjective, VaeOptions
 from vae_core.models import (
     EVALUATION_DRAWS,
@@ -62,8 +62,7 @@ class HierarchicalObjective(VaeObjective):
         self, model: LatentModel[DensityPosterior], x: Tensor, context: Context
     ) -> Output[DensityPosterior]:
         """Several draws take several paths, and the divergence is that of each path."""
-        output: Output[DensityPosterior] = model(x.repeat(self.samples, 1, 1, 1), context.generator)
-        return output
+        return model(x.repeat(self.samples, 1, 1, 1), context.generator)
 
     def losses(self, x: Tensor, output: Output[DensityPosterior], context: Context) -> Losses:
         losses = super().losses(x, output, context)
@@ -81,15 +80,10 @@ class HierarchicalObjective(VaeObjective):
         return [part.sum(1).unflatten(0, (self.samples, -1)).mean(0) for part in parts]
 
 
-Choose = Callable[[GaussianPosterior], Tensor]
-
-
 @dataclass(frozen=True)
 class PathPosterior(GaussianPosterior):
-    """q of every level given those above it, along one path; mu and logvar [B, D].
-
-    `encode` follows the modes, `HierarchicalModel.forward` the draws that it returns as z.
-    """
+    """q of every level given those above it, along one path, of modes (`encode`) or of the draws z
+    (`HierarchicalModel.forward`); mu and logvar [B, D]."""
 
     draw_path: Callable[[Generator | None], tuple[PathPosterior, Tensor]]
 
@@ -100,22 +94,16 @@ class PathPosterior(GaussianPosterior):
     def kl_draws(
         self, n: int, prior: GaussianMixture | None = None, generator: Generator | None = None
     ) -> Tensor:
-        """The divergence along n drawn paths in nats, [n, B]: finer levels hang on the draws.
-
-        Args:
-            prior: the model's, which is N(0, I) in the units of z.
-        """
+        """The divergence along n drawn paths in nats, [n, B]: finer levels hang on the draws. The
+        prior is the model's, N(0, I) in the units of z."""
         paths = (self.draw_path(generator)[0] for _ in range(n))
         return torch.stack([path.standard_kl().sum(1) for path in paths])
 
     def divergence(
-        self,
-        prior: GaussianMixture | None = None,
-        generator: Generator | None = None,
-        draws: int = EVALUATION_DRAWS,
+        self, prior: GaussianMixture | None = None, generator: Generator | None = None
     ) -> tuple[Tensor, Tensor]:
         """The mean over drawn paths: `kl` is that of one path alone."""
-        return mean_and_error(self.kl_draws(draws, prior, generator))
+        return mean_and_error(self.kl_draws(EVALUATION_DRAWS, prior, generator))
 
 
 class HierarchicalModel(LatentModel[PathPosterior]):
@@ -140,19 +128,18 @@ class HierarchicalModel(LatentModel[PathPosterior]):
         image_shape: Shape,
         latent_dim: int,
         levels: int,
+        logvar_range: tuple[float, float],
         trunk: Trunk,
-        likelihood: Likelihood,
-        pixel_mean: float = 0.0,
-        pixel_std: float = 1.0,
-        logvar_range: tuple[float, float] = (-30.0, 20.0),
+        *ends: Any,
     ) -> None:
-        """The `levels` coarsest maps of the trunk get `latent_dim` latents at every place."""
+        """The `levels` coarsest maps of the trunk get `latent_dim` latents at every place; `ends`
+        as of `LatentModel`, from the likelihood on."""
         maps = trunk.shapes[: -levels - 1 : -1]
         encoder = nn.ModuleList(nn.Sequential(*stage) for stage in trunk.inwards)
         decoder = nn.ModuleList(nn.Sequential(*stage) for stage in reversed(trunk.outwards))
         between = nn.ModuleList(Level(shape[0], latent_dim, logvar_range) for shape in maps)
         backbone = Backbone(encoder, maps[0][0], decoder)
-        super().__init__(image_shape, maps[0], backbone, between, likelihood, pixel_mean, pixel_std)
+        super().__init__(image_shape, maps[0], backbone, between, *ends)
         self.latent_shapes = tuple((latent_dim, *shape[1:]) for shape in maps)
         self.level_sizes = [math.prod(shape) for shape in self.latent_shapes]
         self.top = nn.Parameter(torch.zeros(maps[0]))
@@ -176,25 +163,11 @@ class HierarchicalModel(LatentModel[PathPosterior]):
         return self._finish(self._descend(z.shape[0], lambda level, h: levels[level]))
 
     def sample_prior(
-        self,
-        n: int,
-        generator: Generator | None = None,
-        temperature: float = 1.0,
-        fixed: Sequence[Tensor | None] = (),
+        self, n: int, generator: Generator | None = None, temperature: float = 1.0
     ) -> Tensor:
-        """n draws of all levels, [n, D].
-
-        Args:
-            temperature: times the deviation of what is drawn.
-            fixed: levels that are not drawn, the coarsest first, [n or 1, *latent_shapes[i]];
-                None, as beyond the end of the list, is drawn.
-        """
+        """n draws of all levels, deviations times `temperature`, [n, D]."""
         noise = torch.randn((n, self.latent_size), generator=generator, device=self.device)
-        drawn = self.split(temperature * noise)
-        for level, value in enumerate(fixed):
-            if value is not None:
-                drawn[level] = value.expand_as(drawn[level])
-        return self.join(drawn)
+        return temperature * noise
 
     def split(self, z: Tensor) -> list[Tensor]:
         """[B, D] as its levels, the coarsest first, [B, *latent_shapes[i]] each."""
@@ -218,7 +191,9 @@ class HierarchicalModel(LatentModel[PathPosterior]):
             maps.append(stage(maps[-1]))
         return maps[: -len(self.latent_shapes) - 1 : -1]
 
-    def _infer(self, maps: list[Tensor], choose: Choose) -> tuple[PathPosterior, Tensor, Tensor]:
+    def _infer(
+        self, maps: list[Tensor], choose: Callable[[GaussianPosterior], Tensor]
+    ) -> tuple[PathPosterior, Tensor, Tensor]:
         """q, z and the state along the path that takes `choose(q)` at every level."""
         posteriors, z = [], []
 
@@ -274,8 +249,7 @@ class Level(nn.Module):
         """The state with this level in it; z [B, latent_dim, h, w] in units of the prior."""
         m, logvar = self.prior(h).chunk(2, 1)
         s = (0.5 * logvar.clamp(*self.logvar_range)).exp()
-        into: Tensor = self.into(m + s * z)
-        return h + into
+        return h + self.into(m + s * z)
 
 
 LEVELS = {
@@ -292,17 +266,13 @@ LEVELS = {
     r"D_{\mathrm{KL}}\!\left(q(z_l \mid z_{<l}, x) \,\|\, p(z_l \mid z_{<l})\right)",
     when="One level blurs what your pictures hold; it costs more time and more latents.",
     paper="Sønderby et al. (2016); Child (2021), figure 3",
-    terms={"recon": RECON, "kl": replace(KL, weight=r"\beta"), **LEVELS},
+    terms=ELBO | LEVELS,
     options=HierarchicalOptions,
 )
 def hierarchical(
     config: ModelConfig, data: DataCard, options: HierarchicalOptions
 ) -> Built[DensityPosterior]:
-    """`latent_dim` latents at every place of the coarsest maps.
-
-    Raises:
-        UserError: when there are fewer halvings than levels.
-    """
+    """`latent_dim` latents at every place of the coarsest maps; as many halvings as levels."""
     trunk = trunk_of(config, data, options.levels)
     if len(trunk.inwards) < options.levels:
         _, height, width = data.image_shape
@@ -310,14 +280,6 @@ def hierarchical(
             f"objective.levels: {options.levels} levels are too many; each needs a halving, and "
             f"this backbone halves images of {height}×{width} {len(trunk.inwards)} times."
         )
-    model = HierarchicalModel(
-        data.image_shape,
-        config.latent_dim,
-        options.levels,
-        trunk,
-        likelihood(config, data),
-        config.pixel_mean,
-        config.pixel_std,
-        config.logvar_range,
-    )
+    sizes = (config.latent_dim, options.levels, config.logvar_range)
+    model = assembled(config, data, HierarchicalModel, *sizes, trunk)
     return model, HierarchicalObjective(model.likelihood, options, model.level_sizes)

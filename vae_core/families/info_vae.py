@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from torch import Tensor
 
-from vae_core.config import ModelConfig
-from vae_core.families.family import KL, RECON, Built, families, need_two_images
-from vae_core.families.networks import diagonal_gaussian
+from vae_core.families.family import ELBO, families, need_two_images
+from vae_core.families.networks import on_diagonal_gaussian, weight_setting
 from vae_core.families.wae import DISCREPANCY, WaeObjective, WaeOptions
-from vae_core.models import DensityPosterior, Likelihood, Output
+from vae_core.models import DensityPosterior, Output
 from vae_core.objective import MODEL
-from vae_core.runs import DataCard
-from vae_core.settings import setting
 from vae_core.types import Context, Losses, Term
 
 
 class InfoVaeOptions(WaeOptions):
     """And that of the KL of each image."""
 
-    beta: float = setting(
+    beta: float = weight_setting(
         0.1,
         "β on the KL",
         "1 − α of the paper: 0 lets each image keep all it can, 1 is the VAE and a discrepancy.",
-        ge=0,
-        le=1e6,
     )
 
 
@@ -35,12 +28,10 @@ class InfoVaeObjective(WaeObjective[DensityPosterior]):
     Source: Zhao, Song and Ermon, InfoVAE (2019), with β for 1 − α and λ for α + λ − 1.
     """
 
-    def __init__(self, likelihood: Likelihood, options: InfoVaeOptions) -> None:
-        super().__init__(likelihood, options)
-        self.beta = options.beta
+    options: InfoVaeOptions
 
     def controls(self, context: Context) -> dict[str, float]:
-        return {"beta": context.overrides.get("beta", self.beta)}
+        return {"beta": context.overrides.get("beta", self.options.beta)}
 
     def losses(self, x: Tensor, output: Output[DensityPosterior], context: Context) -> Losses:
         losses = super().losses(x, output, context)
@@ -48,7 +39,7 @@ class InfoVaeObjective(WaeObjective[DensityPosterior]):
         return losses
 
 
-@families.register(
+families.register(
     "info-vae",
     label="InfoVAE",
     blurb="Codes as a whole match the prior, while each image keeps what it needs.",
@@ -56,13 +47,7 @@ class InfoVaeObjective(WaeObjective[DensityPosterior]):
     r" \\ {} + \lambda\, \mathrm{MMD}^2\!\left(q(z), p(z)\right)",
     when="A VAE forgets too much, and you still want to draw from the prior.",
     paper="Zhao et al. (2019)",
-    terms={"recon": RECON, "kl": replace(KL, weight=r"\beta"), "mmd": DISCREPANCY},
+    terms=ELBO | {"mmd": DISCREPANCY},
     options=InfoVaeOptions,
     check=need_two_images,
-)
-def info_vae(
-    config: ModelConfig, data: DataCard, options: InfoVaeOptions
-) -> Built[DensityPosterior]:
-    """Diagonal Gaussian posterior, discrepancy of its draws from the prior."""
-    model = diagonal_gaussian(config, data)
-    return model, InfoVaeObjective(model.likelihood, options)
+)(on_diagonal_gaussian(InfoVaeObjective))

@@ -8,13 +8,11 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from vae_core.config import ModelConfig
-from vae_core.families.family import KL, RECON, Built, Quantity, families
-from vae_core.families.networks import diagonal_gaussian
-from vae_core.losses.gaussian import standard_normal_log_density
+from vae_core.families.family import KL, RECON, Quantity, families
+from vae_core.families.networks import on_diagonal_gaussian
+from vae_core.losses import standard_normal_log_density
 from vae_core.models import GaussianPosterior, Likelihood, Output
 from vae_core.objective import MODEL, Objective
-from vae_core.runs import DataCard
 from vae_core.settings import Settings, setting
 from vae_core.types import Context, Losses, Term
 
@@ -46,7 +44,7 @@ class IwaeObjective(Objective[GaussianPosterior]):
     """
 
     def __init__(self, likelihood: Likelihood, options: IwaeOptions) -> None:
-        super().__init__(likelihood)
+        super().__init__(likelihood, options)
         self.samples = options.samples
         self.doubly = options.gradient == "doubly reparameterised"
 
@@ -96,7 +94,7 @@ def effective_draws(log_w: Tensor) -> Tensor:
     return (2 * torch.logsumexp(log_w, 0) - torch.logsumexp(2 * log_w, 0)).exp()
 
 
-@families.register(
+families.register(
     "iwae",
     label="IWAE",
     blurb="Several draws compete for each image, so the bound comes closer to log p(x).",
@@ -113,8 +111,4 @@ def effective_draws(log_w: Tensor) -> Tensor:
         ),
     },
     options=IwaeOptions,
-)
-def iwae(config: ModelConfig, data: DataCard, options: IwaeOptions) -> Built[GaussianPosterior]:
-    """Diagonal Gaussian posterior, bound of k draws."""
-    model = diagonal_gaussian(config, data)
-    return model, IwaeObjective(model.likelihood, options)
+)(on_diagonal_gaussian(IwaeObjective))

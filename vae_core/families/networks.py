@@ -1,14 +1,18 @@
-"""The networks that families share: a backbone around a bottleneck, or a trunk cut into maps."""
+"""What families share: a backbone around a bottleneck, a trunk cut into maps, and settings."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeVar
 
 from vae_core.config import ModelConfig
 from vae_core.errors import UserError
+from vae_core.families.family import Build, Built
 from vae_core.models import (
     Autoencoder,
     Bottleneck,
+    DensityPosterior,
     Deterministic,
     DiagonalGaussian,
     GaussianPosterior,
@@ -22,8 +26,11 @@ from vae_core.models.backbones import Trunk, trunks
 from vae_core.models.backbones.neck import maps_of
 from vae_core.models.likelihoods import resolve_likelihood
 from vae_core.models.posterior import P_co
+from vae_core.objective import Objective
 from vae_core.runs import DataCard
 from vae_core.settings import Settings, setting
+
+ModelT = TypeVar("ModelT", bound=LatentModel)
 
 MakeBottleneck = Callable[[int, int], Bottleneck[P_co]]
 """From F features and the latent dimensions to what makes a posterior of features [B, F]."""
@@ -41,9 +48,21 @@ def diagonal_gaussian(config: ModelConfig, data: DataCard) -> LatentModel[Gaussi
 
 def gaussian_head(config: ModelConfig) -> MakeBottleneck[GaussianPosterior]:
     """Makes the heads for μ and log σ² of a diagonal Gaussian."""
-    return lambda features, latent_dim: DiagonalGaussian(
-        features, latent_dim, config.scale_head, config.logvar_range
-    )
+    return partial(DiagonalGaussian, scale_head=config.scale_head, logvar_range=config.logvar_range)
+
+
+def on_diagonal_gaussian(
+    objective: Callable[
+        [Likelihood, Any], Objective[GaussianPosterior] | Objective[DensityPosterior]
+    ],
+) -> Build:
+    """The builder of a family: `diagonal_gaussian` × an objective of `(likelihood, options)`."""
+
+    def build(config: ModelConfig, data: DataCard, options: Any) -> Built[Any]:
+        model = diagonal_gaussian(config, data)
+        return model, objective(model.likelihood, options)
+
+    return build
 
 
 def latent_model(
@@ -56,22 +75,26 @@ def latent_model(
     entry = backbones[config.backbone]
     options = entry.parse_options(config.options, "model.options")
     backbone = entry.build(data.image_shape, config.latent_dim, options)
-    return make(
-        data.image_shape,
-        (config.latent_dim,),
-        backbone,
-        bottleneck(backbone.features, config.latent_dim),
-        likelihood(config, data),
-        config.pixel_mean,
-        config.pixel_std,
-    )
+    between = bottleneck(backbone.features, config.latent_dim)
+    return assembled(config, data, make, (config.latent_dim,), backbone, between)
+
+
+def assembled(
+    config: ModelConfig, data: DataCard, make: Callable[..., ModelT], *parts: Any
+) -> ModelT:
+    """A model of these `parts` of a `LatentModel`; those before and after them are configured."""
+    ends = (likelihood(config, data), config.pixel_mean, config.pixel_std)
+    return make(data.image_shape, *parts, *ends)
 
 
 def likelihood(config: ModelConfig, data: DataCard) -> Likelihood:
     """The configured likelihood for the channels of the images."""
-    name = resolve_likelihood(config.likelihood, data.image_shape[0])
-    built: Likelihood = likelihoods[name].build(config)
-    return built
+    return likelihoods[resolve_likelihood(config.likelihood, data.image_shape[0])].build(config)
+
+
+def weight_setting(default: float, title: str, help: str, **facts: Any) -> Any:
+    """The setting of a term's weight."""
+    return setting(default, title, help, ge=0, le=1e6, **facts)
 
 
 LARGEST_MAP = 8
@@ -92,11 +115,8 @@ class MapOptions(Settings):
 
 
 def trunk_of(config: ModelConfig, data: DataCard, stages: int) -> Trunk:
-    """The configured backbone's trunk with at least `stages` stages, as far as it has them.
-
-    Raises:
-        UserError: when the backbone has no feature maps or its options do not fit.
-    """
+    """The configured backbone's trunk with at least `stages` stages, as far as it has them; a
+    `UserError` for a backbone without feature maps, or options that do not fit."""
     if config.backbone not in trunks:
         names = ", ".join(entry.name for entry in trunks)
         raise UserError(
@@ -119,13 +139,8 @@ def model_on_maps(
 ) -> LatentModel[P_co]:
     """The configured backbone's trunk, cut where the latents lie, around a bottleneck for maps.
 
-    Args:
-        latent_dim: latents at every place.
-        bottleneck: makes `maps [B, C, h, w] → Posterior` from C.
-        make: takes all parts.
-
-    Raises:
-        UserError: as `trunk_of`, and when there are not as many halvings as are asked for.
+    `latent_dim` latents lie at every place; `bottleneck` makes `maps [B, C, h, w] → Posterior`
+    from C. Raises as `trunk_of`, and for more halvings than there are.
     """
     side = min(data.image_shape[1:])
     halvings = options.halvings or max(1, (max(side - 1, 1) // LARGEST_MAP).bit_length())
@@ -139,12 +154,6 @@ def model_on_maps(
         )
     trunk = trunk.cut(min(halvings, there))
     channels, height, width = trunk.shapes[-1]
-    return make(
-        data.image_shape,
-        (latent_dim, height, width),
-        maps_of(trunk, latent_dim),
-        bottleneck(channels),
-        likelihood(config, data),
-        config.pixel_mean,
-        config.pixel_std,
-    )
+    backbone = maps_of(trunk, latent_dim)
+    shape = (latent_dim, height, width)
+    return assembled(config, data, make, shape, backbone, bottleneck(channels))

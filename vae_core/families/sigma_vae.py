@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from vae_core.config import ModelConfig, RunConfig
 from vae_core.errors import UserError
-from vae_core.families.family import KL, RECON, Built, families
+from vae_core.families.family import ELBO, Built, families
 from vae_core.families.networks import diagonal_gaussian
 from vae_core.families.vae import VaeObjective, VaeOptions
 from vae_core.models import DensityPosterior
@@ -33,7 +31,7 @@ def check_likelihood(config: RunConfig, data: DataCard, options: VaeOptions) -> 
     r"\sigma_*^2 = \mathrm{MSE}(x, \hat{x})",
     when="Squared errors suit your images and you do not want to balance them against the KL.",
     paper="Rybkin et al. (2021)",
-    terms={"recon": RECON, "kl": replace(KL, weight=r"\beta")},
+    terms=ELBO,
     options=VaeOptions,
     check=check_likelihood,
 )

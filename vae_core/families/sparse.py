@@ -11,12 +11,11 @@ from torch import Generator, Tensor, nn
 
 from vae_core.config import ModelConfig, RunConfig
 from vae_core.families.family import RECON, Built, Quantity, families, need_two_images
-from vae_core.families.networks import latent_model
+from vae_core.families.networks import latent_model, weight_setting
 from vae_core.models import (
     Autoencoder,
     Deterministic,
     LatentModel,
-    Likelihood,
     Output,
     PointPosterior,
 )
@@ -25,21 +24,18 @@ from vae_core.runs import DataCard
 from vae_core.settings import Settings, setting
 from vae_core.types import Context, Losses, LossTerms, Term
 
-Penalty = Literal["l1", "kl"]
-Measure = Literal["relative", "absolute"]
-
 
 class SparseOptions(Settings):
     """Which penalty, its weight, and the activation that is aimed at."""
 
-    penalty: Penalty = setting(
+    penalty: Literal["l1", "kl"] = setting(
         "l1",
         "Penalty",
         "l1 draws the codes of each image to exactly 0; kl asks each unit to fire for a given "
         "share of the images.",
     )
-    weight: float = setting(
-        1.0, "λ on sparsity", "More silences more units and costs sharpness.", ge=0, le=1e6
+    weight: float = weight_setting(
+        1.0, "λ on sparsity", "More silences more units and costs sharpness."
     )
     target: float = setting(
         0.05,
@@ -49,7 +45,7 @@ class SparseOptions(Settings):
         gt=0,
         lt=1,
     )
-    measure: Measure = setting(
+    measure: Literal["relative", "absolute"] = setting(
         "relative",
         "Size of codes",
         "relative sets the penalty against it; absolute is met by making all codes smaller, and "
@@ -68,14 +64,12 @@ class SparseObjective(Objective[PointPosterior]):
     Hoyer (2004), section 3.1; KL: Ng, Sparse Autoencoder, CS294A lecture notes (2011), section 3.
     """
 
-    def __init__(self, likelihood: Likelihood, options: SparseOptions) -> None:
-        super().__init__(likelihood)
-        self.weight = options.weight
-        self.penalty = penalty_of(options)
+    options: SparseOptions
 
     def losses(self, x: Tensor, output: Output[PointPosterior], context: Context) -> Losses:
         losses = super().losses(x, output, context)
-        losses[MODEL]["sparsity"] = Term(self.penalty(output.z), self.weight)
+        penalty = penalty_of(self.options)(output.z)
+        losses[MODEL]["sparsity"] = Term(penalty, self.options.weight)
         losses[MODEL] |= activity(output.z)
         return losses
 
@@ -130,15 +124,9 @@ def firing_share(activations: Tensor) -> Tensor:
 def activation_kl(
     activations: Tensor, target: float, rate_of: Callable[[Tensor], Tensor] = mean_rate
 ) -> Tensor:
-    """Σ_d KL(target ‖ rate of unit d) between Bernoulli rates, in nats.
+    """Σ_d KL(target ‖ rate of unit d) between Bernoulli rates, in nats; the same for all B images.
 
-    Args:
-        activations: in (0, 1), [B, D]; the rate of a unit is taken over the batch.
-        target: the rate at which a unit ought to fire, in (0, 1).
-        rate_of: what counts as the rate, [B, D] → [D].
-
-    Returns:
-        the same for every image, [B].
+    `activations` [B, D] are in (0, 1); `rate_of` says what counts as their rate over the batch.
 
     Source: Ng, Sparse Autoencoder, CS294A lecture notes (2011), section 3.
     """
@@ -152,8 +140,7 @@ def activation_kl(
 def activity(z: Tensor) -> LossTerms:
     """What is watched of codes [B, D], in percent of D: how many speak, and how many are exactly 0.
 
-    Speaking counts as many units as would have the same Σ|z| over ‖z‖ if they spoke alike; it is
-    free of scale and belongs to each image, whatever is in its batch.
+    Speaking counts as many units as would have the same Σ|z| over ‖z‖ if they spoke alike.
     """
     dims = z.shape[1]
     return {
@@ -169,17 +156,18 @@ lower."""
 
 
 class CodeRange(nn.Module):
-    """An activation at the end of an encoder, and what lies nearest to it of any other point.
-
-    Sliders, directions and priors move through the whole space; the decoder knows codes alone.
-    """
+    """An activation at the end of an encoder, of whose values alone the decoder knows; sliders and
+    priors move through the whole space. Here any number is a code."""
 
     note = ""
     """What a person who moves codes should know, one sentence."""
 
+    def forward(self, z: Tensor) -> Tensor:
+        return z
+
     def nearest(self, z: Tensor) -> Tensor:
         """The code nearest to each z [B, D]: z itself where z is one."""
-        raise AssertionError("a range defines what is nearest")
+        return z
 
 
 class NonNegative(CodeRange):
@@ -205,16 +193,6 @@ class Rate(CodeRange):
 
     def nearest(self, z: Tensor) -> Tensor:
         return z.clamp(0.0, 1.0)
-
-
-class Unbounded(CodeRange):
-    """Any number is a code."""
-
-    def forward(self, z: Tensor) -> Tensor:
-        return z
-
-    def nearest(self, z: Tensor) -> Tensor:
-        return z
 
 
 def leaky(codes: Tensor, z: Tensor) -> Tensor:
@@ -262,7 +240,7 @@ def range_of(options: SparseOptions) -> CodeRange:
     """What codes can be: 0 or above, or any number or a rate as in runs from before `measure`."""
     if options.penalty == "kl":
         return Rate()
-    return NonNegative() if options.measure == "relative" else Unbounded()
+    return NonNegative() if options.measure == "relative" else CodeRange()
 
 
 ACTIVITY = {

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from functools import partial
 
 from torch import Tensor, nn
 
 from vae_core.config import ModelConfig
-from vae_core.families.family import KL, RECON, Built, families
+from vae_core.families.family import ELBO, Built, families
 from vae_core.families.networks import MapOptions, model_on_maps
 from vae_core.families.vae import VaeObjective, VaeOptions
 from vae_core.models import Bottleneck, DensityPosterior, GaussianPosterior
@@ -40,16 +40,14 @@ class SpatialOptions(VaeOptions, MapOptions):
     r"D_{\mathrm{KL}}\!\left(q(z_{ij} \mid x) \,\|\, p(z_{ij})\right)",
     when="You want fine detail, or latents for another model, and no single code of a picture.",
     paper="Kingma and Welling (2014), equation 3; on maps: Rombach et al. (2022), section 3.1",
-    terms={"recon": RECON, "kl": replace(KL, weight=r"\beta")},
+    terms=ELBO,
     options=SpatialOptions,
 )
 def spatial_vae(
     config: ModelConfig, data: DataCard, options: SpatialOptions
 ) -> Built[DensityPosterior]:
     """Diagonal Gaussian for every place; `latent_dim` latents each."""
-
-    def bottleneck(channels: int) -> SpatialGaussian:
-        return SpatialGaussian(channels, config.latent_dim, config.logvar_range)
-
-    model = model_on_maps(config, data, options, config.latent_dim, bottleneck)
+    latents = config.latent_dim
+    head = partial(SpatialGaussian, latent_dim=latents, logvar_range=config.logvar_range)
+    model = model_on_maps(config, data, options, latents, head)
     return model, VaeObjective(model.likelihood, options)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +14,14 @@ from vae_core.errors import UserError
 from vae_core.families.denoising import REPAIRED, DenoisingObjective, DenoisingOptions
 from vae_core.families.family import Built, Quantity, families
 from vae_core.families.networks import deterministic
-from vae_core.models import Deterministic, LatentModel, Likelihood, Output, PointPosterior
+from vae_core.models import (
+    Deterministic,
+    LatentModel,
+    Likelihood,
+    Output,
+    PointPosterior,
+    evaluating,
+)
 from vae_core.models.backbones.neck import FlattenChannelsLast
 from vae_core.runs import DataCard
 from vae_core.settings import setting
@@ -42,18 +50,19 @@ class StackedObjective(DenoisingObjective):
     Source: Vincent et al., Stacked Denoising Autoencoders (2010), section 3.5.
     """
 
+    options: StackedOptions
+
     def __init__(
         self, likelihood: Likelihood, options: StackedOptions, layers: list[Layer]
     ) -> None:
         super().__init__(likelihood, options)
-        self.pretraining = options.pretraining
         self.layers = layers  # plain data: their weights belong to the model
 
     def current_layer(self, context: Context) -> int | None:
         """The place of the layer that learns at this step, None when all do."""
         if not self.training:
             return None
-        each = self.pretraining * context.total_steps / len(self.layers)
+        each = self.options.pretraining * context.total_steps / len(self.layers)
         return int(context.step / each) if context.step < each * len(self.layers) else None
 
     def forward(
@@ -95,7 +104,6 @@ def _name(place: int) -> str:
 
 
 _NORMS = (nn.modules.batchnorm._BatchNorm, nn.GroupNorm, nn.LayerNorm)
-_FLATTENING = (nn.Flatten, FlattenChannelsLast)
 
 
 @dataclass(frozen=True)
@@ -111,15 +119,12 @@ class Layer:
 
 
 def layers_of(model: LatentModel, backbone: str) -> list[Layer]:
-    """The layers of an autoencoder from the image inwards.
-
-    Raises:
-        UserError: naming `backbone`, when its two sides do not mirror each other.
-    """
-    bottleneck = model.bottleneck
+    """The layers of an autoencoder from the image inwards, or a `UserError` that names the
+    `backbone` whose two sides do not mirror each other."""
     if isinstance(model.encoder, nn.Sequential) and isinstance(model.decoder, nn.Sequential):
-        assert isinstance(bottleneck, Deterministic)
-        inwards = _split(model.encoder, lambda layer: _has_weights(layer) or _flattens(layer))
+        bottleneck = cast(Deterministic, model.bottleneck)
+        flat = (nn.Flatten, FlattenChannelsLast)
+        inwards = _split(model.encoder, lambda each: _has_weights(each) or isinstance(each, flat))
         inwards.append(nn.Sequential(bottleneck.z, bottleneck.activation))
         outwards = _split(model.decoder, _has_weights)[::-1]
         layers = [Layer(a, b) for a, b in zip(inwards, outwards, strict=False)]
@@ -145,23 +150,17 @@ def _has_weights(layer: nn.Module) -> bool:
     return not isinstance(layer, _NORMS) and any(True for _ in layer.parameters())
 
 
-def _flattens(layer: nn.Module) -> bool:
-    return isinstance(layer, _FLATTENING)
-
-
 @torch.no_grad()
 def _mirror(layers: list[Layer], model: LatentModel) -> bool:
     """Whether every layer leads back to the shape that it came from."""
-    was_training = model.training
-    model.eval()
     x: Tensor = torch.zeros(1, *model.image_shape, device=model.device)
-    fits = True
-    for layer in layers:
-        code = layer.inward(x)
-        fits = fits and layer.outward(code).shape == x.shape
-        x = code
-    model.train(was_training)
-    return fits
+    with evaluating(model):
+        for layer in layers:
+            code = layer.inward(x)
+            if layer.outward(code).shape != x.shape:
+                return False
+            x = code
+    return True
 
 
 @families.register(

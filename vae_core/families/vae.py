@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from torch import Tensor
 
-from vae_core.config import ModelConfig
-from vae_core.families.family import KL, RECON, Built, families
-from vae_core.families.networks import diagonal_gaussian
+from vae_core.families.family import ELBO, families
+from vae_core.families.networks import on_diagonal_gaussian, weight_setting
 from vae_core.models import DensityPosterior, Likelihood, Output
 from vae_core.objective import MODEL, Objective
-from vae_core.runs import DataCard
 from vae_core.schedules import SCHEDULES, ScheduleName
 from vae_core.settings import Settings, setting
 from vae_core.types import Context, Losses, Term
@@ -20,12 +16,8 @@ from vae_core.types import Context, Losses, Term
 class VaeOptions(Settings):
     """The weight of the KL and how it comes on."""
 
-    beta: float = setting(
-        1.0,
-        "β",
-        "Weight of the KL in nats; 1 is the ELBO, more buys order and costs sharpness.",
-        ge=0,
-        le=1e6,
+    beta: float = weight_setting(
+        1.0, "β", "Weight of the KL in nats; 1 is the ELBO, more buys order and costs sharpness."
     )
     schedule: ScheduleName = setting(
         "constant",
@@ -59,7 +51,7 @@ class VaeObjective(Objective[DensityPosterior]):
     """
 
     def __init__(self, likelihood: Likelihood, options: VaeOptions) -> None:
-        super().__init__(likelihood)
+        super().__init__(likelihood, options)
         self.samples = options.samples
         self.beta = SCHEDULES[options.schedule](options.beta, options.schedule_steps)
 
@@ -76,7 +68,7 @@ class VaeObjective(Objective[DensityPosterior]):
         return output.posterior.kl().sum(1)
 
 
-@families.register(
+families.register(
     "vae",
     label="VAE",
     blurb="Codes become small clouds drawn towards one prior, so every point decodes.",
@@ -84,10 +76,6 @@ class VaeObjective(Objective[DensityPosterior]):
     when="Start here: a smooth space to explore and to draw new images from.",
     paper="Kingma and Welling (2014), equation 3; β: Higgins et al. (2017), equation 4",
     order=10,
-    terms={"recon": RECON, "kl": replace(KL, weight=r"\beta")},
+    terms=ELBO,
     options=VaeOptions,
-)
-def vae(config: ModelConfig, data: DataCard, options: VaeOptions) -> Built[DensityPosterior]:
-    """Diagonal Gaussian posterior, evidence lower bound."""
-    model = diagonal_gaussian(config, data)
-    return model, VaeObjective(model.likelihood, options)
+)(on_diagonal_gaussian(VaeObjective))

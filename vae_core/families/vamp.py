@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -12,7 +10,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from vae_core.config import ModelConfig
-from vae_core.families.family import KL, RECON, Built, families
+from vae_core.families.family import ELBO, Built, families
 from vae_core.families.networks import gaussian_head, latent_model
 from vae_core.families.vae import VaeObjective, VaeOptions
 from vae_core.models import (
@@ -22,6 +20,7 @@ from vae_core.models import (
     GaussianPosterior,
     LatentModel,
     Output,
+    evaluating,
 )
 from vae_core.models.posterior import normal_like
 from vae_core.runs import DataCard
@@ -82,12 +81,13 @@ class VampModel(LatentModel[GaussianPosterior]):
     def prior(self) -> GaussianMixture:
         """The mixture as it is now; while it is trained, gradients lead to the pictures.
 
-        The prior is one distribution, whatever images are at hand: the learned pictures are
-        normalised by the running statistics of the images, in training too, and are no part of
-        them.
+        It is one distribution, whatever images are at hand: in training too the learned pictures
+        are normalised by the running statistics of the images, and are no part of them.
         """
         learns = self.training and torch.is_grad_enabled()
-        with running_statistics(self.encoder), torch.set_grad_enabled(learns):
+        kind = nn.modules.batchnorm._BatchNorm
+        norms = (each for each in self.encoder.modules() if isinstance(each, kind))
+        with evaluating(*norms), torch.set_grad_enabled(learns):
             posterior = self.encode(self.pseudo_inputs())
         return GaussianMixture(posterior.mu, posterior.logvar)
 
@@ -102,27 +102,6 @@ class VampModel(LatentModel[GaussianPosterior]):
         return mu + temperature * (0.5 * logvar).exp() * normal_like(mu, generator)
 
 
-@contextmanager
-def running_statistics(module: nn.Module) -> Iterator[None]:
-    """Within it batch normalisation uses its running statistics and leaves them as they are.
-
-    For what is no batch of images. In training it would be normalised by its own mean and
-    variance and mixed into the running ones, and afterwards nothing is normalised as it was.
-    """
-    norms = [
-        norm
-        for norm in module.modules()
-        if isinstance(norm, nn.modules.batchnorm._BatchNorm) and norm.training
-    ]
-    for norm in norms:
-        norm.eval()
-    try:
-        yield
-    finally:
-        for norm in norms:
-            norm.train()
-
-
 @families.register(
     "vamp",
     label="VAE, VampPrior",
@@ -131,10 +110,7 @@ def running_statistics(module: nn.Module) -> Iterator[None]:
     r"\log \tfrac{1}{K} \textstyle\sum_k q(z \mid u_k)\right)",
     when="Samples of a plain VAE fall into gaps between its codes, or latents fall idle.",
     paper="Tomczak and Welling (2018)",
-    terms={
-        "recon": RECON,
-        "kl": replace(KL, weight=r"\beta", help="log q(z|x) − log p(z), estimated from draws."),
-    },
+    terms=ELBO | {"kl": replace(ELBO["kl"], help="log q(z|x) − log p(z), estimated from draws.")},
     options=VampOptions,
 )
 def vamp(config: ModelConfig, data: DataCard, options: VampOptions) -> Built[DensityPosterior]:

@@ -120,10 +120,8 @@ class VectorQuantiser(Quantiser):
 
     @torch.no_grad()
     def follow(self, z: Tensor, indices: Tensor) -> None:
-        """Move every code towards the mean of the encodings z [B, dim, h, w] it stood for.
-
-        N ← γN + (1−γ)n, m ← γm + (1−γ)Σz, e = m/N: appendix A.1, equations 6 to 8.
-        """
+        """Move every code towards the mean of the encodings z [B, dim, h, w] it stood for:
+        N ← γN + (1−γ)n, m ← γm + (1−γ)Σz, e = m/N (appendix A.1, equations 6 to 8)."""
         rows, chosen = _rows(z), indices.flatten()
         used = torch.zeros_like(self.counts).index_add_(0, chosen, torch.ones_like(rows[:, 0]))
         near = torch.zeros_like(self.sums).index_add_(0, chosen, rows)

@@ -10,28 +10,22 @@ from torch import Tensor
 
 from vae_core.config import ModelConfig
 from vae_core.families.family import RECON, Built, Quantity, families, need_two_images
-from vae_core.families.networks import latent_model
-from vae_core.models import Deterministic, Likelihood, Output, PointPosterior
+from vae_core.families.networks import latent_model, weight_setting
+from vae_core.models import Deterministic, Output, PointPosterior
 from vae_core.models.posterior import normal_like
 from vae_core.objective import MODEL, Objective, P
 from vae_core.runs import DataCard
 from vae_core.settings import Settings, setting
 from vae_core.types import Context, Losses, Term
 
-KernelName = Literal["imq", "rbf"]
-
 
 class WaeOptions(Settings):
     """The weight of the discrepancy and its kernel."""
 
-    mmd: float = setting(
-        500.0,
-        "λ on the discrepancy",
-        "More makes codes as a whole look like the prior.",
-        ge=0,
-        le=1e6,
+    mmd: float = weight_setting(
+        500.0, "λ on the discrepancy", "More makes codes as a whole look like the prior."
     )
-    kernel: KernelName = setting(
+    kernel: Literal["imq", "rbf"] = setting(
         "imq",
         "Kernel",
         "imq also feels codes that lie far out; rbf sees only what is near.",
@@ -46,15 +40,14 @@ class WaeObjective(Objective[P]):
     equation 4 and algorithm 2.
     """
 
-    def __init__(self, likelihood: Likelihood, options: WaeOptions) -> None:
-        super().__init__(likelihood)
-        self.weight, self.kernel = options.mmd, KERNELS[options.kernel]
+    options: WaeOptions
 
     def losses(self, x: Tensor, output: Output[P], context: Context) -> Losses:
         losses = super().losses(x, output, context)
         z = output.z.flatten(1)
         prior = normal_like(z, context.generator)
-        losses[MODEL]["mmd"] = Term(mmd(z, prior, self.kernel), self.weight)
+        discrepancy = mmd(z, prior, KERNELS[self.options.kernel])
+        losses[MODEL]["mmd"] = Term(discrepancy, self.options.mmd)
         return losses
 
 
@@ -68,31 +61,24 @@ def gaussian_kernel(squared: Tensor, dims: int) -> Tensor:
     return torch.exp(-squared / (2 * dims))
 
 
-KERNELS: dict[KernelName, Callable[[Tensor, int], Tensor]] = {
-    "imq": inverse_multiquadratic,
-    "rbf": gaussian_kernel,
-}
+KERNELS = {"imq": inverse_multiquadratic, "rbf": gaussian_kernel}
 
 
 def mmd(a: Tensor, b: Tensor, kernel: Callable[[Tensor, int], Tensor]) -> Tensor:
-    """Unbiased estimate of MMD² between two samples [B, D], the same for every row, [B].
-
-    It is 0 in the mean where both come from one distribution, so it may be below 0; a sample of
-    one row says nothing and gives 0.
+    """Unbiased estimate of MMD² between two samples [B, D], which may be below 0; the same for
+    every row, [B], and 0 for a single one.
 
     Source: Gretton et al., A Kernel Two-Sample Test (2012), equation 3.
     """
     rows, dims = a.shape
     if rows == 1:
         return (a - a).sum(1)
-    within = _mean_of_pairs(kernel(_squared(a, a), dims)) + _mean_of_pairs(
-        kernel(_squared(b, b), dims)
-    )
-    return (within - 2 * kernel(_squared(a, b), dims).mean()).expand(rows)
 
+    def alike(one: Tensor, other: Tensor) -> Tensor:
+        return kernel((one[:, None] - other[None]).square().sum(2), dims)
 
-def _squared(a: Tensor, b: Tensor) -> Tensor:
-    return (a[:, None] - b[None]).square().sum(2)
+    within = _mean_of_pairs(alike(a, a)) + _mean_of_pairs(alike(b, b))
+    return (within - 2 * alike(a, b).mean()).expand(rows)
 
 
 def _mean_of_pairs(kernel: Tensor) -> Tensor:

@@ -37,10 +37,8 @@ def principal_directions(mu: np.ndarray) -> Directions:
     """Principal components of encodings mu [N, D], the largest variance first; K = min(N, D).
 
     Where both N and D exceed 1024, only the first 64 are found, by random projections: all of
-    3000 × 3136 take 27 s of one core, these 1.1 s.
-
-    The sign of a component is fixed (its largest entry is positive), so that a slider does not
-    swap its ends from one fit to the next.
+    3000 × 3136 take 27 s of one core, these 1.1 s. The largest entry of a component is positive, so
+    that a slider does not swap its ends from one fit to the next.
 
     Source: Härkönen et al., GANSpace (2020), section 2, for PCA as the source of sliders whose
     unit is one standard deviation; Halko, Martinsson and Tropp, Finding Structure with Randomness
@@ -72,10 +70,8 @@ def principal_directions(mu: np.ndarray) -> Directions:
 
 
 def latent_axes(mu: np.ndarray, order: np.ndarray | None = None) -> Directions:
-    """The raw latent dimensions of mu [N, D], in `order` [K] or the largest variance first.
-
-    At most the first 64 of them.
-    """
+    """The raw latent dimensions of mu [N, D], in `order` [K] or the largest variance first: the
+    first 64 of them."""
     variance = mu.var(axis=0)
     order = (np.argsort(-variance) if order is None else order)[:MOST_DIRECTIONS]
     vectors = np.zeros((len(order), mu.shape[1]), np.float32)
@@ -84,19 +80,16 @@ def latent_axes(mu: np.ndarray, order: np.ndarray | None = None) -> Directions:
 
 
 def measured_directions(mu: np.ndarray, vectors: np.ndarray) -> Directions:
-    """Any `vectors` [K, D] but zero, at length 1, in units of how much mu [N, D] varies along them.
-
-    The center is the mean of the encodings.
-    """
+    """Any `vectors` [K, D] but zero, at length 1, from the mean of mu [N, D], in units of how much
+    mu varies along them."""
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     along = (mu @ unit.T).var(axis=0)
     return _directions(mu.mean(axis=0), unit, along, mu.var(axis=0).sum())
 
 
 def local_directions(region: Region, z: np.ndarray, neighbours: int) -> Directions:
-    """Principal directions of the `neighbours` encodings of `region` nearest to z [D].
-
-    They say in which ways pictures like this one vary. The center is z itself.
+    """In which ways pictures like that of z [D] vary: from z, the principal directions of the
+    `neighbours` encodings of `region` nearest to it.
 
     Source: Li et al., LatentGandr (2026), arXiv:2604.19953, for local components as sliders.
     """
@@ -114,20 +107,16 @@ def class_directions(
 
     Source: Larsen et al., Autoencoding beyond pixels using a learned similarity metric (2016):
     attribute vectors.
-
-    Raises:
-        ValueError: when no encoding has the label `source`.
     """
-    if not (labels == source).any():
-        raise ValueError(f"no encoding has the label {source}")
     start = mu[labels == source].mean(axis=0, dtype=np.float64)
-    others = [int(label) for label in np.unique(labels) if label != source]
-    ways = {label: mu[labels == label].mean(axis=0, dtype=np.float64) - start for label in others}
-    lengths = {label: float(np.linalg.norm(way)) for label, way in ways.items()}
-    targets = sorted((label for label in others if lengths[label] > 0), key=lengths.__getitem__)
-    vectors = np.array([ways[label] for label in targets]).reshape(-1, mu.shape[1])
-    found = measured_directions(mu, vectors)
-    return replace(found, center=start.astype(np.float32)), targets
+    others = np.unique(labels[labels != source])
+    ends = [mu[labels == label].mean(axis=0, dtype=np.float64) for label in others]
+    ways = np.reshape(ends, (-1, mu.shape[1])) - start
+    lengths = np.array([np.linalg.norm(way) for way in ways])
+    nearest_first = np.argsort(lengths, kind="stable")
+    chosen = nearest_first[lengths[nearest_first] > 0]
+    found = measured_directions(mu, ways[chosen])
+    return replace(found, center=start.astype(np.float32)), others[chosen].tolist()
 
 
 def _directions(
@@ -140,10 +129,8 @@ def _directions(
 
 
 def prior_axes(latent_size: int) -> Directions:
-    """The first raw latent dimensions in units of the prior N(0, 1), where no encodings are known.
-
-    At most 64 of them.
-    """
+    """The first 64 raw latent dimensions in units of the prior N(0, 1), where no encodings are
+    known."""
     k = min(latent_size, MOST_DIRECTIONS)
     return Directions(
         np.zeros(latent_size, np.float32),

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
-
-from vae_core.registry import unknown
 
 PARALLEL = 1e-6
 """Sine of the angle below which the great circle through two points is not defined by them."""
@@ -27,31 +23,21 @@ def slerp(a: np.ndarray, b: np.ndarray, t: np.ndarray) -> np.ndarray:
     Source: Shoemake, Animating Rotation with Quaternion Curves (1985), section 3.3; White,
     Sampling Generative Networks (2016), section 2.1, for its use in latent spaces.
     """
-    lengths = np.linalg.norm(a), np.linalg.norm(b)
+    lengths = np.array([np.linalg.norm(a), np.linalg.norm(b)])
     if min(lengths) == 0:
         return lerp(a, b, t)
     from_a, from_b = a / lengths[0], b / lengths[1]
     angle = np.arccos(np.clip(from_a @ from_b, -1.0, 1.0))
     if np.sin(angle) < PARALLEL:
         return lerp(a, b, t)
-    on_sphere = (
-        np.sin((1 - t) * angle)[:, None] * from_a + np.sin(t * angle)[:, None] * from_b
-    ) / np.sin(angle)
-    return ((1 - t) * lengths[0] + t * lengths[1])[:, None] * on_sphere
+    turned = np.sin((1 - t) * angle)[:, None] * from_a + np.sin(t * angle)[:, None] * from_b
+    return lerp(lengths[:1], lengths[1:], t) * (turned / np.sin(angle))
 
 
-PATHS: dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]] = {
-    "linear": lerp,
-    "spherical": slerp,
-}
+PATHS = {"linear": lerp, "spherical": slerp}
 
 
 def interpolate(a: np.ndarray, b: np.ndarray, steps: int, path: str = "linear") -> np.ndarray:
-    """`steps` points evenly spread from a [D] to b [D], both included: float32 [steps, D].
-
-    Raises:
-        UserError: for a path that is not in PATHS.
-    """
-    if path not in PATHS:
-        raise unknown("path", path, PATHS)
+    """`steps` points evenly spread from a [D] to b [D], both included, along one of PATHS: float32
+    [steps, D]."""
     return PATHS[path](a, b, np.linspace(0.0, 1.0, steps)).astype(np.float32)

@@ -154,10 +154,8 @@ def save_map(run: Run, split: str, drawn: Map, mu: np.ndarray) -> None:
 def load_map(
     run: Run, split: str, kind: str, dimensions: int, seed: int, mu: np.ndarray
 ) -> Map | None:
-    """The map of encodings mu [N, D] that is kept with a run; None where none is usable.
-
-    One by another version of the library counts only where there is no library to draw it anew.
-    """
+    """The map of encodings mu [N, D] that is kept with a run; None where none is usable. One by
+    another version of the library counts only where there is no library to draw it anew."""
     of, by = _made_of(mu, kind, seed), _drawn_by(kind)
 
     def read(file: Tensors) -> Map | None:

@@ -37,10 +37,7 @@ class Neighbours:
 def nearest_neighbours(mu: np.ndarray, k: int = 10, progress: Progress = no_progress) -> Neighbours:
     """The k nearest of the other encodings for each of mu [N, D]; k yields to N − 1.
 
-    Exact. Memory holds a block of queries, not N × N distances.
-
-    Raises:
-        UserError: when encodings are not finite.
+    Exact. Memory holds a block of queries, not N × N distances. Encodings have to be finite.
     """
     finite(mu, "encoding")
     n, k = len(mu), max(0, min(k, len(mu) - 1))
@@ -56,9 +53,7 @@ def nearest_neighbours(mu: np.ndarray, k: int = 10, progress: Progress = no_prog
         distances[block] = np.linalg.norm(shifts, axis=2)
         progress("Comparing encodings", block.stop / n)
     order = np.argsort(distances, axis=1, kind="stable")
-    return Neighbours(
-        np.take_along_axis(places, order, axis=1), np.take_along_axis(distances, order, axis=1)
-    )
+    return Neighbours(*(np.take_along_axis(each, order, axis=1) for each in (places, distances)))
 
 
 def _by_tree(mu: np.ndarray) -> Search:
@@ -92,10 +87,8 @@ def _without_itself(found: np.ndarray, own: np.ndarray) -> np.ndarray:
 
 
 def purity(neighbours: Neighbours, labels: np.ndarray) -> np.ndarray:
-    """The share, in [0, 1], of each image's neighbours that have its label [N]: float32 [N].
-
-    NaN where an image has no neighbours.
-    """
+    """The share, in [0, 1], of each image's neighbours that have its label [N]: float32 [N], NaN
+    where it has none."""
     same = labels[neighbours.places] == labels[:, None]
     with np.errstate(invalid="ignore"):
         shares: np.ndarray = same.sum(axis=1, dtype=np.float32) / np.float32(same.shape[1])
@@ -114,13 +107,9 @@ def agreement(one: Neighbours, other: Neighbours) -> float:
 
 
 def closest_pairs(neighbours: Neighbours, n: int = 50) -> tuple[np.ndarray, np.ndarray]:
-    """The n pairs of images that lie closest together, the closest first.
-
-    Exact as long as no image is in more of these pairs than it has neighbours.
-
-    Returns:
-        (int64 [n, 2] with the lower place first, their distances float32 [n]).
-    """
+    """The n pairs of images that lie closest together, the closest first: int64 [n, 2] with the
+    lower place first, and their distances float32 [n]. Exact as long as no image is in more of
+    these pairs than it has neighbours."""
     one = np.repeat(np.arange(len(neighbours.places)), neighbours.places.shape[1])
     pairs = np.sort(np.stack([one, neighbours.places.ravel()], axis=1), axis=1)
     pairs, first = np.unique(pairs, axis=0, return_index=True)
@@ -130,10 +119,8 @@ def closest_pairs(neighbours: Neighbours, n: int = 50) -> tuple[np.ndarray, np.n
 
 
 def duplicates(neighbours: Neighbours, within: float = 0.0) -> list[np.ndarray]:
-    """Groups of images no farther apart than `within`, link by link; the largest groups first.
-
-    Each group: int64 [≥ 2], ascending. 0 finds images whose encodings are the same.
-    """
+    """Groups of images no farther apart than `within`, link by link: int64 [≥ 2] each, ascending,
+    the largest groups first. 0 finds images whose encodings are the same."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 

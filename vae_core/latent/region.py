@@ -68,12 +68,10 @@ class Region:
 
     That is the aggregated posterior, 1/N Σ N(mu_n, diag(exp(logvar_n))), or for deterministic
     codes, without logvar, the encodings mu [N, D] themselves. The means alone would be too
-    narrow: along an unused dimension they do not vary, while every decoded z did.
+    narrow: along an unused dimension they do not vary, while every decoded z did. With more than
+    `MAX_CORRELATED` dimensions its covariance is taken to be diagonal.
 
     Source: Makhzani et al., Adversarial Autoencoders (2016), section 2, for the name.
-
-    With more than `MAX_CORRELATED` dimensions its covariance is taken to be diagonal: each
-    dimension has its standard deviation, and that some vary together is not seen.
     """
 
     def __init__(self, mu: np.ndarray, logvar: np.ndarray | None = None) -> None:
@@ -115,9 +113,7 @@ class Region:
 
     def share_nearer(self, z: np.ndarray) -> np.ndarray:
         """The share of z that the decoder saw, in [0, 1], nearer to the mean than z [B, D]: [B].
-
-        One draw for each encoding stands for them, the same ones each time.
-        """
+        One draw for each encoding stands for them, the same ones each time."""
         return _rank(self._known, self.distance(z))
 
     def kth_distance(self, z: np.ndarray) -> float:
@@ -132,9 +128,8 @@ class Region:
         """
         if not self._k:
             return 0.0
-        return float(
-            self._weighed.nearest((z - self.mean) * self._information_weights, self._k)[1][-1]
-        )
+        weighed = (z - self.mean) * self._information_weights
+        return float(self._weighed.nearest(weighed, self._k)[1][-1])
 
     def place(self, z: np.ndarray) -> Place:
         """Where z [D] lies; 0.1 ms with 3000 × 16 encodings, 0.5 ms with 70 000 × 16."""
@@ -142,7 +137,11 @@ class Region:
         kth = self.kth_distance(z)
         closer = float(_rank(self._gaps, np.array([kth]))[0])
         gap = kth / self._usual if self._k else 1.0
-        verdict = self._verdict(distance, nearer, closer)
+        verdict = Verdict.NEAR if distance < self._shell else Verdict.TYPICAL
+        if nearer > 1 - RARE:
+            verdict = Verdict.FAR
+        elif closer > 1 - RARE:
+            verdict = Verdict.HOLE
         return Place(float(distance), float(nearer), gap, closer, verdict)
 
     def nearest(self, z: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -152,22 +151,13 @@ class Region:
         """
         return self._raw.nearest(z, k)
 
-    def _verdict(self, distance: float, nearer: float, closer: float) -> Verdict:
-        if nearer > 1 - RARE:
-            return Verdict.FAR
-        if closer > 1 - RARE:
-            return Verdict.HOLE
-        return Verdict.NEAR if distance < self._shell else Verdict.TYPICAL
-
     def _reference_distances(self, draws: np.ndarray) -> np.ndarray:
         """The kth_distance of draws, each without the encoding that it came from, ascending."""
         if not self._k:
             return np.zeros(1)
-        random = np.random.default_rng(SEED)
-        rows = random.permutation(len(draws))[:REFERENCES]
+        rows = np.random.default_rng(SEED).permutation(len(draws))[:REFERENCES]
         found = []
-        for start in range(0, len(rows), BLOCK):
-            block = rows[start : start + BLOCK]
+        for block in np.split(rows, range(BLOCK, len(rows), BLOCK)):
             z = ((draws[block] - self.mean) * self._information_weights).astype(np.float32)
             found.append(self._weighed.distances_without(z, block, self._k))
         return np.sort(np.concatenate(found))
@@ -204,13 +194,11 @@ def _information_weights(between: np.ndarray, width: np.ndarray) -> np.ndarray:
         return np.ones_like(between)
     narrow = np.maximum(width, LEAST_SHARE * (between + width).max())
     precision = between / (narrow * (between + narrow))
-    weights: np.ndarray = np.sqrt(precision / precision.max())
-    return weights
+    return np.sqrt(precision / precision.max())
 
 
 def _rank(ascending: np.ndarray, values: np.ndarray) -> np.ndarray:
     """The share of `ascending` [N] below each of `values` [B], ties by half: [B] in [0, 1]."""
     below = np.searchsorted(ascending, values, side="left")
     upto = np.searchsorted(ascending, values, side="right")
-    shares: np.ndarray = (below + upto) / (2 * len(ascending))
-    return shares
+    return (below + upto) / (2 * len(ascending))

@@ -20,11 +20,7 @@ LONGEST_NAME = 40
 
 
 def load_saved(run: Run) -> tuple[SavedDirection, ...]:
-    """The directions saved with a run, in the order in which they were saved.
-
-    Raises:
-        UserError: when the file is damaged.
-    """
+    """The directions saved with a run, the oldest first; a `UserError` for a damaged file."""
     place = _kept_in(run)
     if not place.has(SAVED_DIRECTIONS):
         return ()
@@ -35,11 +31,8 @@ def load_saved(run: Run) -> tuple[SavedDirection, ...]:
 
 
 def save_direction(run: Run, name: str, vector: np.ndarray) -> None:
-    """Keep `vector` [D] in the run as `name`.
-
-    Raises:
-        UserError: for a name that is empty, too long or taken, or a vector without a direction.
-    """
+    """Keep `vector` [D] in the run as `name`; a `UserError` for a name that is empty, too long or
+    taken, or a vector without a direction."""
     name = name.strip()
     known = load_saved(run)
     if not 1 <= len(name) <= LONGEST_NAME:
@@ -61,10 +54,7 @@ def saved_directions(run: Run, mu: np.ndarray) -> tuple[Directions, tuple[str, .
     """The run's saved directions in units of the encodings mu [N, D], and their names.
 
     Those made for another latent size, before the run was trained anew, are left out, as is one
-    that somebody's editor made zero.
-
-    Raises:
-        UserError: as `load_saved`.
+    that somebody's editor made zero; raises as `load_saved`.
     """
     fitting = [
         each for each in load_saved(run) if len(each.vector) == mu.shape[1] and any(each.vector)

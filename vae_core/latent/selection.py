@@ -1,4 +1,5 @@
-"""What a selection of images has in common, and the way from one selection to another."""
+"""Images of a survey: those that stand out, what those that were chosen have in common, and the way
+from one choice to another."""
 
 from __future__ import annotations
 
@@ -8,17 +9,47 @@ import numpy as np
 
 from vae_core.data.dataset import Images
 from vae_core.errors import UserError
-from vae_core.latent.survey import Survey
+from vae_core.latent.survey import Survey, finite
+
+
+def ranked(survey: Survey, by: str = "-elbo") -> tuple[np.ndarray, np.ndarray]:
+    """All images by "-elbo" or "recon" in nats, the worst first: their places int64 [N] and what
+    they were ranked by [N].
+
+    Raises:
+        UserError: when the survey does not hold `by`, or its values are not finite.
+    """
+    values = survey.recon
+    if by == "-elbo":
+        values = None if survey.elbo is None else -survey.elbo
+    if values is None:
+        reason = (
+            "Only the encodings of these images are kept; choose a part of the data set"
+            if survey.recon is None
+            else "This model has no KL, and so no ELBO; rank by reconstruction error"
+        )
+        raise UserError(f"These images cannot be ranked so. {reason}.")
+    finite(values, by)
+    order = np.argsort(-values, kind="stable")
+    return order, values[order]
+
+
+def picks(survey: Survey, how: str, n: int, seed: int = 0) -> np.ndarray:
+    """At most n places [n]: "random", or the "best" or "worst" reconstructed images first; raises
+    as `ranked`."""
+    if how == "random":
+        return np.random.default_rng(seed).permutation(len(survey))[:n]
+    order, _ = ranked(survey, "recon")
+    return (order[::-1] if how == "best" else order)[:n]
+
 
 BATCH = 512
 
 
 @dataclass(frozen=True)
 class Arrow:
-    """The way between the means of two selections: from `start` [D] along `vector` [D], length 1.
-
-    length: how far apart the means are, in latent units.
-    """
+    """The way between the means of two selections: from `start` [D] along `vector` [D], a unit, for
+    `length` latent units."""
 
     start: np.ndarray
     vector: np.ndarray
@@ -35,11 +66,7 @@ def label_mix(survey: Survey, chosen: np.ndarray) -> dict[str, int]:
 
 
 def mean_image(images: Images, chosen: np.ndarray) -> np.ndarray:
-    """The pixelwise mean of the images at `chosen` [M]: uint8 [C, H, W], a batch in memory.
-
-    Raises:
-        UserError: when nothing is chosen.
-    """
+    """The pixelwise mean of the images at `chosen` [M ≥ 1]: uint8 [C, H, W], a batch in memory."""
     _some(chosen)
     total = np.zeros(images.shape[1:], np.int64)
     for start in range(0, len(chosen), BATCH):
@@ -48,11 +75,7 @@ def mean_image(images: Images, chosen: np.ndarray) -> np.ndarray:
 
 
 def mean_vector(survey: Survey, chosen: np.ndarray) -> np.ndarray:
-    """The mean encoding of the images at `chosen`, to be decoded: float32 [D].
-
-    Raises:
-        UserError: when nothing is chosen.
-    """
+    """The mean encoding of the images at `chosen` [M ≥ 1], to be decoded: float32 [D]."""
     _some(chosen)
     mean: np.ndarray = survey.mu[chosen].mean(axis=0, dtype=np.float64)
     return mean.astype(np.float32)
@@ -62,9 +85,6 @@ def direction_between(survey: Survey, here: np.ndarray, there: np.ndarray) -> Ar
     """From the mean encoding of the images at `here` to that of those at `there`.
 
     Source: Larsen et al., Autoencoding beyond pixels using a learned similarity metric (2016).
-
-    Raises:
-        UserError: when a selection is empty or both have the same mean.
     """
     start, end = mean_vector(survey, here), mean_vector(survey, there)
     length = float(np.linalg.norm(end - start))

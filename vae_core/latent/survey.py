@@ -1,9 +1,11 @@
-"""Every image of one part of a data set: where it is encoded and how well it is explained."""
+"""Every image of one part of a data set: where it is encoded and how well it is explained, looked
+through once for each checkpoint and kept."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,8 +15,10 @@ from vae_core.data import ImageSet, Progress, no_progress
 from vae_core.data.batches import labelled
 from vae_core.data.hashes import mixed, occurrence
 from vae_core.errors import UserError
-from vae_core.models import LatentModel, Output
+from vae_core.latent.encodings import MOST_LABELS, labels_in_reach
+from vae_core.models import LatentModel, Output, evaluating
 from vae_core.objective import Objective
+from vae_core.runs import WEIGHTS, Run, Tensors, derived, layout, part_name
 from vae_core.types import Context, merged
 
 BATCH = 1024
@@ -68,31 +72,25 @@ class Survey:
         """−(recon + kl) in nats, one draw of z: float32 [N]; None without both terms."""
         return None if self.recon is None or self.kl is None else -(self.recon + self.kl)
 
+    def name(self, row: int) -> str:
+        """What a person calls an image: its file, else its place in its part."""
+        if self.files:
+            return self.files[row].encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        return f"{part_name(self.split)} image {int(self.indices[row]) + 1}"
+
     def label_name(self, label: int) -> str:
         """What the data set calls a label, else its number."""
         return self.label_names[label] if 0 <= label < len(self.label_names) else str(label)
 
     def rows(self, chosen: np.ndarray) -> Survey:
         """The images at the places `chosen` int64 [M] of this survey."""
-
-        def pick(array: np.ndarray | None) -> np.ndarray | None:
-            return None if array is None else array[chosen]
-
-        return Survey(
-            self.split,
-            self.mu[chosen],
-            pick(self.logvar),
-            pick(self.recon),
-            pick(self.kl),
-            pick(self.labels),
-            self.label_names,
-            tuple(self.files[i] for i in chosen) if self.files else (),
-            self.indices[chosen],
-            self.step,
-            pick(self.hashes),
-            self.note,
-            pick(self.kl_error),
-        )
+        arrays: dict[str, Any] = {
+            name: value[chosen]
+            for name, value in vars(self).items()
+            if isinstance(value, np.ndarray)
+        }
+        files = tuple(self.files[i] for i in chosen) if self.files else ()
+        return replace(self, files=files, **arrays)
 
 
 @torch.inference_mode()
@@ -111,53 +109,52 @@ def survey(
 
     Images are encoded clean, as who explores them sees them; or `corrupted` as the objective shows
     them to its encoder in training, image i of the part with `objective.corrupted`'s noise i. What
-    is to be reconstructed is the clean image either way.
-
-    Memory holds a batch of images and the results, however many images there are. The draws are
-    the same each time. The modes of both modules are restored.
+    is to be reconstructed is the clean image either way. The draws are the same each time. Memory
+    holds a batch of images and the results.
     """
-    was_training = model.training
-    model.eval()
-    objective.eval()
     generator = torch.Generator(model.device).manual_seed(0)
     n, done = len(part), 0
-    mu, recon = np.empty((n, model.latent_size), np.float32), np.empty(n, np.float32)
-    logvar: np.ndarray | None = np.empty_like(mu)
-    kl: np.ndarray | None = np.empty_like(recon)
-    kl_error: np.ndarray | None = np.empty_like(recon)
-    for x, labels in labelled(part, BATCH, model.device):
-        here = slice(done, done + len(x))
-        conditioned = model if labels is None else model.conditioned(labels)
-        seen = objective.corrupted(x, range(done, done + len(x))) if corrupted else x
-        output = conditioned(seen, generator)
-        # With several levels a pass follows its draws; an encoding follows the modes.
-        posterior = output.posterior if len(model.latent_shapes) == 1 else conditioned.encode(seen)
-        mu[here] = model.flatten(posterior.mode()).cpu()
-        recon[here] = model.likelihood.nll(output.x_logits, x).cpu()
-        if logvar is not None:
-            logvars = posterior.log_variance()
-            logvar = None if logvars is None else _filled(logvar, here, model.flatten(logvars))
-        if kl is not None:
-            now = replace(context, generator=generator, labels=labels)
-            rate = _rate(model, objective, x, output, now)
-            kl = None if rate is None else _filled(kl, here, rate[0])
-            error = None if rate is None else rate[1]
-            if kl_error is not None:
-                kl_error = None if error is None else _filled(kl_error, here, error)
-        done = here.stop
-        progress(f"Encoding the {split} images", done / n)
-    model.train(was_training)
-    objective.train(was_training)
-    names, indices = tuple(label_names), np.arange(n)
+    arrays: dict[str, Any] = dict.fromkeys(("mu", "logvar", "recon", "kl", "kl_error"))
+    with evaluating(model, objective):
+        for x, labels in labelled(part, BATCH, model.device):
+            here = slice(done, done + len(x))
+            conditioned = model.conditioned(labels)
+            seen = objective.corrupted(x, range(n)[here]) if corrupted else x
+            output = conditioned(seen, generator)
+            # With several levels a pass follows its draws; an encoding follows the modes.
+            levels = len(model.latent_shapes)
+            posterior = output.posterior if levels == 1 else conditioned.encode(seen)
+            logvar = posterior.log_variance()
+            found = {
+                "mu": model.flatten(posterior.mode()),
+                "logvar": None if logvar is None else model.flatten(logvar),
+                "recon": model.likelihood.nll(output.x_logits, x),
+            }
+            if done == 0 or arrays["kl"] is not None:
+                now = replace(context, generator=generator, labels=labels)
+                found["kl"], found["kl_error"] = _rate(model, objective, x, output, now)
+            for name, values in found.items():
+                if values is not None:
+                    if arrays[name] is None:
+                        arrays[name] = np.empty((n, *values.shape[1:]), np.float32)
+                    arrays[name][here] = values.cpu()
+            done = here.stop
+            progress(f"Encoding the {split} images", done / n)
     return Survey(
-        split, mu, logvar, recon, kl, part.labels, names, part.files, indices, context.step,
-        part.hashes, kl_error=kl_error,
-    )  # fmt: skip
+        split=split,
+        labels=part.labels,
+        label_names=tuple(label_names),
+        files=part.files,
+        indices=np.arange(n),
+        step=context.step,
+        hashes=part.hashes,
+        **arrays,
+    )
 
 
 def _rate(
     model: LatentModel, objective: Objective, x: Tensor, output: Output, context: Context
-) -> tuple[Tensor, Tensor | None] | None:
+) -> tuple[Tensor | None, Tensor | None]:
     """The KL of each image and its standard error, [B] each: the posterior's own, else the KL
     that the objective knows, such as that of codes."""
     own = output.posterior.divergence(model.prior(), context.generator)
@@ -165,20 +162,11 @@ def _rate(
         return own
     losses = objective.losses(x, objective(model, x, context), context)
     term = merged(losses).get("kl")
-    return None if term is None else (term.value, None)
-
-
-def _filled(array: np.ndarray, here: slice, values: Tensor) -> np.ndarray:
-    array[here] = values.cpu()
-    return array
+    return None if term is None else term.value, None
 
 
 def finite(values: np.ndarray, what: str) -> np.ndarray:
-    """`values`, once it is sure that all of them are numbers.
-
-    Raises:
-        UserError: when training diverged and left NaN or infinity in them.
-    """
+    """`values`, or a `UserError` where training diverged and left NaN or infinity in them."""
     wrong = int(np.count_nonzero(~np.isfinite(values).reshape(len(values), -1).all(axis=1)))
     if wrong:
         raise UserError(
@@ -186,3 +174,99 @@ def finite(values: np.ndarray, what: str) -> np.ndarray:
             "Go back to an earlier run, or train again with a smaller learning rate."
         )
     return values
+
+
+LONGEST_NAME = 4096
+"""Bytes of a file's name, as file systems have it."""
+
+SMALL = 100 * 10**6
+"""Bytes of a survey that is read whatever number of images it speaks of."""
+
+
+def save_survey(run: Run, found: Survey, data_dir: str | None, elsewhere: bool = False) -> None:
+    """Keep a survey, where it can be kept, with the place its images were read from: `elsewhere`
+    where they are others than the run's own, which is kept beside that of its own."""
+    names = ("mu", "logvar", "recon", "kl", "kl_error", "labels", "hashes")
+    arrays = {name: getattr(found, name) for name in names}
+    arrays |= {"label_names": _packed(found.label_names), "files": _packed(found.files)}
+    made_of = {
+        "step": str(found.step),
+        "weights": derived.fingerprint(run, WEIGHTS),
+        "data_dir": data_dir or "",
+        "note": found.note,
+    }
+    present = {name: array for name, array in arrays.items() if array is not None}
+    derived.keep(run, layout.survey(found.split, elsewhere=elsewhere), present, made_of)
+
+
+def load_survey(run: Run, split: str, step: int, data_dir: str | None = None) -> Survey | None:
+    """The survey that is kept of a run's weights, which are of `step`; None where none is usable.
+    Its images must have been read from `data_dir`; None is for the run's own, wherever they lay."""
+    weights = derived.fingerprint(run, WEIGHTS)
+
+    def read(file: Tensors) -> Survey | None:
+        if file.step() != step or file.metadata.get("weights", weights) != weights:
+            return None
+        if data_dir not in (None, file.metadata["data_dir"]):
+            return None
+        n, size = file.require("mu", "F32", (None, None)).shape
+        if n < 1 or size != run.summary().get("latent_dim", size) or not _believable(run, file):
+            return None
+        names = _unpacked(file, "label_names", MOST_LABELS)
+        files = _unpacked(file, "files", n)
+        labels = file.maybe("labels", "I64", (n,))
+        return Survey(
+            split,
+            file.array("mu", "F32", (n, size)),
+            file.maybe("logvar", "F32", (n, size)),
+            file.maybe("recon", "F32", (n,)),
+            file.maybe("kl", "F32", (n,)),
+            None if labels is None else labels_in_reach(labels, names),
+            names,
+            files if len(files) == n else (),
+            np.arange(n),
+            step,
+            file.array("hashes", "U64", (n,)),  # without, it is from before runs kept parts
+            file.metadata.get("note", ""),
+            file.maybe("kl_error", "F32", (n,)),
+        )
+
+    found = derived.find(run, layout.survey(split), read)
+    if found is None and data_dir is not None:
+        found = derived.find(run, layout.survey(split, elsewhere=True), read)
+    return found
+
+
+def surveyed_hashes(run: Run, split: str) -> np.ndarray | None:
+    """Which images the survey that is kept of a run is of: uint64 [N]; None where none is kept."""
+
+    def read(file: Tensors) -> np.ndarray | None:
+        return file.array("hashes", "U64", (None,)) if _believable(run, file) else None
+
+    return derived.find(run, layout.survey(split), read)
+
+
+def _believable(run: Run, file: Tensors) -> bool:
+    """Whether a survey is of about as many images as the run has; a small one may be of more."""
+    if file.nbytes <= SMALL:
+        return True
+    card, images = run.data_card(), file.require("hashes", "U64", (None,)).shape[0]
+    return images <= 2 * (card.n_train + card.n_validation + card.n_test)
+
+
+def _packed(texts: Sequence[str]) -> np.ndarray:
+    """Names as one array of bytes; none may hold the zero byte, and no file name can."""
+    joined = "\0".join(texts).encode("utf-8", "surrogateescape")
+    return np.frombuffer(joined, np.uint8)
+
+
+def _unpacked(file: Tensors, name: str, most: int) -> tuple[str, ...]:
+    """What `_packed` made of at most so many names; a ValueError for more, or longer ones."""
+    spec = file.require(name, "U8", (None,))
+    if spec.shape[0] > min(most * LONGEST_NAME, SMALL):
+        raise ValueError(f"{name} is too long")
+    packed = file.array(name, "U8", spec.shape)
+    if np.count_nonzero(packed == 0) >= most:
+        raise ValueError(f"{name} has too many names")
+    joined = packed.tobytes().decode("utf-8", "surrogateescape")
+    return tuple(joined.split("\0")) if joined else ()

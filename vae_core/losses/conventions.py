@@ -116,5 +116,5 @@ _ALL = (
     ),
 )
 
-CONVENTIONS: dict[str, Convention] = {convention.name: convention for convention in _ALL}
+CONVENTIONS = {convention.name: convention for convention in _ALL}
 """By name; the first is this product's own."""

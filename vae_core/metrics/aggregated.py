@@ -73,11 +73,8 @@ class Dimensions:
 def describe_dimensions(
     mu: np.ndarray, logvar: np.ndarray | None, prior: GaussianMixture | None = None
 ) -> Dimensions:
-    """Moments of the posteriors N(mu, exp(logvar)) of N images, mu and logvar [N, D].
-
-    Args:
-        prior: the model's density; None where it has none, or is N(0, I).
-    """
+    """Moments of the posteriors N(mu, exp(logvar)) of N images, mu and logvar [N, D]; `prior` is
+    the model's density, None where it has none, or is N(0, I)."""
     mean, variance = mu.mean(axis=0, dtype=np.float64), mu.var(axis=0, dtype=np.float64)
     active = variance > ACTIVE_VARIANCE
     if logvar is None:
@@ -103,10 +100,8 @@ def aggregated_histogram(
     The mass of a bin is the mean over the images of Φ((b − μ)/σ) − Φ((a − μ)/σ): no draws, and no
     bin is missed by a posterior that is narrower than it.
 
-    Args:
-        mu, logvar: [N], one dimension; logvar None for deterministic codes, which are counted.
-        reach: the bins go from −reach to reach.
-        prior: means and log-variances [K] of a mixture in this dimension; None for N(0, 1).
+    mu and logvar are [N], of one dimension; codes, without logvar, are counted. Bins go from −reach
+    to reach; `prior` holds means and log-variances [K] of a mixture, None is N(0, 1).
     """
     edges = np.linspace(-reach, reach, bins + 1)
     width = edges[1] - edges[0]
@@ -131,10 +126,8 @@ def aggregated_histogram(
 
 
 def correlations(mu: np.ndarray) -> np.ndarray:
-    """Pearson's correlation of every two dimensions of mu [N, D]: [D, D] in [−1, 1].
-
-    A dimension that never varies has correlation 0 with all others.
-    """
+    """Pearson's correlation of every two dimensions of mu [N, D]: [D, D] in [−1, 1]; 0 with one
+    that never varies."""
     centred = mu - mu.mean(axis=0, dtype=np.float64)
     lengths = np.linalg.norm(centred, axis=0)
     unit = centred / np.where(lengths > 0, lengths, 1.0)
@@ -144,11 +137,7 @@ def correlations(mu: np.ndarray) -> np.ndarray:
 
 
 def verdict(found: Dimensions) -> str:
-    """What the picture means for β, in at most three sentences.
-
-    Raises:
-        UserError: when the encodings are not finite.
-    """
+    """What the picture means for β, in at most three sentences; raises for what is not finite."""
     if not np.isfinite(found.aggregated_variance).all():
         raise UserError("The encodings are not finite: the training diverged.")
     total, active = len(found.active), int(found.active.sum())
@@ -174,8 +163,7 @@ def unlike_prior(found: Dimensions) -> np.ndarray:
     centre, square = prior_moments(found)
     shift, variance = abs(found.mean - centre) / np.sqrt(square), found.aggregated_variance / square
     odd = (shift > OFF_CENTRE) | (variance < NARROW) | (variance > WIDE)
-    result: np.ndarray = found.active & odd
-    return result
+    return found.active & odd
 
 
 def prior_moments(found: Dimensions) -> tuple[np.ndarray, np.ndarray]:

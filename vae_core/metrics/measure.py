@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -13,10 +14,7 @@ from torch import Tensor
 
 from vae_core.data.batches import labelled
 from vae_core.data.dataset import ImageSet
-from vae_core.metrics.running import CodeUsage, MeanAndVariance
-from vae_core.metrics.sizes import bits_per_dim, nats_per_value
-from vae_core.models import LatentModel
-from vae_core.models.quantised import QuantisedPosterior
+from vae_core.models import LatentModel, QuantisedPosterior, evaluating
 from vae_core.objective import MODEL, Objective
 from vae_core.progress import Progress, no_progress
 from vae_core.types import Context, merged, total
@@ -57,17 +55,16 @@ class Measurement:
 
     def report(self) -> dict[str, Any]:
         """What `summary.json` and `evaluate --json` say."""
-        nats = None if self.elbo is None else -self.elbo
-        per_value = None if nats is None else nats_per_value(nats, self.values)
-        density = self.is_density
-        return {
+        density, elbo, per_value, bits = self.is_density, self.elbo, None, None
+        if elbo is not None:
+            per_value = -elbo / self.values
+            bits = bits_per_dim(-elbo, self.values, is_density=density)
+        found = {
             "recon": self.terms["recon"],
             "kl": self.terms.get("kl"),
-            "elbo": self.elbo,
+            "elbo": elbo,
             "nats_per_pixel": per_value,
-            "bits_per_dim": None
-            if nats is None
-            else bits_per_dim(nats, self.values, is_density=density),
+            "bits_per_dim": bits,
             "mse": self.mse,
             "sigma": self.sigma,
             "is_density": density,
@@ -77,15 +74,13 @@ class Measurement:
             "images": self.images,
             "term_weights": self.weights,
             "controls": self.controls,
-            **({"beta": self.controls["beta"]} if "beta" in self.controls else {}),
-            **self._codes(),
         }
-
-    def _codes(self) -> dict[str, Any]:
-        if self.codes_drawn is None:
-            return {}
-        names = ("codes_in_use", "code_perplexity")
-        return {name: self.terms[name] for name in names} | {"codes_drawn": self.codes_drawn}
+        if "beta" in self.controls:
+            found["beta"] = self.controls["beta"]
+        if self.codes_drawn is not None:
+            found |= {name: self.terms[name] for name in ("codes_in_use", "code_perplexity")}
+            found["codes_drawn"] = self.codes_drawn
+        return found
 
 
 def measure(
@@ -96,10 +91,8 @@ def measure(
     batch_size: int = 256,
     progress: Progress = no_progress,
 ) -> Measurement:
-    """Run all images of a part through the model in evaluation mode.
-
-    The same terms and weights as in training. Both modules' modes are restored.
-    """
+    """Run all images of a part through the model in evaluation mode, terms and weights as in
+    training; both modules' modes are restored."""
     for found in measuring(model, objective, part, context, batch_size):
         if found is not None:
             return found
@@ -116,18 +109,15 @@ def measuring(
     batch_size: int = 256,
 ) -> Iterator[Measurement | None]:
     """`measure` for who has something else to do between two batches: None after each of them."""
-    was_training = model.training
-    model.eval()
-    objective.eval()
     sums: dict[str, float] = {}
     weights: dict[str, float] = {}
-    objective_sum = 0.0
     kl_sum: Tensor | None = None
     mu_moments, codes = MeanAndVariance(), CodeUsage()
-    squares, prior = 0.0, model.prior()
+    squares, objective_sum, seconds = 0.0, 0.0, 0.0
     n, values = len(part), math.prod(model.image_shape)
-    seconds, start = 0.0, time.perf_counter()
-    try:
+    with evaluating(model, objective):
+        prior = model.prior()
+        start = time.perf_counter()
         for x, labels in labelled(part, batch_size, model.device):
             here = replace(context, labels=labels)
             output = objective(model, x, here)
@@ -146,9 +136,6 @@ def measuring(
             seconds += time.perf_counter() - start
             yield None  # whoever listens may let us wait, which is no time that measuring takes
             start = time.perf_counter()
-    finally:
-        model.train(was_training)
-        objective.train(was_training)
     yield Measurement(
         terms={name: value / n for name, value in sums.items()} | codes.terms(),
         weights=weights,
@@ -172,3 +159,69 @@ def _squared_error(model: LatentModel, x_logits: Tensor, x: Tensor) -> float:
     draws = len(x_logits) // len(x)
     pictures = model.picture(x_logits).unflatten(0, (draws, len(x)))
     return float((pictures - x).square().sum()) / draws
+
+
+def bits_per_dim(nats: float, values: int, *, is_density: bool) -> float:
+    """−ELBO of an image in bits for each of its `values` = C·H·W numbers.
+
+    A level of an 8-bit image is 1/256 of the [0, 1] scale wide, so that its probability is a
+    density over 256: 8 bits more. A discrete probability (Bernoulli) is taken as it is.
+
+    Source: Theis, van den Oord and Bethge, A note on the evaluation of generative models (2016),
+    section 3.1.
+    """
+    return nats / values / math.log(2) + 8 * is_density
+
+
+class CodeUsage:
+    """Counts of codes that come in batches, of which one says little: 8 images of 4 places show 32
+    codes at most."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[int] = Counter()
+
+    def add(self, indices: Tensor) -> None:
+        """Take in the numbers of codes, int64 of any shape."""
+        numbers, counts = torch.unique(indices, return_counts=True)
+        self._counts.update(dict(zip(numbers.tolist(), counts.tolist(), strict=True)))
+
+    @property
+    def drawn(self) -> int:
+        """How many codes were taken in, the same ones counted again."""
+        return self._counts.total()
+
+    def terms(self) -> dict[str, float]:
+        """How many different codes there were, and exp of their entropy; {} before any."""
+        if not self._counts:
+            return {}
+        counts = torch.tensor(list(self._counts.values()), dtype=torch.float64)
+        perplexity = torch.special.entr(counts / counts.sum()).sum().exp()
+        return {"codes_in_use": float(len(counts)), "code_perplexity": float(perplexity)}
+
+
+class MeanAndVariance:
+    """Mean and variance of rows that come in batches.
+
+    Source: Chan, Golub and LeVeque, Updating Formulae and a Pairwise Algorithm (1979); a plain
+    sum of squares cancels where the mean is large.
+    """
+
+    def __init__(self) -> None:
+        self.n = 0
+        self.mean = torch.zeros(())
+        self.squares = torch.zeros(())
+
+    def add(self, rows: Tensor) -> None:
+        """Take in rows [B, D]."""
+        rows = rows.cpu().double()  # on the host: not every device knows float64
+        n, mean = len(rows), rows.mean(0)
+        squares = (rows - mean).square().sum(0)
+        both = self.n + n
+        shift = mean - self.mean
+        self.squares = self.squares + squares + shift.square() * (self.n * n / both)
+        self.mean = self.mean + shift * (n / both)
+        self.n = both
+
+    def variance(self) -> Tensor:
+        """Population variance of every column, [D]."""
+        return self.squares / max(1, self.n)

@@ -1,15 +1,17 @@
 """LatentModel and what it is made of: backbones, bottlenecks, posteriors, likelihoods."""
 
 from vae_core.models.backbones import backbones
-from vae_core.models.gaussian import DiagonalGaussian, GaussianPosterior
-from vae_core.models.latent_model import LatentModel, Output
+from vae_core.models.latent_model import Autoencoder, LatentModel, Output, evaluating
 from vae_core.models.likelihoods import Likelihood, likelihoods
-from vae_core.models.point import Autoencoder, Deterministic, PointPosterior
 from vae_core.models.posterior import (
     EVALUATION_DRAWS,
     Bottleneck,
     DensityPosterior,
+    Deterministic,
+    DiagonalGaussian,
     GaussianMixture,
+    GaussianPosterior,
+    PointPosterior,
     Posterior,
 )
 from vae_core.models.quantised import (
@@ -38,5 +40,6 @@ __all__ = [
     "QuantisedPosterior",
     "Quantiser",
     "backbones",
+    "evaluating",
     "likelihoods",
 ]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Generic
 
@@ -12,7 +13,13 @@ from torch import Generator, Tensor, nn
 
 from vae_core.models.backbones import Backbone
 from vae_core.models.likelihoods import Likelihood
-from vae_core.models.posterior import Bottleneck, GaussianMixture, P_co, Posterior
+from vae_core.models.posterior import (
+    Bottleneck,
+    GaussianMixture,
+    P_co,
+    PointPosterior,
+    Posterior,
+)
 
 
 @dataclass(frozen=True)
@@ -29,6 +36,19 @@ class Output(Generic[P_co]):
     x_logits: Tensor
     extra: Mapping[str, Tensor] = field(default_factory=dict)
     prior: GaussianMixture | None = None
+
+
+@contextmanager
+def evaluating(*modules: nn.Module) -> Iterator[None]:
+    """Within it the modules are in evaluation mode; afterwards each is in the mode it was in."""
+    modes = [module.training for module in modules]
+    try:
+        for module in modules:
+            module.eval()
+        yield
+    finally:
+        for module, mode in zip(modules, modes, strict=True):
+            module.train(mode)
 
 
 class LatentModel(nn.Module, Generic[P_co]):
@@ -86,14 +106,14 @@ class LatentModel(nn.Module, Generic[P_co]):
         """Where the weights lie."""
         return next(self.parameters()).device
 
-    def conditioned(self, labels: Tensor) -> LatentModel[P_co]:
-        """The model as it is for images of these labels, int64 [B]; itself unless conditional."""
+    def conditioned(self, labels: Tensor | None) -> LatentModel[P_co]:
+        """The model as it is for images of these labels, int64 [B]; itself unless conditional, and
+        where none are known."""
         return self
 
     def encode(self, x: Tensor) -> P_co:
         """q(z|x) of images in [0, 1], [B, C, H, W]."""
-        posterior: P_co = self.bottleneck(self.encoder(self.normalised(x)))
-        return posterior
+        return self.bottleneck(self.encoder(self.normalised(x)))
 
     def normalised(self, x: Tensor) -> Tensor:
         """Images as the encoder is used to see them."""
@@ -103,8 +123,7 @@ class LatentModel(nn.Module, Generic[P_co]):
 
     def decode(self, z: Tensor) -> Tensor:
         """Logits of p(x|z), [B, C, H, W]."""
-        x_logits: Tensor = self.decoder(z)
-        return x_logits
+        return self.decoder(z)
 
     def forward(self, x: Tensor, generator: Generator | None = None) -> Output[P_co]:
         """Encode, draw one z for each image, decode."""
@@ -138,3 +157,13 @@ class LatentModel(nn.Module, Generic[P_co]):
     def weight_count(self) -> int:
         """Number of trained weights."""
         return sum(parameter.numel() for parameter in self.parameters())
+
+
+class Autoencoder(LatentModel[PointPosterior]):
+    """Codes are where the encoder puts them; what `sample_prior` draws is a guess where."""
+
+    no_density = "Nothing draws the codes of this model towards a prior."
+
+    def prior(self) -> None:
+        """There is none."""
+        return None

@@ -10,7 +10,7 @@ from typing import Generic, Self, TypeVar, get_args, overload
 import torch
 from torch import Generator, Tensor, nn
 
-from vae_core.losses.gaussian import gaussian_log_density
+from vae_core.losses import gaussian_kl, gaussian_log_density
 
 EVALUATION_DRAWS = 16
 """Draws of z for each image where its KL can only be estimated: a standard error of a quarter of
@@ -65,21 +65,12 @@ class Posterior(ABC):
         return None
 
     def kl(self, prior: GaussianMixture | None = None) -> Tensor | None:
-        """KL(q(z|x) ‖ p(z)) of every dimension in nats, [B, D].
-
-        None where it has no closed form, and for points, whose divergence from any density is
-        infinite.
-
-        Args:
-            prior: p(z); None is N(0, I).
-        """
+        """KL(q(z|x) ‖ p(z)) of every dimension in nats, [B, D]; without a prior p(z) is N(0, I).
+        None where it has no closed form, and for points, where it is infinite."""
         return None
 
     def divergence(
-        self,
-        prior: GaussianMixture | None = None,
-        generator: Generator | None = None,
-        draws: int = EVALUATION_DRAWS,
+        self, prior: GaussianMixture | None = None, generator: Generator | None = None
     ) -> tuple[Tensor, Tensor | None] | None:
         """KL(q(z|x) ‖ p(z)) of each image in nats, [B], and its standard error, [B].
 
@@ -140,15 +131,12 @@ class DensityPosterior(Posterior):
         return self.log_ratio(torch.stack([self.sample(generator) for _ in range(n)]), prior)
 
     def divergence(
-        self,
-        prior: GaussianMixture | None = None,
-        generator: Generator | None = None,
-        draws: int = EVALUATION_DRAWS,
+        self, prior: GaussianMixture | None = None, generator: Generator | None = None
     ) -> tuple[Tensor, Tensor | None]:
         known = self.kl(prior)
         if known is not None:
             return known.sum(1), None
-        return mean_and_error(self.kl_draws(draws, prior, generator))
+        return mean_and_error(self.kl_draws(EVALUATION_DRAWS, prior, generator))
 
 
 def mean_and_error(each: Tensor) -> tuple[Tensor, Tensor]:
@@ -177,3 +165,75 @@ def posterior_class(generic: type) -> type[Posterior] | None:
             if isinstance(argument, type) and issubclass(argument, Posterior):
                 return argument
     return None
+
+
+@dataclass(frozen=True)
+class PointPosterior(Posterior):
+    """All mass on one code; z [B, *latent_shape]."""
+
+    z: Tensor
+
+    def sample(self, generator: Generator | None = None) -> Tensor:
+        """The code itself."""
+        return self.z
+
+    def mode(self) -> Tensor:
+        return self.z
+
+
+class Deterministic(Bottleneck[PointPosterior]):
+    """z is a linear map of the features, passed through `activation` where there is one."""
+
+    def __init__(self, features: int, latent_dim: int, activation: nn.Module | None = None) -> None:
+        super().__init__()
+        self.z = nn.Linear(features, latent_dim)
+        self.activation = activation or nn.Identity()
+
+    def forward(self, features: Tensor) -> PointPosterior:
+        """features [B, F] → codes [B, latent_dim]."""
+        return PointPosterior(self.activation(self.z(features)))
+
+
+@dataclass(frozen=True)
+class GaussianPosterior(DensityPosterior):
+    """q(z|x) = N(mu, diag(exp(logvar))); mu and logvar [B, *latent_shape]."""
+
+    mu: Tensor
+    logvar: Tensor
+
+    def sample(self, generator: Generator | None = None) -> Tensor:
+        """z = μ + σ·ε (Kingma and Welling 2014, section 2.4), [B, *latent_shape]."""
+        return self.mu + (0.5 * self.logvar).exp() * normal_like(self.mu, generator)
+
+    def mode(self) -> Tensor:
+        return self.mu
+
+    def log_variance(self) -> Tensor:
+        return self.logvar
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        return gaussian_log_density(z, self.mu, self.logvar).flatten(2).sum(2)
+
+    def standard_kl(self) -> Tensor:
+        return gaussian_kl(self.mu, self.logvar).flatten(1)
+
+    def standardised(self, mu: Tensor, logvar: Tensor) -> GaussianPosterior:
+        return GaussianPosterior((self.mu - mu) * (-0.5 * logvar).exp(), self.logvar - logvar)
+
+
+class DiagonalGaussian(Bottleneck[GaussianPosterior]):
+    """Two linear heads: the mean, and the scale as log σ² or as log σ."""
+
+    def __init__(
+        self, features: int, latent_dim: int, scale_head: str, logvar_range: tuple[float, float]
+    ) -> None:
+        super().__init__()
+        self.mu = nn.Linear(features, latent_dim)
+        self.scale = nn.Linear(features, latent_dim)
+        self.logvar_per_scale = {"logvar": 1.0, "logsigma": 2.0}[scale_head]
+        self.logvar_range = logvar_range
+
+    def forward(self, features: Tensor) -> GaussianPosterior:
+        """features [B, F] → N(mu, σ²) over [B, latent_dim]."""
+        logvar = (self.logvar_per_scale * self.scale(features)).clamp(*self.logvar_range)
+        return GaussianPosterior(self.mu(features), logvar)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import torch
 from torch import Generator, Tensor, nn
 
 from vae_core.models.latent_model import LatentModel, Output
-from vae_core.models.point import PointPosterior
-from vae_core.models.posterior import Bottleneck
+from vae_core.models.posterior import Bottleneck, PointPosterior
 
 
 @dataclass(frozen=True)
@@ -27,17 +27,15 @@ class QuantisedPosterior(PointPosterior):
     indices: Tensor
 
 
-class Quantiser(nn.Module):
+class Quantiser(nn.Module, ABC):
     """`codes` vectors of `dim` numbers, one of which stands for every place of a map."""
 
     codes: int
     dim: int
 
     def forward(self, z: Tensor) -> Tensor:
-        """The nearest code of every place, [B, dim, h, w] to the same.
-
-        The gradient is passed straight through to z (van den Oord et al. 2017, section 3.2).
-        """
+        """The nearest code of every place, [B, dim, h, w] to the same, gradients passed straight
+        through to z (van den Oord et al. 2017, section 3.2)."""
         return straight_through(z, self.vectors(self.indices(z)))
 
     def bound(self, features: Tensor) -> Tensor:
@@ -50,19 +48,19 @@ class Quantiser(nn.Module):
     def follow(self, z: Tensor, indices: Tensor) -> None:
         """After each batch of encodings z [B, dim, h, w] that went to the codes `indices`."""
 
+    @abstractmethod
     def indices(self, z: Tensor) -> Tensor:
         """The number of the nearest code of every place, [B, dim, h, w] → int64 [B, h, w]."""
-        raise AssertionError("a quantiser defines its indices")
 
+    @abstractmethod
     def vectors(self, indices: Tensor) -> Tensor:
         """The codes of these numbers, [B, h, w] → [B, dim, h, w]."""
-        raise AssertionError("a quantiser defines its vectors")
 
+    @abstractmethod
     def draw(
         self, shape: tuple[int, ...], generator: Generator | None, temperature: float
     ) -> Tensor:
         """Numbers of codes drawn independently, as often as codes are used; int64 `shape`."""
-        raise AssertionError("a quantiser defines how codes are drawn")
 
 
 def straight_through(z: Tensor, codes: Tensor) -> Tensor:
@@ -91,11 +89,8 @@ class QuantisedBottleneck(Bottleneck[QuantisedPosterior]):
 
 
 class QuantisedModel(LatentModel[QuantisedPosterior]):
-    """z are the vectors of codes, [B, dim, h, w].
-
-    Latent tools move them continuously; whatever they are moved to, `decode` takes the nearest
-    codes.
-    """
+    """z are the vectors of codes, [B, dim, h, w]; wherever latent tools move them, `decode` takes
+    the nearest codes."""
 
     no_density = "The latents of this model are codes of a finite set, which have no density."
 
@@ -127,14 +122,6 @@ class QuantisedModel(LatentModel[QuantisedPosterior]):
         """Logits of p(x|codes nearest to z), [B, C, H, W]."""
         return super().decode(self.quantiser(z))
 
-    def indices(self, z: Tensor) -> Tensor:
-        """The numbers of the codes nearest to z [B, dim, h, w]: int64 [B, h, w]."""
-        return self.quantiser.indices(z)
-
-    def vectors(self, indices: Tensor) -> Tensor:
-        """The latents of codes with these numbers [B, h, w]: [B, dim, h, w]."""
-        return self.quantiser.vectors(indices)
-
     def prior(self) -> None:
         """Codes have probabilities; the continuous vectors that tools move have no density."""
         return None
@@ -144,4 +131,5 @@ class QuantisedModel(LatentModel[QuantisedPosterior]):
         self, n: int, generator: Generator | None = None, temperature: float = 1.0
     ) -> Tensor:
         """n draws with the code of each place by itself, as often as it is used."""
-        return self.vectors(self.quantiser.draw((n, *self.places), generator, temperature))
+        codes = self.quantiser.draw((n, *self.places), generator, temperature)
+        return self.quantiser.vectors(codes)

@@ -29,25 +29,26 @@ TRAINING: dict[str, Any] = {
     "adam_betas": (0.5, 0.999),
     "adam_epsilon": 1e-8 * PIXELS / 2,
 }
-DATA: dict[str, Any] = {"dataset": "mnist"}
 KEPT_ASIDE = "Here 3000 of the 60 000 training images are kept aside to measure on."
 
 
 def course(hidden: int) -> None:
     """The autoencoder and the VAE with so many hidden units; 128 is the usual one."""
     suffix, size = ("", "") if hidden == 128 else (f"-{hidden}", f", {hidden} hidden")
-    model = MODEL | {"options": {"channels": (16, 32), "hidden": hidden, "bias": False}}
+    shared: dict[str, Any] = {
+        "order": 20,
+        "data": {"dataset": "mnist"},
+        "model": MODEL | {"options": {"channels": (16, 32), "hidden": hidden, "bias": False}},
+        "train": TRAINING,
+    }
     preset(
         f"course-ae{suffix}",
         f"Course autoencoder{size}",
         "The autoencoder of a well-known course: five codes, squared error.",
         (1, 28, 28),
         published=f"mse.mean() on pixels normalised by 0.1307 and 0.3081. {KEPT_ASIDE}",
-        order=20,
         family="autoencoder",
-        data=DATA,
-        model=model,
-        train=TRAINING,
+        **shared,
     )
     preset(
         f"course-vae{suffix}",
@@ -57,12 +58,9 @@ def course(hidden: int) -> None:
         published=(
             f"mse.mean() + 0.1·kl.mean() on normalised pixels; in nats β = {BETA:.4g}. {KEPT_ASIDE}"
         ),
-        order=20,
         family="vae",
-        data=DATA,
-        model=model,
         objective={"beta": BETA},
-        train=TRAINING,
+        **shared,
     )
 
 

@@ -9,6 +9,7 @@ from vae_core.presets.preset import preset
 from vae_core.settings import AUTO
 
 MNIST: dict[str, Any] = {
+    "order": 10,
     "data": {"dataset": "mnist"},
     "model": {"latent_dim": 16, "options": {"channels": (32, 64), "hidden": 128}},
 }
@@ -32,7 +33,6 @@ preset(
     "MNIST VAE",
     "Sixteen latents on handwritten digits; the model that is shipped.",
     (1, 28, 28),
-    order=10,
     family="vae",
     objective={"schedule": "linear", "schedule_steps": 1500},
     train={"epochs": 15, **MNIST_TRAINING},
@@ -43,7 +43,6 @@ preset(
     "MNIST autoencoder",
     "The same network without a prior: sharp copies, and holes between them.",
     (1, 28, 28),
-    order=10,
     family="autoencoder",
     train={"epochs": 8, **MNIST_TRAINING},
     **MNIST,
@@ -53,7 +52,6 @@ preset(
     "MNIST β-VAE",
     "The same network at β = 4: fewer latents in use, an ordered space, softer digits.",
     (1, 28, 28),
-    order=10,
     family="vae",
     objective={"beta": 4.0, "schedule": "linear", "schedule_steps": 1500},
     train={"epochs": 8, **MNIST_TRAINING},

@@ -10,31 +10,12 @@ run.py         one run; store.py: the folder of all of them; measured.py: what f
 
 from vae_core.runs import derived, layout
 from vae_core.runs.folder import Folder
-from vae_core.runs.layout import (
-    BEST,
-    NEXT_BEST,
-    NEXT_STATE,
-    OBJECTIVE,
-    PARTS,
-    STATE,
-    WEIGHTS,
-)
-from vae_core.runs.lease import Lease
+from vae_core.runs.layout import BEST, NEXT_BEST, NEXT_STATE, OBJECTIVE, PARTS, STATE, WEIGHTS
 from vae_core.runs.measured import MeasuredOn, in_words, measured_on, part_name, validated_on
 from vae_core.runs.migrations import LEGACY_DEFAULTS
 from vae_core.runs.process import is_running
 from vae_core.runs.run import Run
-from vae_core.runs.schemas import (
-    ACTIVE,
-    Choices,
-    DataCard,
-    Environment,
-    Job,
-    PartDigests,
-    State,
-    Status,
-    Summary,
-)
+from vae_core.runs.schemas import ACTIVE, Choices, DataCard, Job, PartDigests, State, Status
 from vae_core.runs.store import Store
 from vae_core.runs.tensors import Tensors
 
@@ -50,17 +31,14 @@ __all__ = [
     "WEIGHTS",
     "Choices",
     "DataCard",
-    "Environment",
     "Folder",
     "Job",
-    "Lease",
     "MeasuredOn",
     "PartDigests",
     "Run",
     "State",
     "Status",
     "Store",
-    "Summary",
     "Tensors",
     "derived",
     "in_words",

@@ -17,13 +17,11 @@ _watch = Watch()
 
 
 def write_temporary(parent: Path, data: bytes, *, private: bool = False) -> Path:
-    """Write a new file beside its place, to be moved there; it outlives a power cut.
+    """Write a new file beside its place, to be moved there; it outlives a power cut. An OSError
+    when it cannot be written; nothing is left of it then.
 
     Args:
         private: nobody but its owner can read it, from the first byte on.
-
-    Raises:
-        OSError: when it cannot be written; nothing is left of it.
     """
     handle, path = new_name(parent, f"{TEMPORARY}{writer_name(os.getpid())}-", private=private)
     try:
@@ -39,10 +37,7 @@ def write_temporary(parent: Path, data: bytes, *, private: bool = False) -> Path
 
 def open_to_append(path: Path) -> BinaryIO:
     """A file to be read and appended to, unbuffered; no link is followed, and no pipe waited for.
-
-    Raises:
-        OSError: when it cannot be opened, or is a link.
-    """
+    An OSError when it cannot be opened, or is a link."""
 
     def opener(name: str, flags: int) -> int:
         beside = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)

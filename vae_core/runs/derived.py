@@ -15,7 +15,6 @@ import os
 import shutil
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -36,11 +35,8 @@ BLOCKS, BLOCK = 64, 4096
 
 
 def derived_folder(run: Reader) -> Folder:
-    """The folder of a run in the cache, by the place of the run.
-
-    Raises:
-        UserError: when there can be no cache.
-    """
+    """The folder of a run in the cache, by the place of the run. A UserError when there can be no
+    cache."""
     place = hashlib.blake2b(str(run.path.absolute()).encode(), digest_size=10).hexdigest()
     return Folder(cache_folder() / f"derived-{place}")
 
@@ -65,12 +61,9 @@ def keep(
 
 
 def find(run: Reader, name: str, read: Callable[[Tensors], T | None]) -> T | None:
-    """What `read` makes of the file that is kept under this name; None where there is none.
-
-    Args:
-        read: returns None where the file was made of something else, and raises `ValueError`,
-            `KeyError`, `TypeError` or `RuntimeError` where it is damaged.
-    """
+    """What `read` makes of the file that is kept under this name; None where there is none, or it
+    returns None as the file was made of something else, or raises as it is damaged a `ValueError`,
+    `KeyError`, `TypeError` or `RuntimeError`."""
     places = [run]
     with suppress(UserError):
         places.insert(0, derived_folder(run))
@@ -80,7 +73,8 @@ def find(run: Reader, name: str, read: Callable[[Tensors], T | None]) -> T | Non
                 found = read(file)
             if found is not None:
                 if place is not run:
-                    _mark_used(place.path / name)
+                    with suppress(OSError):  # what is used stays longer than the rest of the cache
+                        os.utime(place.path / name)
                 return found
     return None
 
@@ -89,12 +83,6 @@ def forget(run: Reader) -> None:
     """Remove all that is kept of a run, as far as it can be removed."""
     with suppress(UserError):
         shutil.rmtree(derived_folder(run).path, ignore_errors=True)
-
-
-def _mark_used(path: Path) -> None:
-    """What is used stays longer than the rest of the cache."""
-    with suppress(OSError):
-        os.utime(path)
 
 
 def fingerprint(run: Reader, name: str) -> str:

@@ -7,24 +7,20 @@ import json
 import os
 import shutil
 from collections.abc import Iterable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
 
 from vae_core.errors import UserError
 from vae_core.runs import lease
-from vae_core.runs.atomic import (
-    TEMPORARY,
-    is_leftover,
-    is_private,
-    open_to_append,
-    write_temporary,
-)
+from vae_core.runs.atomic import TEMPORARY, is_leftover, is_private, open_to_append, write_temporary
 from vae_core.runs.lease import Lease
 from vae_core.runs.process import is_local
 from vae_core.runs.reader import Reader
-from vae_core.runs.shipped import is_shipped
+from vae_core.runs.schemas import Job
 from vae_core.settings import Settings
+
+SHIPPED_LIST = "shipped.txt"
 
 
 class Folder(Reader):
@@ -47,35 +43,40 @@ class Folder(Reader):
 
     # --- reading -----------------------------------------------------------------------------
 
+    def holder(self) -> Job | None:
+        """The process at work here, on whichever host; None where none is."""
+        job = lease.current_job(self)
+        return job if job is not None and lease.is_alive(self, job) else None
+
     def is_alive(self) -> bool:
         """True while the process that works here lives, on whichever host."""
-        job = lease.current_job(self)
-        return job is not None and lease.is_alive(self, job)
+        return self.holder() is not None
 
     def remote_host(self) -> str:
         """The host of whoever works here, "" where that is no other host or container."""
-        job = lease.current_job(self)
-        is_remote = job is not None and not is_local(job) and lease.is_alive(self, job)
-        return job.host if job is not None and is_remote else ""
+        job = self.holder()
+        return job.host if job is not None and not is_local(job) else ""
 
     def busy_message(self) -> str:
         """Who works here, as a sentence; "" where nobody does."""
-        job = lease.current_job(self)
-        return lease.busy_message(self, job) if job and lease.is_alive(self, job) else ""
+        job = self.holder()
+        return lease.busy_message(self, job) if job is not None else ""
 
     @property
     def shipped(self) -> bool:
-        """True for what comes with the app: it is for reading only."""
-        return is_shipped(self.path)
+        """True for what comes with the app, and so is for reading only.
+
+        A list beside it names it. It travels with the folder into a clone, a wheel or an image; a
+        copy under another name or in a store of one's own is like any other run.
+        """
+        with suppress(OSError, ValueError):
+            return self.id in (self.path.parent / SHIPPED_LIST).read_text("utf-8").splitlines()
+        return False
 
     # --- writing -----------------------------------------------------------------------------
 
     def write_json(self, name: str, value: Any, *, private: bool = False) -> None:
-        """Write a settings object or plain data as JSON, atomically.
-
-        Raises:
-            UserError: as `write_bytes`.
-        """
+        """Write a settings object or plain data as JSON, atomically. Raises as `write_bytes`."""
         plain = isinstance(value, Settings)
         text = value.model_dump_json(indent=2) if plain else json.dumps(value, indent=2)
         self.write_bytes(name, text.encode() + b"\n", private=private)
@@ -106,12 +107,8 @@ class Folder(Reader):
             raise self.unwritable(name, error) from error
 
     def rename(self, old: str, new: str) -> None:
-        """Give a file of this folder another name, in place of what had it, atomically.
-
-        Raises:
-            UserError: when the folder cannot be written.
-            LeaseLost: as `write_bytes`.
-        """
+        """Give a file of this folder another name, in place of what had it, atomically. Raises as
+        `write_bytes`."""
         self._require_lease()
         try:
             os.replace(self.file(old), self.file(new))
@@ -141,10 +138,8 @@ class Folder(Reader):
     def append(self, name: str, record: dict[str, Any]) -> None:
         """Append one JSON record as a line, in a single write.
 
-        A line that an earlier writer left torn is ended first, so that it spoils no other.
-
-        Raises:
-            UserError: when the disk is full or the folder cannot be written.
+        A line that an earlier writer left torn is ended first, so that it spoils no other. Raises
+        as `write_bytes`.
         """
         line = _line(record)
         self._require_lease()
@@ -159,37 +154,26 @@ class Folder(Reader):
             raise self.unwritable(name, error) from error
 
     def write_records(self, name: str, records: Iterable[dict[str, Any]]) -> None:
-        """Write a .jsonl file anew, atomically.
-
-        Raises:
-            UserError: as `write_bytes`.
-        """
+        """Write a .jsonl file anew, atomically. Raises as `write_bytes`."""
         self.write_bytes(name, b"".join(map(_line, records)))
 
     def delete(self) -> None:
-        """Remove the folder for good.
-
-        Raises:
-            UserError: while a process works on it, or when it cannot be removed or comes with the
-                app.
-        """
+        """Remove the folder for good. A UserError while a process works on it, or when it cannot
+        be removed or comes with the app."""
         self.require_own()
-        name = f"{self.kind.capitalize()} {self.id!r}"
         if self.is_alive():
             where = self.remote_host()
             said = f"{self.doing} on {where}" if where else f"still {self.doing}"
-            raise UserError(f"{name} is {said}; {self.ended_by} it before you delete it.")
+            raise UserError(f"{self.title} is {said}; {self.ended_by} it before you delete it.")
         try:
             shutil.rmtree(self.path)
         except OSError as error:
-            raise UserError(f"{name} cannot be deleted: {error.strerror or error}.") from error
+            raise UserError(
+                f"{self.title} cannot be deleted: {error.strerror or error}."
+            ) from error
 
     def claim(self, pid: int) -> Lease:
-        """Take the folder for process `pid`.
-
-        Raises:
-            UserError: while another process works here, or when nothing can be written.
-        """
+        """Take the folder for process `pid`; see `lease.acquire`."""
         return lease.acquire(self, pid)
 
     def lock(self) -> AbstractContextManager[Lease]:
@@ -197,23 +181,16 @@ class Folder(Reader):
         return lease.locked(self)
 
     def check_lease(self) -> None:
-        """Go on only where this process still holds what it held; costs nothing.
-
-        Raises:
-            LeaseLost: when its heartbeat found the folder deleted or taken over.
-        """
+        """Go on only where this process still holds what it held; see `Lease.check`."""
         if self.lease is not None:
             self.lease.check()
 
     def require_own(self) -> None:
-        """Go on only with a folder that is a person's own.
-
-        Raises:
-            UserError: when it comes with the app.
-        """
+        """Go on only with a folder that is a person's own. A UserError when it comes with the
+        app."""
         if self.shipped:
             raise UserError(
-                f"{self.kind.capitalize()} {self.id!r} comes with the app and cannot be changed; a "
+                f"{self.title} comes with the app and cannot be changed; a "
                 "copy of its folder under another name can."
             )
 

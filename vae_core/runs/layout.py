@@ -82,6 +82,11 @@ def map_(split: str, kind: str, dimensions: int) -> str:
     return f"map-{split}-{kind}-{dimensions}d.safetensors"
 
 
+def curation(split: str) -> str:
+    """Copies, doubtful labels and groups among the images of a part."""
+    return f"curation-{split}.safetensors"
+
+
 def prior(name: str) -> str:
     """A prior that was fitted to the encodings."""
     return f"prior-{name}.safetensors"
@@ -131,6 +136,7 @@ DERIVED = (
     File(DIRECTIONS, 128 * MB, "principal directions of the encodings"),
     File("encodings-*.safetensors", 4 * GB, "the survey of a part"),
     File("map-*.safetensors", 128 * MB, "a map of the encodings"),
+    File("curation-*.safetensors", 4 * GB, "copies, doubtful labels and groups of a part"),
     File("prior-*.safetensors", 128 * MB, "a prior that was fitted to the encodings"),
 )
 """What can be made again. It lies in the cache (derived.py), in old runs in the run."""
@@ -138,7 +144,7 @@ DERIVED = (
 SWEEP = (
     File(SWEEP_SPEC, 4 * MB, "the SweepSpec; private where it names a storage"),
     File(SWEEP_STATE, 16 * MB, "the SweepState: a thousand entries"),
-    File(IDENTITY, MB, "what tells this folder from others that share the study"),
+    File(IDENTITY, MB, "a random name, by which the study tells whose a trial is"),
     File(f"{STUDY}*", 64 * GB, "Optuna's database, which reads of itself what it needs"),
 )
 """And `JOB`, leases, `CONTROL` and `LOG`, as in a run."""
@@ -159,11 +165,7 @@ def largest(name: str) -> int:
 
 
 def require_within(name: str, size: int) -> None:
-    """Refuse a file of so many bytes where its kind has fewer.
-
-    Raises:
-        OSError: with both numbers.
-    """
+    """Refuse a file of so many bytes where its kind has fewer: an OSError with both numbers."""
     if size > (most := largest(name)):
         raise OSError(f"it has {_readable(size)}, and at most {_readable(most)} are read")
 

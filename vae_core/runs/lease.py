@@ -64,7 +64,8 @@ def is_alive(folder: Folder, job: Job) -> bool:
 
 def silent_s(folder: Folder, job: Job) -> float:
     """For how many seconds this process has seen no heartbeat of a holder elsewhere."""
-    return _watch.unchanged_s(_key(folder, job), lambda: _counter(folder, job.lease))
+    name = layout.lease(job.lease)
+    return _watch.unchanged_s(_key(folder, job), lambda: _beginning(folder, name, COUNTER))
 
 
 def unproven_job(folder: Folder) -> Job | None:
@@ -89,7 +90,7 @@ def silence_message(folder: Folder) -> str:
 def busy_message(folder: Folder, job: Job) -> str:
     """What to say while `job` holds the folder."""
     said = folder.busy_here if is_local(job) else f"is {folder.doing} on {job.host}."
-    return f"{folder.kind.capitalize()} {folder.id!r} {said}"
+    return f"{folder.title} {said}"
 
 
 class Lease:
@@ -104,15 +105,11 @@ class Lease:
         self._heart = threading.Thread(target=self._keep_beating, name="heartbeat", daemon=True)
 
     def require(self) -> None:
-        """Look whether the folder is there and nobody has taken it.
-
-        Raises:
-            LeaseLost: where it is not, or somebody has.
-        """
+        """Look whether the folder is there and nobody has taken it; else a LeaseLost."""
         if self.job.token.encode() in _beginning(self.folder, JOB, _RESERVE):
             return  # nobody else's job holds it; before each write this has to be cheap
         job = current_job(self.folder)
-        name = f"{self.folder.kind.capitalize()} {self.folder.id!r}"
+        name = self.folder.title
         if job is not None:
             raise LeaseLost(
                 f"{name} was taken over by process {job.pid} on {job.host}. This process ends and "
@@ -123,11 +120,7 @@ class Lease:
         raise LeaseLost(f"{name} was deleted. This process ends and writes nothing more.")
 
     def check(self) -> None:
-        """As `require`, as of the last heartbeat; costs nothing.
-
-        Raises:
-            LeaseLost: where the heartbeat found that it is lost.
-        """
+        """As `require`, as of the last heartbeat; costs nothing."""
         if self._lost is not None:
             raise self._lost
 
@@ -136,12 +129,8 @@ class Lease:
         self._heart.start()
 
     def beat(self) -> None:
-        """Raise the counter, in its place: a full disk does not hinder that.
-
-        Raises:
-            LeaseLost: as `require`.
-            OSError: when it cannot be written.
-        """
+        """Raise the counter, in its place: a full disk does not hinder that. Raises as `require`,
+        and an OSError when it cannot be written."""
         self.require()
         self._count += 1
         with self.path.open("r+b", buffering=0) as file:  # never made anew
@@ -201,11 +190,8 @@ class Lease:
 
 
 def acquire(folder: Folder, pid: int) -> Lease:
-    """Take the folder's lease for process `pid`.
-
-    Raises:
-        UserError: while somebody holds it, or when it cannot be written or comes with the app.
-    """
+    """Take the folder's lease for process `pid`. A UserError while somebody holds it, or when it
+    cannot be written or comes with the app."""
     folder.require_own()
     for _ in range(_ATTEMPTS):
         said, seen = current_job(folder), _numbers(folder)
@@ -230,26 +216,21 @@ def acquire(folder: Folder, pid: int) -> Lease:
             folder.file(layout.lease(old)).unlink(missing_ok=True)
         folder.lease = lease
         return lease
-    raise UserError(f"{folder.kind.capitalize()} {folder.id!r} {folder.busy_here}")
+    raise UserError(f"{folder.title} {folder.busy_here}")
 
 
 @contextmanager
 def locked(folder: Folder) -> Iterator[Lease]:
     """Hold the folder for this process, and beat; a process that was started for it was given it.
-    Who holds it already goes on holding it.
-
-    Raises:
-        UserError: while somebody else holds it, or when it cannot be written.
-        LeaseLost: when it was given, and has been taken or deleted since.
-    """
+    Who holds it already goes on holding it. A UserError while somebody else holds it, or when it
+    cannot be written; a LeaseLost when it was given, and has been taken or deleted since."""
     if folder.lease is not None:
         yield folder.lease
         return
     token = os.environ.pop(TOKEN_VARIABLE, "")
     if token:
-        job = current_job(folder)
-        folder.lease = lease = Lease(folder, job or Job(pid=0, token=token))
-        lease.job = lease.job.model_copy(update={"token": token})
+        job = current_job(folder) or Job(pid=0)
+        folder.lease = lease = Lease(folder, job.model_copy(update={"token": token}))
         lease.take_up()
     else:
         lease = acquire(folder, os.getpid())
@@ -261,11 +242,7 @@ def locked(folder: Folder) -> Iterator[Lease]:
 
 
 def _numbers(folder: Folder) -> set[int]:
-    """The numbers of the leases that lie here.
-
-    Raises:
-        UserError: when the folder cannot be read.
-    """
+    """The numbers of the leases that lie here. A UserError when the folder cannot be read."""
     try:
         names = os.listdir(folder.path)
     except OSError as error:
@@ -294,34 +271,25 @@ def _create(folder: Folder, lease: Lease) -> bool:
     content = text.ljust(_RESERVE)
     try:
         temporary = write_temporary(folder.path, content)
-    except OSError as error:
-        raise folder.unwritable(lease.path.name, error) from error
-    try:
         try:
             os.link(temporary, lease.path)
-        except FileExistsError:
-            found = _beginning(
-                folder, lease.path.name, _RESERVE
-            )  # made all the same, if the answer was lost
+        except FileExistsError:  # made all the same, if the answer was lost
+            found = _beginning(folder, lease.path.name, _RESERVE)
             return found[COUNTER:] == content[COUNTER:]
         except OSError:
             with lease.path.open("xb") as file:
                 file.write(content)
-        return True
+        finally:
+            temporary.unlink(missing_ok=True)
     except FileExistsError:
         return False
     except OSError as error:
         raise folder.unwritable(lease.path.name, error) from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    return True
 
 
 def _key(folder: Folder, job: Job) -> tuple[str, str, int]:
     return str(folder.path), job.token, job.lease
-
-
-def _counter(folder: Folder, number: int) -> bytes:
-    return _beginning(folder, layout.lease(number), COUNTER)
 
 
 def _beginning(folder: Folder, name: str, size: int) -> bytes:

@@ -33,11 +33,8 @@ def part_name(split: str) -> str:
 
 
 def measured_on(run: Run) -> MeasuredOn | None:
-    """What the figures in the run's `summary.json` were measured on; None where there are none.
-
-    Raises:
-        UserError: when a file of the run is damaged.
-    """
+    """What the figures in the run's `summary.json` were measured on; None where there are none. A
+    UserError when a file of the run is damaged."""
     summary = run.summary()
     if "split" not in summary:
         return None
@@ -54,10 +51,7 @@ def validated_on(run: Run) -> MeasuredOn:
     """What the validation records of the run's history were measured on.
 
     Runs of a time when a validation share of 0 meant the test part call that validation; here it
-    is told by its name.
-
-    Raises:
-        UserError: when a file of the run is missing or damaged.
+    is told by its name. A UserError when a file of the run is missing or damaged.
     """
     card, config = run.data_card(), run.config().data
     # Since then a run keeps digests of its parts, and its test images are never its validation.

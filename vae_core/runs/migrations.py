@@ -58,11 +58,8 @@ def to_store(config: RunConfig) -> Values:
 
 
 def stored_config(text: str) -> StoredConfig:
-    """What `to_store` made, in this version, an earlier or a later one.
-
-    Raises:
-        UserError: when it is no configuration.
-    """
+    """What `to_store` made, in this version, an earlier or a later one. A UserError when it is no
+    configuration."""
     try:
         values = json.loads(text)
         require_shallow(values)

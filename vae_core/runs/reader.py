@@ -51,6 +51,11 @@ class Reader:
     def id(self) -> str:
         return self.path.name
 
+    @property
+    def title(self) -> str:
+        """What a sentence about it begins with: Run 'digits'."""
+        return f"{self.kind.capitalize()} {self.id!r}"
+
     # --- whole files -------------------------------------------------------------------------
 
     def has(self, name: str) -> bool:
@@ -78,38 +83,30 @@ class Reader:
             return []
 
     def require_file(self, name: str, wanted: str = "") -> None:
-        """Look at a file without reading it; one that is not there is fine.
-
-        Raises:
-            UserError: when it is a link, a pipe, a device or a folder, or is too large.
-        """
+        """Look at a file without reading it; one that is not there is fine. A UserError when it is
+        a link, a pipe, a device or a folder, or is too large."""
         try:
             found = stat_inside(self.path, name)
-            if found is not None and (kind := kind_of(found)) != wanted:
+            if found is None:
+                return
+            if (kind := kind_of(found)) != wanted:
                 raise NotRegular(kind or "a file", wanted.removeprefix("a ") or "file")
-            if found is not None and not wanted:
+            if not wanted:
                 require_within(name, found.st_size)
         except OSError as error:
             raise self.unreadable(name, error) from None
 
     @contextmanager
     def opened(self, name: str) -> Iterator[BinaryIO]:
-        """A file of this folder, open for reading, once it is sure that it is one.
-
-        Raises:
-            FileNotFoundError: when it is not there.
-            OSError: when it is no regular file, is too large for its kind or cannot be opened.
-        """
+        """A file of this folder, open for reading, once it is sure that it is one. A
+        FileNotFoundError when it is not there, an OSError when it is no regular file, is too large
+        for its kind or cannot be opened."""
         with open_inside(self.path, name) as file:
             require_within(name, os.fstat(file.fileno()).st_size)
             yield file
 
     def read(self, name: str) -> bytes:
-        """A whole file.
-
-        Raises:
-            FileNotFoundError, OSError: as `opened`.
-        """
+        """A whole file. Raises as `opened`."""
         with self.opened(name) as file:
             data = file.read(largest(name) + 1)
         require_within(name, len(data))  # it may have grown
@@ -117,21 +114,14 @@ class Reader:
 
     @contextmanager
     def tensors(self, name: str) -> Iterator[Tensors]:
-        """A safetensors file whose head has been checked.
-
-        Raises:
-            FileNotFoundError, OSError: as `opened`.
-            ValueError: when the head is damaged or promises what the file has not.
-        """
+        """A safetensors file whose head has been checked. Raises as `opened`, and a ValueError
+        when the head is damaged or promises what the file has not."""
         with self.opened(name) as file:
             yield Tensors(file)
 
     def parse(self, name: str, schema: type[M]) -> M:
         """A JSON file as a model; what is unknown in it is set aside, see `schemas.unknown_keys`.
-
-        Raises:
-            UserError: when it is missing or damaged.
-        """
+        A UserError when it is missing or damaged."""
         try:
             found = schema.model_validate_json(self.text(name), extra="allow")
         except ValidationError as error:
@@ -140,16 +130,16 @@ class Reader:
             raise self.damaged(name, "nothing in it is known")
         return found
 
-    def text(self, name: str) -> str:
-        """A file as text.
+    def parse_if_there(self, name: str, schema: type[M]) -> M:
+        """As `parse`; what the schema holds by default where there is no such file."""
+        return self.parse(name, schema) if self.has(name) else schema()
 
-        Raises:
-            UserError: when it is missing or cannot be read.
-        """
+    def text(self, name: str) -> str:
+        """A file as text. A UserError when it is missing or cannot be read."""
         try:
             return self.read(name).decode()
         except FileNotFoundError:
-            raise UserError(f"{self.kind.capitalize()} {self.id!r} has no {name}.") from None
+            raise UserError(f"{self.title} has no {name}.") from None
         except (OSError, UnicodeDecodeError) as error:
             raise self.unreadable(name, error) from None
 
@@ -161,73 +151,47 @@ class Reader:
         """Records of a .jsonl file written since byte `offset`, and the offset to go on from.
 
         A last line that is still being written is left for the next call, and so is what lies
-        more than `AT_ONCE` bytes further.
+        more than `AT_ONCE` bytes further. A UserError when the file is there but cannot be read.
 
-        Args:
-            holding: only lines with these bytes are looked at, a tenth of the time where they are
-                few.
-
-        Raises:
-            UserError: when the file is there but cannot be read.
+        `holding`: only lines with these bytes are looked at, a tenth of the time for few of them.
         """
-        found, at = [], offset
+        found: list[dict[str, Any]] = []
+        at = offset
         for lines, at in self._blocks(name, offset):
-            for line in lines:
-                if holding in line and (record := _record_in(line)) is not None:
-                    found.append(record)
+            found += _records_in(lines, holding)
             if at - offset >= AT_ONCE:
                 break
         return found, at if self.has(name) else 0
 
-    def each_record(
-        self, name: str, offset: int = 0, *, holding: bytes = b""
-    ) -> Iterator[dict[str, Any]]:
-        """Every record of a .jsonl file from byte `offset` on, one at a time.
-
-        Args, Raises: as `records`.
-        """
-        for lines, _ in self._blocks(name, offset):
-            for line in lines:
-                if holding in line and (record := _record_in(line)) is not None:
-                    yield record
+    def each_record(self, name: str, *, holding: bytes = b"") -> Iterator[dict[str, Any]]:
+        """Every record of a .jsonl file, one at a time; else as `records`."""
+        for lines, _ in self._blocks(name, 0):
+            yield from _records_in(lines, holding)
 
     def some_records(self, name: str, offset: int = 0) -> Iterator[tuple[dict[str, Any], int]]:
         """Records of a .jsonl file from byte `offset` on, and where each ends: all of them, or, of
         much more than `QUICKLY` bytes, one of so many steps, so that it takes no longer.
 
-        Others, such as validations, are few, and all are read up to as many bytes.
-
-        Raises:
-            UserError: when the file is there but cannot be read.
+        Others, such as validations, are few, and all are read up to as many bytes. A UserError
+        when the file is there but cannot be read.
         """
         every = 1 + (self.size(name) - offset) // QUICKLY
         others = 0
         for lines, end in self._blocks(name, offset):
-            taken = lines
             if every > 1:
                 few = others < QUICKLY
-                taken = [
-                    x for i, x in enumerate(lines) if i % every == 0 or (few and STEP not in x)
-                ]
-                others += sum(len(x) for x in taken if few and STEP not in x)
-            for line in taken:
-                if (record := _record_in(line)) is not None:
-                    yield record, end
+                lines = [x for i, x in enumerate(lines) if not i % every or (few and STEP not in x)]
+                others += sum(len(x) for x in lines if few and STEP not in x)
+            for record in _records_in(lines):
+                yield record, end
 
     def last_records(self, name: str, most: int = AT_ONCE) -> list[dict[str, Any]]:
-        """The records in the last `most` bytes of a .jsonl file.
-
-        Raises:
-            UserError: when the file is there but cannot be read.
-        """
+        """The records in the last `most` bytes of a .jsonl file; else as `records`."""
         return self.records(name, max(0, self.size(name) - min(most, AT_ONCE)))[0]
 
     def log_tail(self, lines: int = 20) -> str:
-        """The last lines of the worker's output, "" when there is none.
-
-        Raises:
-            UserError: when the file is there but cannot be read.
-        """
+        """The last lines of the worker's output, "" when there is none. A UserError when the file
+        is there but cannot be read."""
         try:
             with self.opened(LOG) as file:
                 file.seek(max(0, file.seek(0, os.SEEK_END) - 20_000))
@@ -259,9 +223,23 @@ class Reader:
         return found if found is not None and not kind_of(found) else None
 
     def _blocks(self, name: str, offset: int) -> Iterator[tuple[list[bytes], int]]:
+        """Whole lines from byte `offset` on, a few thousand at a time, and where the last of them
+        ends. Too long ones are passed over, a last one that is still being written is left out."""
         try:
             with self.opened(name) as file:
-                yield from _blocks_of(file, offset)
+                left = max(0, os.fstat(file.fileno()).st_size - offset)
+                file.seek(offset)
+                rest, too_long = b"", False
+                while left > 0 and (chunk := file.read(min(_CHUNK, left))):
+                    left -= len(chunk)
+                    whole = rest + chunk
+                    *lines, rest = whole.split(b"\n")
+                    if lines:
+                        offset += len(whole) - len(rest)
+                        yield lines[too_long:], offset
+                        too_long = False
+                    if len(rest) > LONGEST_LINE:
+                        offset, rest, too_long = offset + len(rest), b"", True
         except FileNotFoundError:
             return
         except OSError as error:
@@ -277,34 +255,17 @@ def _complaint(error: ValidationError) -> str:
     return f"{place[:80]}{': ' if place else ''}{first['msg'].removeprefix('Value error, ')}"
 
 
-def _blocks_of(file: BinaryIO, offset: int) -> Iterator[tuple[list[bytes], int]]:
-    """Whole lines from byte `offset` on, a few thousand at a time, and where the last of them ends;
-    too long ones are passed over.
-
-    A last line without an end, which is still being written, is left out.
-    """
-    left = max(0, os.fstat(file.fileno()).st_size - offset)
-    file.seek(offset)
-    rest, too_long = b"", False
-    while left > 0 and (chunk := file.read(min(_CHUNK, left))):
-        left -= len(chunk)
-        whole = rest + chunk
-        *lines, rest = whole.split(b"\n")
-        if lines:
-            offset += len(whole) - len(rest)
-            yield lines[too_long:], offset
-            too_long = False
-        if len(rest) > LONGEST_LINE:
-            offset, rest, too_long = offset + len(rest), b"", True
-
-
-def _record_in(line: bytes) -> dict[str, Any] | None:
-    """The record of a line, None for what is none."""
-    try:
-        record = json.loads(line, parse_int=_int)
-    except (ValueError, RecursionError):  # torn by a power cut: the others are still good
-        return None
-    return record if isinstance(record, dict) else None
+def _records_in(lines: list[bytes], holding: bytes = b"") -> Iterator[dict[str, Any]]:
+    """The records of those lines that hold these bytes, and are records."""
+    for line in lines:
+        if holding not in line:
+            continue
+        try:
+            record = json.loads(line, parse_int=_int)
+        except (ValueError, RecursionError):  # torn by a power cut: the others are still good
+            continue
+        if isinstance(record, dict):
+            yield record
 
 
 def _int(digits: str) -> int | float:

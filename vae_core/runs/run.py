@@ -11,25 +11,10 @@ from vae_core.errors import UserError
 from vae_core.imaging.png import PNG_HEAD, require_png
 from vae_core.runs import derived, layout
 from vae_core.runs.folder import Folder
-from vae_core.runs.layout import (
-    CONFIG,
-    DATA_CARD,
-    ENCODINGS,
-    ENVIRONMENT,
-    HISTORY,
-    NEXT_STATE,
-    PARTS,
-    PREVIEWS,
-    STATE,
-    STATUS,
-    SUMMARY,
-    THUMBNAILS,
-    WEIGHTS,
-)
 from vae_core.runs.lease import silence_message
 from vae_core.runs.migrations import StoredConfig, first_of, stored_config
 from vae_core.runs.schemas import ACTIVE, DataCard, Environment, Status, Summary, unknown_keys
-from vae_core.runs.tensors import load_state
+from vae_core.runs.tensors import Tensors, load_state
 
 MOST_SET = 100_000
 """Values set by hand: somebody who turns β without a pause for a day."""
@@ -45,35 +30,21 @@ class Run(Folder):
     # --- reading -----------------------------------------------------------------------------
 
     def config(self) -> RunConfig:
-        """The run's configuration.
-
-        Raises:
-            UserError: when it is missing or damaged.
-        """
+        """The run's configuration. A UserError when it is missing or damaged."""
         return self.stored_config().config
 
     def stored_config(self) -> StoredConfig:
-        """The run's configuration, with what of it this version does not know.
-
-        Raises:
-            UserError: as `config`.
-        """
-        text = self.text(CONFIG)
+        """The run's configuration, with what of it this version does not know. Raises as
+        `config`."""
+        text = self.text(layout.CONFIG)
         try:
             return stored_config(text)
         except UserError as error:
-            raise self.damaged(CONFIG, str(error)) from None
+            raise self.damaged(layout.CONFIG, str(error)) from None
 
     def notes(self, stored: StoredConfig | None = None) -> str:
         """What another version wrote into the folder and this one sets aside, in sentences; ""
-        where there is nothing.
-
-        Args:
-            stored: the configuration, where it has been read already.
-
-        Raises:
-            UserError: as `config`.
-        """
+        where there is nothing. `stored` is what was read already. Raises as `config`."""
         found = [(stored or self.stored_config()).note]
         for file in layout.RUN:
             if file.schema is None or not self.has(file.name):
@@ -85,75 +56,54 @@ class Run(Folder):
         return " ".join(filter(None, found))
 
     def config_to_train(self) -> RunConfig:
-        """The configuration of a run that is to be trained, here and by this version.
-
-        Raises:
-            UserError: as `config`; when a later version configured it, or something in the folder
-                is no file of its own, which training would write through.
-        """
+        """The configuration of a run that is to be trained, here and by this version. Raises as
+        `config`, and a UserError when a later version configured it, or something in the folder is
+        no file of its own, which training would write through."""
         self.require_files()  # damaged weights are written anew from the training state
         stored = self.stored_config()
         if stored.note:
             raise UserError(
-                f"Run {self.id!r} cannot be resumed by this version: {stored.note} Resume it "
+                f"{self.title} cannot be resumed by this version: {stored.note} Resume it "
                 "with the version that made it; here it can be explored."
             )
         return stored.config
 
     def check(self) -> None:
-        """Look at everything that is read of a run, without reading it.
-
-        Raises:
-            UserError: naming the first file that is a link, a pipe, a device or a folder, is too
-                large for its kind, or whose head is damaged.
-        """
+        """Look at everything that is read of a run, without reading it. Raises as `require_files`,
+        and a UserError that names the first file whose head is damaged."""
         self.require_files()
-        for name in (WEIGHTS, ENCODINGS, PARTS):
+        for name in (layout.WEIGHTS, layout.ENCODINGS, layout.PARTS, layout.THUMBNAILS):
             try:
-                with self.tensors(name):
-                    pass
+                with self.opened(name) as file:
+                    if name == layout.THUMBNAILS:
+                        require_png(file.read(PNG_HEAD))
+                    else:
+                        Tensors(file)
             except FileNotFoundError:
                 continue
             except (OSError, ValueError) as error:
                 raise self.damaged(name, str(error)) from None
-        try:
-            with self.opened(THUMBNAILS) as picture:
-                require_png(picture.read(PNG_HEAD))
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            raise self.damaged(THUMBNAILS, str(error)) from None
 
     def require_files(self) -> None:
-        """Look at everything that a run may hold; whether it is damaged is not looked for.
-
-        Raises:
-            UserError: naming the first file that is a link, a pipe, a device or a folder, or is
-                too large for its kind.
-        """
+        """Look at everything that a run may hold, damaged or not. A UserError that names the first
+        file that is a link, a pipe, a device or a folder, or is too large for its kind."""
         for file in layout.RUN:
             if "*" not in file.name:
                 self.require_file(file.name)
         self.require_file(layout.DIRECTIONS)
-        self.require_file(PREVIEWS, "a folder")
+        self.require_file(layout.PREVIEWS, "a folder")
 
     def data_card(self) -> DataCard:
-        """What the run knows of its data.
-
-        Raises:
-            UserError: when it is missing (training has not got that far) or damaged.
-        """
-        return self.parse(DATA_CARD, DataCard)
+        """What the run knows of its data. A UserError when it is damaged, or missing as training
+        has not got that far."""
+        return self.parse(layout.DATA_CARD, DataCard)
 
     def status(self) -> Status:
         """The run's state, derived from its process and not from what it last claimed.
 
-        A process elsewhere is at work until it has been silent for long: see `lease.py`.
-
-        It is finished only when its weights and what was measured are those of its last step.
-
-        Raises:
-            UserError: when status.json is damaged.
+        A process elsewhere is at work until it has been silent for long: see `lease.py`. A run is
+        finished only when its weights and what was measured are those of its last step. A
+        UserError when status.json is damaged.
         """
         last = self.last_status()
         if last.state in ACTIVE and not self.is_alive():
@@ -167,14 +117,10 @@ class Run(Folder):
         return last
 
     def last_status(self) -> Status:
-        """What its worker last said of itself, whether it lives or not.
+        """What its worker last said of itself, whether it lives or not. Raises as `status`."""
+        return self.parse_if_there(layout.STATUS, Status)
 
-        Raises:
-            UserError: when status.json is damaged.
-        """
-        return self.parse(STATUS, Status) if self.has(STATUS) else Status()
-
-    def weights_step(self, name: str = WEIGHTS) -> int | None:
+    def weights_step(self, name: str = layout.WEIGHTS) -> int | None:
         """The step whose weights lie here, as the head of their file says; None where it does not,
         or where there is no such file. `name` may also be `BEST`."""
         try:
@@ -185,60 +131,39 @@ class Run(Folder):
 
     def has_state(self) -> bool:
         """True where there is a training state to go on from."""
-        return self.has(STATE) or self.has(NEXT_STATE)
+        return self.has(layout.STATE) or self.has(layout.NEXT_STATE)
 
-    def training_state(self, name: str = STATE) -> dict[str, Any]:
-        """The values of a training state, on the CPU; `name` may also be `NEXT_STATE`.
-
-        Raises:
-            OSError: when it is missing, or no regular file.
-            ValueError: when it is larger than the weights explain.
-            Exception: when it is damaged, in more ways than torch names.
-        """
+    def training_state(self, name: str = layout.STATE) -> dict[str, Any]:
+        """The values of a training state, on the CPU; `name` may also be `NEXT_STATE`. Raises as
+        `tensors.load_state`, and an OSError when it is missing, or no regular file."""
         with self.opened(name) as file:
-            return load_state(file, self.size(WEIGHTS))
+            return load_state(file, self.size(layout.WEIGHTS))
 
     def summary(self) -> dict[str, Any]:
-        """What was measured of the trained model; {} before it has been.
-
-        Raises:
-            UserError: when summary.json is damaged.
-        """
-        if not self.has(SUMMARY):
-            return {}
-        return self.parse(SUMMARY, Summary).model_dump(exclude_unset=True)
+        """What was measured of the trained model; {} before it has been. A UserError when
+        summary.json is damaged."""
+        return self.parse_if_there(layout.SUMMARY, Summary).model_dump(exclude_unset=True)
 
     def environment(self) -> Environment:
-        """With what the run was made; empty where it does not say.
-
-        Raises:
-            UserError: when environment.json is damaged.
-        """
-        if not self.has(ENVIRONMENT):
-            return Environment()
-        return self.parse(ENVIRONMENT, Environment)
+        """With what the run was made; empty where it does not say. A UserError when
+        environment.json is damaged."""
+        return self.parse_if_there(layout.ENVIRONMENT, Environment)
 
     def history(self, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
         """Records of the history written since byte `offset`, and the offset to go on from: at
-        most some 16 MB of them, as `records`.
-
-        Raises:
-            UserError: when the file is there but cannot be read.
-        """
-        return self.records(HISTORY, offset)
+        most some 16 MB of them; else as `records`."""
+        return self.records(layout.HISTORY, offset)
 
     def set_by_hand(self) -> list[tuple[int, str, float]]:
         """The values that somebody set during the training, in order: (step, name, value).
 
         A value counts from the step after the one that it names. Damaged records are passed over.
-
-        Raises:
-            UserError: as `history`.
+        Raises as `history`.
         """
         found = []
-        for n, record in enumerate(self.each_record(HISTORY, holding=b'"set"')):
+        for n, record in enumerate(self.each_record(layout.HISTORY, holding=b'"set"')):
             if n == MOST_SET:
-                raise self.damaged(HISTORY, f"over {MOST_SET} values were set by hand")
+                raise self.damaged(layout.HISTORY, f"over {MOST_SET} values were set by hand")
             if record.get("kind") == "set":
                 with suppress(KeyError, TypeError, ValueError, OverflowError):
                     value = float(record["value"])
@@ -248,18 +173,15 @@ class Run(Folder):
     # --- writing -----------------------------------------------------------------------------
 
     def delete(self) -> None:
-        """Remove the folder, and what was derived from the run, for good.
-
-        Raises:
-            UserError: as `Folder.delete`.
-        """
+        """Remove the folder, and what was derived from the run, for good. Raises as
+        `Folder.delete`."""
         super().delete()
         derived.forget(self)
 
     def set_status(self, status: Status) -> None:
         """Say what the worker is doing, stamped with the time."""
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        self.write_json(STATUS, status.model_copy(update={"updated": now}))
+        self.write_json(layout.STATUS, status.model_copy(update={"updated": now}))
 
     # --- inside ------------------------------------------------------------------------------
 

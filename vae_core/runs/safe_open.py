@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -43,16 +43,12 @@ class NotRegular(OSError):
 
 
 def open_inside(folder: Path, name: str) -> BinaryIO:
-    """The regular file `name` ("status.json", "previews/originals.png") of `folder`, for reading.
-
-    Raises:
-        FileNotFoundError: when there is none.
-        NotRegular: when it is anything else, or the folder or one on the way is a link.
-        OSError: when it cannot be opened.
-    """
-    with _parent(folder, name) as (where, last):
-        _require(_stat(where, last), stat.S_ISREG)
-        handle = _open(where, last, _FILE)
+    """The regular file `name` ("status.json", "previews/originals.png") of `folder`, for reading. A
+    FileNotFoundError when there is none, a NotRegular when it is anything else, or the folder or
+    one on the way is a link, another OSError when it cannot be opened."""
+    with _parent(folder, name) as (at, path):
+        _require(_stat(at, path), stat.S_ISREG)
+        handle = os.open(path, _FILE, dir_fd=at)
     try:
         _require(os.fstat(handle), stat.S_ISREG)
         return os.fdopen(handle, "rb")
@@ -62,28 +58,22 @@ def open_inside(folder: Path, name: str) -> BinaryIO:
 
 
 def stat_inside(folder: Path, name: str) -> os.stat_result | None:
-    """What lies at `name`, itself and not what it may point to; None where nothing does.
-
-    Raises:
-        NotRegular: when the folder, or one on the way, is a link or no folder.
-        OSError: when it cannot be looked at.
-    """
+    """What lies at `name`, itself and not what it may point to; None where nothing does. A
+    NotRegular when the folder, or one on the way, is a link or no folder, and an OSError when it
+    cannot be looked at."""
     try:
-        with _parent(folder, name) as (where, last):
-            return _stat(where, last)
+        with _parent(folder, name) as (at, path):
+            return _stat(at, path)
     except FileNotFoundError:
         return None
 
 
 def list_inside(folder: Path, name: str) -> list[str]:
-    """The names in the folder `name` of `folder`, sorted; [] where there is none.
-
-    Raises:
-        NotRegular: as `stat_inside`.
-    """
+    """The names in the folder `name` of `folder`, sorted; [] where there is none. Raises as
+    `stat_inside`."""
     try:
-        with _parent(folder, f"{name}/-") as (where, _):
-            return sorted(os.listdir(where))
+        with _parent(folder, f"{name}/-") as (at, path):
+            return sorted(os.listdir(os.path.dirname(path) if at is None else at))
     except FileNotFoundError:
         return []
 
@@ -94,15 +84,16 @@ def kind_of(found: os.stat_result) -> str:
 
 
 @contextmanager
-def _parent(folder: Path, name: str) -> Iterator[tuple[int | Path, str]]:
-    """The folder that `name` lies in, open where the system can do that, and the last part."""
+def _parent(folder: Path, name: str) -> Iterator[tuple[int | None, str]]:
+    """The folder that `name` lies in, open, and the last part of it; None and the whole path where
+    the system cannot open folders."""
     *ways, last = name.split("/")
     if not all(part not in ("", ".", "..") and "\0" not in part for part in (*ways, last)):
         raise NotRegular("no name of a file")
     if not _RELATIVE:  # Windows: what is exchanged between two looks is seen by none
         for each in (folder, *(folder.joinpath(*ways[: i + 1]) for i in range(len(ways)))):
             _require(os.lstat(each), stat.S_ISDIR, "folder")
-        yield folder.joinpath(*ways), last
+        yield None, str(folder / name)
         return
     _require(os.lstat(folder), stat.S_ISDIR, "folder")
     at = os.open(folder, _FOLDER)
@@ -117,19 +108,10 @@ def _parent(folder: Path, name: str) -> Iterator[tuple[int | Path, str]]:
         os.close(at)
 
 
-def _stat(where: int | Path, name: str) -> os.stat_result:
-    if isinstance(where, int):
-        return os.stat(name, dir_fd=where, follow_symlinks=False)
-    return os.lstat(where / name)
+def _stat(at: int | None, path: str) -> os.stat_result:
+    return os.stat(path, dir_fd=at, follow_symlinks=False)
 
 
-def _open(where: int | Path, name: str, flags: int) -> int:
-    if isinstance(where, int):
-        return os.open(name, flags, dir_fd=where)
-    return os.open(where / name, flags)
-
-
-def _require(found: os.stat_result, is_one: object, wanted: str = "file") -> None:
-    assert callable(is_one)
+def _require(found: os.stat_result, is_one: Callable[[int], bool], wanted: str = "file") -> None:
     if not is_one(found.st_mode):
         raise NotRegular(kind_of(found) or "a file", wanted)

@@ -29,11 +29,8 @@ class Store:
     found there too."""
 
     def __init__(self, path: Path | str | None = None) -> None:
-        """Open `path`, else what the environment variable VAE_STORE names, else the default.
-
-        Raises:
-            UserError: when it can be no path.
-        """
+        """Open `path`, else what the environment variable VAE_STORE names, else the default. A
+        UserError when it can be no path."""
         self.path = store_folder(path)
         """Where runs are created."""
         self.roots = (self.path,) if IS_CHECKOUT else (self.path, SHIPPED)
@@ -43,11 +40,8 @@ class Store:
         """Claim `name` and write the configuration.
 
         A run that failed before its first step (a mistyped path, say) left nothing worth keeping,
-        so its name is free.
-
-        Raises:
-            UserError: when the name is taken or is no plain name, or nothing can be written here;
-                the name is then as free as before.
+        so its name is free. A UserError when the name is taken or is no plain name, or nothing can
+        be written here; the name is then as free as before.
         """
         path = self._inside(name)
         try:
@@ -82,11 +76,8 @@ class Store:
         return self._taken(name) if taken or self._comes_along(name) else ""
 
     def get(self, name: str) -> Run:
-        """The run called `name`.
-
-        Raises:
-            UserError: when there is none, it is a link, or the name is no plain name.
-        """
+        """The run called `name`. A UserError when there is none, it is a link, or the name is no
+        plain name."""
         path = self._inside(name)
         if path.is_symlink():
             raise UserError(
@@ -117,7 +108,7 @@ class Store:
         yield from map(Run, sorted(folders.values(), key=_made_at, reverse=True))
 
     def _inside(self, name: str) -> Path:
-        if not _NAME.fullmatch(name):
+        if not is_run_name(name):
             raise UserError(
                 f"{name!r} is no run name; use letters, digits, dots, dashes and underscores, "
                 f"at most {LONGEST_NAME}, beginning with a letter or digit."
@@ -167,7 +158,7 @@ def _fitting(wish: str) -> str:
 
 def _is_run_folder(path: Path) -> bool:
     try:
-        return kind_of(path.lstat()) == "a folder" and bool(_NAME.fullmatch(path.name))
+        return kind_of(path.lstat()) == "a folder" and is_run_name(path.name)
     except OSError:  # deleted while they were listed
         return False
 

@@ -16,7 +16,7 @@ import json
 import math
 import os
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -55,11 +55,8 @@ class Tensors:
     """An open file: its metadata, and its tensors one by one."""
 
     def __init__(self, file: BinaryIO) -> None:
-        """Read and check the head.
-
-        Raises:
-            ValueError: when it is no safetensors file, or is cut off or padded.
-        """
+        """Read and check the head. A ValueError when it is no safetensors file, or is cut off or
+        padded."""
         self._file = file
         size = os.fstat(file.fileno()).st_size
         length = int.from_bytes(file.read(8), "little")
@@ -67,12 +64,19 @@ class Tensors:
             raise ValueError("its head is cut off or too long")
         try:
             head = json.loads(file.read(length))
-            told = head.pop("__metadata__", {})
-            self.metadata = {str(key): _text(value) for key, value in told.items()}
+            self.metadata: dict[str, str] = head.pop("__metadata__", {})
+            if not all(isinstance(text, str) for text in self.metadata.values()):
+                raise TypeError("metadata are texts")
             self.specs = {str(name): _spec(spec, 8 + length) for name, spec in head.items()}
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise ValueError("its head is damaged") from error
-        _fill(self.specs.values(), 8 + length, size)
+        end = 8 + length
+        for spec in sorted(self.specs.values(), key=lambda spec: (spec.start, spec.end)):
+            if spec.start != end:
+                raise ValueError("its tensors overlap or leave gaps")
+            end = spec.end
+        if end != size:
+            raise ValueError(f"it has {size} bytes, and its head speaks of {end}")
 
     def __contains__(self, name: object) -> bool:
         return name in self.specs
@@ -83,37 +87,27 @@ class Tensors:
         return sum(spec.end - spec.start for spec in self.specs.values())
 
     def step(self) -> int:
-        """The training step that the file says it is of.
-
-        Raises:
-            ValueError: when it names none.
-        """
-        try:
-            return int(self.metadata["step"])
-        except KeyError:
-            raise ValueError("it names no step") from None
+        """The training step that the file says it is of. A ValueError when it names none."""
+        if "step" not in self.metadata:
+            raise ValueError("it names no step")
+        return int(self.metadata["step"])
 
     def require(self, name: str, dtype: str, shape: tuple[int | None, ...]) -> Spec:
         """The tensor `name`, once it is sure that it has this type and shape; None is any length.
-
-        Raises:
-            ValueError: naming it, when it is missing or another one.
-        """
+        A ValueError that names it when it is missing or another one."""
         if name not in self.specs:
             raise ValueError(f"it has no {name}")
         spec = self.specs[name]
-        wanted = [spec.shape[i] if n is None else n for i, n in enumerate(shape[: len(spec.shape)])]
-        if spec.dtype != dtype or len(shape) != len(spec.shape) or wanted != list(spec.shape):
+        pairs = zip(shape, spec.shape, strict=False)
+        alike = len(shape) == len(spec.shape) and all(n in (None, found) for n, found in pairs)
+        if spec.dtype != dtype or not alike:
             told = [("any" if n is None else n) for n in shape]
             raise ValueError(f"{name} is {spec} and should be {dtype} {told}".replace("'", ""))
         return spec
 
     def array(self, name: str, dtype: str, shape: tuple[int | None, ...]) -> np.ndarray:
-        """The tensor `name` as a writable array.
-
-        Raises:
-            ValueError: as `require`, or when the file was cut meanwhile.
-        """
+        """The tensor `name` as a writable array. Raises as `require`, and a ValueError when the
+        file was cut meanwhile."""
         spec = self.require(name, dtype, shape)
         found = np.empty(spec.shape, DTYPES[spec.dtype])
         self._file.seek(spec.start)
@@ -124,12 +118,6 @@ class Tensors:
     def maybe(self, name: str, dtype: str, shape: tuple[int | None, ...]) -> np.ndarray | None:
         """As `array`; None where there is no such tensor."""
         return self.array(name, dtype, shape) if name in self.specs else None
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError("metadata are texts")
-    return value
 
 
 def _spec(told: Mapping[str, Any], data: int) -> Spec:
@@ -144,27 +132,10 @@ def _spec(told: Mapping[str, Any], data: int) -> Spec:
     return Spec(str(dtype), tuple(shape), data + start, data + end)
 
 
-def _fill(specs: Iterable[Spec], data: int, size: int) -> None:
-    """Refuse places that overlap, leave gaps, or are not all of the file."""
-    at = data
-    for spec in sorted(specs, key=lambda spec: (spec.start, spec.end)):
-        if spec.start != at:
-            raise ValueError("its tensors overlap or leave gaps")
-        at = spec.end
-    if at != size:
-        raise ValueError(f"it has {size} bytes, and its head speaks of {at}")
-
-
 def load_state(file: BinaryIO, weights_size: int) -> dict[str, Any]:
-    """The values that `torch.save` wrote, on the CPU.
-
-    Args:
-        weights_size: bytes of the weights that the state goes with.
-
-    Raises:
-        ValueError: when it is packed, or larger than the weights explain.
-        Exception: when it is damaged, in more ways than torch names.
-    """
+    """The values that `torch.save` wrote, on the CPU. `weights_size`: bytes of the weights that the
+    state goes with. A ValueError when it is packed, or larger than the weights explain; an
+    Exception when it is damaged, in more ways than torch names."""
     import torch
 
     most = STATE_PER_WEIGHT * weights_size + STATE_BESIDES

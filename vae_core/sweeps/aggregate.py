@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from vae_core.sweeps.results import Result
+from vae_core.sweeps.results import Result, differences
 
 Condition = tuple[tuple[str, str], ...]
 Score = Callable[[Result], float]
@@ -36,10 +36,6 @@ class SeedAverage:
         return -(self.rate + self.distortion)
 
     @property
-    def condition(self) -> Condition:
-        return self.runs[0].condition
-
-    @property
     def fewest(self) -> int:
         """Dimensions in use in the seed that uses fewest."""
         return min(run.active for run in self.runs)
@@ -65,9 +61,8 @@ def average_seeds(results: Sequence[Result]) -> list[SeedAverage]:
     """One point for the seeds of each β, rising; other settings make other points."""
     groups: dict[tuple[Condition, float | None, float], list[Result]] = {}
     for result in sorted(results, key=lambda result: result.beta):
-        groups.setdefault((result.condition, result.configured_beta, result.beta), []).append(
-            result
-        )
+        alike = (result.condition, result.configured_beta, result.beta)
+        groups.setdefault(alike, []).append(result)
     return [SeedAverage(beta, tuple(runs)) for (_, _, beta), runs in groups.items()]
 
 
@@ -80,7 +75,7 @@ def conditions(results: Sequence[Result]) -> dict[str, list[Result]]:
     for result in results:
         groups.setdefault(result.condition, []).append(result)
     settings = [dict(condition) for condition in groups]
-    keys = [key for key in {k: None for each in settings for k in each} if _differs(key, settings)]
+    keys = list(differences(dict(enumerate(settings))))
     # What was counted of the images differs with the setting that says how many; that one is said.
     named = [key for key in keys if not key.startswith("images.")] or keys
     labels = [
@@ -88,10 +83,6 @@ def conditions(results: Sequence[Result]) -> dict[str, list[Result]]:
     ]
     found = zip(_apart(labels), groups.values(), strict=True)
     return dict(sorted(found, key=lambda item: -len(item[1])))
-
-
-def _differs(key: str, settings: Sequence[dict[str, str]]) -> bool:
-    return len({each.get(key) for each in settings}) > 1
 
 
 def _words(key: str, value: str) -> str:

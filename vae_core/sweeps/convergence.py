@@ -24,11 +24,8 @@ after two epochs fall by 41 % of the way, after five by 1 %; the shipped runs by
 
 
 def not_converged(run: Run) -> str:
-    """Why the run was not trained to its end, "" where it was; read once for each version of it.
-
-    Raises:
-        UserError: when its configuration or its status is damaged.
-    """
+    """Why the run was not trained to its end, "" where it was; read once for each version of it. A
+    UserError when its configuration or its status is damaged."""
     return _not_converged(run.path, run.size(layout.HISTORY), run.status())
 
 

@@ -12,7 +12,7 @@ from vae_core.config import RunConfig
 from vae_core.data import datasets
 from vae_core.families import build, complete
 from vae_core.models import likelihoods
-from vae_core.runs import DataCard, Run, layout
+from vae_core.runs import Run, layout
 from vae_core.sweeps.spec import BETA, SEED
 
 FIXED_SIGMA = "gaussian"
@@ -70,11 +70,8 @@ class Resolved:
 
 
 def resolved(run: Run) -> Resolved:
-    """What the run's settings come to; read once for each version of its files.
-
-    Raises:
-        UserError: when its configuration or its data card is missing or damaged.
-    """
+    """What the run's settings come to; read once for each version of its files. A UserError when
+    its configuration or its data card is missing or damaged."""
     names = (layout.CONFIG, layout.DATA_CARD)
     return _resolved(run.path, tuple(map(run.version, names)))
 
@@ -89,35 +86,29 @@ def _resolved(path: Path, versions: tuple[int | None, ...]) -> Resolved:
         model, _ = build(config, card)
     likelihood = next(each.name for each in likelihoods if each.build is type(model.likelihood))
     channels, height, width = card.image_shape
+    name = config.data.dataset
+    is_own = name not in datasets or datasets[name].origin == "own"
     config = config.updated(
         {
             "data": {
                 "image_size": height if height == width else None,
                 "channels": channels,
                 # Where known images lie is nobody's business; one's own are known by their place.
-                "data_dir": config.data.data_dir if _is_own(config) else None,
+                "data_dir": config.data.data_dir if is_own else None,
             },
             "model": {"likelihood": likelihood},
         }
     )
     sigma = f", σ = {config.model.sigma:g}" if likelihood == FIXED_SIGMA else ""
-    return Resolved(config, likelihood + sigma, _images(card))
-
-
-def _is_own(config: RunConfig) -> bool:
-    name = config.data.dataset
-    return name not in datasets or datasets[name].origin == "own"
-
-
-def _images(card: DataCard) -> tuple[tuple[str, str], ...]:
     told = card.model_dump(mode="json", exclude={"notes", "label_names", "factor_names"})
-    return tuple((f"images.{key}", repr(value)) for key, value in told.items())
+    images = tuple((f"images.{key}", repr(value)) for key, value in told.items())
+    return Resolved(config, likelihood + sigma, images)
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings by dotted name; an empty group stays as it is."""
+    """Nested settings by dotted name."""
     found: dict[str, Any] = {}
     for key, value in values.items():
-        inner = flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else None
-        found |= {f"{prefix}{key}": value} if inner is None else inner
+        name = f"{prefix}{key}"
+        found |= flat(value, f"{name}.") if isinstance(value, Mapping) else {name: value}
     return found

@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from vae_core.diagnosis.symptoms import COLLAPSED
 from vae_core.errors import UserError
@@ -15,6 +15,8 @@ from vae_core.runs import Run, layout, measured_on
 from vae_core.scoring import columns, scores
 from vae_core.sweeps.convergence import not_converged
 from vae_core.sweeps.resolved import flat, resolved
+
+K = TypeVar("K")
 
 MEASURED = (
     "recon",
@@ -62,8 +64,7 @@ class Result:
 
 def results(runs: Iterable[Run]) -> list[Result]:
     """The runs that were measured and have a β and a KL; damaged ones are passed over."""
-    found = (result_of(run) for run in runs)
-    return [result for result in found if result is not None]
+    return [result for run in runs if (result := result_of(run)) is not None]
 
 
 def result_of(run: Run) -> Result | None:
@@ -88,13 +89,8 @@ def result_of(run: Run) -> Result | None:
 
 
 def measured(run: Run) -> str:
-    """ "ELBO −96.7 on 3000 validation images", recon of a model without one; "" before that.
-
-    In nats per image.
-
-    Raises:
-        UserError: when summary.json is damaged.
-    """
+    """ "ELBO −96.7 on 3000 validation images" in nats per image, recon of a model without one; ""
+    before that. A UserError when summary.json is damaged."""
     for name, label in (("elbo", "ELBO"), ("recon", "recon")):
         value = run.summary().get(name)
         if isinstance(value, int | float):
@@ -103,7 +99,7 @@ def measured(run: Run) -> str:
     return ""
 
 
-def differences(settings: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+def differences(settings: Mapping[K, Mapping[str, Any]]) -> dict[str, dict[K, Any]]:
     """The settings in which runs differ: {dotted setting: {run: value}}, absent ones as None."""
     keys = {key: None for values in settings.values() for key in values}
     table = {key: {name: values.get(key) for name, values in settings.items()} for key in keys}

@@ -45,14 +45,8 @@ Watcher = Callable[[SweepState], None]
 
 
 def work(sweep: Sweep, watch: Watcher = lambda state: None) -> SweepState:
-    """Do a sweep's runs until none is left, or until it is told to stop.
-
-    Args:
-        watch: called with every new state.
-
-    Raises:
-        UserError: when another process works on it, or its folder is damaged.
-    """
+    """Do a sweep's runs until none is left, or until it is told to stop; `watch` is called with
+    every new state. A UserError when another process works on it, or its folder is damaged."""
     with sweep.lock():
         sweep.clear_leftovers()
         return Scheduler(sweep, watch).run()
@@ -146,14 +140,16 @@ class Scheduler:
                 self._command(entry, COMMANDS[self.state.target])
 
     def _fill_workers(self) -> None:
-        while self.state.target == "run":
-            if len(self.state.in_state("running")) >= self.state.workers:
-                return
+        has_started = True
+        while has_started and self.state.target == "run":
             waiting = self.state.in_state("waiting")
-            if not waiting and len(self.state.entries) >= self.spec.total:
+            all_busy = len(self.state.in_state("running")) >= self.state.workers
+            if all_busy or not (waiting or self._may_draw()):
                 return
-            if not self._start_next(waiting[0] if waiting else None):
-                return
+            has_started = self._start_next(waiting[0] if waiting else None)
+
+    def _may_draw(self) -> bool:
+        return len(self.state.entries) < self.spec.total
 
     def _start_next(self, entry: Entry | None) -> bool:
         """Start one run; False where that has to wait."""
@@ -200,7 +196,7 @@ class Scheduler:
         """Let the study know of results; those that cannot be told now are told later."""
         try:
             for entry in self.state.entries:
-                if entry.is_over and not entry.reported and entry.trial is not None:
+                if entry.trial is not None and entry.is_to_report:
                     self.study.tell(entry.trial, entry.value)
                     self._replace(entry, reported=True)
                     self._storage_ok()
@@ -208,15 +204,12 @@ class Scheduler:
             self._storage_failed(error)
 
     def _set_state(self) -> None:
-        running, waiting = self.state.in_state("running"), self.state.in_state("waiting")
-        drawn = len(self.state.entries) >= self.spec.total
-        unreported = any(
-            e.is_over and not e.reported and e.trial is not None for e in self.state.entries
-        )
+        running = self.state.in_state("running")
+        is_done = all(e.is_over and not e.is_to_report for e in self.state.entries)
         name: SweepStateName = "paused" if self.state.target == "pause" else "running"
         if not running and self.state.target in ENDS:
             name = ENDS[self.state.target]
-        elif not (running or waiting or unreported) and drawn:
+        elif is_done and not self._may_draw():
             name = "finished"
         self._change(state=name)
 

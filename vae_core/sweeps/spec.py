@@ -83,11 +83,8 @@ class SweepSpec(Settings):
         ]
 
     def config(self, params: Mapping[str, Any]) -> RunConfig:
-        """The configuration of one run.
-
-        Raises:
-            UserError: when a value does not fit its setting, or there is no such setting.
-        """
+        """The configuration of one run. A UserError when a value does not fit its setting, or there
+        is no such setting."""
         changes: dict[str, Any] = {}
         for key, value in params.items():
             changes = merged(changes, parse_settings([f"{key}={json.dumps(value)}"]))
@@ -115,11 +112,8 @@ class SweepSpec(Settings):
 
 
 def parse_values(key: str, text: str) -> tuple[Value, ...]:
-    """`"0.1,0.3,1"` as values of the setting `key`: JSON where it is JSON, else text.
-
-    Raises:
-        UserError: as `check_values`.
-    """
+    """`"0.1,0.3,1"` as values of the setting `key`: JSON where it is JSON, else text. Raises as
+    `check_values`."""
     values: list[Value] = []
     for part in filter(None, (part.strip() for part in text.split(","))):
         try:
@@ -131,12 +125,8 @@ def parse_values(key: str, text: str) -> tuple[Value, ...]:
 
 
 def check_values(key: str, values: list[Any] | tuple[Any, ...]) -> tuple[Value, ...]:
-    """The values to try of one setting.
-
-    Raises:
-        UserError: when there is none, one comes twice, one is no plain value, or a β is not a
-            positive finite number.
-    """
+    """The values to try of one setting. A UserError when there is none, one comes twice, one is no
+    plain value, or a β is not a positive finite number."""
     if not values:
         raise UserError(f"{key}: there is no value to try; give some, such as 0.1,0.3,1.")
     for value in values:
@@ -153,11 +143,8 @@ def check_values(key: str, values: list[Any] | tuple[Any, ...]) -> tuple[Value, 
 
 
 def check(spec: SweepSpec) -> SweepSpec:
-    """The specification, once every part of it is possible; configurations are tried one by one.
-
-    Raises:
-        UserError: in one sentence that names the setting.
-    """
+    """The specification, once every part of it is possible; configurations are tried one by one. A
+    UserError in one sentence that names the setting where it is not."""
     for key, values in spec.vary.items():
         check_values(key, values)
     if spec.workers < 1:

@@ -83,6 +83,11 @@ class Entry(Stored):
         """True once nothing will happen to it any more."""
         return self.state in ("finished", "failed", "cancelled", "elsewhere")
 
+    @property
+    def is_to_report(self) -> bool:
+        """True where it is over and the study, which has a trial of it, does not know how."""
+        return self.is_over and not self.reported and self.trial is not None
+
 
 class SweepState(Stored):
     """Where a sweep stands. `entries` are in the order of the queue.

@@ -39,12 +39,8 @@ class StorageError(UserError):
 
 
 def open_storage(url: str) -> RDBStorage:
-    """Optuna's storage at a database URL; what SQLAlchemy raises is not translated.
-
-    Raises:
-        StorageError: when it is no URL.
-        UserError: when a driver is an extra that is not installed.
-    """
+    """Optuna's storage at a database URL; what SQLAlchemy raises is not translated. A StorageError
+    when it is no URL, a UserError when a driver is an extra that is not installed."""
     try:
         address = make_url(url)
     except ValueError:  # a port that is no number
@@ -60,11 +56,8 @@ def open_storage(url: str) -> RDBStorage:
 
 @contextmanager
 def storage_errors(url: str) -> Iterator[None]:
-    """Turn what databases raise into one sentence.
-
-    Raises:
-        StorageError: naming the storage, without its password.
-    """
+    """Turn what databases raise into one sentence: a StorageError that names the storage, without
+    its password."""
     try:
         yield
     except (ArgumentError, NoSuchModuleError):

@@ -10,6 +10,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -52,20 +53,17 @@ class SharedStudy:
 
         The trial is written in one transaction, and of several for one point the first counts, so
         that a point is done once, whoever asks at the same time and wherever somebody is killed.
-
-        Returns:
-            The number of its trial; None when another machine has the point.
+        The number of its trial; None when another machine has the point.
         """
         with self._opened() as study:
             if not _claims(study, params):
-                study.add_trial(
-                    create_trial(
-                        state=TrialState.RUNNING,
-                        params=params,
-                        distributions=distributions(self.spec),
-                        user_attrs={OWNER: self.owner},
-                    )
+                trial = create_trial(
+                    state=TrialState.RUNNING,
+                    params=params,
+                    distributions=distributions(self.spec),
+                    user_attrs={OWNER: self.owner},
                 )
+                study.add_trial(trial)
             first, *late = _claims(study, params)
             for twin in late:
                 if self._owns(twin):
@@ -73,12 +71,9 @@ class SharedStudy:
             return first.number if self._owns(first) else None
 
     def ask(self, known: set[int]) -> FrozenTrial | None:
-        """Let the sampler choose a point; None once the study has drawn all its trials.
-
-        Args:
-            known: the trials that this machine has; one that it drew just before it was killed is
-                missing there, and is what it gets.
-        """
+        """Let the sampler choose a point; None once the study has drawn all its trials. `known`
+        are those that this machine has; one that it drew just before it was killed is missing
+        there, and is what it gets."""
         with self._opened() as study:
             for trial in study.get_trials(deepcopy=False):
                 if self._owns(trial) and trial.number not in known:
@@ -122,11 +117,8 @@ class SharedStudy:
 
 
 def open_study(url: str, name: str, sampler: SamplerName = "grid", seed: int = 0) -> Study:
-    """The study called `name`; made where there is none.
-
-    Raises:
-        StorageError: when the storage cannot be reached.
-    """
+    """The study called `name`; made where there is none. A StorageError when the storage cannot be
+    reached."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with storage_errors(url):
         return optuna.create_study(
@@ -172,15 +164,11 @@ def _claims(study: Study, params: Params) -> list[FrozenTrial]:
 # --- samplers ------------------------------------------------------------------------------------
 
 
-def _tpe(seed: int) -> BaseSampler:
-    # The runs of other workers count as if they had gone badly, so that nobody repeats them.
-    return TPESampler(seed=seed, constant_liar=True)
-
-
-SAMPLERS: dict[SamplerName, Callable[[int], BaseSampler]] = {
+SAMPLERS: dict[SamplerName, Callable[..., BaseSampler]] = {
     "grid": RandomSampler,  # never asked: the queue chooses
     "random": RandomSampler,
-    "tpe": _tpe,
+    # The runs of other workers count as if they had gone badly, so that nobody repeats them.
+    "tpe": partial(TPESampler, constant_liar=True),
 }
 
 
@@ -192,31 +180,21 @@ class PerTrialSampler(BaseSampler):
     draw together what one process would have drawn.
     """
 
-    def __init__(self, make: Callable[[int], BaseSampler], seed: int) -> None:
+    def __init__(self, make: Callable[..., BaseSampler], seed: int) -> None:
         self._make, self._seed = make, seed
-        self._sampler = make(seed)
+        self._sampler = make(seed=seed)
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
         """Take the random numbers of this trial; the other methods are the sampler's own."""
         (seed,) = np.random.SeedSequence([self._seed, trial.number]).generate_state(1)
-        self._sampler = self._make(int(seed))
+        self._sampler = self._make(seed=int(seed))
         self._sampler.before_trial(study, trial)
 
-    def infer_relative_search_space(
-        self, study: Study, trial: FrozenTrial
-    ) -> dict[str, BaseDistribution]:
-        return self._sampler.infer_relative_search_space(study, trial)
+    def infer_relative_search_space(self, *args: Any, **named: Any) -> dict[str, BaseDistribution]:
+        return self._sampler.infer_relative_search_space(*args, **named)
 
-    def sample_relative(
-        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:
-        return self._sampler.sample_relative(study, trial, search_space)
+    def sample_relative(self, *args: Any, **named: Any) -> dict[str, Any]:
+        return self._sampler.sample_relative(*args, **named)
 
-    def sample_independent(
-        self,
-        study: Study,
-        trial: FrozenTrial,
-        param_name: str,
-        param_distribution: BaseDistribution,
-    ) -> Any:
-        return self._sampler.sample_independent(study, trial, param_name, param_distribution)
+    def sample_independent(self, *args: Any, **named: Any) -> Any:
+        return self._sampler.sample_independent(*args, **named)

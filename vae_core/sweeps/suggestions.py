@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vae_core.sweeps.aggregate import Score, SeedAverage, average_seeds, conditions
 from vae_core.sweeps.results import Result
@@ -44,26 +44,16 @@ class Advice:
     warnings: tuple[str, ...] = ()
 
 
-def suggestions(results: Sequence[Result]) -> list[Suggestion]:
-    """Every rule that has an answer; [] with fewer than two β."""
-    return list(advise(results).suggestions)
-
-
 def advise(results: Sequence[Result]) -> Advice:
     """What the runs say of β, for each condition that has at least two, and what they do not."""
     found: list[Suggestion] = []
-    warnings: list[str] = []
+    warnings = [f"{r.run} is left out: {r.not_converged}." for r in results if r.not_converged]
     trained = [result for result in results if not result.not_converged]
-    for result in results:
-        if result.not_converged:
-            warnings.append(f"{result.run} is left out: {result.not_converged}.")
-    curves = {name: average_seeds(runs) for name, runs in conditions(trained).items()}
-    curves = {
-        name: points for name, points in curves.items() if len({point.beta for point in points}) > 1
-    }
+    averages = {name: average_seeds(runs) for name, runs in conditions(trained).items()}
+    curves = {name: each for name, each in averages.items() if len({p.beta for p in each}) > 1}
     for name, points in curves.items():
         found += [
-            Suggestion(each.rule, each.beta, each.reason, name, each.also)
+            replace(each, among=name)
             for rule in (knee, no_dimension_lost, best_elbo)
             if (each := rule(points)) is not None
         ]

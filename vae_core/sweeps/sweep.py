@@ -35,33 +35,23 @@ class Sweep(Folder):
         self.store = store
 
     def spec(self) -> SweepSpec:
-        """What it tries.
-
-        Raises:
-            UserError: when sweep.json is missing or damaged.
-        """
+        """What it tries. A UserError when sweep.json is missing or damaged."""
         return self.parse(layout.SWEEP_SPEC, SweepSpec)
 
     def spec_to_run(self) -> SweepSpec:
-        """What it tries, where runs are to be made of it by this version.
-
-        Raises:
-            UserError: as `spec`, or when another version asked for more than this one knows.
-        """
+        """What it tries, where runs are to be made of it by this version. Raises as `spec`, and a
+        UserError when another version asked for more than this one knows."""
         spec = self.spec()
         if unknown := list(unknown_keys(spec)):
             raise UserError(
-                f"Sweep {self.id!r} cannot be gone on with by this version: {layout.SWEEP_SPEC} "
+                f"{self.title} cannot be gone on with by this version: {layout.SWEEP_SPEC} "
                 f"has entries that it does not know ({first_of(unknown)})."
             )
         return spec
 
     def state(self) -> SweepState:
-        """Where it stands: as the scheduler wrote it, with the messages since.
-
-        Raises:
-            UserError: when state.json is missing or damaged.
-        """
+        """Where it stands: as the scheduler wrote it, with the messages since. A UserError when
+        state.json is missing or damaged."""
         state = self.written_state()
         for message in self.records(layout.CONTROL, state.offset)[0]:
             state = apply_message(state, message)
@@ -77,22 +67,14 @@ class Sweep(Folder):
         return self.parse(layout.SWEEP_STATE, SweepState)
 
     def storage(self) -> str:
-        """URL of the study.
-
-        Raises:
-            UserError: when the study in the folder is no file of its own.
-        """
+        """URL of the study. A UserError when the study in the folder is no file of its own."""
         for end in ("", "-journal", "-wal"):
             self.require_file(layout.STUDY + end)
         return self.spec().storage or f"sqlite:///{self.file(layout.STUDY)}"
 
     def identity(self) -> str:
         """What tells this folder from all others that take part in the same study; "" in those of
-        a time before it was kept.
-
-        Raises:
-            UserError: when it is there and cannot be read.
-        """
+        a time before it was kept. A UserError when it cannot be read."""
         return self.text(layout.IDENTITY).strip() if self.has(layout.IDENTITY) else ""
 
     def send(self, command: str, **values: Any) -> None:
@@ -106,23 +88,16 @@ def has_sweep(store: Store, name: str) -> bool:
 
 
 def get_sweep(store: Store, name: str) -> Sweep:
-    """The sweep called `name`.
-
-    Raises:
-        UserError: when there is none.
-    """
+    """The sweep called `name`. A UserError when there is none."""
     if not has_sweep(store, name):
         raise UserError(f"There is no sweep called {name!r} in {store.path}.")
     return Sweep(store, name)
 
 
 def create_sweep(store: Store, name: str, spec: SweepSpec) -> Sweep:
-    """Claim the name, open the study and write the queue; nothing is left behind on an error.
-
-    Raises:
-        UserError: when the specification is not possible, the name is in use here or in the
-            shared storage, the storage cannot be reached or nothing can be written.
-    """
+    """Claim the name, open the study and write the queue; nothing is left behind on an error. A
+    UserError when the specification is not possible, the name is in use here or in the shared
+    storage, the storage cannot be reached or nothing can be written."""
     check(spec)
     with _new_folder(store, name, spec) as sweep:
         from vae_core.sweeps.study import open_study, read_spec, write_spec
@@ -139,11 +114,8 @@ def create_sweep(store: Store, name: str, spec: SweepSpec) -> Sweep:
 
 
 def join_sweep(store: Store, name: str, storage: str, workers: int) -> Sweep:
-    """Take part, from this store, in a sweep that another machine began.
-
-    Raises:
-        UserError: when the storage cannot be reached or has no such sweep, or the name is taken.
-    """
+    """Take part, from this store, in a sweep that another machine began. A UserError when the
+    storage cannot be reached or has no such sweep, or the name is taken."""
     from vae_core.sweeps.study import open_study, read_spec
 
     found = read_spec(open_study(storage, _checked(name)), storage)
@@ -156,11 +128,8 @@ def join_sweep(store: Store, name: str, storage: str, workers: int) -> Sweep:
 
 def launch(sweep: Sweep) -> None:
     """Start the scheduler of a sweep that has none, as a process of its own, which outlives the
-    browser and the server; one that is paused is woken.
-
-    Raises:
-        UserError: when nothing is left to do, or its folder is damaged.
-    """
+    browser and the server; one that is paused is woken. A UserError when nothing is left to do, or
+    its folder is damaged."""
     from vae_core.training.jobs import spawn  # imports torch
 
     sweep.spec_to_run()
@@ -177,14 +146,9 @@ def launch(sweep: Sweep) -> None:
 
 def sweeps_of(store: Store) -> list[Sweep]:
     """Every sweep of the store, the newest first."""
-    names = Reader(store.path).names(FOLDER)
-    found = [Sweep(store, name) for name in names if _NAME.fullmatch(name)]
-    made = {
-        sweep: sweep.version(layout.SWEEP_SPEC) or 0
-        for sweep in found
-        if sweep.has(layout.SWEEP_SPEC)
-    }
-    return sorted(made, key=made.__getitem__, reverse=True)
+    names = filter(_NAME.fullmatch, Reader(store.path).names(FOLDER))
+    found = [each for name in names if (each := Sweep(store, name)).has(layout.SWEEP_SPEC)]
+    return sorted(found, key=lambda each: each.version(layout.SWEEP_SPEC) or 0, reverse=True)
 
 
 @contextmanager
@@ -202,9 +166,8 @@ def _new_folder(store: Store, name: str, spec: SweepSpec) -> Iterator[Sweep]:
         raise UserError(f"The sweep cannot be created in {store.path}: {reason}.") from None
     try:
         sweep.write_bytes(layout.IDENTITY, secrets.token_hex(16).encode())
-        sweep.write_json(
-            layout.SWEEP_SPEC, spec, private=spec.storage is not None
-        )  # with a password
+        with_password = spec.storage is not None
+        sweep.write_json(layout.SWEEP_SPEC, spec, private=with_password)
         yield sweep
         entries = tuple(Entry(number=i, params=point) for i, point in enumerate(spec.points()))
         queue = SweepState(state="stopped", workers=spec.workers, entries=entries)

@@ -32,11 +32,8 @@ def save_latents(
     run: Run, model: LatentModel, dataset: Dataset, step: int, progress: Progress = no_progress
 ) -> np.ndarray:
     """Write what Explore needs beside the weights of `step`: encodings, and a picture of samples.
-    The posterior means [N, D].
-
-    Raises:
-        UserError: when encodings are not finite, or the folder cannot be written.
-    """
+    The posterior means [N, D]. A UserError when they are not finite, or the folder cannot be
+    written."""
     encodings = encode_dataset(model, dataset, step, ENCODED_IMAGES, progress)
     finite(encodings.mu, "encoding")
     save_encodings(run, encodings)
@@ -54,11 +51,8 @@ def save_measurement(
     step: int,
     progress: Progress = no_progress,
 ) -> None:
-    """Write what is measured of the weights of `step` on the validation images.
-
-    Raises:
-        UserError: when their loss is not finite, or the folder cannot be written.
-    """
+    """Write what is measured of the weights of `step` on the validation images. A UserError when
+    their loss is not finite, or the folder cannot be written."""
     measured = measure(model, objective, part, context, progress=progress)
     if not math.isfinite(measured.total):
         raise UserError(

@@ -10,6 +10,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -76,6 +77,7 @@ class SaveSchedule(TimeBudget):
         return self.every_s is not None and self.elapsed >= self.every_s and self.allows()
 
 
+@dataclass
 class BestWeights:
     """The weights of the best validation so far, in memory until a save takes them along.
 
@@ -83,12 +85,11 @@ class BestWeights:
     there is none before a warm-up is over, and a value that is set by hand begins anew.
     """
 
-    def __init__(self) -> None:
-        self.step: int | None = None
-        self.total = math.inf
-        self.controls: Mapping[str, float] = {}
-        self.unsaved: Mapping[str, Any] | None = None
-        """The modules' weights on the host, where no save holds them yet."""
+    step: int | None = None
+    total: float = math.inf
+    controls: Mapping[str, float] = field(default_factory=dict)
+    unsaved: Mapping[str, Any] | None = None
+    """The modules' weights on the host, where no save holds them yet."""
 
     def update(
         self,
@@ -97,12 +98,8 @@ class BestWeights:
         modules: Mapping[str, Mapping[str, Tensor]],
         final: Mapping[str, float],
     ) -> None:
-        """Copy the weights that were measured, if they are the best.
-
-        Args:
-            modules: weights of model and objective.
-            final: the objective's controls in the last step of the run, as far as is known now.
-        """
+        """Copy the weights that were measured, `modules` of model and objective, if they are the
+        best. `final`: the controls in the last step of the run, as far as is known now."""
         if measured.controls != final:
             return
         if measured.controls == self.controls and not measured.total < self.total:
@@ -122,11 +119,9 @@ class BestWeights:
     @classmethod
     def from_state(cls, state: Mapping[str, Any] | None) -> BestWeights:
         """Go on from what a save holds."""
-        best = cls()
-        if state is not None:
-            best.step, best.total = int(state["step"]), float(state["total"])
-            best.controls = dict(state["controls"])
-        return best
+        if state is None:
+            return cls()
+        return cls(int(state["step"]), float(state["total"]), dict(state["controls"]))
 
 
 def save_checkpoint(run: Run, checkpoint: Checkpoint) -> None:
@@ -134,10 +129,8 @@ def save_checkpoint(run: Run, checkpoint: Checkpoint) -> None:
 
     The state, and the best weights where they are new, come whole under names of their own. The
     weights, which say their step, replace those before them, and with that the save counts. Then
-    the others take their places; where that is not reached, `load_state` does it.
-
-    Raises:
-        UserError: when the disk is full or the folder cannot be written.
+    the others take their places; where that is not reached, `load_state` does it. A UserError when
+    the disk is full or the folder cannot be written.
     """
     state = _to_cpu(checkpoint.state)
     if checkpoint.best is not None:
@@ -156,17 +149,12 @@ def load_state(run: Run) -> Mapping[str, Any] | None:
     """The training state that belongs to the run's weights, None when the run has not saved one.
 
     For its only worker: a save that was cut off is completed where its weights had come, and
-    dropped where they had not.
-
-    Raises:
-        UserError: when the file is damaged, or there are weights and no state.
+    dropped where they had not. A UserError when the file is damaged, or there are weights and no
+    state.
     """
     step = run.weights_step()
-    if (
-        run.file(NEXT_STATE).exists()
-        and step is not None
-        and _read(run, NEXT_STATE)["step"] == step
-    ):
+    has_next = step is not None and run.file(NEXT_STATE).exists()
+    if has_next and _read(run, NEXT_STATE)["step"] == step:
         _commit(run)
     for cut_off in (NEXT_STATE, NEXT_BEST):
         run.file(cut_off).unlink(missing_ok=True)
@@ -179,7 +167,7 @@ def load_state(run: Run) -> Mapping[str, Any] | None:
         return state
     if step:
         raise UserError(
-            f"Run {run.id!r} has weights of step {step} but no {STATE} to go on from; its "
+            f"{run.title} has weights of step {step} but no {STATE} to go on from; its "
             "weights can be explored, and a new run can be trained with its settings."
         )
     return None

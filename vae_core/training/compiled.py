@@ -25,11 +25,7 @@ def compile_networks(
     """
     torch_private.set_up_compiler(RECOMPILE_LIMIT)
     for network in networks:
-        if _is_callable(network):
+        if type(network).forward is not nn.Module.forward:  # it can be called
             network.compile(backend=backend)
         else:
             compile_networks(network.children(), backend)
-
-
-def _is_callable(network: nn.Module) -> bool:
-    return type(network).forward is not nn.Module.forward

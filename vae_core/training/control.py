@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import math
 import signal
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +16,6 @@ from vae_core.runs import Run, State, layout
 from vae_core.runs.layout import AT_ONCE
 
 FILE = layout.CONTROL
-COMMANDS = frozenset({"pause", "resume", "stop", "save", "set"})
 LONGEST_SHOWN = 80
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -68,11 +67,8 @@ class ControlFile:
         self._offset = offset
 
     def __call__(self) -> list[Message]:
-        """What was appended since.
-
-        Raises:
-            LeaseLost: when the run was deleted or taken over, which no message has to say.
-        """
+        """What was appended since. A LeaseLost when the run was deleted or taken over, which no
+        message has to say."""
         self._run.check_lease()
         size = self._run.size(FILE)
         self._offset = min(self._offset, size)  # it was removed: all of it is new
@@ -97,18 +93,15 @@ def parse(line: bytes) -> Message | None:
     """
     try:
         raw = json.loads(line)
-        command = raw["command"]
-        if command not in COMMANDS:
-            return None
-        if command != "set":
-            return Message(command)
-        name, value = raw["name"], raw["value"]
-        if not isinstance(name, str) or type(value) not in (int, float):
-            return None
-        message = Message(command, name, float(value))
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
+    except (ValueError, RecursionError):
         return None
-    return message if math.isfinite(message.value) else None
+    match raw:
+        case {"command": "pause" | "resume" | "stop" | "save" as command}:
+            return Message(command)
+        case {"command": "set", "name": str(name), "value": int() | float() as value}:
+            if type(value) is not bool and abs(value) <= sys.float_info.max:  # False for NaN
+                return Message("set", name, float(value))
+    return None
 
 
 def _not_understood(line: bytes) -> Message:
@@ -160,12 +153,8 @@ class WorkerControl:
 
     def progress(self, message: str, share: float | None = None) -> None:
         """A `Progress` that obeys: it waits while the run is paused. Other messages are deferred
-        to the loop.
-
-        Raises:
-            Stopped: when a stop is asked; after a stop that the loop has taken, once `FINISH_S`
-                are over.
-        """
+        to the loop. Stopped is raised when a stop is asked; after a stop that the loop has taken,
+        once `FINISH_S` are over."""
         self.activity = message
         stopped_at = self._stopped_at
         paused, deferred = False, []

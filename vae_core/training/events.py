@@ -87,14 +87,12 @@ class RolledBack(Event):
     """Training begins again at `step`, that of the last save, with less of the learning rate.
 
     from_step: what had been reached; the steps after `step` come again.
-    number: 1 for the first return of the run. factor: what is left of the learning rate.
-    state: the training state that was gone back to.
+    state: the training state that was gone back to, with the returns and what they left of the
+        learning rate.
     """
 
     from_step: int
     message: str
-    number: int
-    factor: float
     state: Mapping[str, Any]
 
 

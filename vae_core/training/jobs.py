@@ -110,10 +110,8 @@ def spawn(folder: Folder, command: list[str], store: Path) -> None:
     """Start `python -m vae_core` with `command` in the background; it writes into the folder's log.
 
     The process is the leader of a session of its own, so it outlives whoever starts it. The lease
-    of the folder is its own from then on.
-
-    Raises:
-        UserError: when another process works there, or when nothing can be written.
+    of the folder is its own from then on. A UserError when another process works there, or when
+    nothing can be written.
     """
     # Until there is a process id this process has it, so that nobody sees the folder as dead.
     lease = folder.lease or folder.claim(os.getpid())

@@ -180,11 +180,8 @@ class Loop(TrainState):
                 yield from self._save()
 
     def _step(self, indices: np.ndarray) -> Iterator[Event]:
-        """One step, which counts whether it was taken or skipped.
-
-        Raises:
-            Diverged: when it was skipped and was one too many. UserError: when memory is short.
-        """
+        """One step, which counts whether it was taken or skipped. A Diverged when it was skipped
+        and was one too many, a UserError when memory is short."""
         start = time.perf_counter()
         try:
             x, context = self.batch(indices)
@@ -259,11 +256,8 @@ class Loop(TrainState):
         yield self._preview()
 
     def _roll_back(self, problem: Diverged) -> Iterator[Event]:
-        """Begin again at the last save with half the learning rate, or end the run there.
-
-        Raises:
-            UserError: when nobody keeps saves, or there have been enough returns.
-        """
+        """Begin again at the last save with half the learning rate; a UserError ends the run there
+        when nobody keeps saves, or there have been enough returns."""
         if self._last_save is None:
             happened = f"At step {self.step} training diverged: {problem}."
             raise UserError(f"{happened} {self.describe_save()} {ADVICE}")
@@ -274,8 +268,7 @@ class Loop(TrainState):
         state = {**state, "recovery": recovery.state_dict()}
         rate = self.config.train.learning_rate * recovery.factor
         message = recovery.describe(problem, from_step, self.step, rate, goes_on)
-        number, factor = recovery.returns, recovery.factor
-        yield RolledBack(*self.stamp(), from_step, message, number, factor, state)
+        yield RolledBack(*self.stamp(), from_step, message, state)
         for name, value in sorted(overrides.items() - self.overrides.items()):
             self.set(name, value)
             yield ValueSet(*self.stamp(), name, value)

@@ -58,11 +58,8 @@ class MemoryBudget:
 
 
 def measure_memory(dry_run: Callable[[int], object], device: torch.device) -> MemoryBudget:
-    """Count what is kept for the backward pass of two small steps.
-
-    Args:
-        dry_run: runs a step on as many images, without taking it.
-    """
+    """Count what is kept for the backward pass of two small steps; `dry_run` runs one on as many
+    images, without taking it."""
     small, large = (_saved_for_backward(dry_run, n) for n in (PROBE_IMAGES // 2, PROBE_IMAGES))
     return MemoryBudget((large - small) / (PROBE_IMAGES - PROBE_IMAGES // 2), free_memory(device))
 

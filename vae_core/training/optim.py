@@ -6,8 +6,7 @@ seconds of every run, though hardly one is compiled.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from functools import partial
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -82,11 +81,8 @@ class Adam:
         return {"state": dict(enumerate(self.state))}
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
-        """Go on from a state of this class or of `torch.optim.Adam`.
-
-        Raises:
-            KeyError: when it is that of fewer parameters. ValueError: of other shapes.
-        """
+        """Go on from a state of this class or of `torch.optim.Adam`. A KeyError when it is that of
+        fewer parameters, a ValueError when of other shapes."""
         for number, state in enumerate(self.state):
             for name, tensor in state.items():
                 theirs = saved["state"][number][name]
@@ -96,20 +92,15 @@ class Adam:
                 tensor.copy_(theirs)
 
 
-OPTIMIZERS: dict[str, Callable[..., Adam]] = {
-    "adam": Adam,
-    "adamw": partial(Adam, decoupled=True),
-}
-
-
 def make_optimizer(
     train: TrainConfig, parameters: Iterable[Parameter], overrides: Mapping[str, Any]
 ) -> Adam:
     """The optimiser of one player; `overrides` come before what the configuration says."""
-    settings = {
+    settings: dict[str, Any] = {
         "lr": train.learning_rate,
         "betas": train.adam_betas,
         "eps": train.adam_epsilon,
         "weight_decay": train.weight_decay,
+        "decoupled": train.optimizer == "adamw",
     }
-    return OPTIMIZERS[train.optimizer](list(parameters), **settings | dict(overrides))
+    return Adam(list(parameters), **settings | dict(overrides))

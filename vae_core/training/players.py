@@ -38,14 +38,11 @@ class Players:
     def step(
         self, x: Tensor, context: Context, factor: float = 1.0
     ) -> tuple[dict[str, LossTerms], str]:
-        """One optimiser step for every player that has terms.
+        """One optimiser step for every player that has terms; `factor` is what is left of the
+        learning rate.
 
-        Args:
-            factor: what is left of the learning rate.
-
-        Returns:
-            the terms, for the record, and why the step may not count: "" where it may, else
-            weights, buffers and optimisers are as they were before.
+        The terms, for the record, and why the step may not count: "" where it may, else weights,
+        buffers and optimisers are as they were before.
         """
         self._buffers.take()
         losses, totals = self.backward(x, context)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from tqdm import tqdm
 
@@ -31,10 +31,8 @@ from vae_core.training.events import (
 STATUS_EVERY_S = 0.25
 
 
-class Recorder(Protocol):
-    """Takes every event, in order."""
-
-    def __call__(self, event: Event) -> None: ...
+Recorder = Callable[[Event], None]
+"""Takes every event, in order."""
 
 
 class RunRecorder:
@@ -42,7 +40,8 @@ class RunRecorder:
 
     def __init__(self, run: Run, total_steps: int, first_step: int) -> None:
         self.run, self.total_steps = run, total_steps
-        self.pace = Pace(first_step)
+        self._begun = first_step, time.monotonic()
+        """Where the pace is measured from: the step, and when."""
         self._reported_at = 0.0
         self._speed: float | None = None
         self._state: State = "training"
@@ -78,15 +77,16 @@ class RunRecorder:
                 self._record("skipped", event, message=event.message)
             case RolledBack():
                 truncate_history(self.run, event.state)
+                recovery = event.state["recovery"]
                 self._record(
                     "went_back",
                     event,
                     from_step=event.from_step,
                     message=event.message,
-                    number=event.number,
-                    learning_rate_factor=event.factor,
+                    number=recovery["returns"],
+                    learning_rate_factor=recovery["factor"],
                 )
-                self.pace = Pace(event.step)
+                self._begun = event.step, time.monotonic()
                 self._report(event)
             case BestTaken():
                 self.total_steps, self._said = event.step, event.message
@@ -98,7 +98,7 @@ class RunRecorder:
             case PauseChanged():
                 self._state = "paused" if event.paused else "training"
                 self._report(event)
-                self.pace = Pace(event.step)
+                self._begun = event.step, time.monotonic()
 
     def close(self, event: Ended, message: str = "") -> None:
         """Write the final status, once everything that follows training has been written too."""
@@ -106,15 +106,16 @@ class RunRecorder:
         self._report(event, message or self._said)
 
     def _save_previews(self, event: Previewed) -> None:
-        strips = {"reconstructions": event.reconstructions, "samples": event.samples}
-        for name, images in strips.items():
-            strip = tile(to_bytes(images), len(images))
-            self.run.write_bytes(layout.preview(event.step, name), to_png(strip))
-        # These stay the same all through a run.
-        for name, still in (("originals", event.originals), ("corrupted", event.corrupted)):
-            if still is not None and not self.run.file(f"{layout.PREVIEWS}/{name}.png").exists():
-                strip = tile(to_bytes(still), len(still))
-                self.run.write_bytes(f"{layout.PREVIEWS}/{name}.png", to_png(strip))
+        pictures = {
+            layout.preview(event.step, "reconstructions"): event.reconstructions,
+            layout.preview(event.step, "samples"): event.samples,
+        }
+        stills = {layout.ORIGINALS: event.originals, layout.CORRUPTED: event.corrupted}
+        for name, still in stills.items():  # these stay the same all through a run
+            if still is not None and not self.run.file(name).exists():
+                pictures[name] = still
+        for name, images in pictures.items():
+            self.run.write_bytes(name, to_png(tile(to_bytes(images), len(images))))
 
     def _record(self, kind: str, event: Event, **values: Any) -> None:
         when = {"step": event.step, "epoch": event.epoch, "time": event.seconds}
@@ -129,24 +130,16 @@ class RunRecorder:
                 total_steps=self.total_steps,
                 epoch=event.epoch,
                 images_per_s=self._speed,
-                seconds_left=self.pace.seconds_left(event.step, self.total_steps),
+                seconds_left=self._seconds_left(event.step),
                 message=message,
             )
         )
 
-
-class Pace:
-    """Time left, from the steps measured since work began, validation and previews included."""
-
-    def __init__(self, first_step: int) -> None:
-        self.first_step, self.began = first_step, time.monotonic()
-
-    def seconds_left(self, step: int, total_steps: int) -> float | None:
-        """Seconds, or None before the first step is done."""
-        done = step - self.first_step
-        if done <= 0:
-            return None
-        return (time.monotonic() - self.began) / done * (total_steps - step)
+    def _seconds_left(self, step: int) -> float | None:
+        """From the steps since work began, with validation and previews; None before the first."""
+        first_step, began = self._begun
+        done = step - first_step
+        return (time.monotonic() - began) / done * (self.total_steps - step) if done > 0 else None
 
 
 class ProgressBar:
@@ -180,36 +173,31 @@ def _rounded(value: Any) -> Any:
 
 
 def truncate_history(run: Run, state: Mapping[str, Any]) -> None:
-    """Drop what was recorded after a save that is gone back to: those steps come again.
-
-    Args:
-        state: the training state of the save. It tells which of the values set by hand, rollbacks
-            and validations at its very step came before it.
-    """
+    """Drop what was recorded after a save that is gone back to: those steps come again. `state`, of
+    the save, tells which of the values set by hand, rollbacks and validations at its very step came
+    before it."""
     step = state["step"]
-    before: dict[str, Callable[[Mapping[str, Any]], bool]] = {
-        # The value that is recorded is rounded.
-        "set": lambda record: math.isclose(
-            state["overrides"].get(record.get("name", "beta"), math.nan),
-            record.get("value", math.nan),
-            rel_tol=1e-5,
-        ),
-        "preview": lambda record: step > 0,  # every training begins with one
-        "validation": lambda record: state.get("validated", step) == step,
-        "went_back": lambda record: record.get("number", 0) <= state["recovery"]["returns"],
-    }
 
     def was_saved(record: Mapping[str, Any]) -> bool:
         at = record.get("step", 0)
-        if not isinstance(at, int | float):
-            return False
-        if at == step and (condition := before.get(str(record.get("kind")))) is not None:
-            return condition(record)
-        return bool(at <= step)
+        if at != step:
+            return isinstance(at, int | float) and at < step
+        match record.get("kind"):
+            case "set":
+                value = state["overrides"].get(record.get("name", "beta"), math.nan)
+                # The value that is recorded is rounded.
+                return math.isclose(value, record.get("value", math.nan), rel_tol=1e-5)
+            case "preview":
+                return bool(step > 0)  # every training begins with one
+            case "validation":
+                return bool(state.get("validated", step) == step)
+            case "went_back":
+                return bool(record.get("number", 0) <= state["recovery"]["returns"])
+        return True
 
     if not all(map(was_saved, run.each_record(layout.HISTORY))):
         run.write_records(layout.HISTORY, filter(was_saved, run.each_record(layout.HISTORY)))
-        for picture in run.file("previews").glob("*-*.png"):
+        for picture in run.file(layout.PREVIEWS).glob("*-*.png"):
             if int(picture.name.partition("-")[0]) > step:
                 picture.unlink(missing_ok=True)
 
@@ -225,5 +213,5 @@ def record_changed_data(run: Run, difference: Difference, step: int) -> None:
     records = run.each_record(layout.HISTORY)
     others = (record for record in records if record.get("kind") != "preview")
     run.write_records(layout.HISTORY, (*others, note))
-    for picture in run.file("previews").glob("*.png"):
+    for picture in run.file(layout.PREVIEWS).glob("*.png"):
         picture.unlink(missing_ok=True)

@@ -35,11 +35,8 @@ def check_step(losses: Mapping[str, Tensor], players: Mapping[str, Iterable[nn.P
     """Why a step must not be applied, "" where it may be.
 
     A sum is finite only where all its numbers are: of the ways to look at every gradient it is
-    the quickest, 0.13 ms for 0.9 M weights.
-
-    Args:
-        losses: what each player of this step minimises, scalars.
-        players: the weights of all players, with their gradients.
+    the quickest, 0.13 ms for 0.9 M weights. `losses` are scalars, what each player of this step
+    minimises; `players` the weights of all of them, with their gradients.
     """
     sums = {
         player: torch.stack([each.grad.sum() for each in players[player] if each.grad is not None])
@@ -159,11 +156,7 @@ class Recovery:
         self.skipped = 0
 
     def step_skipped(self, problem: str) -> None:
-        """Count a step that was not taken.
-
-        Raises:
-            Diverged: when it was one too many.
-        """
+        """Count a step that was not taken; a Diverged when it was one too many."""
         self.skipped += 1
         if self.skipped >= MAX_SKIPS:
             raise Diverged(f"{MAX_SKIPS} steps in a row were not taken, the last one as {problem}")
@@ -189,12 +182,9 @@ class Recovery:
     def describe(
         self, problem: Diverged, from_step: int, step: int, rate: float, goes_on: bool
     ) -> str:
-        """What happened to a training that is back at `step`, and what comes of it, in sentences.
-
-        Args:
-            from_step: the step that it had come to. rate: the learning rate that it has now.
-            goes_on: whether it trains on, or has ended.
-        """
+        """What happened to a training that had come to `from_step` and is back at `step`, and what
+        comes of it, in sentences. `rate`: the learning rate that it has now. `goes_on`: whether it
+        trains on, or has ended."""
         happened = f"At step {from_step} training diverged: {problem}."
         if goes_on:
             return f"{happened} It went back to step {step}, with the learning rate at {rate:.3g}."

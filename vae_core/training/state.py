@@ -107,11 +107,8 @@ class TrainState:
         return x, self.context(self.players.generator, labels)
 
     def set(self, name: str, value: float) -> None:
-        """Take a value where the objective has such a control and its setting allows it.
-
-        Raises:
-            UserError: where it does not.
-        """
+        """Take a value where the objective has such a control and its setting allows it; else a
+        UserError."""
         controls = self.objective.controls(Context(self.step))
         if name not in controls:
             raise unknown("value to set", name, controls)
@@ -123,11 +120,8 @@ class TrainState:
             self.players.spikes.reset()
 
     def check_memory(self) -> MemoryBudget:
-        """What a step needs of what is free; asked before the first.
-
-        Raises:
-            UserError: when it is more than that.
-        """
+        """What a step needs of what is free; asked before the first. A UserError when it is more
+        than that."""
         dry_run, train = self.players.dry_run, self.config.train
         if train.compile or train.batch_size <= PROBE_IMAGES:  # it compiles for sizes never to come
             return MemoryBudget(0.0, free_memory(self.device))
@@ -137,11 +131,7 @@ class TrainState:
         return budget
 
     def require_finite(self) -> None:
-        """Nothing is shown, measured or saved of what is not finite.
-
-        Raises:
-            Diverged: when it would be.
-        """
+        """Nothing is shown, measured or saved of what is not finite: a Diverged in its place."""
         if self.players.find_non_finite():
             raise Diverged("the weights are not finite")
 
@@ -161,11 +151,8 @@ class TrainState:
         return Checkpoint(*self.stamp(), state, self.best.unsaved)
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go back to what a save holds.
-
-        Raises:
-            UserError: when it is that of another run, or its numbers are none.
-        """
+        """Go back to what a save holds. A UserError when it is that of another run, or its numbers
+        are none."""
         with _must_fit():
             self.players.load_state_dict(state)
             self.overrides = {name: float(value) for name, value in state["overrides"].items()}
@@ -194,11 +181,8 @@ class TrainState:
 
 @contextmanager
 def _must_fit() -> Iterator[None]:
-    """Say in one sentence that a state is not this run's, whatever it is that does not fit.
-
-    Raises:
-        UserError: in place of what torch and Python raise about it.
-    """
+    """Say in one sentence, a UserError, that a state is not this run's, whatever it is that torch
+    and Python raise about it."""
     try:
         yield
     except (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError) as error:

@@ -40,21 +40,28 @@ def watch(stop_requested: Callable[[], bool], exit_status: ExitStatus) -> None:
 
     For the main thread of a process of our own: the process is ended without unwinding, and its
     children are killed. Files are whole all the same, as everything is written atomically.
-
-    Args:
-        stop_requested: whether it was asked to end in another way than by SIGINT or SIGTERM.
+    `stop_requested`: whether it was asked to end in another way than by SIGINT or SIGTERM.
     """
     reader, writer = socket.socketpair()
     reader.settimeout(POLL_S)
     writer.setblocking(False)
     signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
 
-    threading.Thread(
-        target=_watch,
-        args=(reader, writer, stop_requested, exit_status),
-        name="watchdog",
-        daemon=True,
-    ).start()
+    def keep_watch() -> None:
+        since, number = None, None
+        with reader, writer:  # this has to stay open: signals are written to its number
+            while True:
+                with suppress(TimeoutError):  # after 0.1 s without a signal
+                    received = reader.recv(64)
+                    number = number or next((n for n in received if n in STOP_SIGNALS), None)
+                if since is None and (number or stop_requested()):
+                    since = time.monotonic()
+                if since is not None:
+                    status = exit_status(time.monotonic() - since, number)
+                    if status is not None:
+                        exit_now(status)
+
+    threading.Thread(target=keep_watch, name="watchdog", daemon=True).start()
 
 
 def unwatch() -> None:
@@ -105,30 +112,3 @@ def record_stop(run: Run, activity: str) -> str:
     update = {"state": "stopped", "message": sentence, "step": step or 0}
     run.set_status(run.status().model_copy(update=update))
     return sentence
-
-
-def _watch(
-    reader: socket.socket,
-    writer: socket.socket,  # has to stay open: signals are written to its number
-    stop_requested: Callable[[], bool],
-    exit_status: ExitStatus,
-) -> None:
-    since, number = None, None
-    while True:
-        received = _signal_of(reader)  # waits for 0.1 s at most
-        number = number or received
-        if since is None and (number or stop_requested()):
-            since = time.monotonic()
-        if since is not None:
-            status = exit_status(time.monotonic() - since, number)
-            if status is not None:
-                exit_now(status)
-
-
-def _signal_of(reader: socket.socket) -> int | None:
-    """The signal that came, after at most 0.1 s without one."""
-    try:
-        numbers = reader.recv(64)
-    except TimeoutError:
-        return None
-    return next((n for n in numbers if n in STOP_SIGNALS), None)

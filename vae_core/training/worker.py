@@ -186,7 +186,7 @@ def _train(
         record_changed_data(run, dataset.difference, loop.step)
 
     recorder = RunRecorder(run, loop.total_steps, loop.step)
-    recorders = [recorder, *more_recorders(loop.total_steps, loop.step)]
+    recorders: list[Recorder] = [recorder, *more_recorders(loop.total_steps, loop.step)]
     budget = TimeBudget()
     progress("Taking the first step", None)
     for event in loop.run(control):
@@ -275,11 +275,8 @@ def _build(
 
 
 def choose_device(name: str) -> torch.device:
-    """The device called `name`; "auto" is a GPU where there is one.
-
-    Raises:
-        UserError: when the device is not there.
-    """
+    """The device called `name`; "auto" is a GPU where there is one. A UserError when it is not
+    there."""
     there = {
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import base64
+from base64 import b64decode, b64encode
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -45,7 +45,7 @@ def explorer(run: Run, mode: Mode, title: str = "", panel: str = "", linked: boo
         app_state().link_problem = ""
         view = views.get(run.id, View())
         if mode == "hero":
-            views[run.id] = View(condition=told["label"], z=_bytes(told["z"]))
+            views[run.id] = View(condition=told["label"], z=b64decode(told["z"]))
             return
         views[run.id] = moved(view, told, directions_id(run, view))
         app_state().ends[run.id] = told["ends"]
@@ -80,11 +80,11 @@ def moved(view: View, told: dict[str, Any], directions: str) -> View:
 
     Under other directions, left a moment ago, slider values mean something else: the point stays.
     """
-    z, given = _bytes(told["z"]), told["label"]
+    z, given = b64decode(told["z"]), told["label"]
     if told["directions"] != directions:
         return replace(view, values=None, base=None, condition=given, z=z)
     values = tuple(float(value) for value in told["values"])
-    base = None if told["base"] is None else _bytes(told["base"])
+    base = None if told["base"] is None else b64decode(told["base"])
     return replace(view, values=values, base=base, condition=given, z=z)
 
 
@@ -158,10 +158,10 @@ def explorer_data(run: Run, view: View, mode: Mode) -> dict[str, Any]:
         "no_density": model_of(run).no_density,
     }
     if fits and values is not None and len(values) == count:
-        base = None if view.base is None else base64.b64encode(view.base).decode()
+        base = None if view.base is None else b64encode(view.base).decode()
         data["view"] = {"values": values, "base": base}
     elif fits and view.z is not None:
-        data["position"] = base64.b64encode(view.z).decode()
+        data["position"] = b64encode(view.z).decode()
     data |= conditions_of(run, view)
     return data | (space_of(run, sliders) if mode == "full" else {})
 
@@ -173,9 +173,8 @@ def conditions_of(run: Run, view: View) -> dict[str, Any]:
         return {}
     names = run.data_card().label_names
     label = view.condition if view.condition is not None and view.condition < count else 0
-    return {"conditions": [names[i] if i < len(names) else str(i) for i in range(count)]} | {
-        "label": label
-    }
+    conditions = [names[i] if i < len(names) else str(i) for i in range(count)]
+    return {"conditions": conditions, "label": label}
 
 
 def directions_data(sliders: Sliders, count: int) -> dict[str, Any]:
@@ -201,7 +200,3 @@ def _shown(sliders: Sliders, view: View, mode: Mode) -> int:
     used = total - sliders.unused
     start = min(SLIDERS[mode], used or total)  # of a collapsed model all are unused: show them
     return min(total, start if view.shown is None or mode == "hero" else view.shown)
-
-
-def _bytes(text: str) -> bytes:
-    return base64.b64decode(text)

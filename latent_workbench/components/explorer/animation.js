@@ -4,8 +4,8 @@ import { button } from "../shared/elements.js";
 
 /** A button that plays a motion, and stops it. */
 export class Player {
-  /** @type {(() => void) | null} */
-  cancel = null;
+  /** The next one that is asked for; 0 while it stands still. */
+  frame = 0;
 
   /**
    * @param {string} label
@@ -20,38 +20,27 @@ export class Player {
   }
 
   toggle() {
-    if (this.cancel) {
+    if (this.frame) {
       this.stop();
       return;
     }
-    this.cancel = animate(this.begin());
+    const action = this.begin();
+    let start = 0;
+    /** @param {number} now */
+    const tick = (now) => {
+      start ||= now;
+      this.frame = requestAnimationFrame(tick);
+      action((now - start) / 1000);
+    };
+    this.frame = requestAnimationFrame(tick);
     this.button.textContent = "■";
   }
 
   stop() {
-    if (!this.cancel) return;
-    this.cancel();
-    this.cancel = null;
+    if (!this.frame) return;
+    cancelAnimationFrame(this.frame);
+    this.frame = 0;
     this.button.textContent = "▶";
     this.onStop();
   }
-}
-
-/**
- * Calls `action(seconds)` once a frame; returns what stops it.
- *
- * @param {(seconds: number) => void} action
- */
-export function animate(action) {
-  let frame = 0;
-  /** @type {number | undefined} */
-  let start;
-  /** @param {number} now */
-  const tick = (now) => {
-    start ??= now;
-    action((now - start) / 1000);
-    frame = requestAnimationFrame(tick);
-  };
-  frame = requestAnimationFrame(tick);
-  return () => cancelAnimationFrame(frame);
 }

@@ -5,6 +5,8 @@ import { liveAddress, liveSocket } from "../shared/address.js";
 import { LiveSocket } from "../shared/socket.js";
 import { readReply, requestFrame } from "./frames.js";
 
+/** @import { Failure, Picture } from "./frames.js" */
+
 const TRIES_BEFORE_BLOCKED = 3;
 const PATIENCE_MS = 30000; // the first request may wait for the server to load its engine
 
@@ -13,8 +15,6 @@ const PATIENCE_MS = 30000; // the first request may wait for the server to load 
 const KINDS = ["picture", "vector", "ends", "strips"]; // in order of urgency
 
 /**
- * @typedef {import("./frames.js").Picture} Picture
- * @typedef {import("./frames.js").Failure} Failure
  * @typedef {{ sequence: number, vector: number[], message?: undefined, pixels?: undefined }} Vector
  *
  * @typedef {{ type: "random", temperature: number } | { type: "encoding", index: number }} Question
@@ -90,7 +90,13 @@ export class LiveDecoder {
   lost() {
     clearTimeout(this.patience);
     if (this.flying && !this.flying.posted) this.putBack(this.flying);
-    if (!this.live) this.fallBack();
+    if (this.live) return;
+    this.on.onProblem(
+      "Live decoding is blocked: your browser cannot open a WebSocket to this app, so the " +
+        "picture follows when you let go. Check that the app still runs and that no proxy or " +
+        "extension is in the way.",
+    );
+    this.pump();
   }
 
   /** @param {Waiting} request */
@@ -117,15 +123,6 @@ export class LiveDecoder {
       this.socket.send(message);
       this.patience = setTimeout(() => this.socket.drop(), PATIENCE_MS);
     } else this.post(request, message);
-  }
-
-  fallBack() {
-    this.on.onProblem(
-      "Live decoding is blocked: your browser cannot open a WebSocket to this app, so the " +
-        "picture follows when you let go. Check that the app still runs and that no proxy or " +
-        "extension is in the way.",
-    );
-    this.pump();
   }
 
   /** @param {Waiting} request @param {string | ArrayBuffer} body */

@@ -34,14 +34,6 @@ class DirectionSet:
     sliders: Callable[[Run, Encodings, View], Sliders]
 
 
-def _principal(run: Run, encodings: Encodings, view: View) -> Sliders:
-    return sliders_of(run, PRINCIPAL)
-
-
-def _raw(run: Run, encodings: Encodings, view: View) -> Sliders:
-    return sliders_of(run, RAW)
-
-
 def _local(run: Run, encodings: Encodings, view: View) -> Sliders:
     from vae_core.latent.directions import local_directions
 
@@ -75,13 +67,13 @@ DIRECTION_SETS = {
         "Principal",
         "Principal components of the encodings, the largest variance first. 1 σ is one standard "
         "deviation of the encodings along a direction; 0 is the mean of all encodings.",
-        _principal,
+        lambda run, encodings, view: sliders_of(run, PRINCIPAL),
     ),
     RAW: DirectionSet(
         "Raw axes",
         "Single latent dimensions, the one that carries most information (KL) first; unused ones "
         "come last. 1 σ is one standard deviation of the encodings along it.",
-        _raw,
+        lambda run, encodings, view: sliders_of(run, RAW),
     ),
     LOCAL: DirectionSet(
         "Local",

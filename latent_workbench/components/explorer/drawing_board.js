@@ -10,9 +10,9 @@ const DRAWING_PX = 280;
 export class DrawingBoard {
   drawing = false;
 
-  /** @param {(blob: Blob) => Promise<import("./starting_points.js").Encoded>} onDrawing */
-  constructor(onDrawing) {
-    this.onDrawing = onDrawing;
+  /** @param {import("./starting_points.js").StartingPoints} starts */
+  constructor(starts) {
+    this.starts = starts;
     this.board = element("canvas", {
       width: DRAWING_PX,
       height: DRAWING_PX,
@@ -85,7 +85,7 @@ export class DrawingBoard {
 
   /** @param {Blob} blob */
   async send(blob) {
-    const reply = await this.onDrawing(blob);
+    const reply = await this.starts.encode(blob, true);
     this.problem.textContent = reply.message ?? "";
     if (reply.picture) this.seen.src = reply.picture;
   }

@@ -2,11 +2,12 @@
 
 import { drawPixels } from "../shared/canvas.js";
 import { element } from "../shared/elements.js";
+import { placed } from "../shared/places.js";
 import { Thumbnails } from "../shared/thumbnails.js";
 import { fromBase64 } from "../shared/vectors.js";
 import { LiveDecoder } from "./decoder.js";
 import { NEAREST } from "./location_panel.js";
-import { buildPanels } from "./panels.js";
+import { Panels } from "./panels.js";
 import { Point, UndoStack } from "./point.js";
 import { SliderRow, STOPS } from "./slider_row.js";
 import { actionBar } from "./toolbar.js";
@@ -14,7 +15,6 @@ import { actionBar } from "./toolbar.js";
 const MOST_STRIPS = 2; // rows in one request: a hand that grabs anew waits for few pictures
 const MORE = 8;
 const IDLE_MS = 250; // without a key for so long, a move by keys has come to rest
-const LARGE_PX = 40;
 
 /**
  * @typedef {object} ExplorerData as `explorer_data` in Python makes it; arrays are base64 of
@@ -49,32 +49,15 @@ const LARGE_PX = 40;
  * @typedef {import("./point.js").PointState & { label: number | null }} State
  */
 
-/** A rerun of the page finds its explorer again. @type {WeakMap<object, Explorer>} */
-const explorers = new WeakMap();
-
 /** @param {ComponentCall<ExplorerData>} call */
 export default function ({ parentElement, data: [data], setStateValue, setTriggerValue }) {
-  let explorer = explorers.get(parentElement);
-  if (explorer?.data.identity === data.identity) explorer.update(data);
-  else {
-    explorer?.remove();
-    explorer = new Explorer(parentElement, data);
-    explorers.set(parentElement, explorer);
-  }
+  const make = () => new Explorer(parentElement, data);
+  const { made: explorer, leave } = placed(parentElement, data.identity, make);
+  explorer.update(data);
   explorer.sendState = setStateValue;
   explorer.sendTrigger = setTriggerValue;
   explorer.tellNews();
-  // Streamlit also cleans up after a call that a later one overtakes, before or after that one
-  // runs; so wait a moment and leave only if nobody has taken over.
-  const mounted = explorer;
-  const call = {};
-  mounted.call = call;
-  return () =>
-    setTimeout(() => {
-      if (mounted.call !== call || explorers.get(parentElement) !== mounted) return;
-      explorers.delete(parentElement);
-      mounted.remove();
-    }, 100);
+  return leave;
 }
 
 export class Explorer {
@@ -84,7 +67,7 @@ export class Explorer {
   undoStack = new UndoStack();
   /** @type {LiveDecoder | null} */
   decoder = null;
-  /** @type {import("./panels.js").Panels | null} */
+  /** @type {Panels | null} */
   panels = null;
   /** The state before a move that goes on. @type {State | null} */
   before = null;
@@ -96,8 +79,6 @@ export class Explorer {
   sendState = () => {};
   /** @type {Send} */
   sendTrigger = () => {};
-  /** The newest of Streamlit's calls. @type {object | null} */
-  call = null;
   removed = false;
   untold = false;
 
@@ -128,7 +109,7 @@ export class Explorer {
     this.root = element("div", { class: `explorer ${mode}` }, [this.panes, this.problem, this.connection]);
     this.root.inert = Boolean(waiting);
     this.root.onkeydown = (event) => this.shortcut(event);
-    if (this.full) this.panels = buildPanels(this);
+    if (this.full) this.panels = new Panels(this);
     parent.append(this.root);
     this.buildRows();
     if (waiting) return;
@@ -154,7 +135,11 @@ export class Explorer {
   connect() {
     this.decoder?.close();
     this.decoder = new LiveDecoder(this.data.run, this.label, {
-      onPictures: (kind, picture, first) => this.draw(kind, picture, first),
+      onPictures: (kind, picture, first) => {
+        if (kind === "picture") this.drawMain(picture);
+        else if (kind === "ends") this.panels?.path.draw(picture);
+        else this.drawStrips(picture, first);
+      },
       onVector: (vector) => this.change(() => this.point.goTo(vector)),
       onProblem: (sentence) => {
         this.connection.textContent = sentence;
@@ -165,7 +150,6 @@ export class Explorer {
   /**
    * What a rerun of the page brings: perhaps other directions through the same space, weights
    * that were trained on, or a step back in the browser's history.
-   *
    * @param {ExplorerData} data
    */
   update(data) {
@@ -191,20 +175,8 @@ export class Explorer {
   }
 
   buildRows() {
-    const { directions, shape } = this.data;
-    const large = Math.max(shape[1], shape[2]) > LARGE_PX;
-    this.rows = directions.names.map((name, k) => {
-      const share = directions.explained?.[k] ?? null;
-      return new SliderRow(k, { name, share, dead: directions.dead[k] }, large, {
-        onDrag: (value) => this.drag(k, value),
-        onRelease: () => this.release(),
-        onPause: () => this.releaseSoon(),
-        onSet: (value) =>
-          this.change(() => {
-            this.point.values[k] = value;
-          }),
-      });
-    });
+    const { directions } = this.data;
+    this.rows = directions.names.map((_, k) => new SliderRow(this, k));
     this.sliders.replaceChildren(...this.rows.map((row) => row.root));
     this.sliders.style.setProperty("--rows", String(Math.max(1, Math.ceil(this.rows.length / 2))));
     const hidden = directions.total - this.rows.length;
@@ -232,18 +204,12 @@ export class Explorer {
     const before = this.state();
     action();
     this.show();
-    this.settle(before);
+    this.commit(before);
   }
 
   /** @returns {State} */
   state() {
     return { ...this.point.state(), label: this.label };
-  }
-
-  /** @param {State} before */
-  settle(before) {
-    this.undoStack.add(before);
-    this.commit();
   }
 
   /** @param {"undo" | "redo"} way */
@@ -257,7 +223,9 @@ export class Explorer {
     this.commit();
   }
 
-  commit() {
+  /** What has come to rest; `before` is what undo goes back to. @param {State} [before] */
+  commit(before) {
+    if (before) this.undoStack.add(before);
     this.bar.undo.disabled = !this.undoStack.past.length;
     this.bar.redo.disabled = !this.undoStack.future.length;
     this.askStrips();
@@ -284,7 +252,6 @@ export class Explorer {
 
   /**
    * A move that goes on: undo takes all of it back at once, but not what another control did.
-   *
    * @param {object} control
    */
   hold(control) {
@@ -293,18 +260,9 @@ export class Explorer {
     this.before ??= this.state();
   }
 
-  /** @param {number} k @param {number} value */
-  drag(k, value) {
-    this.hold(this.rows[k]);
-    this.point.values[k] = value;
-    this.follow();
-  }
-
   /**
    * Anything else that moves the point while a hand holds it: the map's marker, the scrubber.
-   *
-   * @param {object} control
-   * @param {Float32Array} z
+   * @param {object} control @param {Float32Array} z
    */
   carry(control, z) {
     this.hold(control);
@@ -329,7 +287,7 @@ export class Explorer {
     if (!this.before) return;
     const { before } = this;
     this.before = null;
-    this.settle(before);
+    this.commit(before);
   }
 
   stopPlaying() {
@@ -341,14 +299,10 @@ export class Explorer {
   /** Tell a conditional model of another label; the latents, its style, stay. @param {number | null} label */
   condition(label) {
     this.label = label;
-    this.bar.showLabel(label);
+    this.bar.label.value = String(label);
     if (!this.decoder) return; // not connected yet
     this.connect();
     this.panels?.path.askPictures();
-  }
-
-  reset() {
-    this.change(() => this.point.toCenter());
   }
 
   /** @param {KeyboardEvent} event */
@@ -369,17 +323,6 @@ export class Explorer {
     const rows = this.rows.slice(first, first + MOST_STRIPS);
     const vectors = rows.flatMap((_, i) => STOPS.map((stop) => this.point.vector(first + i, stop)));
     if (vectors.length) this.decoder?.ask("strips", vectors, { first });
-  }
-
-  /**
-   * @param {import("./decoder.js").Kind} kind
-   * @param {import("./frames.js").Picture} picture
-   * @param {number} first
-   */
-  draw(kind, picture, first) {
-    if (kind === "picture") this.drawMain(picture);
-    else if (kind === "ends") this.panels?.path.draw(picture);
-    else this.drawStrips(picture, first);
   }
 
   /** @param {import("./frames.js").Picture} picture */

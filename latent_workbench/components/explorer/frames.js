@@ -4,9 +4,9 @@
 
 import protocol from "../../live/protocol.json" with { type: "json" };
 
+/** @import { Pixels } from "../shared/canvas.js" */
+
 /**
- * @typedef {import("../shared/canvas.js").Pixels} Pixels
- *
  * @typedef {object} Location where the first vector of a request lies
  * @property {number} distance σ from the mean
  * @property {number} nearer share of the training draws that are nearer to it

@@ -5,14 +5,10 @@ import { drawTile } from "../shared/canvas.js";
 import { button, choice, dialog, element, pictureButton } from "../shared/elements.js";
 import { fetchPicture, tileOf } from "../shared/thumbnails.js";
 
-const PAGE_OF_IMAGES = 60;
+/** @import { Explorer } from "./explorer.js" */
+/** @import { StartingPoints } from "./starting_points.js" */
 
-/**
- * @typedef {object} PickerEvents
- * @property {(index: number) => void} onPick
- * @property {(blob: Blob) => void} onHoldOut
- * @property {(index: number) => string} nameOf
- */
+const PAGE_OF_IMAGES = 60;
 
 export class ImagePicker {
   page = 0;
@@ -20,21 +16,15 @@ export class ImagePicker {
   /** @type {Promise<void> | undefined} */
   loading;
 
-  /**
-   * @param {{ run: string, count: number, label_names: string[], shape: number[] }} data
-   * @param {Int16Array | null} labels
-   * @param {import("../shared/thumbnails.js").Thumbnails} thumbnails
-   * @param {PickerEvents} on
-   */
-  constructor(data, labels, thumbnails, on) {
+  /** @param {Explorer} explorer @param {StartingPoints} starts */
+  constructor({ data, thumbnails }, starts) {
     this.data = data;
-    this.labels = labels;
     this.thumbnails = thumbnails;
-    this.on = on;
+    this.starts = starts;
     this.cells = Array.from({ length: PAGE_OF_IMAGES }, () =>
       pictureButton("", ({ dataset }) => {
         this.root.close();
-        on.onPick(Number(dataset.index));
+        starts.pick(Number(dataset.index));
       }),
     );
     this.place = element("small");
@@ -55,7 +45,9 @@ export class ImagePicker {
 
   /** A choice of labels, where there are several. */
   filter() {
-    const present = [...new Set(this.labels ?? [])].filter((label) => label >= 0).sort((a, b) => a - b);
+    const present = [...new Set(this.starts.labels ?? [])]
+      .filter((label) => label >= 0)
+      .sort((a, b) => a - b);
     if (present.length < 2) return [];
     /** @type {[number | string, string][]} */
     const options = present.map((label) => [label, this.data.label_names[label] ?? `label ${label}`]);
@@ -86,7 +78,7 @@ export class ImagePicker {
     for (let i = 0; i < columns; i++) {
       const cell = pictureButton(`Start from hold-out image ${i + 1}`, ({ picture }) => {
         this.root.close();
-        picture.toBlob((blob) => blob && this.on.onHoldOut(blob));
+        picture.toBlob((blob) => blob && this.starts.encode(blob, false));
       });
       drawTile(cell.picture, tileOf(strip, i, { columns, width, height }));
       this.holdOuts.append(cell);
@@ -103,7 +95,7 @@ export class ImagePicker {
 
   chosen() {
     const all = Array.from({ length: this.data.count }, (_, index) => index);
-    return this.label === "" ? all : all.filter((i) => this.labels?.[i] === Number(this.label));
+    return this.label === "" ? all : all.filter((i) => this.starts.labels?.[i] === Number(this.label));
   }
 
   show() {
@@ -116,7 +108,7 @@ export class ImagePicker {
       cell.hidden = index === undefined;
       if (cell.hidden) return;
       cell.dataset.index = String(index);
-      cell.title = this.on.nameOf(index);
+      cell.title = this.starts.nameOf(index);
       cell.setAttribute("aria-label", `Start from ${cell.title}`);
       this.thumbnails.draw(cell.picture, index);
     });

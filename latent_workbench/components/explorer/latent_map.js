@@ -6,6 +6,9 @@ import { signed } from "../shared/format.js";
 import { Preview } from "../shared/preview.js";
 import { clamp, dot, fromBase64, rowsOf } from "../shared/vectors.js";
 
+/** @import { Explorer } from "./explorer.js" */
+/** @import { StartingPoints } from "./starting_points.js" */
+
 const NEAR_PX = 9; // a pointer this close to a point means the point
 const MOVED_PX = 3; // less is a click, more is a drag
 const KEY_STEP = 0.1; // σ
@@ -19,13 +22,6 @@ const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowD
  * @property {number[]} deviations
  * @property {string[]} names
  * @property {string} points [N, 2] in σ
- *
- * @typedef {object} MapEvents all in σ
- * @property {(x: number, y: number) => void} onMove while dragging
- * @property {() => void} onRelease
- * @property {() => void} onPause after a key
- * @property {(index: number) => void} onPick
- * @property {(index: number) => string} nameOf
  */
 
 /** A plane through the latent space, along one or two directions. */
@@ -47,10 +43,7 @@ export class Plane {
 
   /**
    * z moved within the plane so that it lies at (x, y).
-   *
-   * @param {Float32Array} z
-   * @param {number} x
-   * @param {number} y
+   * @param {Float32Array} z @param {number} x @param {number} y
    */
   moved(z, x, y) {
     const here = this.locate(z);
@@ -69,18 +62,13 @@ export class LatentMap {
   /** @type {[number, number] | null} */
   at = null;
 
-  /**
-   * @param {PlaneData} plane
-   * @param {Int16Array | null} labels
-   * @param {string[]} colors
-   * @param {import("../shared/thumbnails.js").Thumbnails} thumbnails
-   * @param {MapEvents} on
-   */
-  constructor(plane, labels, colors, thumbnails, on) {
-    this.labels = labels;
-    this.colors = colors;
+  /** @param {Explorer} explorer @param {PlaneData} plane @param {StartingPoints} starts */
+  constructor(explorer, plane, starts) {
+    const { data, thumbnails } = explorer;
+    this.explorer = explorer;
+    this.starts = starts;
+    this.colors = data.colors;
     this.images = thumbnails.about ? thumbnails : null;
-    this.on = on;
     this.canvas = element("canvas");
     this.marker = element("div", {
       class: "marker",
@@ -172,7 +160,7 @@ export class LatentMap {
 
   /** @param {number} i */
   color(i) {
-    const label = Math.max(0, this.labels?.[i] ?? 0); // −1: none is known
+    const label = Math.max(0, this.starts.labels?.[i] ?? 0); // −1: none is known
     return this.colors[label % this.colors.length];
   }
 
@@ -208,7 +196,10 @@ export class LatentMap {
       else this.hover(event);
     };
     this.field.onpointerup = (event) => this.release(event);
-    this.field.onpointercancel = () => this.cancel();
+    this.field.onpointercancel = () => {
+      this.pressed = null;
+      this.explorer.release();
+    };
     this.field.onpointerleave = () => this.preview.hide();
     this.marker.onkeydown = (event) => this.key(event);
   }
@@ -217,7 +208,12 @@ export class LatentMap {
   drag(event, pressed) {
     const distance = Math.hypot(event.clientX - pressed.x, event.clientY - pressed.y);
     pressed.moved ||= distance > MOVED_PX;
-    if (pressed.moved) this.on.onMove(...this.toSigma(event));
+    if (pressed.moved) this.move(...this.toSigma(event));
+  }
+
+  /** The point, within the plane, to a place in σ. @param {number} x @param {number} y */
+  move(x, y) {
+    this.explorer.carry(this, this.plane.moved(this.explorer.point.vector(), x, y));
   }
 
   /** @param {PointerEvent} event */
@@ -227,16 +223,11 @@ export class LatentMap {
     this.pressed = null;
     const index = moved ? -1 : this.nearest(event);
     if (index >= 0) {
-      this.on.onPick(index);
+      this.starts.pick(index);
       return;
     }
-    if (!moved) this.on.onMove(...this.toSigma(event)); // empty space: what lies there?
-    this.on.onRelease();
-  }
-
-  cancel() {
-    this.pressed = null;
-    this.on.onRelease();
+    if (!moved) this.move(...this.toSigma(event)); // empty space: what lies there?
+    this.explorer.release();
   }
 
   /** @param {KeyboardEvent} event */
@@ -245,8 +236,8 @@ export class LatentMap {
     if (!step || !this.at) return;
     event.preventDefault();
     const size = event.shiftKey ? 10 * KEY_STEP : KEY_STEP;
-    this.on.onMove(this.at[0] + size * step[0], this.at[1] + size * step[1]);
-    this.on.onPause();
+    this.move(this.at[0] + size * step[0], this.at[1] + size * step[1]);
+    this.explorer.releaseSoon();
   }
 
   /** The point under the pointer; −1 where there is none. @param {PointerEvent} event */
@@ -267,7 +258,7 @@ export class LatentMap {
     if (index < 0) this.preview.hide();
     else {
       const width = this.field.clientWidth;
-      this.preview.show(index, this.pixelsOf(index), width, this.on.nameOf(index), this.images);
+      this.preview.show(index, this.pixelsOf(index), width, this.starts.nameOf(index), this.images);
     }
   }
 }

@@ -4,28 +4,24 @@
 import { element, pictureButton } from "../shared/elements.js";
 import { signed } from "../shared/format.js";
 
+/** @import { PictureButton } from "../shared/elements.js" */
+/** @import { Explorer } from "./explorer.js" */
+/** @import { Location } from "./frames.js" */
+/** @import { StartingPoints } from "./starting_points.js" */
+
 export const NEAREST = 5;
 
-/**
- * @typedef {import("./frames.js").Location} Location
- * @typedef {import("../shared/elements.js").PictureButton} PictureButton
- */
-
 export class LocationPanel {
-  /**
-   * @param {import("../shared/thumbnails.js").Thumbnails} thumbnails
-   * @param {{ onPick: (index: number) => void, nameOf: (index: number) => string }} on
-   * @param {string} noDensity why the prior has none, "" where it has one
-   */
-  constructor(thumbnails, on, noDensity) {
+  /** @param {Explorer} explorer @param {StartingPoints} starts */
+  constructor({ data, thumbnails }, starts) {
     this.thumbnails = thumbnails;
-    this.on = on;
-    this.noDensity = noDensity;
+    this.starts = starts;
+    this.noDensity = data.no_density;
     this.sentence = element("p", { class: "sentence", "data-testid": "whereabouts" }, ["\u00a0"]);
     this.needle = element("i");
     this.gauge = element("div", { class: "gauge" }, [this.needle]);
     this.cells = Array.from({ length: NEAREST }, () => {
-      const cell = pictureButton("", ({ dataset }) => on.onPick(Number(dataset.index)));
+      const cell = pictureButton("", ({ dataset }) => starts.pick(Number(dataset.index)));
       cell.disabled = true;
       return cell;
     });
@@ -61,7 +57,7 @@ export class LocationPanel {
     cell.disabled = index === undefined;
     if (index === undefined || cell.dataset.index === String(index)) return;
     cell.dataset.index = String(index);
-    cell.title = `Start from this image: ${this.on.nameOf(index)}`;
+    cell.title = `Start from this image: ${this.starts.nameOf(index)}`;
     cell.setAttribute("aria-label", cell.title);
     this.thumbnails.draw(cell.picture, index);
   }
@@ -69,7 +65,6 @@ export class LocationPanel {
 
 /**
  * By verdict; two lines at most, so that nothing below moves while somebody drags.
- *
  * @type {Record<string, (location: Location) => string>}
  */
 const SENTENCES = {

@@ -23,25 +23,15 @@ export function thereAndBack(at, steps = PATH_STEPS) {
   return [...there, ...there.slice(1, -1).reverse()];
 }
 
-/**
- * @typedef {object} PathEvents
- * @property {() => Float32Array} here
- * @property {(z: Float32Array) => void} onMove
- * @property {() => void} onRelease
- * @property {() => void} onPause
- * @property {() => void} onEnds
- * @property {(ends: Float32Array[]) => void} ask pictures of them
- */
-
 export class PathPanel {
   /** @type {{ a: End, b: End }} */
   ends = { a: null, b: null };
   /** @type {Shape} */
   shape = "linear";
 
-  /** @param {PathEvents} on */
-  constructor(on) {
-    this.on = on;
+  /** @param {import("./explorer.js").Explorer} explorer */
+  constructor(explorer) {
+    this.explorer = explorer;
     this.end = { a: this.buildEnd("a", "A"), b: this.buildEnd("b", "B") };
     this.scrubber = element("input", {
       type: "range",
@@ -54,8 +44,13 @@ export class PathPanel {
       "data-testid": "path-scrubber",
     });
     this.scrubber.oninput = () => this.move(Number(this.scrubber.value));
-    this.scrubber.onchange = () => on.onPause();
-    this.player = new Player("Play from A to B and back", {}, () => this.swing(), on.onRelease);
+    this.scrubber.onchange = () => explorer.releaseSoon();
+    this.player = new Player(
+      "Play from A to B and back",
+      {},
+      () => this.swing(),
+      () => explorer.release(),
+    );
     const title = "Shape of the path: a straight line, or an arc that keeps the distance to 0";
     this.shapes = choice(
       [
@@ -66,7 +61,7 @@ export class PathPanel {
       (shape) => {
         this.shape = /** @type {Shape} */ (shape);
         if (this.ready) this.move(Number(this.scrubber.value));
-        on.onRelease();
+        explorer.release();
       },
     );
     this.root = element("section", { class: "path", "aria-label": "Interpolate" }, [
@@ -81,7 +76,7 @@ export class PathPanel {
   /** @param {"a" | "b"} name @param {string} letter */
   buildEnd(name, letter) {
     const end = pictureButton(`Take this point as ${letter}`, () => {
-      this.set(name, Float32Array.from(this.on.here()));
+      this.set(name, this.explorer.point.vector());
     });
     end.dataset.testid = `path-${name}`;
     end.append(element("b", {}, [letter]));
@@ -98,7 +93,7 @@ export class PathPanel {
     this.scrubber.value = name === "a" ? "0" : "1";
     this.refresh();
     this.askPictures();
-    this.on.onEnds();
+    this.explorer.tellPython();
   }
 
   /** What the page keeps: A and B, each as base64 or null. */
@@ -115,7 +110,7 @@ export class PathPanel {
 
   askPictures() {
     const known = [this.ends.a, this.ends.b].filter((end) => end !== null);
-    if (known.length) this.on.ask(known);
+    if (known.length) this.explorer.decoder?.ask("ends", known);
   }
 
   /** Pictures of A and B, in the order asked for. @param {import("../shared/canvas.js").Pixels} pictures */
@@ -145,7 +140,7 @@ export class PathPanel {
   move(t) {
     this.scrubber.value = String(t);
     this.refresh();
-    this.on.onMove(this.at(t));
+    this.explorer.carry(this, this.at(t));
   }
 
   /** Play from where the scrubber stands, to B and back to A. */

@@ -43,9 +43,7 @@ export class Point {
 
   /**
    * z, with one value replaced where `changed` names a direction: Float32Array [D].
-   *
-   * @param {number} [changed]
-   * @param {number} [value]
+   * @param {number} [changed] @param {number} [value]
    */
   vector(changed = -1, value = 0) {
     const z = this.base.slice();
@@ -59,7 +57,6 @@ export class Point {
   /**
    * Read slider values off z; the remainder becomes the base. Directions that are not at right
    * angles have no values of their own there: their sliders start at 0, from z.
-   *
    * @param {Float32Array} z
    */
   goTo(z) {
@@ -81,7 +78,6 @@ export class Point {
 
   /**
    * The values as they were, unless the directions are others by now: then the same z.
-   *
    * @param {PointState} state
    */
   restore(state) {

@@ -5,23 +5,15 @@ import { context } from "../shared/canvas.js";
 import { button, dialog, download, element } from "../shared/elements.js";
 import { npy } from "../shared/vectors.js";
 import { requestFrame } from "./frames.js";
+import { REACH } from "./point.js";
 
-export const SWING_FRAMES = 48;
+/** @import { Explorer } from "./explorer.js" */
+/** @import { PathPanel } from "./path_panel.js" */
+
+const SWING_FRAMES = 48;
 const FRAME_MS = 60;
 const PRINT_PX = 512; // least side of an enlarged picture
 const ANIMATION_PX = 280; // least side of an animation
-
-/**
- * @typedef {object} SaveSource
- * @property {HTMLCanvasElement} canvas
- * @property {() => boolean} smooth
- * @property {() => number | null} label
- * @property {() => Float32Array} here
- * @property {() => object} report
- * @property {() => string[]} directions
- * @property {(k: number) => Float32Array[]} swing
- * @property {() => Float32Array[] | null} path
- */
 
 /**
  * By how much, in whole pixels, a canvas has to be enlarged.
@@ -39,13 +31,14 @@ function row(title, controls) {
 }
 
 export class SaveDialog {
-  /** @param {string} run @param {SaveSource} source */
-  constructor(run, source) {
-    this.run = run;
-    this.source = source;
+  /** @param {Explorer} explorer @param {PathPanel} path */
+  constructor(explorer, path) {
+    this.explorer = explorer;
+    this.path = path;
+    this.run = explorer.data.run;
     this.direction = element("select", { "aria-label": "Direction to swing along" });
     this.problem = element("p", { class: "problem", role: "status" });
-    this.pathButtons = this.animations("the path", "path", () => source.path() ?? []);
+    this.pathButtons = this.animations("the path", "path", () => path.frames() ?? []);
     this.root = dialog("Save", "save", [
       row("Picture", [
         button("PNG", "The picture, pixel by pixel", () => this.picture(1)),
@@ -53,13 +46,13 @@ export class SaveDialog {
       ]),
       row("Swing along direction", [
         this.direction,
-        ...this.animations("the swing", "direction", () => source.swing(Number(this.direction.value))),
+        ...this.animations("the swing", "direction", () => this.swing()),
       ]),
       row("Path from A to B and back", this.pathButtons),
       row("Latent vector", [
         button("JSON", "The numbers, with run, directions and slider values", () => this.json()),
         button("npy", "The numbers for NumPy: float32 [D]", () =>
-          download(`${run}-latent.npy`, npy(source.here())),
+          download(`${this.run}-latent.npy`, npy(explorer.point.vector())),
         ),
       ]),
       this.problem,
@@ -67,9 +60,9 @@ export class SaveDialog {
   }
 
   open() {
-    const names = this.source.directions().map((name, k) => element("option", { value: k }, [name]));
-    this.direction.replaceChildren(...names);
-    for (const each of this.pathButtons) each.disabled = !this.source.path();
+    const { names } = this.explorer.data.directions;
+    this.direction.replaceChildren(...names.map((name, k) => element("option", { value: k }, [name])));
+    for (const each of this.pathButtons) each.disabled = !this.path.ready;
     this.problem.textContent = "";
     this.root.showModal();
   }
@@ -84,28 +77,44 @@ export class SaveDialog {
     );
   }
 
+  get smooth() {
+    return this.explorer.root.classList.contains("smooth");
+  }
+
+  swing() {
+    const k = Number(this.direction.value);
+    return Array.from({ length: SWING_FRAMES }, (_, i) =>
+      this.explorer.point.vector(k, REACH * Math.sin((2 * Math.PI * i) / SWING_FRAMES)),
+    );
+  }
+
   /** @param {number} least side in pixels */
   picture(least) {
-    const { canvas, smooth } = this.source;
+    const { canvas } = this.explorer;
     const scale = enlargement(canvas, least);
     const [width, height] = [scale * canvas.width, scale * canvas.height];
     const target = element("canvas", { width, height });
     const pen = context(target);
-    pen.imageSmoothingEnabled = smooth();
+    pen.imageSmoothingEnabled = this.smooth;
     pen.drawImage(canvas, 0, 0, width, height);
     target.toBlob((blob) => blob && download(`${this.run}.png`, blob));
   }
 
   json() {
-    const text = JSON.stringify(this.source.report(), null, 1);
+    const { data, label, point } = this.explorer;
+    const { run, step, conditions = [], directions } = data;
+    const condition = label === null ? {} : { label: conditions[label] };
+    const [values, z] = [point.values, Array.from(point.vector())];
+    const report = { run, step, ...condition, directions: directions.names, values, z };
+    const text = JSON.stringify(report, null, 1);
     download(`${this.run}-latent.json`, new Blob([text], { type: "application/json" }));
   }
 
   /** @param {string} name @param {string} format @param {Float32Array[]} vectors */
   async animation(name, format, vectors) {
-    const { canvas, smooth, label } = this.source;
+    const { canvas, label } = this.explorer;
     const scale = enlargement(canvas, ANIMATION_PX);
-    const how = { format, frame_ms: FRAME_MS, scale, smooth: Number(smooth()), label: label() };
+    const how = { format, frame_ms: FRAME_MS, scale, smooth: Number(this.smooth), label };
     this.problem.textContent = "Drawing the frames …";
     try {
       const address = liveAddress(["animation", this.run], how);

@@ -8,29 +8,20 @@ import { Player } from "./animation.js";
 import { REACH, STEP } from "./point.js";
 
 export const STOPS = [-3, -2, -1, 0, 1, 2, 3];
+const LARGE_PX = 40; // larger pictures are shrunk in the strip
 const SWING_S = 4; // from end to end and back
-
-/**
- * @typedef {object} SliderEvents
- * @property {(value: number) => void} onDrag
- * @property {() => void} onRelease
- * @property {() => void} onPause after a key
- * @property {(value: number) => void} onSet
- */
 
 export class SliderRow {
   value = 0;
   held = false;
 
-  /**
-   * @param {number} k
-   * @param {{ name: string, share: number | null, dead: boolean }} about share: 0 to 1
-   * @param {boolean} large true where the pictures of the strip are shrunk
-   * @param {SliderEvents} on
-   */
-  constructor(k, about, large, on) {
-    this.on = on;
-    const share = about.share === null ? "" : `${Math.round(100 * about.share)} %`;
+  /** @param {import("./explorer.js").Explorer} explorer @param {number} k of the direction */
+  constructor(explorer, k) {
+    this.explorer = explorer;
+    this.k = k;
+    const { directions, shape } = explorer.data;
+    const name = directions.names[k];
+    const share = directions.explained ? `${Math.round(100 * directions.explained[k])} %` : "";
     const explains = share && `, explains ${share} of the variance of the encodings`;
     this.slider = element("input", {
       type: "range",
@@ -39,7 +30,7 @@ export class SliderRow {
       step: STEP,
       value: 0,
       style: "--at: 50%",
-      "aria-label": `Direction ${about.name}${explains}`,
+      "aria-label": `Direction ${name}${explains}`,
       title: "Double-click to set to 0",
       "data-testid": `direction-slider-${k}`,
     });
@@ -48,29 +39,32 @@ export class SliderRow {
       this.held = true;
     };
     this.slider.onchange = () => {
-      if (this.held) on.onRelease();
-      else on.onPause();
+      if (this.held) explorer.release();
+      else explorer.releaseSoon(); // a key
       this.held = false;
     };
-    this.slider.ondblclick = () => on.onSet(0);
+    this.slider.ondblclick = () => this.set(0);
     this.output = element("output");
-    const play = { class: "play" };
-    const label = `Swing along direction ${about.name}`;
-    this.player = new Player(label, play, () => this.swing(), on.onRelease);
+    this.player = new Player(
+      `Swing along direction ${name}`,
+      { class: "play" },
+      () => this.swing(),
+      () => explorer.release(),
+    );
     const heading = element("div", { class: "heading" }, [
-      element("b", { title: about.name }, [about.name]),
-      element("small", { title: `Direction ${about.name}${explains}` }, [about.dead ? "unused" : share]),
+      element("b", { title: name }, [name]),
+      element("small", { title: `Direction ${name}${explains}` }, [directions.dead[k] ? "unused" : share]),
       this.player.button,
       this.output,
     ]);
     this.cells = STOPS.map((stop) => {
-      const cell = pictureButton(`Set direction ${about.name} to ${stop} σ`, () => on.onSet(stop));
+      const cell = pictureButton(`Set direction ${name} to ${stop} σ`, () => this.set(stop));
       cell.tabIndex = -1; // the slider above it does the same for the keyboard
-      cell.picture.classList.toggle("shrunk", large);
+      cell.picture.classList.toggle("shrunk", Math.max(shape[1], shape[2]) > LARGE_PX);
       return cell;
     });
     const strip = element("div", { class: "strip" }, this.cells);
-    const kind = about.dead ? "row dead" : "row";
+    const kind = directions.dead[k] ? "row dead" : "row";
     this.root = element("div", { class: kind }, [heading, this.slider, strip]);
   }
 
@@ -87,7 +81,16 @@ export class SliderRow {
   /** @param {number} value */
   drag(value) {
     this.show(value);
-    this.on.onDrag(value);
+    this.explorer.hold(this);
+    this.explorer.point.values[this.k] = value;
+    this.explorer.follow();
+  }
+
+  /** @param {number} value */
+  set(value) {
+    this.explorer.change(() => {
+      this.explorer.point.values[this.k] = value;
+    });
   }
 
   /** @param {import("../shared/canvas.js").Pixels} pictures @param {number} first */

@@ -12,25 +12,6 @@ const LINKED = "latent-start"; // the event by which explorers tell each other
  * @typedef {{ index: number, group: string } | { blob: Blob, drawn: boolean }} Start
  */
 
-/**
- * Encode an image file with the model of `run`.
- *
- * @param {string} run
- * @param {number | null} label
- * @param {Blob} blob
- * @param {boolean} drawn true of a drawing, which is fitted to the training images
- * @returns {Promise<Encoded>}
- */
-async function encodeImage(run, label, blob, drawn) {
-  const address = liveAddress(["encode", run], { label, drawn: drawn ? 1 : null });
-  try {
-    const response = await fetch(address, { method: "POST", body: blob });
-    return await response.json();
-  } catch {
-    return { message: "The image could not be sent. Check that the app still runs, then try again." };
-  }
-}
-
 export class StartingPoints {
   /** @param {import("./explorer.js").Explorer} explorer */
   constructor(explorer) {
@@ -43,22 +24,17 @@ export class StartingPoints {
     document.addEventListener(LINKED, this.listen);
   }
 
-  get data() {
-    return this.explorer.data;
-  }
-
   remove() {
     document.removeEventListener(LINKED, this.listen);
   }
 
   /**
    * Start from encoded image `index`; other explorers of the same images do so too, if linked.
-   *
    * @param {number} index
    */
   pick(index) {
     this.startFrom(index);
-    this.broadcast({ index, group: this.data.group });
+    this.broadcast({ index, group: this.explorer.data.group });
   }
 
   /** @param {number} index */
@@ -69,7 +45,10 @@ export class StartingPoints {
     explorer.decoder?.askVector({ type: "encoding", index });
   }
 
-  /** Start from an image file or a drawing. @param {Blob} blob @param {boolean} drawn */
+  /**
+   * Start from an image file or a drawing, which is fitted to the training images.
+   * @param {Blob} blob @param {boolean} drawn
+   */
   async encode(blob, drawn) {
     this.broadcast({ blob, drawn });
     return this.encodeHere(blob, drawn);
@@ -78,7 +57,16 @@ export class StartingPoints {
   /** @param {Blob} blob @param {boolean} drawn */
   async encodeHere(blob, drawn) {
     const { explorer } = this;
-    const reply = await encodeImage(this.data.run, explorer.label, blob, drawn);
+    const query = { label: explorer.label, drawn: drawn ? 1 : null };
+    /** @type {Encoded} */
+    let reply;
+    try {
+      const address = liveAddress(["encode", this.explorer.data.run], query);
+      const response = await fetch(address, { method: "POST", body: blob });
+      reply = await response.json();
+    } catch {
+      reply = { message: "The image could not be sent. Check that the app still runs, then try again." };
+    }
     const { vector, message } = reply;
     if (vector) explorer.change(() => explorer.point.goTo(Float32Array.from(vector)));
     else if (!drawn) explorer.problem.textContent = message ?? "";
@@ -87,21 +75,21 @@ export class StartingPoints {
 
   /** @param {Start} start */
   broadcast(start) {
-    if (!this.data.linked) return;
+    if (!this.explorer.data.linked) return;
     document.dispatchEvent(new CustomEvent(LINKED, { detail: { from: this, ...start } }));
   }
 
   /** @param {Start & { from: StartingPoints }} start */
   follow(start) {
-    if (start.from === this || !this.data.linked) return;
+    if (start.from === this || !this.explorer.data.linked) return;
     if ("blob" in start) this.encodeHere(start.blob, start.drawn);
-    else if (start.group === this.data.group) this.startFrom(start.index);
+    else if (start.group === this.explorer.data.group) this.startFrom(start.index);
   }
 
   /** @param {number} index */
   nameOf(index) {
     const label = this.labels?.[index] ?? -1;
-    const name = label < 0 ? "" : `, label ${this.data.label_names[label] ?? label}`;
+    const name = label < 0 ? "" : `, label ${this.explorer.data.label_names[label] ?? label}`;
     return `image ${this.places?.[index]}${name}`;
   }
 }

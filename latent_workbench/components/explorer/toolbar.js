@@ -41,34 +41,29 @@ export function actionBar(explorer, full, conditions) {
     (chosen) => explorer.change(() => explorer.condition(Number(chosen))),
   );
   label.dataset.testid = "condition";
-  /** @param {number | null} known */
-  const showLabel = (known) => {
-    label.value = String(known);
-  };
-  showLabel(explorer.label);
+  label.value = String(explorer.label);
   const root = element("div", { class: "actions" }, [
     ...(conditions.length ? [labelled("Label", label)] : []),
-    button("Reset", "Back to the mean of all encodings", () => explorer.reset()),
+    button("Reset", "Back to the mean of all encodings", () =>
+      explorer.change(() => explorer.point.toCenter()),
+    ),
     button("Random", "A draw from the prior", draw),
     ...(full ? [labelled("T", temperature)] : []),
     undo,
     redo,
     labelled("Smooth", smooth),
   ]);
-  return { root, undo, redo, more, showLabel, isSmooth: () => smooth.checked };
+  return { root, undo, redo, more, label };
 }
 
 /**
  * Where to start from, and what to take home.
  *
  * @param {Explorer} explorer
- * @param {object} parts
- * @param {{ open: () => void }} parts.picker
- * @param {{ root: HTMLDialogElement }} parts.board
- * @param {{ open: () => void }} parts.saver
- * @param {(blob: Blob) => void} parts.onFile
+ * @param {import("./starting_points.js").StartingPoints} starts
+ * @param {Record<"picker" | "saver", { open: () => void }> & { board: { root: HTMLDialogElement } }} windows
  */
-export function startBar(explorer, { picker, board, saver, onFile }) {
+export function startBar(explorer, starts, { picker, board, saver }) {
   const { frame, data } = explorer;
   const file = element("input", {
     type: "file",
@@ -77,7 +72,7 @@ export function startBar(explorer, { picker, board, saver, onFile }) {
     "data-testid": "image-upload",
   });
   /** @param {FileList | null | undefined} files */
-  const take = (files) => files?.length && onFile(files[0]);
+  const take = (files) => files?.length && starts.encode(files[0], false);
   file.onchange = () => {
     take(file.files);
     file.value = "";

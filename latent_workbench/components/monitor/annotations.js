@@ -4,16 +4,14 @@
 import { significant } from "../shared/format.js";
 import { wrapped } from "./series.js";
 
+/** @import { Charts } from "./charts.js" */
+/** @import { BetaChange, News, Warning } from "./series.js" */
+
 const WARNING = "#C8452F"; // stands out on light and dark, and is no curve's
 const WARNINGS = {
   skipped: { name: "skipped", symbol: "x", size: 8 },
   went_back: { name: "went back", symbol: "triangle-left", size: 12 },
 };
-
-/**
- * @typedef {import("./series.js").BetaChange} BetaChange
- * @typedef {import("./series.js").Warning} Warning
- */
 
 export class Annotations {
   /** @type {BetaChange[]} */
@@ -21,7 +19,7 @@ export class Annotations {
   /** @type {Warning[]} */
   warnings = [];
 
-  /** @param {import("./charts.js").Charts} charts */
+  /** @param {Charts} charts */
   constructor(charts) {
     this.charts = charts;
   }
@@ -31,7 +29,7 @@ export class Annotations {
     this.warnings = [];
   }
 
-  /** @param {import("./series.js").News} news */
+  /** @param {News} news */
   add(news) {
     this.changes.push(...(news.changes ?? []));
     this.warnings.push(...(news.marks ?? []));

@@ -3,12 +3,15 @@
 
 import { liveAddress } from "../shared/address.js";
 import { context } from "../shared/canvas.js";
-import { element } from "../shared/elements.js";
+import { element, find } from "../shared/elements.js";
 import { Annotations } from "./annotations.js";
 import { DrawScheduler } from "./draw_scheduler.js";
 import { KlCharts } from "./kl.js";
 import { abscissa, Curves, unitOf } from "./series.js";
 import { isExtra, Terms, termOf } from "./terms.js";
+
+/** @import { MonitorData } from "./monitor.js" */
+/** @import { Abscissa, Limits, News } from "./series.js" */
 
 const MOST_POINTS = 4000; // of one curve, before a decimated set is asked for
 const MARKED = 25; // below as many validations each is marked by a dot
@@ -18,9 +21,6 @@ const OPTIONS = { displayModeBar: false, responsive: true, doubleClick: "reset+a
 const OTHER_HUES = ["#009E73", "#56B4E9", "#8A8F98", "#882255"];
 
 /**
- * @typedef {import("./series.js").News} News
- * @typedef {import("./series.js").Limits} Limits
- *
  * @typedef {object} PlotlyAxis
  * @property {boolean} [autorange]
  * @property {[number, number]} range
@@ -58,7 +58,7 @@ export function loadPlotly(version) {
 export class Charts {
   /** @type {PlotlyLibrary | undefined} */
   plotly;
-  /** @type {import("./series.js").Abscissa} */
+  /** @type {Abscissa} */
   x = "step";
   y = "linear";
   /** @type {number | null} */
@@ -75,30 +75,19 @@ export class Charts {
   curves = new Curves();
   scheduler = new DrawScheduler();
 
-  /** @param {HTMLElement} root @param {import("./monitor.js").MonitorData} data @param {Ask} ask */
+  /** @param {HTMLElement} root @param {MonitorData} data @param {Ask} ask */
   constructor(root, data, ask) {
     this.root = root;
     this.data = data;
     this.ask = ask;
-    this.loss = /** @type {HTMLElement & Drawn} */ (this.find(".vm-loss"));
+    this.loss = /** @type {HTMLElement & Drawn} */ (find(root, ".vm-loss"));
     this.annotations = new Annotations(this);
     this.kl = new KlCharts(this);
     this.terms = new Terms(this);
-    this.wire("x", (value) => {
-      this.x = /** @type {import("./series.js").Abscissa} */ (value);
-    });
-    this.wire("y", (value) => {
-      this.y = value;
-    });
+    this.wire("x");
+    this.wire("y");
     this.resizing = new ResizeObserver(() => this.resize());
     this.resizing.observe(root);
-  }
-
-  /** @param {string} selector @returns {HTMLElement} */
-  find(selector) {
-    const found = this.root.querySelector(selector);
-    if (!(found instanceof HTMLElement)) throw new Error(`The monitor has no ${selector}.`);
-    return found;
   }
 
   clear() {
@@ -136,12 +125,6 @@ export class Charts {
       if (curves) this.drawCurves();
       if (news.kl || news.restart) this.kl.draw();
     }
-  }
-
-  /** @param {PlotlyLibrary} plotly */
-  begin(plotly) {
-    this.plotly = plotly;
-    this.drawAll();
   }
 
   drawAll() {
@@ -292,12 +275,8 @@ export class Charts {
       font: { family: this.css("--st-font") || "sans-serif", size: 11, color: this.css("--st-text-color") },
       hoverlabel: { bgcolor: this.css("--st-background-color"), font: { size: 12 } },
       dragmode: "zoom",
+      showlegend: false,
     };
-  }
-
-  /** @param {{ l: number, r: number, t: number, b: number }} margin */
-  smallLayout(margin) {
-    return { ...this.layout(margin), showlegend: false };
   }
 
   /** @param {string} title */
@@ -322,9 +301,9 @@ export class Charts {
 
   // --- what the person does ---------------------------------------------------------------------------
 
-  /** Let the buttons of a group set an axis. @param {"x" | "y"} name @param {(value: string) => void} set */
-  wire(name, set) {
-    const buttons = [...this.find(`.vm-switch[data-name=${name}]`).querySelectorAll("button")];
+  /** Let the buttons of a group set an axis. @param {"x" | "y"} name */
+  wire(name) {
+    const buttons = [...find(this.root, `.vm-switch[data-name=${name}]`).querySelectorAll("button")];
     const show = () => {
       for (const each of buttons) {
         each.setAttribute("aria-pressed", String(each.dataset.value === this[name]));
@@ -332,7 +311,7 @@ export class Charts {
     };
     for (const each of buttons) {
       each.onclick = () => {
-        set(each.dataset.value ?? "");
+        Object.assign(this, { [name]: each.dataset.value });
         show();
         this.drawAll();
         this.scheduler.hurry();
@@ -344,7 +323,7 @@ export class Charts {
   /** A logarithm needs positive values; a learned σ can make nats negative. @param {string[]} names */
   offerLog(names) {
     const negative = names.some((name) => this.curves.get(name).y.some((y) => y < 0));
-    const button = /** @type {HTMLButtonElement} */ (this.find('button[data-value="log"]'));
+    const button = /** @type {HTMLButtonElement} */ (find(this.root, 'button[data-value="log"]'));
     button.disabled = negative;
     button.title = negative ? "Some values are below zero, so there is no logarithm to show." : "";
   }

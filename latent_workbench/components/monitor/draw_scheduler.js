@@ -29,9 +29,7 @@ export class DrawScheduler {
 
   /**
    * Have `plot` drawn when its turn comes; asked twice before that, it is drawn once.
-   *
-   * @param {Element} plot
-   * @param {() => void} draw
+   * @param {Element} plot @param {() => void} draw
    */
   request(plot, draw) {
     if (!this.due.has(plot)) this.watching.observe(plot);

@@ -1,5 +1,6 @@
 // The KL of every dimension: as bars now, as a heat map over the run.
 
+import { find } from "../shared/elements.js";
 import { isDark, transposed, wholeTicks } from "./series.js";
 
 export class KlCharts {
@@ -10,8 +11,8 @@ export class KlCharts {
 
   /** @param {import("./charts.js").Charts} charts */
   constructor(charts) {
-    this.bars = charts.find(".vm-bars");
-    this.heat = charts.find(".vm-heat");
+    this.bars = find(charts.root, ".vm-bars");
+    this.heat = find(charts.root, ".vm-heat");
     this.charts = charts;
   }
 
@@ -61,7 +62,7 @@ export class KlCharts {
       hovertemplate: "dimension %{x}: %{y:.3~g} nats<extra></extra>",
     };
     const layout = {
-      ...charts.smallLayout({ l: 46, r: 4, t: 4, b: 36 }),
+      ...charts.layout({ l: 46, r: 4, t: 4, b: 36 }),
       bargap: now.length > 64 ? 0 : 0.25,
       xaxis: { ...charts.axis("dimension"), showgrid: false, ...wholeTicks(now.length) },
       yaxis: { ...charts.axis("nats"), rangemode: "tozero", nticks: 4 },
@@ -88,7 +89,7 @@ export class KlCharts {
       hovertemplate: "step %{x}, dimension %{y}: %{z:.3~g} nats<extra></extra>",
     };
     const layout = {
-      ...charts.smallLayout({ l: 46, r: 4, t: 2, b: 36 }),
+      ...charts.layout({ l: 46, r: 4, t: 2, b: 36 }),
       xaxis: { ...charts.axis("step"), showgrid: false, nticks: 4 },
       yaxis: { ...charts.axis("dimension"), showgrid: false, ...wholeTicks(dimensions.length, 4) },
     };

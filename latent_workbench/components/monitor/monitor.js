@@ -2,15 +2,15 @@
 // taken up again and begins with everything.
 
 import { liveSocket } from "../shared/address.js";
-import { setText } from "../shared/elements.js";
+import { find, setText } from "../shared/elements.js";
 import { duration, grouped, significant } from "../shared/format.js";
+import { placed } from "../shared/places.js";
 import { LiveSocket } from "../shared/socket.js";
 import { Charts, loadPlotly } from "./charts.js";
 import { Previews } from "./previews.js";
 
 const FAILURES_BEFORE_SAID = 3;
 const GONE = 4004;
-const LEAVE_AFTER_MS = 300;
 const ACTIVE = ["starting", "training", "paused"];
 
 /** @type {Record<string, string>} */
@@ -38,28 +38,13 @@ const WHAT_TO_DO = {
  * @typedef {import("./series.js").News & Measured} News
  */
 
-/** @type {WeakMap<object, Monitor>} */
-const monitors = new WeakMap();
-
 /** @param {ComponentCall<MonitorData>} call */
 export default function ({ parentElement, data: [data], setStateValue }) {
-  let found = monitors.get(parentElement);
-  if (found && found.data.run !== data.run) {
-    found.remove();
-    found = undefined;
-  }
-  const monitor = found ?? new Monitor(/** @type {HTMLElement} */ (parentElement.querySelector(".vm")), data);
-  monitors.set(parentElement, monitor);
-  clearTimeout(monitor.leaving);
+  const make = () => new Monitor(find(parentElement, ".vm"), data);
+  const { made: monitor, leave } = placed(parentElement, data.run, make);
   monitor.toldState = data.state;
   monitor.tell = (state) => setStateValue("state", state);
-  return () => {
-    // A rerun of the script may call this and then mount again at once.
-    monitor.leaving = setTimeout(() => {
-      monitor.remove();
-      if (monitors.get(parentElement) === monitor) monitors.delete(parentElement);
-    }, LEAVE_AFTER_MS);
-  };
+  return leave;
 }
 
 class Monitor {
@@ -77,8 +62,6 @@ class Monitor {
   toldState = "";
   /** @type {(state: string) => void} */
   tell = () => {};
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  leaving;
 
   /** @param {HTMLElement} root @param {MonitorData} data */
   constructor(root, data) {
@@ -86,7 +69,7 @@ class Monitor {
     this.data = data;
     /** @type {import("./series.js").Status} */
     this.status = { state: data.state };
-    this.part(".vm-charts").classList.toggle("vm-alone", !data.has_kl);
+    find(this.root, ".vm-charts").classList.toggle("vm-alone", !data.has_kl);
     this.charts = new Charts(root, data, (limits, again) => this.ask(limits, again));
     this.previews = new Previews(root, data.run);
     this.charts.loss.dataset.points = "0";
@@ -103,7 +86,6 @@ class Monitor {
   remove() {
     if (this.removed) return; // the next run may already be drawn in the same place
     this.removed = true;
-    clearTimeout(this.leaving);
     this.socket.close();
     this.charts.remove();
     this.previews.remove();
@@ -113,7 +95,8 @@ class Monitor {
     try {
       const plotly = await loadPlotly(this.data.plotly);
       if (this.removed) return;
-      this.charts.begin(plotly);
+      this.charts.plotly = plotly;
+      this.charts.drawAll();
     } catch {
       if (this.removed) return;
       this.problem = "The charts could not be loaded. Reload the page.";
@@ -137,9 +120,7 @@ class Monitor {
   /**
    * Ask for the curves whole. One question is on its way at a time; whoever draws the answer asks
    * again if something else is looked at by then.
-   *
-   * @param {import("./series.js").Limits | null} limits
-   * @param {boolean} [again]
+   * @param {import("./series.js").Limits | null} limits @param {boolean} [again]
    */
   ask(limits, again = false) {
     const wanted = JSON.stringify(limits);
@@ -185,13 +166,13 @@ class Monitor {
   showHead() {
     const { state, host, step = 0, total_steps: total = 0, seconds_left } = this.status;
     const { epochs } = this.about;
-    this.part(".vm-chip").dataset.state = state;
+    find(this.root, ".vm-chip").dataset.state = state;
     this.put(".vm-chip", host ? `${state} on ${host}` : state);
     const share = total ? step / total : 0;
     const epoch = epochs && total ? Math.min(epochs, Math.floor(share * epochs + 1e-9) + 1) : null;
     this.put(".vm-epoch", epoch ? `epoch ${epoch}/${epochs}` : "");
-    this.part(".vm-bar").setAttribute("aria-valuenow", String(Math.round(100 * share)));
-    this.part(".vm-bar i").style.width = `${100 * share}%`;
+    find(this.root, ".vm-bar").setAttribute("aria-valuenow", String(Math.round(100 * share)));
+    find(this.root, ".vm-bar i").style.width = `${100 * share}%`;
     const left = state === "training" ? seconds_left : null;
     this.put(".vm-left", left == null ? "" : `${duration(left)} left`);
     this.put(".vm-facts", this.facts().filter(Boolean).join(" · "));
@@ -223,16 +204,11 @@ class Monitor {
       : [["failed", "damaged"].includes(state) ? message : "", WHAT_TO_DO[state], this.now.note];
     const text = sentences.filter(Boolean).join(" ");
     this.put(".vm-note", text);
-    this.part(".vm-note").hidden = !text;
+    find(this.root, ".vm-note").hidden = !text;
   }
 
   /** @param {string} selector @param {string} text */
   put(selector, text) {
-    setText(this.part(selector), text);
-  }
-
-  /** @param {string} selector @returns {HTMLElement} */
-  part(selector) {
-    return /** @type {HTMLElement} */ (this.root.querySelector(selector));
+    setText(find(this.root, selector), text);
   }
 }

@@ -3,7 +3,7 @@
 
 import { liveAddress } from "../shared/address.js";
 import { context } from "../shared/canvas.js";
-import { setText } from "../shared/elements.js";
+import { find, setText } from "../shared/elements.js";
 import { grouped } from "../shared/format.js";
 
 const SMALLEST_TILE = 56;
@@ -37,13 +37,11 @@ export class Previews {
 
   /** @param {HTMLElement} root @param {string} run */
   constructor(root, run) {
-    /** @param {string} selector @returns {HTMLElement} */
-    const part = (selector) => /** @type {HTMLElement} */ (root.querySelector(selector));
     this.run = run;
     this.root = root;
-    this.slider = /** @type {HTMLInputElement} */ (part(".vm-scrub input"));
-    this.when = part(".vm-when");
-    this.newest = part(".vm-newest");
+    this.slider = /** @type {HTMLInputElement} */ (find(root, ".vm-scrub input"));
+    this.when = find(root, ".vm-when");
+    this.newest = find(root, ".vm-newest");
     /** @type {Record<string, HTMLCanvasElement>} */
     this.canvases = {};
     for (const canvas of root.querySelectorAll("canvas")) {

@@ -93,9 +93,7 @@ export class Curves {
 
   /**
    * Where a curve is at a step: its first point from there on, or its last.
-   *
-   * @param {string} name
-   * @param {number} step
+   * @param {string} name @param {number} step
    */
   heightAt(name, step) {
     const curve = this.series.get(name);
@@ -121,9 +119,7 @@ export function abscissa({ step, time }, axis, units) {
 
 /**
  * How many steps or seconds one unit of an axis is.
- *
- * @param {Abscissa} axis
- * @param {{ stepsPerEpoch: number | null, minutes: boolean }} units
+ * @param {Abscissa} axis @param {{ stepsPerEpoch: number | null, minutes: boolean }} units
  */
 export function unitOf(axis, { stepsPerEpoch, minutes }) {
   if (axis === "time") return minutes ? 60 : 1;

@@ -1,6 +1,6 @@
 // The terms that only this family has: a small chart each, with its name, its value now and its unit.
 
-import { element, setText } from "../shared/elements.js";
+import { element, find, setText } from "../shared/elements.js";
 import { significant } from "../shared/format.js";
 
 const IN_COMMON = ["recon", "kl", "total"];
@@ -23,7 +23,7 @@ export class Terms {
 
   /** @param {import("./charts.js").Charts} charts */
   constructor(charts) {
-    this.root = charts.find(".vm-terms");
+    this.root = find(charts.root, ".vm-terms");
     this.charts = charts;
     this.root.replaceChildren();
   }
@@ -74,7 +74,7 @@ export class Terms {
   layout() {
     const { charts } = this;
     return {
-      ...charts.smallLayout({ l: 46, r: 6, t: 4, b: 22 }),
+      ...charts.layout({ l: 46, r: 6, t: 4, b: 22 }),
       hovermode: "x unified",
       xaxis: { ...charts.axis(""), nticks: 4, uirevision: charts.x },
       yaxis: { ...charts.axis(""), nticks: 4 },

@@ -6,9 +6,7 @@ const LIVE = new URL("../../../../", import.meta.url); // from static/VERSION/co
 
 /**
  * The live route of these names, such as ["decode", run]; what is null in `query` is left out.
- *
- * @param {(string | number)[]} names
- * @param {Record<string, string | number | null>} [query]
+ * @param {(string | number)[]} names @param {Record<string, string | number | null>} [query]
  */
 export function liveAddress(names, query = {}) {
   const address = new URL(names.map(encodeURIComponent).join("/"), LIVE);
@@ -20,9 +18,7 @@ export function liveAddress(names, query = {}) {
 
 /**
  * The same for a socket: behind TLS where the page is.
- *
- * @param {(string | number)[]} names
- * @param {Record<string, string | number | null>} [query]
+ * @param {(string | number)[]} names @param {Record<string, string | number | null>} [query]
  */
 export function liveSocket(names, query = {}) {
   const address = liveAddress(names, query);

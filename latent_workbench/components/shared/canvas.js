@@ -23,10 +23,7 @@ export function context(canvas) {
 
 /**
  * Setting a size empties a canvas, so it is set only where it is another.
- *
- * @param {HTMLCanvasElement} canvas
- * @param {number} width
- * @param {number} height
+ * @param {HTMLCanvasElement} canvas @param {number} width @param {number} height
  */
 export function resize(canvas, width, height) {
   if (canvas.width !== width) canvas.width = width;

@@ -30,9 +30,7 @@ export function button(content, title, action, attributes = {}) {
 
 /**
  * A button that shows a picture, which its canvas is there for.
- *
- * @param {string} title
- * @param {(cell: PictureButton) => void} action
+ * @param {string} title @param {(cell: PictureButton) => void} action
  */
 export function pictureButton(title, action) {
   const picture = element("canvas");
@@ -66,10 +64,7 @@ export function labelled(text, control) {
 
 /**
  * A window over the page; Escape and a click beside it close it too.
- *
- * @param {string} title
- * @param {string} name
- * @param {HTMLElement[]} children
+ * @param {string} title @param {string} name @param {HTMLElement[]} children
  */
 export function dialog(title, name, children) {
   const close = button("Close", `Close “${title}”`, () => made.close());
@@ -81,6 +76,13 @@ export function dialog(title, name, children) {
   return made;
 }
 
+/** What has to be there. @param {ParentNode} root @param {string} selector */
+export function find(root, selector) {
+  const found = root.querySelector(selector);
+  if (!(found instanceof HTMLElement)) throw new Error(`There is no ${selector}.`);
+  return found;
+}
+
 /** @param {string} name @param {Blob} blob */
 export function download(name, blob) {
   const link = element("a", { href: URL.createObjectURL(blob), download: name });
@@ -90,9 +92,7 @@ export function download(name, blob) {
 
 /**
  * Text that has not changed is left alone, so that a selection in it survives.
- *
- * @param {Element} target
- * @param {string} text
+ * @param {Element} target @param {string} text
  */
 export function setText(target, text) {
   if (target.textContent !== text) target.textContent = text;

@@ -3,9 +3,9 @@
 import { liveAddress } from "./address.js";
 import { drawTile } from "./canvas.js";
 
+/** @import { Tile } from "./canvas.js" */
+
 /**
- * @typedef {import("./canvas.js").Tile} Tile
- *
  * @typedef {object} Atlas how the thumbnails that a run keeps lie in one picture
  * @property {string} version
  * @property {number} columns

@@ -30,10 +30,7 @@ export function toBase64(array) {
 
 /**
  * The rows of a matrix [count, size], as views.
- *
- * @param {Float32Array} numbers
- * @param {number} count
- * @param {number} size
+ * @param {Float32Array} numbers @param {number} count @param {number} size
  */
 export function rowsOf(numbers, count, size) {
   return Array.from({ length: count }, (_, k) => numbers.subarray(k * size, (k + 1) * size));
@@ -59,10 +56,7 @@ export function lerp(a, b, t) {
 /**
  * Along the arc from a to b, the length going straight from |a| to |b| (Shoemake 1985; White 2016).
  * The same as vae_core.latent.interpolation.spherical.
- *
- * @param {Float32Array} a
- * @param {Float32Array} b
- * @param {number} t
+ * @param {Float32Array} a @param {Float32Array} b @param {number} t
  */
 export function slerp(a, b, t) {
   const [lengthA, lengthB] = [Math.sqrt(dot(a, a)), Math.sqrt(dot(b, b))];
@@ -77,7 +71,6 @@ export function slerp(a, b, t) {
 
 /**
  * A .npy file of version 1.0: magic, header padded to 64 bytes, numbers.
- *
  * @param {Float32Array} vector
  */
 export function npy(vector) {

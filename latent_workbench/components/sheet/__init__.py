@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 from collections.abc import Sequence
 
@@ -10,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from latent_workbench.components import component
+from latent_workbench.shared.pictures import data_url
 
 _mount = component("picture_sheet", "sheet")
 
@@ -52,4 +52,4 @@ def _data_address(picture: np.ndarray) -> str:
     pixels = picture[0] if picture.shape[0] == 1 else picture.transpose(1, 2, 0)
     buffer = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, "PNG", compress_level=1)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return data_url(buffer.getvalue())

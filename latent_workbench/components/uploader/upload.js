@@ -136,10 +136,7 @@ export class Upload {
 
 /**
  * Ask one of the server's routes; its refusal is an Error.
- *
- * @param {URL} address
- * @param {string} method
- * @param {string} [body]
+ * @param {URL} address @param {string} method @param {string} [body]
  */
 export async function ask(address, method, body) {
   let response;

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import cast
 
 import torch
 from torch import Generator, Tensor, nn
@@ -12,10 +11,15 @@ from torch.nn import functional
 
 from vae_core.data import Progress, no_progress
 from vae_core.errors import UserError
-from vae_core.latent.priors.cache import are_codes, encoded_codes, load_prior, save_prior
-from vae_core.latent.priors.prior import NotLearned, priors
-from vae_core.models import LatentModel
-from vae_core.models.quantised import QuantisedModel
+from vae_core.latent.priors.prior import (
+    NotLearned,
+    are_codes,
+    encoded_codes,
+    load_prior,
+    priors,
+    save_prior,
+)
+from vae_core.models import LatentModel, QuantisedModel
 from vae_core.runs import Run
 
 NAME = "autoregressive"
@@ -42,8 +46,7 @@ class CodeModel(nn.Module):
     def forward(self, codes: Tensor) -> Tensor:
         """Logits of every code given those before it, int64 [B, T] → [B, T, V]."""
         before = functional.pad(codes[:, :-1], (1, 0), value=self.start)
-        logits: Tensor = self.head(self.network(self.codes(before) + self.place)[0])
-        return logits
+        return self.head(self.network(self.codes(before) + self.place)[0])
 
     def nll(self, codes: Tensor) -> Tensor:
         """−log p(c) in nats, [B, T] → [B]."""
@@ -82,9 +85,6 @@ def learn(
 
     The epoch that is best on held-out encodings counts; 3000 maps of 7×7 codes take half a minute.
 
-    Args:
-        progress: told with each batch, and what held-out images cost after each epoch.
-
     Raises:
         UserError: when the model has no codes, too many of them are in use, or the run has too
             few encodings.
@@ -111,10 +111,8 @@ def learn(
 
 
 def frequency_nats(seen: Tensor, held: Tensor) -> float:
-    """Mean −log p of held-out codes [M, T] under each place's counts in `seen` [N, T], in nats.
-
-    One is added to every count, so that what was not seen stays possible.
-    """
+    """Mean −log p of held-out codes [M, T] in nats under each place's counts in `seen` [N, T], plus
+    one, so that what was not seen stays possible."""
     vocabulary = int(max(seen.max(), held.max())) + 1
     counts = torch.ones(seen.shape[1], vocabulary)
     counts.scatter_add_(1, seen.T, torch.ones(seen.T.shape))
@@ -158,7 +156,7 @@ class AutoregressivePrior:
     """The network that `learn` kept."""
 
     run: Run
-    model: LatentModel
+    model: QuantisedModel
 
     def sample(self, n: int, generator: Generator | None, temperature: float) -> Tensor:
         tensors = load_prior(self.run, NAME, fits=self._fits)
@@ -170,9 +168,8 @@ class AutoregressivePrior:
         vocabulary = tensors.pop("vocabulary")
         network = CodeModel(len(vocabulary), *tensors["place"].shape)
         network.load_state_dict(tensors)
-        model = cast(QuantisedModel, self.model)
-        codes = vocabulary[network.sample(n, generator, temperature)].view(n, *model.places)
-        return model.vectors(codes.to(model.device))
+        codes = vocabulary[network.sample(n, generator, temperature)].view(n, *self.model.places)
+        return self.model.quantiser.vectors(codes.to(self.model.device))
 
     def _fits(self, tensors: dict[str, Tensor]) -> bool:
         vocabulary, place = tensors["vocabulary"], tensors["place"]
@@ -182,6 +179,6 @@ class AutoregressivePrior:
             network = CodeModel(len(vocabulary), *place.shape)
         made = {key: (t.shape, t.dtype) for key, t in network.state_dict().items()}
         found = {key: (t.shape, t.dtype) for key, t in tensors.items() if key != "vocabulary"}
-        places = math.prod(cast(QuantisedModel, self.model).places)
+        places = math.prod(self.model.places)
         known = all(tensors[key].isfinite().all() for key in made)
         return made == found and known and len(place) == places

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import cast
 
 import torch
 from torch import Generator, Tensor
 
-from vae_core.latent.priors.cache import are_codes, encoded_codes, load_prior, save_prior
-from vae_core.latent.priors.prior import priors
-from vae_core.models import LatentModel
-from vae_core.models.quantised import QuantisedModel
+from vae_core.latent.priors.prior import are_codes, encoded_codes, load_prior, priors, save_prior
+from vae_core.models import QuantisedModel
 from vae_core.runs import Run
 
 NAME = "code-frequencies"
@@ -29,22 +26,18 @@ class CodeFrequencies:
     """The empirical distribution of codes at every place."""
 
     run: Run
-    model: LatentModel
+    model: QuantisedModel
 
     def sample(self, n: int, generator: Generator | None, temperature: float) -> Tensor:
         vocabulary, counts = self.frequencies()
         shares = (counts / counts.amax(1, keepdim=True)) ** (1 / temperature)
         drawn = torch.multinomial(shares, n, True, generator=generator)  # [places, n]
-        model = cast(QuantisedModel, self.model)
-        codes = vocabulary[drawn.T].view(n, *model.places)
-        return model.vectors(codes.to(model.device))
+        codes = vocabulary[drawn.T].view(n, *self.model.places)
+        return self.model.quantiser.vectors(codes.to(self.model.device))
 
     def frequencies(self) -> tuple[Tensor, Tensor]:
-        """The codes that occur, [V], and how often at every place, [places, V].
-
-        Raises:
-            UserError: when the run has no encodings or they are damaged.
-        """
+        """The codes that occur, [V], and how often at every place, [places, V]; raises as
+        `load_encodings`."""
         tensors = load_prior(self.run, NAME, fits=self._fits)
         if tensors is None:
             codes, step = encoded_codes(self.run, self.model)
@@ -57,7 +50,7 @@ class CodeFrequencies:
 
     def _fits(self, tensors: dict[str, Tensor]) -> bool:
         vocabulary, counts = tensors["vocabulary"], tensors["counts"]
-        places = math.prod(cast(QuantisedModel, self.model).places)
+        places = math.prod(self.model.places)
         known = counts.isfinite().all() and (counts >= 0).all() and (counts.sum(1) > 0).all()
         shape = (places, len(vocabulary))
         return are_codes(vocabulary, self.model) and counts.shape == shape and bool(known)

@@ -10,8 +10,7 @@ from torch import Generator, Tensor
 
 from vae_core.errors import UserError
 from vae_core.latent.encodings import load_encodings
-from vae_core.latent.priors.cache import load_prior, save_prior
-from vae_core.latent.priors.prior import priors
+from vae_core.latent.priors.prior import load_prior, priors, save_prior
 from vae_core.models import LatentModel
 from vae_core.runs import Run
 
@@ -51,12 +50,7 @@ def fit(mu: np.ndarray, logvar: np.ndarray | None = None, components: int = COMP
     The means [N, D] say which component each image belongs to, r_nk; then each covariance takes in
     the widths, Σ_n r_nk σ_n² / Σ_n r_nk, as it does in the M-step for q(z). So the mixture has the
     variance of q(z), where the means alone have less.
-
-    Args:
-        logvar: [N, D], or None for deterministic codes, whose q(z) is their means.
-
-    Raises:
-        UserError: when there are fewer than two.
+    Of deterministic codes, without logvar, q(z) is the means. Fewer than two are a `UserError`.
     """
     from sklearn.mixture import GaussianMixture  # seconds to import
 
@@ -98,11 +92,7 @@ class GaussianMixturePrior:
         return self.model.unflatten(v.to(self.model.device))
 
     def mixture(self) -> Mixture:
-        """The fitted mixture.
-
-        Raises:
-            UserError: when the run has no encodings or they are damaged.
-        """
+        """The fitted mixture; raises as `load_encodings`."""
         tensors = load_prior(self.run, NAME, VERSION, self._fits)
         if tensors is not None:
             return Mixture(**tensors)

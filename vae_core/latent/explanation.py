@@ -1,0 +1,52 @@
+"""Why an image costs what it costs: where in the picture, and in which latent dimensions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from vae_core.data.batches import as_floats
+from vae_core.imaging.png import to_bytes
+from vae_core.models import LatentModel
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What N images cost, place by place, at the mode of their posterior.
+
+    reconstruction: uint8 [N, C, H, W].
+    loss: −log p(x|z) of every pixel, summed over its channels, in nats, float32 [N, H, W].
+    kl: of every latent dimension in nats, float32 [N, D]; None where there is no closed form.
+    """
+
+    reconstruction: np.ndarray
+    loss: np.ndarray
+    kl: np.ndarray | None
+
+
+@torch.inference_mode()
+def explain(
+    model: LatentModel, images: np.ndarray, labels: np.ndarray | None = None
+) -> Explanation:
+    """Encode images uint8 [N, C, H, W], decode them, and say what they cost where.
+
+    Pixels are independent given z under every likelihood, so an image's cost is the sum of theirs.
+    """
+    was_training = model.training
+    model.eval()
+    x = as_floats(images, model.device)
+    told = model if labels is None else model.conditioned(torch.from_numpy(labels))
+    posterior = told.encode(x)
+    x_logits = told.decode(posterior.mode())
+    # Each value as an image of its own: the likelihood then gives its cost alone.
+    values = (each.contiguous().reshape(-1, 1, 1, 1) for each in (x_logits, x))
+    loss = model.likelihood.nll(*values).reshape(x.shape).sum(1)
+    kl = posterior.kl(model.prior())
+    model.train(was_training)
+    return Explanation(
+        to_bytes(model.picture(x_logits)),
+        loss.float().cpu().numpy(),
+        None if kl is None else kl.float().cpu().numpy(),
+    )
