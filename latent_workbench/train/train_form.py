@@ -100,7 +100,7 @@ def train_form() -> None:
     if plan is not None:
         problem = problem or plan.problem
         decided(plan.chosen, "train-decided", CHANGE)
-        if not problem:
+        if plan.config is not None and not problem:
             with more:
                 planned(plan.config, plan.card)
     with name:
@@ -112,31 +112,33 @@ def train_form() -> None:
 
 @dataclass(frozen=True)
 class Plan:
-    """What would be trained: the configuration with nothing left open, and the images.
+    """What would be trained: the images, and the configuration with nothing left open; None while
+    that is being decided, as a run that is started meanwhile does by itself.
 
     chosen: what was decided from the images. problem: why it cannot be trained, "" where it can.
     """
 
-    config: RunConfig
     card: DataCard
-    chosen: tuple[Chosen, ...]
-    problem: str
+    config: RunConfig | None = None
+    chosen: tuple[Chosen, ...] = ()
+    problem: str = ""
 
 
 def _plan(config: RunConfig, recipe: Recipe) -> Plan | None:
-    """The settings on their images; None while these are being loaded or looked at."""
+    """The settings on their images; None while these are being loaded."""
     dataset = dataset_preview(config.data)
     if dataset is None:
         return None
     key = config.to_json(), id(dataset)
     task = _resolving(key, config, dataset)
+    card = data_card(dataset)
     found = result_of(task, "decided", lambda: _resolving.clear(key, config, dataset), st.error)
     if found is None:
-        return None
+        return Plan(card, problem=task.problem)
     resolved, choices = found
     chosen = tuple(Chosen(**asdict(choice)) for choice in choices)
     session(TrainForm).decided = {each.setting: shown(each.value) for each in chosen}
-    return Plan(resolved, data_card(dataset), chosen, _misfit(resolved, dataset, recipe))
+    return Plan(card, resolved, chosen, _misfit(resolved, card, recipe))
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
@@ -201,11 +203,10 @@ def _settings(
         return None, redact(error)
 
 
-def _misfit(config: RunConfig, dataset: Dataset, recipe: Recipe) -> str:
+def _misfit(config: RunConfig, card: DataCard, recipe: Recipe) -> str:
     """Why these settings and these images do not go together, "" where they do."""
-    card = data_card(dataset)
     try:
-        check_batch_size(config.train.batch_size, len(dataset.train))
+        check_batch_size(config.train.batch_size, card.n_train)
         if recipe.source is not None:
             refuse_misfit(config, card, recipe.source)
         _weights(config.to_json(), card)
@@ -253,7 +254,7 @@ def _start(config: RunConfig | None, plan: Plan | None, problem: str, name: str)
         **access.widget_options(disabled=not ready),
     )
     with estimate.container(key="train-estimate", height=44, border=False):
-        if ready and plan is not None:
+        if ready and plan is not None and plan.config is not None:
             _estimate(plan.config, _weights(plan.config.to_json(), plan.card))
     if pressed and ready and config is not None:
         session(TrainForm).stopwatch.cancel()

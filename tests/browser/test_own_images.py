@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -41,22 +42,25 @@ def test_a_zip_is_dropped_started_trained_on_and_started_from(
         page.get_by_role("spinbutton", name="Epochs").press("Enter")
         start = page.locator(".st-key-start-training button")
         expect(start).to_be_enabled()
-        start.press("Enter")
+        start.click()
         page.wait_for_url("**/train?run=summer-holiday")
-        expect(page.locator(".st-key-train-on button")).to_be_visible(timeout=4 * PATIENCE_MS)
+        page.locator('.vm[data-run="summer-holiday"]').wait_for()
+        state = page.get_by_test_id("run-state")
+        expect(state).to_have_text("finished", timeout=4 * PATIENCE_MS)
+        expect(page.locator(".st-key-train-on button").first).to_be_visible()
         run = store.get("summer-holiday")
         assert run.status().state == "finished" and run.has(layout.CHOICES)
         assert "auto" not in json.dumps(run.config().train.model_dump(mode="json"))[:60]
 
         page.locator(".st-key-train-on button").first.press("Enter")
         page.locator(".st-key-start-train-on button").press("Enter")
-        page.wait_for_function("() => document.querySelector('.st-key-pause-training')")
-        expect(page.locator(".st-key-train-on button")).to_be_visible(timeout=4 * PATIENCE_MS)
-        assert run.config().train.epochs == 2
+        expect(state).to_have_text(re.compile("starting|training"), timeout=2 * PATIENCE_MS)
+        expect(state).to_have_text("finished", timeout=4 * PATIENCE_MS)
+        assert run.config().train.epochs == 2 and run.config().train.continued_at > 0
 
-        page.keyboard.press("Escape")
-        page.locator(".st-key-begin-with button").first.press("Enter")
-        page.locator(".st-key-use-weights button").press("Enter")
+        expect(page.locator(".st-key-train-on button").first).to_be_visible()
+        page.locator(".st-key-begin-with button").first.click()
+        page.locator(".st-key-use-weights button").click()
         expect(page.get_by_text("Weights of summer-holiday")).to_be_visible()
         expect(page.get_by_role("spinbutton", name="Latent dimensions")).to_have_count(0)
         expect(start).to_be_enabled()
