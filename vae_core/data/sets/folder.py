@@ -1,11 +1,9 @@
-"""The person's own images: a folder or a .zip, folders in it becoming labels, or parts."""
+"""The person's own images: a folder, an archive or a file, folders becoming labels, or parts."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
@@ -18,7 +16,7 @@ from vae_core.data.source import datasets
 from vae_core.data.splits import split_dataset
 from vae_core.errors import UserError
 from vae_core.imaging.fit import Target
-from vae_core.imaging.listing import Listing, Pages, open_pictures
+from vae_core.imaging.listing import open_pictures
 from vae_core.locations import data_folder, uploads_folder
 from vae_core.progress import Progress
 
@@ -52,11 +50,12 @@ def load_folder(config: DataConfig, progress: Progress) -> Dataset:
     """
     if not config.data_dir:
         raise UserError(
-            "Name the folder or .zip with your images as the data folder.", shell="--data-dir"
+            "Name the folder or file with your images as the data folder.", shell="--data-dir"
         )
     path = data_folder(config.data_dir)
     target = Target(config.image_size or IMAGE_SIZE, config.resize, config.channels)
-    with open_images(path, progress, config.pages) as listing:
+    from_outside = path.is_relative_to(uploads_folder())
+    with open_pictures(path, progress, links=not from_outside, pages=config.pages) as listing:
         prepared = prepare_files("folder", listing, target, progress)
     names, notes = prepared.files, prepared.notes
     if prepared.images is None or len(names) < 2:
@@ -82,18 +81,6 @@ def load_folder(config: DataConfig, progress: Progress) -> Dataset:
     return split_dataset(
         "folder", pool, tests, config, validation=validation, label_names=label_names, notes=notes
     )
-
-
-def open_images(
-    path: Path, progress: Progress, pages: Pages = "all"
-) -> AbstractContextManager[Listing]:
-    """The pictures in a folder, an archive or a file, which can be read inside the `with` block.
-
-    Raises:
-        UserError: as `open_pictures`.
-    """
-    from_outside = path.is_relative_to(uploads_folder())
-    return open_pictures(path, progress, links=not from_outside, pages=pages)
 
 
 @dataclass(frozen=True)
