@@ -179,7 +179,7 @@ def test_too_few_images(tmp_path: Path, files: dict, message: str, packed: bool)
 def test_no_path_a_missing_path_and_an_unreadable_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(UserError, match=r"Name the folder or \.zip"):
+    with pytest.raises(UserError, match=r"Name the folder or file"):
         load_dataset(DataConfig(dataset="folder"))
     with pytest.raises(
         UserError, match=r"There is no folder or file of images at .*/gone; check the path"

@@ -45,7 +45,7 @@ class DataConfig(Settings):
     data_dir: str | None = setting(
         None,
         "Data folder",
-        "Where the data set lies, or your folder or .zip of images; empty means the data folder.",
+        "Where the data set lies, or your folder or file of images; empty means the data folder.",
         more=True,
     )
     image_size: int | Size | None = setting(

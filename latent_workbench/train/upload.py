@@ -33,7 +33,7 @@ def own_images() -> str | None:
     uploader("train-upload", uploads)
     if access.may_name_folders():
         where = "this computer" if access.is_local_visitor() else "the server"
-        label = f"Or the path of a folder or .zip on {where}"
+        label = f"Or the path of a folder or file of images on {where}"
         typed = persistent(st.text_input, label, key="train-path", default="").strip()
         if typed:
             with errors_shown():

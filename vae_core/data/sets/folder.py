@@ -1,4 +1,4 @@
-"""The person's own images: a folder or a .zip, folders in it becoming labels, or parts."""
+"""The person's own images: a folder, an archive or a file, folders becoming labels, or parts."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def load_folder(config: DataConfig, progress: Progress) -> Dataset:
     """
     if not config.data_dir:
         raise UserError(
-            "Name the folder or .zip with your images as the data folder.", shell="--data-dir"
+            "Name the folder or file with your images as the data folder.", shell="--data-dir"
         )
     path = data_folder(config.data_dir)
     with open_images(path, progress, config.pages) as listing:
