@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from vae_core.data import Images, ImageSet, Progress, no_progress
+from vae_core.data.columns import equal
 from vae_core.data.images import ArrayImages, restore_order
 from vae_core.errors import UserError
 from vae_core.latent.encodings import load_encodings
@@ -76,7 +77,8 @@ def _is_of(kept: Survey, part: ImageSet) -> bool:
     """Whether a survey is of these images, under these names and labels."""
     pairs = (kept.hashes, part.hashes), (kept.labels, part.labels)
     same = all(a is b if a is None or b is None else np.array_equal(a, b) for a, b in pairs)
-    return kept.hashes is not None and same and kept.files == part.files
+    told = kept.files == part.files and equal(kept.columns, part.columns)
+    return kept.hashes is not None and same and told
 
 
 def images_of_survey(
@@ -99,14 +101,14 @@ def kept_images(run: Run) -> tuple[Survey, Images]:
     Raises:
         UserError: as `survey_of`.
     """
-    found, pictures = _survey_of_cache(run), ArrayImages(load_encodings(run).thumbnails)
+    kept, found = load_encodings(run), _survey_of_cache(run)
     loaded = load_run(run)
-    if pictures.shape[1:] == loaded.card.image_shape and np.isfinite(found.mu).all():
-        part = ImageSet(pictures, found.labels)
+    part = kept.as_images(loaded.card.image_shape)
+    if part is not None and np.isfinite(found.mu).all():
         context = Context(loaded.step, train_images=loaded.card.n_train)
         measured = survey(loaded.model, loaded.objective, part, (), CACHED, context)
         found = replace(found, recon=measured.recon, kl=measured.kl, kl_error=measured.kl_error)
-    return found, pictures
+    return found, ArrayImages(kept.thumbnails)
 
 
 def map_of(
@@ -139,8 +141,8 @@ def _survey_of_cache(run: Run) -> Survey:
     if kept.logvar is not None and _has_closed_kl(load_run(run).model):
         kl = gaussian_kl(torch.from_numpy(kept.mu), torch.from_numpy(kept.logvar)).sum(1).numpy()
     return Survey(
-        CACHED, kept.mu, kept.logvar, None, kl, kept.labels, kept.label_names, (), kept.indices,
-        kept.step, kept.hashes,
+        CACHED, kept.mu, kept.logvar, None, kl, kept.labels, kept.label_names, kept.files,
+        kept.indices, kept.step, kept.hashes, columns=kept.columns,
     )  # fmt: skip
 
 

@@ -74,11 +74,12 @@ def _given() -> str | None:
         uploader(
             "new-images-upload",
             state.uploads,
-            "Show the model a picture, a folder or a .zip",
+            "Show the model a picture, a folder or an archive",
             "One picture is enough.",
         )
     with right:
-        is_typed, path = typed_path("new-images-path", "Or the path of pictures, a folder or .zip")
+        label = "Or the path of a picture, a folder or an archive"
+        is_typed, path = typed_path("new-images-path", label)
     if is_typed:
         return path
     return str(state.uploads.finished.path) if state.uploads.finished is not None else None

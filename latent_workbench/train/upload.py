@@ -9,6 +9,7 @@ from latent_workbench.components.uploader.given import presence, typed_path
 from latent_workbench.live.upload_sessions import UPLOADS, SessionUploads
 from latent_workbench.shared import access
 from latent_workbench.shared.state import session
+from vae_core.runs.store import plain_name
 
 
 @dataclass
@@ -25,10 +26,17 @@ def own_images() -> str | None:
     """
     uploads = own_uploads()
     uploader("train-upload", uploads, off=access.read_only_reason())
-    is_typed, path = typed_path("train-path", "Or the path of a folder or .zip")
+    is_typed, path = typed_path("train-path", "Or the path of a folder or file of images")
     if is_typed:
         return path
     return str(uploads.finished.path) if uploads.finished is not None else None
+
+
+def uploaded_name() -> str:
+    """What the folder was called that this session has uploaded; "" where there was none, or a
+    .zip, whose path has its name."""
+    finished = own_uploads().finished
+    return "" if finished is None else plain_name(finished.folder)
 
 
 def own_uploads() -> SessionUploads:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from latent_workbench.components import component
 from latent_workbench.live.upload_sessions import SessionUploads
 from vae_core.data.uploads import MB
-from vae_core.imaging.kinds import endings
+from vae_core.imaging.kinds import endings, readable
 
 _mount = component("image_uploader", "uploader")
 
@@ -13,7 +13,7 @@ _mount = component("image_uploader", "uploader")
 def uploader(
     key: str,
     uploads: SessionUploads,
-    title: str = "Upload a .zip or several images",
+    title: str = "Upload images: files, a folder or an archive",
     hint: str = "Folders become labels.",
     off: str = "",
 ) -> None:
@@ -30,6 +30,7 @@ def uploader(
         "off": off,
         "kept": None if kept is None else {"name": kept.name, "bytes": kept.bytes},
         "endings": list(endings()),
+        "kinds": readable(),
         "limit": f"{uploads.largest / MB:,.0f} MB",
     }
     _mount(key=key, data=[data], on_changed_change=lambda: None)
