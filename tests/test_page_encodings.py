@@ -235,8 +235,8 @@ def test_thumbnails_that_are_no_whole_images_are_ranked_and_explained_all_the_sa
     kept = encodings_of(run)
     run.file("thumbnails.png").unlink()
     save_encodings(run, replace(kept, thumbnails=kept.thumbnails[:, :, ::2, ::2]))
-    assert "choose a part of the data set" in texts(opened("Outliers", run))  # at first
-    assert "Loss of a pixel" in texts(scored("Outliers", run))
+    assert "Loss of a pixel" in texts(opened("Outliers", run))  # of the image in the data set
+    assert len(scored("Outliers", run).selectbox(key="outliers-score").options) == 7
 
 
 def scored(tab: str, run: Run) -> AppTest:

@@ -21,6 +21,7 @@ from latent_workbench.shared.formatting import escape_markdown, number
 from latent_workbench.shared.theme import KL
 from vae_core.errors import UserError
 from vae_core.imaging.png import tile
+from vae_core.imaging.resize import shown
 from vae_core.latent.interpolation import interpolate
 
 if TYPE_CHECKING:
@@ -71,10 +72,10 @@ def _pictures(found: ScoredImages, row: int, key: str) -> None:
     except UserError:
         pictures(found.images.gather(np.array([row])), ["original"], SIDE)
         raise
-    image = found.whole.gather(np.array([row]))
-    grey = image.shape[1] == 1
-    both = np.concatenate([image, told.reconstruction])
-    coloured = both.repeat(3, axis=1) if grey else both
+    original = found.whole(row).images.gather(np.array([0]))
+    original = shown(original, found.run.config().data.shown_channels)
+    both = np.concatenate([original, told.reconstruction])
+    coloured = both.repeat(3, axis=1) if both.shape[1] == 1 else both
     every = np.concatenate([coloured, heat_map(told.loss[0])[None]])
     pictures(every, ["original", "reconstruction", "where the loss lies"], SIDE)
     least, most = float(told.loss.min()), float(told.loss.max())

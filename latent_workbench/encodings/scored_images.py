@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from operator import attrgetter
@@ -22,11 +22,12 @@ from latent_workbench.encodings.encoded_images import (
     EncodedImages,
     PartImages,
 )
+from latent_workbench.live.images import DATASETS
 from latent_workbench.live.models import ready_torch, weights_version
 from latent_workbench.live.resources import encodings_of, model_of
 from latent_workbench.shared.state import session
 from latent_workbench.shared.tasks import Task, command, result_of
-from vae_core.data import ArrayImages, Progress
+from vae_core.data import ArrayImages, ImageSet, Progress
 from vae_core.data.dataset import Images
 from vae_core.errors import UserError
 from vae_core.runs import Run, derived, layout
@@ -41,15 +42,15 @@ if TYPE_CHECKING:
 class ScoredImages:
     """Scores with what they are of; row i of one is image i of the other.
 
-    images, learned: the pictures, and those of `scored.reference`. whole: the pictures as the model
-    sees them, where `images` are thumbnails. key: changes with anything that changes them.
+    images, learned: the pictures as they are shown, and those of `scored.reference`. whole: that of
+    a row as the model sees it. key: changes with anything that changes them.
     """
 
     run: Run
     scored: Scored
     images: Images
     learned: Images
-    whole: Images
+    whole: Callable[[int], ImageSet]
     key: str
 
     def name(self, row: int) -> str:
@@ -74,17 +75,14 @@ class ScoredImages:
         """Where an image's loss lies.
 
         Raises:
-            UserError: when it is not at hand, or kept as a thumbnail alone.
+            UserError: when it is not at hand.
         """
+        from vae_core.data.batches import mask_at
         from vae_core.latent.explanation import explain
 
-        image = self.whole.gather(np.array([row]))
-        if image.shape[1:] != self.run.data_card().image_shape:
-            raise UserError(
-                "The run keeps a small thumbnail of this image; choose a part of the data set "
-                "above to see where its loss lies."
-            )
-        return explain(model_of(self.run), image, self.told(row))
+        one, model = self.whole(row), model_of(self.run)
+        image = one.images.gather(np.array([0]))
+        return explain(model, image, self.told(row), mask_at(one, slice(1), model.device))
 
     def decoded(self, vectors: np.ndarray, row: int) -> np.ndarray:
         """Pictures of latents [N, D], told the label of the image of `row`."""
@@ -129,26 +127,33 @@ def scores_of_part(encoded: EncodedImages) -> ScoredImages:
     while a bar shows how far the others are, or a button offers them."""
     full = _full(encoded)
     scored = _at_once(encoded) if full is None else full
-    learned = whole = encoded.images
-    if full is not None:
-        learned = _learned(encoded.run, full)
-        whole = _whole(encoded, full, learned)
+    learned = encoded.images if full is None else _learned(encoded.run, full)
     key = f"{encoded.key}/{'quick' if full is None else 'full'}"
-    return ScoredImages(encoded.run, scored, encoded.images, learned, whole, key)
+    return ScoredImages(encoded.run, scored, encoded.images, learned, _one_of(encoded, scored), key)
 
 
-def _whole(encoded: EncodedImages, full: Scored, learned: Images) -> Images:
-    """The images as the model sees them: of those whose thumbnails a run keeps, the training
-    images that they are of."""
-    from vae_core.data.hashes import match_rows
-    from vae_core.data.images import SubsetImages
+def _one_of(encoded: EncodedImages, scored: Scored) -> Callable[[int], ImageSet]:
+    """An image as the model sees it: the thumbnail that a run keeps where that is all of it, else
+    from the data set."""
 
-    known, own = full.reference.hashes, full.survey.hashes
-    whole = encoded.images.shape[1:] == encoded.run.data_card().image_shape
-    if whole or known is None or own is None or full.reference.split == CACHED:
-        return encoded.images
-    rows = match_rows(own, np.zeros(len(own)), known, np.zeros(len(known)))
-    return SubsetImages(learned, rows)
+    def one(row: int) -> ImageSet:
+        from vae_core.data.images import subset
+        from vae_core.loading import part_of
+
+        run, hashes = encoded.run, scored.survey.hashes
+        if encoded.is_cached:
+            kept = encodings_of(run)
+            whole = None if kept is None else kept.as_images(run.data_card().image_shape)
+            if whole is not None:
+                return subset(whole, np.array([row]))
+        part = part_of(DATASETS.get(run), "train" if encoded.is_cached else encoded.split)
+        same = np.zeros(len(part), bool) if hashes is None else part.known_hashes == hashes[row]
+        found = np.flatnonzero(same)
+        if not len(found):
+            raise UserError("This image is no longer in the data set, so its loss is not known.")
+        return subset(part, found[:1])
+
+    return one
 
 
 def _full(encoded: EncodedImages) -> Scored | None:
@@ -244,6 +249,27 @@ def _turn(progress: Progress) -> Iterator[None]:
         TURNS.release()
 
 
+@dataclass(frozen=True)
+class Shown:
+    """Images as a person is shown them, of `channels` where they have many."""
+
+    whole: Images
+    channels: tuple[int, int, int] | None
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """(N, C, H, W)."""
+        count, channels, height, width = self.whole.shape
+        return count, 1 if channels < 3 else 3, height, width
+
+    def gather(self, indices: np.ndarray) -> np.ndarray:
+        """The images at `indices` [B], in that order: uint8 [B, 1 or 3, H, W]."""
+        from vae_core.imaging.resize import shown
+
+        pictures: np.ndarray = shown(self.whole.gather(indices), self.channels)
+        return pictures
+
+
 def scoring_new(run: Run, path: str) -> Task[ScoredImages]:
     """Have pictures at `path` taken through the model, in a process of its own."""
     place = Path(os.path.abspath(path))  # begins with no dash, as an option would
@@ -265,6 +291,15 @@ def scoring_new(run: Run, path: str) -> Task[ScoredImages]:
         if before is None or now is None or not np.array_equal(before, now):
             raise UserError("The images have changed while they were scored; score them again.")
         key = f"{run.path}/{version}/{name}"
-        return ScoredImages(run, scored, part.images, _learned(run, scored), part.images, key)
+        from vae_core.data.images import subset
+
+        return ScoredImages(
+            run,
+            scored,
+            Shown(part.images, run.config().data.shown_channels),
+            _learned(run, scored),
+            lambda row: subset(part, np.array([row])),
+            key,
+        )
 
     return Task(work)
