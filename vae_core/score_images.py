@@ -15,7 +15,8 @@ from vae_core.analysis import CACHED, images_of_survey, kept_images, survey_of
 from vae_core.data import Dataset, Images, ImageSet, Progress, no_progress
 from vae_core.data.hashes import content_hashes, match_rows
 from vae_core.data.images import SubsetImages, restore_order
-from vae_core.data.labels import folder_labels, known_folder_labels
+from vae_core.data.labels import folder_labels, known_folder_labels, numbered
+from vae_core.data.meanings import Texts
 from vae_core.data.new_images import load_new_images
 from vae_core.errors import UserError
 from vae_core.families import families
@@ -166,22 +167,24 @@ def score_images(
         UserError: when a path holds no picture, or the run has no usable weights.
     """
     loaded = load_run(run, which=which).sound()
-    part, notes = new_images(run, paths, progress)
+    part, said, notes = new_images(run, paths, progress)
     own = baseline(run, data_dir, which, k, progress)
-    found, more = _surveyed(loaded, part, progress)
+    found, more = _surveyed(loaded, part, said, progress)
     return _held_against(own, found, part.images, k, (*notes, *more), progress)
 
 
 def new_images(
     run: Run, paths: Sequence[Path], progress: Progress = no_progress
-) -> tuple[ImageSet, tuple[str, ...]]:
-    """Pictures read as the run's own were read, and what was left out of them.
+) -> tuple[ImageSet, Texts | None, tuple[str, ...]]:
+    """Pictures read as the run's own were read, what is said to be their labels, and what was left
+    out of them.
 
     Raises:
         UserError: when a path holds no picture.
     """
-    part, notes = load_new_images(paths, run.config().data, run.data_card().image_shape, progress)
-    return replace(part, hashes=content_hashes(part.images)), notes
+    shape = run.data_card().image_shape
+    part, said, notes = load_new_images(paths, run.config().data, shape, progress)
+    return replace(part, hashes=content_hashes(part.images)), said, notes
 
 
 def score_part(
@@ -249,10 +252,10 @@ def _held_against(
 
 
 def _surveyed(
-    loaded: LoadedRun, part: ImageSet, progress: Progress
+    loaded: LoadedRun, part: ImageSet, said: Texts | None, progress: Progress
 ) -> tuple[Survey, tuple[str, ...]]:
-    """The survey of new images: labels from their folders, or, where the model has to be told one,
-    the label under which it explains an image best."""
+    """The survey of new images: labels are what is `said` of them, else their folders, or, where
+    the model has to be told one, the label under which it explains an image best."""
     known = loaded.card.label_names
     context = Context(loaded.step, train_images=loaded.card.n_train)
 
@@ -260,12 +263,16 @@ def _surveyed(
         labelled = replace(part, labels=labels)
         return survey(loaded.model, loaded.objective, labelled, names, "new", context, progress)
 
+    needed = families[loaded.config.family].needs_labels
+    if said is not None and not (needed and set(said) - set(known)):
+        labels, names = numbered(said, known)
+        return look(labels, names), ()
     own = known_folder_labels(part.files, known) if known else None
     if own is not None:
         return look(own, known), ()
-    if not families[loaded.config.family].needs_labels:
-        labels, names = folder_labels(part.files)
-        return look(labels, names), ()
+    if not needed:
+        by_folder, names = folder_labels(part.files)
+        return look(by_folder, names), ()
     if len(known) > MOST_TRIED:
         raise UserError(
             f"Run {loaded.run.id!r} is told the label of each image, and knows {len(known)}: put "

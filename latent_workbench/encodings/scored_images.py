@@ -286,7 +286,7 @@ def scoring_new(run: Run, path: str) -> Task[ScoredImages]:
             scored = _required(load_scored(run, name))
         finally:
             derived.drop(run, layout.scored(name))
-        part, _ = new_images(run, [place], progress)  # from the cache, where they are prepared
+        part, *_ = new_images(run, [place], progress)  # from the cache, where they are prepared
         before, now = scored.survey.hashes, part.hashes
         if before is None or now is None or not np.array_equal(before, now):
             raise UserError("The images have changed while they were scored; score them again.")

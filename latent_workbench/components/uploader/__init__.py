@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from latent_workbench.components import component
 from latent_workbench.live.upload_sessions import SessionUploads
+from vae_core.data.tables import READERS
 from vae_core.data.uploads import MB
 from vae_core.imaging.kinds import endings, readable
 
@@ -29,7 +30,7 @@ def uploader(
         "hint": hint,
         "off": off,
         "kept": None if kept is None else {"name": kept.name, "bytes": kept.bytes},
-        "endings": list(endings()),
+        "endings": [*endings(), *READERS],  # tables say the labels of the images beside them
         "kinds": readable(),
         "limit": f"{uploads.largest / MB:,.0f} MB",
     }
