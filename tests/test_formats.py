@@ -780,7 +780,7 @@ def test_the_documentation_names_every_format() -> None:
 
 @pytest.fixture(scope="module")
 def decoder():
-    process = Decoder(Target(8))
+    process = Decoder(Target(8, 8))
     yield process
     process.kill()
 

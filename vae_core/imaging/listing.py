@@ -11,6 +11,7 @@ import hashlib
 import io
 import os
 import stat
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -267,10 +268,14 @@ class _Walk:
         return replace(found, read_other=self._read_other)
 
     def _read_other(self, name: str) -> bytes:
-        if name not in self._others:
-            return read_whole(self._root / name)
-        number, key = self._others[name]
-        return self.files.holders[number].read(name, (0, 0), key)
+        if name in self._others:
+            (number, key), stamp = self._others[name], (0, 0)
+            return self.files.holders[number].read(name, stamp, key)
+        i = bisect_left(self.files.names, name)  # one that could have held pictures and does not
+        if i < len(self.files) and self.files.names[i] == name:
+            number, key = self.files.holding(i)
+            return self.files.holders[number].read(name, self.files.stamp(i), key)
+        return read_whole(self._root / name)
 
     def _count(self) -> None:
         count = len(self.files) + len(self._skipped)
