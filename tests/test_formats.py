@@ -135,7 +135,10 @@ def test_every_frame_of_an_animation(tmp_path: Path, ending: str, kind: str, opt
         gap = abs(each.astype(int) - np.asarray(frame)).mean()
         assert gap < (60 if kind in ("GIF", "AVIF") else 0.1)
     with open_pictures(path) as again:  # in any order
-        assert (values(again, 4) == found[4]).all() and (values(again, 1) == found[1]).all()
+        reader = Reader()
+        for i in (4, 1, 5, 0, 3, 2, 2):
+            assert (reader.values(again.read(i)) == found[i]).all()
+        reader.close()
 
 
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "AVIF", "TIFF", "HEIF"])
