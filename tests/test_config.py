@@ -137,7 +137,6 @@ def test_a_far_miss_is_told_what_there_is() -> None:
         ("model.latent_dim", 1025),
         ("model.latent_dim", 2.5),
         ("model.latent_dim", "many"),
-        ("model.latent_dim", None),
         ("model.sigma", float("nan")),
         ("model.sigma", float("inf")),
         ("model.sigma", 0),

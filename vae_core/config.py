@@ -16,7 +16,7 @@ from pydantic import ValidationError, field_validator
 from vae_core.errors import UserError
 from vae_core.nested import merged, require_json
 from vae_core.schedules import DecayName
-from vae_core.settings import Settings, explain, setting
+from vae_core.settings import Auto, Settings, explain, setting
 
 LEAST_SIDE, MOST_SIDE = 8, 512
 """In pixels."""
@@ -45,7 +45,7 @@ class DataConfig(Settings):
     data_dir: str | None = setting(
         None,
         "Data folder",
-        "Where the data set lies, or your folder or .zip of images; empty means the data folder.",
+        "Where the data set lies, or your folder or file of images; empty means the data folder.",
         more=True,
     )
     image_size: int | Size | None = setting(
@@ -102,10 +102,19 @@ class DataConfig(Settings):
         "Of a file of several pictures (pages, frames, slices, rows): all of them, or the first.",
         more=True,
     )
-    validation_fraction: float = setting(
+    label_column: str | None = setting(
+        None,
+        "Label column",
+        "The column of a table beside your images that holds their labels, or folder; empty finds "
+        "it.",
+        more=True,
+        min_length=1,
+        max_length=1000,
+    )
+    validation_fraction: Auto[float] = setting(
         0.05,
         "Validation share",
-        "Share of the training images kept aside to measure; 0 keeps 5 %.",
+        "Share of the training images kept aside to measure; 0 keeps 5 %, auto more of few.",
         more=True,
         ge=0,
         le=0.9,
@@ -181,18 +190,19 @@ class ModelConfig(Settings):
     backbone: str = setting(
         "conv", "Backbone", "The network on both sides: conv sees neighbourhoods, mlp does not."
     )
-    latent_dim: int = setting(
+    latent_dim: Auto[int] = setting(
         16,
         "Latent dimensions",
-        "More keep more detail; with few, each has to mean something.",
+        "More keep more detail; with few, each has to mean something. Auto estimates how many "
+        "the images have.",
         ge=1,
         le=1024,
     )
     likelihood: str = setting(
         "auto",
         "Likelihood",
-        "How pixels vary around the decoder's picture; auto: Bernoulli for grey, "
-        "Gaussian with learned σ for colour.",
+        "How pixels vary around the decoder's picture; auto: Bernoulli for ink on paper, "
+        "Gaussian with learned σ for photographs.",
         more=True,
     )
     sigma: float = setting(
@@ -241,11 +251,26 @@ class ModelConfig(Settings):
 class TrainConfig(Settings):
     """How the weights are found."""
 
-    epochs: int = setting(
-        10, "Epochs", "Passes over the training images; more sharpen the result.", ge=1, le=100_000
+    epochs: Auto[int] = setting(
+        10,
+        "Epochs",
+        "Passes over the training images; more sharpen the result. Auto is a budget of steps.",
+        ge=1,
+        le=100_000,
     )
-    batch_size: int = setting(
-        128, "Batch size", "Images a step; larger is smoother and faster.", unit="images", ge=1
+    batch_size: Auto[int] = setting(
+        128,
+        "Batch size",
+        "Images a step; larger is smoother and faster. Auto takes fewer of few images.",
+        unit="images",
+        ge=1,
+    )
+    sampling: Literal["shuffled", "balanced"] = setting(
+        "shuffled",
+        "Sampling",
+        "balanced draws every label equally often, where a few images of one would be lost among "
+        "many of others.",
+        more=True,
     )
     learning_rate: float = setting(
         1e-3, "Learning rate", "Size of a step; halve it when the loss jumps.", gt=0, le=10
@@ -263,6 +288,23 @@ class TrainConfig(Settings):
         more=True,
         gt=0,
         le=1,
+    )
+    early_stopping_patience: Auto[int] = setting(
+        0,
+        "Early stopping patience",
+        "Training ends after so many epochs without a better validation, and keeps the weights of "
+        "the best; 0 goes on to the last epoch and keeps the last.",
+        unit="epochs",
+        more=True,
+        ge=0,
+        le=100_000,
+    )
+    augmentation: Literal["auto", "none", "flip", "shift", "flip+shift"] = setting(
+        "none",
+        "Augmentation",
+        "Shows each image mirrored every other time, or shifted by up to a sixteenth of its side; "
+        "auto does what leaves the images of a kind.",
+        more=True,
     )
     optimizer: Literal["adam", "adamw"] = setting(
         "adam", "Optimiser", "adamw decouples the weight decay.", more=True
@@ -332,6 +374,24 @@ class TrainConfig(Settings):
         False, "Compile", "torch.compile; pays on long runs of large networks only.", more=True
     )
 
+    continued_at: int = setting(
+        0,
+        "Trained on at",
+        "The step at which the run had come to its end and was trained on: a falling learning rate "
+        "and the patience begin anew there.",
+        unit="step",
+        more=True,
+        ge=0,
+    )
+
+    def steps_per_epoch(self, images: int) -> int:
+        """Steps of a pass over so many training images; the last one may have fewer."""
+        return -(-images // self.batch_size)
+
+    def total_steps(self, images: int) -> int:
+        """Steps of the whole run, unless it ends early."""
+        return self.steps_per_epoch(images) * self.epochs
+
     @field_validator("adam_betas")
     @classmethod
     def _betas_below_one(cls, betas: tuple[float, float]) -> tuple[float, float]:
@@ -345,6 +405,9 @@ class RunConfig(Settings):
 
     family: str = setting("vae", "Family", "What is learned and what is minimised.")
     preset: str | None = setting(None, "Preset", "The recipe that this run started from.")
+    start_from: str | None = setting(
+        None, "Start from", "The run whose weights this one began with; empty begins at random."
+    )
     data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig()
     objective: dict[str, Any] = setting({}, "Objective", "The family's own settings, such as β.")

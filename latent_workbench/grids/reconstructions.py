@@ -12,12 +12,16 @@ from latent_workbench.live.models import ready_torch
 from latent_workbench.shared.formatting import grouped
 from latent_workbench.shared.inputs import draw_again
 from vae_core.latent.selection import picks
+from vae_core.names import shortened
 from vae_core.runs import Run
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 ORDERS = {"random": "Random", "best": "Best", "worst": "Worst"}
+ROOM = 120
+"""Characters that there is room for below all pictures together."""
+
 SPREAD_SCALE = 4
 """Standard deviations are shown so many times brighter: 0.25 is white."""
 
@@ -59,6 +63,9 @@ def draw(run: Run) -> list[Sheet]:
         + " The encoder is shown the corrupted images; errors are measured against the originals."
         * corrupts
     )
+    errors = [f"{survey.recon[i]:.0f}" for i in chosen]
+    files = images.names(chosen) if survey.files else []
+    short = [shortened(name, ROOM // n) for name in files]
     return [
         Sheet(
             run,
@@ -66,7 +73,8 @@ def draw(run: Run) -> list[Sheet]:
             np.stack(list(rows.values())),
             np.broadcast_to(vectors, (len(rows), *vectors.shape)),
             rows=list(rows),
-            columns=[f"{survey.recon[i]:.0f}" for i in chosen],
+            columns=[f"{e}\n{name}" for e, name in zip(errors, short, strict=False)] or errors,
+            column_titles=[f"{name}: {e} nats" for e, name in zip(errors, files, strict=False)],
         )
     ]
 

@@ -22,7 +22,7 @@ from latent_workbench.shared.inputs import field_error, step_of
 from latent_workbench.shared.state import persistent, restore
 from vae_core.config import Size, Window
 from vae_core.registry import Registry
-from vae_core.settings import Settings
+from vae_core.settings import Settings, may_be_open
 
 AUTOMATIC = "auto"
 
@@ -43,6 +43,7 @@ class Form:
     nested: settings that validate a dictionary field, by dotted path.
     sight, below: dotted paths that are shown in sight, or not, whatever their field says.
     hidden: dotted paths that are not asked.
+    decided: what settings that are left to the data come to, by dotted path, as far as is known.
     """
 
     choices: Mapping[str, Registry[Any]] = field(default_factory=dict)
@@ -50,6 +51,7 @@ class Form:
     sight: frozenset[str] = frozenset()
     below: frozenset[str] = frozenset()
     hidden: frozenset[str] = frozenset()
+    decided: Mapping[str, Any] = field(default_factory=dict)
 
     def questions(self, settings: Settings, path: tuple[str, ...] = ()) -> Iterator[Question]:
         """Every field that is asked, in the order of declaration."""
@@ -65,7 +67,13 @@ class Form:
                 extra = info.json_schema_extra
                 more = bool(extra.get("more")) if isinstance(extra, dict) else False
                 more = (more or dotted in self.below) and dotted not in self.sight
-                yield Question(here, settings, info, value, more)
+                yield Question(here, settings, info, value, more, self._empty(dotted, info))
+
+    def _empty(self, dotted: str, info: FieldInfo) -> str:
+        """What a field says that holds nothing."""
+        if dotted in self.decided:
+            return f"{AUTOMATIC}: {self.decided[dotted]}"
+        return "none" if info.annotation == float | None and not may_be_open(info) else AUTOMATIC
 
     def ask(self, settings: Settings, key: str, place: Place) -> dict[str, Any]:
         """Draw the form and return the answers that differ from `settings`, nested by path.
@@ -143,7 +151,8 @@ def _put(changes: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
 class Question:
     """One field of a form: where it belongs, what it is, and the value it starts with.
 
-    `settings` are those it belongs to: two backbones may both have a `hidden`.
+    `settings` are those it belongs to: two backbones may both have a `hidden`. `empty` is what the
+    field says where it holds nothing, or leaves it to the data.
     """
 
     path: tuple[str, ...]
@@ -151,6 +160,7 @@ class Question:
     info: FieldInfo
     start: Any
     more: bool
+    empty: str = AUTOMATIC
 
     @property
     def title(self) -> str:
@@ -204,7 +214,7 @@ def widget_for(annotation: Any) -> Widget:
 
 def _choice(cell: DeltaGenerator, question: Question, key: str, kind: Any, optional: bool) -> Any:
     options = [*([None] if optional else []), *typing.get_args(kind)]
-    named = {"auto": AUTOMATIC, None: AUTOMATIC, "fit": "pad"}
+    named = {"auto": question.empty, None: question.empty, "fit": "pad"}
     return select(cell, question, key, {option: named.get(option, option) for option in options})
 
 
@@ -213,9 +223,9 @@ def _toggle(cell: DeltaGenerator, question: Question, key: str, kind: Any, optio
 
 
 def _number(cell: DeltaGenerator, question: Question, key: str, kind: Any, optional: bool) -> Any:
-    look = {"step": 1, "placeholder": AUTOMATIC}
+    look = {"step": 1, "placeholder": question.empty}
     if kind is float:
-        look = {"step": step_of(question.start), "format": "%.6g", "placeholder": "none"}
+        look |= {"step": step_of(question.start), "format": "%.6g"}
     value = None if optional else "min"  # without bounds, see `bounded`
     return _ask(cell.number_input, question, key, question.start, value=value, **look)
 
@@ -302,7 +312,7 @@ def select(cell: DeltaGenerator, question: Question, key: str, labels: dict[Any,
     """A list to choose from; `labels` says how each value is shown."""
     for value in (question.start, question.info.default):  # such as "auto", beside a registry
         if value not in labels:
-            labels = {value: AUTOMATIC if value == "auto" else value, **labels}
+            labels = {value: question.empty if value == "auto" else value, **labels}
     restore(key, question.start, labels)
     look = {"options": list(labels), "format_func": lambda option: str(labels.get(option, option))}
     return _ask(cell.selectbox, question, key, question.start, **look)

@@ -53,7 +53,7 @@ def _read(file: BinaryIO, target: Target) -> np.ndarray:
         most = (Image.MAX_IMAGE_PIXELS or 0) // 1_000_000
         raise UserError(
             f"This file cannot be read as a picture: {error or 'too large'}. "
-            f"Use a PNG, JPEG or WebP of at most {most} million pixels."
+            f"Use a picture such as PNG, JPEG, WebP, AVIF or TIFF of at most {most} million pixels."
         ) from None
 
 

@@ -11,10 +11,9 @@ from vae_core.config import DataConfig
 from vae_core.data.dataset import Images, ImageSet
 from vae_core.data.images import concatenate
 from vae_core.data.prepare import prepare_files
+from vae_core.data.sets.folder import open_images
 from vae_core.data.shaping import target_of
 from vae_core.errors import UserError
-from vae_core.imaging.listing import open_pictures
-from vae_core.locations import uploads_folder
 from vae_core.progress import Progress, no_progress
 
 
@@ -38,8 +37,7 @@ def load_new_images(
     files: list[str] = []
     notes: list[str] = []
     for path in paths:
-        links = not path.is_relative_to(uploads_folder())
-        with open_pictures(path, progress, links, config.pages) as listing:
+        with open_images(path, progress, config.pages) as listing:
             prepared = prepare_files("new", listing, target, progress)
         notes += prepared.notes
         if prepared.images is not None:

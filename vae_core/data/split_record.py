@@ -15,6 +15,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from vae_core.data.columns import joined
 from vae_core.data.dataset import Dataset, ImageSet
 from vae_core.data.difference import Difference
 from vae_core.data.hashes import match_rows
@@ -223,6 +224,7 @@ def _whole(sets: list[ImageSet]) -> ImageSet:
         tuple(name for each in sets for name in each.files),
         np.concatenate([each.known_hashes for each in sets]),
         _boxes(sets),
+        joined((each.columns, len(each)) for each in sets),
     )
 
 

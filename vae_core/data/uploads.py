@@ -67,7 +67,15 @@ class Upload:
         """What a person calls it: the name of the zip, or of a single image, or their number."""
         if len(self.files) == 1:
             return _plain(self.files[0].name)
-        return f"{len(self.files)} images"
+        return self.folder or f"{len(self.files)} images"
+
+    @property
+    def folder(self) -> str:
+        """The folder that all of several images lie in; "" where they lie in no or in several."""
+        tops = {
+            file.name.replace("\\", "/").rpartition("/")[0].split("/")[0] for file in self.files
+        }
+        return tops.pop() if len(tops) == 1 else ""
 
     @property
     def path(self) -> Path:

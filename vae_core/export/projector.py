@@ -12,11 +12,12 @@ from vae_core.data import ArrayImages, Images
 from vae_core.data.images import SubsetImages
 from vae_core.errors import UserError
 from vae_core.export.source import Export, Source, formats
-from vae_core.export.tables import readable
+from vae_core.export.tables import written
 from vae_core.imaging.png import tile, to_png
 from vae_core.imaging.resize import shown, thumbnail_size, thumbnails
 from vae_core.latent.encodings import load_encodings
 from vae_core.latent.survey import Survey
+from vae_core.names import readable, unused
 from vae_core.runs import in_words, part_name
 
 LARGEST_SPRITE = 8192
@@ -74,6 +75,9 @@ def metadata(survey: Survey) -> str:
     if survey.files:
         columns["file"] = [readable(name) for name in survey.files]
     columns["index"] = [str(index) for index in survey.indices]
+    for name, array in written(survey.columns).items():
+        texts = ["" if value is None else str(value) for value in array.to_pylist()]
+        columns[unused(readable(name), columns)] = texts
     for name, values in (("recon", survey.recon), ("kl", survey.kl)):
         if values is not None:
             columns[name] = [f"{value:.6g}" for value in values]

@@ -16,6 +16,7 @@ from vae_core.models import LatentModel, backbones, likelihoods
 from vae_core.objective import Objective, P
 from vae_core.registry import Entry, Registry
 from vae_core.runs import LEGACY_DEFAULTS, DataCard
+from vae_core.settings import is_open
 
 Shape = tuple[int, int, int]
 Built = tuple[LatentModel[P], Objective[P]]
@@ -172,6 +173,10 @@ def build(config: RunConfig, data: DataCard | Shape) -> Built[Any]:
         raise UserError(
             f"The images are {height}×{width}; "
             f"they must be at least {SMALLEST_SIDE}×{SMALLEST_SIDE}. Set data.image_size."
+        )
+    if is_open(config.model.latent_dim):
+        raise UserError(
+            "model.latent_dim is left to the data, and decided when a run begins; give a number."
         )
     family = families[config.family]
     options = family.parse_options(config.objective, "objective")
