@@ -40,8 +40,10 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "vae_core.latent",
         "vae_core.diagnosis",
         "vae_core.run_data",
+        "vae_core.weights",
         "vae_core.upkeep",
     ),
+    ("vae_core.auto",),
     (
         "vae_core.training",
         "vae_core.loading",

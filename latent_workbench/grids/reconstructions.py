@@ -42,7 +42,7 @@ def draw(run: Run) -> list[Sheet]:
     images = images_of(run)
     survey = images.as_trained
     chosen = picks(survey, how, n, seed)
-    originals, vectors = images.pictures[chosen], survey.mu[chosen]
+    originals, vectors = images.shown(chosen), survey.mu[chosen]
     labels = None if survey.labels is None else survey.labels[chosen]
     rebuilt = decoded(run, vectors, labels)
     corrupts = images.loaded.objective.corrupts
@@ -50,7 +50,7 @@ def draw(run: Run) -> list[Sheet]:
     if corrupts:
         from vae_core.imaging.png import to_bytes
 
-        rows["corrupted"] = to_bytes(_encoder_input(images, chosen))
+        rows["corrupted"] = to_bytes(images.seen(_encoder_input(images, chosen)))
     difference = np.abs(originals.astype(np.int16) - rebuilt)
     rows |= {"reconstruction": rebuilt, "difference": difference.astype(np.uint8)}
     if wants_spread:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from latent_workbench.live.models import ready_torch, weights_version
 from latent_workbench.live.resources import encodings_of, model_of
 from latent_workbench.shared.state import session
 from vae_core.imaging.png import tile
+from vae_core.imaging.resize import shown
 from vae_core.names import readable, shortened
 from vae_core.runs import Run
 
@@ -140,6 +141,15 @@ class RealImages:
     loaded: LoadedRun
     origin: str
 
+    def shown(self, rows: np.ndarray) -> np.ndarray:
+        """What a person is shown of the images at `rows` [M]: uint8 [M, 1 or 3, H, W]."""
+        found: np.ndarray = self.seen(self.pictures[rows])
+        return found
+
+    def seen(self, images: Any) -> Any:
+        """What a person is shown of images [..., C, H, W] of this run."""
+        return shown(images, self.loaded.model.shown_channels)
+
     def names(self, chosen: Iterable[int]) -> list[str]:
         """What the files of these images are called, else their numbers."""
         files = self.survey.files
@@ -155,7 +165,8 @@ def images_of(run: Run) -> RealImages:
 @st.cache_resource(max_entries=2, show_spinner="Looking at the images")
 def _images(path: Path, version: int | None) -> RealImages:
     ready_torch()
-    from vae_core.data import ArrayImages, ImageSet
+    from vae_core.data import ArrayImages
+    from vae_core.data.images import subset
     from vae_core.data.samples import spread
     from vae_core.latent.survey import survey
     from vae_core.loading import load_part, load_run
@@ -164,9 +175,9 @@ def _images(path: Path, version: int | None) -> RealImages:
 
     run = Run(path)
     loaded, cached = load_run(run), encodings_of(run)
-    if cached is not None and cached.thumbnails.shape[1:] == loaded.card.image_shape:
-        part = ImageSet(ArrayImages(cached.thumbnails), cached.labels, files=cached.files)
-        names = cached.label_names
+    kept = None if cached is None else cached.as_images(loaded.card.image_shape)
+    if cached is not None and kept is not None:
+        part, names = kept, cached.label_names
         origin = "training images that the run keeps"
     else:
         # An older run did not record which images it held out: then any will do, named as such.
@@ -176,11 +187,9 @@ def _images(path: Path, version: int | None) -> RealImages:
         origin = {"validation": "validation images", "train": "images of the data set"}[split]
     chosen = spread(part, MOST_IMAGES)
     pictures = part.images.gather(chosen)
-    labels = None if part.labels is None else part.labels[chosen]
-    files = tuple(part.files[i] for i in chosen) if part.files else ()
-    shown = ImageSet(ArrayImages(pictures), labels, files=files)
+    looked_at = replace(subset(part, chosen), images=ArrayImages(pictures))
     context = Context(loaded.step, train_images=loaded.card.n_train)
-    about = (loaded.model, loaded.objective, shown, names, "shown", context)
+    about = (loaded.model, loaded.objective, looked_at, names, "shown", context)
     found = trained = survey(*about)
     if loaded.objective.corrupts:
         trained = survey(*about, corrupted=True)

@@ -15,6 +15,7 @@ from latent_workbench.shared.theme import label_color
 from vae_core.config import DataConfig, parse_config
 from vae_core.data import Dataset, Progress, label_counts, load_dataset
 from vae_core.data.samples import skew_of, spread
+from vae_core.imaging.resize import shown
 from vae_core.names import readable, shortened
 from vae_core.runs import Store
 from vae_core.upkeep import tidy
@@ -22,6 +23,9 @@ from vae_core.upkeep import tidy
 SAMPLES = 24
 SMALLEST_TILE = 56
 LARGEST_TILE = 96
+WIDEST = 2
+"""Times the side of a tile that long strips may take."""
+
 ROWS = 2
 GAP = 4
 BAR_HEIGHT = 22
@@ -57,14 +61,15 @@ def dataset_preview(config: DataConfig, sampling: str = "shuffled") -> Dataset |
     key = config.model_dump_json()
     dataset = result_of(loading(key), "data", lambda: loading.clear(key), st.error)
     if dataset is not None:
-        _show(dataset, _thumbnails(key, dataset), sampling)
+        _show(dataset, _thumbnails(key, dataset, config.shown_channels), sampling)
     return dataset
 
 
 def _show(dataset: Dataset, samples: str, sampling: str) -> None:
     c, h, w = dataset.image_shape
     counts = label_counts(dataset.train, dataset.label_names)
-    facts = [f"{grouped(len(dataset.train))} images", f"{c}×{h}×{w}"]
+    pixels = "grey" if c == 1 else "colour" if c == 3 else f"{c} channels"
+    facts = [f"{grouped(len(dataset.train))} images", f"{w}×{h} px", pixels]
     facts += [f"{len(counts)} labels"] if counts else []
     st.caption(" · ".join(facts))
     st.html(samples)
@@ -72,23 +77,27 @@ def _show(dataset: Dataset, samples: str, sampling: str) -> None:
         st.html(_balance(counts))
         if skewed := _skew_note(counts, sampling):
             st.caption(f":material/balance: {escape_markdown(skewed)}")
+    for choice in dataset.choices:
+        st.caption(f":material/tune: {redact(choice.reason)}")
     for note in dataset.notes:
         st.caption(f":material/info: {redact(note)}")
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
-def _thumbnails(data_json: str, _dataset: Dataset) -> str:
-    """Two rows of samples as HTML, pixel by pixel, as many as the width has room for."""
+def _thumbnails(data_json: str, _dataset: Dataset, channels: tuple[int, int, int] | None) -> str:
+    """Two rows of samples as HTML, pixel by pixel, as many as the width has room for: exactly
+    what the network will see."""
     dataset = _dataset
     chosen = spread(dataset.train, SAMPLES)
     pictures = dataset.train.images.gather(chosen)
     _, h, w = dataset.image_shape
-    zoom = math.ceil(SMALLEST_TILE / min(h, w))
-    width, height = (min(LARGEST_TILE, side * zoom) for side in (w, h))
+    width, height = tile_size(w, h)
     cells = []
     for row, picture in zip(chosen, pictures, strict=True):
         title = html.escape(_title(dataset, int(row)))
-        cells.append(f'<img src="{data_url(picture)}" title="{title}" alt="{title}">')
+        cells.append(
+            f'<img src="{data_url(shown(picture, channels))}" title="{title}" alt="{title}">'
+        )
     return (
         f"<style>.samples {{display: grid; gap: {GAP}px; overflow: hidden;"
         f" grid-template-columns: repeat(auto-fill, {width}px);"
@@ -96,6 +105,15 @@ def _thumbnails(data_json: str, _dataset: Dataset) -> str:
         f" .samples img {{width: {width}px; height: {height}px; image-rendering: pixelated;"
         f' border-radius: 3px}}</style><div class="samples">{"".join(cells)}</div>'
     )
+
+
+def tile_size(width: int, height: int) -> tuple[int, int]:
+    """(width, height) in CSS pixels of a sample in its own proportions: enlarged by a whole number
+    where it is small, reduced where it is large."""
+    zoom = math.ceil(SMALLEST_TILE / min(height, width))
+    longest = LARGEST_TILE * max(1.0, min(WIDEST, (width * height) ** 0.5 / min(width, height)))
+    scale = min(zoom, longest / max(width, height))
+    return max(1, round(width * scale)), max(1, round(height * scale))
 
 
 def _title(dataset: Dataset, row: int) -> str:

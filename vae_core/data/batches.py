@@ -54,6 +54,19 @@ def labels_at(part: ImageSet, where: np.ndarray | slice, device: torch.device) -
     return None if part.labels is None else torch.from_numpy(part.labels[where]).to(device)
 
 
+def mask_at(part: ImageSet, where: np.ndarray | slice, device: torch.device) -> Tensor | None:
+    """1 where a pixel of the images at some places counts, 0 where it is padding: [B, 1, H, W];
+    None where all count."""
+    if part.boxes is None:
+        return None
+    top, left, bottom, right = torch.from_numpy(part.boxes[where]).to(device).T[..., None]
+    _, _, height, width = part.images.shape
+    rows, columns = (torch.arange(side, device=device) for side in (height, width))
+    inside_rows = (rows >= top) & (rows < bottom)
+    inside_columns = (columns >= left) & (columns < right)
+    return (inside_rows[:, None, :, None] & inside_columns[:, None, None, :]).float()
+
+
 def shuffled(part: ImageSet, random: np.random.Generator) -> np.ndarray:
     """Every image once, in random order: indices int64 [N]."""
     return random.permutation(len(part))

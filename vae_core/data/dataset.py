@@ -33,6 +33,8 @@ class ImageSet:
     files: names of the files the images came from, or () when they came from none.
     hashes: uint64 [N], equal where images are exact copies: of the prepared pixels, or of what
         they were made from (`content_hashes`). `split_dataset` fills them in.
+    boxes: int16 [N, 4], the (top, left, bottom, right) in each image beside which it is padding
+        that is neither learned nor measured; None where all of every image counts.
     columns: what else is known of each, by name: numbers, dates, attributes or texts [N], as
         `vae_core.data.columns` has them.
     """
@@ -42,6 +44,7 @@ class ImageSet:
     factors: np.ndarray | None = None
     files: tuple[str, ...] = ()
     hashes: np.ndarray | None = None
+    boxes: np.ndarray | None = None
     columns: Columns = field(default_factory=dict)
 
     def __len__(self) -> int:

@@ -118,6 +118,7 @@ def subset(image_set: ImageSet, indices: np.ndarray) -> ImageSet:
         factors=None if image_set.factors is None else image_set.factors[indices],
         files=tuple(image_set.files[i] for i in indices) if image_set.files else (),
         hashes=None if image_set.hashes is None else image_set.hashes[indices],
+        boxes=None if image_set.boxes is None else image_set.boxes[indices],
         columns=rows_of(image_set.columns, indices),
     )
 

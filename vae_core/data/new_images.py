@@ -14,10 +14,9 @@ from vae_core.data.described import describe, said_of, without
 from vae_core.data.images import concatenate
 from vae_core.data.meanings import FOLDER, Meanings, Texts
 from vae_core.data.prepare import prepare_files
+from vae_core.data.sets.folder import open_images
+from vae_core.data.shaping import target_of
 from vae_core.errors import UserError
-from vae_core.imaging.fit import Target
-from vae_core.imaging.listing import open_pictures
-from vae_core.locations import uploads_folder
 from vae_core.progress import Progress, no_progress
 
 
@@ -36,19 +35,20 @@ def load_new_images(
     Raises:
         UserError: where a path leads nowhere or holds no picture at all.
     """
-    target = Target(max(shape[1:]), config.resize, 1 if shape[0] == 1 else 3)
+    target = target_of(config, shape)
     pieces: list[Images] = []
+    boxes: list[np.ndarray | None] = []
     files: list[str] = []
     notes: list[str] = []
     said: list[Meanings] = []
     for path in paths:
-        links = not path.is_relative_to(uploads_folder())
-        with open_pictures(path, progress, links, config.pages) as listing:
+        with open_images(path, progress, config.pages) as listing:
             told = said_of(listing, progress)
             prepared = prepare_files("new", without(listing, told.used), target, progress)
         notes += (*prepared.notes, *told.notes)
         if prepared.images is not None:
             pieces.append(prepared.images)
+            boxes.append(prepared.boxes if config.mask_padding else None)
             column = config.label_column
             there = column is None or column in (*told.texts, FOLDER)
             said.append(describe(told.take(prepared.kept), None, column if there else None))
@@ -58,6 +58,8 @@ def load_new_images(
         where = ", ".join(map(str, paths[:3]))
         raise UserError(f"There are no images in {where}. " + " ".join(notes))
     images = pieces[0] if len(pieces) == 1 else concatenate(pieces)
+    known = [each for each in boxes if each is not None]
+    box = np.concatenate(known) if len(known) == len(boxes) else None
     columns = joined(
         (each.columns, piece.shape[0]) for each, piece in zip(said, pieces, strict=True)
     )
@@ -69,4 +71,4 @@ def load_new_images(
                 for each, piece in zip(said, pieces, strict=True)
             ]
         )
-    return ImageSet(images, files=tuple(files), columns=columns), labels, tuple(notes)
+    return ImageSet(images, files=tuple(files), boxes=box, columns=columns), labels, tuple(notes)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from vae_core.data import ImageSet, Progress, no_progress
-from vae_core.data.batches import labelled
+from vae_core.data.batches import labelled, mask_at
 from vae_core.data.columns import Columns, rows_of
 from vae_core.data.hashes import mixed, occurrence
 from vae_core.errors import UserError
@@ -123,6 +123,7 @@ def survey(
     with evaluating(model, objective):
         for x, labels in labelled(part, BATCH, model.device):
             here = slice(done, done + len(x))
+            mask = mask_at(part, here, model.device)
             conditioned = model.conditioned(labels)
             seen = objective.corrupted(x, range(n)[here]) if corrupted else x
             output = conditioned(seen, generator)
@@ -133,10 +134,10 @@ def survey(
             found = {
                 "mu": model.flatten(posterior.mode()),
                 "logvar": None if logvar is None else model.flatten(logvar),
-                "recon": model.likelihood.nll(output.x_logits, x),
+                "recon": model.likelihood.nll(output.x_logits, x, mask),
             }
             if done == 0 or arrays["kl"] is not None:
-                now = replace(context, generator=generator, labels=labels)
+                now = replace(context, generator=generator, labels=labels, mask=mask)
                 found["kl"], found["kl_error"] = _rate(model, objective, x, output, now)
             for name, values in found.items():
                 if values is not None:

@@ -81,6 +81,20 @@ class DataCard(Settings):
     """None in runs that were trained before it was kept."""
 
 
+class Chosen(Settings):
+    """A setting that was left to the data, as `vae_core.choices.Choice` has it."""
+
+    setting: Short
+    value: Any = None
+    reason: Short
+
+
+class Choices(Settings):
+    """`choices.json`: what the configuration had left open when the run began."""
+
+    choices: Annotated[tuple[Chosen, ...], FailFast(), Field(max_length=1000)] = ()
+
+
 class Job(Settings):
     """`job.json`: a process at work.
 

@@ -57,9 +57,8 @@ def load_celeba(config: DataConfig, progress: Progress) -> Dataset:
     """
     progress("Looking for CelebA", None)
     pictures, listing = _find(data_folder(config.data_dir), progress)
-    target = Target(
-        config.image_size or IMAGE_SIZE, config.resize, config.channels or 3, centre=CENTRE
-    )
+    size = config.size or (IMAGE_SIZE, IMAGE_SIZE)
+    target = Target(*size, config.resize, config.channels or 3, centre=CENTRE)
     prepared = prepare_files("celeba", listing, target, progress)
     notes = prepared.notes
     if prepared.images is None:

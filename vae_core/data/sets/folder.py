@@ -1,16 +1,19 @@
-"""The person's own images: a folder or a .zip, folders in it becoming labels, or parts."""
+"""The person's own images: a folder, an archive or a file, folders becoming labels, or parts."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from itertools import chain
+from pathlib import Path
 
 import numpy as np
 
 from vae_core.config import DataConfig
 from vae_core.data.dataset import Dataset, ImageSet
 from vae_core.data.described import describe, said_of, without
+from vae_core.data.hashes import content_hashes
 from vae_core.data.images import subset
 from vae_core.data.labels import NO_LABEL, folder_texts, shared_depth
 from vae_core.data.meanings import (
@@ -23,11 +26,11 @@ from vae_core.data.meanings import (
     natural_order,
 )
 from vae_core.data.prepare import prepare_files
+from vae_core.data.shaping import flatness_notes, require_difference, require_shown, shaped
 from vae_core.data.source import datasets
 from vae_core.data.splits import split_dataset
 from vae_core.errors import UserError
-from vae_core.imaging.fit import Target
-from vae_core.imaging.listing import open_pictures
+from vae_core.imaging.listing import Listing, Pages, open_pictures
 from vae_core.locations import data_folder, uploads_folder
 from vae_core.progress import Progress
 
@@ -37,7 +40,7 @@ IMAGE_SIZE = 64
 @datasets.register(
     "folder",
     label="Your images",
-    blurb="A folder or a .zip of your own; folders inside it become labels, train and test parts.",
+    blurb="A folder, archive or file of images; folders become labels, train and test parts.",
     origin="own",
     image_shape=(0, IMAGE_SIZE, IMAGE_SIZE),
     order=60,
@@ -54,31 +57,36 @@ def load_folder(config: DataConfig, progress: Progress) -> Dataset:
     """
     if not config.data_dir:
         raise UserError(
-            "Name the folder or .zip with your images as the data folder.", shell="--data-dir"
+            "Name the folder or file with your images as the data folder.", shell="--data-dir"
         )
     path = data_folder(config.data_dir)
-    target = Target(config.image_size or IMAGE_SIZE, config.resize, config.channels)
-    from_outside = path.is_relative_to(uploads_folder())
-    with open_pictures(path, progress, links=not from_outside, pages=config.pages) as listing:
+    with open_images(path, progress, config.pages) as listing:
         said = said_of(listing, progress)
-        prepared = prepare_files("folder", without(listing, said.used), target, progress)
-    names, notes = prepared.files, prepared.notes
+        pictures = without(listing, said.used)
+        shaping = shaped(config, pictures, progress)
+        prepared = prepare_files("folder", pictures, shaping.target, progress)
+    names, notes = prepared.files, prepared.notes + shaping.notes
     if prepared.images is None or len(names) < 2:
         found = "only one image" if names else "no images"
         raise UserError(
             f"There {'is' if names else 'are'} {found} in {path}; at least 2 are needed, one to "
             "learn from and one to measure on. " + " ".join(notes or ("Add some images.",))
         )
+    config = shaping.config
+    if config.windowed != "file":
+        require_difference(content_hashes(prepared.images), shaping)
+        notes += flatness_notes(prepared.images, names, config)
     own, seen = find_parts(listing.names)
     own = own and own.take(prepared.kept)
     notes += (*said.notes, *seen)
     folders = folder_texts(names) if own is None else own.labels()
     known = describe(said.take(prepared.kept), folders, config.label_column)
-    everything = ImageSet(prepared.images, files=names, columns=known.columns)
+    boxes = prepared.boxes if config.mask_padding else None
+    everything = ImageSet(prepared.images, files=names, boxes=boxes, columns=known.columns)
     parts, label_names, seen = divided(everything, known, own)
     if TRAIN not in parts:
         raise UserError(f"None of the images in {path} that are to be learned from can be read.")
-    return split_dataset(
+    dataset = split_dataset(
         "folder",
         parts[TRAIN],
         parts.get(TEST),
@@ -87,6 +95,22 @@ def load_folder(config: DataConfig, progress: Progress) -> Dataset:
         label_names=label_names,
         notes=(*notes, *seen),
     )
+    channels = config.channels or dataset.image_shape[0]
+    require_shown(config, channels)
+    resolved = (dataset.resolved or config).model_copy(update={"channels": channels})
+    return replace(dataset, resolved=resolved, choices=(*shaping.choices, *dataset.choices))
+
+
+def open_images(
+    path: Path, progress: Progress, pages: Pages = "all"
+) -> AbstractContextManager[Listing]:
+    """The pictures in a folder, an archive or a file, which can be read inside the `with` block.
+
+    Raises:
+        UserError: as `open_pictures`.
+    """
+    from_outside = path.is_relative_to(uploads_folder())
+    return open_pictures(path, progress, links=not from_outside, pages=pages)
 
 
 @dataclass(frozen=True)
