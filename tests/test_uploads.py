@@ -394,6 +394,26 @@ def test_nobody_else_can_name_open_or_end_it(
     assert client("POST", path, "{}", Origin="http://elsewhere.example")[0] == 403
 
 
+def test_one_picture_is_enough_to_be_looked_at_and_bounded_for_all_together(place: Path) -> None:
+    looks = UploadSessions(kind="looks", least=1, together=3000)
+    with serving(UploadServer(looks).routes()) as server:
+        client = Client(port_of(server))
+        mine, theirs = looks.open(lambda: True), looks.open(lambda: True, most=2000)
+        body = json.dumps({"files": [{"name": "a.png", "size": len(png(0))}]})
+        assert client("POST", f"/live/uploads/{mine.token}", body)[0] == 404
+        bring(mine, "a.png", png(0))
+        assert mine.finished is not None and mine.finished.path.is_dir()
+        with pytest.raises(UserError, match="no image in what was uploaded that can be read"):
+            bring(mine, "b.png", b"x" * 2900)
+        with pytest.raises(UserError, match=r"at most 0\.0 MB"):
+            theirs.begin([Announced("c.png", 2001)])
+        bring(mine, "b.png", png(1) + bytes(2500))
+        with pytest.raises(UserError, match="Others here look at many"):
+            theirs.begin([Announced("c.png", 1000)])
+        looks.close_all()
+    assert left_in(place) == []
+
+
 def test_too_much_is_refused_before_it_is_sent(sessions, client, place, monkeypatch) -> None:
     monkeypatch.setenv("VAE_UPLOAD_MB", "1")
     assert most_bytes() == MB

@@ -9,7 +9,7 @@ import torch
 
 from vae_core.data import Images, ImageSet, Progress, no_progress
 from vae_core.data.columns import equal
-from vae_core.data.images import restore_order
+from vae_core.data.images import ArrayImages, restore_order
 from vae_core.errors import UserError
 from vae_core.latent.encodings import load_encodings
 from vae_core.latent.maps import Map, load_map, make_map, save_map
@@ -92,6 +92,23 @@ def images_of_survey(
     part = part_of(dataset_of(run, data_dir, progress), found.split)
     assert found.hashes is not None, "a whole part knows them"
     return restore_order(part, found.hashes)
+
+
+def kept_images(run: Run) -> tuple[Survey, Images]:
+    """The survey of the images that a run keeps, and their thumbnails; measured where these are
+    the images themselves, so that no data set is needed.
+
+    Raises:
+        UserError: as `survey_of`.
+    """
+    kept, found = load_encodings(run), _survey_of_cache(run)
+    loaded = load_run(run)
+    part = kept.as_images(loaded.card.image_shape)
+    if part is not None and np.isfinite(found.mu).all():
+        context = Context(loaded.step, train_images=loaded.card.n_train)
+        measured = survey(loaded.model, loaded.objective, part, (), CACHED, context)
+        found = replace(found, recon=measured.recon, kl=measured.kl, kl_error=measured.kl_error)
+    return found, ArrayImages(kept.thumbnails)
 
 
 def map_of(

@@ -32,6 +32,7 @@ from latent_workbench.encodings.encoded_images import (
     neighbours_of,
     opening_spinner,
 )
+from latent_workbench.encodings.marks import marks_on
 from latent_workbench.encodings.plane import Plane, choose_axes, plane_of
 from latent_workbench.live.models import weights_version
 from latent_workbench.live.resources import prior_of, sliders_of
@@ -98,6 +99,7 @@ def draw_points(
         plain=plane.lift is None,
         thumbnails=thumbnails,
         link=link,
+        marks=marks_on(encoded, plane),
     )
 
 

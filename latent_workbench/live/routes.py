@@ -10,6 +10,7 @@ from latent_workbench.live.guard import Guard
 from latent_workbench.live.images import image_routes
 from latent_workbench.live.progress import ProgressServer
 from latent_workbench.live.static import LIVE, static_routes
+from latent_workbench.live.upload_sessions import LOOKS
 from latent_workbench.live.uploads import UploadServer
 from latent_workbench.shared.streamlit_private import config
 
@@ -32,6 +33,7 @@ def live_mount() -> Mount:
             *image_routes(),
             *ProgressServer().routes(),
             *UploadServer().routes(),
+            *UploadServer(LOOKS).routes(),
             *static_routes(),
         ],
         middleware=[Middleware(Guard)],

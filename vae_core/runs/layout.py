@@ -87,6 +87,11 @@ def curation(split: str) -> str:
     return f"curation-{split}.safetensors"
 
 
+def scored(of: str) -> str:
+    """How strange the images of a part are, or new images; `of` is made of letters and digits."""
+    return f"scored-{of}.safetensors"
+
+
 def prior(name: str) -> str:
     """A prior that was fitted to the encodings."""
     return f"prior-{name}.safetensors"
@@ -137,6 +142,7 @@ DERIVED = (
     File("encodings-*.safetensors", 4 * GB, "the survey of a part"),
     File("map-*.safetensors", 128 * MB, "a map of the encodings"),
     File("curation-*.safetensors", 4 * GB, "copies, doubtful labels and groups of a part"),
+    File("scored-*.safetensors", 4 * GB, "how strange the images of a part, or new ones, are"),
     File("prior-*.safetensors", 128 * MB, "a prior that was fitted to the encodings"),
 )
 """What can be made again. It lies in the cache (derived.py), in old runs in the run."""

@@ -95,6 +95,20 @@ class Link:
     ids: np.ndarray
 
 
+@dataclass(frozen=True)
+class Marks:
+    """Other images among the points: places [M, 2 or 3] with their names. picked: the one that is
+    looked at, −1 for none."""
+
+    places: np.ndarray
+    names: Sequence[str]
+    picked: int = -1
+
+    def as_data(self) -> dict[str, Any]:
+        """As the browser takes it."""
+        return {"places": encoded(self.places), "names": [*self.names], "picked": self.picked}
+
+
 def scatter(
     key: str,
     points: np.ndarray,
@@ -114,6 +128,7 @@ def scatter(
     plain: bool = False,
     thumbnails: Mapping[str, Any] | None = None,
     link: Link | None = None,
+    marks: Marks | None = None,
 ) -> ScatterEvent:
     """Mount the points [N, 2 or 3]; returns what was last clicked or drawn around, if anything.
 
@@ -127,6 +142,7 @@ def scatter(
         plain: True where the numbers along the axes mean nothing.
         thumbnails: as the explorer's, where row i is thumbnail i; or {"split", "version"} where
             the live route has to be asked for images by their row.
+        marks: further places, drawn as rings above the points.
     """
     data = {
         "run": run,
@@ -150,6 +166,7 @@ def scatter(
         "equal": equal,
         "plain": plain,
         "thumbnails": thumbnails,
+        "marks": None if marks is None else marks.as_data(),
         "link": None if link is None else {"group": link.group, "ids": encoded(link.ids, "<i4")},
     }
     result = _mount(key=key, data=[data], on_told_change=lambda: None)

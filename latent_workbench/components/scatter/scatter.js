@@ -9,6 +9,7 @@ import { fromBase64, toBase64 } from "../shared/vectors.js";
 import { Controls } from "./controls.js";
 import { Legend } from "./legend.js";
 import { LinkedView } from "./linked_views.js";
+import { Marks } from "./marks.js";
 import { PartImages } from "./part_images.js";
 import { Points, Viewport } from "./plane.js";
 import { Renderer } from "./renderer.js";
@@ -38,6 +39,7 @@ const MODES = {
  * @property {boolean} plain true where the numbers along the axes mean nothing
  * @property {import("../shared/thumbnails.js").Atlas | { split: string, version: string } | null} thumbnails
  * @property {{ group: string, ids: string } | null} link
+ * @property {import("./marks.js").MarksData | null} [marks] other images among the points
  * @property {string | null} names of the files of the images, as `Names` takes them
  *
  * @typedef {Plot & import("./legend.js").LegendData} ScatterData as Python sends it
@@ -107,7 +109,9 @@ export class Scatter {
     });
     this.preview = new Preview();
     this.ring = element("i", { class: "ring" });
-    this.field = element("div", { class: "field" }, [this.canvas, this.ring, this.preview.root]);
+    this.marks = new Marks();
+    const above = [this.marks.root, this.ring, this.preview.root];
+    this.field = element("div", { class: "field" }, [this.canvas, ...above]);
     this.legend = new Legend(() => this.paint());
     this.images = element("input", { type: "checkbox" });
     this.images.onchange = () => this.paint();
@@ -150,6 +154,7 @@ export class Scatter {
     }
     if (data.link?.group !== this.link.group || data.images !== before?.images) this.link.join(data.link);
     if (data.points !== before?.points || data.dimensions !== before?.dimensions) this.place(data);
+    this.marks.show(data.marks ?? null, data.dimensions);
     if (sameColours(data, before)) this.paint();
     else this.legend.show(data);
   }
@@ -218,6 +223,7 @@ export class Scatter {
     this.frame ??= requestAnimationFrame(() => {
       this.frame = undefined;
       if (!this.data || !this.ready) return;
+      this.marks.draw(this.viewport, this.space);
       const style = getComputedStyle(this.root);
       const { viewport, points, space, selected, mark, outline, legend } = this;
       const { circles, titles, plain } = this.data;
