@@ -1,4 +1,4 @@
-"""Encodings as points that can be pointed at, clicked and drawn around; 70 000 keep moving."""
+"""Encodings as points that can be pointed at, clicked and drawn around; a million keep moving."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from plotly.colors import sample_colorscale, unlabel_rgb
 
 from latent_workbench.components import component
-from latent_workbench.components.explorer.space import encoded
+from latent_workbench.live.arrays import sent
 from latent_workbench.shared.formatting import number
 from latent_workbench.shared.theme import LABELS
 
@@ -74,6 +74,14 @@ ScatterEvent = ImageClick | PlaneClick | PointsSelected | SelectionCleared | Non
 
 
 @dataclass(frozen=True)
+class Recalled:
+    """A selection that is shown as though it had been drawn: int64 [M]; `version` names it."""
+
+    version: str
+    rows: np.ndarray
+
+
+@dataclass(frozen=True)
 class Link:
     """Views of one `group` follow each other; ids int64 [N] says which image each row is."""
 
@@ -98,6 +106,7 @@ def scatter(
     plain: bool = False,
     thumbnails: Mapping[str, Any] | None = None,
     link: Link | None = None,
+    recalled: Recalled | None = None,
 ) -> ScatterEvent:
     """Mount the points [N, 2 or 3]; returns what was last clicked or drawn around, if anything.
 
@@ -115,10 +124,10 @@ def scatter(
         "run": run,
         "images": images,
         "axes": axes,
-        "points": encoded(points),
+        "points": sent(points),
         "dimensions": points.shape[1],
         "titles": list(titles),
-        "labels": None if labels is None else encoded(np.clip(labels, -1, 2**15 - 1), "<i2"),
+        "labels": None if labels is None else sent(np.clip(labels, -1, 2**15 - 1), "<i2"),
         "label_names": list(label_names),
         "label_colors": list(LABELS),
         "palette": PALETTE,
@@ -128,7 +137,10 @@ def scatter(
         "equal": equal,
         "plain": plain,
         "thumbnails": thumbnails,
-        "link": None if link is None else {"group": link.group, "ids": encoded(link.ids, "<i4")},
+        "link": None if link is None else {"group": link.group, "ids": sent(link.ids, "<i4")},
+        "recalled": None
+        if recalled is None
+        else {"version": recalled.version, "rows": sent(recalled.rows, "<i4")},
     }
     result = _mount(key=key, data=[data], on_told_change=lambda: None)
     return parse_event(getattr(result, "told", None), images, axes, len(points))
@@ -146,7 +158,7 @@ def parse_event(event: Any, images: str, axes: str, count: int) -> ScatterEvent:
             x, y = float(event["x"]), float(event["y"])
             return PlaneClick(x, y, at=at) if np.isfinite([x, y]).all() else None
         if event["kind"] == "selection":
-            rows = np.frombuffer(base64.b64decode(event["rows"], validate=True), "<i4")
+            rows = _rows(event)
             if len(rows) and rows.min() >= 0 and rows.max() < count:
                 return PointsSelected(rows.astype(np.int64), at=at)
         if event["kind"] == "none":
@@ -156,13 +168,19 @@ def parse_event(event: Any, images: str, axes: str, count: int) -> ScatterEvent:
     return None
 
 
+def _rows(event: Mapping[str, Any]) -> np.ndarray:
+    """The rows of a selection, which come as numbers or, of many, as a bit for each point."""
+    if "rows" in event:
+        return np.frombuffer(base64.b64decode(event["rows"], validate=True), "<i4")
+    bits = np.frombuffer(base64.b64decode(event["bits"], validate=True), np.uint8)
+    return np.flatnonzero(np.unpackbits(bits, bitorder="little"))
+
+
 def _as_data(colouring: Colouring) -> dict[str, Any]:
-    span = max(colouring.high - colouring.low, 1e-12)
-    shares = np.nan_to_num((colouring.values - colouring.low) / span)
-    steps = np.rint(np.clip(shares, 0, 1) * (STEPS - 1))
     return {
         "name": colouring.name,
-        "values": encoded(steps, "u1"),
+        "values": sent(colouring.values),
+        "ends": [float(colouring.low), float(colouring.high)],
         "low": number(colouring.low),
         "high": number(colouring.high),
         "unit": colouring.unit,
