@@ -97,9 +97,10 @@ def measure_timing(config: RunConfig) -> Timing:
     import numpy as np
     import torch  # after prepare()
 
-    from vae_core.data import load_dataset
     from vae_core.data.batches import as_floats
     from vae_core.families import build
+    from vae_core.latent.selections import selected_dataset
+    from vae_core.runs import Store
     from vae_core.training.artifacts import ENCODED_IMAGES
     from vae_core.training.events import Stepped
     from vae_core.training.loop import Loop
@@ -109,7 +110,7 @@ def measure_timing(config: RunConfig) -> Timing:
     config = config.updated({"train": quiet})
     if config.train.threads:
         torch.set_num_threads(config.train.threads)
-    dataset = load_dataset(config.data)
+    dataset = selected_dataset(config.data, Store())
     device = choose_device(config.train.device)
     model, objective = build(config, data_card(dataset))
     model.to(device).to(memory_format=torch.channels_last)

@@ -18,6 +18,7 @@ from latent_workbench.shared.recipes import on_data, options_of, recipes, recomm
 from latent_workbench.shared.schedule import planned
 from latent_workbench.shared.state import persistent, session, widget_value
 from latent_workbench.shared.tasks import Task
+from latent_workbench.shared.train_on import TrainOn, chosen_images
 from latent_workbench.train.dataset_preview import dataset_preview
 from latent_workbench.train.family_help import about_choice
 from latent_workbench.train.forms import Form, Place, widget_key
@@ -59,6 +60,7 @@ def train_form() -> None:
         return
     dataset_name = _choose_dataset()
     own = datasets[dataset_name].origin == "own"
+    chosen_images(dataset_name)
     data_dir = own_images() if own else None
     samples = st.container(key="train-samples")
     picker, about = st.columns([6, 1], vertical_alignment="bottom", gap="small")
@@ -72,7 +74,7 @@ def train_form() -> None:
             about_choice(config)
     dataset: Dataset | None = None
     with samples:
-        if own and data_dir is None:
+        if own and data_dir is None and (config is None or config.data.selection is None):
             st.caption("Your images appear here once you name or upload them.")
         elif config is not None:
             dataset = dataset_preview(config.data)
@@ -119,7 +121,7 @@ def _settings(
     recipe: str, dataset: str, data_dir: str | None, sight: DeltaGenerator, more: DeltaGenerator
 ) -> tuple[RunConfig | None, str]:
     """The configuration as it is set now, or None and why it is not valid."""
-    base = on_data(recipes()[recipe], dataset, data_dir)
+    base = session(TrainOn).applied(on_data(recipes()[recipe], dataset, data_dir))
     key = f"train.{recipe}.{dataset}"
     backbone = widget_key(key, "ModelConfig", ("model", "backbone"))
     base = with_backbone(base, widget_value(backbone, base.model.backbone))

@@ -11,17 +11,18 @@ from typing import Any
 import torch
 
 from vae_core.config import RunConfig
-from vae_core.data import Dataset, load_dataset
+from vae_core.data import Dataset
 from vae_core.data.split_record import record_splits
 from vae_core.errors import DataChanged, LeaseLost, Stopped, UserError, is_out_of_memory
 from vae_core.families import build, complete, families
 from vae_core.families.footprint import require_memory_to_train
 from vae_core.latent.directions import save_directions
+from vae_core.latent.selections import selected_dataset
 from vae_core.models import LatentModel
 from vae_core.objective import Objective
 from vae_core.progress import Progress, no_progress
 from vae_core.run_data import dataset_of, recorded_by, refuse_unknown_labels
-from vae_core.runs import ACTIVE, PARTS, DataCard, PartDigests, Run, State, Status, layout
+from vae_core.runs import ACTIVE, PARTS, DataCard, PartDigests, Run, State, Status, Store, layout
 from vae_core.training.artifacts import save_latents, save_measurement
 from vae_core.training.checkpoint import TimeBudget, load_state, save_checkpoint
 from vae_core.training.control import WorkerControl, control_size
@@ -146,7 +147,7 @@ def _train(
     progress("Preparing the images", None)
     state = load_state(run)
     if state is None:
-        dataset = load_dataset(config.data, progress)
+        dataset = selected_dataset(config.data, Store(run.path.parent), progress, run)
     else:
         dataset = resumed_dataset(run, accept_changed_data, progress)
     recorded = record_splits(dataset, None if state is None else recorded_by(run))
