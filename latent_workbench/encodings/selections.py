@@ -17,7 +17,8 @@ from latent_workbench.shared.errors import errors_shown
 from latent_workbench.shared.formatting import escape_markdown, grouped
 from latent_workbench.shared.state import rerun_fragment, session
 from latent_workbench.shared.train_on import USES, train_on
-from vae_core.latent.selections import (
+from vae_core.analysis import survey_hashes
+from vae_core.selections import (
     COMBINATIONS,
     Selection,
     find_selection,
@@ -27,7 +28,6 @@ from vae_core.latent.selections import (
     reference,
     rename_selection,
     save_selection,
-    survey_hashes,
 )
 
 SIGNS = {"union": "or in", "intersection": "and in", "difference": "but not in"}

@@ -14,8 +14,8 @@ from latent_workbench.shared.tasks import Task, result_of
 from latent_workbench.shared.theme import label_color
 from vae_core.config import DataConfig, parse_config
 from vae_core.data import Dataset, Progress, label_counts, sample_images
-from vae_core.latent.selections import selected_dataset
 from vae_core.runs import Store
+from vae_core.selections import selected_dataset
 from vae_core.upkeep import tidy
 
 SAMPLES = 24

@@ -99,8 +99,8 @@ def measure_timing(config: RunConfig) -> Timing:
 
     from vae_core.data.batches import as_floats
     from vae_core.families import build
-    from vae_core.latent.selections import selected_dataset
     from vae_core.runs import Store
+    from vae_core.selections import selected_dataset
     from vae_core.training.artifacts import ENCODED_IMAGES
     from vae_core.training.events import Stepped
     from vae_core.training.loop import Loop

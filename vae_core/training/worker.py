@@ -17,12 +17,12 @@ from vae_core.errors import DataChanged, LeaseLost, Stopped, UserError, is_out_o
 from vae_core.families import build, complete, families
 from vae_core.families.footprint import require_memory_to_train
 from vae_core.latent.directions import save_directions
-from vae_core.latent.selections import selected_dataset
 from vae_core.models import LatentModel
 from vae_core.objective import Objective
 from vae_core.progress import Progress, no_progress
 from vae_core.run_data import dataset_of, recorded_by, refuse_unknown_labels
 from vae_core.runs import ACTIVE, PARTS, DataCard, PartDigests, Run, State, Status, Store, layout
+from vae_core.selections import selected_dataset
 from vae_core.training.artifacts import save_latents, save_measurement
 from vae_core.training.checkpoint import TimeBudget, load_state, save_checkpoint
 from vae_core.training.control import WorkerControl, control_size

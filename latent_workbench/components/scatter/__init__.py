@@ -89,8 +89,15 @@ class Link:
     ids: np.ndarray
 
 
-def scatter(
-    key: str,
+def scatter(key: str, points: np.ndarray, *, images: str, axes: str, **named: Any) -> ScatterEvent:
+    """Mount the points [N, 2 or 3]; returns what was last clicked or drawn around, if anything.
+    `named`: as `scatter_data` takes them."""
+    data = scatter_data(points, images=images, axes=axes, **named)
+    result = _mount(key=key, data=[data], on_told_change=lambda: None)
+    return parse_event(getattr(result, "told", None), images, axes, len(points))
+
+
+def scatter_data(
     points: np.ndarray,
     *,
     run: str,
@@ -107,8 +114,8 @@ def scatter(
     thumbnails: Mapping[str, Any] | None = None,
     link: Link | None = None,
     recalled: Recalled | None = None,
-) -> ScatterEvent:
-    """Mount the points [N, 2 or 3]; returns what was last clicked or drawn around, if anything.
+) -> dict[str, Any]:
+    """What the component is sent of the points [N, 2 or 3].
 
     Args:
         images, axes: what the points stand for and where they lie; what was told of others is
@@ -119,8 +126,9 @@ def scatter(
         plain: True where the numbers along the axes mean nothing.
         thumbnails: as the explorer's, where row i is thumbnail i; or {"split", "version"} where
             the live route has to be asked for images by their row.
+        recalled: a selection that is shown as though it had just been drawn around.
     """
-    data = {
+    return {
         "run": run,
         "images": images,
         "axes": axes,
@@ -142,8 +150,6 @@ def scatter(
         if recalled is None
         else {"version": recalled.version, "rows": sent(recalled.rows, "<i4")},
     }
-    result = _mount(key=key, data=[data], on_told_change=lambda: None)
-    return parse_event(getattr(result, "told", None), images, axes, len(points))
 
 
 def parse_event(event: Any, images: str, axes: str, count: int) -> ScatterEvent:

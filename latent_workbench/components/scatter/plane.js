@@ -14,7 +14,7 @@ export class Points {
   farFirst = null;
   /** From 0, far, to 1. @type {(i: number) => number} */
   nearness = () => 1;
-  /** @type {{ starts: Uint32Array, order: Uint32Array } | undefined} */
+  /** @type {{ starts: Uint32Array, order: Uint32Array, places: Float32Array } | undefined} */
   cells;
 
   /** @param {Float32Array} numbers [2 N], x and y in turns @param {Bounds} [bounds] of both where known */
@@ -58,8 +58,14 @@ export class Points {
     for (let c = 0; c < CELLS * CELLS; c++) starts[c + 1] += starts[c];
     const next = starts.slice();
     const order = new Uint32Array(this.count);
-    for (let i = 0; i < this.count; i++) order[next[cells[i]]++] = i;
-    return { starts, order };
+    const places = new Float32Array(2 * this.count); // in that order, to be read one after the other
+    for (let i = 0; i < this.count; i++) {
+      const k = next[cells[i]]++;
+      order[k] = i;
+      places[2 * k] = this.numbers[2 * i];
+      places[2 * k + 1] = this.numbers[2 * i + 1];
+    }
+    return { starts, order, places };
   }
 
   /**
@@ -94,17 +100,43 @@ export class Points {
    */
   inside(polygon, isShown) {
     this.cells ??= this.sortIntoCells();
-    const { starts, order } = this.cells;
-    const { numbers, count } = this;
-    const found = new Uint8Array(count);
+    const { starts, order, places } = this.cells;
+    const found = new Uint8Array(this.count);
     const [left, right] = endsOf(polygon, 0).map((x) => this.cell(x, this.x));
     for (const [row, edges] of this.edgesByRow(polygon)) {
-      for (let k = starts[row * CELLS + left]; k < starts[row * CELLS + right + 1]; k++) {
-        const i = order[k];
-        if (isOdd(edges, numbers[2 * i], numbers[2 * i + 1]) && isShown(i)) found[i] = 1;
+      const crossed = this.crossedBy(edges, row);
+      for (let column = left; column <= right; column++) {
+        const cell = row * CELLS + column;
+        const [from, to] = [starts[cell], starts[cell + 1]];
+        if (from === to) continue;
+        // What no edge crosses lies altogether inside or outside.
+        const whole = !crossed[column];
+        if (whole && !isOdd(edges, places[2 * from], places[2 * from + 1])) continue;
+        for (let k = from; k < to; k++) {
+          if ((whole || isOdd(edges, places[2 * k], places[2 * k + 1])) && isShown(order[k]))
+            found[order[k]] = 1;
+        }
       }
     }
     return rowsWhere(found);
+  }
+
+  /** The columns of a row of cells that edges go through, 1 for each. @param {Edge[]} edges @param {number} row */
+  crossedBy(edges, row) {
+    const crossed = new Uint8Array(CELLS);
+    const height = (this.y.high - this.y.low) / CELLS;
+    // Numbers round: what is hardly beside the row counts as in it.
+    const [low, high] = [this.y.low + (row - 0.01) * height, this.y.low + (row + 1.01) * height];
+    for (const [ax, ay, bx, by] of edges) {
+      const at = (/** @type {number} */ y) =>
+        ay === by
+          ? [ax, bx]
+          : [ax + ((clamp(y, Math.min(ay, by), Math.max(ay, by)) - ay) / (by - ay)) * (bx - ax)];
+      const ends = [...at(low), ...at(high)].map((x) => this.cell(x, this.x));
+      const last = Math.min(CELLS - 1, Math.max(...ends) + 1);
+      for (let column = Math.max(0, Math.min(...ends) - 1); column <= last; column++) crossed[column] = 1;
+    }
+    return crossed;
   }
 
   /**
@@ -139,7 +171,7 @@ export class Points {
   within(x, y, isShown, most) {
     this.cells ??= this.sortIntoCells();
     const { starts, order } = this.cells;
-    const { numbers } = this;
+    const { numbers, count } = this;
     const [left, right] = [this.cell(x.low, this.x), this.cell(x.high, this.x)];
     const [first, last] = [this.cell(y.low, this.y), this.cell(y.high, this.y)];
     let there = 0;
@@ -148,13 +180,18 @@ export class Points {
     }
     // The same rows whatever lies in sight, so that nothing flickers while the plane moves.
     const step = 2 ** Math.max(0, Math.ceil(Math.log2(there / most)));
+    /** @type {number[]} */
     const found = [];
-    for (let row = first; row <= last; row++) {
-      for (let k = starts[row * CELLS + left]; k < starts[row * CELLS + right + 1]; k++) {
-        const i = order[k];
-        if (i % step || !isShown(i)) continue;
-        const [px, py] = [numbers[2 * i], numbers[2 * i + 1]];
-        if (px >= x.low && px <= x.high && py >= y.low && py <= y.high) found.push(i);
+    const look = (/** @type {number} */ i) => {
+      const [px, py] = [numbers[2 * i], numbers[2 * i + 1]];
+      if (px >= x.low && px <= x.high && py >= y.low && py <= y.high && isShown(i)) found.push(i);
+    };
+    if (count / step < there) for (let i = 0; i < count; i += step) look(i);
+    else {
+      for (let row = first; row <= last; row++) {
+        for (let k = starts[row * CELLS + left]; k < starts[row * CELLS + right + 1]; k++) {
+          if (order[k] % step === 0) look(order[k]);
+        }
       }
     }
     return { rows: Int32Array.from(found).sort(), step };

@@ -38,6 +38,9 @@ void main() {
   pixel = paint;
 }`;
 
+// What computes shaders on the processor says so: writing the pixels oneself is quicker.
+const SOFTWARE = /swiftshader|llvmpipe|softpipe|software|basic render/i;
+
 /** @typedef {import("./renderer.js").Scene} Scene */
 
 export class Shaded {
@@ -68,8 +71,10 @@ export class Shaded {
       antialias: false,
       premultipliedAlpha: true,
     });
+    const about = gl?.getExtension("WEBGL_debug_renderer_info");
+    if (!gl || (about && SOFTWARE.test(gl.getParameter(about.UNMASKED_RENDERER_WEBGL)))) return null;
     try {
-      return gl && new Shaded(gl, canvas);
+      return new Shaded(gl, canvas);
     } catch {
       return null; // a driver that compiles nothing
     }

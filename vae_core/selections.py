@@ -18,8 +18,6 @@ from vae_core.config import DataConfig
 from vae_core.data import Dataset, Progress, load_dataset, no_progress
 from vae_core.data.restricted import restricted
 from vae_core.errors import UserError
-from vae_core.latent.survey import Survey
-from vae_core.run_data import recorded_by
 from vae_core.runs import Folder, Run, Store
 from vae_core.runs.layout import SAVED_SELECTIONS, SELECTION
 from vae_core.runs.schemas import SavedSelection, SavedSelections
@@ -59,25 +57,6 @@ COMBINATIONS: dict[str, Combine] = {
     "difference": np.setdiff1d,
 }
 """What two selections may become, of their hashes: in either, in both, in the first alone."""
-
-
-def survey_hashes(run: Run, survey: Survey) -> np.ndarray:
-    """Which images a survey is of: uint64 [N].
-
-    Raises:
-        UserError: for a run of a time when that was not recorded.
-    """
-    if survey.hashes is not None:
-        return survey.hashes
-    recorded = recorded_by(run)
-    if recorded is not None and survey.split == "cached":  # of training images, by their places
-        train = recorded.hashes["train"]
-        if not len(survey.indices) or survey.indices.max() < len(train):
-            return train[survey.indices]
-    raise UserError(
-        f"Run {run.id!r} did not record which its images are. Choose all images of a part above; "
-        "selections of those can be kept."
-    )
 
 
 def load_selections(run: Run) -> tuple[Selection, ...]:
