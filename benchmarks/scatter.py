@@ -44,7 +44,7 @@ WITHOUT_A_CARD = [
     *("--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"),
 ]
 TAKE_ANY = """
-const [context, parameter] = [HTMLCanvasElement, WebGL2RenderingContext].map((kind) => kind.prototype);
+const context = HTMLCanvasElement.prototype, parameter = WebGL2RenderingContext.prototype;
 const { getContext } = context, { getParameter } = parameter;
 context.getContext = function (kind, options) {
   return getContext.call(this, kind, { ...options, failIfMajorPerformanceCaveat: false });
