@@ -249,10 +249,13 @@ def test_a_run_is_rebuilt_from_its_folder_alone(family: str, tmp_path: Path) -> 
 
 @everywhere
 def test_a_variant_is_one_file_of_its_name(family: str) -> None:
-    """Builder, options and objective lie in one file; variants may share an objective."""
+    """Registration, options and objective lie in one file; variants may share an objective, and
+    `networks` puts it on the backbone's own network."""
     home = f"vae_core.families.{family.replace('-', '_')}"
     entry, (_, objective) = families[family], made(family)
-    assert entry.build.__module__ == home
+    source = Path(*home.split(".")).with_suffix(".py").read_text(encoding="utf-8")
+    assert f'families.register(\n    "{family}",' in source
+    assert entry.build.__module__ in {home, "vae_core.families.networks"}
     own = {cls.__module__ for cls in (entry.options, type(objective))} - {home}
     shared = {"vae_core.settings", "vae_core.objective"}
     assert own <= shared | {"vae_core.families.vae", "vae_core.families.codes"}

@@ -7,14 +7,13 @@ from typing import Any
 
 import streamlit as st
 
-from latent_workbench.shared.state import WidgetValues, session
+from latent_workbench.shared.state import session
+from latent_workbench.shared.train_start import train_like
 from vae_core.config import RunConfig
 from vae_core.errors import UserError
 from vae_core.runs import Run
 
-DATASET = "train-dataset"
-
-COPIED = ("data_dir", "image_size", "channels", "resize", "validation", "validation_fraction")
+COPIED = ("data_dir", "image_size", "channels", "resize", "window", "validation_fraction")
 """Of the run in which they were chosen: so that its images are the same ones."""
 
 USES = {"only": "Train on these", "without": "Leave these out"}
@@ -35,7 +34,7 @@ class TrainOn:
 
 
 def train_on(run: Run, reference: str, use: str) -> None:
-    """Go to Train with the data set of `run` and a selection of its images.
+    """Go to Train with the settings of `run` and a selection of its images.
 
     Raises:
         UserError: to leave images out of those of a run that learns from a selection itself.
@@ -50,7 +49,7 @@ def train_on(run: Run, reference: str, use: str) -> None:
     start.dataset = data.dataset
     start.data = {name: getattr(data, name) for name in COPIED}
     start.data |= {"selection": reference, "selection_use": use}
-    st.session_state[DATASET] = session(WidgetValues).values[DATASET] = data.dataset
+    train_like(run)
     st.switch_page("pages/train.py")
 
 

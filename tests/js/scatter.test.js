@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { deflateSync } from "node:zlib";
 import {
   imagePlaces,
   namePlaces,
@@ -20,6 +21,8 @@ import { ticksBetween } from "../../latent_workbench/components/scatter/renderer
 import { packed } from "../../latent_workbench/components/scatter/scatter.js";
 import { Space } from "../../latent_workbench/components/scatter/space.js";
 import { stampPoints } from "../../latent_workbench/components/scatter/stamped.js";
+import { shortened } from "../../latent_workbench/components/shared/format.js";
+import { Names } from "../../latent_workbench/components/shared/names.js";
 
 const all = () => true;
 const f32 = (/** @type {number[]} */ ...numbers) => Float32Array.from(numbers);
@@ -333,19 +336,44 @@ test("ticks are round and lie between the ends", () => {
 test("colours are as a canvas holds them", () => {
   assert.equal(abgr("#123456"), 0xff563412);
   const legend = Object.create(Legend.prototype);
-  Object.assign(legend, { hidden: new Set([1]), values: null, labels: Int16Array.from([0, 1, -1, 3]) });
-  Object.assign(legend, { palettes: { labels: [10, 11, 12], values: [20, 21] } });
+  Object.assign(legend, { hidden: new Set([1]), values: null, codes: Int16Array.from([0, 1, -1, 3]) });
+  Object.assign(legend, { palettes: { labels: [10, 11, 12], values: [20, 21], unknown: 99 } });
   assert.deepEqual(
     [0, 1, 2, 3].map((i) => legend.color(i)),
-    [10, 11, 10, 10],
+    [10, 11, 99, 10],
   );
   assert.deepEqual(
     [0, 1, 2, 3].map((i) => legend.isShown(i)),
     [true, false, true, true],
   );
-  legend.values = Uint8Array.from([1, 0, 1, 1]);
   assert.deepEqual(
-    [0, 1].map((i) => legend.color(i)),
-    [21, 20],
+    [0, 1, 2, 3].map((i) => legend.shape(i)),
+    [0, 0, 0, 1],
+    "the fourth of three colours has another mark",
   );
+  legend.values = Uint8Array.from([1, 0, 255, 1]);
+  assert.deepEqual(
+    [0, 1, 2].map((i) => legend.color(i)),
+    [21, 20, 99],
+  );
+  assert.equal(legend.shape(3), 0);
+});
+
+test("marks differ, also where points are small", () => {
+  for (const radius of [1.5, 2.6, 5]) {
+    const pixels = MARKS.map((within) => [...markOf(radius, within)].join());
+    assert.equal(new Set(pixels).size, MARKS.length, `at ${radius} px`);
+  }
+});
+
+test("names are read as Python packs them, and long ones lose their middle", async () => {
+  const packed = deflateSync(Buffer.from("a/ü.png\0b.png")).toString("base64");
+  const names = new Names(packed);
+  assert.equal(names.of(0), null);
+  await names.ready;
+  assert.deepEqual([names.of(0), names.of(1), names.of(2)], ["a/ü.png", "b.png", null]);
+  await new Names(null).ready;
+  assert.equal(shortened("holiday/2024/summer/img_0004.jpg", 16), "…/img_0004.jpg");
+  assert.equal(shortened("a/holiday_2024_summer_0004.jpg", 16), "holid…r_0004.jpg");
+  assert.equal(shortened("short.jpg", 16), "short.jpg");
 });

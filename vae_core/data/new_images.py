@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import stat
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +12,8 @@ from vae_core.data.dataset import Images, ImageSet
 from vae_core.data.images import concatenate
 from vae_core.data.prepare import prepare_files
 from vae_core.data.sets.folder import open_images
+from vae_core.data.shaping import target_of
 from vae_core.errors import UserError
-from vae_core.imaging.fit import Target
-from vae_core.imaging.listing import Listing, has_image_name
-from vae_core.imaging.reading import read_whole, stamp_of
 from vae_core.progress import Progress, no_progress
 
 
@@ -36,36 +31,24 @@ def load_new_images(
     Raises:
         UserError: where a path leads nowhere or holds no picture at all.
     """
-    target = Target(max(shape[1:]), config.resize, 1 if shape[0] == 1 else 3)
+    target = target_of(config, shape)
     pieces: list[Images] = []
+    boxes: list[np.ndarray | None] = []
     files: list[str] = []
     notes: list[str] = []
     for path in paths:
-        with _opened(path, progress) as listing:
+        with open_images(path, progress, config.pages) as listing:
             prepared = prepare_files("new", listing, target, progress)
         notes += prepared.notes
         if prepared.images is not None:
             pieces.append(prepared.images)
+            boxes.append(prepared.boxes if config.mask_padding else None)
             prefix = f"{path.name}/" if len(paths) > 1 and not path.is_file() else ""
             files += [prefix + name for name in prepared.files]
     if not pieces:
         where = ", ".join(map(str, paths[:3]))
         raise UserError(f"There are no images in {where}. " + " ".join(notes))
     images = pieces[0] if len(pieces) == 1 else concatenate(pieces)
-    return ImageSet(images, files=tuple(files)), tuple(notes)
-
-
-@contextmanager
-def _opened(path: Path, progress: Progress) -> Iterator[Listing]:
-    if has_image_name(path.name) and path.is_file():
-        found = path.stat()
-        size, changed = stamp_of(found)
-
-        def read(index: int) -> bytes:
-            return read_whole(os.fspath(path), stamp=(size, changed))
-
-        assert stat.S_ISREG(found.st_mode)
-        yield Listing(path, (path.name,), np.array([[size, changed]], np.int64), read, ())
-    else:
-        with open_images(path, progress) as listing:
-            yield listing
+    known = [each for each in boxes if each is not None]
+    box = np.concatenate(known) if len(known) == len(boxes) else None
+    return ImageSet(images, files=tuple(files), boxes=box), tuple(notes)

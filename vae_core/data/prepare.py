@@ -13,8 +13,8 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +30,10 @@ from vae_core.data.source import datasets
 from vae_core.data.splits import split_dataset
 from vae_core.errors import UserError
 from vae_core.imaging.fit import Target
-from vae_core.imaging.listing import Listing, Skip, skipped_note
+from vae_core.imaging.kinds import Cell
+from vae_core.imaging.listing import Listing, skipped_note
 from vae_core.imaging.pool import batch_spans, decode_all
-from vae_core.imaging.reading import reason_of
+from vae_core.imaging.reading import Skip, reason_of
 from vae_core.imaging.resize import resize_all
 from vae_core.locations import CACHE_VARIABLE, cache_folder
 from vae_core.progress import Progress, ProgressMeter, no_progress
@@ -48,7 +49,7 @@ MOST_UNREAD = 100
 OF_ONE_FILE = frozenset({errno.EACCES, errno.EPERM, errno.ENOENT, errno.EIO})
 """Errors that the next file need not have. After any other the drive is given up at once."""
 
-FORMAT = 3
+FORMAT = 4
 """Counted up when what is prepared changes, so that older files are not taken for it."""
 
 POLL_S = 0.2
@@ -62,20 +63,27 @@ class Prepared:
     """What the files of a listing gave.
 
     images: None where not one gave a picture.
+    boxes: int16 [N, 4], where in each image the picture lies; None where there is no padding.
     kept: int64 [N], which of the picture files did; files: their names.
     skipped: whatever else lies there, and why it gives none.
+    labels, columns: of the pictures that are there, as `Listing` has them.
+    seen: what the listing notes.
     """
 
     images: Images | None
     kept: np.ndarray
     files: tuple[str, ...]
     skipped: tuple[Skip, ...]
+    labels: tuple[str, ...] | None = None
+    columns: Mapping[str, tuple[Cell, ...]] = field(default_factory=dict)
+    seen: tuple[str, ...] = ()
+    boxes: np.ndarray | None = None
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """A sentence on what was skipped, if anything was."""
+        """Sentences on files of several pictures and on what was skipped, if there are any."""
         total = len(self.kept) + len(self.skipped)
-        return (skipped_note(self.skipped, total),) if self.skipped else ()
+        return (*self.seen, *((skipped_note(self.skipped, total),) if self.skipped else ()))
 
 
 def prepare_files(name: str, listing: Listing, target: Target, progress: Progress) -> Prepared:
@@ -87,7 +95,7 @@ def prepare_files(name: str, listing: Listing, target: Target, progress: Progres
     """
     count = len(listing)
     if not count:
-        return Prepared(None, np.zeros(0, np.int64), (), listing.skipped)
+        return Prepared(None, np.zeros(0, np.int64), (), listing.skipped, seen=listing.notes)
 
     def fill(writer: NpyWriter) -> None:
         meter = ProgressMeter(PREPARING, writer.done, progress)
@@ -97,7 +105,12 @@ def prepare_files(name: str, listing: Listing, target: Target, progress: Progres
             for i, each in zip(span, results, strict=True):
                 if isinstance(each, OSError):
                     unread[i] = each
-                else:
+                elif isinstance(each, tuple):
+                    try:
+                        writer.write(i, each[0], each[1] if target.resize == "fit" else None)
+                    except ValueError as reason:
+                        writer.write(i, str(reason))
+                elif isinstance(each, str):
                     writer.write(i, each)
             if unread and _give_up(listing, unread):
                 break
@@ -105,22 +118,33 @@ def prepare_files(name: str, listing: Listing, target: Target, progress: Progres
             raise _unread(listing, unread, int(writer.done.sum()))
 
     key = [asdict(target), listing.digest()]
-    each = target.size**2 * (target.channels or 1)
+    each = target.height * target.width * (target.channels or 1)
     source = lock_upload(listing.root)
-    images: Images | None
-    images, skipped = cached_images(name, key, (count, each), fill, progress, source)
+    stored, skipped = cached_images(name, key, (count, each), fill, progress, source)
     kept = np.delete(np.arange(count), list(skipped))
-    if images is not None and skipped:
-        images = SubsetImages(images, kept)
+    images: Images | None = stored
+    boxes = None
+    if stored is not None:
+        boxes = stored.boxes if stored.boxes is None else stored.boxes[kept]
+        images = SubsetImages(stored, kept) if skipped else stored
     reasons = (Skip(listing.names[i], reason) for i, reason in skipped.items())
     every = sorted((*listing.skipped, *reasons), key=lambda skip: skip.name)
-    return Prepared(images, kept, tuple(listing.names[i] for i in kept), tuple(every))
+    return Prepared(
+        images,
+        kept,
+        tuple(listing.names[i] for i in kept),
+        tuple(every),
+        None if listing.labels is None else tuple(listing.labels[i] for i in kept.tolist()),
+        {name: tuple(cells[i] for i in kept.tolist()) for name, cells in listing.columns.items()},
+        listing.notes,
+        boxes,
+    )
 
 
 def prepare_array(
     name: str, array: np.ndarray, shape: tuple[int, int, int], progress: Progress
 ) -> Images:
-    """Square images uint8 [N, C, S, S] at `shape`: in memory, or in the cache when they are large.
+    """Images uint8 [N, C, H, W] at `shape`: in memory, or in the cache when they are large.
 
     Raises:
         UserError: when the cache cannot be written or the disk is full.
@@ -156,7 +180,7 @@ def dataset_from_arrays(
     """The registered data set `name`, which never gains an image, out of what its files hold.
 
     Args:
-        train, test: square images uint8 [N, C, S, S] and labels int64 [N].
+        train, test: images uint8 [N, C, H, W] and labels int64 [N].
 
     Raises:
         UserError: as `prepare_array` and `split_dataset`.

@@ -6,7 +6,6 @@ lock to and fro (`python -m benchmarks.preparing`).
 
 from __future__ import annotations
 
-import io
 import os
 import queue
 import threading
@@ -18,14 +17,17 @@ from itertools import chain
 import numpy as np
 
 from vae_core.errors import UserError
-from vae_core.imaging.decode import NotAnImage, decode
-from vae_core.imaging.decoder import Decoder, DecoderDied
+from vae_core.imaging.decode import Reader, enough, fitted
+from vae_core.imaging.decoder import Decoder, DecoderDied, Image
 from vae_core.imaging.fit import Target
+from vae_core.imaging.formats import formats
+from vae_core.imaging.kinds import NotAnImage
 from vae_core.imaging.listing import Listing
-from vae_core.imaging.reading import Refused, reason_of
+from vae_core.imaging.look import Look, look
+from vae_core.imaging.reading import Picture, Refused, reason_of
 
-Result = np.ndarray | str | OSError
-"""An image uint8 [C, S, S]; why there is none; or why that is not known."""
+Result = Image | Look | str | OSError
+"""An image and its box, or what a picture holds; why there is none; or why that is not known."""
 
 START_AFTER_S = 0.4
 """Time after which processes are started: it is what starting them takes."""
@@ -45,11 +47,12 @@ PAUSED_S = 0.75
 
 
 def decode_all(
-    listing: Listing, spans: Iterable[range], target: Target, tick: Callable[[], None]
+    listing: Listing, spans: Iterable[range], target: Target | None, tick: Callable[[], None]
 ) -> Iterator[tuple[range, list[Result]]]:
     """What the files of each span give, in any order.
 
     Args:
+        target: what each is brought to; None looks at what it holds.
         tick: called at least every 0.25 s while anything is waited for; what it raises ends all
             at once.
 
@@ -59,7 +62,10 @@ def decode_all(
     waiting = iter(spans)
     started = time.monotonic()
     while (first := next(waiting, None)) is not None and time.monotonic() - started < START_AFTER_S:
-        yield first, [_decode_here(_read(listing, i), target) for i in first]
+        read = [_read(listing, i) for i in first]
+        if not all(map(_is_harmless, read)):
+            break
+        yield first, [_decode_here(each, target) for each in read]
         tick()
     if first is None:
         return
@@ -94,7 +100,7 @@ class _Pool:
     """Threads that read, processes that decode."""
 
     def __init__(
-        self, listing: Listing, spans: Iterator[range], target: Target, processes: int
+        self, listing: Listing, spans: Iterator[range], target: Target | None, processes: int
     ) -> None:
         self._listing, self._target, self._spans = listing, target, spans
         self._turn, self._large = threading.Lock(), threading.Lock()
@@ -160,18 +166,18 @@ class _Pool:
         size = int(self._listing.stamps[span.start : span.stop, 0].sum())
         with self._large if size > BATCH_BYTES else nullcontext():
             read = [_read(self._listing, i) for i in span]
-            names = [i for i, each in zip(span, read, strict=True) if isinstance(each, bytes)]
-            images = iter(self._decode([each for each in read if isinstance(each, bytes)], names))
-        return [next(images) if isinstance(each, bytes) else each for each in read]
+            found = [i for i, each in zip(span, read, strict=True) if isinstance(each, Picture)]
+            images = iter(self._decode([each for each in read if isinstance(each, Picture)], found))
+        return [next(images) if isinstance(each, Picture) else each for each in read]
 
-    def _decode(self, files: list[bytes], indices: list[int]) -> list[np.ndarray | str]:
-        """What `files` show, also where one of them breaks a process."""
+    def _decode(self, pictures: list[Picture], indices: list[int]) -> list[Result]:
+        """What `pictures` show, also where one of them breaks a process."""
         try:
-            return self._ask(files) if files else []
+            return self._ask(pictures) if pictures else []
         except DecoderDied as death:
-            if len(files) > 1:  # which of them it was is seen when each goes alone
-                alone = zip(files, indices, strict=True)
-                return [each for file, i in alone for each in self._decode([file], [i])]
+            if len(pictures) > 1:  # which of them it was is seen when each goes alone
+                alone = zip(pictures, indices, strict=True)
+                return [each for picture, i in alone for each in self._decode([picture], [i])]
             if death.crashed:
                 return ["damaged: the decoder breaks on it"]
             raise UserError(
@@ -180,14 +186,15 @@ class _Pool:
                 "is prepared is kept."
             ) from None
 
-    def _ask(self, files: list[bytes]) -> list[np.ndarray | str]:
+    def _ask(self, pictures: list[Picture]) -> list[Result]:
         decoder = self._idle.get()
         try:
             while time.monotonic() - self._ticked > PAUSED_S and not self._closed:
                 time.sleep(POLL_S)
             if decoder is None:
                 raise _Closed
-            return decoder(files)
+            asked = decoder.looks if self._target is None else decoder
+            return list(asked(pictures))
         except DecoderDied:
             decoder = self._start()
             raise
@@ -213,8 +220,8 @@ class _Closed(Exception):
     """Nobody waits for the results any more."""
 
 
-def _read(listing: Listing, index: int) -> bytes | str | OSError:
-    """The file; why it is no picture; or why that is not known."""
+def _read(listing: Listing, index: int) -> Picture | str | OSError:
+    """The picture to be decoded; why it is none; or why that is not known."""
     try:
         return listing.read(index)
     except (Refused, NotAnImage) as reason:
@@ -223,11 +230,21 @@ def _read(listing: Listing, index: int) -> bytes | str | OSError:
         return error
 
 
-def _decode_here(file: bytes | str | OSError, target: Target) -> Result:
-    if not isinstance(file, bytes):
-        return file
+def _is_harmless(read: Picture | str | OSError) -> bool:
+    """Whether it may be decoded in this process."""
+    if not isinstance(read, Picture):
+        return True
+    return isinstance(read.file, bytes) and formats[read.format].harmless
+
+
+def _decode_here(read: Picture | str | OSError, target: Target | None) -> Result:
+    if not isinstance(read, Picture):
+        return read
     try:
-        return decode(io.BytesIO(file), target)
+        reader = Reader()
+        if target is None:
+            return look(reader, read)
+        return fitted(reader.values(read, enough(target)), target)
     except NotAnImage as reason:
         return str(reason)
 

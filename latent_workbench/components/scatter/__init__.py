@@ -12,6 +12,7 @@ import numpy as np
 from plotly.colors import sample_colorscale, unlabel_rgb
 
 from latent_workbench.components import component
+from latent_workbench.components.explorer.space import packed_names
 from latent_workbench.live.arrays import sent
 from latent_workbench.shared.formatting import number
 from latent_workbench.shared.theme import LABELS
@@ -27,13 +28,24 @@ PALETTE = [
 
 @dataclass(frozen=True)
 class Colouring:
-    """A number for each point, [N]; `low` and `high` are where the colours end."""
+    """A number for each point, [N], NaN where none is known; `low` and `high` are where the colours
+    end, `ends` what is written there."""
 
     name: str
     values: np.ndarray
     low: float
     high: float
     unit: str = ""
+    ends: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class Categories:
+    """A category for each point: codes int64 [N] into `names`, −1 where none is known."""
+
+    name: str
+    codes: np.ndarray
+    names: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -107,6 +119,8 @@ def scatter_data(
     labels: np.ndarray | None,
     label_names: Sequence[str],
     colourings: Sequence[Colouring],
+    categories: Sequence[Categories] = (),
+    files: Sequence[str] = (),
     circles: Sequence[float] = (),
     decodes: bool = True,
     equal: bool = True,
@@ -120,6 +134,7 @@ def scatter_data(
     Args:
         images, axes: what the points stand for and where they lie; what was told of others is
             forgotten.
+        files: what the file of each image is called, or () where they came from none.
         circles: radii around the origin to be drawn, in σ of the prior.
         decodes: True where a click on empty space means a point of the latent space.
         equal: True where a unit is as long across as upwards.
@@ -140,6 +155,11 @@ def scatter_data(
         "label_colors": list(LABELS),
         "palette": PALETTE,
         "colourings": [_as_data(each) for each in colourings],
+        "categories": [
+            {"name": each.name, "values": sent(each.codes, "<i2"), "names": list(each.names)}
+            for each in categories
+        ],
+        "names": packed_names(files),
         "circles": list(circles),
         "decodes": decodes,
         "equal": equal,
@@ -183,11 +203,12 @@ def _rows(event: Mapping[str, Any]) -> np.ndarray:
 
 
 def _as_data(colouring: Colouring) -> dict[str, Any]:
+    low, high = colouring.ends or (number(colouring.low), number(colouring.high))
     return {
         "name": colouring.name,
         "values": sent(colouring.values),
         "ends": [float(colouring.low), float(colouring.high)],
-        "low": number(colouring.low),
-        "high": number(colouring.high),
+        "low": low,
+        "high": high,
         "unit": colouring.unit,
     }

@@ -1,11 +1,12 @@
 // Which images are looked at: by label and category, by what was measured, by name; all at once.
 
 import { button, element, setText } from "../shared/elements.js";
-import { grouped, significant } from "../shared/format.js";
+import { grouped, shortened, significant } from "../shared/format.js";
 
 const BINS = 32;
 const STEPS = 100; // of a slider
 const MOST_CHIPS = 24; // of more categories these are found by their name
+const LONGEST_CHIP = 24; // letters
 const KEPT = "scatter-filters:"; // in the session of the browser
 
 /**
@@ -187,7 +188,10 @@ export class Filters {
     };
     const chip = (/** @type {number} */ code, /** @type {number} */ count) => {
       const made = button(
-        `${nameOf(code)} ${grouped(count)}`,
+        element("span", {}, [
+          `${shortened(nameOf(code), LONGEST_CHIP)} `,
+          element("small", {}, [grouped(count)]),
+        ]),
         `Only ${name} ${nameOf(code)}, ${grouped(count)} images`,
         () => {
           const before = this.chosen.categories[name] ?? [];
@@ -232,7 +236,7 @@ export class Filters {
     const say = () => {
       const [a, b] = [Number(from.value), Number(to.value)];
       const all = a === 0 && b === STEPS;
-      setText(said, `${significant(at(a), 4)} – ${significant(at(b), 4)}${unit ? ` ${unit}` : ""}`);
+      setText(said, `${significant(at(a), 4)} to ${significant(at(b), 4)}${unit ? ` ${unit}` : ""}`);
       bars.childNodes.forEach((bar, k) => {
         const middle = ((k + 0.5) / BINS) * STEPS;
         /** @type {HTMLElement} */ (bar).classList.toggle("out", middle < a || middle > b);

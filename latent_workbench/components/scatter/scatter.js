@@ -2,6 +2,8 @@
 
 import { Arrays, sameArray } from "../shared/arrays.js";
 import { button, choice, element, labelled } from "../shared/elements.js";
+import { shortened } from "../shared/format.js";
+import { Names } from "../shared/names.js";
 import { Preview } from "../shared/preview.js";
 import { Thumbnails } from "../shared/thumbnails.js";
 import { toBase64 } from "../shared/vectors.js";
@@ -17,6 +19,8 @@ import { Renderer } from "./renderer.js";
 import { Space } from "./space.js";
 
 const NEAR_PX = 9;
+const LONGEST_REGION = 24; // letters over the points
+const LONGEST_NAME = 60; // letters beside a point
 const KEYS = "Arrow keys move or turn, + and − zoom, Enter picks what is in the middle, Escape lets go";
 const MODES = {
   turn: ["Turn", "Drag to turn, turn the wheel to zoom, click an image"],
@@ -48,6 +52,7 @@ const PICTURES = /** @type {[string, string][]} */ ([
  * @property {import("../shared/thumbnails.js").Atlas | { split: string, version: string } | null} thumbnails
  * @property {{ group: string, ids: Sent } | null} link ids: int32 [N]
  * @property {{ version: string, rows: Sent } | null} recalled a selection that was saved: int32 [M]
+ * @property {string | null} names of the files of the images, as `Names` takes them
  *
  * @typedef {Plot & import("./legend.js").LegendData} ScatterData as Python sends it
  */
@@ -79,7 +84,8 @@ function sameColours(data, before) {
   return (
     data.images === before?.images &&
     sameArray(data.labels, before.labels) &&
-    data.colourings.map(names).join() === before.colourings.map(names).join()
+    data.colourings.map(names).join() === before.colourings.map(names).join() &&
+    data.categories.map(({ name }) => name).join() === before.categories.map(({ name }) => name).join()
   );
 }
 
@@ -103,6 +109,7 @@ export class Scatter {
   regions = null;
   /** @type {Thumbnails | PartImages | null} */
   pictures = null;
+  names = new Names(null);
   /** 1 for each selected row. @type {Uint8Array | null} */
   selected = null;
   /** Where the mark lies. @type {[number, number] | null} */
@@ -182,6 +189,7 @@ export class Scatter {
       this.selected = this.mark = null;
       this.outline = [];
       this.openImages(data);
+      this.names = new Names(data.names);
       this.legend.hidden.clear();
     }
     if (data.link?.group !== this.link.group || others) {
@@ -192,7 +200,7 @@ export class Scatter {
       this.place(data);
     if (!sameColours(data, before)) {
       this.legend.show(data);
-      this.filters.show(data.images, this.count, this.facets(data), null);
+      this.showFilters(data);
     }
     if (data.recalled && data.recalled.version !== before?.recalled?.version) {
       this.take(this.arrays.read(data.recalled.rows, Int32Array));
@@ -200,11 +208,23 @@ export class Scatter {
     this.paint();
   }
 
+  /** @param {ScatterData} data */
+  showFilters(data) {
+    const nameOf = data.names ? (/** @type {number} */ i) => this.names.of(i) ?? "" : null;
+    this.filters.show(data.images, this.count, this.facets(data), nameOf);
+    if (nameOf) this.names.ready.then(() => this.filters.apply()); // what was typed before
+  }
+
   /** @param {ScatterData} data @returns {import("./filters.js").Facet[]} */
-  facets({ label_names, colourings }) {
+  facets({ label_names, colourings, categories }) {
     const { labels } = this.legend;
     return [
       ...(labels ? [{ name: "label", codes: labels, names: label_names }] : []),
+      ...categories.map(({ name, names, values }) => ({
+        name,
+        names,
+        codes: this.arrays.read(values, Int16Array),
+      })),
       ...colourings.map(({ name, values, unit }) => ({
         name,
         unit,
@@ -301,10 +321,11 @@ export class Scatter {
 
   /** The names of what lies together, where that can be told. */
   namesShown() {
-    const { labels } = this.legend;
-    if (this.space || !labels || !this.named.checked) return null;
-    this.regions ??= regionsOf(this.points, labels, (i) => this.isShown(i));
-    return { regions: this.regions, nameOf: (/** @type {number} */ code) => this.legend.nameOfLabel(code) };
+    const { codes } = this.legend;
+    if (this.space || !codes || !this.named.checked) return null;
+    this.regions ??= regionsOf(this.points, codes, (i) => this.isShown(i));
+    const nameOf = (/** @type {number} */ code) => shortened(this.legend.nameOfCode(code), LONGEST_REGION);
+    return { regions: this.regions, nameOf };
   }
 
   paint() {
@@ -315,7 +336,7 @@ export class Scatter {
       const style = getComputedStyle(this.root);
       const { viewport, space, numbers, selected, mark, outline, legend, filters } = this;
       const { circles, titles, plain } = this.data;
-      this.namedLabel.hidden = !legend.labels || space !== null;
+      this.namedLabel.hidden = !legend.codes || space !== null;
       this.look ??= lookOf(this.count, legend, filters.mask, filters.hides.checked, selected);
       const again = this.renderer.paint({
         ...{ viewport, space, numbers, mark, outline, circles, titles, plain, look: this.look },
@@ -440,7 +461,8 @@ export class Scatter {
       return;
     }
     const at = this.viewport.toPixels(...this.points.at(index));
-    const name = [this.legend.nameOf(index), `image ${index + 1}`].filter(Boolean).join(" · ");
+    const file = shortened(this.names.of(index) ?? `image ${index + 1}`, LONGEST_NAME);
+    const name = [this.legend.nameOf(index), file].filter(Boolean).join(" · ");
     this.preview.show(index, at, this.viewport.width, name, this.pictures);
   }
 }
