@@ -11,6 +11,7 @@ from vae_core.data.images import concatenate
 from vae_core.data.prepare import prepare_files
 from vae_core.errors import UserError
 from vae_core.imaging.fit import Target
+from vae_core.imaging.kinds import readable
 from vae_core.imaging.listing import open_pictures
 from vae_core.locations import uploads_folder
 from vae_core.progress import Progress, no_progress
@@ -38,13 +39,14 @@ def load_new_images(
         links = not path.is_relative_to(uploads_folder())
         with open_pictures(path, progress, links, config.pages) as listing:
             prepared = prepare_files("new", listing, target, progress)
-        notes += prepared.notes
-        if prepared.images is not None:
+        if prepared.images is None:
+            notes.append(f"There are no images in {path}.")
+        else:
             pieces.append(prepared.images)
             prefix = f"{path.name}/" if len(paths) > 1 and not path.is_file() else ""
             files += [prefix + name for name in prepared.files]
+        notes += prepared.notes
     if not pieces:
-        where = ", ".join(map(str, paths[:3]))
-        raise UserError(f"There are no images in {where}. " + " ".join(notes))
+        raise UserError(" ".join((*notes, f"What can be read is {readable()}.")))
     images = pieces[0] if len(pieces) == 1 else concatenate(pieces)
     return ImageSet(images, files=tuple(files)), tuple(notes)
