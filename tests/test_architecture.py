@@ -27,6 +27,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "vae_core.files",
         "vae_core.progress",
         "vae_core.units",
+        "vae_core.names",
         "vae_core.process",
         "vae_core.locations",
         "vae_core.torch_private",
@@ -39,8 +40,10 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "vae_core.latent",
         "vae_core.diagnosis",
         "vae_core.run_data",
+        "vae_core.weights",
         "vae_core.upkeep",
     ),
+    ("vae_core.auto",),
     (
         "vae_core.training",
         "vae_core.loading",

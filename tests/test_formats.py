@@ -709,6 +709,31 @@ def test_other_archives_say_what_to_do(tmp_path: Path) -> None:
         listed(tmp_path / "a.7z")
 
 
+def test_what_lies_beside_the_pictures_can_be_read_too(tmp_path: Path) -> None:
+    files = {"a.png": png(), "in/labels.csv": b"file,label\n"}
+    for path in (lay_out(tmp_path / "x", files), pack(tmp_path / "a.zip", files),
+                 lay_out(tmp_path / "y", {"a.tar": tarred(files)}) / "a.tar"):  # fmt: skip
+        with open_pictures(path) as listing:
+            assert [skip.name for skip in listing.skipped] == ["in/labels.csv"]
+            assert listing.read_other("in/labels.csv") == b"file,label\n"
+    with open_pictures(tmp_path / "y") as listing:
+        assert listing.read_other("a.tar/in/labels.csv") == b"file,label\n"
+
+
+@pytest.mark.parametrize("name", ["a.npy", "a.tar", "a.tif", "a.parquet"])
+def test_a_file_that_is_being_written_is_an_error_and_no_damage(tmp_path: Path, name: str) -> None:
+    path = lay_out(tmp_path / "x", {name: WHOLE[name], "b.png": png(1)}) / name
+    listing = list_folder(tmp_path / "x")
+    with path.open("ab") as file:
+        file.write(b"more")
+    with pytest.raises(OSError, match="it changes while it is being read"):
+        values(listing, 0)
+    config = DataConfig(dataset="folder", data_dir=str(tmp_path / "x"), image_size=8)
+    path.write_bytes(WHOLE[name])  # written to its end
+    dataset = load_dataset(config)
+    assert len(dataset.train) + len(dataset.validation) == len(listing)
+
+
 # --- the registry ------------------------------------------------------------------------------
 
 
@@ -755,7 +780,7 @@ def test_the_documentation_names_every_format() -> None:
 
 @pytest.fixture(scope="module")
 def decoder():
-    process = Decoder(Target(8))
+    process = Decoder(Target(8, 8))
     yield process
     process.kill()
 

@@ -10,6 +10,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tarfile
 import threading
 import time
 import zipfile
@@ -17,6 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 import pytest
 from hypothesis import given
@@ -206,6 +208,49 @@ def test_a_disk_that_fills_up_meanwhile_leaves_nothing_behind(tiny_disk, monkeyp
         for _ in range(9):
             out.write(bytes(100_000))
     assert [each.name for each in tiny_disk.rglob("*") if each.is_file()] == ["somebody-else"]
+
+
+def _arrays() -> bytes:
+    out = io.BytesIO()
+    np.save(out, np.arange(5 * 64, dtype=np.uint8).reshape(5, 8, 8))
+    return out.getvalue()
+
+
+def _tar() -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz") as archive:
+        for i in range(3):
+            info = tarfile.TarInfo(f"cats/{i}.png")
+            info.size = len(png(i))
+            archive.addfile(info, io.BytesIO(png(i)))
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("files", "count"),
+    [({"stack.npy": _arrays()}, 5), ({"shard 1.tar.gz": _tar()}, 3),
+     ({"a/stack.npy": _arrays(), "b.tar.gz": _tar(), "c.png": png(7)}, 9)],
+)  # fmt: skip
+def test_files_of_several_images_and_other_archives_come_as_they_are(
+    tmp_path: Path, files: dict[str, bytes], count: int
+) -> None:
+    upload = received(files, tmp_path)
+    data = load_dataset(DataConfig(dataset="folder", data_dir=str(upload.finish()), image_size=8))
+    assert len(data.train) + len(data.validation) == count
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [("a.npy", b"\x93NUMPY nothing", r"no image .*a\.npy \(no array that can be read"),
+     ("a.h5", b"\x89HDF\r\n\x1a\n" + bytes(500), r"no image .*a\.h5 \(no HDF5 that can be read"),
+     ("a.tar", bytes(100), r"no image .*a\.tar \(no tar that can be read")],
+)  # fmt: skip
+def test_what_such_a_file_lacks_is_said_and_nothing_is_kept(
+    tmp_path: Path, name: str, content: bytes, sentence: str
+) -> None:
+    with pytest.raises(UserError, match=sentence) as refused:
+        received({name: content}, tmp_path).finish()
+    assert str(tmp_path) not in str(refused.value) and left_in(tmp_path) == []
 
 
 # --- whose it is ------------------------------------------------------------------------------

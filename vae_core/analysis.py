@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from vae_core.data import Images, ImageSet, Progress, no_progress
+from vae_core.data.columns import equal
 from vae_core.data.images import restore_order
 from vae_core.errors import UserError
 from vae_core.latent.encodings import load_encodings
@@ -76,7 +77,8 @@ def _is_of(kept: Survey, part: ImageSet) -> bool:
     """Whether a survey is of these images, under these names and labels."""
     pairs = (kept.hashes, part.hashes), (kept.labels, part.labels)
     same = all(a is b if a is None or b is None else np.array_equal(a, b) for a, b in pairs)
-    return kept.hashes is not None and same and kept.files == part.files
+    told = kept.files == part.files and equal(kept.columns, part.columns)
+    return kept.hashes is not None and same and told
 
 
 def images_of_survey(
@@ -122,8 +124,8 @@ def _survey_of_cache(run: Run) -> Survey:
     if kept.logvar is not None and _has_closed_kl(load_run(run).model):
         kl = gaussian_kl(torch.from_numpy(kept.mu), torch.from_numpy(kept.logvar)).sum(1).numpy()
     return Survey(
-        CACHED, kept.mu, kept.logvar, None, kl, kept.labels, kept.label_names, (), kept.indices,
-        kept.step, kept.hashes,
+        CACHED, kept.mu, kept.logvar, None, kl, kept.labels, kept.label_names, kept.files,
+        kept.indices, kept.step, kept.hashes, columns=kept.columns,
     )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ import html
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
@@ -17,10 +18,15 @@ from latent_workbench.live.resources import corrupts
 from latent_workbench.shared import access
 from latent_workbench.shared.current_run import open_in_explore
 from latent_workbench.shared.errors import errors_shown
-from latent_workbench.shared.formatting import grouped, image_count, number
+from latent_workbench.shared.formatting import escape_markdown, grouped, image_count, number
 from latent_workbench.shared.pictures import data_url
 from latent_workbench.shared.state import session
+from vae_core.data.columns import kind_of, known
+from vae_core.names import shortened
 from vae_core.runs import part_name
+
+if TYPE_CHECKING:
+    from vae_core.latent.survey import Survey
 
 SMALLEST, MEAN, LARGE = 56, 112, 128
 """Sides of pictures in px."""
@@ -28,6 +34,11 @@ NEAREST = 8
 WHOLE = ", encoded whole; what the model makes of corrupted images is on Grids"
 WORST = 4
 MOST_LABELS = 5
+MOST_KNOWN = 24
+LONGEST_NAME = 60
+"""Characters of a name as a heading; all of it stands in its tooltip."""
+
+PX_A_LETTER = 7
 TABLES = {"CSV": "text/csv", "Parquet": "application/vnd.apache.parquet"}
 
 
@@ -36,8 +47,14 @@ def clicked_image(encoded: EncodedImages, row: int) -> None:
     survey = encoded.survey
     mu = survey.mu[row]
     labels = None if survey.labels is None else survey.labels[[row]]
-    title = "" if labels is None else f"{survey.label_name(int(labels[0]))} · "
-    st.markdown(f"**{title}{encoded.name(row)}**")
+    label = "" if labels is None else f"{survey.label_name(int(labels[0]))} · "
+    name = encoded.name(row)
+    st.markdown(
+        f"**{escape_markdown(label + shortened(name, LONGEST_NAME))}**",
+        help=escape_markdown(name) if len(name) > LONGEST_NAME else None,
+    )
+    if more := known_of(survey, row):
+        st.caption(" · ".join(escape_markdown(each) for each in more))
     both = np.concatenate([_matched(encoded.images.gather(np.array([row])), encoded),
                            encoded.decoded(mu[None], labels)])  # fmt: skip
     pictures(both, ["original", "reconstruction"], LARGE)
@@ -53,6 +70,26 @@ def clicked_image(encoded: EncodedImages, row: int) -> None:
         st.caption(f"{', '.join(known)} nats, of {image_count(1, encoded.split)}{whole}")
     _neighbours(encoded, mu, row)
     _open_button(encoded, mu)
+
+
+def known_of(survey: Survey, row: int) -> list[str]:
+    """What else is known of an image, in words: "age: 3.5", "smiles", "not old"."""
+    found = []
+    for name, column in survey.columns.items():
+        if not known(column[[row]])[0]:
+            continue
+        value = column[row]
+        match kind_of(column):
+            case "attribute":
+                found.append(name if value else f"not {name}")
+            case "number":
+                found.append(f"{name}: {number(float(value))}")
+            case "date":
+                found.append(f"{name}: {str(value).removesuffix('T00:00:00').replace('T', ' ')}")
+            case "text":
+                found.append(f"{name}: {shortened(value, LONGEST_NAME)}")
+    more = len(found) - MOST_KNOWN
+    return found[:MOST_KNOWN] + ([f"and {more} more"] if more > 0 else [])
 
 
 def clicked_plane(encoded: EncodedImages, plane: Plane, at: PlaneClick) -> None:
@@ -83,7 +120,11 @@ def _neighbours(encoded: EncodedImages, z: np.ndarray, without: int = -1) -> Non
         return
     st.caption("Nearest images, by distance in the latent space")
     away = np.linalg.norm(encoded.survey.mu[rows] - z, axis=1)
-    pictures(encoded.images.gather(rows), [number(float(each)) for each in away])
+    pictures(
+        encoded.images.gather(rows),
+        [number(float(each)) for each in away],
+        files=[encoded.name(int(row)) for row in rows],
+    )
 
 
 def _matched(images: np.ndarray, encoded: EncodedImages) -> np.ndarray:
@@ -121,7 +162,11 @@ def selected_images(encoded: EncodedImages, rows: np.ndarray) -> None:
     if survey.recon is not None:
         worst = rows[np.argsort(-survey.recon[rows], kind="stable")[:WORST]]
         st.caption("Worst reconstructions, in nats")
-        pictures(encoded.images.gather(worst), [number(float(survey.recon[i])) for i in worst])
+        pictures(
+            encoded.images.gather(worst),
+            [number(float(survey.recon[i])) for i in worst],
+            files=[encoded.name(int(i)) for i in worst],
+        )
     with st.container(horizontal=True, gap="small"):
         _open_button(encoded, center, "Open its mean")
         for name, mime in TABLES.items():
@@ -196,12 +241,27 @@ STYLE = (
 )
 
 
-def pictures(images: np.ndarray, names: Sequence[str], side: int = SMALLEST) -> None:
-    """Images uint8 [N, C, H, W], `side` px high and wide, above their names."""
+def pictures(
+    images: np.ndarray, names: Sequence[str], side: int = SMALLEST, files: Sequence[str] = ()
+) -> None:
+    """Images uint8 [N, C, H, W], `side` px high and wide, above their names, and where they have
+    some, the names of their files: as much of each as there is room for, all of it when pointed
+    at."""
+    files = files or [""] * len(names)
     figures = "".join(
-        f'<figure><img src="{data_url(image)}" alt="{html.escape(name)}"'
-        f' title="{html.escape(name)}" style="width: {side}px; height: {side}px">'
-        f'<figcaption style="width: {side}px">{html.escape(name)}</figcaption></figure>'
-        for image, name in zip(images, names, strict=True)
+        _figure(image, name, file, side)
+        for image, name, file in zip(images, names, files, strict=True)
     )
     st.html(f'{STYLE}<div class="row-of-pictures">{figures}</div>')
+
+
+def _figure(image: np.ndarray, name: str, file: str, side: int) -> str:
+    said = html.escape(f"{file}: {name}" if file else name)
+    lines = [*filter(None, [name]), *filter(None, [shortened(file, side // PX_A_LETTER)])]
+    captions = "".join(
+        f'<figcaption style="width: {side}px">{html.escape(line)}</figcaption>' for line in lines
+    )
+    return (
+        f'<figure title="{said}"><img src="{data_url(image)}" alt="{said}"'
+        f' style="width: {side}px; height: {side}px">{captions}</figure>'
+    )

@@ -127,7 +127,7 @@ def _cached(path: Path, version: str) -> EncodedImages:
     """The encodings that the run keeps; measured where its thumbnails are the images themselves."""
     ready_torch()
     from vae_core.analysis import survey_of
-    from vae_core.data import ArrayImages, ImageSet
+    from vae_core.data import ArrayImages
     from vae_core.latent.survey import survey
     from vae_core.loading import load_run
     from vae_core.types import Context
@@ -137,8 +137,8 @@ def _cached(path: Path, version: str) -> EncodedImages:
     assert cached is not None
     pictures = ArrayImages(cached.thumbnails)
     loaded = load_run(run)
-    if pictures.shape[1:] == loaded.card.image_shape and np.isfinite(cached.mu).all():
-        part = ImageSet(pictures, cached.labels)
+    part = cached.as_images(loaded.card.image_shape)
+    if part is not None and np.isfinite(cached.mu).all():
         context = Context(loaded.step, train_images=loaded.card.n_train)
         measured = survey(loaded.model, loaded.objective, part, (), CACHED, context)
         found = replace(found, recon=measured.recon, kl=measured.kl, kl_error=measured.kl_error)
@@ -215,7 +215,8 @@ def _offer(run: Run) -> None:
 
 @dataclass(frozen=True)
 class PartImages:
-    """The `count` images of a part of a run's data set, opened with the first that is gathered."""
+    """The `count` images of a part of a run's data set as they are shown, opened with the first
+    that is gathered."""
 
     run: Run
     split: str
@@ -224,21 +225,25 @@ class PartImages:
     @property
     def shape(self) -> tuple[int, int, int, int]:
         """(N, C, H, W)."""
-        return self.count, *self.run.data_card().image_shape
+        channels, *size = self.run.data_card().image_shape
+        return self.count, 1 if channels < 3 else 3, size[0], size[1]
 
     def gather(self, indices: np.ndarray) -> np.ndarray:
-        """The images at `indices` [B], in that order: uint8 [B, C, H, W].
+        """The images at `indices` [B], in that order: uint8 [B, 1 or 3, H, W].
 
         Raises:
             UserError: when the data set is not present, or no longer the one that was encoded.
         """
         found = images_of(self.run, self.split)
-        if found.shape != self.shape:
+        if found.shape[0] != self.count or found.shape[1:] != self.run.data_card().image_shape:
             raise UserError(
                 f"The data set has {found.shape[0]} images of this part, and {self.count} were "
                 "encoded. Put back the data set that the run was trained on."
             )
-        return found.gather(indices)
+        from vae_core.imaging.resize import shown
+
+        pictures: np.ndarray = shown(found.gather(indices), self.run.config().data.shown_channels)
+        return pictures
 
     @property
     def is_open(self) -> bool:

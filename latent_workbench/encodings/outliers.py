@@ -20,10 +20,14 @@ from latent_workbench.shared.formatting import grouped, number
 from latent_workbench.shared.state import session
 from latent_workbench.shared.tasks import result_of
 from vae_core.imaging.png import tile
+from vae_core.names import shortened
 
 CRITERIA = {"-elbo": "−ELBO", "recon": "Reconstruction error"}
 PICTURED, LISTED = 12, 100
-PAIRS = 12
+ROOM = 12
+"""Characters of a name that there is room for below a picture."""
+
+PAIRS, PAIR_SIDE = 12, 96
 NEAR = 0.25
 """Closer than this share of the usual distance to a nearest neighbour is a near-duplicate."""
 
@@ -51,10 +55,15 @@ def _ranking(encoded: EncodedImages, by: str) -> None:
     originals = encoded.images.gather(few)
     rebuilt = encoded.decoded(encoded.survey.mu[few], labels)
     both = tile(np.concatenate([originals, rebuilt]), len(few))
-    names = [number(float(value)) for value in values[: len(few)]]
+    worst = [number(float(value)) for value in values[: len(few)]]
+    files = [encoded.name(int(row)) for row in few]
+    names = worst
+    if encoded.survey.files:
+        names = [f"{n}\n{shortened(file, ROOM)}" for n, file in zip(worst, files, strict=True)]
     cell = sheet(
         "outliers", both, ["original", "reconstruction"], names,
         f"{CRITERIA[by]}, nats, of {encoded.description}", hint="Click to open it in Explore",
+        column_titles=files,
     )  # fmt: skip
     if cell is not None:
         open_in_explore(encoded.run.id, encoded.survey.mu[few[cell[1]]])
@@ -101,8 +110,8 @@ def _duplicates(encoded: EncodedImages) -> None:
         ):
             with place:
                 one, other = (encoded.name(int(row)) for row in pair)
-                pictures(encoded.images.gather(pair), ["", ""], 72)
-                st.caption(f"{one} · {other}: {number(float(distance))} apart")
+                pictures(encoded.images.gather(pair), ["", ""], PAIR_SIDE, files=[one, other])
+                st.caption(f"{number(float(distance))} apart")
 
 
 def _groups(count: int) -> str:

@@ -13,6 +13,7 @@ from latent_workbench.shared import access
 from latent_workbench.shared.errors import errors_shown
 from latent_workbench.shared.state import persistent, session
 from latent_workbench.shared.streamlit_private import get_script_run_ctx, runtime
+from vae_core.runs.store import plain_name
 
 
 @dataclass
@@ -32,13 +33,20 @@ def own_images() -> str | None:
     uploader("train-upload", uploads)
     if access.may_name_folders():
         where = "this computer" if access.is_local_visitor() else "the server"
-        label = f"Or the path of a folder or .zip on {where}"
+        label = f"Or the path of a folder or file of images on {where}"
         typed = persistent(st.text_input, label, key="train-path", default="").strip()
         if typed:
             with errors_shown():
                 return access.folder_allowed(typed)
             return None
     return str(uploads.finished.path) if uploads.finished is not None else None
+
+
+def uploaded_name() -> str:
+    """What the folder was called that this session has uploaded; "" where there was none, or a
+    .zip, whose path has its name."""
+    finished = own_uploads().finished
+    return "" if finished is None else plain_name(finished.folder)
 
 
 def own_uploads() -> SessionUploads:

@@ -1,16 +1,22 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { deflateSync } from "node:zlib";
 import { abgr, Legend } from "../../latent_workbench/components/scatter/legend.js";
 import { Points, Viewport } from "../../latent_workbench/components/scatter/plane.js";
 import {
   discOf,
   imagePlaces,
+  MARKS,
+  markOf,
   stampPoints,
   ticksBetween,
 } from "../../latent_workbench/components/scatter/renderer.js";
 import { Space } from "../../latent_workbench/components/scatter/space.js";
+import { shortened } from "../../latent_workbench/components/shared/format.js";
+import { Names } from "../../latent_workbench/components/shared/names.js";
 
 const all = () => true;
+const disc = () => 0;
 const f32 = (/** @type {number[]} */ ...numbers) => Float32Array.from(numbers);
 
 /** A window of 100 × 100 px on [-5, 5]². */
@@ -99,7 +105,7 @@ test("in space, a farther point comes first, and turning all round changes nothi
 });
 
 test("a later point covers an earlier one, and those left out leave no pixel", () => {
-  const scene = { viewport: square(), points: new Points(f32(0, 0, 0, 0, 3, 3)), isShown: all };
+  const scene = { viewport: square(), points: new Points(f32(0, 0, 0, 0, 3, 3)), isShown: all, shape: disc };
   const colored = { ...scene, color: (/** @type {number} */ i) => [0x0000ff, 0x00ff00, 0xff0000][i] };
   const words = new Uint32Array(100 * 100);
   stampPoints(words, 100, 100, 1, colored, (i) => i !== 2, 0xd8);
@@ -112,7 +118,7 @@ test("a later point covers an earlier one, and those left out leave no pixel", (
 test("in space the nearest is painted last, and the farthest is faint", () => {
   const space = new Space(f32(0, 0, 1, 0, 0, -1));
   space.turn(-space.yaw, -space.pitch);
-  const scene = { viewport: square(), points: space.seen(), isShown: all };
+  const scene = { viewport: square(), points: space.seen(), isShown: all, shape: disc };
   const words = new Uint32Array(100 * 100);
   const color = (/** @type {number} */ i) => [0x0000ff, 0x00ff00][i];
   stampPoints(words, 100, 100, 1, { ...scene, color }, all, 200);
@@ -149,19 +155,45 @@ test("ticks are round and lie between the ends", () => {
 test("colours are as a canvas holds them", () => {
   assert.equal(abgr("#123456"), 0xff563412);
   const legend = Object.create(Legend.prototype);
-  Object.assign(legend, { hidden: new Set([1]), values: null, labels: Int16Array.from([0, 1, -1, 3]) });
-  Object.assign(legend, { palettes: { labels: [10, 11, 12], values: [20, 21] } });
+  Object.assign(legend, { hidden: new Set([1]), values: null, codes: Int16Array.from([0, 1, -1, 3]) });
+  Object.assign(legend, { palettes: { labels: [10, 11, 12], values: [20, 21], unknown: 99 } });
   assert.deepEqual(
     [0, 1, 2, 3].map((i) => legend.color(i)),
-    [10, 11, 10, 10],
+    [10, 11, 99, 10],
   );
   assert.deepEqual(
     [0, 1, 2, 3].map((i) => legend.isShown(i)),
     [true, false, true, true],
   );
-  legend.values = Uint8Array.from([1, 0, 1, 1]);
   assert.deepEqual(
-    [0, 1].map((i) => legend.color(i)),
-    [21, 20],
+    [0, 1, 2, 3].map((i) => legend.shape(i)),
+    [0, 0, 0, 1],
+    "the fourth of three colours has another mark",
   );
+  legend.values = Uint8Array.from([1, 0, 255, 1]);
+  assert.deepEqual(
+    [0, 1, 2].map((i) => legend.color(i)),
+    [21, 20, 99],
+  );
+  assert.equal(legend.shape(3), 0);
+});
+
+test("marks differ, also where points are small", () => {
+  for (const radius of [1.5, 2.6, 5]) {
+    const pixels = MARKS.map((within) => [...markOf(radius, within)].join());
+    assert.equal(new Set(pixels).size, MARKS.length, `at ${radius} px`);
+  }
+  assert.deepEqual(markOf(2.6, MARKS[0]), discOf(2.6));
+});
+
+test("names are read as Python packs them, and long ones lose their middle", async () => {
+  const packed = deflateSync(Buffer.from("a/ü.png\0b.png")).toString("base64");
+  const names = new Names(packed);
+  assert.equal(names.of(0), null);
+  await names.ready;
+  assert.deepEqual([names.of(0), names.of(1), names.of(2)], ["a/ü.png", "b.png", null]);
+  await new Names(null).ready;
+  assert.equal(shortened("holiday/2024/summer/img_0004.jpg", 16), "…/img_0004.jpg");
+  assert.equal(shortened("a/holiday_2024_summer_0004.jpg", 16), "holid…r_0004.jpg");
+  assert.equal(shortened("short.jpg", 16), "short.jpg");
 });

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from vae_core.config import DataConfig
 from vae_core.data.dataset import Images, ImageSet
 from vae_core.data.images import concatenate
 from vae_core.data.prepare import prepare_files
+from vae_core.data.sets.folder import open_images
+from vae_core.data.shaping import target_of
 from vae_core.errors import UserError
-from vae_core.imaging.fit import Target
 from vae_core.imaging.kinds import readable
-from vae_core.imaging.listing import open_pictures
-from vae_core.locations import uploads_folder
 from vae_core.progress import Progress, no_progress
 
 
@@ -31,22 +32,25 @@ def load_new_images(
     Raises:
         UserError: where a path leads nowhere or holds no picture at all.
     """
-    target = Target(max(shape[1:]), config.resize, 1 if shape[0] == 1 else 3)
+    target = target_of(config, shape)
     pieces: list[Images] = []
+    boxes: list[np.ndarray | None] = []
     files: list[str] = []
     notes: list[str] = []
     for path in paths:
-        links = not path.is_relative_to(uploads_folder())
-        with open_pictures(path, progress, links, config.pages) as listing:
+        with open_images(path, progress, config.pages) as listing:
             prepared = prepare_files("new", listing, target, progress)
         if prepared.images is None:
             notes.append(f"There are no images in {path}.")
         else:
             pieces.append(prepared.images)
+            boxes.append(prepared.boxes if config.mask_padding else None)
             prefix = f"{path.name}/" if len(paths) > 1 and not path.is_file() else ""
             files += [prefix + name for name in prepared.files]
         notes += prepared.notes
     if not pieces:
         raise UserError(" ".join((*notes, f"What can be read is {readable()}.")))
     images = pieces[0] if len(pieces) == 1 else concatenate(pieces)
-    return ImageSet(images, files=tuple(files)), tuple(notes)
+    known = [each for each in boxes if each is not None]
+    box = np.concatenate(known) if len(known) == len(boxes) else None
+    return ImageSet(images, files=tuple(files), boxes=box), tuple(notes)

@@ -15,6 +15,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from vae_core.data.columns import joined
 from vae_core.data.dataset import Dataset, ImageSet
 from vae_core.data.difference import Difference
 from vae_core.data.hashes import match_rows
@@ -222,7 +223,14 @@ def _whole(sets: list[ImageSet]) -> ImageSet:
         factors,
         tuple(name for each in sets for name in each.files),
         np.concatenate([each.known_hashes for each in sets]),
+        _boxes(sets),
+        joined((each.columns, len(each)) for each in sets),
     )
+
+
+def _boxes(sets: list[ImageSet]) -> np.ndarray | None:
+    boxes = [each.boxes for each in sets if each.boxes is not None]
+    return np.concatenate(boxes) if len(boxes) == len(sets) else None
 
 
 def _labels(image_set: ImageSet) -> np.ndarray:

@@ -18,8 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-import numpy as np
-
 from vae_core.errors import UserError
 from vae_core.imaging.fit import Target
 from vae_core.imaging.kinds import has_image_name, kind_of, readable
@@ -69,7 +67,15 @@ class Upload:
         """What a person calls it: the name of the zip, or of a single image, or their number."""
         if len(self.files) == 1:
             return _plain(self.files[0].name)
-        return f"{len(self.files)} images"
+        return self.folder or f"{len(self.files)} images"
+
+    @property
+    def folder(self) -> str:
+        """The folder that all of several images lie in; "" where they lie in no or in several."""
+        tops = {
+            file.name.replace("\\", "/").rpartition("/")[0].split("/")[0] for file in self.files
+        }
+        return tops.pop() if len(tops) == 1 else ""
 
     @property
     def path(self) -> Path:
@@ -213,11 +219,11 @@ def _look_at(listing: Listing, name: str) -> None:
     spans = (
         range(start, min(start + LEAST_IMAGES, count)) for start in range(0, count, LEAST_IMAGES)
     )
-    for span, results in decode_all(listing, spans, Target(8, "fit", None), lambda: None):
+    for span, results in decode_all(listing, spans, Target(8, 8, "fit"), lambda: None):
         for index, each in zip(span, results, strict=True):
-            if isinstance(each, np.ndarray):
+            if isinstance(each, tuple):
                 good += 1
-            elif not why:
+            elif not why and isinstance(each, str | OSError):
                 reason = reason_of(each) if isinstance(each, OSError) else each
                 why = f" {PurePosixPath(listing.names[index]).name}: {reason}."
         if good >= LEAST_IMAGES:

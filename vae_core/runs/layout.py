@@ -14,6 +14,7 @@ from fnmatch import fnmatchcase
 from pydantic import BaseModel
 
 from vae_core.runs.schemas import (
+    Choices,
     DataCard,
     Environment,
     Job,
@@ -25,6 +26,7 @@ from vae_core.runs.schemas import (
 KB, MB, GB = 10**3, 10**6, 10**9
 
 CONFIG = "config.json"
+CHOICES = "choices.json"
 DATA_CARD = "data.json"
 PARTS = "parts.safetensors"
 ENVIRONMENT = "environment.json"
@@ -34,6 +36,7 @@ CONTROL = "control.jsonl"
 HISTORY = "history.jsonl"
 LOG = "log.txt"
 WEIGHTS = "model.safetensors"
+INITIAL, INITIAL_CARD = "initial.safetensors", "initial.json"
 BEST, NEXT_BEST = "best.safetensors", "best.next.safetensors"
 STATE, NEXT_STATE = "training_state.pt", "training_state.next.pt"
 ENCODINGS = "encodings.safetensors"
@@ -101,6 +104,7 @@ class File:
 
 RUN = (
     File(CONFIG, MB, "the RunConfig and the number of its format, see migrations.py"),
+    File(CHOICES, MB, "settings that were left to the data: what they became, and why", Choices),
     File(DATA_CARD, 4 * MB, "what a model needs to know of its data", DataCard),
     File(PARTS, 128 * MB, "hashes and labels of the images of each part: data/recorded.py"),
     File(ENVIRONMENT, MB, "versions, machine and command, of each session", Environment),
@@ -111,6 +115,8 @@ RUN = (
     File(HISTORY, GB, "steps, validations, previews, changes, notes; four million records"),
     File(LOG, 1000 * GB, "the worker's output, of which the end alone is read"),
     File(WEIGHTS, 16 * GB, "the weights and their step; with its appearance a save counts"),
+    File(INITIAL, 16 * GB, "the weights of another run that this one began with: initial.py"),
+    File(INITIAL_CARD, 4 * MB, "the data card of that run", DataCard),
     File(BEST, 16 * GB, "the weights of the best validation"),
     File(NEXT_BEST, 16 * GB, "those of a save whose weights are to come"),
     File(STATE, 128 * GB, "optimiser and RNG of the step of the weights, for an exact resume"),

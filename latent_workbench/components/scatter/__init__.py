@@ -12,13 +12,16 @@ import numpy as np
 from plotly.colors import sample_colorscale, unlabel_rgb
 
 from latent_workbench.components import component
-from latent_workbench.components.explorer.space import encoded
+from latent_workbench.components.explorer.space import encoded, packed_names
 from latent_workbench.shared.formatting import number
 from latent_workbench.shared.theme import LABELS
 
 _mount = component("encodings_scatter", "scatter")
 
 STEPS = 64
+UNKNOWN = 255
+"""In place of a step, where a number is not known."""
+
 PALETTE = [
     "#{:02x}{:02x}{:02x}".format(*(round(part) for part in unlabel_rgb(color)))
     for color in sample_colorscale("Viridis", np.linspace(0, 1, STEPS).tolist())
@@ -27,13 +30,24 @@ PALETTE = [
 
 @dataclass(frozen=True)
 class Colouring:
-    """A number for each point, [N]; `low` and `high` are where the colours end."""
+    """A number for each point, [N], NaN where none is known; `low` and `high` are where the colours
+    end, `ends` what is written there."""
 
     name: str
     values: np.ndarray
     low: float
     high: float
     unit: str = ""
+    ends: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class Categories:
+    """A category for each point: codes int64 [N] into `names`, −1 where none is known."""
+
+    name: str
+    codes: np.ndarray
+    names: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -92,6 +106,8 @@ def scatter(
     labels: np.ndarray | None,
     label_names: Sequence[str],
     colourings: Sequence[Colouring],
+    categories: Sequence[Categories] = (),
+    files: Sequence[str] = (),
     circles: Sequence[float] = (),
     decodes: bool = True,
     equal: bool = True,
@@ -104,6 +120,7 @@ def scatter(
     Args:
         images, axes: what the points stand for and where they lie; what was told of others is
             forgotten.
+        files: what the file of each image is called, or () where they came from none.
         circles: radii around the origin to be drawn, in σ of the prior.
         decodes: True where a click on empty space means a point of the latent space.
         equal: True where a unit is as long across as upwards.
@@ -123,6 +140,11 @@ def scatter(
         "label_colors": list(LABELS),
         "palette": PALETTE,
         "colourings": [_as_data(each) for each in colourings],
+        "categories": [
+            {"name": each.name, "values": encoded(each.codes, "<i2"), "names": list(each.names)}
+            for each in categories
+        ],
+        "names": packed_names(files),
         "circles": list(circles),
         "decodes": decodes,
         "equal": equal,
@@ -160,10 +182,12 @@ def _as_data(colouring: Colouring) -> dict[str, Any]:
     span = max(colouring.high - colouring.low, 1e-12)
     shares = np.nan_to_num((colouring.values - colouring.low) / span)
     steps = np.rint(np.clip(shares, 0, 1) * (STEPS - 1))
+    steps[np.isnan(colouring.values)] = UNKNOWN
+    low, high = colouring.ends or (number(colouring.low), number(colouring.high))
     return {
         "name": colouring.name,
         "values": encoded(steps, "u1"),
-        "low": number(colouring.low),
-        "high": number(colouring.high),
+        "low": low,
+        "high": high,
         "unit": colouring.unit,
     }

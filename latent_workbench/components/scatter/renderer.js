@@ -20,6 +20,7 @@ const TITLE_PX = 34; // room for the title of the upward axis
  * @property {import("./plane.js").Points} points
  * @property {import("./space.js").Space | null} space
  * @property {(i: number) => number} color as 0xAABBGGRR
+ * @property {(i: number) => number} shape which of the `MARKS` a point is
  * @property {IsShown} isShown
  * @property {Uint8Array | null} selected
  * @property {number[]} circles radii around the origin
@@ -199,7 +200,7 @@ export class Renderer {
  * @param {number} width
  * @param {number} height
  * @param {number} scale pixels of the device in one of the page
- * @param {Pick<Scene, "viewport" | "points" | "color" | "isShown">} scene
+ * @param {Pick<Scene, "viewport" | "points" | "color" | "shape" | "isShown">} scene
  * @param {(i: number) => boolean} wanted
  * @param {number} opacity of 255
  */
@@ -208,12 +209,12 @@ export function stampPoints(
   width,
   height,
   scale,
-  { viewport, points, color, isShown },
+  { viewport, points, color, shape, isShown },
   wanted,
   opacity,
 ) {
   const radius = (points.count <= FEW ? 2.6 : 1.5) * scale;
-  const disc = discOf(radius);
+  const shapes = MARKS.map((within) => markOf(radius, within));
   const { numbers, count, farFirst, nearness } = points;
   const [sx, sy] = [viewport.across * scale, viewport.upwards * scale];
   const [left, top] = [width / 2 - viewport.x * sx, height / 2 + viewport.y * sy];
@@ -227,6 +228,7 @@ export function stampPoints(
     const strength = farFirst ? opacity * (0.4 + 0.6 * nearness(i)) : opacity;
     const word = ((color(i) & 0xffffff) | (strength << 24)) >>> 0;
     const at = y * width + x;
+    const disc = shapes[shape(i)];
     for (let d = 0; d < disc.length; d += 2) words[at + disc[d + 1] * width + disc[d]] = word;
   }
 }
@@ -264,14 +266,36 @@ export function* imagePlaces(viewport, points, isShown) {
   }
 }
 
-/** Offsets x, y in turns of all pixels of a disc. @param {number} radius */
-export function discOf(radius) {
+/**
+ * Disc, ring, upright cross and slanted cross: colours are ten, and of more labels every ten have another mark.
+ *
+ * @type {((x: number, y: number) => boolean)[]} whether a pixel belongs to it, from −1 to 1
+ */
+export const MARKS = [
+  (x, y) => Math.hypot(x, y) <= 1,
+  (x, y) => Math.abs(Math.hypot(x, y) - 0.8) <= 0.2,
+  (x, y) => Math.min(Math.abs(x), Math.abs(y)) <= 0.25,
+  (x, y) => Math.abs(Math.abs(x) - Math.abs(y)) <= 0.25,
+];
+
+/**
+ * Offsets x, y in turns of all pixels of a mark.
+ *
+ * @param {number} radius
+ * @param {(x: number, y: number) => boolean} within
+ */
+export function markOf(radius, within) {
   const offsets = [];
   const reach = Math.floor(radius);
   for (let y = -reach; y <= reach; y++) {
-    for (let x = -reach; x <= reach; x++) if (Math.hypot(x, y) <= radius) offsets.push(x, y);
+    for (let x = -reach; x <= reach; x++) if (within(x / radius, y / radius)) offsets.push(x, y);
   }
   return Int32Array.from(offsets);
+}
+
+/** Offsets of all pixels of a disc. @param {number} radius */
+export function discOf(radius) {
+  return markOf(radius, MARKS[0]);
 }
 
 /** About six round numbers between low and high. @param {number} low @param {number} high */

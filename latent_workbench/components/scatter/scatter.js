@@ -1,6 +1,8 @@
 // Encodings as points under the hand: turn, pan, zoom, point at, click, draw around.
 
 import { button, element, labelled } from "../shared/elements.js";
+import { shortened } from "../shared/format.js";
+import { Names } from "../shared/names.js";
 import { Preview } from "../shared/preview.js";
 import { Thumbnails } from "../shared/thumbnails.js";
 import { fromBase64, toBase64 } from "../shared/vectors.js";
@@ -13,6 +15,7 @@ import { Renderer } from "./renderer.js";
 import { Space } from "./space.js";
 
 const NEAR_PX = 9;
+const LONGEST_NAME = 60; // letters beside a point
 const KEYS = "Arrow keys move or turn, + and − zoom, Enter picks what is in the middle, Escape lets go";
 const MODES = {
   turn: ["Turn", "Drag to turn, turn the wheel to zoom, click an image"],
@@ -35,6 +38,7 @@ const MODES = {
  * @property {boolean} plain true where the numbers along the axes mean nothing
  * @property {import("../shared/thumbnails.js").Atlas | { split: string, version: string } | null} thumbnails
  * @property {{ group: string, ids: string } | null} link
+ * @property {string | null} names of the files of the images, as `Names` takes them
  *
  * @typedef {Plot & import("./legend.js").LegendData} ScatterData as Python sends it
  */
@@ -65,7 +69,8 @@ function sameColours(data, before) {
   return (
     data.images === before?.images &&
     data.labels === before.labels &&
-    data.colourings.map(names).join() === before.colourings.map(names).join()
+    data.colourings.map(names).join() === before.colourings.map(names).join() &&
+    data.categories.map(({ name }) => name).join() === before.categories.map(({ name }) => name).join()
   );
 }
 
@@ -79,6 +84,7 @@ export class Scatter {
   points = new Points(new Float32Array());
   /** @type {Thumbnails | PartImages | null} */
   pictures = null;
+  names = new Names(null);
   /** 1 for each selected row. @type {Uint8Array | null} */
   selected = null;
   /** Where the mark lies. @type {[number, number] | null} */
@@ -139,6 +145,7 @@ export class Scatter {
       this.selected = this.mark = null;
       this.outline = [];
       this.openImages(data);
+      this.names = new Names(data.names);
       this.legend.hidden.clear();
     }
     if (data.link?.group !== this.link.group || data.images !== before?.images) this.link.join(data.link);
@@ -217,6 +224,7 @@ export class Scatter {
       this.renderer.paint({
         ...{ viewport, points, space, selected, mark, outline, circles, titles, plain },
         color: (i) => legend.color(i),
+        shape: (i) => legend.shape(i),
         isShown: (i) => legend.isShown(i),
         images: this.images.checked ? this.pictures : null,
         css: (name) => style.getPropertyValue(name).trim(),
@@ -321,7 +329,8 @@ export class Scatter {
       return;
     }
     const at = this.viewport.toPixels(...this.points.at(index));
-    const name = [this.legend.nameOf(index), `image ${index + 1}`].filter(Boolean).join(" · ");
+    const file = shortened(this.names.of(index) ?? `image ${index + 1}`, LONGEST_NAME);
+    const name = [this.legend.nameOf(index), file].filter(Boolean).join(" · ");
     this.preview.show(index, at, this.viewport.width, name, this.pictures);
   }
 }

@@ -1,4 +1,4 @@
-// A place to drop images or a .zip, two buttons to choose them, and how far they have come.
+// A place to drop images or archives, two buttons to choose them, and how far they have come.
 
 import { liveAddress } from "../shared/address.js";
 import { element } from "../shared/elements.js";
@@ -14,6 +14,7 @@ const SECONDS_UP_TO = 90;
  * @property {string} off why nothing can be uploaded, "" where it can
  * @property {{ name: string, bytes: number } | null} kept
  * @property {string[]} endings
+ * @property {string} kinds what can be read, for a sentence
  * @property {string} limit
  */
 
@@ -56,7 +57,7 @@ class Uploader {
       element("div", { class: "text" }, [this.main, this.note, this.bar]),
       element("div", { class: "buttons" }, [this.files, this.folder, this.cancel, this.remove]),
     ]);
-    const title = element("div", { class: "title" }, ["Upload a .zip or several images"]);
+    const title = element("div", { class: "title" }, ["Upload images: files, a folder or an archive"]);
     const parts = [title, this.place, ...this.inputs, this.problem];
     this.root = element("div", { class: "uploader", "data-testid": "uploader" }, parts);
     parent.append(this.root);
@@ -184,8 +185,8 @@ class Uploader {
       this.main.textContent = kept.name;
       this.note.textContent = [size(kept.bytes), skipped].filter(Boolean).join(" · ");
     } else {
-      this.main.textContent = "Drop images, a folder or a .zip here";
-      this.note.textContent = off || `Up to ${this.data.limit}. Folders become labels.`;
+      this.main.textContent = "Drop images, a folder or an archive here";
+      this.note.textContent = off || `Up to ${this.data.limit}: ${this.data.kinds}. Folders become labels.`;
     }
   }
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +12,12 @@ import numpy as np
 from vae_core.config import DataConfig
 from vae_core.data.dataset import Dataset, ImageSet
 from vae_core.data.images import subset
+from vae_core.data.matching import Names, match
+from vae_core.data.meanings import typed
 from vae_core.data.prepare import prepare_files
 from vae_core.data.source import datasets
 from vae_core.data.splits import split_dataset
+from vae_core.data.tables import NoTable, read_table
 from vae_core.errors import UserError
 from vae_core.imaging.fit import Target
 from vae_core.imaging.listing import Listing, list_folder
@@ -38,7 +43,7 @@ TRAIN, VALIDATION, TEST = 0, 1, 2
     paper="Liu et al. 2015, Deep learning face attributes in the wild, arXiv:1411.7766",
 )
 def load_celeba(config: DataConfig, progress: Progress) -> Dataset:
-    """The aligned faces with their official parts.
+    """The aligned faces with their official parts, and their attributes where these lie beside.
 
     CelebA brings validation images of its own: they are the validation part, whatever share the
     configuration names.
@@ -48,14 +53,14 @@ def load_celeba(config: DataConfig, progress: Progress) -> Dataset:
     """
     progress("Looking for CelebA", None)
     pictures, listing = _find(data_folder(config.data_dir), progress)
-    target = Target(
-        config.image_size or IMAGE_SIZE, config.resize, config.channels or 3, centre=CENTRE
-    )
+    size = config.size or (IMAGE_SIZE, IMAGE_SIZE)
+    target = Target(*size, config.resize, config.channels or 3, centre=CENTRE)
     prepared = prepare_files("celeba", listing, target, progress)
     notes = prepared.notes
     if prepared.images is None:
         raise UserError(f"None of the files in {pictures} is a readable image. {' '.join(notes)}")
-    everything = ImageSet(prepared.images, files=prepared.files)
+    columns = _attributes(pictures, prepared.files, progress)
+    everything = ImageSet(prepared.images, files=prepared.files, columns=columns)
     codes = _partition(pictures)
     if codes is None:
         notes += (
@@ -90,18 +95,48 @@ def _find(folder: Path, progress: Progress) -> tuple[Path, Listing]:
     )
 
 
+def _beside(pictures: Path, name: str) -> Path | None:
+    """The .txt of torchvision or the .csv of Kaggle that is so called and lies by the pictures."""
+    folders = (pictures.parent, pictures.parent.parent)
+    paths = (folder / f"{name}{kind}" for folder in folders for kind in (".txt", ".csv"))
+    return next((path for path in paths if path.is_file()), None)
+
+
+def _attributes(pictures: Path, files: Sequence[str], progress: Progress) -> dict[str, np.ndarray]:
+    """The 40 attributes of each picture, int8 [N], by name; {} where no file tells.
+
+    Raises:
+        UserError: when the file that should tell is damaged.
+    """
+    path = _beside(pictures, "list_attr_celeba")
+    if path is None:
+        return {}
+    progress(f"Reading {path.name}", None)
+    try:
+        data = read_whole(path)
+        if path.suffix == ".txt":  # a count, then the names of the attributes, then the rows
+            _, head, rows = data.split(b"\n", 2)
+            data = re.sub(rb"[ \t]+", b",", b"image_id " + head.strip() + b"\n" + rows)
+        rows_of = read_table("attributes.csv", data, lambda name: False).rows
+        found = match(rows_of, Names(files), len(files))
+        if found is None:
+            raise NoTable("it names none of the pictures")
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {reason_of(error)}. Try again.") from None
+    except (Refused, NoTable, ValueError) as error:
+        raise UserError(f"{path} cannot be read: {error}. Fetch the file again.") from None
+    names = [name for name in rows_of.column_names if name != found.column]
+    return {name: typed(found.values(rows_of, name)) for name in names}
+
+
 def _partition(pictures: Path) -> dict[str, int] | None:
     """Which part each picture belongs to, by file name; None where no file tells.
 
     Raises:
         UserError: when the file that should tell is damaged.
     """
-    for folder in (pictures.parent, pictures.parent.parent):
-        for name, delimiter in (("list_eval_partition.txt", " "), ("list_eval_partition.csv", ",")):
-            path = folder / name
-            if path.is_file():
-                return _read_partition(path, delimiter)
-    return None
+    path = _beside(pictures, "list_eval_partition")
+    return None if path is None else _read_partition(path, " " if path.suffix == ".txt" else ",")
 
 
 def _read_partition(path: Path, delimiter: str) -> dict[str, int]:
