@@ -44,7 +44,7 @@ def good(count: int = 6, folder: str = "") -> Files:
 
 
 def load(path: Path, **wishes: Any) -> Dataset:
-    config = DataConfig(dataset="folder", data_dir=str(path), image_size=SIDE)
+    config = DataConfig(dataset="folder", data_dir=str(path), image_size=SIDE, resize="stretch")
     return load_dataset(config.model_copy(update=wishes))
 
 
@@ -261,6 +261,31 @@ def test_grey_colour_and_transparent_images_go_together(tmp_path: Path) -> None:
     assert set(images_of(dataset)) == set(files)
 
 
+def test_images_of_other_channels_are_counted_and_told_apart(tmp_path: Path) -> None:
+    bands = io.BytesIO()
+    np.save(bands, np.random.default_rng(0).integers(0, 256, (3, 20, 20, 5)).astype(np.uint8))
+    path = lay_out(tmp_path / "x", {**good(), "bands.npy": bands.getvalue()})
+    said = r"x differ in their channels \(6 with 3, 3 with 5\).* Put each kind into a folder of its"
+    with pytest.raises(UserError, match=said):
+        load(path)
+    done = vae_core("train", "--dataset", "folder", "--data-dir", str(path))
+    assert done.returncode == 2 and "differ in their channels" in done.stderr
+
+
+def test_a_table_that_names_images_which_are_not_there(tmp_path: Path) -> None:
+    rows = [f"g{i}.png,{'cat' if i % 2 else 'dog 🐕'}" for i in range(6)]
+    rows += ["lost.png,cat", "gone.png,dog 🐕", "never.png,unicorn"]
+    table = "\n".join(["file,label", *rows]).encode()
+    dataset = load(lay_out(tmp_path / "x", {**good(), "labels.csv": table}))
+    assert set(images_of(dataset)) == set(good())
+    assert set(dataset.label_names) == {"cat", "dog 🐕"}  # nobody shows a unicorn
+    for part in (dataset.train, dataset.validation):
+        for file, label in zip(part.files, part.labels, strict=True):
+            assert dataset.label_names[label] == ("cat" if int(file[1]) % 2 else "dog 🐕")
+    assert any("3 rows name no image here (lost.png, gone.png, never.png)" in each
+               for each in dataset.notes)  # fmt: skip
+
+
 def test_a_zip_of_holiday_pictures(tmp_path: Path) -> None:
     import pillow_heif
 
@@ -299,8 +324,8 @@ def test_who_has_no_reader_for_heic_reads_which_to_install(
 
 
 @contextmanager
-def written_to(folder: Path, pause: float = 0.002) -> Iterator[list[str]]:
-    """A thread that adds images to a folder and writes others anew, with other content each time;
+def written_to(folder: Path, anew: bool = True, pause: float = 0.01) -> Iterator[list[str]]:
+    """A thread that adds images to a folder and, where `anew`, writes others with other content;
     gives the names of what it has added."""
     added: list[str] = []
     ended = threading.Event()
@@ -312,8 +337,9 @@ def written_to(folder: Path, pause: float = 0.002) -> Iterator[list[str]]:
             name = f"new{i:05}.png"
             (folder / name).write_bytes(png(i + 300))
             added.append(name)
-            old = folder / f"g{i % 40}.png"
-            old.write_bytes(encoded(picture(i, size=(20 + i % 3, 16))))
+            if anew:
+                old = folder / f"g{i % 40}.png"
+                old.write_bytes(encoded(picture(i, size=(20 + i % 3, 16))))
 
     thread = threading.Thread(target=write)
     thread.start()
@@ -324,9 +350,10 @@ def written_to(folder: Path, pause: float = 0.002) -> Iterator[list[str]]:
         thread.join()
 
 
-def test_a_folder_that_is_written_to_while_it_is_prepared(tmp_path: Path) -> None:
+@pytest.mark.parametrize("anew", [False, True])
+def test_a_folder_that_is_written_to_while_it_is_prepared(tmp_path: Path, anew: bool) -> None:
     folder = lay_out(tmp_path / "x", good(40))
-    with written_to(folder) as added:
+    with written_to(folder, anew) as added:
         outcomes = [told_or_loaded(folder) for _ in range(6)]
     assert added and set(outcomes) <= {"", "changes"}
     # Whatever was kept meanwhile, no image is another one than its file.
@@ -334,7 +361,7 @@ def test_a_folder_that_is_written_to_while_it_is_prepared(tmp_path: Path) -> Non
     assert set(found) == {*good(40), *added}
     for name, pixels in found.items():
         with (folder / name).open("rb") as file:
-            expected = decode(file, Target(SIDE, channels=3))
+            expected = decode(file, Target(SIDE, SIDE, "stretch", 3))
         assert pixels == expected.tobytes(), name
 
 
