@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import tarfile
 import threading
 import time
 import zipfile
@@ -236,6 +237,30 @@ def test_zips_in_a_zip_are_opened_and_deeper_ones_are_named(tmp_path: Path) -> N
         "deep.zip/deeper.zip (an archive in an archive in an archive; unpack the outermost)" in note
         for note in dataset.notes
     )
+
+
+def test_a_zip_is_a_folder_of_its_name_and_a_shard_is_none(tmp_path: Path) -> None:
+    zips = {
+        "cats.zip": zipped(good(3)),
+        "dogs.ZIP": zipped({f"d{i}.png": png(i + 9) for i in (0, 1)}),
+    }
+    dataset = load(lay_out(tmp_path / "zips", zips))
+    assert dataset.label_names == ("cats", "dogs")
+    shards = {f"shard-{i:03}.tar": tarred({f"{i}{k}.png": png(3 * i + k) for k in range(3)})
+              for i in range(3)}  # fmt: skip
+    dataset = load(lay_out(tmp_path / "shards", shards))
+    assert len(images_of(dataset)) == 9 and dataset.label_names == ()
+
+
+def tarred(files: Files) -> bytes:
+    """The bytes of a .tar."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        for name, data in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data)
+            archive.addfile(entry, io.BytesIO(data))
+    return packed.getvalue()
 
 
 @pytest.mark.parametrize("packed", [False, True])

@@ -157,5 +157,6 @@ archives.add(
         labels="its folders",
         build=ZipMembers,
         order=1,
+        folder=True,
     )
 )
