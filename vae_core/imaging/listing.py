@@ -256,9 +256,7 @@ class _Walk:
                 f"{path} is {error}. Pack your images again as .zip, or name a folder."
             ) from None
         except Unsafe as error:
-            raise UserError(
-                f"{path.name} was refused: {error}. Pack only your images and try again."
-            ) from None
+            raise UserError(f"{path.name} was refused: {error}. {error.cure}") from None
 
     def listing(self, pages: Pages) -> Listing:
         """All pictures of the files, in the order of their names."""
