@@ -30,8 +30,8 @@ from vae_core.families import build, complete
 from vae_core.latent.detection import detection
 from vae_core.latent.novelty import PixelModel, Reference, examine, novelties, scores
 from vae_core.latent.survey import Survey, survey
+from vae_core.run_data import data_card
 from vae_core.training.loop import Loop
-from vae_core.training.worker import data_card
 from vae_core.types import Context
 
 ROOT = Path(__file__).resolve().parent.parent
