@@ -224,12 +224,13 @@ def resolved_config(
     Raises:
         UserError: as `resolve`, or when nothing can be written.
     """
-    config, choices = resolve(config, dataset, progress)
+    resolved, choices = resolve(config, dataset, progress)
     if choices:
         chosen = tuple(Chosen(**asdict(choice)) for choice in choices)
         run.write_json(layout.CHOICES, Choices(choices=chosen))
-        run.write_json(layout.CONFIG, to_store(config))
-    return config
+    if resolved != config:
+        run.write_json(layout.CONFIG, to_store(resolved))
+    return resolved
 
 
 def resumed_dataset(run: Run, accept_changed: bool, progress: Progress = no_progress) -> Dataset:
