@@ -35,6 +35,7 @@ from latent_workbench.live.uploads import UploadServer
 from vae_core.config import DataConfig, RunConfig
 from vae_core.data import Announced, Upload, begin_upload, load_dataset
 from vae_core.data import uploads as uploads_module
+from vae_core.data.labels import NO_LABEL
 from vae_core.errors import UserError
 from vae_core.imaging.kinds import has_image_name
 from vae_core.runs import Store
@@ -96,11 +97,22 @@ def test_the_folders_of_loose_images_are_labels_in_any_script(tmp_path: Path) ->
     assert upload.name == "5 images" and path.name == "images"
     found = sorted(str(each.relative_to(path)) for each in path.rglob("*.[pP]*"))
     assert found == [
-        "pets/dogs/4-u.PNG", "pets/dogs/a.png", "pets/dogs/u.png",
+        "pets/dogs/a.png", "pets/dogs/ù.PNG", "pets/dogs/ü.png",
         "pets/Кошки/1-a.png", "pets/Кошки/a.png",
     ]  # fmt: skip
     data = load_dataset(DataConfig(dataset="folder", data_dir=str(path)))
     assert data.label_names == ("dogs", "Кошки")
+
+
+def test_files_keep_their_names_and_the_table_beside_them_says_their_labels(tmp_path: Path) -> None:
+    names = [f"Urlaub 🏖 ({i}).png" for i in range(4)] + ["長い名前" * 40 + ".png"]
+    rows = "".join(f"{name},{'ab'[i % 2]}\n" for i, name in enumerate(names[:4]))
+    files = {f"x/{name}": png(i) for i, name in enumerate(names)}
+    upload = received({**files, "x/labels.csv": f"file,label\n{rows}".encode()}, tmp_path)
+    data = load_dataset(DataConfig(dataset="folder", data_dir=str(upload.finish())))
+    assert data.label_names == (NO_LABEL, "a", "b")
+    kept = {name.removeprefix("x/") for part in data.parts.values() for name in part.files}
+    assert set(names[:4]) < kept and all(len(name.encode()) < 255 for name in kept)
 
 
 @given(st.lists(st.text(max_size=60), min_size=1, max_size=4), st.sampled_from([".png", ".zip"]))

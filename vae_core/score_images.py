@@ -13,7 +13,8 @@ from vae_core.analysis import CACHED, survey_of
 from vae_core.data import Dataset, Images, ImageSet, Progress, no_progress
 from vae_core.data.hashes import content_hashes
 from vae_core.data.images import restore_order
-from vae_core.data.labels import folder_labels, known_folder_labels
+from vae_core.data.labels import folder_labels, known_folder_labels, numbered
+from vae_core.data.meanings import Texts
 from vae_core.data.new_images import load_new_images
 from vae_core.errors import UserError
 from vae_core.families import families
@@ -138,10 +139,11 @@ def score_images(
         UserError: when a path holds no picture, or the run has no usable weights.
     """
     loaded = load_run(run, which=which).sound()
-    part, notes = load_new_images(paths, loaded.config.data, loaded.card.image_shape, progress)
+    shape = loaded.card.image_shape
+    part, said, notes = load_new_images(paths, loaded.config.data, shape, progress)
     part = replace(part, hashes=content_hashes(part.images))
     own = baseline(run, data_dir, which, k, progress)
-    found, more = _surveyed(loaded, part, progress)
+    found, more = _surveyed(loaded, part, said, progress)
     examined = examine(found, part.images, own.reference, k, progress)
     values = scores(examined)
     shares = {
@@ -155,10 +157,10 @@ def score_images(
 
 
 def _surveyed(
-    loaded: LoadedRun, part: ImageSet, progress: Progress
+    loaded: LoadedRun, part: ImageSet, said: Texts | None, progress: Progress
 ) -> tuple[Survey, tuple[str, ...]]:
-    """The survey of new images: labels from their folders, or, where the model has to be told one,
-    the label under which it explains an image best."""
+    """The survey of new images: labels are what is `said` of them, else their folders, or, where
+    the model has to be told one, the label under which it explains an image best."""
     known = loaded.card.label_names
     context = Context(loaded.step, train_images=loaded.card.n_train)
 
@@ -166,12 +168,16 @@ def _surveyed(
         labelled = replace(part, labels=labels)
         return survey(loaded.model, loaded.objective, labelled, names, "new", context, progress)
 
+    needed = families[loaded.config.family].needs_labels
+    if said is not None and not (needed and set(said) - set(known)):
+        labels, names = numbered(said, known)
+        return look(labels, names), ()
     own = known_folder_labels(part.files, known) if known else None
     if own is not None:
         return look(own, known), ()
-    if not families[loaded.config.family].needs_labels:
-        labels, names = folder_labels(part.files)
-        return look(labels, names), ()
+    if not needed:
+        by_folder, names = folder_labels(part.files)
+        return look(by_folder, names), ()
     if len(known) > MOST_TRIED:
         raise UserError(
             f"Run {loaded.run.id!r} is told the label of each image, and knows {len(known)}: put "

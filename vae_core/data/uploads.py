@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
+from vae_core.data.tables import READERS
 from vae_core.errors import UserError
 from vae_core.imaging.fit import Target
 from vae_core.imaging.kinds import has_image_name, kind_of, readable
@@ -27,6 +28,9 @@ from vae_core.imaging.reading import reason_of
 from vae_core.locations import data_folder
 
 MB = 10**6
+LONGEST_NAME = 200
+"""Bytes of a file's name without its ending; file systems have 255."""
+
 MOST_FILES = 100_000
 RESERVE = 256 * MB
 """Bytes that an upload leaves free on its disk: trainings write there too."""
@@ -197,7 +201,7 @@ def _check(files: Sequence[Announced], most_bytes: int) -> None:
         raise UserError(f"Upload {zips[0]} by itself: one .zip, or loose images, not both.")
     for file in files:
         name = _plain(file.name)
-        if not zips and not has_image_name(name):
+        if not zips and not (has_image_name(name) or _is_table(name)):
             raise UserError(f"{name!r} is nothing that can be read; what can be is {readable()}.")
         kind = kind_of(name)
         if kind is not None and kind.missing:
@@ -244,7 +248,7 @@ def _places(names: Sequence[str]) -> list[str]:
     places: dict[str, str] = {}
     for i, name in enumerate(names):
         *folders, file = PurePosixPath(name.replace("\\", "/")).parts or (name,)
-        inside = [*filter(None, map(_safe_folder, folders)), safe_name(file)]
+        inside = [*filter(None, map(_safe_folder, folders)), _safe_file(file)]
         place = "/".join(inside)
         if place.lower() in places:  # two names may have become one
             place = "/".join([*inside[:-1], f"{i}-{inside[-1]}"])
@@ -254,13 +258,32 @@ def _places(names: Sequence[str]) -> list[str]:
 
 def _safe_folder(name: str) -> str:
     """A folder's name, which is a label's, in any script; never hidden, "" for nothing left."""
+    return _safe_text(name)[:60]
+
+
+def _safe_file(name: str) -> str:
+    """A file's name, by which people and tables know it, in any script; never hidden."""
+    stem, dot, ending = _safe_text(name).rpartition(".")
+    if not stem:
+        stem, dot, ending = ending, "", ""
+    short = stem.encode()[:LONGEST_NAME].decode("utf-8", "ignore")
+    return (short or "upload") + dot + ending[:8]
+
+
+def _safe_text(name: str) -> str:
+    """Without what leads somewhere, cannot be shown, or has no place in a name on some system."""
     text = "".join(each for each in name if each.isprintable() and each not in '/\\:*?"<>|')
-    return text.encode("utf-8", "ignore").decode().strip(". ")[:60]
+    return text.encode("utf-8", "ignore").decode().strip(". ")
 
 
 def _plain(name: str) -> str:
     """The last part of a name that may come from any system."""
     return PurePosixPath(name.replace("\\", "/")).name
+
+
+def _is_table(name: str) -> bool:
+    """True of what may say the labels of the images beside it."""
+    return PurePosixPath(name).suffix.lower() in READERS
 
 
 def _is_zip(name: str) -> bool:

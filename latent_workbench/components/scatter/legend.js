@@ -157,8 +157,8 @@ export class Legend {
       const more = fitting.length - MOST_CHIPS;
       rest.textContent = more > 0 ? `and ${more} more` : fitting.length ? "" : "none is called so";
     };
-    const all = button("Show all", "Show every one of them", () => this.hide([]));
-    const none = button("Hide all", "Hide them all, to show some", () => this.hide(found));
+    const all = button("Show all", "Show all of them", () => this.hide([]));
+    const none = button("Hide all", "Hide all of them, to show some", () => this.hide(found));
     search.oninput = show;
     show();
     return [search, all, none, list, rest];

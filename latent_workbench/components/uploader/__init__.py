@@ -5,6 +5,7 @@ from __future__ import annotations
 from latent_workbench.components import component
 from latent_workbench.live.upload_sessions import SessionUploads, most_bytes
 from latent_workbench.shared import access
+from vae_core.data.tables import READERS
 from vae_core.data.uploads import MB
 from vae_core.imaging.kinds import endings, readable
 
@@ -18,7 +19,7 @@ def uploader(key: str, uploads: SessionUploads) -> None:
         "token": uploads.token,
         "off": access.read_only_reason(),
         "kept": None if kept is None else {"name": kept.name, "bytes": kept.bytes},
-        "endings": list(endings()),
+        "endings": [*endings(), *READERS],  # tables say the labels of the images beside them
         "kinds": readable(),
         "most": most_bytes(),
         "limit": f"{most_bytes() / MB:,.0f} MB",
