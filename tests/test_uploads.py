@@ -400,7 +400,7 @@ def test_one_picture_is_enough_to_be_looked_at_and_bounded_for_all_together(plac
         client = Client(port_of(server))
         mine, theirs = looks.open(lambda: True), looks.open(lambda: True, most=2000)
         body = json.dumps({"files": [{"name": "a.png", "size": len(png(0))}]})
-        assert client("POST", f"/live/uploads/{mine.token}", body)[0] == 404
+        assert client("POST", f"/live/looks/{mine.token}", body)[0] == 200
         bring(mine, "a.png", png(0))
         assert mine.finished is not None and mine.finished.path.is_dir()
         with pytest.raises(UserError, match="no image in what was uploaded that can be read"):
