@@ -191,10 +191,8 @@ def table_of(encoded: EncodedImages, rows: np.ndarray) -> str:
 
 def _rename_or_delete(encoded: EncodedImages, name: str, key: str) -> None:
     run, state, writes = encoded.run, session(SelectionState), access.widget_options()
-    field, rename, delete = st.columns([2, 1, 1], vertical_alignment="bottom")
-    new = field.text_input(
-        "New name", name, key=f"{key}-new-{name}", label_visibility="collapsed", **writes
-    )
+    new = st.text_input("Name of the selection", name, key=f"{key}-new-{name}", **writes)
+    rename, delete = st.columns(2)
     if rename.button("Rename", key=f"{key}-rename", width="stretch", **writes):
         access.authorized(rename_selection)(run, name, new)
         rerun_fragment()
@@ -221,7 +219,7 @@ def _combine(
     encoded: EncodedImages, chosen: Selection, known: tuple[Selection, ...], key: str
 ) -> None:
     st.caption(f"Images in “{escape_markdown(chosen.name)}” …")
-    how, other, button = st.columns([1, 1.4, 1], vertical_alignment="bottom")
+    how, other = st.columns([1, 1.2])
     sign = how.selectbox(
         "How", list(SIGNS), key=f"{key}-how", format_func=SIGNS.__getitem__,
         label_visibility="collapsed",
@@ -231,7 +229,7 @@ def _combine(
         "Other selection", list(others), key=f"{key}-other-{chosen.name}",
         label_visibility="collapsed",
     )  # fmt: skip
-    if button.button("Combine", key=f"{key}-combine", width="stretch", **access.widget_options()):
+    if st.button("Combine", key=f"{key}-combine", **access.widget_options()):
         made = COMBINATIONS[sign](chosen.hashes, others[second].hashes)
         name = f"{chosen.name} {SIGNS[sign].removesuffix(' in')} {second}"[:60]
         access.authorized(save_selection)(encoded.run, name, chosen.split, made)

@@ -236,6 +236,9 @@ export class Viewport {
   /** `across` where all points are in sight. */
   whole = 1;
 
+  /** True until a hand moves it. */
+  isWhole = true;
+
   /** 1 where all points are in sight, 2 where half of them across. */
   get closeness() {
     return this.across / this.whole;
@@ -251,6 +254,7 @@ export class Viewport {
     this.upwards = room(points.y, height);
     if (equal) this.across = this.upwards = Math.min(this.across, this.upwards);
     this.whole = this.across;
+    this.isWhole = true;
     this.resize(width, height);
   }
 
@@ -272,6 +276,7 @@ export class Viewport {
 
   /** @param {number} left @param {number} top */
   pan(left, top) {
+    this.isWhole = false;
     this.x -= left / this.across;
     this.y += top / this.upwards;
   }
@@ -285,6 +290,7 @@ export class Viewport {
    */
   zoom(factor, left, top) {
     const [x, y] = this.toPlane(left, top);
+    this.isWhole = false;
     this.across *= factor;
     this.upwards *= factor;
     const [nowX, nowY] = this.toPlane(left, top);

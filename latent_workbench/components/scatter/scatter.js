@@ -303,8 +303,8 @@ export class Scatter {
   resize() {
     const { width, height } = this.field.getBoundingClientRect();
     if (!width) return;
-    if (this.viewport.width) this.viewport.resize(width, height);
-    else this.fit();
+    if (this.viewport.isWhole) this.fit();
+    else this.viewport.resize(width, height);
     this.paint();
   }
 
