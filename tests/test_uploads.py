@@ -94,7 +94,7 @@ def test_the_folders_of_loose_images_are_labels_in_any_script(tmp_path: Path) ->
     }
     upload = received(files, tmp_path)
     path = upload.finish()
-    assert upload.name == "5 images" and path.name == "images"
+    assert upload.name == "pets" and path.name == "images"
     found = sorted(str(each.relative_to(path)) for each in path.rglob("*.[pP]*"))
     assert found == [
         "pets/dogs/a.png", "pets/dogs/ù.PNG", "pets/dogs/ü.png",

@@ -18,7 +18,7 @@ from vae_core.loading import load_part, load_run, part_of, weights_step
 from vae_core.losses import gaussian_kl
 from vae_core.models import LatentModel
 from vae_core.models.posterior import GaussianPosterior
-from vae_core.run_data import dataset_of
+from vae_core.run_data import dataset_of, recorded_by
 from vae_core.runs import Run
 from vae_core.types import Context
 
@@ -71,6 +71,25 @@ def survey_of(
         elsewhere = bool(found.note) and data_dir not in (None, own)
         save_survey(run, found, data_dir or own, elsewhere)
     return found
+
+
+def survey_hashes(run: Run, survey: Survey) -> np.ndarray:
+    """Which images a survey is of: uint64 [N].
+
+    Raises:
+        UserError: for a run of a time when that was not recorded.
+    """
+    if survey.hashes is not None:
+        return survey.hashes
+    recorded = recorded_by(run)
+    if recorded is not None and survey.split == CACHED:  # of training images, by their places
+        train = recorded.hashes["train"]
+        if not len(survey.indices) or survey.indices.max() < len(train):
+            return train[survey.indices]
+    raise UserError(
+        f"Run {run.id!r} did not record which its images are. Choose all images of a part above; "
+        "selections of those can be kept."
+    )
 
 
 def _is_of(kept: Survey, part: ImageSet) -> bool:

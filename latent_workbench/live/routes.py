@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.middleware import Middleware
 from starlette.routing import Mount
 
+from latent_workbench.live.arrays import array_routes
 from latent_workbench.live.compute import ComputeServer
 from latent_workbench.live.guard import Guard
 from latent_workbench.live.images import image_routes
@@ -31,6 +32,7 @@ def live_mount() -> Mount:
         routes=[
             *ComputeServer().routes(),
             *image_routes(),
+            *array_routes(),
             *ProgressServer().routes(),
             *UploadServer().routes(),
             *UploadServer(LOOKS).routes(),

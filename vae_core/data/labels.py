@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from vae_core.data.dataset import Dataset, ImageSet
+from vae_core.imaging.kinds import folders_of
 
 NO_FOLDER = "(no folder)"
 """Label of pictures that lie beside the folders that label the others."""
@@ -31,13 +32,15 @@ def shared_depth(folders: Iterable[str]) -> int:
 def folder_texts(names: Sequence[str]) -> np.ndarray | None:
     """What the folder of each file is called: str [N] in an object array.
 
-    Folders that all files share say nothing and are left out. None where fewer than two remain.
+    A .zip among the files is a folder of its name; shards, such as a .tar, are none. Folders that
+    all files share say nothing and are left out. None where fewer than two remain.
     """
     numbers: dict[str, int] = {}  # of the few folders, not of the many files
     which = (numbers.setdefault(name.rpartition("/")[0], len(numbers)) for name in names)
     folder_of = np.fromiter(which, np.int64, len(names))
-    depth = shared_depth(numbers)
-    folders = ["/".join([*filter(None, each.split("/"))][depth:]) or NO_FOLDER for each in numbers]
+    paths = [folders_of(f"{each}/") for each in numbers]
+    depth = shared_depth("/".join(path) for path in paths)
+    folders = ["/".join(path[depth:]) or NO_FOLDER for path in paths]
     return None if len(set(folders)) < 2 else np.array(folders, "O")[folder_of]
 
 
@@ -67,7 +70,7 @@ def known_folder_labels(names: Sequence[str], known: Sequence[str]) -> np.ndarra
     number = {label: i for i, label in enumerate(known)}
     found = []
     for name in names:
-        folders = name.split("/")[:-1]
+        folders = folders_of(name)
         tails = ("/".join(folders[i:]) for i in range(len(folders)))
         label = next((number[tail] for tail in tails if tail in number), None)
         if label is None:

@@ -17,6 +17,7 @@ from vae_core.data.prepare import prepare_files
 from vae_core.data.sets.folder import open_images
 from vae_core.data.shaping import target_of
 from vae_core.errors import UserError
+from vae_core.imaging.kinds import readable
 from vae_core.progress import Progress, no_progress
 
 
@@ -45,8 +46,9 @@ def load_new_images(
         with open_images(path, progress, config.pages) as listing:
             told = said_of(listing, progress)
             prepared = prepare_files("new", without(listing, told.used), target, progress)
-        notes += (*prepared.notes, *told.notes)
-        if prepared.images is not None:
+        if prepared.images is None:
+            notes.append(f"There are no images in {path}.")
+        else:
             pieces.append(prepared.images)
             boxes.append(prepared.boxes if config.mask_padding else None)
             column = config.label_column
@@ -54,9 +56,9 @@ def load_new_images(
             said.append(describe(told.take(prepared.kept), None, column if there else None))
             prefix = f"{path.name}/" if len(paths) > 1 and not path.is_file() else ""
             files += [prefix + name for name in prepared.files]
+        notes += (*prepared.notes, *told.notes)
     if not pieces:
-        where = ", ".join(map(str, paths[:3]))
-        raise UserError(f"There are no images in {where}. " + " ".join(notes))
+        raise UserError(" ".join((*notes, f"What can be read is {readable()}.")))
     images = pieces[0] if len(pieces) == 1 else concatenate(pieces)
     known = [each for each in boxes if each is not None]
     box = np.concatenate(known) if len(known) == len(boxes) else None

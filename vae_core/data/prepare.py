@@ -33,7 +33,7 @@ from vae_core.imaging.fit import Target
 from vae_core.imaging.kinds import Cell
 from vae_core.imaging.listing import Listing, skipped_note
 from vae_core.imaging.pool import batch_spans, decode_all
-from vae_core.imaging.reading import Skip, reason_of
+from vae_core.imaging.reading import CHANGES, Skip, reason_of
 from vae_core.imaging.resize import resize_all
 from vae_core.locations import CACHE_VARIABLE, cache_folder
 from vae_core.progress import Progress, ProgressMeter, no_progress
@@ -211,6 +211,7 @@ def _unread(listing: Listing, unread: dict[int, OSError], kept: int) -> UserErro
     """The one sentence for all that could not be read."""
     first = min(unread)
     files = "1 file" if len(unread) == 1 else f"{len(unread)} files"
+    kept_are = f"the {grouped(kept)} of {grouped(len(listing))} files that were read are kept"
     if not os.path.exists(listing.root):
         what = f"{listing.root} vanished while its images were prepared"
     else:
@@ -218,9 +219,10 @@ def _unread(listing: Listing, unread: dict[int, OSError], kept: int) -> UserErro
             f"{files} in {listing.root} could not be read, such as {listing.names[first]}: "
             f"{reason_of(unread[first])}"
         )
+        if all(error.strerror == CHANGES for error in unread.values()):
+            return UserError(f"{what}. Wait until nothing is written there, then try again.")
     return UserError(
-        f"{what}. Make sure that all of it is there and may be read, then try again; the "
-        f"{grouped(kept)} of {grouped(len(listing))} files that were read are kept."
+        f"{what}. Make sure that all of it is there and may be read, then try again; {kept_are}."
     )
 
 

@@ -256,9 +256,7 @@ class _Walk:
                 f"{path} is {error}. Pack your images again as .zip, or name a folder."
             ) from None
         except Unsafe as error:
-            raise UserError(
-                f"{path.name} was refused: {error}. Pack only your images and try again."
-            ) from None
+            raise UserError(f"{path.name} was refused: {error}. {error.cure}") from None
 
     def listing(self, pages: Pages) -> Listing:
         """All pictures of the files, in the order of their names."""
@@ -361,7 +359,7 @@ class _Walk:
             entries=self._limits.entries - entries,
             total_bytes=self._limits.total_bytes - total,
         )
-        holder = Packed(kind, file, size, limits)
+        holder = Packed(kind, file, size, limits, self.files.recent)
         number, members = len(self.files.holders), holder.members
         self.files.holders.append(holder)
         self._spent = [

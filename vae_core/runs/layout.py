@@ -19,6 +19,8 @@ from vae_core.runs.schemas import (
     Environment,
     Job,
     SavedDirections,
+    SavedSelection,
+    SavedSelections,
     Status,
     Summary,
 )
@@ -45,6 +47,8 @@ THUMBNAIL = "thumbnail.png"
 SUMMARY = "summary.json"
 SCORES = "scores.json"
 SAVED_DIRECTIONS = "saved_directions.json"
+SAVED_SELECTIONS = "saved_selections.json"
+SELECTION = "selection.json"
 PREVIEWS = "previews"
 ORIGINALS, CORRUPTED = f"{PREVIEWS}/originals.png", f"{PREVIEWS}/corrupted.png"
 
@@ -132,6 +136,8 @@ RUN = (
     File(SUMMARY, 4 * MB, "what was measured of the weights", Summary),
     File(SCORES, MB, "disentanglement scores: sweeps/scoring.py"),
     File(SAVED_DIRECTIONS, 16 * MB, "directions that a person named", SavedDirections),
+    File(SAVED_SELECTIONS, 256 * MB, "images that a person chose and named", SavedSelections),
+    File(SELECTION, 64 * MB, "the images that it learns from alone, or not", SavedSelection),
     File("worker.lock", MB, "of earlier versions"),
 )
 

@@ -1,49 +1,45 @@
-// Rings above the points: where other images would stand among them.
+// The marks of points: ten colours, and of more categories every ten have another mark.
 
-import { element } from "../shared/elements.js";
-import { clamp, fromBase64 } from "../shared/vectors.js";
+const FEW = 6000; // up to so many points are drawn larger
 
-const EDGE = 8; // px from the edge where those that lie beyond it are drawn, dashed
+/** Half the width of a mark in pixels of the page. @param {number} count of all points */
+export function radiusOf(count) {
+  return count <= FEW ? 2.6 : 1.5;
+}
 
 /**
- * @typedef {object} MarksData as Python sends it
- * @property {string} places as base64 of float32 [M, dimensions]
- * @property {string[]} names
- * @property {number} picked −1 for none
+ * Disc, ring, upright cross and slanted cross.
+ *
+ * @type {((x: number, y: number) => boolean)[]} whether a pixel belongs to it, from −1 to 1
  */
+export const MARKS = [
+  (x, y) => Math.hypot(x, y) <= 1,
+  (x, y) => Math.abs(Math.hypot(x, y) - 0.8) <= 0.2,
+  (x, y) => Math.min(Math.abs(x), Math.abs(y)) <= 0.25,
+  (x, y) => Math.abs(Math.abs(x) - Math.abs(y)) <= 0.25,
+];
 
-export class Marks {
-  root = element("div", { class: "marks", "data-testid": "scatter-marks" });
-  /** @type {number[][]} */
-  places = [];
+/** The same for a fragment of a shader. */
+export const MARKS_IN_GLSL = `
+bool within(int mark, vec2 p) {
+  float away = length(p);
+  if (mark == 1) return abs(away - 0.8) <= 0.2;
+  if (mark == 2) return min(abs(p.x), abs(p.y)) <= 0.25;
+  if (mark == 3) return abs(abs(p.x) - abs(p.y)) <= 0.25;
+  return away <= 1.0;
+}`;
 
-  /** @param {MarksData | null} data @param {number} dimensions */
-  show(data, dimensions) {
-    const numbers = data ? fromBase64(data.places, Float32Array) : new Float32Array();
-    this.places = Array.from({ length: numbers.length / dimensions }, (_, i) =>
-      Array.from(numbers.subarray(i * dimensions, (i + 1) * dimensions)),
-    );
-    const rings = this.places.map((_, i) => {
-      const name = data?.names[i] ?? "";
-      const ring = element("i", { class: "mark", title: name, role: "img", "aria-label": name });
-      ring.classList.toggle("picked", i === data?.picked);
-      return ring;
-    });
-    this.root.replaceChildren(...rings);
+/**
+ * Offsets x, y in turns of all pixels of a mark.
+ *
+ * @param {number} radius
+ * @param {(x: number, y: number) => boolean} within
+ */
+export function markOf(radius, within) {
+  const offsets = [];
+  const reach = Math.floor(radius);
+  for (let y = -reach; y <= reach; y++) {
+    for (let x = -reach; x <= reach; x++) if (within(x / radius, y / radius)) offsets.push(x, y);
   }
-
-  /** @param {import("./plane.js").Viewport} viewport @param {import("./space.js").Space | null} space */
-  draw(viewport, space) {
-    this.places.forEach((place, i) => {
-      const [x, y] = space ? space.project(place) : place;
-      const [left, top] = viewport.toPixels(x, y);
-      const [inside, below] = [
-        clamp(left, EDGE, viewport.width - EDGE),
-        clamp(top, EDGE, viewport.height - EDGE),
-      ];
-      const ring = /** @type {HTMLElement} */ (this.root.children[i]);
-      ring.classList.toggle("beyond", inside !== left || below !== top);
-      ring.style.transform = `translate(${inside}px, ${below}px)`;
-    });
-  }
+  return Int32Array.from(offsets);
 }
