@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from vae_core.data import Progress, no_progress
+from vae_core.latent.search import NearestEncodings
 from vae_core.latent.survey import finite
 
 TREE_DIMENSIONS = 6
@@ -19,8 +19,6 @@ Search = Callable[[slice, int], np.ndarray]
 """Of a stretch of the encodings, the places of each one's k nearest, itself among them."""
 
 QUERIES = 4096
-BLOCK = 2**20
-"""Distances that are held at once."""
 
 
 @dataclass(frozen=True)
@@ -64,19 +62,8 @@ def _by_tree(mu: np.ndarray) -> Search:
 
 
 def _by_all(mu: np.ndarray) -> Search:
-    """As quick as scikit-learn, which would keep 130 MB of itself, scipy and pandas in the app."""
-    points = torch.from_numpy((mu - mu.mean(axis=0)).astype(np.float64))
-    squares = (points * points).sum(1)
-    some = max(1, BLOCK // len(mu))
-
-    def search(block: slice, k: int) -> np.ndarray:
-        found = [
-            torch.addmm(squares[None], part, points.T, alpha=-2).topk(k, largest=False).indices
-            for part in points[block].split(some)
-        ]
-        return torch.cat(found).numpy()
-
-    return search
+    found = NearestEncodings(mu)
+    return lambda block, k: found.nearest(mu[block], k)[0]
 
 
 def _without_itself(found: np.ndarray, own: np.ndarray) -> np.ndarray:
