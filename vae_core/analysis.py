@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from vae_core.data import Images, ImageSet, Progress, no_progress
+from vae_core.data import ArrayImages, Images, ImageSet, Progress, no_progress
+from vae_core.data.hashes import match_rows
 from vae_core.data.images import restore_order
 from vae_core.errors import UserError
 from vae_core.latent.encodings import load_encodings
@@ -19,6 +20,7 @@ from vae_core.models import LatentModel
 from vae_core.models.posterior import GaussianPosterior
 from vae_core.run_data import dataset_of
 from vae_core.runs import Run
+from vae_core.runs.layout import ENCODINGS
 from vae_core.types import Context
 
 CACHED = "cached"
@@ -70,6 +72,47 @@ def survey_of(
         elsewhere = bool(found.note) and data_dir not in (None, own)
         save_survey(run, found, data_dir or own, elsewhere)
     return found
+
+
+def known_surveys(run: Run) -> tuple[Survey, ...]:
+    """All images of a run whose encodings are known by now: the surveys that are kept of its parts,
+    and in place of a training part that nobody has surveyed the images that the run keeps.
+
+    Raises:
+        UserError: when the run has no weights, or what it keeps is damaged.
+    """
+    step = weights_step(run)
+    found = [load_survey(run, split, step) for split in ("train", "validation", "test")]
+    known = [each for each in found if each is not None]
+    if found[0] is None and run.has(ENCODINGS):
+        known.insert(0, _survey_of_cache(run))
+    return tuple(known)
+
+
+def scored_cache(run: Run) -> Survey:
+    """The images whose encodings the run keeps, with names and nats as far as they can be known
+    without the data set: from the survey of the training part, where one is kept, else measured on
+    the thumbnails, where these are the images themselves.
+
+    Raises:
+        UserError: when the run has no encodings, or they are damaged.
+    """
+    found = _survey_of_cache(run)
+    whole = load_survey(run, "train", found.step) if weights_step(run) == found.step else None
+    if whole is not None and whole.hashes is not None and found.hashes is not None:
+        unlabelled = np.zeros(len(found)), np.zeros(len(whole))
+        rows = match_rows(found.hashes, unlabelled[0], whole.hashes, unlabelled[1])
+        if (rows >= 0).all():
+            whole = whole.rows(rows)
+            return replace(found, recon=whole.recon, kl=whole.kl, kl_error=whole.kl_error,
+                           files=whole.files or found.files)  # fmt: skip
+    loaded, pictures = load_run(run), ArrayImages(load_encodings(run).thumbnails)
+    if pictures.shape[1:] != loaded.card.image_shape or not np.isfinite(found.mu).all():
+        return found
+    context = Context(loaded.step, train_images=loaded.card.n_train)
+    part = ImageSet(pictures, found.labels)
+    measured = survey(loaded.model, loaded.objective, part, (), CACHED, context)
+    return replace(found, recon=measured.recon, kl=measured.kl, kl_error=measured.kl_error)
 
 
 def _is_of(kept: Survey, part: ImageSet) -> bool:

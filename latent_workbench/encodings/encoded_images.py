@@ -4,7 +4,7 @@ part of its data, whose images are opened when one of them is wanted."""
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -124,25 +124,16 @@ def neighbours_of(encoded: EncodedImages) -> Task[Neighbours]:
 
 @st.cache_resource(max_entries=3, show_spinner="Measuring the images")
 def _cached(path: Path, version: str) -> EncodedImages:
-    """The encodings that the run keeps; measured where its thumbnails are the images themselves."""
+    """The encodings that the run keeps, with what can be told of their images."""
     ready_torch()
-    from vae_core.analysis import survey_of
-    from vae_core.data import ArrayImages, ImageSet
-    from vae_core.latent.survey import survey
-    from vae_core.loading import load_run
-    from vae_core.types import Context
+    from vae_core.analysis import scored_cache
+    from vae_core.data import ArrayImages
 
     run = Run(path)
-    cached, found = encodings_of(run), survey_of(run, CACHED)
+    cached = encodings_of(run)
     assert cached is not None
     pictures = ArrayImages(cached.thumbnails)
-    loaded = load_run(run)
-    if pictures.shape[1:] == loaded.card.image_shape and np.isfinite(cached.mu).all():
-        part = ImageSet(pictures, cached.labels)
-        context = Context(loaded.step, train_images=loaded.card.n_train)
-        measured = survey(loaded.model, loaded.objective, part, (), CACHED, context)
-        found = replace(found, recon=measured.recon, kl=measured.kl, kl_error=measured.kl_error)
-    return EncodedImages(run, found, pictures, f"{path}/{version}/{CACHED}")
+    return EncodedImages(run, scored_cache(run), pictures, f"{path}/{version}/{CACHED}")
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)

@@ -106,14 +106,20 @@ def closest_pairs(neighbours: Neighbours, n: int = 50) -> tuple[np.ndarray, np.n
 
 
 def duplicates(neighbours: Neighbours, within: float = 0.0) -> list[np.ndarray]:
-    """Groups of images no farther apart than `within`, link by link: int64 [≥ 2] each, ascending,
-    the largest groups first. 0 finds images whose encodings are the same."""
+    """Groups of images no farther apart than `within`, link by link; see `linked`. 0 finds images
+    whose encodings are the same."""
+    one, column = np.nonzero(neighbours.distances <= within)
+    pairs = np.stack([one, neighbours.places[one, column]])
+    return linked(pairs, len(neighbours.places))
+
+
+def linked(pairs: np.ndarray, n: int) -> list[np.ndarray]:
+    """Of n images, the groups that pairs int64 [2, M] hold together: int64 [≥ 2] each, ascending,
+    the largest groups first."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    n = len(neighbours.places)
-    one, column = np.nonzero(neighbours.distances <= within)
-    links = (np.ones(len(one), np.int8), (one, neighbours.places[one, column]))
+    links = (np.ones(pairs.shape[1], np.int8), (pairs[0], pairs[1]))
     _, group = connected_components(coo_array(links, shape=(n, n)), directed=False)
     order = np.argsort(group, kind="stable")
     groups = np.split(order, np.flatnonzero(np.diff(group[order])) + 1)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import torch
 
-from vae_core.latent.survey import finite
+from vae_core.latent.survey import Survey, finite
 from vae_core.progress import Progress, no_progress
 
 BLOCK = 2**22
@@ -103,3 +105,45 @@ class NearestEncodings:
     @cached_property
     def _exact_squares(self) -> torch.Tensor:
         return (self._exact * self._exact).sum(1)
+
+
+@dataclass(frozen=True)
+class Hits:
+    """The k images nearest to a query, the nearest first.
+
+    parts: int64 [k], which of the surveys each is in; rows: int64 [k], its row there; distances:
+    Euclidean in the latent space, float32 [k].
+    """
+
+    parts: np.ndarray
+    rows: np.ndarray
+    distances: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+class ImageSearch:
+    """Search among all images of several surveys of one model.
+
+    Raises:
+        UserError: when encodings are not finite.
+    """
+
+    def __init__(self, surveys: Sequence[Survey]) -> None:
+        self.surveys = tuple(surveys)
+        self._starts = np.cumsum([0, *(len(each) for each in surveys)])
+        mu = [each.mu for each in surveys]
+        self._all = NearestEncodings(mu[0] if len(mu) == 1 else np.concatenate(mu))
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def nearest(self, z: np.ndarray, k: int, without: tuple[int, int] | None = None) -> Hits:
+        """The k images nearest to z [D], but the one at (survey, row) `without`."""
+        own = -1 if without is None else int(self._starts[without[0]]) + without[1]
+        places, distances = self._all.nearest(z[None], k + (without is not None))
+        others = np.flatnonzero(places[0] != own)[:k]
+        found = places[0][others]
+        parts = np.searchsorted(self._starts, found, side="right") - 1
+        return Hits(parts, found - self._starts[parts], distances[0][others])
