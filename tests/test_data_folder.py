@@ -18,7 +18,8 @@ from vae_core.data.labels import NO_FOLDER, folder_labels
 from vae_core.errors import UserError
 from vae_core.imaging.decode import decode
 from vae_core.imaging.fit import Target
-from vae_core.imaging.listing import Skip, skipped_note
+from vae_core.imaging.listing import skipped_note
+from vae_core.imaging.reading import Skip
 
 
 def load(path: Path | str, **wishes) -> Dataset:
@@ -181,7 +182,9 @@ def test_no_path_a_missing_path_and_an_unreadable_folder(
 ) -> None:
     with pytest.raises(UserError, match=r"Name the folder or \.zip"):
         load_dataset(DataConfig(dataset="folder"))
-    with pytest.raises(UserError, match=r"There is no folder or \.zip at .*/gone; check the path"):
+    with pytest.raises(
+        UserError, match=r"There is no folder or file of images at .*/gone; check the path"
+    ):
         load(tmp_path / "gone")
 
     def refuse(path):

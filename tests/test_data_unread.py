@@ -28,11 +28,10 @@ from vae_core.data import Dataset, load_dataset
 from vae_core.data.prepare import prepare_files
 from vae_core.errors import UserError
 from vae_core.imaging import pool
-from vae_core.imaging.archive import open_zip
 from vae_core.imaging.decoder import Decoder
 from vae_core.imaging.fit import Target
-from vae_core.imaging.listing import list_folder
-from vae_core.imaging.reading import Refused, read_whole
+from vae_core.imaging.listing import list_folder, open_pictures
+from vae_core.imaging.reading import Picture, Refused, read_whole
 from vae_core.progress import no_progress
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -182,7 +181,7 @@ def test_files_that_the_system_refuses_are_counted_and_tried_again(
     lay_out(tmp_path / "x", {**names, "bad.png": b"no picture at all"})
     good, tried = list_folder(tmp_path / "x"), []
 
-    def read(index: int) -> bytes:
+    def read(index: int) -> Picture:
         tried.append(index)
         if index in (5, 140):
             raise OSError(number, os.strerror(number))
@@ -199,7 +198,7 @@ def test_files_that_the_system_refuses_are_counted_and_tried_again(
     assert kept == 149 if more == 2 else len(tried) < 151  # such a drive is given up at once
     again: list[int] = []
 
-    def count_reads(index: int) -> bytes:
+    def count_reads(index: int) -> Picture:
         again.append(index)
         return good.read(index)
 
@@ -211,8 +210,8 @@ def test_files_that_the_system_refuses_are_counted_and_tried_again(
 def test_an_archive_that_is_cut_short_meanwhile_is_no_damaged_archive(tmp_path: Path) -> None:
     path = pack(tmp_path / "a.zip", {f"{i}.png": png(i) for i in range(200)})
     whole = path.read_bytes()
-    with open_zip(path) as listing:
-        assert listing.read(0) == png(0)
+    with open_pictures(path) as listing:
+        assert listing.read(0).file == png(0)
         os.truncate(path, 300)
         with pytest.raises(UserError, match=r"could not be read, such as .*it changes while"):
             prepare_files("folder", listing, Target(8), no_progress)
@@ -251,7 +250,7 @@ def test_only_ordinary_files_are_opened(tmp_path: Path) -> None:
         "1 image is an exact copy of another; copies lie on one side of the split.",
     )
     for name in ("/dev/zero", str(folder / "pipe.png")):
-        with pytest.raises(UserError, match=r"is neither a folder nor a \.zip"):
+        with pytest.raises(UserError, match="is neither a folder nor a file"):
             load(Path(name))
     for name in ("circle.png", "x" * 300, "nul\0", "0.png/inside"):
         with pytest.raises(UserError, match=r"^(?!.*\n).*(check the path|reached: File name|zip)"):
@@ -466,11 +465,11 @@ def test_a_file_that_breaks_the_decoder_is_skipped_and_one_that_is_killed_is_not
     real = Decoder.__call__
     sent: signal.Signals | None = None
 
-    def dies(self: Decoder, files):
-        if sent and any(len(file) == unlucky for file in files):
+    def dies(self: Decoder, pictures):
+        if sent and any(picture.size == unlucky for picture in pictures):
             self._process.send_signal(sent)
             self._process.wait()
-        return real(self, files)
+        return real(self, pictures)
 
     listing = list_folder(photos)
     sizes = listing.stamps[:, 0].tolist()

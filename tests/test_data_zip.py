@@ -18,8 +18,9 @@ from tests.pictures import lay_out, pack, png
 from vae_core.config import DataConfig
 from vae_core.data import load_dataset
 from vae_core.errors import UserError
-from vae_core.imaging.archive import ZipLimits, open_zip, read_entry
-from vae_core.imaging.listing import list_folder
+from vae_core.imaging.archive import Limits
+from vae_core.imaging.formats.zip import read_entry
+from vae_core.imaging.listing import list_folder, open_pictures
 
 PICTURES = [png(seed) for seed in range(4)]
 
@@ -28,8 +29,8 @@ def load(path: Path):
     return load_dataset(DataConfig(dataset="folder", data_dir=str(path), image_size=8))
 
 
-def refusal(path: Path, limits: ZipLimits | None = None) -> str:
-    with pytest.raises(UserError) as refused, open_zip(path, limits or ZipLimits()):
+def refusal(path: Path, limits: Limits | None = None) -> str:
+    with pytest.raises(UserError) as refused, open_pictures(path, limits=limits or Limits()):
         pass
     return str(refused.value)
 
@@ -54,18 +55,18 @@ def test_a_zip_lists_what_the_unpacked_folder_lists(listed: list[str]) -> None:
         packed = pack(Path(folder, "images.zip"), files)
         unpacked = lay_out(Path(folder, "unpacked"), files)
         plain = list_folder(unpacked)
-        with open_zip(packed) as listing:
+        with open_pictures(packed) as listing:
             assert listing.names == plain.names
             assert [s.name for s in listing.skipped] == [s.name for s in plain.skipped]
             for either in (listing, plain):
                 for index, name in enumerate(either.names):
-                    assert either.read(index) == files[name]
+                    assert either.read(index).file == files[name]
 
 
 def test_the_digest_of_a_zip_follows_its_content(tmp_path: Path) -> None:
     digests = []
     for number, content in enumerate([b"one", b"one", b"two"]):
-        with open_zip(pack(tmp_path / f"{number}.zip", {"a.png": content})) as listing:
+        with open_pictures(pack(tmp_path / f"{number}.zip", {"a.png": content})) as listing:
             digests.append(listing.digest())
     assert digests[0] == digests[1] != digests[2]
 
@@ -125,11 +126,12 @@ def test_encrypted_entries_are_refused(tmp_path: Path) -> None:
     assert "'a.png' is encrypted" in refusal(path)
 
 
-def test_archives_inside_are_listed_and_left_alone(tmp_path: Path) -> None:
+def test_archives_inside_are_opened_and_what_is_wrong_with_one_is_said(tmp_path: Path) -> None:
     inner = pack(tmp_path / "inner.zip", {"c.png": png()}).read_bytes()
-    files = {"a.png": png(0), "b.png": png(1), "more/inner.zip": inner}
+    files = {"a.png": png(0), "b.png": png(1), "more/inner.zip": inner, "bad.zip": inner[:40]}
     dataset = load(pack(tmp_path / "a.zip", files))
-    assert dataset.notes == ("1 of 3 files was skipped: more/inner.zip (archive in the archive).",)
+    assert "more/inner.zip/c.png" in {*dataset.train.files, *dataset.validation.files}
+    assert dataset.notes[0].startswith("1 of 4 files was skipped: bad.zip (no zip file that can")
 
 
 def test_what_systems_leave_behind_is_not_mentioned(tmp_path: Path) -> None:
@@ -157,16 +159,16 @@ def test_names_as_various_packers_write_them(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("limits", "word"),
     [
-        (ZipLimits(entries=2), "it has more than 2 entries"),
-        (ZipLimits(total_bytes=250_000), "unpacks to 0.3 MB, more than 0.25 MB"),
-        (ZipLimits(file_bytes=99_999), "'0.png' unpacks to more than 0.1 MB"),
-        (ZipLimits(ratio=50, ratio_from=200_000), "times its size"),
+        (Limits(entries=2), "it has more than 2 entries"),
+        (Limits(total_bytes=250_000), "unpacks to 0.3 MB, more than 0.25 MB"),
+        (Limits(file_bytes=99_999), "'0.png' unpacks to more than 0.1 MB"),
+        (Limits(ratio=50, ratio_from=200_000), "times its size"),
     ],
 )
-def test_each_bound_refuses_a_bomb(tmp_path: Path, limits: ZipLimits, word: str) -> None:
+def test_each_bound_refuses_a_bomb(tmp_path: Path, limits: Limits, word: str) -> None:
     path = pack(tmp_path / "a.zip", {f"{i}.png": bytes(100_000) for i in range(3)})
     assert word in refusal(path, limits)
-    with open_zip(path) as listing:  # as small as this, the usual bounds let it pass
+    with open_pictures(path) as listing:  # as small as this, the usual bounds let it pass
         assert len(listing) == 3
 
 
@@ -192,11 +194,11 @@ def test_a_header_that_lies_about_the_size_gains_nothing(tmp_path: Path) -> None
 
 def test_what_comes_out_is_counted_whatever_the_header_says(tmp_path: Path) -> None:
     path = pack(tmp_path / "a.zip", {"a.png": bytes(5000)})
-    with open_zip(path, ZipLimits(file_bytes=5000)) as listing:
-        assert len(listing.read(0)) == 5000
+    with open_pictures(path, limits=Limits(file_bytes=5000)) as listing:
+        assert listing.read(0).size == 5000
     refused = pytest.raises(UserError, match=r"'a\.png' unpacks to more than")
     with zipfile.ZipFile(path) as archive, refused:
-        read_entry(archive, archive.infolist()[0], ZipLimits(file_bytes=4999))
+        read_entry(archive, archive.infolist()[0], Limits(file_bytes=4999))
 
 
 # --- damage ----------------------------------------------------------------------------------

@@ -212,7 +212,7 @@ def test_without_its_data_a_run_compares_with_the_encodings_it_keeps(tmp_path: P
 
 @pytest.mark.parametrize(
     ("place", "sentence"),
-    [("nowhere", "no folder or .zip"), ("empty", "no images"), ("text.png", "no images")],
+    [("nowhere", "no folder or file of images"), ("empty", "no images"), ("text.png", "no images")],
 )
 def test_what_holds_no_image_is_one_sentence(tmp_path: Path, place: str, sentence: str) -> None:
     trained(tmp_path / "store", "tiny")

@@ -34,7 +34,7 @@ from vae_core.config import DataConfig, RunConfig
 from vae_core.data import Announced, Upload, begin_upload, load_dataset
 from vae_core.data import uploads as uploads_module
 from vae_core.errors import UserError
-from vae_core.imaging.listing import has_image_name
+from vae_core.imaging.kinds import has_image_name
 from vae_core.runs import Store
 
 from .live import port_of, serving
@@ -124,7 +124,7 @@ def test_no_name_leaves_its_folder(tmp_path_factory, parts: list[str], ending: s
     ("files", "sentence"),
     [
         ([], "Nothing was uploaded"),
-        ([("dir/a.exe", 3)], r"'a\.exe' is neither a \.zip nor an image"),
+        ([("dir/a.exe", 3)], r"'a\.exe' is nothing that can be read; what can be is JPEG, PNG"),
         ([("a.png", 3), ("b.zip", 3)], r"Upload b\.zip by itself"),
         ([("a.png", 0)], "'a.png' is empty"),
         ([("a.zip", 2001 * MB)], "This is 2,001 MB; at most 2,000 MB can be uploaded"),

@@ -49,6 +49,12 @@ class DataConfig(Settings):
         "crop cuts the centre square; fit keeps the whole image and pads it.",
         more=True,
     )
+    pages: Literal["all", "first"] = setting(
+        "all",
+        "Pages",
+        "Of a file of several pictures (pages, frames, slices, rows): all of them, or the first.",
+        more=True,
+    )
     validation_fraction: float = setting(
         0.05,
         "Validation share",

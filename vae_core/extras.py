@@ -10,9 +10,13 @@ from types import ModuleType
 from vae_core.errors import UserError
 
 PACKAGES = {
+    "hdf5": ("h5py",),
+    "heic": ("pillow-heif",),
     "maps": ("openTSNE", "umap-learn"),
+    "medical": ("nibabel", "pydicom"),
     "onnx": ("onnx", "onnxscript", "onnxruntime"),
     "postgresql": ("psycopg[binary]",),
+    "tiff": ("imagecodecs",),
 }
 """What each optional extra of pyproject.toml installs, by the names that pip knows."""
 

@@ -10,8 +10,9 @@ import numpy as np
 from PIL import Image
 
 from vae_core.errors import UserError
-from vae_core.imaging.decode import NotAnImage, decode
+from vae_core.imaging.decode import decode
 from vae_core.imaging.fit import Target
+from vae_core.imaging.kinds import NotAnImage
 
 LEAST_BOX = 0.25
 """Share of the side: ink that is smaller in the data set is drawn as large as this."""

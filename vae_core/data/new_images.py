@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import stat
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-
-import numpy as np
 
 from vae_core.config import DataConfig
 from vae_core.data.dataset import Images, ImageSet
 from vae_core.data.images import concatenate
 from vae_core.data.prepare import prepare_files
-from vae_core.data.sets.folder import open_images
 from vae_core.errors import UserError
 from vae_core.imaging.fit import Target
-from vae_core.imaging.listing import Listing, has_image_name
-from vae_core.imaging.reading import read_whole, stamp_of
+from vae_core.imaging.listing import open_pictures
+from vae_core.locations import uploads_folder
 from vae_core.progress import Progress, no_progress
 
 
@@ -41,7 +35,8 @@ def load_new_images(
     files: list[str] = []
     notes: list[str] = []
     for path in paths:
-        with _opened(path, progress) as listing:
+        links = not path.is_relative_to(uploads_folder())
+        with open_pictures(path, progress, links, config.pages) as listing:
             prepared = prepare_files("new", listing, target, progress)
         notes += prepared.notes
         if prepared.images is not None:
@@ -53,19 +48,3 @@ def load_new_images(
         raise UserError(f"There are no images in {where}. " + " ".join(notes))
     images = pieces[0] if len(pieces) == 1 else concatenate(pieces)
     return ImageSet(images, files=tuple(files)), tuple(notes)
-
-
-@contextmanager
-def _opened(path: Path, progress: Progress) -> Iterator[Listing]:
-    if has_image_name(path.name) and path.is_file():
-        found = path.stat()
-        size, changed = stamp_of(found)
-
-        def read(index: int) -> bytes:
-            return read_whole(os.fspath(path), stamp=(size, changed))
-
-        assert stat.S_ISREG(found.st_mode)
-        yield Listing(path, (path.name,), np.array([[size, changed]], np.int64), read, ())
-    else:
-        with open_images(path, progress) as listing:
-            yield listing

@@ -13,8 +13,8 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +30,10 @@ from vae_core.data.source import datasets
 from vae_core.data.splits import split_dataset
 from vae_core.errors import UserError
 from vae_core.imaging.fit import Target
-from vae_core.imaging.listing import Listing, Skip, skipped_note
+from vae_core.imaging.kinds import Cell
+from vae_core.imaging.listing import Listing, skipped_note
 from vae_core.imaging.pool import batch_spans, decode_all
-from vae_core.imaging.reading import reason_of
+from vae_core.imaging.reading import Skip, reason_of
 from vae_core.imaging.resize import resize_all
 from vae_core.locations import CACHE_VARIABLE, cache_folder
 from vae_core.progress import Progress, ProgressMeter, no_progress
@@ -48,7 +49,7 @@ MOST_UNREAD = 100
 OF_ONE_FILE = frozenset({errno.EACCES, errno.EPERM, errno.ENOENT, errno.EIO})
 """Errors that the next file need not have. After any other the drive is given up at once."""
 
-FORMAT = 3
+FORMAT = 4
 """Counted up when what is prepared changes, so that older files are not taken for it."""
 
 POLL_S = 0.2
@@ -64,18 +65,23 @@ class Prepared:
     images: None where not one gave a picture.
     kept: int64 [N], which of the picture files did; files: their names.
     skipped: whatever else lies there, and why it gives none.
+    labels, columns: of the pictures that are there, as `Listing` has them.
+    seen: what the listing notes.
     """
 
     images: Images | None
     kept: np.ndarray
     files: tuple[str, ...]
     skipped: tuple[Skip, ...]
+    labels: tuple[str, ...] | None = None
+    columns: Mapping[str, tuple[Cell, ...]] = field(default_factory=dict)
+    seen: tuple[str, ...] = ()
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """A sentence on what was skipped, if anything was."""
+        """Sentences on files of several pictures and on what was skipped, if there are any."""
         total = len(self.kept) + len(self.skipped)
-        return (skipped_note(self.skipped, total),) if self.skipped else ()
+        return (*self.seen, *((skipped_note(self.skipped, total),) if self.skipped else ()))
 
 
 def prepare_files(name: str, listing: Listing, target: Target, progress: Progress) -> Prepared:
@@ -87,7 +93,7 @@ def prepare_files(name: str, listing: Listing, target: Target, progress: Progres
     """
     count = len(listing)
     if not count:
-        return Prepared(None, np.zeros(0, np.int64), (), listing.skipped)
+        return Prepared(None, np.zeros(0, np.int64), (), listing.skipped, seen=listing.notes)
 
     def fill(writer: NpyWriter) -> None:
         meter = ProgressMeter(PREPARING, writer.done, progress)
@@ -114,7 +120,15 @@ def prepare_files(name: str, listing: Listing, target: Target, progress: Progres
         images = SubsetImages(images, kept)
     reasons = (Skip(listing.names[i], reason) for i, reason in skipped.items())
     every = sorted((*listing.skipped, *reasons), key=lambda skip: skip.name)
-    return Prepared(images, kept, tuple(listing.names[i] for i in kept), tuple(every))
+    return Prepared(
+        images,
+        kept,
+        tuple(listing.names[i] for i in kept),
+        tuple(every),
+        None if listing.labels is None else tuple(listing.labels[i] for i in kept.tolist()),
+        {name: tuple(cells[i] for i in kept.tolist()) for name, cells in listing.columns.items()},
+        listing.notes,
+    )
 
 
 def prepare_array(

@@ -7,7 +7,6 @@ read. Whatever is refused is deleted at once.
 
 from __future__ import annotations
 
-import io
 import re
 import secrets
 import shutil
@@ -19,12 +18,14 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
+import numpy as np
+
 from vae_core.errors import UserError
-from vae_core.imaging.archive import open_zip
-from vae_core.imaging.decode import NotAnImage, decode
 from vae_core.imaging.fit import Target
-from vae_core.imaging.listing import Listing, has_image_name, list_folder
-from vae_core.imaging.reading import Refused
+from vae_core.imaging.kinds import has_image_name, kind_of, readable
+from vae_core.imaging.listing import Listing, open_pictures, skipped_note
+from vae_core.imaging.pool import decode_all
+from vae_core.imaging.reading import reason_of
 from vae_core.locations import data_folder
 
 MB = 10**6
@@ -140,15 +141,12 @@ class Upload:
 
     def _look(self) -> None:
         """Refuse what no model could be trained on, by the names it has now."""
-        if not self._is_zip:
-            _look_at(list_folder(self._folder / "images"), "what was uploaded")
-            return
-        packed = self._folder / self._places[0]
+        came = self._folder / (self._places[0] if self._is_zip else "images")
         try:
-            with open_zip(packed) as listing:
-                _look_at(listing, self.name)
+            with open_pictures(came, links=False) as listing:
+                _look_at(listing, self.name if self._is_zip else "what was uploaded")
         except UserError as error:  # by its name: where it lies is nobody's business
-            raise UserError(str(error).replace(str(packed), self.name)) from None
+            raise UserError(str(error).replace(str(came), self.name)) from None
 
 
 def begin_upload(
@@ -194,7 +192,10 @@ def _check(files: Sequence[Announced], most_bytes: int) -> None:
     for file in files:
         name = _plain(file.name)
         if not zips and not has_image_name(name):
-            raise UserError(f"{name!r} is neither a .zip nor an image; leave it out.")
+            raise UserError(f"{name!r} is nothing that can be read; what can be is {readable()}.")
+        kind = kind_of(name)
+        if kind is not None and kind.missing:
+            raise UserError(f"{name!r} is {kind.label}: {kind.missing}.")
         if file.size <= 0:
             raise UserError(f"{name!r} is empty; leave it out.")
     total = sum(file.size for file in files)
@@ -207,18 +208,24 @@ def _check(files: Sequence[Announced], most_bytes: int) -> None:
 
 def _look_at(listing: Listing, name: str) -> None:
     """Refuse pictures of which not even two can be read; most are good, so few are tried."""
-    good, why, tiny = 0, "", Target(8, "fit", None)
-    for index in range(min(len(listing), _TRIES)):
-        try:
-            decode(io.BytesIO(listing.read(index)), tiny)
-        except (NotAnImage, Refused, OSError, ValueError) as error:
-            why = why or f" {PurePosixPath(listing.names[index]).name}: {error}."
-            continue
-        good += 1
-        if good == LEAST_IMAGES:
+    good, why = 0, ""
+    count = min(len(listing), _TRIES)
+    spans = (
+        range(start, min(start + LEAST_IMAGES, count)) for start in range(0, count, LEAST_IMAGES)
+    )
+    for span, results in decode_all(listing, spans, Target(8, "fit", None), lambda: None):
+        for index, each in zip(span, results, strict=True):
+            if isinstance(each, np.ndarray):
+                good += 1
+            elif not why:
+                reason = reason_of(each) if isinstance(each, OSError) else each
+                why = f" {PurePosixPath(listing.names[index]).name}: {reason}."
+        if good >= LEAST_IMAGES:
             return
     if len(listing) > _TRIES:
         return  # preparing will look at all of them and tell
+    if not why and listing.skipped:
+        why = f" {skipped_note(listing.skipped, len(listing.skipped) + len(listing))}"
     found = "only one image" if good else "no image"
     raise UserError(
         f"There is {found} in {name} that can be read; at least {LEAST_IMAGES} are needed, one to "

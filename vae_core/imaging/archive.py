@@ -1,34 +1,23 @@
-"""Pictures inside a .zip, read without ever unpacking it to disk, with bounds against bombs."""
+"""Files of files: what each kind of archive gives, and the bounds against what is no honest one.
+
+Nothing of them is ever unpacked to disk.
+"""
 
 from __future__ import annotations
 
-import errno
-import io
-import lzma
-import os
 import re
-import stat
-import struct
-import zipfile
-import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import BinaryIO, cast
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import BinaryIO, Protocol
 
-import numpy as np
-
-from vae_core.errors import UserError
-from vae_core.imaging.decode import NotAnImage
-from vae_core.imaging.listing import Listing, Skip, has_image_name, is_system_file
-from vae_core.imaging.reading import Refused, open_regular, reason_of, stamp_of
+from vae_core.imaging.kinds import Cell
+from vae_core.imaging.reading import Skip, Stamp
 from vae_core.units import gigabytes
 
 
 @dataclass(frozen=True)
-class ZipLimits:
-    """What a zip may hold at most.
+class Limits:
+    """What an archive may hold at most, with those inside it.
 
     at_once: bytes that are read at once, the list of all entries among them.
     ratio: unpacked over packed size of the whole archive; only asked from `ratio_from` bytes on,
@@ -43,121 +32,66 @@ class ZipLimits:
     ratio_from: int = 50_000_000
 
 
+class Unsafe(Exception):
+    """The archive is refused as a whole; the message says what is in it."""
+
+
+class Unreadable(Exception):
+    """The archive is none, or is damaged; the message says what it is not."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What an archive says of one of its pictures."""
+
+    label: str = ""
+    columns: Mapping[str, Cell] = field(default_factory=dict)
+
+
+class Members(Protocol):
+    """The files in an open archive. Any thread may read them.
+
+    names: of all files, with slashes, in any order; stamps: what each is known by, its bytes first.
+    skipped: what is no file that can be read.
+    told: what the archive says of some, by their places in `names`.
+    """
+
+    @property
+    def names(self) -> Sequence[str]: ...
+    @property
+    def stamps(self) -> Sequence[Stamp]: ...
+    @property
+    def skipped(self) -> Sequence[Skip]: ...
+    @property
+    def told(self) -> Mapping[int, Told]: ...
+
+    def read(self, index: int) -> bytes:
+        """All bytes of one.
+
+        Raises:
+            NotAnImage: when it is damaged.
+            OSError: when the archive cannot be read, or has changed.
+            UserError: when more comes out than is allowed.
+        """
+
+    def open(self, index: int) -> BinaryIO:
+        """One of them, to look at its head: `several` of a format does."""
+
+
+Open = Callable[[BinaryIO, Limits], Members]
+"""How a kind of archive is opened.
+
+Raises:
+    Unsafe: when it holds what no honest one does.
+    Unreadable: when it is damaged, or none.
+"""
+
+
 _DRIVE = re.compile(r"[A-Za-z]:")
-_NESTED = (".zip", ".7z", ".rar", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst")
-_ENTRY = b"PK\x01\x02"
-_DAMAGED = (zipfile.BadZipFile, struct.error, ValueError, OverflowError, EOFError, KeyError)
-_PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA)
-"""Not bzip2, of which 4 KB can become 4 GB in one call."""
-
-_DAMAGED_ENTRY = (zlib.error, lzma.LZMAError, NotImplementedError, RuntimeError)
 
 
-@contextmanager
-def open_zip(path: Path, limits: ZipLimits = ZipLimits()) -> Iterator[Listing]:
-    """The pictures in the zip at `path`; `read` works inside the `with` block.
-
-    Archives inside the archive are listed as skipped.
-
-    Raises:
-        UserError: when it is no zip, is damaged, is encrypted, or is unsafe: names that lead out
-            of a folder, links, or more than `limits` allow.
-    """
-    try:
-        file = open_regular(path)
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {reason_of(error)}.") from None
-    except Refused as error:
-        raise UserError(f"{path} is {error}; name a folder or a .zip.") from None
-    with file:
-        begun = stamp_of(os.fstat(file.fileno()))
-        with _directory(path, file, limits) as archive:
-            yield _listing(
-                path, archive, limits, lambda: stamp_of(os.fstat(file.fileno())) == begun
-            )
-
-
-def _directory(path: Path, file: BinaryIO, limits: ZipLimits) -> zipfile.ZipFile:
-    """What the archive says of its entries, which is believed only within bounds."""
-    try:
-        archive = zipfile.ZipFile(_Bounded(file, limits))
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {reason_of(error)}.") from None
-    except (*_DAMAGED, NotImplementedError) as error:
-        raise UserError(
-            f"{path} is no zip file that can be read ({error}). Pack your images again as .zip, "
-            "or name a folder."
-        ) from None
-    problem = _problem(archive.infolist(), os.fstat(file.fileno()).st_size, limits)
-    if problem:
-        raise UserError(f"{path.name} was refused: {problem}. Pack only your images and try again.")
-    return archive
-
-
-def _listing(
-    path: Path, archive: zipfile.ZipFile, limits: ZipLimits, unchanged: Callable[[], bool]
-) -> Listing:
-    infos = (info for info in archive.infolist() if not info.is_dir())
-    named = sorted(((_name(info), info) for info in infos), key=lambda pair: pair[0])
-    named = [(name, info) for name, info in named if not is_system_file(name)]
-    pictures = [(name, info) for name, info in named if has_image_name(name)]
-
-    def read(index: int) -> bytes:
-        try:
-            return read_entry(archive, pictures[index][1], limits)
-        except (*_DAMAGED, *_DAMAGED_ENTRY) as error:
-            # An archive that is cut short while it is read looks like a damaged one.
-            if not unchanged():
-                raise OSError(errno.EIO, "it changes while it is being read", str(path)) from error
-            raise NotAnImage(f"damaged in the archive: {error}".rstrip(".")) from error
-
-    return Listing(
-        path,
-        tuple(name for name, _ in pictures),
-        np.fromiter((_stamp(info) for _, info in pictures), np.dtype((np.int64, 8))),
-        read,
-        tuple(Skip(name, _why_not(name)) for name, _ in named if not has_image_name(name)),
-    )
-
-
-class _Bounded(io.BufferedReader):
-    """An archive's file, of which no more is taken into memory at once than an honest one needs.
-
-    What it says of itself tells `zipfile` how much to read: a file of nothing but holes can ask
-    for all memory there is.
-    """
-
-    def __init__(self, file: BinaryIO, limits: ZipLimits) -> None:
-        super().__init__(cast(io.RawIOBase, file))
-        self._limits = limits
-
-    def read(self, count: int | None = -1) -> bytes:
-        most = self._limits.at_once
-        data = super().read(most + 1 if count is None or count < 0 else min(count, most + 1))
-        if len(data) > most:
-            raise zipfile.BadZipFile("it asks for too much memory")
-        if data.count(_ENTRY) > self._limits.entries:
-            raise zipfile.BadZipFile(f"it has more than {self._limits.entries} entries")
-        return data
-
-
-def _problem(infos: list[zipfile.ZipInfo], packed: int, limits: ZipLimits) -> str:
-    """What makes the archive unsafe, "" if nothing does."""
-    if len(infos) > limits.entries:
-        return f"it has {len(infos)} entries, more than {limits.entries}"
-    for info in infos:
-        problem = _name_problem(info.orig_filename) or _entry_problem(info, limits)
-        if problem:
-            return problem
-    total = sum(info.file_size for info in infos)
-    if total > limits.total_bytes:
-        return f"it unpacks to {gigabytes(total)}, more than {gigabytes(limits.total_bytes)}"
-    if total > limits.ratio_from and total > limits.ratio * packed:
-        return f"it unpacks to {total // max(packed, 1)} times its size, as no images do"
-    return ""
-
-
-def _name_problem(name: str) -> str:
+def name_problem(name: str) -> str:
+    """Why a name is refused, "" where it may be one."""
     parts = name.replace("\\", "/").split("/")
     if ".." in parts:
         return f"the name {name!r} leads out of the folder"
@@ -166,55 +100,18 @@ def _name_problem(name: str) -> str:
     return f"the name {name!r} holds a zero byte" if "\0" in name else ""
 
 
-def _entry_problem(info: zipfile.ZipInfo, limits: ZipLimits) -> str:
-    kind = stat.S_IFMT(info.external_attr >> 16)
-    if kind == stat.S_IFLNK:
-        return f"{info.filename!r} is a link"
-    if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-        return f"{info.filename!r} is no ordinary file"
-    if info.flag_bits & 0x1:
-        return f"{info.filename!r} is encrypted"
-    if info.file_size > limits.file_bytes:
-        return f"{info.filename!r} unpacks to more than {gigabytes(limits.file_bytes)}"
-    return ""
-
-
-def read_entry(archive: zipfile.ZipFile, info: zipfile.ZipInfo, limits: ZipLimits) -> bytes:
-    """The bytes of one file of an open archive.
-
-    What its header claims was checked before; what comes out is counted here all the same.
-
-    Raises:
-        UserError: when more comes out than `limits` allow.
-        NotAnImage: when it is packed in a way that knows no bounds.
-    """
-    if info.compress_type not in _PACKED:
-        raise NotAnImage("packed in another way than a .zip usually is")
-    # LZMA has no bound of its own, so little is given to it at once.
-    bounded = info.compress_type != zipfile.ZIP_LZMA
-    step = limits.file_bytes + 1 if bounded else zipfile.ZipExtFile.MIN_READ_SIZE
-    parts, count = [], 0
-    with archive.open(info) as file:
-        while count <= limits.file_bytes and (part := file.read(step)):
-            parts.append(part)
-            count += len(part)
-    if count > limits.file_bytes:
-        raise UserError(
-            f"{archive.filename} was refused: {info.filename!r} unpacks to more than "
-            f"{gigabytes(limits.file_bytes)}."
-        )
-    return b"".join(parts)
-
-
-def _stamp(info: zipfile.ZipInfo) -> tuple[int, ...]:
-    return info.file_size, info.CRC, *info.date_time
-
-
-def _why_not(name: str) -> str:
-    return "archive in the archive" if name.lower().endswith(_NESTED) else "no image"
-
-
-def _name(info: zipfile.ZipInfo) -> str:
+def plain_name(name: str) -> str:
     """The name with slashes and without the `./` that some packers write."""
-    parts = info.filename.replace("\\", "/").split("/")
+    parts = name.replace("\\", "/").split("/")
     return "/".join(part for part in parts if part not in ("", "."))
+
+
+def size_problem(entries: int, total: int, packed: int, limits: Limits) -> str:
+    """Why an archive of so many entries and bytes is refused, "" where it is not."""
+    if entries > limits.entries:
+        return f"it has {entries} entries, more than {limits.entries}"
+    if total > limits.total_bytes:
+        return f"it unpacks to {gigabytes(total)}, more than {gigabytes(limits.total_bytes)}"
+    if total > limits.ratio_from and total > limits.ratio * packed:
+        return f"it unpacks to {total // max(packed, 1)} times its size, as no images do"
+    return ""

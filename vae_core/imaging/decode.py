@@ -1,42 +1,35 @@
-"""One picture file of any kind: its values, or one uint8 array of the size that was asked for."""
+"""One picture of any kind: its values, or one uint8 array of the size that was asked for."""
 
 from __future__ import annotations
 
+import io
+from contextlib import suppress
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
 
 from vae_core.imaging.fit import Target, fit
-
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
-"""What pillow may try. Named, because some of its other readers start foreign programs."""
-
-EXTENSIONS = frozenset({
-    ".png", ".jpg", ".jpeg", ".jpe", ".webp", ".bmp", ".gif", ".tif", ".tiff",
-    ".pgm", ".ppm", ".pbm", ".pnm",
-})  # fmt: skip
-
-
-class NotAnImage(Exception):
-    """The file gives no picture; the message says why in a few words."""
+from vae_core.imaging.formats import formats
+from vae_core.imaging.kinds import Contents, NotAnImage, Opened
+from vae_core.imaging.numbers import as_values
+from vae_core.imaging.reading import Picture, Place, Refused, Watched
+from vae_core.imaging.sniffed import open_by_content
 
 
 def decode(file: BinaryIO, target: Target) -> np.ndarray:
-    """Read a picture and bring it to `target`: uint8 [C, size, size].
+    """Read a picture file and bring it to `target`: uint8 [C, size, size].
 
     Raises:
         NotAnImage: when it is none, is damaged or truncated, or is larger than pillow's limit.
     """
-    # Twice the target keeps the quality.
-    return fit(read_values(file, (2 * target.size, 2 * target.size)), target)
+    return fit(read_values(file, enough(target)), target)
 
 
 def read_values(file: BinaryIO, least: tuple[int, int] | None = None) -> np.ndarray:
-    """Read a picture as its file holds it: [H, W, C] of 1 or 3 channels, in its own number type.
+    """Read a picture as its file holds it: [H, W, C] of 1 to 16 channels, in its own number type.
 
-    The first frame of several; upright after its EXIF orientation; transparency over white;
-    palettes, CMYK and the like as colour.
+    The first of several; upright after its EXIF orientation; transparency over white; palettes,
+    CMYK and the like as colour, in sRGB where the file says what its colours are.
 
     Args:
         least: (width, height) that are enough: a JPEG is decoded at a fraction of its size.
@@ -44,33 +37,83 @@ def read_values(file: BinaryIO, least: tuple[int, int] | None = None) -> np.ndar
     Raises:
         NotAnImage: as `decode`.
     """
+    opened = open_by_content(file)
     try:
-        return _read_values(file, least)
-    except (NotAnImage, MemoryError):
-        raise
-    except UnidentifiedImageError:
-        raise NotAnImage("no image") from None
-    except Image.DecompressionBombError:
-        raise NotAnImage("too many pixels") from None
-    except Exception as error:  # on damaged files pillow's readers raise almost anything
-        raise NotAnImage(f"damaged: {error or type(error).__name__}".rstrip(".")) from error
+        return as_values(opened.values(0, least))
+    finally:
+        opened.close()
 
 
-def _read_values(file: BinaryIO, least: tuple[int, int] | None) -> np.ndarray:
-    with Image.open(file, formats=FORMATS) as opened:
-        if opened.width * opened.height > (Image.MAX_IMAGE_PIXELS or float("inf")):
-            raise NotAnImage("too many pixels")
-        if least is not None:
-            opened.draft(None, least)
-        values = np.asarray(_plain(ImageOps.exif_transpose(opened)))
-    return values if values.ndim == 3 else values[:, :, None]
+def enough(target: Target) -> tuple[int, int]:
+    """(width, height) of a picture that keep the quality of `target`: twice its own."""
+    return 2 * target.size, 2 * target.size
 
 
-def _plain(image: Image.Image) -> Image.Image:
-    """The picture in mode L or RGB, or in its own where that is one of deep grey values."""
-    if image.mode[0] in "IF":
-        return image
-    if image.has_transparency_data:
-        white = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
-    return image.convert("L" if image.mode in ("1", "L") else "RGB")
+class Reader:
+    """Gives the values of pictures, and keeps the file open that the last one lay in."""
+
+    def __init__(self) -> None:
+        self._known: tuple[bytes | Place, str] | None = None
+        self._file: BinaryIO | None = None
+        self._opened: Opened | None = None
+
+    def values(self, picture: Picture, least: tuple[int, int] | None = None) -> np.ndarray:
+        """The values of a picture, as `read_values` gives them.
+
+        Raises:
+            NotAnImage: when it is none.
+            OSError: when its file cannot be read, or is no longer what it was.
+        """
+        opened = self._open(picture)
+        try:
+            return as_values(opened.values(picture.page, least))
+        finally:
+            self._require_whole()
+
+    def contents(self, picture: Picture) -> Contents:
+        """What the file holds that `picture` lies in.
+
+        Raises:
+            NotAnImage, OSError: as `values`.
+        """
+        opened = self._open(picture)
+        try:
+            return opened.contents()
+        finally:
+            self._require_whole()
+
+    def close(self) -> None:
+        """Let go of the last file."""
+        with suppress(Exception):
+            if self._opened is not None:
+                self._opened.close()
+        if self._file is not None:
+            self._file.close()
+        self._known = self._file = self._opened = None
+
+    def _open(self, picture: Picture) -> Opened:
+        known = (picture.file, picture.format)
+        if self._opened is None or self._known != known:
+            self.close()
+            try:
+                place = picture.file
+                self._file = io.BytesIO(place) if isinstance(place, bytes) else place.open()
+                self._opened = formats[picture.format].build(self._file)
+            except Refused as error:
+                raise NotAnImage(str(error)) from None
+            except BaseException:
+                self._require_whole()
+                self.close()
+                raise
+            self._known = known
+        return self._opened
+
+    def _require_whole(self) -> None:
+        # What looks damaged may have been written to meanwhile, or lie on a drive that is gone.
+        watched = getattr(self._file, "raw", None)
+        if isinstance(watched, Watched):
+            try:
+                watched.require_whole()
+            except OSError:
+                self.close()
+                raise

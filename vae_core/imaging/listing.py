@@ -1,57 +1,94 @@
-"""Which pictures a folder holds, and what else lies there."""
+"""Which pictures a place holds, and what else lies there.
+
+A place is a folder, an archive or a single file. A file of several pictures gives each of them; an
+archive gives its files, and those of the archives in it.
+"""
 
 from __future__ import annotations
 
 import errno
 import hashlib
+import io
 import os
 import stat
-from array import array
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import BinaryIO, Literal, cast
 
 import numpy as np
 
 from vae_core.errors import UserError
-from vae_core.imaging.decode import EXTENSIONS
-from vae_core.imaging.reading import Stamp, read_whole, reason_of, stamp_of
+from vae_core.imaging.archive import Limits, Told, Unreadable, Unsafe
+from vae_core.imaging.counting import Counted, count_pictures
+from vae_core.imaging.files import KEPT_OPEN, Files, Folder, Packed
+from vae_core.imaging.kinds import (
+    ArchiveFormat,
+    Cell,
+    Contents,
+    Format,
+    NotAnImage,
+    formats,
+    is_installed,
+    kind_of,
+    picture_name,
+    readable,
+)
+from vae_core.imaging.reading import (
+    Picture,
+    Place,
+    Refused,
+    Skip,
+    Stamp,
+    Watched,
+    open_regular,
+    reason_of,
+    stamp_of,
+)
+from vae_core.imaging.tables import MOST_COLUMNS
 from vae_core.progress import Progress, no_progress
-from vae_core.units import grouped
+from vae_core.units import gigabytes, grouped
 
 LISTING = "Looking through the files"
 MOST_FILES = 5_000_000
 """About 1 GB of names and times."""
 
+DEEPEST = 2
+"""Archives in one another that are opened."""
+
+Pages = Literal["all", "first"]
+
 _SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
-
-
-@dataclass(frozen=True)
-class Skip:
-    """A file that gives no picture, and why in a few words."""
-
-    name: str
-    reason: str
+_UNREAD_ARCHIVES = (".7z", ".rar", ".gz", ".bz2", ".xz", ".zst", ".lz4", ".tbz2", ".txz")
 
 
 @dataclass(frozen=True)
 class Listing:
-    """Picture files in the order of their names, and what was left out.
+    """Pictures in the order of the names of their files, and what was left out.
 
-    Hundreds of thousands are listed while torch fills most of a GB: what is known of a file is a
-    string and a row of numbers, with no object of its own.
-
-    root: the folder or archive that they lie in.
-    stamps: int64 [N, K]; a file's row changes when its content does. It begins with its bytes.
-    read: gives the bytes of the file at an index; any thread may call it. It raises `Refused` or
-        `NotAnImage` for what is no picture, and `OSError` where it cannot tell.
+    root: the folder, archive or file that they lie in.
+    names: of each picture, as a person recognises it: `cats/a.jpg`, `stack.tif#07`,
+        `shard-000.tar/0001.png`.
+    stamps: int64 [N, K]; a picture's row changes when its file does. It begins with its share of
+        the bytes of the file.
+    read: gives the picture at an index as it is decoded; any thread may call it. It raises
+        `Refused` or `NotAnImage` for what is no picture, and `OSError` where it cannot tell.
+    labels: what the files themselves say that each picture shows, "" where they say nothing; None
+        where no file says anything. Folders are not asked here.
+    columns: what else they say of each picture, by name: N numbers or texts, None where it is
+        not said.
+    notes: sentences on how the pictures were chosen, such as how many pages there are.
     """
 
     root: Path
     names: tuple[str, ...]
     stamps: np.ndarray
-    read: Callable[[int], bytes]
+    read: Callable[[int], Picture]
     skipped: tuple[Skip, ...]
+    labels: Sequence[str] | None = None
+    columns: Mapping[str, Sequence[Cell]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.names)
@@ -69,15 +106,48 @@ def is_system_file(name: str) -> bool:
     return any(part.startswith(".") or part.lower() in _SYSTEM_FILES for part in name.split("/"))
 
 
-def has_image_name(name: str) -> bool:
-    """True where the extension is one of a picture."""
-    return os.path.splitext(name)[1].lower() in EXTENSIONS
+@contextmanager
+def open_pictures(
+    path: Path,
+    progress: Progress = no_progress,
+    links: bool = True,
+    pages: Pages = "all",
+    limits: Limits | None = None,
+) -> Iterator[Listing]:
+    """The pictures in a folder, an archive or a file; `read` works inside the `with` block.
+
+    Args:
+        links: as `list_folder`.
+        pages: whether each picture of a file of several counts, or the first alone.
+        limits: for each archive.
+
+    Raises:
+        UserError: when there is no such place, it cannot be reached, is of no kind that can be
+            read, or is an archive that is damaged or unsafe.
+    """
+    progress(LISTING, None)
+    kind = _kind_of_place(path)
+    walk = _Walk(path, progress, links, MOST_FILES, limits or Limits())
+    try:
+        if kind is None:
+            walk.folder()
+        elif isinstance(kind, ArchiveFormat):
+            walk.root_archive(kind)
+        else:
+            walk.single(kind)
+        yield walk.listing(pages)
+    finally:
+        walk.files.close()
 
 
 def list_folder(
-    path: Path, progress: Progress = no_progress, links: bool = True, most: int = MOST_FILES
+    path: Path,
+    progress: Progress = no_progress,
+    links: bool = True,
+    most: int = MOST_FILES,
+    pages: Pages = "all",
 ) -> Listing:
-    """The pictures in `path` and in the folders inside it.
+    """The pictures in `path` and in the folders and archives inside it.
 
     Links to files are followed, those to folders are not: they could lead in circles.
 
@@ -88,44 +158,319 @@ def list_folder(
     Raises:
         UserError: when `path`, a folder or a file in it cannot be reached, or there are too many.
     """
-    names: list[str] = []
-    stamps = array("q")
-    skipped: list[Skip] = []
-    waiting = [""]
-    while waiting:
-        inside = waiting.pop()
-        for entry in _entries(path, inside):
-            name = inside + entry.name
-            if is_system_file(entry.name):
-                continue
-            if (len(names) + len(skipped)) % 1000 == 0:
-                progress(f"{LISTING}: {grouped(len(names))} images so far", None)
-            if len(names) + len(skipped) >= most:
-                raise UserError(
-                    f"There are more than {grouped(most)} files in {path}. Name the folder in it "
-                    "that holds the images."
-                )
-            try:
-                if entry.is_dir(follow_symlinks=False):
-                    waiting.append(name + "/")
+    walk = _Walk(path, progress, links, most, Limits())
+    walk.folder()
+    return walk.listing(pages)
+
+
+def _kind_of_place(path: Path) -> Format | ArchiveFormat | None:
+    """The kind of a file, None for a folder.
+
+    Raises:
+        UserError: when there is neither, or nothing here reads it.
+    """
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        raise UserError(
+            f"There is no folder or file of images at {path}; check the path."
+        ) from None
+    except OSError as error:
+        raise UserError(
+            f"{path} cannot be reached: {reason_of(error)}. Check its permissions."
+        ) from None
+    if stat.S_ISDIR(mode):
+        return None
+    if not stat.S_ISREG(mode):
+        raise UserError(f"{path} is neither a folder nor a file; name one of these.")
+    kind = kind_of(path.name)
+    if kind is None:
+        raise UserError(f"{path} is of no kind that can be read; what can be is {readable()}.")
+    if kind.missing:
+        raise UserError(f"{path} is {kind.label}: {kind.missing}.")
+    return kind
+
+
+class _Walk:
+    """Goes through a place and gathers what lies there."""
+
+    def __init__(
+        self, root: Path, progress: Progress, links: bool, most: int, limits: Limits
+    ) -> None:
+        self._root, self._progress, self._links = root, progress, links
+        self._most, self._limits = most, limits
+        self.files = Files()
+        self._skipped: list[Skip] = []
+        self._told: dict[tuple[int, int], Told] = {}
+        self._spent = [0, 0]  # entries and bytes of the archive that is looked through
+        self._archives = 0
+
+    def folder(self) -> None:
+        """Take what lies in the root, a folder."""
+        self.files.holders.append(Folder(self._root))
+        waiting = [""]
+        while waiting:
+            inside = waiting.pop()
+            for entry in _entries(self._root, inside):
+                if is_system_file(entry.name):
                     continue
-                stamp, reason = _stamp_or_reason(entry, links)
-            except OSError as error:
-                raise _unreachable(Path(entry.path), error) from None
-            if stamp is None:
-                skipped.append(Skip(name, reason))
+                self._count()
+                name = inside + entry.name
+                try:
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(name + "/")
+                    else:
+                        self._take(entry, name)
+                except OSError as error:
+                    raise _unreachable(Path(entry.path), error) from None
+
+    def single(self, kind: Format) -> None:
+        """Take the root, a file of pictures."""
+        self.files.holders.append(Folder(self._root.parent))
+        try:
+            self.files.add(self._root.name, kind, stamp_of(self._root.stat()), 0, 0)
+        except OSError as error:
+            raise _unreachable(self._root, error) from None
+
+    def root_archive(self, kind: ArchiveFormat) -> None:
+        """Take what lies in the root, an archive.
+
+        Raises:
+            UserError: when it is refused.
+        """
+        path = self._root
+        try:
+            self._archive("", kind, self._on_disk(path, stamp_of(path.stat())), 0, 1)
+        except OSError as error:
+            raise UserError(f"{path} cannot be read: {reason_of(error)}.") from None
+        except Refused as error:
+            raise UserError(f"{path} is {error}; name a folder or an archive.") from None
+        except Unreadable as error:
+            raise UserError(
+                f"{path} is {error}. Pack your images again as .zip, or name a folder."
+            ) from None
+        except Unsafe as error:
+            raise UserError(
+                f"{path.name} was refused: {error}. Pack only your images and try again."
+            ) from None
+
+    def listing(self, pages: Pages) -> Listing:
+        """All pictures of the files, in the order of their names."""
+        self.files.sort()
+        counted = count_pictures(self.files, self._progress)
+        return _listing(self._root, self.files, counted, self._skipped, self._told, pages)
+
+    def _count(self) -> None:
+        count = len(self.files) + len(self._skipped)
+        if count % 1000 == 0:
+            self._progress(f"{LISTING}: {grouped(len(self.files))} images so far", None)
+        if count >= self._most:
+            raise UserError(
+                f"There are more than {grouped(self._most)} files in {self._root}. Name the folder "
+                "in it that holds the images."
+            )
+
+    def _take(self, entry: os.DirEntry[str], name: str) -> None:
+        """A file in a folder. One look at each.
+
+        Raises:
+            OSError: when it cannot be looked at. A link to nowhere can: it leads nowhere.
+        """
+        kind = kind_of(entry.name)
+        is_link = entry.is_symlink()
+        if is_link and not self._links:
+            self._skip(name, "a link")
+            return
+        if kind is None and "." in entry.name and not is_link:
+            self._skip(name, _why_not(name))
+            return
+        try:
+            found = entry.stat()
+        except OSError as error:
+            if is_link and error.errno in (errno.ENOENT, errno.ELOOP, errno.ENOTDIR):
+                self._skip(name, "a link to nowhere")
+                return
+            raise
+        if stat.S_ISDIR(found.st_mode):
+            self._skip(name, "a link to a folder")
+            return
+        if kind is None and "." not in entry.name:
+            kind = _nameless_kind(entry.path, found)
+        if kind is None:
+            self._skip(name, _why_not(name))
+        elif not stat.S_ISREG(found.st_mode):
+            self._skip(name, "no ordinary file")
+        elif kind.missing:
+            self._skip(name, kind.missing)
+        elif isinstance(kind, ArchiveFormat):
+            self._archive_inside(name, kind, self._on_disk(entry.path, stamp_of(found)), 0, 1)
+        else:
+            self.files.add(name, kind, stamp_of(found), 0, 0)
+
+    def _on_disk(self, path: str | Path, stamp: Stamp) -> Callable[[], BinaryIO]:
+        self._archives += 1
+        kept = self._archives <= KEPT_OPEN
+
+        def opened() -> BinaryIO:
+            watched = Watched(Place(str(path), stamp), kept)
+            return cast(BinaryIO, io.BufferedReader(watched, 2**16))
+
+        return opened
+
+    def _archive_inside(
+        self, name: str, kind: ArchiveFormat, file: Callable[[], BinaryIO], size: int, depth: int
+    ) -> None:
+        """An archive among other files: where it is refused the others are there all the same."""
+        try:
+            self._archive(name + "/", kind, file, size, depth)
+        except (Unsafe, UserError) as error:
+            self._skip(name, f"refused: {error}".rstrip("."))
+        except (Unreadable, Refused, NotAnImage) as error:
+            self._skip(name, str(error))
+
+    def _archive(
+        self, before: str, kind: ArchiveFormat, file: Callable[[], BinaryIO], size: int, depth: int
+    ) -> None:
+        if depth == 1:
+            self._spent = [0, 0]
+        entries, total = self._spent
+        if entries >= self._limits.entries or total >= self._limits.total_bytes:
+            raise Unsafe(
+                f"with it there are more than {grouped(self._limits.entries)} files in one "
+                f"archive, or more than {gigabytes(self._limits.total_bytes)}"
+            )
+        limits = replace(
+            self._limits,
+            entries=self._limits.entries - entries,
+            total_bytes=self._limits.total_bytes - total,
+        )
+        holder = Packed(kind, file, size, limits)
+        number, members = len(self.files.holders), holder.members
+        self.files.holders.append(holder)
+        self._spent = [
+            entries + len(members.names),
+            total + sum(stamp[0] for stamp in members.stamps),
+        ]
+        for skip in members.skipped:
+            self._skip(before + skip.name, skip.reason)
+        for i, (inside, stamp) in enumerate(zip(members.names, members.stamps, strict=True)):
+            if is_system_file(inside):
+                continue
+            self._count()
+            name, found = before + inside, kind_of(inside)
+            if found is None or found.missing:
+                self._skip(name, _why_not(name) if found is None else found.missing)
+            elif isinstance(found, Format):
+                self.files.add(name, found, stamp, number, i)
+                if i in members.told:
+                    self._told[number, i] = members.told[i]
+            elif depth == DEEPEST:
+                self._skip(name, "an archive in an archive in an archive; unpack the outermost")
             else:
-                names.append(name)
-                stamps.extend(stamp)
-    order = sorted(range(len(names)), key=names.__getitem__)
-    ordered = tuple(names[i] for i in order)
-    known = np.array(stamps, np.int64).reshape(-1, 2)[order]
+                self._archive_inside(
+                    name, found, self._in_memory(holder, inside, stamp, i), stamp[0] or 1, depth + 1
+                )
+        holder.forget()
 
-    def read(index: int) -> bytes:
-        size, changed = known[index].tolist()
-        return read_whole(os.path.join(path, ordered[index]), stamp=(size, changed))
+    def _in_memory(
+        self, holder: Packed, name: str, stamp: Stamp, key: int
+    ) -> Callable[[], BinaryIO]:
+        return lambda: io.BytesIO(holder.read(name, stamp, key))
 
-    return Listing(path, ordered, known, read, tuple(sorted(skipped, key=lambda skip: skip.name)))
+    def _skip(self, name: str, reason: str) -> None:
+        self._skipped.append(Skip(name, reason))
+
+
+def _listing(
+    root: Path,
+    files: Files,
+    counted: Counted,
+    skipped: list[Skip],
+    told: Mapping[tuple[int, int], Told],
+    pages: Pages,
+) -> Listing:
+    """The pictures of all files, one after the other."""
+    skipped += (Skip(files.names[i], reason) for i, reason in counted.reasons.items())
+    skips = tuple(sorted(skipped, key=lambda skip: skip.name))
+    held, notes = counted.counts, _notes(files, counted, pages)
+    taken = np.minimum(held, 1) if pages == "first" else held
+    if (taken == 1).all() and not counted.contents:
+        return Listing(
+            root,
+            tuple(files.names),
+            files.stamps,
+            files.picture,
+            skips,
+            *_said(files, {}, told, taken),
+        )
+    file_of = np.repeat(np.arange(len(files)), taken)
+    page_of = np.arange(len(file_of)) - np.repeat(np.cumsum(taken) - taken, taken)
+    names = tuple(
+        files.names[i] if held[i] == 1 else picture_name(files.names[i], counted.contents[i], page)
+        for i, page in zip(file_of.tolist(), page_of.tolist(), strict=True)
+    )
+    stamps = files.stamps[file_of]
+    stamps[:, 0] = -(-stamps[:, 0] // held[file_of])
+
+    def read(index: int) -> Picture:
+        i = int(file_of[index])
+        return files.picture(i, int(page_of[index]), alone=held[i] == 1)
+
+    labels, columns = _said(files, counted.contents, told, taken)
+    return Listing(root, names, stamps, read, skips, labels, columns, notes)
+
+
+def _said(
+    files: Files,
+    contents: Mapping[int, Contents],
+    told: Mapping[tuple[int, int], Told],
+    taken: np.ndarray,
+) -> tuple[list[str] | None, dict[str, list[Cell]]]:
+    """Labels and columns of all pictures, out of what each file and each archive says of them."""
+    if not told and not any(each.labels or each.columns for each in contents.values()):
+        return None, {}
+    total, start = int(taken.sum()), 0
+    labels: list[str] = [""] * total
+    columns: dict[str, list[Cell]] = {}
+    for i, count in enumerate(taken.tolist()):
+        own = contents.get(i)
+        of_archive = told.get(files.holding(i)) if told else None
+        cells: dict[str, Sequence[Cell]] = {}
+        if of_archive is not None:
+            labels[start : start + count] = [of_archive.label] * count
+            cells = {name: [cell] * count for name, cell in of_archive.columns.items()}
+        if own is not None:
+            if own.labels is not None:
+                labels[start : start + count] = own.labels[:count]
+            cells |= own.columns
+        for name, values in cells.items():
+            if name in columns or len(columns) < MOST_COLUMNS:
+                column = columns.setdefault(name, [None] * total)
+                column[start : start + count] = values[:count]
+        start += count
+    return (labels if any(labels) else None), columns
+
+
+def _notes(files: Files, counted: Counted, pages: Pages) -> tuple[str, ...]:
+    """A sentence on files of several pictures, if there are any."""
+    several = np.flatnonzero(counted.counts > 1)
+    if not len(several):
+        return ()
+    total = int(counted.counts[several].sum())
+    first = int(several[0])
+    part = files.format(first).part
+    if len(several) == 1:
+        what = f"{files.names[first]} holds {grouped(total)} {part}s"
+    else:
+        such = f"{files.names[first]} has {grouped(int(counted.counts[first]))} {part}s"
+        what = f"{len(several)} files hold {grouped(total)} pictures ({such})"
+    if pages == "all":
+        return (f"{what}; each is a picture of its own.",)
+    left = total - len(several)
+    return (
+        f"{what}; the first of each was taken and {grouped(left)} were left out, as data.pages "
+        "says: all takes every one.",
+    )
 
 
 def _entries(path: Path, inside: str) -> Iterator[os.DirEntry[str]]:
@@ -138,28 +483,21 @@ def _entries(path: Path, inside: str) -> Iterator[os.DirEntry[str]]:
         raise _unreachable(Path(folder), error) from None
 
 
-def _stamp_or_reason(entry: os.DirEntry[str], links: bool) -> tuple[Stamp | None, str]:
-    """What a picture file is known by, or None and why it is left out. One look at each file.
-
-    Raises:
-        OSError: when it cannot be looked at. A link to nowhere can: it leads nowhere.
-    """
-    is_link = entry.is_symlink()
-    if is_link and not links:
-        return None, "a link"
-    if not is_link and not has_image_name(entry.name):
-        return None, "no image"
+def _nameless_kind(path: str, found: os.stat_result) -> Format | None:
+    """DICOM, whose files often have no ending; None for anything else."""
+    if not stat.S_ISREG(found.st_mode) or found.st_size <= 132 or not is_installed("pydicom"):
+        return None
     try:
-        found = entry.stat()
-    except OSError as error:
-        if is_link and error.errno in (errno.ENOENT, errno.ELOOP, errno.ENOTDIR):
-            return None, "a link to nowhere"
-        raise
-    if stat.S_ISDIR(found.st_mode):
-        return None, "a link to a folder"
-    if not has_image_name(entry.name):
-        return None, "no image"
-    return (stamp_of(found), "") if stat.S_ISREG(found.st_mode) else (None, "no ordinary file")
+        with open_regular(path) as file:
+            return formats["dicom"] if file.read(132)[128:] == b"DICM" else None
+    except (OSError, Refused):
+        return None
+
+
+def _why_not(name: str) -> str:
+    if name.lower().endswith(_UNREAD_ARCHIVES):
+        return "an archive of a kind that is not read; pack it as .zip or .tar.gz"
+    return "no image"
 
 
 def _unreachable(path: Path, error: OSError) -> UserError:

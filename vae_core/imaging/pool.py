@@ -6,7 +6,6 @@ lock to and fro (`python -m benchmarks.preparing`).
 
 from __future__ import annotations
 
-import io
 import os
 import queue
 import threading
@@ -18,11 +17,13 @@ from itertools import chain
 import numpy as np
 
 from vae_core.errors import UserError
-from vae_core.imaging.decode import NotAnImage, decode
+from vae_core.imaging.decode import Reader, enough
 from vae_core.imaging.decoder import Decoder, DecoderDied
-from vae_core.imaging.fit import Target
+from vae_core.imaging.fit import Target, fit
+from vae_core.imaging.formats import formats
+from vae_core.imaging.kinds import NotAnImage
 from vae_core.imaging.listing import Listing
-from vae_core.imaging.reading import Refused, reason_of
+from vae_core.imaging.reading import Picture, Refused, reason_of
 
 Result = np.ndarray | str | OSError
 """An image uint8 [C, S, S]; why there is none; or why that is not known."""
@@ -59,7 +60,10 @@ def decode_all(
     waiting = iter(spans)
     started = time.monotonic()
     while (first := next(waiting, None)) is not None and time.monotonic() - started < START_AFTER_S:
-        yield first, [_decode_here(_read(listing, i), target) for i in first]
+        read = [_read(listing, i) for i in first]
+        if not all(map(_is_harmless, read)):
+            break
+        yield first, [_decode_here(each, target) for each in read]
         tick()
     if first is None:
         return
@@ -160,18 +164,18 @@ class _Pool:
         size = int(self._listing.stamps[span.start : span.stop, 0].sum())
         with self._large if size > BATCH_BYTES else nullcontext():
             read = [_read(self._listing, i) for i in span]
-            names = [i for i, each in zip(span, read, strict=True) if isinstance(each, bytes)]
-            images = iter(self._decode([each for each in read if isinstance(each, bytes)], names))
-        return [next(images) if isinstance(each, bytes) else each for each in read]
+            found = [i for i, each in zip(span, read, strict=True) if isinstance(each, Picture)]
+            images = iter(self._decode([each for each in read if isinstance(each, Picture)], found))
+        return [next(images) if isinstance(each, Picture) else each for each in read]
 
-    def _decode(self, files: list[bytes], indices: list[int]) -> list[np.ndarray | str]:
-        """What `files` show, also where one of them breaks a process."""
+    def _decode(self, pictures: list[Picture], indices: list[int]) -> list[Result]:
+        """What `pictures` show, also where one of them breaks a process."""
         try:
-            return self._ask(files) if files else []
+            return self._ask(pictures) if pictures else []
         except DecoderDied as death:
-            if len(files) > 1:  # which of them it was is seen when each goes alone
-                alone = zip(files, indices, strict=True)
-                return [each for file, i in alone for each in self._decode([file], [i])]
+            if len(pictures) > 1:  # which of them it was is seen when each goes alone
+                alone = zip(pictures, indices, strict=True)
+                return [each for picture, i in alone for each in self._decode([picture], [i])]
             if death.crashed:
                 return ["damaged: the decoder breaks on it"]
             raise UserError(
@@ -180,14 +184,14 @@ class _Pool:
                 "is prepared is kept."
             ) from None
 
-    def _ask(self, files: list[bytes]) -> list[np.ndarray | str]:
+    def _ask(self, pictures: list[Picture]) -> list[Result]:
         decoder = self._idle.get()
         try:
             while time.monotonic() - self._ticked > PAUSED_S and not self._closed:
                 time.sleep(POLL_S)
             if decoder is None:
                 raise _Closed
-            return decoder(files)
+            return decoder(pictures)
         except DecoderDied:
             decoder = self._start()
             raise
@@ -213,8 +217,8 @@ class _Closed(Exception):
     """Nobody waits for the results any more."""
 
 
-def _read(listing: Listing, index: int) -> bytes | str | OSError:
-    """The file; why it is no picture; or why that is not known."""
+def _read(listing: Listing, index: int) -> Picture | str | OSError:
+    """The picture to be decoded; why it is none; or why that is not known."""
     try:
         return listing.read(index)
     except (Refused, NotAnImage) as reason:
@@ -223,11 +227,18 @@ def _read(listing: Listing, index: int) -> bytes | str | OSError:
         return error
 
 
-def _decode_here(file: bytes | str | OSError, target: Target) -> Result:
-    if not isinstance(file, bytes):
-        return file
+def _is_harmless(read: Picture | str | OSError) -> bool:
+    """Whether it may be decoded in this process."""
+    if not isinstance(read, Picture):
+        return True
+    return isinstance(read.file, bytes) and formats[read.format].harmless
+
+
+def _decode_here(read: Picture | str | OSError, target: Target) -> Result:
+    if not isinstance(read, Picture):
+        return read
     try:
-        return decode(io.BytesIO(file), target)
+        return fit(Reader().values(read, enough(target)), target)
     except NotAnImage as reason:
         return str(reason)
 

@@ -6,7 +6,7 @@ from latent_workbench.components import component
 from latent_workbench.live.upload_sessions import SessionUploads, most_bytes
 from latent_workbench.shared import access
 from vae_core.data.uploads import MB
-from vae_core.imaging.decode import EXTENSIONS
+from vae_core.imaging.kinds import endings
 
 _mount = component("image_uploader", "uploader")
 
@@ -18,7 +18,7 @@ def uploader(key: str, uploads: SessionUploads) -> None:
         "token": uploads.token,
         "off": access.read_only_reason(),
         "kept": None if kept is None else {"name": kept.name, "bytes": kept.bytes},
-        "endings": [".zip", *sorted(EXTENSIONS)],
+        "endings": list(endings()),
         "most": most_bytes(),
         "limit": f"{most_bytes() / MB:,.0f} MB",
     }

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import stat
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
@@ -18,10 +15,8 @@ from vae_core.data.prepare import prepare_files
 from vae_core.data.source import datasets
 from vae_core.data.splits import split_dataset
 from vae_core.errors import UserError
-from vae_core.imaging.archive import open_zip
 from vae_core.imaging.fit import Target
-from vae_core.imaging.listing import LISTING, Listing, list_folder
-from vae_core.imaging.reading import reason_of
+from vae_core.imaging.listing import open_pictures
 from vae_core.locations import data_folder, uploads_folder
 from vae_core.progress import Progress
 
@@ -59,7 +54,8 @@ def load_folder(config: DataConfig, progress: Progress) -> Dataset:
         )
     path = data_folder(config.data_dir)
     target = Target(config.image_size or IMAGE_SIZE, config.resize, config.channels)
-    with open_images(path, progress) as listing:
+    from_outside = path.is_relative_to(uploads_folder())
+    with open_pictures(path, progress, links=not from_outside, pages=config.pages) as listing:
         prepared = prepare_files("folder", listing, target, progress)
     names, notes = prepared.files, prepared.notes
     if prepared.images is None or len(names) < 2:
@@ -85,32 +81,6 @@ def load_folder(config: DataConfig, progress: Progress) -> Dataset:
     return split_dataset(
         "folder", pool, tests, config, validation=validation, label_names=label_names, notes=notes
     )
-
-
-@contextmanager
-def open_images(path: Path, progress: Progress) -> Iterator[Listing]:
-    """The pictures in a folder or a .zip, which can be read inside the `with` block.
-
-    Raises:
-        UserError: when there is no such place, or it cannot be read.
-    """
-    progress(LISTING, None)
-    try:
-        kind = path.stat().st_mode
-    except (FileNotFoundError, NotADirectoryError):
-        raise UserError(f"There is no folder or .zip at {path}; check the path.") from None
-    except OSError as error:
-        raise UserError(
-            f"{path} cannot be reached: {reason_of(error)}. Check its permissions."
-        ) from None
-    if stat.S_ISDIR(kind):
-        from_outside = path.is_relative_to(uploads_folder())
-        yield list_folder(path, progress, links=not from_outside)
-    elif stat.S_ISREG(kind):
-        with open_zip(path) as listing:
-            yield listing
-    else:
-        raise UserError(f"{path} is neither a folder nor a .zip; name one of these.")
 
 
 @dataclass(frozen=True)
