@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
 
 import numpy as np
 import streamlit as st
@@ -13,6 +12,8 @@ import streamlit as st
 from latent_workbench.components.scatter import PlaneClick
 from latent_workbench.encodings.encoded_images import EncodedImages
 from latent_workbench.encodings.plane import Plane
+from latent_workbench.encodings.query import more_like_it
+from latent_workbench.encodings.take_home import take_home
 from latent_workbench.live.resources import corrupts
 from latent_workbench.shared import access
 from latent_workbench.shared.current_run import open_in_explore
@@ -28,7 +29,6 @@ NEAREST = 8
 WHOLE = ", encoded whole; what the model makes of corrupted images is on Grids"
 WORST = 4
 MOST_LABELS = 5
-TABLES = {"CSV": "text/csv", "Parquet": "application/vnd.apache.parquet"}
 
 
 def clicked_image(encoded: EncodedImages, row: int) -> None:
@@ -38,8 +38,9 @@ def clicked_image(encoded: EncodedImages, row: int) -> None:
     labels = None if survey.labels is None else survey.labels[[row]]
     title = "" if labels is None else f"{survey.label_name(int(labels[0]))} · "
     st.markdown(f"**{title}{encoded.name(row)}**")
-    both = np.concatenate([_matched(encoded.images.gather(np.array([row])), encoded),
-                           encoded.decoded(mu[None], labels)])  # fmt: skip
+    rebuilt = encoded.decoded(mu[None], labels)
+    original = matched(encoded.images.gather(np.array([row])), rebuilt.shape[2:])
+    both = np.concatenate([original, rebuilt])
     pictures(both, ["original", "reconstruction"], LARGE)
     measured = {"recon": survey.recon, "KL": survey.kl, "ELBO": survey.elbo}
     known = [f"{name} {number(float(v[row]))}" for name, v in measured.items() if v is not None]
@@ -52,7 +53,9 @@ def clicked_image(encoded: EncodedImages, row: int) -> None:
         whole = WHOLE * corrupts(encoded.run)
         st.caption(f"{', '.join(known)} nats, of {image_count(1, encoded.split)}{whole}")
     _neighbours(encoded, mu, row)
-    _open_button(encoded, mu)
+    with st.container(horizontal=True, gap="small"):
+        _open_button(encoded, mu)
+        more_like_it(encoded, row, encoded.run.id)
 
 
 def clicked_plane(encoded: EncodedImages, plane: Plane, at: PlaneClick) -> None:
@@ -86,9 +89,8 @@ def _neighbours(encoded: EncodedImages, z: np.ndarray, without: int = -1) -> Non
     pictures(encoded.images.gather(rows), [number(float(each)) for each in away])
 
 
-def _matched(images: np.ndarray, encoded: EncodedImages) -> np.ndarray:
-    """Thumbnails enlarged to the size of what the model draws; images of that size as they are."""
-    size = encoded.run.data_card().image_shape[1:]
+def matched(images: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
+    """Thumbnails [N, C, h, w] enlarged to `size`, (H, W); images of that size as they are."""
     if images.shape[2:] == size:
         return images
     rows, columns = (np.arange(b) * a // b for a, b in zip(images.shape[2:], size, strict=True))
@@ -122,16 +124,8 @@ def selected_images(encoded: EncodedImages, rows: np.ndarray) -> None:
         worst = rows[np.argsort(-survey.recon[rows], kind="stable")[:WORST]]
         st.caption("Worst reconstructions, in nats")
         pictures(encoded.images.gather(worst), [number(float(survey.recon[i])) for i in worst])
-    with st.container(horizontal=True, gap="small"):
-        _open_button(encoded, center, "Open its mean")
-        for name, mime in TABLES.items():
-            kind = name.lower()
-            st.download_button(
-                name, partial(table_of, encoded, rows, kind),
-                f"{encoded.run.id}-selection.{kind}", mime,
-                key=f"encodings-{kind}-{encoded.run.id}", icon=":material/download:",
-                on_click="ignore",
-            )  # fmt: skip
+    _open_button(encoded, center, "Open its mean")
+    take_home(encoded, rows, f"selection-{encoded.run.id}")
     with st.container(horizontal=True, gap="small"):
         for end in "AB":
             if st.button(
@@ -139,13 +133,6 @@ def selected_images(encoded: EncodedImages, rows: np.ndarray) -> None:
                 help="Two kept selections make a direction from here to there.",
             ):  # fmt: skip
                 _ends(encoded)[end] = rows
-
-
-def table_of(encoded: EncodedImages, rows: np.ndarray, kind: str) -> bytes:
-    """The rows as a file: names, labels, measures and vectors."""
-    from vae_core.export import Source, as_download, export
-
-    return as_download(export(Source(encoded.run, encoded.split, rows=rows), kind), "selection")[1]
 
 
 def direction_form(encoded: EncodedImages) -> None:
@@ -196,12 +183,12 @@ STYLE = (
 )
 
 
-def pictures(images: np.ndarray, names: Sequence[str], side: int = SMALLEST) -> None:
-    """Images uint8 [N, C, H, W], `side` px high and wide, above their names."""
+def pictures(images: np.ndarray, names: Sequence[str], side: int = SMALLEST, wide: int = 1) -> None:
+    """Images uint8 [N, C, H, W], `side` px high and `wide` times as wide, above their names."""
     figures = "".join(
         f'<figure><img src="{data_url(image)}" alt="{html.escape(name)}"'
-        f' title="{html.escape(name)}" style="width: {side}px; height: {side}px">'
-        f'<figcaption style="width: {side}px">{html.escape(name)}</figcaption></figure>'
+        f' title="{html.escape(name)}" style="width: {wide * side}px; height: {side}px">'
+        f'<figcaption style="width: {wide * side}px">{html.escape(name)}</figcaption></figure>'
         for image, name in zip(images, names, strict=True)
     )
     st.html(f'{STYLE}<div class="row-of-pictures">{figures}</div>')

@@ -1,4 +1,4 @@
-"""Images that stand out, and images that are as good as copies of each other."""
+"""Images that stand out."""
 
 from __future__ import annotations
 
@@ -6,30 +6,21 @@ import numpy as np
 import streamlit as st
 
 from latent_workbench.components.sheet import sheet
-from latent_workbench.encodings.details import pictures
 from latent_workbench.encodings.encoded_images import (
-    Compared,
     EncodedImages,
-    is_compared,
-    neighbours_of,
     opening_spinner,
 )
 from latent_workbench.shared.current_run import open_in_explore
 from latent_workbench.shared.errors import errors_shown
-from latent_workbench.shared.formatting import grouped, number
-from latent_workbench.shared.state import session
-from latent_workbench.shared.tasks import result_of
+from latent_workbench.shared.formatting import number
 from vae_core.imaging.png import tile
 
 CRITERIA = {"-elbo": "−ELBO", "recon": "Reconstruction error"}
 PICTURED, LISTED = 12, 100
-PAIRS = 12
-NEAR = 0.25
-"""Closer than this share of the usual distance to a nearest neighbour is a near-duplicate."""
 
 
 def draw(encoded: EncodedImages) -> None:
-    """The ranking with its pictures, then the pairs that lie closest together."""
+    """The ranking with its pictures."""
     by = st.segmented_control(
         "Ranked by", list(CRITERIA), default="-elbo" if encoded.survey.kl is not None else "recon",
         required=True, key=f"outliers-by-{encoded.key}", format_func=CRITERIA.__getitem__,
@@ -38,8 +29,6 @@ def draw(encoded: EncodedImages) -> None:
     )  # fmt: skip
     with errors_shown(st.info), opening_spinner(encoded.images):
         _ranking(encoded, by)
-    st.markdown("**Duplicates**")
-    _duplicates(encoded)
 
 
 def _ranking(encoded: EncodedImages, by: str) -> None:
@@ -74,36 +63,3 @@ def table(encoded: EncodedImages, rows: np.ndarray) -> dict[str, list[object]]:
         for name, values in measured.items()
         if values is not None
     }
-
-
-def _duplicates(encoded: EncodedImages) -> None:
-    from vae_core.latent.neighbours import closest_pairs, duplicates, typical_distance
-
-    if not is_compared(encoded):
-        if st.button("Look for duplicates", help="Compares all images, which takes a while."):
-            session(Compared).keys.add(encoded.key)
-            st.rerun()
-        return
-    found = result_of(neighbours_of(encoded), "neighbours", lambda: neighbours_of.clear(encoded))
-    if found is None:
-        return
-    usual = typical_distance(found)
-    same, near = duplicates(found), duplicates(found, NEAR * usual)
-    st.caption(
-        f"{_groups(len(same))} of images with the same encoding; {_groups(len(near))} of images "
-        f"closer than a quarter of the usual distance to a nearest neighbour, which is "
-        f"{number(usual)} latent units. Below, the pairs that lie closest."
-    )
-    pairs, distances = closest_pairs(found, PAIRS)
-    for start in range(0, len(pairs), 4):
-        for place, pair, distance in zip(
-            st.columns(4), pairs[start : start + 4], distances[start : start + 4], strict=False
-        ):
-            with place:
-                one, other = (encoded.name(int(row)) for row in pair)
-                pictures(encoded.images.gather(pair), ["", ""], 72)
-                st.caption(f"{one} · {other}: {number(float(distance))} apart")
-
-
-def _groups(count: int) -> str:
-    return f"{grouped(count)} {'group' if count == 1 else 'groups'}"

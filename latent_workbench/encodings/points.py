@@ -17,6 +17,7 @@ from latent_workbench.components.scatter import (
     SelectionCleared,
     scatter,
 )
+from latent_workbench.encodings import collection
 from latent_workbench.encodings.details import (
     clicked_image,
     clicked_plane,
@@ -80,7 +81,8 @@ def draw_points(
         titles=plane.titles,
         labels=survey.labels,
         label_names=survey.label_names,
-        colourings=colourings(encoded),
+        colourings=[*colourings(encoded), *collection.colourings(encoded)],
+        colour_by=collection.colour_by(encoded),
         circles=RADII if plane.prior and density is not None and density.standard else (),
         decodes=plane.lift is not None,
         equal=not plane.flat,

@@ -1,4 +1,4 @@
-"""The nearest encodings of every encoding: how pure they are, and which are as good as copies."""
+"""The nearest encodings of every encoding: how pure they are, and what hangs together."""
 
 from __future__ import annotations
 
@@ -91,26 +91,6 @@ def agreement(one: Neighbours, other: Neighbours) -> float:
     """
     shared = (one.places[:, :, None] == other.places[:, None, :]).any(axis=2).sum(axis=1)
     return float(shared.mean()) if len(shared) else 0.0
-
-
-def closest_pairs(neighbours: Neighbours, n: int = 50) -> tuple[np.ndarray, np.ndarray]:
-    """The n pairs of images that lie closest together, the closest first: int64 [n, 2] with the
-    lower place first, and their distances float32 [n]. Exact as long as no image is in more of
-    these pairs than it has neighbours."""
-    one = np.repeat(np.arange(len(neighbours.places)), neighbours.places.shape[1])
-    pairs = np.sort(np.stack([one, neighbours.places.ravel()], axis=1), axis=1)
-    pairs, first = np.unique(pairs, axis=0, return_index=True)
-    distances = neighbours.distances.ravel()[first]
-    chosen = np.argsort(distances, kind="stable")[:n]
-    return pairs[chosen], distances[chosen]
-
-
-def duplicates(neighbours: Neighbours, within: float = 0.0) -> list[np.ndarray]:
-    """Groups of images no farther apart than `within`, link by link; see `linked`. 0 finds images
-    whose encodings are the same."""
-    one, column = np.nonzero(neighbours.distances <= within)
-    pairs = np.stack([one, neighbours.places[one, column]])
-    return linked(pairs, len(neighbours.places))
 
 
 def linked(pairs: np.ndarray, n: int) -> list[np.ndarray]:

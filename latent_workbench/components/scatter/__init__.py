@@ -98,6 +98,7 @@ def scatter(
     plain: bool = False,
     thumbnails: Mapping[str, Any] | None = None,
     link: Link | None = None,
+    colour_by: str = "",
 ) -> ScatterEvent:
     """Mount the points [N, 2 or 3]; returns what was last clicked or drawn around, if anything.
 
@@ -110,6 +111,7 @@ def scatter(
         plain: True where the numbers along the axes mean nothing.
         thumbnails: as the explorer's, where row i is thumbnail i; or {"split", "version"} where
             the live route has to be asked for images by their row.
+        colour_by: the colouring to turn to when it is first named; "" leaves the choice alone.
     """
     data = {
         "run": run,
@@ -123,6 +125,7 @@ def scatter(
         "label_colors": list(LABELS),
         "palette": PALETTE,
         "colourings": [_as_data(each) for each in colourings],
+        "colour_by": colour_by,
         "circles": list(circles),
         "decodes": decodes,
         "equal": equal,

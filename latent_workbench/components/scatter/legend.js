@@ -19,6 +19,7 @@ const MOST_CHIPS = 24; // more labels than that are named by the pointer alone
  * @property {string[]} label_colors
  * @property {string[]} palette
  * @property {Colouring[]} colourings
+ * @property {string} [colour_by] the colouring to turn to when it is first named
  */
 
 export class Legend {
@@ -33,6 +34,7 @@ export class Legend {
   /** @type {string[]} */
   names = [];
   chosen = "";
+  asked = "";
   palettes = { labels: [0], values: [0] };
 
   /** @param {() => void} onChange */
@@ -55,6 +57,8 @@ export class Legend {
       this.names = names;
       this.choice.replaceChildren(...names.map((name) => element("option", { value: name }, [name])));
     }
+    if (data.colour_by && data.colour_by !== this.asked) this.chosen = data.colour_by;
+    this.asked = data.colour_by ?? "";
     this.choose(names.includes(this.chosen) ? this.chosen : names[0]);
   }
 
