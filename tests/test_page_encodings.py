@@ -219,13 +219,6 @@ def test_outliers_are_ranked_by_what_was_measured_on_the_kept_images(run: Run) -
     assert frame["image"].str.fullmatch(r"training image \d+").all()
 
 
-def test_copies_are_found(run: Run) -> None:
-    mu, logvar = encodings_of(run).mu.copy(), encodings_of(run).logvar
-    mu[17] = mu[42]
-    change(run, mu=mu, logvar=logvar)
-    assert "1 group of images with the same encoding" in texts(opened("Outliers", run))
-
-
 def test_thumbnails_that_are_no_whole_images_cannot_be_ranked_and_say_why(run: Run) -> None:
     kept = encodings_of(run)
     run.file("thumbnails.png").unlink()

@@ -267,7 +267,8 @@ def _groups(encoded: EncodedImages, made: Curation) -> None:
     words, size = st.columns([5, 1.4], vertical_alignment="bottom")
     most = max(2, n // 2)
     smallest = size.number_input(
-        "Smallest group", 2, most, min(made.smallest, most), key=f"collection-smallest-{encoded.run.id}-{encoded.split}",
+        "Smallest group", 2, most, min(made.smallest, most),
+        key=f"collection-smallest-{encoded.run.id}-{encoded.split}",
         help="Images that a group has at least. Fewer find finer groups.",
     )  # fmt: skip
     if smallest != min(made.smallest, most):
@@ -281,10 +282,11 @@ def _groups(encoded: EncodedImages, made: Curation) -> None:
         )
         return
     alone = int((clusters.number < 0).sum())
+    are = "group is" if len(clusters) == 1 else "groups are"
     words.caption(
-        f"{grouped(len(clusters))} {'group is' if len(clusters) == 1 else 'groups are'} denser than "
-        f"what lies between; {grouped(alone)} images are in none. Show colours one among the points "
-        "above; Go there opens the direction that leads to it in Explore."
+        f"{grouped(len(clusters))} {are} denser than what lies between; {grouped(alone)} images "
+        "are in none. Show colours a group among the points above; Go there opens the direction "
+        "that leads to it in Explore."
     )
     for i in _page(len(clusters), GROUPS_A_PAGE, f"groups-{encoded.run.id}"):
         rows = np.flatnonzero(clusters.number == i)

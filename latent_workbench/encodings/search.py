@@ -1,4 +1,4 @@
-"""Search by image: the nearest in the whole set to a picture that was uploaded, drawn or clicked."""
+"""Search by image: what is nearest, in the whole set, to a picture uploaded, drawn or clicked."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def _uploaded(run: Run, name: str, content: bytes) -> Query:
 def answer(run: Run, query: Query, key: str) -> None:
     """The nearest images with names and distances, each beside its reconstruction."""
     whole = _whole(run.path, _version(run))
-    if not len(whole.search) or len(query.z) != whole.parts[0].survey.mu.shape[1]:
+    if whole is None or len(query.z) != whole.parts[0].survey.mu.shape[1]:
         st.caption("There are no encodings to search among yet.")
         return
     words, count, both = st.columns([4, 1.6, 1.4], vertical_alignment="bottom")
@@ -173,22 +173,20 @@ def _question(run: Run, query: Query, whole: Whole) -> None:
     among = ", ".join(image_count(len(part.survey), part.split) for part in whole.parts)
     searched = {part.split for part in whole.parts}
     left = [split for split in PARTS if split in splits_of(run) and split not in searched]
-    title = (
-        f"Nearest to **{escape_markdown(query.title)}** among" if query.title else "Nearest among"
-    )
+    to = f" to **{escape_markdown(query.title)}**" if query.title else ""
     if query.picture is not None:
         image, text = st.columns([1, 4], vertical_alignment="center")
         with image:
             pictures(query.picture[None], [""], SIDE)
-        text.markdown(f"{title} {among}")
+        text.markdown(f"Nearest{to} among {among}")
     else:
-        st.markdown(f"{title} {among}")
+        st.markdown(f"Nearest{to} among {among}")
     job = f"search-encode-{run.id}"
     if left and not job_shown(job):
         total = splits_of(run)
         named = " and ".join(total[split].removeprefix("All ") for split in left)
-        if st.button(f"Search {named} too", key=f"{job}-start", icon=":material/add:",
-                     **access.widget_options("Encodes them, which takes a moment, once.")):  # fmt: skip
+        options = access.widget_options("Encodes them, which takes a moment, once.")
+        if st.button(f"Search {named} too", key=f"{job}-start", icon=":material/add:", **options):
             start_job(job, partial(_encode, run, left))
 
 
@@ -207,7 +205,8 @@ def _shown(whole: Whole, hits: Hits, paired: bool) -> None:
         if not len(places):
             continue
         rows, survey = hits.rows[places], part.survey
-        labels = None if survey.labels is None else survey.labels[rows]
+        known = survey.labels
+        labels = None if known is None else known[rows]
         drawn = part.decoded(survey.mu[rows], labels)
         try:
             with opening_spinner(part.images):
@@ -215,7 +214,7 @@ def _shown(whole: Whole, hits: Hits, paired: bool) -> None:
         except UserError as error:
             originals, missing = drawn, error
         for at, row, original, copy in zip(places, rows, originals, drawn, strict=True):
-            label = "" if labels is None else f" · {survey.label_name(int(survey.labels[row]))}"
+            label = f" · {survey.label_name(int(known[row]))}" if known is not None else ""
             images[at], rebuilt[at] = original, copy
             names[at] = f"{number(float(hits.distances[at]))}{label} · {survey.name(int(row))}"
     if missing is not None:
@@ -250,7 +249,7 @@ def _version(run: Run) -> tuple[int | None, ...]:
 
 
 @st.cache_resource(max_entries=2, show_spinner="Gathering the encodings")
-def _whole(path: Path, version: tuple[int | None, ...]) -> Whole:
+def _whole(path: Path, version: tuple[int | None, ...]) -> Whole | None:
     from vae_core.analysis import known_surveys
     from vae_core.latent.search import ImageSearch
 
@@ -262,4 +261,6 @@ def _whole(path: Path, version: tuple[int | None, ...]) -> Whole:
         if kept is not None:
             images = ArrayImages(kept.thumbnails)
         parts.append(EncodedImages(run, survey, images, f"{path}/{version}/{survey.split}"))
+    if not parts:
+        return None
     return Whole(tuple(parts), ImageSearch([part.survey for part in parts]))
