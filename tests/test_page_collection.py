@@ -13,9 +13,10 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from latent_workbench.components.question import parse
 from latent_workbench.encodings.collection import Looked
 from latent_workbench.encodings.query import Queries, Query
-from latent_workbench.encodings.search import _uploaded, _version, _whole
+from latent_workbench.encodings.search import _version, _whole
 from latent_workbench.live.resources import encodings_of
 from tests.engine import trained
 from tests.pages import open_page, texts
@@ -154,10 +155,10 @@ def test_unusual_collections_are_told_in_sentences(
 
 def test_search_answers_what_was_asked_with_names_and_distances(run: Run) -> None:
     app = opened("Search")
-    assert "Upload a picture" in texts(app)
+    assert "Choose or draw a picture" in texts(app)
     mu = encodings_of(run).mu
     state = Queries()
-    state.of["tiny"] = Query("a point", mu[17], None, ("cached", 17))
+    state.of["tiny"] = Query("a point", mu[17], "", ("cached", 17))
     app.session_state[f"{Queries.__module__}.{Queries.__qualname__}"] = state
     app.run()
     assert not app.exception and "Nearest to **a point** among 300 training images" in texts(app)
@@ -179,16 +180,28 @@ def test_the_whole_set_is_searched_as_soon_as_its_encodings_are_known(run: Run) 
     assert place is not None and whole.parts[0].survey.hashes[place[1]] == kept.hashes[5]  # type: ignore[index]
 
 
-def test_an_uploaded_picture_is_read_as_the_run_s_own_were(run: Run) -> None:
-    shown = encodings_of(run)
-    content = io.BytesIO()
-    Image.fromarray(shown.thumbnails[9, 0]).save(content, "PNG")
-    query = _uploaded(run, "nine.png", content.getvalue())
-    assert query.picture is not None and np.array_equal(query.picture, shown.thumbnails[9])
-    hits = ImageSearch(known_surveys(run)).nearest(query.z, 3)
-    assert hits.rows[0] == 9 and hits.distances[0] < 1e-3
-    with pytest.raises(UserError, match="cannot be read as a picture"):
-        _uploaded(run, "no.png", b"no picture")
+@pytest.mark.parametrize(
+    "told",
+    [
+        None,
+        {},
+        {"vector": [0.0] * 3, "picture": "data:image/png;base64,AAAA"},
+        {"vector": [float("nan")] * 4, "picture": "data:image/png;base64,AAAA"},
+        {"vector": [[1.0]] * 4, "picture": "data:image/png;base64,AAAA"},
+        {"vector": ["x"] * 4, "picture": "data:image/png;base64,AAAA"},
+        {"vector": [0.0] * 4, "picture": 'data:image/png;base64,A" onload="x'},
+        {"vector": [0.0] * 4, "picture": "https://elsewhere.example/a.png"},
+    ],
+)
+def test_what_is_no_picture_with_its_encoding_is_not_believed(told: Any) -> None:
+    assert parse(told, 4) is None
+
+
+def test_a_picture_is_asked_about_by_its_name() -> None:
+    asked = parse(
+        {"name": "a.png", "vector": [1, 2, 3, 4], "picture": "data:image/png;base64,AAAA"}, 4
+    )
+    assert asked is not None and asked.name == "a.png" and asked.z.tolist() == [1, 2, 3, 4]
 
 
 def test_explore_shows_the_images_nearest_to_its_picture(run: Run) -> None:

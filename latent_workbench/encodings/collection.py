@@ -34,11 +34,14 @@ if TYPE_CHECKING:
 MANY = 20_000
 """Up to so many images a collection is looked through without being asked."""
 
+SIDE = 72
+"""Of pictures, in px."""
+
 GROUPS_A_PAGE, IN_SIGHT = 6, 10
 """Groups that a page shows, and images of each."""
 
 DOUBTS_A_PAGE = 6
-TYPICAL = 8
+TYPICAL = 11
 RAREST = 48
 LABELS_NAMED = 3
 
@@ -62,13 +65,16 @@ def draw(encoded: EncodedImages) -> None:
     if made is None:
         return
     from vae_core.curation import table
+    from vae_core.latent.label_errors import CLEAR
 
     errors, clusters = made.errors, made.clusters
     right = session(Looked).right.setdefault(encoded.key, set())
-    doubted = 0 if errors is None else len(_doubted(encoded, made, right))
+    likely = 0
+    if errors is not None:
+        likely = int((errors.margin[_doubted(encoded, made, right)] >= CLEAR).sum())
     sections: dict[str, Callable[[EncodedImages, Curation], None]] = {
         f"Near-duplicates · {grouped(len(made.copies.kept))}": _near_duplicates,
-        f"Likely mislabelled · {grouped(doubted)}": _mislabelled,
+        f"Likely mislabelled · {grouped(likely)}": _mislabelled,
         f"Groups · {grouped(0 if clusters is None else len(clusters))}": _groups,
         "What is rare": _rare,
     }
@@ -184,14 +190,14 @@ def _near_duplicates(encoded: EncodedImages, made: Curation) -> None:
         encoded, made, copies_table, "near-duplicates.csv",
         f"{grouped(spare)} {'image is a' if spare == 1 else 'images are'} near-"
         f"duplicate{'' if spare == 1 else 's'} of {grouped(len(copies.kept))} that can be kept: "
-        "alike to the encoder, and at most 16 of 255 grey levels apart.",
+        "alike to the encoder, and Δ at most 16 of 255 grey levels.",
     )  # fmt: skip
     for i in _page(len(copies.kept), GROUPS_A_PAGE, f"copies-{encoded.run.id}"):
         kept, others = copies.kept[i], copies.others[i]
         seen = others[: IN_SIGHT - 1]
         apart = None if copies.differences is None else copies.differences[i]
         told = [
-            f"{encoded.name(int(row))}{'' if apart is None else f' · {_apart(apart[j])}'}"
+            f"{'' if apart is None else f'{_apart(apart[j])} · '}{encoded.name(int(row))}"
             for j, row in enumerate(seen)
         ]
         more = len(others) - len(seen)
@@ -203,7 +209,7 @@ def _near_duplicates(encoded: EncodedImages, made: Curation) -> None:
 
 
 def _apart(difference: float) -> str:
-    return "the same" if difference == 0 else f"{number(float(difference))} levels apart"
+    return "the same" if difference == 0 else f"Δ {number(float(difference))}"
 
 
 # --- likely mislabelled ---------------------------------------------------------------------------
@@ -231,20 +237,20 @@ def _mislabelled(encoded: EncodedImages, made: Curation) -> None:
     _caption_and_table(
         encoded, made, doubts_table, "doubtful-labels.csv",
         "Images whose neighbours have another label, the clearest first: mislabelled, or hard to "
-        "tell apart.",
+        f"tell apart. {grouped(len(places))} in all.",
     )  # fmt: skip
     for place in _page(len(places), DOUBTS_A_PAGE, f"doubts-{encoded.run.id}"):
         at = int(places[place])
         row = int(errors.rows[at])
         own = survey.label_name(int(survey.labels[row]))
         suggested = survey.label_name(int(errors.suggested[at]))
-        image, evidence, button = st.columns([2, 5, 1], vertical_alignment="center")
+        image, evidence, button = st.columns([1, 5, 1], vertical_alignment="center")
         with image:
-            _pictures(encoded, np.array([row]), [encoded.name(row)], side=72)
+            _pictures(encoded, np.array([row]), [encoded.name(row)])
         with evidence:
             st.markdown(
                 f"**{escape_markdown(own)}** → **{escape_markdown(suggested)}**? "
-                f"{100 * errors.margin[at]:.0f} % more of its neighbours say so."
+                f"{_agreed(float(errors.margin[at]))}"
             )
             nearest = made.neighbours.places[row][:EVIDENCE]
             names = [survey.label_name(int(survey.labels[each])) for each in nearest]
@@ -255,6 +261,12 @@ def _mislabelled(encoded: EncodedImages, made: Curation) -> None:
         ):  # fmt: skip
             right.add(int(survey.identities[row]))
             rerun_fragment()
+
+
+def _agreed(margin: float) -> str:
+    if margin >= 1:
+        return "All its neighbours say so."
+    return f"{100 * margin:.0f} % more of its neighbours say so than agree with its label."
 
 
 # --- groups ---------------------------------------------------------------------------------------
@@ -292,12 +304,11 @@ def _groups(encoded: EncodedImages, made: Curation) -> None:
         rows = np.flatnonzero(clusters.number == i)
         mix = label_mix(survey, rows)
         named = [
-            f"{escape_markdown(name)} {100 * count / len(rows):.0f} %"
+            f"{escape_markdown(name)}: {100 * count / len(rows):.0f} %"
             for name, count in mix.items()
         ]
         rest = len(named) - LABELS_NAMED
-        image, buttons = st.columns([5, 1.4], vertical_alignment="center")
-        with image:
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.markdown(
                 " · ".join([
                     f"**Group {i + 1}**", f"{grouped(len(rows))} images",
@@ -305,29 +316,28 @@ def _groups(encoded: EncodedImages, made: Curation) -> None:
                     *([f"{rest} more labels"] if rest > 0 else []),
                 ])
             )  # fmt: skip
-            typical = clusters.typical(i, survey.mu, TYPICAL)
-            _pictures(encoded, typical, [encoded.name(int(row)) for row in typical])
-        with buttons:
             _group_buttons(encoded, made, i, rows)
+        typical = clusters.typical(i, survey.mu, TYPICAL)
+        _pictures(encoded, typical, [encoded.name(int(row)) for row in typical])
 
 
 def _group_buttons(encoded: EncodedImages, made: Curation, group: int, rows: np.ndarray) -> None:
     state, key = session(Looked), f"{encoded.run.id}-{group}"
     shown = state.shown.get(encoded.key) == group
-    if st.button("Hide" if shown else "Show", key=f"collection-show-{key}", width="stretch",
+    if st.button("Hide" if shown else "Show", key=f"collection-show-{key}",
                  icon=":material/palette:",
                  help="Colours its images among the points above."):  # fmt: skip
         state.shown.pop(encoded.key, None)
         if not shown:
             state.shown[encoded.key] = group
         st.rerun()
-    if st.button("Go there", key=f"collection-go-{key}", width="stretch",
+    if st.button("Go there", key=f"collection-go-{key}",
                  icon=":material/trending_flat:",
                  **access.widget_options("Saves the direction from all other images to these, and "
                                          "opens it in Explore.")):  # fmt: skip
         with errors_shown(st.warning):
             _go_there(encoded, made, group, rows)
-    with st.popover("Take home", icon=":material/download:", width="stretch"):
+    with st.popover("Take home", icon=":material/download:"):
         take_home(encoded, rows, f"group-{key}", f"group-{group + 1}")
 
 
@@ -365,7 +375,7 @@ def _rare(encoded: EncodedImages, made: Curation) -> None:
             f"{t} {encoded.name(int(row))}"
             for t, row in zip(times[here], rarest[here], strict=True)
         ]
-        _pictures(encoded, rarest[here], told, side=64)
+        _pictures(encoded, rarest[here], told)
     labels, groups = st.columns(2)
     if found.few:
         labels.caption(f"Labels with few images; an even share would be {found.even:.0f}")
@@ -400,7 +410,7 @@ def _pictures(
     encoded: EncodedImages,
     rows: np.ndarray,
     names: list[str],
-    side: int = 56,
+    side: int = SIDE,
 ) -> None:
     """The images at `rows`; what the model draws of them where they are not at hand."""
     try:
@@ -408,7 +418,7 @@ def _pictures(
     except UserError:
         labels = None if encoded.survey.labels is None else encoded.survey.labels[rows]
         images = encoded.decoded(encoded.survey.mu[rows], labels)
-    pictures(images, names, side)
+    pictures(images, names, side, lines=3)
 
 
 def _page(count: int, size: int, key: str) -> range:
@@ -416,9 +426,12 @@ def _page(count: int, size: int, key: str) -> range:
     pages = -(-count // size)
     if pages <= 1:
         return range(count)
-    page = st.number_input(
-        f"Page of {grouped(pages)}", 1, pages, 1, key=f"collection-page-{key}", width=140
-    )
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        page = st.number_input(
+            f"Page, of {grouped(pages)}", 1, pages, 1, key=f"collection-page-{key}", width=140,
+            label_visibility="collapsed",
+        )  # fmt: skip
+        st.caption(f"page of {grouped(pages)}")
     return range((page - 1) * size, min(page * size, count))
 
 

@@ -179,16 +179,25 @@ STYLE = (
     ".row-of-pictures img {display: block; object-fit: contain; image-rendering: pixelated;"
     " border-radius: 3px}"
     ".row-of-pictures figcaption {font-size: 12px; opacity: 0.75; overflow: hidden;"
-    " text-overflow: ellipsis; white-space: nowrap}</style>"
+    " overflow-wrap: anywhere; line-height: 1.3; display: -webkit-box;"
+    " -webkit-box-orient: vertical; -webkit-line-clamp: var(--lines, 1)}</style>"
 )
 
 
-def pictures(images: np.ndarray, names: Sequence[str], side: int = SMALLEST, wide: int = 1) -> None:
-    """Images uint8 [N, C, H, W], `side` px high and `wide` times as wide, above their names."""
+def pictures(
+    images: np.ndarray,
+    names: Sequence[str],
+    side: int = SMALLEST,
+    wide: int = 1,
+    lines: int = 1,
+) -> None:
+    """Images uint8 [N, C, H, W], `side` px high and `wide` times as wide, above their names, which
+    may take so many lines."""
     figures = "".join(
         f'<figure><img src="{data_url(image)}" alt="{html.escape(name)}"'
         f' title="{html.escape(name)}" style="width: {wide * side}px; height: {side}px">'
-        f'<figcaption style="width: {wide * side}px">{html.escape(name)}</figcaption></figure>'
+        f'<figcaption style="width: {wide * side}px; --lines: {lines}">'
+        f"{html.escape(name)}</figcaption></figure>"
         for image, name in zip(images, names, strict=True)
     )
     st.html(f'{STYLE}<div class="row-of-pictures">{figures}</div>')

@@ -17,12 +17,13 @@ TABS_KEY = "encodings-tab"
 
 @dataclass(frozen=True)
 class Query:
-    """title: in words. z: float32 [D]. picture: uint8 [C, H, W] as the model sees it, None where
-    there is none. own: the part and the row of the image itself, which is not to be found again."""
+    """title: in words. z: float32 [D]. picture: as the model sees it, the address that holds it;
+    "" without one. own: the part and the row of the image itself, which is not to be found again.
+    """
 
     title: str
     z: np.ndarray
-    picture: np.ndarray | None = None
+    picture: str = ""
     own: tuple[str, int] | None = None
 
 
@@ -48,7 +49,7 @@ def more_like_it(encoded: EncodedImages, row: int, key: str) -> None:
 
     def clicked() -> None:
         own = encoded.split, row
-        ask(encoded.run, Query(encoded.name(row), encoded.survey.mu[row], None, own))
+        ask(encoded.run, Query(encoded.name(row), encoded.survey.mu[row], "", own))
         st.session_state[TABS_KEY] = TAB
 
     if st.button("Find more like it", key=f"encodings-like-{key}", icon=":material/image_search:",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
+from latent_workbench.components.question import question
 from latent_workbench.encodings.details import matched, pictures
 from latent_workbench.encodings.encoded_images import (
     CACHED,
@@ -22,13 +24,13 @@ from latent_workbench.encodings.encoded_images import (
 )
 from latent_workbench.encodings.query import Query, ask, query_of
 from latent_workbench.encodings.take_home import take_home
-from latent_workbench.live.models import encode_pixels, weights_version
-from latent_workbench.live.resources import encodings_of, encodings_version, model_of
+from latent_workbench.live.models import weights_version
+from latent_workbench.live.resources import encodings_of, encodings_version
 from latent_workbench.shared import access
 from latent_workbench.shared.current_run import open_in_explore
 from latent_workbench.shared.errors import errors_shown, redact
 from latent_workbench.shared.formatting import escape_markdown, image_count, number
-from latent_workbench.shared.state import app_state, persistent, session
+from latent_workbench.shared.state import app_state, persistent
 from latent_workbench.shared.tasks import command, job_shown, start_job
 from vae_core.data import ArrayImages, Progress
 from vae_core.data.dataset import Images
@@ -66,32 +68,22 @@ class Whole:
 
 
 def draw(encoded: EncodedImages) -> None:
-    """The question, by upload or from what was clicked or left in Explore; then the answer."""
+    """The question: a file, a drawing, what was clicked or left in Explore; then the answer."""
     run = encoded.run
-    upload, more = st.columns([3, 2], vertical_alignment="bottom")
-    file = upload.file_uploader(
-        "Find images like this one", key=f"search-upload-{run.id}",
-        help="Any picture; it is brought to what the model was trained on. Or click a point above "
-        "and press Find more like it.",
-    )  # fmt: skip
     view = app_state().views.get(run.id)
-    with more.container(horizontal=True, gap="small"):
-        if st.button("The picture in Explore", key=f"search-explore-{run.id}",
+    place, button = st.columns([3, 1], vertical_alignment="center")
+    with place:
+        asked = question(f"search-question-{run.id}", run.id, encoded.survey.mu.shape[1])
+    if asked is not None:
+        ask(run, Query(asked.name, asked.z, asked.picture))
+    if button.button("The picture in Explore", key=f"search-explore-{run.id}", width="stretch",
                      disabled=view is None or view.z is None, icon=":material/tune:",
                      help="As you left it there."):  # fmt: skip
-            assert view is not None and view.z is not None
-            ask(run, Query("The picture in Explore", np.frombuffer(view.z, "<f4")))
-        if st.button("Draw one", key=f"search-draw-{run.id}", icon=":material/draw:",
-                     help="Explore has a drawing board; images like your drawing are found "
-                     "there."):  # fmt: skip
-            st.switch_page("pages/explore.py", query_params={"run": run.id})
-    if file is not None and session(Uploads).taken.get(run.id) != file.file_id:
-        with errors_shown(st.warning):
-            ask(run, _uploaded(run, file.name, file.getvalue()))
-            session(Uploads).taken[run.id] = file.file_id
+        assert view is not None and view.z is not None
+        ask(run, Query("the picture in Explore", np.frombuffer(view.z, "<f4")))
     query = query_of(run)
     if query is None:
-        st.caption("Upload a picture, or click a point above, to see what lies nearest to it.")
+        st.caption("Choose or draw a picture, or click a point above and press Find more like it.")
         return
     answer(run, query, f"encodings-{run.id}")
 
@@ -113,24 +105,6 @@ def like_this(run: Run, slot: str = "") -> None:
         st.caption("Move a slider first.")
         return
     answer(run, Query("", z), f"explore-{run.id}{slot}")
-
-
-@dataclass
-class Uploads:
-    """The upload that was made a question last, by run: another question may have come since."""
-
-    taken: dict[str, str] = field(default_factory=dict)
-
-
-def _uploaded(run: Run, name: str, content: bytes) -> Query:
-    from vae_core.data.inputs import read_picture
-
-    model = model_of(run)
-    picture = read_picture(io.BytesIO(content), run.config().data.resize, model.image_shape)
-    z = encode_pixels(model, picture[None])[0]
-    if not np.isfinite(z).all():
-        raise UserError(f"Run {run.id!r} gives no finite encoding; its training diverged.")
-    return Query(name, z, picture)
 
 
 # --- the answer -----------------------------------------------------------------------------------
@@ -172,15 +146,16 @@ def answer(run: Run, query: Query, key: str) -> None:
 def _question(run: Run, query: Query, whole: Whole) -> None:
     among = ", ".join(image_count(len(part.survey), part.split) for part in whole.parts)
     searched = {part.split for part in whole.parts}
+    if CACHED in searched and len(whole.parts[0].survey) == run.data_card().n_train:
+        searched.add("train")  # the run keeps all of them
     left = [split for split in PARTS if split in splits_of(run) and split not in searched]
     to = f" to **{escape_markdown(query.title)}**" if query.title else ""
-    if query.picture is not None:
-        image, text = st.columns([1, 4], vertical_alignment="center")
-        with image:
-            pictures(query.picture[None], [""], SIDE)
-        text.markdown(f"Nearest{to} among {among}")
-    else:
-        st.markdown(f"Nearest{to} among {among}")
+    if query.picture:
+        st.html(
+            f'<img alt="{html.escape(query.title)}" src="{query.picture}" style="width: {SIDE}px; '
+            f'height: {SIDE}px; object-fit: contain; image-rendering: pixelated">'
+        )
+    st.markdown(f"Nearest{to} among {among}")
     job = f"search-encode-{run.id}"
     if left and not job_shown(job):
         total = splits_of(run)
@@ -223,7 +198,7 @@ def _shown(whole: Whole, hits: Hits, paired: bool) -> None:
         gap = np.full((*images[0].shape[:2], 1), 255, np.uint8)
         images = [np.concatenate([a, gap, b], axis=2) for a, b in zip(images, rebuilt, strict=True)]
     if len(hits):
-        pictures(np.stack(images), names, SIDE, wide=2 if paired else 1)
+        pictures(np.stack(images), names, SIDE, wide=2 if paired else 1, lines=2)
 
 
 def _csv(whole: Whole, hits: Hits) -> bytes:
