@@ -40,7 +40,7 @@ def photographs(folder: Path, count: int) -> Target:
         smooth = np.asarray(blocks.resize((500, 375), Image.Resampling.BICUBIC)).astype(int)
         noisy = np.clip(smooth + rng.integers(-12, 12, smooth.shape), 0, 255).astype(np.uint8)
         Image.fromarray(noisy).save(folder / f"{i:06}.jpg", quality=88)
-    return Target(64)
+    return Target(64, 64)
 
 
 def drawings(folder: Path, count: int) -> Target:
@@ -48,7 +48,7 @@ def drawings(folder: Path, count: int) -> Target:
     for i in range(count):
         blocks = np.random.default_rng(i).integers(0, 255, (7, 7), np.uint8)
         Image.fromarray(np.kron(blocks, np.ones((4, 4), np.uint8))).save(folder / f"{i:06}.png")
-    return Target(28)
+    return Target(28, 28)
 
 
 def one_thread(folder: Path, target: Target) -> None:

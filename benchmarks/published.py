@@ -22,7 +22,7 @@ from torch.nn.functional import mse_loss
 
 from vae_core.config import DataConfig, RunConfig
 from vae_core.data import ArrayImages, Dataset, ImageSet, load_dataset
-from vae_core.data.batches import as_floats, shuffled
+from vae_core.data.batches import as_floats, epoch_batches
 from vae_core.families import build, complete
 from vae_core.models import LatentModel
 from vae_core.presets import presets
@@ -187,7 +187,7 @@ def batches(dataset: Dataset, config: RunConfig) -> Iterator[Tensor]:
     """The batches of the product's loop, epoch after epoch."""
     train = config.train
     for epoch in range(train.epochs):
-        for indices in shuffled(len(dataset.train), train.batch_size, train.seed, epoch):
+        for indices in epoch_batches(dataset.train, train, epoch):
             yield as_floats(dataset.train.images.gather(indices), CPU)
 
 

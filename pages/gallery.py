@@ -12,6 +12,7 @@ from latent_workbench.shared.current_run import SHIPPED, no_runs, open_run
 from latent_workbench.shared.errors import errors_shown
 from latent_workbench.shared.formatting import grouped
 from latent_workbench.shared.inputs import page_of
+from latent_workbench.shared.train_start import train_on_own_images
 from vae_core.data import datasets
 
 HERO_HEIGHT = 310
@@ -43,7 +44,7 @@ def hero_buttons(facts: RunFacts) -> None:
     if not access.read_only_reason() and train.button(
         "Train on your own images", icon=":material/upload:", width="stretch"
     ):
-        st.switch_page("pages/train.py")
+        train_on_own_images()
 
 
 def runs(found: list[RunFacts]) -> None:

@@ -39,7 +39,7 @@ def show(sheets: list[Sheet]) -> None:
             cell = sheet(
                 f"sheet-{shown.name}", shown.whole(), shown.rows or [""] * rows,
                 shown.columns or [""] * columns, shown.across, shown.upwards,
-                "Click to open it in Explore",
+                "Click to open it in Explore", shown.row_titles, shown.column_titles,
             )  # fmt: skip
             if cell is not None:
                 open_in_explore(shown.run.id, shown.vectors[cell])

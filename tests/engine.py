@@ -16,9 +16,10 @@ from filelock import FileLock
 from vae_core.config import DataConfig, RunConfig, parse_config
 from vae_core.data import Dataset, load_dataset
 from vae_core.families import build, complete
+from vae_core.run_data import data_card
 from vae_core.runs import Run, Store
 from vae_core.training.loop import Loop
-from vae_core.training.worker import data_card, work
+from vae_core.training.worker import work
 
 TINY: dict[str, Any] = {
     "data": {"dataset": "digits", "image_size": 16, "limit": 300},

@@ -42,6 +42,7 @@ class Spread(torch.nn.Module):
         super().__init__()
         self.seconds = seconds
         self.image_shape = shape
+        self.shown_channels = None
         self.decoded = 0
 
     def unflatten(self, v):

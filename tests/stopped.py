@@ -27,11 +27,12 @@ from tests.engine import make_loop, tiny
 from vae_core.cli.train import listening
 from vae_core.data import load_dataset
 from vae_core.data.split_record import record_splits
+from vae_core.run_data import data_card
 from vae_core.runs import PARTS, PartDigests, Run, Store
 from vae_core.runs.lease import TOKEN_VARIABLE
 from vae_core.training import jobs
 from vae_core.training.checkpoint import save_checkpoint
-from vae_core.training.worker import data_card, work
+from vae_core.training.worker import work
 
 TRIES = 3
 """The machine may be busy with something else; the best of so many counts."""

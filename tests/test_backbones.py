@@ -19,7 +19,7 @@ from vae_core.models.backbones.trunk import automatic_channels, halved
 
 BACKBONES = [entry.name for entry in backbones]
 TRUNKS = [entry.name for entry in trunks]
-SHAPES = [(1, 8, 8), (1, 28, 28), (1, 9, 13), (3, 31, 45), (3, 64, 64)]
+SHAPES = [(1, 8, 8), (1, 28, 28), (1, 9, 13), (3, 31, 45), (3, 64, 64), (2, 100, 400), (16, 13, 17)]
 
 
 def made(backbone: str, shape: tuple[int, int, int], **model: Any) -> LatentModel:

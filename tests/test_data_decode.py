@@ -16,8 +16,8 @@ from vae_core.imaging.kinds import NotAnImage
 from vae_core.imaging.pillow import ALLOWED
 
 
-def read(data: bytes, **wishes) -> np.ndarray:
-    return decode(io.BytesIO(data), Target(**{"size": 16, **wishes}))
+def read(data: bytes, size: int = 16, **wishes) -> np.ndarray:
+    return decode(io.BytesIO(data), Target(size, size, **wishes))
 
 
 FLAT = [(255, 0, 0), (0, 128, 0), (10, 20, 200)]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.pictures import encoded, lay_out, pack, picture, png
 from vae_core.config import DataConfig
 from vae_core.data import Dataset, load_dataset
-from vae_core.data.labels import NO_FOLDER, folder_labels
+from vae_core.data.labels import NO_FOLDER, folder_texts
 from vae_core.errors import UserError
 from vae_core.imaging.decode import decode
 from vae_core.imaging.fit import Target
@@ -55,11 +55,12 @@ def test_mixed_images_with_labels_from_folders(tmp_path: Path, packed: bool) -> 
     for part in (dataset.train, dataset.validation):
         assert part.labels is not None and set(part.labels) == {0, 1}
     assert dataset.label_names == ("cats", "dogs")
-    assert dataset.notes == ()
+    (cut,) = dataset.notes
+    assert cut.startswith("9×70 → 16×16: up to 87% of the height is cut.")
     found = in_file_order(dataset)
     assert sorted(found) == sorted(MIXED)
     for name, image in found.items():
-        assert (image == decode(io.BytesIO(MIXED[name]), Target(16, channels=3))).all(), name
+        assert (image == decode(io.BytesIO(MIXED[name]), Target(16, 16, channels=3))).all(), name
     for part in (dataset.train, dataset.validation):
         assert part.labels is not None
         for label, name in zip(part.labels, part.files, strict=True):
@@ -79,20 +80,20 @@ def test_gather_is_indexing_in_any_order(tmp_path: Path) -> None:
 
 def test_channels_follow_the_images_unless_asked_otherwise(tmp_path: Path) -> None:
     grey = {f"{i}.png": png(i, "L") for i in range(30)}
-    assert load(lay_out(tmp_path / "g", grey)).image_shape == (1, 64, 64)
-    assert load(tmp_path / "g", channels=3).image_shape == (3, 64, 64)
+    assert load(lay_out(tmp_path / "g", grey)).image_shape == (1, 16, 20)
+    assert load(tmp_path / "g", channels=3).image_shape == (3, 16, 20)
     # One in colour at the very end turns all that came before.
     mixed = load(lay_out(tmp_path / "m", {**grey, "z.png": png(9)}), image_size=16)
     assert mixed.image_shape == (3, 16, 16)
     for name, image in in_file_order(mixed).items():
         content = grey.get(name, png(9))
-        assert (image == decode(io.BytesIO(content), Target(16, channels=3))).all()
-    assert load(tmp_path / "m", channels=1).image_shape == (1, 64, 64)
+        assert (image == decode(io.BytesIO(content), Target(16, 16, channels=3))).all()
+    assert load(tmp_path / "m", channels=1).image_shape == (1, 16, 20)
 
 
 def test_fit_and_crop_differ_and_each_is_kept(tmp_path: Path) -> None:
     lay_out(tmp_path, {f"{i}.png": encoded(picture(i, size=(60, 20))) for i in range(3)})
-    crop, fit, again = (load(tmp_path, resize=r) for r in ("crop", "fit", "crop"))
+    crop, fit, again = (load(tmp_path, resize=r, image_size=64) for r in ("crop", "fit", "crop"))
     images = [in_file_order(dataset)["0.png"] for dataset in (crop, fit, again)]
     assert (images[0] != images[1]).any() and (images[0] == images[2]).all()
 
@@ -135,16 +136,15 @@ folders = st.lists(st.sampled_from(["a", "b", "c d", "é"]), max_size=3).map("/"
 @given(folders, st.lists(folders, min_size=1, max_size=12))
 def test_labels_name_the_folder_below_what_all_share(root: str, below: list[str]) -> None:
     names = ["/".join(filter(None, [root, folder, f"{i}.png"])) for i, folder in enumerate(below)]
-    labels, label_names = folder_labels(names)
+    found = folder_texts(names)
     parents = [name.rpartition("/")[0] for name in names]
     if len(set(parents)) == 1:
-        assert labels is None and label_names == ()
+        assert found is None
         return
-    assert labels is not None
-    assert len(set(labels)) == len(label_names) == len(set(parents))
-    assert list(label_names) == sorted(label_names)
-    for parent, label in zip(parents, labels, strict=True):
-        shown = label_names[label]
+    assert found is not None
+    label_names = set(found)
+    assert len(label_names) == len(set(parents))
+    for parent, shown in zip(parents, found, strict=True):
         assert parent.endswith(shown) if shown != NO_FOLDER else True
     # Not one leading folder is shared by all labels.
     heads = {name.split("/")[0] if name != NO_FOLDER else NO_FOLDER for name in label_names}
@@ -152,9 +152,8 @@ def test_labels_name_the_folder_below_what_all_share(root: str, below: list[str]
 
 
 def test_images_beside_folders_get_a_label_of_their_own() -> None:
-    labels, label_names = folder_labels(["set/1.png", "set/cats/2.png", "set/cats/old/3.png"])
-    assert label_names == (NO_FOLDER, "cats", "cats/old")
-    assert labels is not None and labels.tolist() == [0, 1, 2]
+    found = folder_texts(["set/1.png", "set/cats/2.png", "set/cats/old/3.png"])
+    assert found is not None and found.tolist() == [NO_FOLDER, "cats", "cats/old"]
 
 
 # --- refused ---------------------------------------------------------------------------------
@@ -180,7 +179,7 @@ def test_too_few_images(tmp_path: Path, files: dict, message: str, packed: bool)
 def test_no_path_a_missing_path_and_an_unreadable_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(UserError, match=r"Name the folder or \.zip"):
+    with pytest.raises(UserError, match=r"Name the folder or file"):
         load_dataset(DataConfig(dataset="folder"))
     with pytest.raises(
         UserError, match=r"There is no folder or file of images at .*/gone; check the path"

@@ -25,7 +25,7 @@ def files(*folders: str, each: int = 4) -> dict[str, bytes]:
 
 def make(tmp_path: Path, packed: bool, content: dict[str, bytes], **wishes: float) -> Dataset:
     path = pack(tmp_path / "x.zip", content) if packed else lay_out(tmp_path / "x", content)
-    return load(path, image_size=20, **wishes)
+    return load(path, image_size=20, resize="stretch", **wishes)
 
 
 def named(dataset: Dataset, part: ImageSet | None) -> list[tuple[str, str]]:
@@ -168,6 +168,6 @@ def test_unlabelled_test_images_stay_so_when_a_run_takes_them_up(tmp_path: Path)
     content = files("train/cats", "train/dogs", "test")
     recorded = record_splits(make(tmp_path, False, content))
     (tmp_path / "x/train/cats/0.png").unlink()
-    again = restore_splits(load(tmp_path / "x", image_size=20), recorded)
+    again = restore_splits(load(tmp_path / "x", image_size=20, resize="stretch"), recorded)
     assert again.difference and again.train.labels is not None
     assert again.test is not None and again.test.labels is None

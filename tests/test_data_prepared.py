@@ -52,7 +52,7 @@ def test_the_second_time_nothing_is_decoded(
     def never(*_):
         raise AssertionError("decoded again")
 
-    monkeypatch.setattr(pool, "decode", never)
+    monkeypatch.setattr(pool, "fitted", never)
     second = load(tmp_path / "x")
     indices = np.arange(len(first.train))
     assert (first.train.images.gather(indices) == second.train.images.gather(indices)).all()

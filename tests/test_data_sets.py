@@ -299,6 +299,34 @@ def test_celeba_in_every_layout(tmp_path: Path, pictures: str, partition: str, d
     assert tests.validation.files == dataset.validation.files and len(tests.train) == 8
 
 
+ATTRIBUTES = {
+    "list_attr_celeba.txt": f"{len(FACES)}\nSmiling Young \n"
+    + "".join(f"{n}  {2 * (i % 2) - 1} {-1 if i else 1:>2}\n" for i, n in enumerate(FACES)),
+    "list_attr_celeba.csv": "image_id,Smiling,Young\n"
+    + "".join(f"{n},{2 * (i % 2) - 1},{-1 if i else 1}\n" for i, n in enumerate(FACES)),
+}
+
+
+@pytest.mark.parametrize("name", ATTRIBUTES)
+def test_celeba_brings_its_attributes(tmp_path: Path, name: str) -> None:
+    lay_out(tmp_path / "img_align_celeba", FACES)
+    lay_out(tmp_path, {name: ATTRIBUTES[name].encode(), "list_eval_partition.txt": TXT})
+    dataset = load("celeba", tmp_path)
+    assert dataset.attribute_names == ("Smiling", "Young")
+    for part in dataset.parts.values():
+        places = [list(FACES).index(file) for file in part.files]
+        assert part.columns["Smiling"].tolist() == [i % 2 for i in places]
+        assert part.columns["Young"].tolist() == [int(i == 0) for i in places]
+    smiling = load("celeba", tmp_path, label_column="Smiling")
+    assert smiling.label_names == ("not Smiling", "Smiling")
+    assert (smiling.train.labels == smiling.train.columns["Smiling"]).all()
+    with pytest.raises(UserError, match="Smilin"):
+        load("celeba", tmp_path, label_column="Smilin")
+    lay_out(tmp_path, {name: b"1\n"})
+    with pytest.raises(UserError, match=r"list_attr_celeba\.... cannot be read: .*Fetch the file"):
+        load("celeba", tmp_path)
+
+
 def test_celeba_without_a_partition_and_with_a_damaged_file(tmp_path: Path) -> None:
     lay_out(tmp_path / "img_align_celeba", {**FACES, "000002.jpg": b"x"})
     dataset = load("celeba", tmp_path)

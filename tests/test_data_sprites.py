@@ -144,5 +144,5 @@ def test_a_limit_draws_evenly_and_keeps_the_share_held_out(limit: int, fraction:
 
 
 def test_a_size_that_cannot_be_drawn() -> None:
-    with pytest.raises(UserError, match="drawn at 32, 64 or 128 px, not at 48 px"):
+    with pytest.raises(UserError, match="drawn at 32, 64 or 128 px, not at 48×48 px"):
         load_dataset(DataConfig(dataset="sprites", image_size=48))

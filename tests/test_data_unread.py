@@ -25,7 +25,7 @@ import pytest
 from tests.pictures import encoded, lay_out, pack, picture, png
 from vae_core.config import DataConfig
 from vae_core.data import Dataset, load_dataset
-from vae_core.data.prepare import prepare_files
+from vae_core.data.prepare import PREPARING, prepare_files
 from vae_core.errors import UserError
 from vae_core.imaging import pool
 from vae_core.imaging.decoder import Decoder
@@ -64,6 +64,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def load(path: Path, progress=no_progress, **wishes) -> Dataset:
+    wishes = {"resize": "stretch", **wishes}  # cuts nothing off, which would be said
     return load_dataset(DataConfig(dataset="folder", data_dir=str(path), **wishes), progress)
 
 
@@ -80,7 +81,8 @@ def test_a_folder_that_vanishes_and_comes_back_is_whole_again(photos: Path, tmp_
     shutil.copytree(photos, folder)
 
     def rename(message: str, share: float | None) -> None:
-        if share is not None and share >= 0.2 and folder.exists():
+        preparing = message.startswith(PREPARING) and share is not None and share >= 0.2
+        if preparing and folder.exists():
             folder.rename(away)
 
     with pytest.raises(UserError, match=r"/x vanished while its images were prepared") as told:
@@ -164,7 +166,7 @@ def test_a_file_that_changes_while_it_is_read_is_not_taken_for_what_it_was(tmp_p
     listing = list_folder(tmp_path / "x")
     os.truncate(tmp_path / "x/3.png", 60)  # as while a folder is being copied
     with pytest.raises(UserError, match=r"1 file in .*/x could not be read, such as 3\.png: it ch"):
-        prepare_files("folder", listing, Target(8), no_progress)
+        prepare_files("folder", listing, Target(8, 8), no_progress)
     (tmp_path / "x/3.png").write_bytes(png(3))
     assert count(load(tmp_path / "x", image_size=8)) == 5
 
@@ -188,7 +190,7 @@ def test_files_that_the_system_refuses_are_counted_and_tried_again(
         return good.read(index)
 
     with pytest.raises(UserError) as told:
-        prepare_files("folder", replace(good, read=read), Target(8), no_progress)
+        prepare_files("folder", replace(good, read=read), Target(8, 8), no_progress)
     files = "1 file" if more == 1 else f"{more} files"
     assert f"{files} in {tmp_path}/x could not be read, such as " in str(told.value)
     assert os.strerror(number) in str(told.value)
@@ -202,7 +204,7 @@ def test_files_that_the_system_refuses_are_counted_and_tried_again(
         again.append(index)
         return good.read(index)
 
-    prepared = prepare_files("folder", replace(good, read=count_reads), Target(8), no_progress)
+    prepared = prepare_files("folder", replace(good, read=count_reads), Target(8, 8), no_progress)
     assert len(prepared.kept) == 150 and [skip.name for skip in prepared.skipped] == ["bad.png"]
     assert len(again) == len({*again}) == 151 - kept
 
@@ -214,7 +216,7 @@ def test_an_archive_that_is_cut_short_meanwhile_is_no_damaged_archive(tmp_path: 
         assert listing.read(0).file == png(0)
         os.truncate(path, 300)
         with pytest.raises(UserError, match=r"could not be read, such as .*it changes while"):
-            prepare_files("folder", listing, Target(8), no_progress)
+            prepare_files("folder", listing, Target(8, 8), no_progress)
     path.write_bytes(whole)
     assert count(load(path, image_size=8)) == 200
     damaged = bytearray(whole)
@@ -353,7 +355,7 @@ def read(index):
     time.sleep(float(sys.argv[3]))
     return good.read(index)
 say = lambda message, share: print(message, flush=True)
-prepared = prepare_files("folder", replace(good, read=read), Target(64), say)
+prepared = prepare_files("folder", replace(good, read=read), Target(64, 64), say)
 print(len(prepared.kept), "kept", flush=True)
 """
 

@@ -26,7 +26,9 @@ PICTURES = [png(seed) for seed in range(4)]
 
 
 def load(path: Path):
-    return load_dataset(DataConfig(dataset="folder", data_dir=str(path), image_size=8))
+    return load_dataset(
+        DataConfig(dataset="folder", data_dir=str(path), image_size=8, resize="stretch")
+    )
 
 
 def refusal(path: Path, limits: Limits | None = None) -> str:

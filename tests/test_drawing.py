@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from vae_core.config import DataConfig
 from vae_core.data.inputs import fit_drawing, measure_ink, read_drawing, read_picture
 from vae_core.errors import UserError
 from vae_core.latent.encodings import load_encodings
@@ -79,18 +80,18 @@ def test_photographs_are_no_paper():
 
 def test_a_picture_is_cropped_or_fitted_as_the_model_learned():
     file = encoded(picture(size=(40, 20)))
-    cropped = read_picture(io.BytesIO(file), "crop", (3, 16, 16))
-    fitted = read_picture(io.BytesIO(file), "fit", (3, 16, 16))
+    cropped = read_picture(io.BytesIO(file), DataConfig(), (3, 16, 16))
+    fitted = read_picture(io.BytesIO(file), DataConfig(resize="fit"), (3, 16, 16))
     assert cropped.shape == fitted.shape == (3, 16, 16)
     assert (fitted[:, 0] == fitted[:, 0, :1]).all()  # padded above, where crop has the picture
     assert not (cropped[:, 0] == cropped[:, 0, :1]).all()
-    assert read_picture(io.BytesIO(file), "crop", (1, 16, 16)).shape == (1, 16, 16)
-    assert read_picture(io.BytesIO(file), "crop", (3, 16, 10)).shape == (3, 16, 10)
+    assert read_picture(io.BytesIO(file), DataConfig(), (1, 16, 16)).shape == (1, 16, 16)
+    assert read_picture(io.BytesIO(file), DataConfig(), (3, 16, 10)).shape == (3, 16, 10)
 
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 @pytest.mark.parametrize(
-    "read", [read_drawing, lambda file: read_picture(file, "crop", (1, 28, 28))]
+    "read", [read_drawing, lambda file: read_picture(file, DataConfig(), (1, 28, 28))]
 )
 def test_what_is_no_picture_or_too_large_gets_a_sentence(read):
     with pytest.raises(UserError, match="cannot be read as a picture: no image"):

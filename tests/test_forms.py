@@ -35,6 +35,15 @@ def draw(module: str, name: str) -> None:
     st.session_state["answer"] = Form().ask(settings, "form", place)
 
 
+SEVERAL = {
+    "image_size": {"height": 24, "width": 16},
+    "window": {"low": -1.5, "high": 20.0},
+}
+"""Settings of several numbers, each of which has a field; and what is typed there."""
+
+TYPED = {"shown_channels": "4, 2, 1"}
+
+
 def form_of(kind: type[Settings]) -> AppTest:
     script = AppTest.from_function(
         draw, default_timeout=30, kwargs={"module": kind.__module__, "name": kind.__name__}
@@ -77,8 +86,8 @@ def test_an_untouched_form_changes_nothing(kind: type[Settings]) -> None:
     app = form_of(kind)
     assert answer_of(app) == {}
     widgets = [*app.number_input, *app.selectbox, *app.text_input, *app.toggle]
-    asked = list(Form().questions(kind()))
-    assert len(widgets) == len(asked)
+    asked = [question.path[-1] for question in Form().questions(kind())]
+    assert len(widgets) == sum(len(SEVERAL.get(name, "1")) for name in asked)
     assert not [warning.value for warning in app.warning]
 
 
@@ -88,7 +97,13 @@ def test_every_field_comes_back_changed_and_valid(kind: type[Settings]) -> None:
     for question in Form().questions(kind()):
         if question.info.annotation is str:  # names of registered things; they are chosen below
             continue
-        other_value(app, widget_key("form", kind.__name__, question.path), question)
+        key, name = widget_key("form", kind.__name__, question.path), question.path[-1]
+        for field, value in SEVERAL.get(name, {}).items():
+            app.number_input(key=f"{key}.{field}").set_value(value)
+        if name in TYPED:
+            app.text_input(key=key).input(TYPED[name])
+        elif name not in SEVERAL:
+            other_value(app, key, question)
     answer = answer_of(app.run())
     texts = {name for name, info in kind.model_fields.items() if info.annotation is str}
     dictionaries = {"options"} if kind is ModelConfig else set()
@@ -103,9 +118,18 @@ def test_label_unit_and_help_come_from_the_field(kind: type[Settings]) -> None:
     widgets = [*app.number_input, *app.selectbox, *app.text_input, *app.toggle]
     by_key = {widget.key: widget for widget in widgets}
     for question in Form().questions(kind()):
-        widget = by_key[widget_key("form", kind.__name__, question.path)]
-        assert widget.label == question.title and question.info.title in widget.label
-        assert question.info.description and question.info.description in widget.help
+        key, name = widget_key("form", kind.__name__, question.path), question.path[-1]
+        labels = {by_key[f"{key}.{field}"].label for field in SEVERAL.get(name, {})}
+        assert labels <= {"Height (px)", "Width (px)", "Black at", "White at"}
+        for field in SEVERAL.get(name, {}):
+            assert (
+                question.info.description
+                and question.info.description in by_key[f"{key}.{field}"].help
+            )
+        if name not in SEVERAL:
+            widget = by_key[key]
+            assert widget.label == question.title and question.info.title in widget.label
+            assert question.info.description and question.info.description in widget.help
 
 
 def test_more_is_folded_away_and_may_be_promoted() -> None:
@@ -224,3 +248,15 @@ def test_an_unknown_type_is_a_defect_and_says_which() -> None:
     question = next(Form().questions(Odd()))
     with pytest.raises(TypeError, match="complex"):
         widget_for(question.info.annotation)
+
+
+def test_one_side_is_a_square_and_half_a_window_is_none() -> None:
+    app = form_of(DataConfig)
+    app.number_input(key="form.DataConfig.image_size.width").set_value(20)
+    app.number_input(key="form.DataConfig.window.high").set_value(9.0)
+    assert answer_of(app.run()) == {"image_size": 20}
+    app.number_input(key="form.DataConfig.image_size.height").set_value(30)
+    assert answer_of(app.run()) == {"image_size": (30, 20)}
+    app.number_input(key="form.DataConfig.window.low").set_value(10.0)
+    assert answer_of(app.run())["window"] == (10.0, 9.0)
+    assert any("lower end must lie below" in text.value for text in app.markdown)

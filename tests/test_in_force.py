@@ -14,6 +14,7 @@ from tests.engine import make_loop, tiny
 from vae_core.cli.app import app
 from vae_core.families import families
 from vae_core.in_force import beta_in_force, controls_in_force, weights_in_force
+from vae_core.run_data import data_card
 from vae_core.runs import Run, Store
 from vae_core.sweeps.results import result_of
 from vae_core.training.checkpoint import load_state
@@ -21,7 +22,7 @@ from vae_core.training.control import FILE as CONTROL
 from vae_core.training.control import Message
 from vae_core.training.events import Stepped
 from vae_core.training.recorders import RunRecorder
-from vae_core.training.worker import data_card, work
+from vae_core.training.worker import work
 
 WARMING = {"beta": 4.0, "schedule": "linear", "schedule_steps": 20}
 """Twice the ten steps of a tiny run: it ends in the middle."""

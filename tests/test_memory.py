@@ -15,7 +15,7 @@ import torch
 
 from tests.engine import tiny
 from vae_core.data.batches import in_order
-from vae_core.data.labels import folder_labels
+from vae_core.data.labels import folder_texts
 from vae_core.imaging.listing import list_folder
 from vae_core.runs import Store
 
@@ -47,7 +47,7 @@ def test_a_listed_file_costs_a_name_and_two_numbers(tmp_path: Path) -> None:
     listing = list_folder(tmp_path)
     assert len(listing) == FILES
     assert kept_and_peak(listing.digest)[1] < 20  # fed piece by piece
-    assert kept_and_peak(lambda: folder_labels(listing.names))[1] < 40
+    assert kept_and_peak(lambda: folder_texts(listing.names))[1] < 40
 
 
 @pytest.mark.parametrize(("side", "largest"), [(28, 256), (64, 64), (128, 16), (1000, 1)])

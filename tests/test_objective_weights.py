@@ -20,10 +20,10 @@ from vae_core.export import Source, export
 from vae_core.families import complete
 from vae_core.loading import load_run
 from vae_core.metrics import Measurement, measure
+from vae_core.run_data import data_card
 from vae_core.runs import OBJECTIVE, STATE, WEIGHTS, Run, Store
 from vae_core.training.checkpoint import save_checkpoint
 from vae_core.training.events import Checkpoint
-from vae_core.training.worker import data_card
 from vae_core.types import Context
 
 

@@ -20,7 +20,7 @@ from latent_workbench.encodings.search import _version, _whole
 from latent_workbench.live.resources import encodings_of
 from tests.engine import trained
 from tests.pages import open_page, texts
-from vae_core.analysis import known_surveys, scored_cache, survey_of
+from vae_core.analysis import kept_images, known_surveys, survey_of
 from vae_core.curation import curate
 from vae_core.data import ArrayImages
 from vae_core.errors import UserError
@@ -162,7 +162,7 @@ def test_search_answers_what_was_asked_with_names_and_distances(run: Run) -> Non
     assert not app.exception and "Nearest to **a point** among 300 training images" in texts(app)
     away = np.linalg.norm(mu - mu[17], axis=1)
     away[17] = np.inf
-    nearest = scored_cache(run).name(int(away.argmin()))
+    nearest = kept_images(run)[0].name(int(away.argmin()))
     assert nearest in html_of(app) and html_of(app).count("<figure>") >= 24
 
 
@@ -257,7 +257,7 @@ def test_a_zip_holds_the_files_themselves(tmp_path: Path) -> None:
 
 
 def test_images_that_came_from_no_files_are_packed_as_the_model_sees_them(run: Run) -> None:
-    found, packed = scored_cache(run), io.BytesIO()
+    found, packed = kept_images(run)[0], io.BytesIO()
     images = ArrayImages(encodings_of(run).thumbnails)
     note = zip_images(run, found, np.array([3, 8]), images, packed)
     assert "as the model sees them" in note

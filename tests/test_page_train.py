@@ -24,8 +24,9 @@ from latent_workbench.shared.state import AppState
 from latent_workbench.shared.tasks import Task
 from latent_workbench.train.timing import Stopwatch, Timing
 from latent_workbench.train.train_form import _timings, in_words
+from tests.engine import trained
 from tests.pages import APP_STATE
-from tests.pictures import bring
+from tests.pictures import bring, picture
 from vae_core.config import RunConfig, parse_config
 from vae_core.data import datasets
 from vae_core.errors import UserError
@@ -104,7 +105,7 @@ def buttons(app: AppTest) -> set[str]:
 def test_the_first_visit_shows_real_images_and_may_start() -> None:
     app = open_page()
     texts = [caption.value for caption in app.caption]
-    assert any("1×32×32" in text and "10 labels" in text for text in texts)
+    assert any("32×32 px · grey" in text and "10 labels" in text for text in texts)
     assert any("weights" in text and "≈ 70 s" in text for text in texts)
     assert any("first training appears here" in markdown.value for markdown in app.markdown)
     assert not app.button(key="start-training").disabled
@@ -232,7 +233,98 @@ def test_your_own_images_by_path(tmp_path: Path, started: list[tuple[str, RunCon
     assert any("2 labels" in caption.value for caption in app.caption)
     app.button(key="start-training").click().run()
     [(_, config)] = started
-    assert config.data.data_dir == str(tmp_path)
+    assert config.data.data_dir == str(tmp_path) and config.train.batch_size == 4
+
+
+def test_few_images_start_with_nothing_set_and_every_decision_has_its_reason(
+    tmp_path: Path, started: list[tuple[str, RunConfig]]
+) -> None:
+    place = tmp_path / "summer holiday"
+    place.mkdir()
+    for i in range(24):
+        picture(i).save(place / f"{i}.png")
+    app = open_page()
+    app.selectbox(key="train-dataset").select("folder").run()
+    app.text_input(key="train-path").input(str(place))
+    settled(app.run())
+    assert not app.error
+    (line,) = [each for each in app.expander if each.label.startswith("Decided from the images")]
+    told = "\n".join(each.value for each in line.markdown)
+    assert "**Batch size** 8" in told and "training images make" in told
+    assert "**Latent dimensions** 16" in told and "Levina" in told
+    assert any("at most" in each.value for each in app.caption), "it may end early"
+    batch = "train.images-vae.folder.TrainConfig.train.batch_size"
+    assert app.number_input(key=batch).value is None
+    settled(app.run())
+    assert app.number_input(key=batch).placeholder == "auto: 8"
+    app.number_input(key=batch).set_value(5)
+    settled(app.run())
+    app.button(key="start-training").click().run()
+    [(name, config)] = started
+    assert name == "summer-holiday"
+    assert (
+        config.train.batch_size == 5 and json.loads(config.to_json())["train"]["epochs"] == "auto"
+    )
+
+
+# --- from another run ---------------------------------------------------------------------------
+
+
+def test_the_form_takes_the_settings_of_the_run_on_the_right(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, started: list[tuple[str, RunConfig]]
+) -> None:
+    monkeypatch.setenv("VAE_STORE", str(tmp_path))
+    run = trained(tmp_path)
+    app = open_page(run)
+    app.button(key="use-settings").click().run()
+    settled(app)
+    chosen = app.selectbox(key="train-recipe-digits")
+    assert chosen.value == "run 1" and "Settings of tiny" in chosen.options
+    form = "train.run 1.digits"
+    assert app.number_input(key=f"{form}.ModelConfig.model.latent_dim").value == 4
+    assert app.number_input(key=f"{form}.TrainConfig.train.epochs").value == 2
+    app.button(key="start-training").click().run()
+    [(_, config)] = started
+    assert config == run.config()
+
+
+def test_the_form_starts_from_the_weights_of_a_run_on_images_of_its_shape(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, started: list[tuple[str, RunConfig]]
+) -> None:
+    monkeypatch.setenv("VAE_STORE", str(tmp_path / "runs"))
+    run, mine = trained(tmp_path / "runs"), tmp_path / "mine"
+    mine.mkdir()
+    for i in range(20):
+        picture(i, mode="L").save(mine / f"{i}.png")
+    app = open_page(run)
+    app.button(key="use-weights").click().run()
+    settled(app)
+    app.selectbox(key="train-dataset").select("folder").run()
+    app.text_input(key="train-path").input(str(mine))
+    settled(app.run())
+    assert app.selectbox(key="train-recipe-folder").value == "run 1" and not app.error
+    assert not any(".ModelConfig." in (each.key or "") for each in app.number_input), "it is fixed"
+    app.button(key="start-training").click().run()
+    [(name, config)] = started
+    assert (name, config.start_from, config.data.image_size) == ("mine", "tiny", 16)
+    assert config.model.latent_dim == 4 and config.data.channels == 1
+
+
+def test_a_finished_run_is_trained_on_and_its_beta_turned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VAE_STORE", str(tmp_path))
+    asked: list[dict[str, Any]] = []
+    monkeypatch.setattr(jobs, "resume", lambda run, **how: asked.append(how))
+    app = open_page(trained(tmp_path))
+    app.button(key="start-train-on").click().run()
+    app.number_input(key="train-on-epochs").set_value(7)
+    app.number_input(key="train-on-beta").set_value(0.25)
+    app.button(key="start-train-on").click().run()
+    assert asked == [{"epochs": "+1", "beta": None}, {"epochs": "+7", "beta": 0.25}]
+    app.number_input(key="train-on-epochs").set_value(0).run()
+    assert app.button(key="start-train-on").disabled
+    assert any("More epochs lies between" in each.value for each in app.markdown)
 
 
 def test_an_upload_is_its_sessions_own_and_survives_another_page(

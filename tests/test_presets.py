@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import mse_loss
 
+from vae_core.auto import usual
 from vae_core.errors import UserError
 from vae_core.families import build, complete
 from vae_core.losses import gaussian_kl
@@ -31,14 +32,14 @@ from vae_core.types import Context, total
 )
 def test_networks_have_the_published_number_of_weights(name: str, weights: int) -> None:
     preset = presets[name]
-    model, _ = build(complete(preset.config), preset.image_shape)
+    model, _ = build(usual(complete(preset.config)), preset.image_shape)
     assert model.weight_count() == weights
 
 
 @pytest.mark.parametrize("name", [preset.name for preset in presets])
 def test_every_preset_builds_and_decodes(name: str) -> None:
     preset = presets[name]
-    model, _ = build(complete(preset.config), preset.image_shape)
+    model, _ = build(usual(complete(preset.config)), preset.image_shape)
     assert model.decode(model.sample_prior(2)).shape == (2, *preset.image_shape)
     assert preset.config.preset == name
 
@@ -75,7 +76,7 @@ def test_presets_minimise_the_published_loss(
     """The gradients are those of the published loss, written out, times a stated constant."""
     preset = presets[name]
     torch.manual_seed(0)
-    model, objective = build(complete(preset.config), preset.image_shape)
+    model, objective = build(usual(complete(preset.config)), preset.image_shape)
     model, objective = model.double(), objective.double()
     x = torch.rand(4, *preset.image_shape).double()
     output = model(x, torch.Generator().manual_seed(0))

@@ -21,9 +21,9 @@ from vae_core.latent.survey import finite, load_survey, save_survey, survey, sur
 from vae_core.loading import load_part, load_run, weights_step
 from vae_core.losses import gaussian_kl
 from vae_core.metrics import measure
+from vae_core.run_data import data_card
 from vae_core.runs import Run
 from vae_core.runs.derived import derived_folder
-from vae_core.training.worker import data_card
 from vae_core.types import Context
 
 

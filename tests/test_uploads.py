@@ -10,6 +10,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tarfile
 import threading
 import time
 import zipfile
@@ -17,6 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 import pytest
 from hypothesis import given
@@ -33,6 +35,7 @@ from latent_workbench.live.uploads import UploadServer
 from vae_core.config import DataConfig, RunConfig
 from vae_core.data import Announced, Upload, begin_upload, load_dataset
 from vae_core.data import uploads as uploads_module
+from vae_core.data.labels import NO_LABEL
 from vae_core.errors import UserError
 from vae_core.imaging.kinds import has_image_name
 from vae_core.runs import Store
@@ -94,11 +97,22 @@ def test_the_folders_of_loose_images_are_labels_in_any_script(tmp_path: Path) ->
     assert upload.name == "5 images" and path.name == "images"
     found = sorted(str(each.relative_to(path)) for each in path.rglob("*.[pP]*"))
     assert found == [
-        "pets/dogs/4-u.PNG", "pets/dogs/a.png", "pets/dogs/u.png",
+        "pets/dogs/a.png", "pets/dogs/ù.PNG", "pets/dogs/ü.png",
         "pets/Кошки/1-a.png", "pets/Кошки/a.png",
     ]  # fmt: skip
     data = load_dataset(DataConfig(dataset="folder", data_dir=str(path)))
     assert data.label_names == ("dogs", "Кошки")
+
+
+def test_files_keep_their_names_and_the_table_beside_them_says_their_labels(tmp_path: Path) -> None:
+    names = [f"Urlaub 🏖 ({i}).png" for i in range(4)] + ["長い名前" * 40 + ".png"]
+    rows = "".join(f"{name},{'ab'[i % 2]}\n" for i, name in enumerate(names[:4]))
+    files = {f"x/{name}": png(i) for i, name in enumerate(names)}
+    upload = received({**files, "x/labels.csv": f"file,label\n{rows}".encode()}, tmp_path)
+    data = load_dataset(DataConfig(dataset="folder", data_dir=str(upload.finish())))
+    assert data.label_names == (NO_LABEL, "a", "b")
+    kept = {name.removeprefix("x/") for part in data.parts.values() for name in part.files}
+    assert set(names[:4]) < kept and all(len(name.encode()) < 255 for name in kept)
 
 
 @given(st.lists(st.text(max_size=60), min_size=1, max_size=4), st.sampled_from([".png", ".zip"]))
@@ -206,6 +220,49 @@ def test_a_disk_that_fills_up_meanwhile_leaves_nothing_behind(tiny_disk, monkeyp
         for _ in range(9):
             out.write(bytes(100_000))
     assert [each.name for each in tiny_disk.rglob("*") if each.is_file()] == ["somebody-else"]
+
+
+def _arrays() -> bytes:
+    out = io.BytesIO()
+    np.save(out, np.arange(5 * 64, dtype=np.uint8).reshape(5, 8, 8))
+    return out.getvalue()
+
+
+def _tar() -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz") as archive:
+        for i in range(3):
+            info = tarfile.TarInfo(f"cats/{i}.png")
+            info.size = len(png(i))
+            archive.addfile(info, io.BytesIO(png(i)))
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("files", "count"),
+    [({"stack.npy": _arrays()}, 5), ({"shard 1.tar.gz": _tar()}, 3),
+     ({"a/stack.npy": _arrays(), "b.tar.gz": _tar(), "c.png": png(7)}, 9)],
+)  # fmt: skip
+def test_files_of_several_images_and_other_archives_come_as_they_are(
+    tmp_path: Path, files: dict[str, bytes], count: int
+) -> None:
+    upload = received(files, tmp_path)
+    data = load_dataset(DataConfig(dataset="folder", data_dir=str(upload.finish()), image_size=8))
+    assert len(data.train) + len(data.validation) == count
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [("a.npy", b"\x93NUMPY nothing", r"no image .*a\.npy \(no array that can be read"),
+     ("a.h5", b"\x89HDF\r\n\x1a\n" + bytes(500), r"no image .*a\.h5 \(no HDF5 that can be read"),
+     ("a.tar", bytes(100), r"no image .*a\.tar \(no tar that can be read")],
+)  # fmt: skip
+def test_what_such_a_file_lacks_is_said_and_nothing_is_kept(
+    tmp_path: Path, name: str, content: bytes, sentence: str
+) -> None:
+    with pytest.raises(UserError, match=sentence) as refused:
+        received({name: content}, tmp_path).finish()
+    assert str(tmp_path) not in str(refused.value) and left_in(tmp_path) == []
 
 
 # --- whose it is ------------------------------------------------------------------------------
@@ -335,6 +392,26 @@ def test_nobody_else_can_name_open_or_end_it(
     assert left_in(place) == [f".{answer['upload']}.part"]
     path = f"/live/uploads/{mine.token}"
     assert client("POST", path, "{}", Origin="http://elsewhere.example")[0] == 403
+
+
+def test_one_picture_is_enough_to_be_looked_at_and_bounded_for_all_together(place: Path) -> None:
+    looks = UploadSessions(kind="looks", least=1, together=3000)
+    with serving(UploadServer(looks).routes()) as server:
+        client = Client(port_of(server))
+        mine, theirs = looks.open(lambda: True), looks.open(lambda: True, most=2000)
+        body = json.dumps({"files": [{"name": "a.png", "size": len(png(0))}]})
+        assert client("POST", f"/live/uploads/{mine.token}", body)[0] == 404
+        bring(mine, "a.png", png(0))
+        assert mine.finished is not None and mine.finished.path.is_dir()
+        with pytest.raises(UserError, match="no image in what was uploaded that can be read"):
+            bring(mine, "b.png", b"x" * 2900)
+        with pytest.raises(UserError, match=r"at most 0\.0 MB"):
+            theirs.begin([Announced("c.png", 2001)])
+        bring(mine, "b.png", png(1) + bytes(2500))
+        with pytest.raises(UserError, match="Others here look at many"):
+            theirs.begin([Announced("c.png", 1000)])
+        looks.close_all()
+    assert left_in(place) == []
 
 
 def test_too_much_is_refused_before_it_is_sent(sessions, client, place, monkeypatch) -> None:

@@ -7,9 +7,10 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from vae_core.data import ArrayImages, Images, ImageSet, Progress, no_progress
+from vae_core.data import Images, ImageSet, Progress, no_progress
+from vae_core.data.columns import equal
 from vae_core.data.hashes import match_rows
-from vae_core.data.images import restore_order
+from vae_core.data.images import ArrayImages, restore_order
 from vae_core.errors import UserError
 from vae_core.latent.encodings import load_encodings
 from vae_core.latent.maps import Map, load_map, make_map, save_map
@@ -18,7 +19,7 @@ from vae_core.loading import load_part, load_run, part_of, weights_step
 from vae_core.losses import gaussian_kl
 from vae_core.models import LatentModel
 from vae_core.models.posterior import GaussianPosterior
-from vae_core.run_data import dataset_of
+from vae_core.run_data import dataset_of, recorded_by
 from vae_core.runs import Run
 from vae_core.runs.layout import ENCODINGS
 from vae_core.types import Context
@@ -89,37 +90,31 @@ def known_surveys(run: Run) -> tuple[Survey, ...]:
     return tuple(known)
 
 
-def scored_cache(run: Run) -> Survey:
-    """The images whose encodings the run keeps, with names and nats as far as they can be known
-    without the data set: from the survey of the training part, where one is kept, else measured on
-    the thumbnails, where these are the images themselves.
+def survey_hashes(run: Run, survey: Survey) -> np.ndarray:
+    """Which images a survey is of: uint64 [N].
 
     Raises:
-        UserError: when the run has no encodings, or they are damaged.
+        UserError: for a run of a time when that was not recorded.
     """
-    found = _survey_of_cache(run)
-    whole = load_survey(run, "train", found.step) if weights_step(run) == found.step else None
-    if whole is not None and whole.hashes is not None and found.hashes is not None:
-        unlabelled = np.zeros(len(found)), np.zeros(len(whole))
-        rows = match_rows(found.hashes, unlabelled[0], whole.hashes, unlabelled[1])
-        if (rows >= 0).all():
-            whole = whole.rows(rows)
-            return replace(found, recon=whole.recon, kl=whole.kl, kl_error=whole.kl_error,
-                           files=whole.files or found.files)  # fmt: skip
-    loaded, pictures = load_run(run), ArrayImages(load_encodings(run).thumbnails)
-    if pictures.shape[1:] != loaded.card.image_shape or not np.isfinite(found.mu).all():
-        return found
-    context = Context(loaded.step, train_images=loaded.card.n_train)
-    part = ImageSet(pictures, found.labels)
-    measured = survey(loaded.model, loaded.objective, part, (), CACHED, context)
-    return replace(found, recon=measured.recon, kl=measured.kl, kl_error=measured.kl_error)
+    if survey.hashes is not None:
+        return survey.hashes
+    recorded = recorded_by(run)
+    if recorded is not None and survey.split == CACHED:  # of training images, by their places
+        train = recorded.hashes["train"]
+        if not len(survey.indices) or survey.indices.max() < len(train):
+            return train[survey.indices]
+    raise UserError(
+        f"Run {run.id!r} did not record which its images are. Choose all images of a part above; "
+        "selections of those can be kept."
+    )
 
 
 def _is_of(kept: Survey, part: ImageSet) -> bool:
     """Whether a survey is of these images, under these names and labels."""
     pairs = (kept.hashes, part.hashes), (kept.labels, part.labels)
     same = all(a is b if a is None or b is None else np.array_equal(a, b) for a, b in pairs)
-    return kept.hashes is not None and same and kept.files == part.files
+    told = kept.files == part.files and equal(kept.columns, part.columns)
+    return kept.hashes is not None and same and told
 
 
 def images_of_survey(
@@ -133,6 +128,38 @@ def images_of_survey(
     part = part_of(dataset_of(run, data_dir, progress), found.split)
     assert found.hashes is not None, "a whole part knows them"
     return restore_order(part, found.hashes)
+
+
+def kept_images(run: Run) -> tuple[Survey, Images]:
+    """The survey of the images that a run keeps, and their thumbnails; measured where these are
+    the images themselves, so that no data set is needed, else as far as the survey of the training
+    part tells, where one is kept.
+
+    Raises:
+        UserError: as `survey_of`.
+    """
+    kept, found = load_encodings(run), _survey_of_cache(run)
+    loaded = load_run(run)
+    part = kept.as_images(loaded.card.image_shape)
+    if part is not None and np.isfinite(found.mu).all():
+        context = Context(loaded.step, train_images=loaded.card.n_train)
+        measured = survey(loaded.model, loaded.objective, part, (), CACHED, context)
+        found = replace(found, recon=measured.recon, kl=measured.kl, kl_error=measured.kl_error)
+    elif (whole := load_survey(run, "train", found.step)) is not None:
+        found = _with_nats_of(whole, found)
+    return found, ArrayImages(kept.thumbnails)
+
+
+def _with_nats_of(whole: Survey, found: Survey) -> Survey:
+    """`found` with what is told of the same images in `whole`, where all of them are in it."""
+    if whole.hashes is None or found.hashes is None:
+        return found
+    unlabelled = np.zeros(len(found)), np.zeros(len(whole))
+    rows = match_rows(found.hashes, unlabelled[0], whole.hashes, unlabelled[1])
+    if (rows < 0).any():
+        return found
+    same = whole.rows(rows)
+    return replace(found, recon=same.recon, kl=same.kl, kl_error=same.kl_error)
 
 
 def map_of(
@@ -165,8 +192,8 @@ def _survey_of_cache(run: Run) -> Survey:
     if kept.logvar is not None and _has_closed_kl(load_run(run).model):
         kl = gaussian_kl(torch.from_numpy(kept.mu), torch.from_numpy(kept.logvar)).sum(1).numpy()
     return Survey(
-        CACHED, kept.mu, kept.logvar, None, kl, kept.labels, kept.label_names, (), kept.indices,
-        kept.step, kept.hashes,
+        CACHED, kept.mu, kept.logvar, None, kl, kept.labels, kept.label_names, kept.files,
+        kept.indices, kept.step, kept.hashes, columns=kept.columns,
     )  # fmt: skip
 
 

@@ -7,46 +7,93 @@ own the classes that validate them (`vae_core.families.complete`).
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import ValidationError, field_validator
 
 from vae_core.errors import UserError
 from vae_core.nested import merged, require_json
 from vae_core.schedules import DecayName
-from vae_core.settings import Settings, explain, setting
+from vae_core.settings import Auto, Settings, explain, setting
+
+LEAST_SIDE, MOST_SIDE = 8, 512
+"""In pixels."""
+
+MOST_CHANNELS = 16
+
+
+class Size(NamedTuple):
+    """Sides of images in pixels; what a form calls them stands beside."""
+
+    height: Annotated[int, "Height"]
+    width: Annotated[int, "Width"]
+
+
+class Window(NamedTuple):
+    """The values of picture files that become black and white."""
+
+    low: Annotated[float, "Black at"]
+    high: Annotated[float, "White at"]
 
 
 class DataConfig(Settings):
-    """Which images, and how they are brought to one size."""
+    """Which images, and how they are brought to one size and one scale."""
 
     dataset: str = setting("mnist", "Data set", "The images that the model learns.")
     data_dir: str | None = setting(
         None,
         "Data folder",
-        "Where the data set lies, or your folder or .zip of images; empty means the data folder.",
+        "Where the data set lies, or your folder or file of images; empty means the data folder.",
         more=True,
     )
-    image_size: int | None = setting(
+    image_size: int | Size | None = setting(
         None,
         "Image size",
-        "Side of the square that every image is brought to; empty keeps the data set's own.",
+        "Height and width that every image is brought to, one of them for a square; empty keeps "
+        "the data set's own, or what suits most of your images.",
         unit="px",
         more=True,
-        ge=8,
-        le=512,
     )
-    channels: Literal[1, 3] | None = setting(
+    channels: int | None = setting(
         None,
         "Channels",
         "1 learns greyscale, 3 learns colour; empty keeps what the images have.",
         more=True,
+        ge=1,
+        le=MOST_CHANNELS,
     )
-    resize: Literal["crop", "fit"] = setting(
+    resize: Literal["crop", "fit", "stretch"] = setting(
         "crop",
         "Resize",
-        "crop cuts the centre square; fit keeps the whole image and pads it.",
+        "Where proportions differ, crop cuts the sides, pad keeps the whole image and fills the "
+        "rest, stretch changes the proportions.",
+        more=True,
+    )
+    mask_padding: bool = setting(
+        True, "Padding is masked", "What was filled in is not learned and not measured.", more=True
+    )
+    window: Window | None = setting(
+        None,
+        "Window",
+        "The values of your files that are shown as black and as white, the same for all of them; "
+        "empty takes their range.",
+        more=True,
+    )
+    windowed: Literal["deep", "all", "file"] | None = setting(
+        None,
+        "Window for",
+        "deep: files of more than 8 bits, all: every file. file knows no window and scales each "
+        "by its own largest value. Empty is deep, or all where a window is given and no file is "
+        "deep.",
+        more=True,
+    )
+    shown_channels: tuple[int, int, int] | None = setting(
+        None,
+        "Channels shown",
+        "Which three are shown as red, green and blue, from 1, where images have other than 1 or "
+        "3; empty shows the first ones.",
         more=True,
     )
     pages: Literal["all", "first"] = setting(
@@ -55,10 +102,19 @@ class DataConfig(Settings):
         "Of a file of several pictures (pages, frames, slices, rows): all of them, or the first.",
         more=True,
     )
-    validation_fraction: float = setting(
+    label_column: str | None = setting(
+        None,
+        "Label column",
+        "The column of a table beside your images that holds their labels, or folder; empty finds "
+        "it.",
+        more=True,
+        min_length=1,
+        max_length=1000,
+    )
+    validation_fraction: Auto[float] = setting(
         0.05,
         "Validation share",
-        "Share of the training images kept aside to measure; 0 keeps 5 %.",
+        "Share of the training images kept aside to measure; 0 keeps 5 %, auto more of few.",
         more=True,
         ge=0,
         le=0.9,
@@ -75,6 +131,72 @@ class DataConfig(Settings):
         ge=2,
     )
 
+    selection: str | None = setting(
+        None,
+        "Selection",
+        "NAME@RUN: images that were chosen among a run's encodings; empty takes every one.",
+        more=True,
+        max_length=200,
+    )
+    selection_use: Literal["only", "without"] = setting(
+        "only",
+        "Of the selection",
+        "only learns from the selected images alone; without leaves them out.",
+        more=True,
+    )
+
+    @field_validator("image_size", mode="before")
+    @classmethod
+    def _sides_in_words(cls, size: Any) -> Any:
+        """`48x64` is 48 high and 64 wide, `64x64` is 64."""
+        if isinstance(size, str) and re.fullmatch(r"\s*\d{1,6}\s*([x×,]\s*\d{1,6}\s*)?", size):
+            size = [int(side) for side in re.split("[x×,]", size)]
+        if isinstance(size, list | tuple) and (len(size) == 1 or size[0] == size[-1]):
+            size = size[0]
+        sides = size if isinstance(size, list | tuple) and len(size) == 2 else (size,)
+        if size is not None and any(type(side) is not int for side in sides):
+            raise ValueError("give one side, such as 64, or height and width, such as 48x64")
+        return size
+
+    @field_validator("image_size")
+    @classmethod
+    def _sides_in_bounds(cls, size: int | Size | None) -> int | Size | None:
+        sides = size if isinstance(size, tuple) else () if size is None else (size,)
+        if not all(LEAST_SIDE <= side <= MOST_SIDE for side in sides):
+            raise ValueError(f"every side must lie between {LEAST_SIDE} and {MOST_SIDE} px")
+        return size
+
+    @field_validator("resize", mode="before")
+    @classmethod
+    def _pad_is_fit(cls, resize: Any) -> Any:
+        return "fit" if resize == "pad" else resize
+
+    @field_validator("window", "shown_channels", mode="before")
+    @classmethod
+    def _numbers_in_words(cls, numbers: Any) -> Any:
+        """`1000,1100` on a command line."""
+        return re.split("[,\\s]+", numbers.strip(" ()[]")) if isinstance(numbers, str) else numbers
+
+    @field_validator("window")
+    @classmethod
+    def _window_is_one(cls, window: Window | None) -> Window | None:
+        if window is not None and not window.low < window.high:
+            raise ValueError("the lower end must lie below the upper one")
+        return window
+
+    @field_validator("shown_channels")
+    @classmethod
+    def _shown_are_channels(cls, shown: tuple[int, int, int] | None) -> Any:
+        if shown is not None and not all(1 <= channel <= MOST_CHANNELS for channel in shown):
+            raise ValueError(f"each must be a channel from 1 to {MOST_CHANNELS}")
+        return shown
+
+    @property
+    def size(self) -> Size | None:
+        """Both sides, None where they are left open."""
+        sides = self.image_size
+        return Size(sides, sides) if isinstance(sides, int) else sides
+
 
 class ModelConfig(Settings):
     """The network: backbone, size of the latent space, and the likelihood of the pixels."""
@@ -82,18 +204,19 @@ class ModelConfig(Settings):
     backbone: str = setting(
         "conv", "Backbone", "The network on both sides: conv sees neighbourhoods, mlp does not."
     )
-    latent_dim: int = setting(
+    latent_dim: Auto[int] = setting(
         16,
         "Latent dimensions",
-        "More keep more detail; with few, each has to mean something.",
+        "More keep more detail; with few, each has to mean something. Auto estimates how many "
+        "the images have.",
         ge=1,
         le=1024,
     )
     likelihood: str = setting(
         "auto",
         "Likelihood",
-        "How pixels vary around the decoder's picture; auto: Bernoulli for grey, "
-        "Gaussian with learned σ for colour.",
+        "How pixels vary around the decoder's picture; auto: Bernoulli for ink on paper, "
+        "Gaussian with learned σ for photographs.",
         more=True,
     )
     sigma: float = setting(
@@ -142,11 +265,26 @@ class ModelConfig(Settings):
 class TrainConfig(Settings):
     """How the weights are found."""
 
-    epochs: int = setting(
-        10, "Epochs", "Passes over the training images; more sharpen the result.", ge=1, le=100_000
+    epochs: Auto[int] = setting(
+        10,
+        "Epochs",
+        "Passes over the training images; more sharpen the result. Auto is a budget of steps.",
+        ge=1,
+        le=100_000,
     )
-    batch_size: int = setting(
-        128, "Batch size", "Images a step; larger is smoother and faster.", unit="images", ge=1
+    batch_size: Auto[int] = setting(
+        128,
+        "Batch size",
+        "Images a step; larger is smoother and faster. Auto takes fewer of few images.",
+        unit="images",
+        ge=1,
+    )
+    sampling: Literal["shuffled", "balanced"] = setting(
+        "shuffled",
+        "Sampling",
+        "balanced draws every label equally often, where a few images of one would be lost among "
+        "many of others.",
+        more=True,
     )
     learning_rate: float = setting(
         1e-3, "Learning rate", "Size of a step; halve it when the loss jumps.", gt=0, le=10
@@ -164,6 +302,23 @@ class TrainConfig(Settings):
         more=True,
         gt=0,
         le=1,
+    )
+    early_stopping_patience: Auto[int] = setting(
+        0,
+        "Early stopping patience",
+        "Training ends after so many epochs without a better validation, and keeps the weights of "
+        "the best; 0 goes on to the last epoch and keeps the last.",
+        unit="epochs",
+        more=True,
+        ge=0,
+        le=100_000,
+    )
+    augmentation: Literal["auto", "none", "flip", "shift", "flip+shift"] = setting(
+        "none",
+        "Augmentation",
+        "Shows each image mirrored every other time, or shifted by up to a sixteenth of its side; "
+        "auto does what leaves the images of a kind.",
+        more=True,
     )
     optimizer: Literal["adam", "adamw"] = setting(
         "adam", "Optimiser", "adamw decouples the weight decay.", more=True
@@ -233,6 +388,24 @@ class TrainConfig(Settings):
         False, "Compile", "torch.compile; pays on long runs of large networks only.", more=True
     )
 
+    continued_at: int = setting(
+        0,
+        "Trained on at",
+        "The step at which the run had come to its end and was trained on: a falling learning rate "
+        "and the patience begin anew there.",
+        unit="step",
+        more=True,
+        ge=0,
+    )
+
+    def steps_per_epoch(self, images: int) -> int:
+        """Steps of a pass over so many training images; the last one may have fewer."""
+        return -(-images // self.batch_size)
+
+    def total_steps(self, images: int) -> int:
+        """Steps of the whole run, unless it ends early."""
+        return self.steps_per_epoch(images) * self.epochs
+
     @field_validator("adam_betas")
     @classmethod
     def _betas_below_one(cls, betas: tuple[float, float]) -> tuple[float, float]:
@@ -246,6 +419,9 @@ class RunConfig(Settings):
 
     family: str = setting("vae", "Family", "What is learned and what is minimised.")
     preset: str | None = setting(None, "Preset", "The recipe that this run started from.")
+    start_from: str | None = setting(
+        None, "Start from", "The run whose weights this one began with; empty begins at random."
+    )
     data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig()
     objective: dict[str, Any] = setting({}, "Objective", "The family's own settings, such as β.")

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from vae_core.config import RunConfig
 from vae_core.data import Dataset, ImageSet, Progress, no_progress
@@ -19,6 +19,7 @@ from vae_core.objective import Objective
 from vae_core.registry import unknown
 from vae_core.run_data import dataset_of, refuse_unknown_labels
 from vae_core.runs import BEST, OBJECTIVE, STATE, WEIGHTS, DataCard, Run, Tensors
+from vae_core.weights import read_weights, require_weights
 
 WHICH = {"last": WEIGHTS, "best": BEST}
 """The weights that a run keeps: those of its last save, and those of its best validation."""
@@ -65,11 +66,11 @@ def load_run(run: Run, device: str = "cpu", which: str = "last") -> LoadedRun:
     require_memory_to_open(config, card)
     try:
         with run.tensors(name) as file:
-            has_own = _require(file, *build_on_meta(config, card))
+            has_own = require_weights(file, *build_on_meta(config, card))
             model, objective = build(config, card)
-            model.load_state_dict(_taken(file, model, ""))
+            model.load_state_dict(read_weights(file, model, ""))
             step = _step(file)
-            own = _taken(file, objective, OBJECTIVE) if has_own else None
+            own = read_weights(file, objective, OBJECTIVE) if has_own else None
         objective.load_state_dict(own or _earlier(objective, run, step))
     except (OSError, RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0]
@@ -82,40 +83,6 @@ def load_run(run: Run, device: str = "cpu", which: str = "last") -> LoadedRun:
         )
     model, objective = model.to(device).eval(), objective.to(device).eval()
     return LoadedRun(run, config, card, model, objective, step)
-
-
-DTYPES = {
-    torch.float32: "F32", torch.float64: "F64", torch.float16: "F16", torch.int64: "I64",
-    torch.int32: "I32", torch.uint8: "U8", torch.bool: "BOOL",
-}  # fmt: skip
-
-
-def _require(file: Tensors, model: nn.Module, objective: nn.Module) -> bool:
-    """Refuse weights that are not exactly those of the model, before any is read.
-
-    Returns:
-        Whether those of the objective are there, too, as early versions did not write them.
-
-    Raises:
-        ValueError: naming the first that does not fit.
-    """
-    wanted = dict(model.state_dict())
-    own = {OBJECTIVE + name: tensor for name, tensor in objective.state_dict().items()}
-    has_own = bool(own) and any(name in file for name in own)
-    wanted |= own if has_own else {}
-    for name, tensor in wanted.items():
-        file.require(name, DTYPES[tensor.dtype], tuple(tensor.shape))
-    if strange := file.specs.keys() - wanted.keys():
-        raise ValueError(f"it has {min(strange)[:80]}, which this model has not")
-    return has_own
-
-
-def _taken(file: Tensors, module: nn.Module, prefix: str) -> dict[str, Tensor]:
-    specs = {name: file.specs[prefix + name] for name in module.state_dict()}
-    return {
-        name: torch.from_numpy(file.array(prefix + name, spec.dtype, spec.shape))
-        for name, spec in specs.items()
-    }
 
 
 def _step(file: Tensors) -> int:

@@ -78,13 +78,15 @@ class Objective(nn.Module, Generic[P]):
     def losses(self, x: Tensor, output: Output[P], context: Context) -> Losses:
         """The unweighted terms of each player, [B] each, with their weights at this moment; a
         player without terms is not trained in this step."""
-        return {MODEL: {"recon": Term(self.nll(x, output).mean(0))}}
+        return {MODEL: {"recon": Term(self.nll(x, output, context).mean(0))}}
 
-    def nll(self, x: Tensor, output: Output[P]) -> Tensor:
-        """−log p(x|z) of every draw in nats, [samples, B]."""
-        draws = len(output.x_logits) // len(x)
-        repeated = x if draws == 1 else x.repeat(draws, 1, 1, 1)
-        return self.likelihood.nll(output.x_logits, repeated).unflatten(0, (draws, len(x)))
+    def nll(self, x: Tensor, output: Output[P], context: Context) -> Tensor:
+        """−log p(x|z) of every draw in nats, [samples, B]; padding does not count."""
+        draws, mask = len(output.x_logits) // len(x), context.mask
+        if draws > 1:
+            x = x.repeat(draws, 1, 1, 1)
+            mask = None if mask is None else mask.repeat(draws, 1, 1, 1)
+        return self.likelihood.nll(output.x_logits, x, mask).unflatten(0, (draws, -1))
 
     def controls(self, context: Context) -> dict[str, float]:
         """What may be changed by hand during a run, and its values at this moment."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from vae_core.data import Dataset, ImageSet, Progress, load_dataset, no_progress
+from vae_core.data import Dataset, ImageSet, Progress, hold_outs, load_dataset, no_progress
 from vae_core.data.difference import Difference
 from vae_core.data.labels import renumbered
 from vae_core.data.split_record import (
@@ -16,9 +16,36 @@ from vae_core.data.split_record import (
     record_splits,
     restore_splits,
     unseen,
+    without_newcomers,
 )
 from vae_core.errors import UserError
-from vae_core.runs import PARTS, Run
+from vae_core.names import readable, shortened
+from vae_core.runs import PARTS, DataCard, Run
+
+LONGEST_NAME = 1000
+"""Characters of a file's name as the data card has it."""
+
+
+def data_card(dataset: Dataset) -> DataCard:
+    """What a run keeps of its data set."""
+    return DataCard(
+        dataset=dataset.name,
+        image_shape=dataset.image_shape,
+        n_train=len(dataset.train),
+        n_validation=len(dataset.validation),
+        n_test=len(dataset.test) if dataset.test else 0,
+        label_names=dataset.label_names,
+        hold_outs=_hold_out_names(dataset),
+        factor_names=dataset.factor_names,
+        notes=dataset.notes,
+    )
+
+
+def _hold_out_names(dataset: Dataset) -> tuple[str, ...]:
+    """What the files of the images in the previews are called; () where they came from none."""
+    files = dataset.validation.files
+    chosen = hold_outs(dataset) if files else ()
+    return tuple(shortened(readable(files[i]), LONGEST_NAME) for i in chosen)
 
 
 def dataset_of(
@@ -56,6 +83,8 @@ def dataset_of(
     if config.limit is not None:  # what it leaves out may be the run's
         everything = load_dataset(config.model_copy(update={"limit": None}), progress)
         dataset = renumbered(everything, card.label_names)
+    if config.selection is not None and config.selection_use == "only":
+        recorded = without_newcomers(recorded, dataset)
     if grow:
         return extend_splits(dataset, recorded, config.limit)
     own = restore_splits(dataset, recorded)

@@ -51,6 +51,11 @@ def exponential(value: float, factor: float, period: int) -> Schedule:
     return lambda step: value * factor ** (step // period)
 
 
+def shifted(schedule: Schedule, begin: int) -> Schedule:
+    """A schedule that is at its step 0 until step `begin`: a restart, as in SGDR."""
+    return lambda step: schedule(max(0, step - begin))
+
+
 SCHEDULES: dict[ScheduleName, Callable[[float, int], Schedule]] = {
     "constant": lambda value, steps: constant(value),
     "linear": lambda value, steps: linear(0.0, value, steps),
@@ -62,16 +67,20 @@ SCHEDULES: dict[ScheduleName, Callable[[float, int], Schedule]] = {
 @dataclass(frozen=True)
 class Span:
     """What a learning rate's decay extends over: the steps of a run and of an epoch, and the
-    factor that an epoch leaves of it."""
+    factor that an epoch leaves of it.
+
+    begin: the step from which on it falls, from its first value: where a run was trained on.
+    """
 
     steps: int
     epoch: int
     factor: float
+    begin: int = 0
 
 
 DECAYS: dict[DecayName, Callable[[float, Span], Schedule]] = {
     "constant": lambda value, span: constant(value),
-    "cosine": lambda value, span: cosine(value, span.steps),
+    "cosine": lambda value, span: shifted(cosine(value, span.steps - span.begin), span.begin),
     "exponential": lambda value, span: exponential(value, span.factor, span.epoch),
 }
 """Each makes a learning rate's schedule from its first value and the span of the run."""

@@ -9,9 +9,37 @@ from __future__ import annotations
 import difflib
 import reprlib
 import typing
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+)
+from pydantic.fields import FieldInfo
+
+T = TypeVar("T")
+
+AUTO = "auto"
+"""What stands in a configuration in the place of a value that the data are to decide."""
+
+_TAKE_AUTO = BeforeValidator(lambda value: None if value == AUTO else value)
+
+if TYPE_CHECKING:
+    # Nothing is built, counted or trained before `vae_core.auto.resolve`: to whoever does, it is
+    # the value.
+    Auto = Annotated[T, AUTO]
+else:
+    Auto = Annotated[
+        T | None,
+        _TAKE_AUTO,
+        PlainSerializer(lambda value: AUTO if value is None else value),
+    ]
+"""The type of a setting that may be left to the data: `Auto[int]` is an int, or None where it is
+open, which configurations spell "auto"."""
 
 
 class Settings(BaseModel):
@@ -40,6 +68,16 @@ def setting(
     """
     extra: dict[str, Any] = {"unit": unit, "more": more}
     return Field(default, title=title, description=help, json_schema_extra=extra, **constraints)
+
+
+def is_open(value: object) -> bool:
+    """Whether a setting that may be left to the data is still left to them."""
+    return value is None or value == AUTO
+
+
+def may_be_open(info: FieldInfo) -> bool:
+    """Whether a field is of type `Auto`."""
+    return _TAKE_AUTO in info.metadata
 
 
 def explain(error: ValidationError, where: str, model: type[BaseModel] | None = None) -> str:

@@ -53,3 +53,6 @@ class Context:
     """Size of the training part, N."""
     total_steps: int = 0
     """Steps of the whole run."""
+    mask: Tensor | None = None
+    """Of the images at hand, [B, 1, H, W]: 1 where a pixel counts, 0 where it is padding; None
+    where all count."""

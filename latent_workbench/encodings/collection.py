@@ -42,7 +42,7 @@ GROUPS_A_PAGE, IN_SIGHT = 6, 10
 
 DOUBTS_A_PAGE = 6
 TYPICAL = 11
-RAREST = 48
+RAREST, IN_A_ROW = 66, 22
 LABELS_NAMED = 3
 
 
@@ -196,16 +196,13 @@ def _near_duplicates(encoded: EncodedImages, made: Curation) -> None:
         kept, others = copies.kept[i], copies.others[i]
         seen = others[: IN_SIGHT - 1]
         apart = None if copies.differences is None else copies.differences[i]
-        told = [
-            f"{'' if apart is None else f'{_apart(apart[j])} · '}{encoded.name(int(row))}"
-            for j, row in enumerate(seen)
-        ]
+        told = ["" if apart is None else _apart(apart[j]) for j in range(len(seen))]
         more = len(others) - len(seen)
         st.markdown(
             f"**{grouped(len(others) + 1)} alike**"
             + (f", {grouped(more)} not shown" if more else "")
         )
-        _pictures(encoded, np.append(kept, seen), [f"keep {encoded.name(kept)}", *told])
+        _pictures(encoded, np.append(kept, seen), ["keep", *told])
 
 
 def _apart(difference: float) -> str:
@@ -246,7 +243,7 @@ def _mislabelled(encoded: EncodedImages, made: Curation) -> None:
         suggested = survey.label_name(int(errors.suggested[at]))
         image, evidence, button = st.columns([1, 5, 1], vertical_alignment="center")
         with image:
-            _pictures(encoded, np.array([row]), [encoded.name(row)])
+            _pictures(encoded, np.array([row]), [""])
         with evidence:
             st.markdown(
                 f"**{escape_markdown(own)}** → **{escape_markdown(suggested)}**? "
@@ -318,7 +315,7 @@ def _groups(encoded: EncodedImages, made: Curation) -> None:
             )  # fmt: skip
             _group_buttons(encoded, made, i, rows)
         typical = clusters.typical(i, survey.mu, TYPICAL)
-        _pictures(encoded, typical, [encoded.name(int(row)) for row in typical])
+        _pictures(encoded, typical, [""] * len(typical))
 
 
 def _group_buttons(encoded: EncodedImages, made: Curation, group: int, rows: np.ndarray) -> None:
@@ -369,13 +366,9 @@ def _rare(encoded: EncodedImages, made: Curation) -> None:
     )
     rarest = found.order[:RAREST]
     times = [f"× {number(float(found.times[row]), 'far')}" for row in rarest]
-    for start in _page(-(-len(rarest) // 16), 1, f"rare-{encoded.run.id}"):
-        here = slice(16 * start, 16 * start + 16)
-        told = [
-            f"{t} {encoded.name(int(row))}"
-            for t, row in zip(times[here], rarest[here], strict=True)
-        ]
-        _pictures(encoded, rarest[here], told)
+    for start in _page(-(-len(rarest) // IN_A_ROW), 1, f"rare-{encoded.run.id}"):
+        here = slice(IN_A_ROW * start, IN_A_ROW * (start + 1))
+        _pictures(encoded, rarest[here], times[here])
     labels, groups = st.columns(2)
     if found.few:
         labels.caption(f"Labels with few images; an even share would be {found.even:.0f}")
@@ -412,13 +405,14 @@ def _pictures(
     names: list[str],
     side: int = SIDE,
 ) -> None:
-    """The images at `rows`; what the model draws of them where they are not at hand."""
+    """The images at `rows` above `names` and their files; what the model draws of them where they
+    are not at hand."""
     try:
         images = encoded.images.gather(rows)
     except UserError:
         labels = None if encoded.survey.labels is None else encoded.survey.labels[rows]
         images = encoded.decoded(encoded.survey.mu[rows], labels)
-    pictures(images, names, side, lines=3)
+    pictures(images, names, side, [encoded.name(int(row)) for row in rows])
 
 
 def _page(count: int, size: int, key: str) -> range:

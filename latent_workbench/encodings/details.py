@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
@@ -13,15 +14,21 @@ from latent_workbench.components.scatter import PlaneClick
 from latent_workbench.encodings.encoded_images import EncodedImages
 from latent_workbench.encodings.plane import Plane
 from latent_workbench.encodings.query import more_like_it
+from latent_workbench.encodings.selections import selection_actions
 from latent_workbench.encodings.take_home import take_home
 from latent_workbench.live.resources import corrupts
 from latent_workbench.shared import access
 from latent_workbench.shared.current_run import open_in_explore
 from latent_workbench.shared.errors import errors_shown
-from latent_workbench.shared.formatting import grouped, image_count, number
+from latent_workbench.shared.formatting import escape_markdown, grouped, image_count, number
 from latent_workbench.shared.pictures import data_url
 from latent_workbench.shared.state import session
+from vae_core.data.columns import kind_of, known
+from vae_core.names import shortened
 from vae_core.runs import part_name
+
+if TYPE_CHECKING:
+    from vae_core.latent.survey import Survey
 
 SMALLEST, MEAN, LARGE = 56, 112, 128
 """Sides of pictures in px."""
@@ -29,6 +36,11 @@ NEAREST = 8
 WHOLE = ", encoded whole; what the model makes of corrupted images is on Grids"
 WORST = 4
 MOST_LABELS = 5
+MOST_KNOWN = 24
+LONGEST_NAME = 60
+"""Characters of a name as a heading; all of it stands in its tooltip."""
+
+PX_A_LETTER = 7
 
 
 def clicked_image(encoded: EncodedImages, row: int) -> None:
@@ -36,8 +48,14 @@ def clicked_image(encoded: EncodedImages, row: int) -> None:
     survey = encoded.survey
     mu = survey.mu[row]
     labels = None if survey.labels is None else survey.labels[[row]]
-    title = "" if labels is None else f"{survey.label_name(int(labels[0]))} · "
-    st.markdown(f"**{title}{encoded.name(row)}**")
+    label = "" if labels is None else f"{survey.label_name(int(labels[0]))} · "
+    name = encoded.name(row)
+    st.markdown(
+        f"**{escape_markdown(label + shortened(name, LONGEST_NAME))}**",
+        help=escape_markdown(name) if len(name) > LONGEST_NAME else None,
+    )
+    if more := known_of(survey, row):
+        st.caption(" · ".join(escape_markdown(each) for each in more))
     rebuilt = encoded.decoded(mu[None], labels)
     original = matched(encoded.images.gather(np.array([row])), rebuilt.shape[2:])
     both = np.concatenate([original, rebuilt])
@@ -56,6 +74,26 @@ def clicked_image(encoded: EncodedImages, row: int) -> None:
     with st.container(horizontal=True, gap="small"):
         _open_button(encoded, mu)
         more_like_it(encoded, row, encoded.run.id)
+
+
+def known_of(survey: Survey, row: int) -> list[str]:
+    """What else is known of an image, in words: "age: 3.5", "smiles", "not old"."""
+    found = []
+    for name, column in survey.columns.items():
+        if not known(column[[row]])[0]:
+            continue
+        value = column[row]
+        match kind_of(column):
+            case "attribute":
+                found.append(name if value else f"not {name}")
+            case "number":
+                found.append(f"{name}: {number(float(value))}")
+            case "date":
+                found.append(f"{name}: {str(value).removesuffix('T00:00:00').replace('T', ' ')}")
+            case "text":
+                found.append(f"{name}: {shortened(value, LONGEST_NAME)}")
+    more = len(found) - MOST_KNOWN
+    return found[:MOST_KNOWN] + ([f"and {more} more"] if more > 0 else [])
 
 
 def clicked_plane(encoded: EncodedImages, plane: Plane, at: PlaneClick) -> None:
@@ -86,7 +124,11 @@ def _neighbours(encoded: EncodedImages, z: np.ndarray, without: int = -1) -> Non
         return
     st.caption("Nearest images, by distance in the latent space")
     away = np.linalg.norm(encoded.survey.mu[rows] - z, axis=1)
-    pictures(encoded.images.gather(rows), [number(float(each)) for each in away])
+    pictures(
+        encoded.images.gather(rows),
+        [number(float(each)) for each in away],
+        files=[encoded.name(int(row)) for row in rows],
+    )
 
 
 def matched(images: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
@@ -123,9 +165,14 @@ def selected_images(encoded: EncodedImages, rows: np.ndarray) -> None:
     if survey.recon is not None:
         worst = rows[np.argsort(-survey.recon[rows], kind="stable")[:WORST]]
         st.caption("Worst reconstructions, in nats")
-        pictures(encoded.images.gather(worst), [number(float(survey.recon[i])) for i in worst])
+        pictures(
+            encoded.images.gather(worst),
+            [number(float(survey.recon[i])) for i in worst],
+            files=[encoded.name(int(i)) for i in worst],
+        )
     _open_button(encoded, center, "Open its mean")
     take_home(encoded, rows, f"selection-{encoded.run.id}")
+    selection_actions(encoded, rows)
     with st.container(horizontal=True, gap="small"):
         for end in "AB":
             if st.button(
@@ -179,8 +226,7 @@ STYLE = (
     ".row-of-pictures img {display: block; object-fit: contain; image-rendering: pixelated;"
     " border-radius: 3px}"
     ".row-of-pictures figcaption {font-size: 12px; opacity: 0.75; overflow: hidden;"
-    " overflow-wrap: anywhere; line-height: 1.3; display: -webkit-box;"
-    " -webkit-box-orient: vertical; -webkit-line-clamp: var(--lines, 1)}</style>"
+    " text-overflow: ellipsis; white-space: nowrap}</style>"
 )
 
 
@@ -188,16 +234,27 @@ def pictures(
     images: np.ndarray,
     names: Sequence[str],
     side: int = SMALLEST,
+    files: Sequence[str] = (),
     wide: int = 1,
-    lines: int = 1,
 ) -> None:
-    """Images uint8 [N, C, H, W], `side` px high and `wide` times as wide, above their names, which
-    may take so many lines."""
+    """Images uint8 [N, C, H, W], `side` px high and `wide` times as wide, above their names, and
+    where they have some, the names of their files: as much of each as there is room for, all of
+    it when pointed at."""
+    files = files or [""] * len(names)
     figures = "".join(
-        f'<figure><img src="{data_url(image)}" alt="{html.escape(name)}"'
-        f' title="{html.escape(name)}" style="width: {wide * side}px; height: {side}px">'
-        f'<figcaption style="width: {wide * side}px; --lines: {lines}">'
-        f"{html.escape(name)}</figcaption></figure>"
-        for image, name in zip(images, names, strict=True)
+        _figure(image, name, file, side, wide * side)
+        for image, name, file in zip(images, names, files, strict=True)
     )
     st.html(f'{STYLE}<div class="row-of-pictures">{figures}</div>')
+
+
+def _figure(image: np.ndarray, name: str, file: str, side: int, wide: int) -> str:
+    said = html.escape(f"{file}: {name}" if file else name)
+    lines = [*filter(None, [name]), *filter(None, [shortened(file, wide // PX_A_LETTER)])]
+    captions = "".join(
+        f'<figcaption style="width: {wide}px">{html.escape(line)}</figcaption>' for line in lines
+    )
+    return (
+        f'<figure title="{said}"><img src="{data_url(image)}" alt="{said}"'
+        f' style="width: {wide}px; height: {side}px">{captions}</figure>'
+    )

@@ -14,7 +14,7 @@ import streamlit as st
 
 from latent_workbench.live.images import DATASETS, images_of
 from latent_workbench.live.models import ready_torch, weights_version
-from latent_workbench.live.resources import encodings_of, encodings_version, model_of
+from latent_workbench.live.resources import encodings_version, model_of
 from latent_workbench.shared.formatting import grouped, image_count
 from latent_workbench.shared.state import session
 from latent_workbench.shared.tasks import Task, command, job_button, job_shown, result_of
@@ -126,14 +126,10 @@ def neighbours_of(encoded: EncodedImages) -> Task[Neighbours]:
 def _cached(path: Path, version: str) -> EncodedImages:
     """The encodings that the run keeps, with what can be told of their images."""
     ready_torch()
-    from vae_core.analysis import scored_cache
-    from vae_core.data import ArrayImages
+    from vae_core.analysis import kept_images
 
     run = Run(path)
-    cached = encodings_of(run)
-    assert cached is not None
-    pictures = ArrayImages(cached.thumbnails)
-    return EncodedImages(run, scored_cache(run), pictures, f"{path}/{version}/{CACHED}")
+    return EncodedImages(run, *kept_images(run), f"{path}/{version}/{CACHED}")
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
@@ -206,7 +202,8 @@ def _offer(run: Run) -> None:
 
 @dataclass(frozen=True)
 class PartImages:
-    """The `count` images of a part of a run's data set, opened with the first that is gathered."""
+    """The `count` images of a part of a run's data set as they are shown, opened with the first
+    that is gathered."""
 
     run: Run
     split: str
@@ -215,21 +212,25 @@ class PartImages:
     @property
     def shape(self) -> tuple[int, int, int, int]:
         """(N, C, H, W)."""
-        return self.count, *self.run.data_card().image_shape
+        channels, *size = self.run.data_card().image_shape
+        return self.count, 1 if channels < 3 else 3, size[0], size[1]
 
     def gather(self, indices: np.ndarray) -> np.ndarray:
-        """The images at `indices` [B], in that order: uint8 [B, C, H, W].
+        """The images at `indices` [B], in that order: uint8 [B, 1 or 3, H, W].
 
         Raises:
             UserError: when the data set is not present, or no longer the one that was encoded.
         """
         found = images_of(self.run, self.split)
-        if found.shape != self.shape:
+        if found.shape[0] != self.count or found.shape[1:] != self.run.data_card().image_shape:
             raise UserError(
                 f"The data set has {found.shape[0]} images of this part, and {self.count} were "
                 "encoded. Put back the data set that the run was trained on."
             )
-        return found.gather(indices)
+        from vae_core.imaging.resize import shown
+
+        pictures: np.ndarray = shown(found.gather(indices), self.run.config().data.shown_channels)
+        return pictures
 
     @property
     def is_open(self) -> bool:

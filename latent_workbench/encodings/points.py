@@ -9,6 +9,7 @@ import streamlit as st
 
 from latent_workbench.components.explorer.space import space_of
 from latent_workbench.components.scatter import (
+    Categories,
     Colouring,
     ImageClick,
     Link,
@@ -32,17 +33,25 @@ from latent_workbench.encodings.encoded_images import (
     neighbours_of,
     opening_spinner,
 )
+from latent_workbench.encodings.marks import marks_on
 from latent_workbench.encodings.plane import Plane, choose_axes, plane_of
+from latent_workbench.encodings.selections import newest, recalled, saved_selections
 from latent_workbench.live.models import weights_version
 from latent_workbench.live.resources import prior_of, sliders_of
 from latent_workbench.shared.errors import errors_shown
 from latent_workbench.shared.explore_view import PRINCIPAL
 from latent_workbench.shared.formatting import grouped
 from latent_workbench.shared.state import rerun_fragment, session
+from latent_workbench.shared.theme import LABELS
+from vae_core.data.columns import Columns, as_numbers, kind_of, known
 from vae_core.errors import UserError
+from vae_core.names import readable, unused
 from vae_core.runs import part_name
 
 RADII = (1, 2)
+DAY = 24 * 3600
+"""Seconds."""
+
 ENDS = (2.0, 98.0)
 """Percentiles at which the colours end: a few extremes shall not make all others look alike."""
 
@@ -54,19 +63,24 @@ def scatter_view(encoded: EncodedImages) -> None:
     left, right = st.columns([2, 1], gap="medium")
     with left:
         plane = plane_of(encoded, axes)
-        clicked = None if plane is None else draw_points("encodings-scatter", encoded, plane)
+        clicked = None
+        if plane is not None:
+            clicked = newest(encoded, draw_points("encodings-scatter", encoded, plane))
         _ask_for_purity(encoded)
     with right:
         if plane is not None:
             show_details(encoded, plane, clicked)
         direction_form(encoded)
+        saved_selections(encoded)
 
 
 def draw_points(
     key: str, encoded: EncodedImages, plane: Plane, link: Link | None = None
 ) -> ScatterEvent:
     """Draw the points; returns what was last clicked or drawn around among them."""
-    survey, density = encoded.survey, None
+    survey, density, measured = encoded.survey, None, colourings(encoded)
+    taken = {"label", *(each.name for each in measured)}
+    further = {unused(readable(name), taken): each for name, each in survey.columns.items()}
     with suppress(UserError):  # encodings of an earlier step may be good where weights are not
         density = prior_of(encoded.run)
     thumbnails = {"split": encoded.split, "version": str(weights_version(encoded.run))}
@@ -81,14 +95,18 @@ def draw_points(
         titles=plane.titles,
         labels=survey.labels,
         label_names=survey.label_names,
-        colourings=[*colourings(encoded), *collection.colourings(encoded)],
+        colourings=[*measured, *collection.colourings(encoded), *number_columns(further)],
         colour_by=collection.colour_by(encoded),
+        categories=category_columns(further),
+        files=survey.files,
         circles=RADII if plane.prior and density is not None and density.standard else (),
         decodes=plane.lift is not None,
         equal=not plane.flat,
         plain=plane.lift is None,
         thumbnails=thumbnails,
         link=link,
+        marks=marks_on(encoded, plane),
+        recalled=recalled(encoded),
     )
 
 
@@ -160,3 +178,47 @@ def _purity(encoded: EncodedImages) -> np.ndarray | None:
     work = neighbours_of(encoded)
     work.wait(1.0)
     return None if work.result is None else purity(work.result, labels)
+
+
+def number_columns(columns: Columns) -> list[Colouring]:
+    """Numbers and dates that are known of the images, on one scale each."""
+    found = []
+    for name, column in columns.items():
+        if kind_of(column) not in ("number", "date") or not known(column).any():
+            continue
+        values = as_numbers(column)
+        low, high = np.percentile(values[~np.isnan(values)], ENDS)
+        ends = None
+        if kind_of(column) == "date":
+            days = [str(np.datetime64(round(each), "s")) for each in (low, high)]
+            # The hour only where the day is not enough.
+            ends = (days[0][:10], days[1][:10]) if high - low > DAY else (days[0], days[1])
+        found.append(Colouring(name, values, low, high, ends=ends))
+    return found
+
+
+def category_columns(columns: Columns) -> list[Categories]:
+    """Attributes and texts that are known of the images: of texts the most frequent ones, as many
+    as there are colours, and one category for all others."""
+    found = []
+    for name, column in columns.items():
+        match kind_of(column):
+            case "attribute":
+                found.append(Categories(name, column.astype(np.int64), ("no", "yes")))
+            case "text":
+                found.append(_most_frequent(name, column))
+    return found
+
+
+def _most_frequent(name: str, column: np.ndarray) -> Categories:
+    texts, codes, counts = np.unique(column, return_inverse=True, return_counts=True)
+    order = np.argsort(-np.where(texts == "", 0, counts), kind="stable")
+    order = order[texts[order] != ""]
+    shown, others = order[: len(LABELS) - 1], order[len(LABELS) - 1 :]
+    if len(others) == 1:
+        shown, others = order, others[:0]
+    place = np.full(len(texts), -1)
+    place[shown], place[others] = np.arange(len(shown)), len(LABELS) - 1
+    names = [str(text) for text in texts[shown]]
+    names += [f"other ({grouped(len(others))} more)"] if len(others) else []
+    return Categories(name, place[codes], names)

@@ -173,7 +173,7 @@ def _encode(run: Run, splits: list[str], progress: Progress) -> None:
 def _shown(whole: Whole, hits: Hits, paired: bool) -> None:
     """Rows of pictures; reconstructions alone where the images are not at hand."""
     images: list[np.ndarray] = [np.empty(0)] * len(hits)
-    rebuilt, names = list(images), [""] * len(hits)
+    rebuilt, names, files = list(images), [""] * len(hits), [""] * len(hits)
     missing: UserError | None = None
     for i, part in enumerate(whole.parts):
         places = np.flatnonzero(hits.parts == i)
@@ -191,14 +191,15 @@ def _shown(whole: Whole, hits: Hits, paired: bool) -> None:
         for at, row, original, copy in zip(places, rows, originals, drawn, strict=True):
             label = f" · {survey.label_name(int(known[row]))}" if known is not None else ""
             images[at], rebuilt[at] = original, copy
-            names[at] = f"{number(float(hits.distances[at]))}{label} · {survey.name(int(row))}"
+            names[at] = f"{number(float(hits.distances[at]))}{label}"
+            files[at] = survey.name(int(row))
     if missing is not None:
         st.info(f"What is not at hand is drawn by the model. {redact(missing)}")
     if paired and len(hits):
         gap = np.full((*images[0].shape[:2], 1), 255, np.uint8)
         images = [np.concatenate([a, gap, b], axis=2) for a, b in zip(images, rebuilt, strict=True)]
     if len(hits):
-        pictures(np.stack(images), names, SIDE, wide=2 if paired else 1, lines=2)
+        pictures(np.stack(images), names, SIDE, files, wide=2 if paired else 1)
 
 
 def _csv(whole: Whole, hits: Hits) -> bytes:

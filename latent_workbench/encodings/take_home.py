@@ -35,7 +35,7 @@ def take_home(encoded: EncodedImages, rows: np.ndarray, key: str, name: str = "s
     state, of = session(Packing), (encoded.key, rows.tobytes())
     with st.container(horizontal=True, gap="small"):
         st.download_button(
-            "Names", partial(_names, encoded, rows), f"{stem}.txt", "text/plain",
+            "Names", partial(names_of, encoded, rows), f"{stem}.txt", "text/plain",
             key=f"take-names-{key}", icon=":material/list:", on_click="ignore",
             help="The names of the files, one a line.",
         )  # fmt: skip
@@ -73,7 +73,8 @@ def table_of(encoded: EncodedImages, rows: np.ndarray, kind: str) -> bytes:
     return as_download(export(Source(encoded.run, encoded.split, rows=rows), kind), "selection")[1]
 
 
-def _names(encoded: EncodedImages, rows: np.ndarray) -> bytes:
+def names_of(encoded: EncodedImages, rows: np.ndarray) -> bytes:
+    """The names of the images at `rows`, a line each."""
     from vae_core.export.originals import file_list
 
     return file_list(encoded.survey, rows)

@@ -10,6 +10,7 @@ from latent_workbench.shared.current_run import describe, open_run
 from latent_workbench.shared.errors import errors_shown
 from latent_workbench.shared.formatting import escape_markdown, number
 from latent_workbench.shared.theme import state_badge
+from latent_workbench.shared.train_start import train_like
 
 PICTURE = 168
 """Side of a thumbnail in px: 4 × 4 samples of 42 px."""
@@ -109,6 +110,14 @@ def _menu(facts: RunFacts) -> None:
 
         with errors_shown():
             access.authorized(resume)(facts.run)
+            open_run(facts.id, "train")
+    if facts.usable and st.button(
+        "Start from its weights", key=f"weights-{facts.id}", icon=":material/account_tree:",
+        width="stretch",
+        **access.widget_options("A new run goes on from what this one has learned."),
+    ):  # fmt: skip
+        with errors_shown():
+            train_like(facts.run, weights=True)
             open_run(facts.id, "train")
     if facts.run.shipped:
         st.caption("Comes with the app: explore or export it. It cannot be changed or deleted.")

@@ -5,11 +5,15 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from latent_workbench.grids.sheets import Sheet, decoded, images_of
+from latent_workbench.grids.sheets import Sheet, choose_image, decoded, images_of
 from latent_workbench.shared.inputs import draw_again
 from vae_core.errors import UserError
 from vae_core.latent.interpolation import PATHS, interpolate
+from vae_core.names import shortened
 from vae_core.runs import Run
+
+ROOM = 18
+"""Characters that there is room for of a name beside the pictures."""
 
 
 def draw(run: Run) -> list[Sheet]:
@@ -29,9 +33,9 @@ def draw(run: Run) -> list[Sheet]:
         help="Samples of many dimensions lie near a sphere; an arc stays on it, a line cuts it.",
     )  # fmt: skip
     ends = [
-        place.number_input(
-            name, 1, total, None, key=f"paths-{name}", placeholder="random",
-            help="Number of an image; both make the first pair.",
+        choose_image(
+            place, name, total, images.survey.files, key=f"paths-{name}", placeholder="random",
+            help="An image; both make the first pair.",
         )
         for place, name in ((first, "From image"), (second, "To image"))
     ]  # fmt: skip
@@ -47,6 +51,9 @@ def draw(run: Run) -> list[Sheet]:
         [images.pictures[pairs[:, :1]], between, images.pictures[pairs[:, 1:]]], axis=1
     )
     around = np.concatenate([vectors[:, :1], vectors, vectors[:, -1:]], axis=1)
+    ends_of = [images.names(pair) for pair in pairs]
+    numbered = [[str(i + 1) for i in pair] for pair in pairs]
+    short = [[shortened(name, ROOM) for name in pair] for pair in ends_of]
     shares = [f"{round(100 * i / (n - 1))} %" for i in range(n)]
     return [
         Sheet(
@@ -54,7 +61,10 @@ def draw(run: Run) -> list[Sheet]:
             "interpolations",
             pictures,
             around,
-            rows=[f"{a + 1} → {b + 1}" for a, b in pairs],
+            rows=["\n→ ".join(pair) for pair in short]
+            if images.survey.files
+            else [" → ".join(pair) for pair in numbered],
+            row_titles=[" → ".join(pair) for pair in ends_of],
             columns=["image", *shares, "image"],
             moving=True,
         )

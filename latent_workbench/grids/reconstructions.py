@@ -12,12 +12,16 @@ from latent_workbench.live.models import ready_torch
 from latent_workbench.shared.formatting import grouped
 from latent_workbench.shared.inputs import draw_again
 from vae_core.latent.selection import picks
+from vae_core.names import shortened
 from vae_core.runs import Run
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 ORDERS = {"random": "Random", "best": "Best", "worst": "Worst"}
+ROOM = 120
+"""Characters that there is room for below all pictures together."""
+
 SPREAD_SCALE = 4
 """Standard deviations are shown so many times brighter: 0.25 is white."""
 
@@ -38,7 +42,7 @@ def draw(run: Run) -> list[Sheet]:
     images = images_of(run)
     survey = images.as_trained
     chosen = picks(survey, how, n, seed)
-    originals, vectors = images.pictures[chosen], survey.mu[chosen]
+    originals, vectors = images.shown(chosen), survey.mu[chosen]
     labels = None if survey.labels is None else survey.labels[chosen]
     rebuilt = decoded(run, vectors, labels)
     corrupts = images.loaded.objective.corrupts
@@ -46,7 +50,7 @@ def draw(run: Run) -> list[Sheet]:
     if corrupts:
         from vae_core.imaging.png import to_bytes
 
-        rows["corrupted"] = to_bytes(_encoder_input(images, chosen))
+        rows["corrupted"] = to_bytes(images.seen(_encoder_input(images, chosen)))
     difference = np.abs(originals.astype(np.int16) - rebuilt)
     rows |= {"reconstruction": rebuilt, "difference": difference.astype(np.uint8)}
     if wants_spread:
@@ -59,6 +63,9 @@ def draw(run: Run) -> list[Sheet]:
         + " The encoder is shown the corrupted images; errors are measured against the originals."
         * corrupts
     )
+    errors = [f"{survey.recon[i]:.0f}" for i in chosen]
+    files = images.names(chosen) if survey.files else []
+    short = [shortened(name, ROOM // n) for name in files]
     return [
         Sheet(
             run,
@@ -66,7 +73,8 @@ def draw(run: Run) -> list[Sheet]:
             np.stack(list(rows.values())),
             np.broadcast_to(vectors, (len(rows), *vectors.shape)),
             rows=list(rows),
-            columns=[f"{survey.recon[i]:.0f}" for i in chosen],
+            columns=[f"{e}\n{name}" for e, name in zip(errors, short, strict=False)] or errors,
+            column_titles=[f"{name}: {e} nats" for e, name in zip(errors, files, strict=False)],
         )
     ]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,8 @@ from latent_workbench.live.models import ready_torch, weights_version
 from latent_workbench.live.resources import encodings_of, model_of
 from latent_workbench.shared.state import session
 from vae_core.imaging.png import tile
+from vae_core.imaging.resize import shown
+from vae_core.names import readable, shortened
 from vae_core.runs import Run
 
 if TYPE_CHECKING:
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
 CHUNK = 128
 QUIET_S = 0.5
 MOST_CACHED = 8
+LONGEST_NAME = 60
+"""Characters of a file's name in a field; it is found by any of them."""
+
 MOST_IMAGES = 1000
 
 
@@ -34,6 +39,7 @@ class Sheet:
     """Pictures uint8 [R, C, channels, H, W] in rows and columns, with their names.
 
     run: whose latent space it is.
+    row_titles, column_titles: what names say when they are pointed at, where that is more.
     vectors: [R, C, D], where each lies in it.
     moving: True where the columns are steps of a movement, to be saved as an animation.
     """
@@ -47,6 +53,8 @@ class Sheet:
     across: str = ""
     upwards: str = ""
     title: str = ""
+    row_titles: Sequence[str] = ()
+    column_titles: Sequence[str] = ()
     moving: bool = False
 
     def whole(self) -> np.ndarray:
@@ -93,11 +101,26 @@ def ticks(values: np.ndarray) -> list[str]:
 
 
 def image_number(run: Run, place: DeltaGenerator, label: str, **options: Any) -> int | None:
-    """A field for the number of an encoded image, counted from 1; None where it is empty. Raises
-    UserError for damaged encodings."""
+    """A field for an encoded image, by the name of its file or its number, counted from 1; None
+    where it is empty. Raises UserError for damaged encodings."""
     encodings = encodings_of(run)
-    most = 1 if encodings is None else len(encodings.mu)
-    chosen = place.number_input(label, 1, most, None, disabled=encodings is None, **options)
+    if encodings is None:
+        return choose_image(place, label, 1, (), disabled=True, **options)
+    return choose_image(place, label, len(encodings.mu), encodings.files, **options)
+
+
+def choose_image(
+    place: DeltaGenerator, label: str, count: int, files: Sequence[str], **options: Any
+) -> int | None:
+    """A field for one of `count` images, by the name of its file where they have some, else by its
+    number; counted from 1, None where it is empty."""
+    if not files:
+        number = place.number_input(label, 1, count, None, **options)
+        return None if number is None else int(number)
+    names = [shortened(readable(name), LONGEST_NAME) for name in files]
+    chosen = place.selectbox(
+        label, range(1, count + 1), None, format_func=lambda number: names[number - 1], **options
+    )
     return None if chosen is None else int(chosen)
 
 
@@ -118,6 +141,20 @@ class RealImages:
     loaded: LoadedRun
     origin: str
 
+    def shown(self, rows: np.ndarray) -> np.ndarray:
+        """What a person is shown of the images at `rows` [M]: uint8 [M, 1 or 3, H, W]."""
+        found: np.ndarray = self.seen(self.pictures[rows])
+        return found
+
+    def seen(self, images: Any) -> Any:
+        """What a person is shown of images [..., C, H, W] of this run."""
+        return shown(images, self.loaded.model.shown_channels)
+
+    def names(self, chosen: Iterable[int]) -> list[str]:
+        """What the files of these images are called, else their numbers."""
+        files = self.survey.files
+        return [readable(files[i]) if files else f"image {i + 1}" for i in chosen]
+
 
 def images_of(run: Run) -> RealImages:
     """At most 1000 images: those that the run keeps where they are whole, else from its data set.
@@ -128,7 +165,8 @@ def images_of(run: Run) -> RealImages:
 @st.cache_resource(max_entries=2, show_spinner="Looking at the images")
 def _images(path: Path, version: int | None) -> RealImages:
     ready_torch()
-    from vae_core.data import ArrayImages, ImageSet
+    from vae_core.data import ArrayImages
+    from vae_core.data.images import subset
     from vae_core.data.samples import spread
     from vae_core.latent.survey import survey
     from vae_core.loading import load_part, load_run
@@ -137,8 +175,9 @@ def _images(path: Path, version: int | None) -> RealImages:
 
     run = Run(path)
     loaded, cached = load_run(run), encodings_of(run)
-    if cached is not None and cached.thumbnails.shape[1:] == loaded.card.image_shape:
-        part, names = ImageSet(ArrayImages(cached.thumbnails), cached.labels), cached.label_names
+    kept = None if cached is None else cached.as_images(loaded.card.image_shape)
+    if cached is not None and kept is not None:
+        part, names = kept, cached.label_names
         origin = "training images that the run keeps"
     else:
         # An older run did not record which images it held out: then any will do, named as such.
@@ -148,11 +187,9 @@ def _images(path: Path, version: int | None) -> RealImages:
         origin = {"validation": "validation images", "train": "images of the data set"}[split]
     chosen = spread(part, MOST_IMAGES)
     pictures = part.images.gather(chosen)
-    labels = None if part.labels is None else part.labels[chosen]
-    files = tuple(part.files[i] for i in chosen) if part.files else ()
-    shown = ImageSet(ArrayImages(pictures), labels, files=files)
+    looked_at = replace(subset(part, chosen), images=ArrayImages(pictures))
     context = Context(loaded.step, train_images=loaded.card.n_train)
-    about = (loaded.model, loaded.objective, shown, names, "shown", context)
+    about = (loaded.model, loaded.objective, looked_at, names, "shown", context)
     found = trained = survey(*about)
     if loaded.objective.corrupts:
         trained = survey(*about, corrupted=True)

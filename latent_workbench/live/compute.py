@@ -38,6 +38,7 @@ from latent_workbench.shared.pictures import data_url
 from vae_core.data.inputs import Ink, fit_drawing, measure_ink, read_drawing, read_picture
 from vae_core.errors import UserError
 from vae_core.imaging.animation import animation
+from vae_core.imaging.resize import shown
 from vae_core.runs import Run
 from vae_core.settings import Settings, explain
 
@@ -161,14 +162,17 @@ class ComputeServer:
 
     def _encoded(self, run: Run, model: LatentModel, body: bytes, drawn: bool) -> dict[str, object]:
         file, shape = io.BytesIO(body), model.image_shape
+        data = run.config().data
+        if drawn and shape[0] not in (1, 3):
+            raise UserError("Drawings are grey or in colour, and these images are neither.")
         if drawn:
             picture = fit_drawing(read_drawing(file), self.inks.get(run), shape)
         else:
-            picture = read_picture(file, run.config().data.resize, shape)
+            picture = read_picture(file, data, shape)
         vector = encode_pixels(model, picture[None])[0]
         if not np.isfinite(vector).all():
             raise UserError(f"Run {run.id!r} gives no finite encoding; its training diverged.")
-        return {"vector": vector.tolist(), "picture": data_url(picture)}
+        return {"vector": vector.tolist(), "picture": data_url(shown(picture, data.shown_channels))}
 
 
 def ink_of(run: Run) -> Ink:

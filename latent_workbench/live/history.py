@@ -194,7 +194,9 @@ def _take_validation(content: _Content, record: dict[str, Any]) -> None:
 
 
 def _take_preview(content: _Content, record: dict[str, Any]) -> None:
-    _append(content.previews, int(record["step"]))
+    step = int(record["step"])
+    if content.previews[-1:] != [step]:  # drawn once more, of the weights that a run ends with
+        _append(content.previews, step)
     _take_kl(content, record)
 
 

@@ -80,7 +80,8 @@ async def images(request: Request) -> Response:
     found = await asyncio.to_thread(_in_order, run, dataset, request.path_params["split"])
     if rows.max() >= found.shape[0]:
         raise UserError(f"There are {found.shape[0]} images, counted from 0.")
-    body = await asyncio.to_thread(sprite, found, rows)
+    channels = run.config().data.shown_channels
+    body = await asyncio.to_thread(sprite, found, rows, channels)
     return Response(body, media_type="image/png", headers=HEADERS)
 
 
@@ -98,12 +99,17 @@ def read_rows(text: str) -> np.ndarray:
     return np.array(words, np.int64)
 
 
-def sprite(images: Images, rows: np.ndarray) -> bytes:
-    """The images at `rows` [M], none larger than 64 px a side, 16 in a row, as PNG."""
-    from vae_core.imaging.png import tile, to_png
-    from vae_core.imaging.resize import thumbnails
+def sprite(images: Images, rows: np.ndarray, channels: tuple[int, ...] | None = None) -> bytes:
+    """The images at `rows` [M], none larger than 64 px a side, 16 in a row, as PNG.
 
-    return to_png(tile(thumbnails(images.gather(rows), LARGEST_SIDE), min(COLUMNS, len(rows))))
+    Args:
+        channels: as of `shown`.
+    """
+    from vae_core.imaging.png import tile, to_png
+    from vae_core.imaging.resize import shown, thumbnails
+
+    small = thumbnails(shown(images.gather(rows), channels), LARGEST_SIDE)
+    return to_png(tile(small, min(COLUMNS, len(rows))))
 
 
 # --- thumbnails -----------------------------------------------------------------------------------

@@ -29,7 +29,7 @@ from latent_workbench.live.images import read_png
 from latent_workbench.shared.errors import redact
 from vae_core.errors import UserError
 from vae_core.runs import ACTIVE, Run, Store, layout
-from vae_core.settings import Settings
+from vae_core.settings import Settings, is_open
 
 LOGGER = logging.getLogger(__name__)
 
@@ -162,8 +162,12 @@ def _about(run: Run) -> dict[str, Any]:
     if run.has(layout.CORRUPTED):
         about["corrupted"] = True
     try:
-        about["epochs"] = run.config().train.epochs
-        about["image_shape"] = run.data_card().image_shape
+        train, total = run.config().train, run.status().total_steps
+        about["epochs"] = None if is_open(train.epochs) else train.epochs
+        card = run.data_card()
+        about["image_shape"] = card.image_shape
+        if total:  # it may have ended before the last one
+            about["epochs"] = round(total / train.steps_per_epoch(card.n_train))
     except UserError:  # the worker has not written it yet, or the status says what is damaged
         return about
     return about

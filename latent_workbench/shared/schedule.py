@@ -20,7 +20,7 @@ def schedule_chart(run: Run) -> None:
     """β (or what else the family turns) over the whole run; a line where it stands."""
     try:
         config, card, status = run.config(), run.data_card(), run.status()
-        total = status.total_steps or steps_of(config, card.n_train)
+        total = status.total_steps or config.train.total_steps(card.n_train)
         curves = _curves(config, card, total)
     except UserError:  # its data are being prepared; the chart comes with the first step
         st.caption("The schedule appears with the first step.")
@@ -34,15 +34,10 @@ def schedule_chart(run: Run) -> None:
 
 def planned(config: RunConfig, card: DataCard) -> None:
     """What moves in a training that has not begun; nothing where every weight stays as it is."""
-    total = steps_of(config, card.n_train)
+    total = config.train.total_steps(card.n_train)
     for name, values in _curves(config, card, total).items():
         if np.ptp(values) > 0:
             chart(schedule_figure(name, values, total, 0, []), f"planned-{name}")
-
-
-def steps_of(config: RunConfig, images: int) -> int:
-    """Optimiser steps of the whole run."""
-    return -(-images // config.train.batch_size) * config.train.epochs
 
 
 def schedule_figure(

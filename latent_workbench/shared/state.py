@@ -68,6 +68,11 @@ def widget_value(key: str, default: Any) -> Any:
     return st.session_state.get(key, session(WidgetValues).values.get(key, default))
 
 
+def put_widget_value(key: str, value: Any) -> None:
+    """Give the widget `key` a value before it is drawn, as if it had been chosen by hand."""
+    st.session_state[key] = session(WidgetValues).values[key] = value
+
+
 def restore(key: str, default: Any, options: Any = None) -> Any:
     """Before the widget `key` is drawn: puts its last value back, or `default`, and returns it.
     `options`: what it may be, where a value of another run or page may not be offered here."""

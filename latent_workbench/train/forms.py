@@ -6,10 +6,11 @@ What was typed is kept in the session under the form's key, so it survives anoth
 
 from __future__ import annotations
 
+import functools
 import json
 import types
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -19,8 +20,9 @@ from streamlit.delta_generator import DeltaGenerator
 
 from latent_workbench.shared.inputs import field_error, step_of
 from latent_workbench.shared.state import persistent, restore
+from vae_core.config import Size, Window
 from vae_core.registry import Registry
-from vae_core.settings import Settings
+from vae_core.settings import Settings, may_be_open
 
 AUTOMATIC = "auto"
 
@@ -41,6 +43,7 @@ class Form:
     nested: settings that validate a dictionary field, by dotted path.
     sight, below: dotted paths that are shown in sight, or not, whatever their field says.
     hidden: dotted paths that are not asked.
+    decided: what settings that are left to the data come to, by dotted path, as far as is known.
     """
 
     choices: Mapping[str, Registry[Any]] = field(default_factory=dict)
@@ -48,6 +51,7 @@ class Form:
     sight: frozenset[str] = frozenset()
     below: frozenset[str] = frozenset()
     hidden: frozenset[str] = frozenset()
+    decided: Mapping[str, Any] = field(default_factory=dict)
 
     def questions(self, settings: Settings, path: tuple[str, ...] = ()) -> Iterator[Question]:
         """Every field that is asked, in the order of declaration."""
@@ -63,7 +67,13 @@ class Form:
                 extra = info.json_schema_extra
                 more = bool(extra.get("more")) if isinstance(extra, dict) else False
                 more = (more or dotted in self.below) and dotted not in self.sight
-                yield Question(here, settings, info, value, more)
+                yield Question(here, settings, info, value, more, self._empty(dotted, info))
+
+    def _empty(self, dotted: str, info: FieldInfo) -> str:
+        """What a field says that holds nothing."""
+        if dotted in self.decided:
+            return f"{AUTOMATIC}: {self.decided[dotted]}"
+        return "none" if info.annotation == float | None and not may_be_open(info) else AUTOMATIC
 
     def ask(self, settings: Settings, key: str, place: Place) -> dict[str, Any]:
         """Draw the form and return the answers that differ from `settings`, nested by path.
@@ -113,11 +123,18 @@ def _is_dictionary(annotation: Any) -> bool:
 def _cells(
     container: DeltaGenerator, questions: list[Question]
 ) -> Iterator[tuple[DeltaGenerator, DeltaGenerator, Question]]:
-    """Rows of two, so that labels line up, and the place below each row."""
-    for start in range(0, len(questions), 2):
-        row = container.columns(2, vertical_alignment="bottom", gap="small")
+    """Rows of two, so that labels line up, and the place below each row; what asks for several
+    numbers has a row to itself."""
+    while questions:
+        alone = questions[0].is_several or (questions[1:2] and questions[1].is_several)
+        row: Sequence[DeltaGenerator]
+        asked, questions = questions[: 1 if alone else 2], questions[1 if alone else 2 :]
+        if asked[0].is_several:
+            row = (container.container(gap=None),)
+        else:
+            row = container.columns(2, vertical_alignment="bottom", gap="small")
         below = container.container(gap=None)
-        for cell, question in zip(row, questions[start : start + 2], strict=False):
+        for cell, question in zip(row, asked, strict=False):
             yield cell, below, question
 
 
@@ -134,7 +151,8 @@ def _put(changes: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
 class Question:
     """One field of a form: where it belongs, what it is, and the value it starts with.
 
-    `settings` are those it belongs to: two backbones may both have a `hidden`.
+    `settings` are those it belongs to: two backbones may both have a `hidden`. `empty` is what the
+    field says where it holds nothing, or leaves it to the data.
     """
 
     path: tuple[str, ...]
@@ -142,6 +160,7 @@ class Question:
     info: FieldInfo
     start: Any
     more: bool
+    empty: str = AUTOMATIC
 
     @property
     def title(self) -> str:
@@ -154,6 +173,11 @@ class Question:
     @property
     def help(self) -> str | None:
         return self.info.description
+
+    @property
+    def is_several(self) -> bool:
+        """Whether it asks for several numbers, each in a field of its own."""
+        return without_none(self.info.annotation)[0] in (Size, Window)
 
     @property
     def owner(self) -> str:
@@ -190,7 +214,7 @@ def widget_for(annotation: Any) -> Widget:
 
 def _choice(cell: DeltaGenerator, question: Question, key: str, kind: Any, optional: bool) -> Any:
     options = [*([None] if optional else []), *typing.get_args(kind)]
-    named = {"auto": AUTOMATIC, None: AUTOMATIC}
+    named = {"auto": question.empty, None: question.empty, "fit": "pad"}
     return select(cell, question, key, {option: named.get(option, option) for option in options})
 
 
@@ -199,9 +223,9 @@ def _toggle(cell: DeltaGenerator, question: Question, key: str, kind: Any, optio
 
 
 def _number(cell: DeltaGenerator, question: Question, key: str, kind: Any, optional: bool) -> Any:
-    look = {"step": 1, "placeholder": AUTOMATIC}
+    look = {"step": 1, "placeholder": question.empty}
     if kind is float:
-        look = {"step": step_of(question.start), "format": "%.6g", "placeholder": "none"}
+        look |= {"step": step_of(question.start), "format": "%.6g"}
     value = None if optional else "min"  # without bounds, see `bounded`
     return _ask(cell.number_input, question, key, question.start, value=value, **look)
 
@@ -232,6 +256,39 @@ def _numbers(cell: DeltaGenerator, question: Question, key: str, kind: Any, opti
         return text
 
 
+def _several(
+    cell: DeltaGenerator, question: Question, key: str, kind: type[Any], start: tuple[Any, ...]
+) -> tuple[Any, ...]:
+    """A number for each field of a named tuple, side by side; what is left empty is None."""
+    fields = typing.get_type_hints(kind, include_extras=True)
+    row = cell.columns(len(fields), gap="small", vertical_alignment="bottom")
+    unit = question.title.removeprefix(question.info.title or "")
+    answers = []
+    for place, (name, annotation), value in zip(row, fields.items(), start, strict=True):
+        number, title = typing.get_args(annotation)
+        look = {"step": 1} if number is int else {"step": step_of(value), "format": "%.6g"}
+        ask = functools.partial(place.number_input, value=None, placeholder=AUTOMATIC, **look)
+        help = f"{question.info.title}. {question.help}"
+        answers.append(persistent(ask, title + unit, key=f"{key}.{name}", default=value, help=help))
+    return tuple(answers)
+
+
+def _sides(cell: DeltaGenerator, question: Question, key: str, kind: Any, optional: bool) -> Any:
+    """Two sides; one of them alone is a square."""
+    start = question.start
+    both = start if isinstance(start, tuple) else (start, None)
+    height, width = _several(cell, question, key, kind, both)
+    if height is None or width is None or height == width:
+        return height if width is None else width
+    return Size(height, width)
+
+
+def _ends(cell: DeltaGenerator, question: Question, key: str, kind: Any, optional: bool) -> Any:
+    """A lower and an upper end; neither without the other."""
+    low, high = _several(cell, question, key, kind, question.start or (None, None))
+    return None if low is None or high is None else Window(low, high)
+
+
 def _ask(
     widget: Callable[..., Any], question: Question, key: str, default: Any, **options: Any
 ) -> Any:
@@ -246,6 +303,8 @@ _WIDGETS: dict[Any, Widget] = {
     float: _number,
     str: _text,
     tuple: _numbers,
+    Size: _sides,
+    Window: _ends,
 }
 
 
@@ -253,7 +312,7 @@ def select(cell: DeltaGenerator, question: Question, key: str, labels: dict[Any,
     """A list to choose from; `labels` says how each value is shown."""
     for value in (question.start, question.info.default):  # such as "auto", beside a registry
         if value not in labels:
-            labels = {value: AUTOMATIC if value == "auto" else value, **labels}
+            labels = {value: question.empty if value == "auto" else value, **labels}
     restore(key, question.start, labels)
     look = {"options": list(labels), "format_func": lambda option: str(labels.get(option, option))}
     return _ask(cell.selectbox, question, key, question.start, **look)
@@ -269,5 +328,5 @@ def without_none(annotation: Any) -> tuple[Any, bool]:
     """The annotation without `| None`, and whether it had it."""
     if isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is typing.Union:
         parts = [part for part in typing.get_args(annotation) if part is not type(None)]
-        return parts[0], True
+        return parts[-1], True  # the last one says more: one side, or both
     return annotation, False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -14,42 +14,66 @@ from latent_workbench.shared.current_run import choose_run
 from latent_workbench.shared.errors import errors_shown, redact
 from latent_workbench.shared.formatting import grouped, number
 from latent_workbench.shared.inputs import field_error
-from latent_workbench.shared.recipes import on_data, options_of, recipes, recommended, with_backbone
+from latent_workbench.shared.recipes import (
+    Recipe,
+    on_data,
+    options_of,
+    recipes,
+    recommended,
+    with_backbone,
+)
 from latent_workbench.shared.schedule import planned
-from latent_workbench.shared.state import persistent, session, widget_value
-from latent_workbench.shared.tasks import Task
+from latent_workbench.shared.state import persistent, restore, session, widget_value
+from latent_workbench.shared.tasks import Task, result_of
+from latent_workbench.shared.train_on import TrainOn, chosen_images
+from latent_workbench.shared.train_start import DATASET, TrainStart, apply_start, recipe_key
 from latent_workbench.train.dataset_preview import dataset_preview
+from latent_workbench.train.decided import decided, shown
 from latent_workbench.train.family_help import about_choice
 from latent_workbench.train.forms import Form, Place, widget_key
 from latent_workbench.train.timing import Stopwatch, Timing
-from latent_workbench.train.upload import own_images
+from latent_workbench.train.upload import own_images, uploaded_name
+from vae_core.auto import resolve
+from vae_core.choices import Choice
 from vae_core.config import RunConfig, parse_config
 from vae_core.data import Dataset, datasets
-from vae_core.data.batches import check_batch_size
+from vae_core.data.batches import check_batch_size, check_sampling
 from vae_core.errors import UserError
 from vae_core.families import complete, meta_model
 from vae_core.families.footprint import require_memory_to_train
 from vae_core.models import backbones, likelihoods
+from vae_core.run_data import data_card
 from vae_core.runs import ACTIVE, DataCard, Store
+from vae_core.runs.schemas import Chosen
+from vae_core.runs.store import name_for
 from vae_core.training import jobs
-from vae_core.training.worker import data_card
+from vae_core.training.initial import refuse_misfit
 
 FIRST_DATASET = "digits"
 """Built in: whoever opens the page sees real images at once."""
 
 MOST_TIMINGS = 200
 
+CHANGE = "Type another value into its field, above or under More settings, to change one."
+
 _SIGHT = frozenset({"data.image_size"})
-_BELOW = frozenset({"model.backbone", "train.learning_rate"})
-_HIDDEN = frozenset({"family", "preset", "data.dataset"})
+_OWN_SIGHT = _SIGHT | {"data.resize", "data.window"}
+"""Of one's own images, which come in any proportions and on any scale."""
+
+_BELOW = frozenset({"model.backbone", "train.batch_size", "train.learning_rate"})
+_HIDDEN = frozenset({"family", "preset", "start_from", "data.dataset", "train.continued_at"})
+_PINNED = frozenset({"model", "data.image_size", "data.channels", "data.resize"})
+"""What weights to start from have decided."""
 
 
 @dataclass
 class TrainForm:
-    """What this session's form knows: how many runs it has started, and the watch that times."""
+    """What this session's form knows: how many runs it has started, the watch that times, and what
+    was last decided from the images in it."""
 
     started: int = 0
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
+    decided: dict[str, str] = field(default_factory=dict)
 
 
 def train_form() -> None:
@@ -57,35 +81,77 @@ def train_form() -> None:
     if reason := access.read_only_reason():
         st.info(reason, icon=":material/visibility:")
         return
+    start = apply_start()
     dataset_name = _choose_dataset()
     own = datasets[dataset_name].origin == "own"
+    chosen_images(dataset_name)
     data_dir = own_images() if own else None
     samples = st.container(key="train-samples")
     picker, about = st.columns([6, 1], vertical_alignment="bottom", gap="small")
     with picker:
-        recipe = _choose_recipe(dataset_name)
+        recipe = _choose_recipe(dataset_name, start)
     sight, more = st.container(key="train-settings", gap="xsmall"), st.expander("More settings")
     name = more.container()
     config, problem = _settings(recipe, dataset_name, data_dir, sight, more)
     if config is not None:
         with about:
             about_choice(config)
-    dataset: Dataset | None = None
+    plan: Plan | None = None
     with samples:
-        if own and data_dir is None:
+        if config is not None and (not own or config.data.data_dir):
+            plan = _plan(config, recipe)
+        elif own:
             st.caption("Your images appear here once you name or upload them.")
-        elif config is not None:
-            dataset = dataset_preview(config.data)
-    if config is not None and dataset is not None and not problem:
-        problem = _fit(config, dataset)
-    if config is not None and dataset is not None and not problem:
-        with more:
-            planned(config, data_card(dataset))
+    if plan is not None:
+        problem = problem or plan.problem
+        decided(plan.chosen, "train-decided", CHANGE)
+        if plan.config is not None and not problem:
+            with more:
+                planned(plan.config, plan.card)
     with name:
         typed, free = _choose_name(config)
         refusal = Store().refusal(typed) if typed else ""
         field_error(name, refusal)
-    _start(config, dataset, problem or refusal, typed or free)
+    _start(config, plan, problem or refusal, typed or free)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What would be trained: the images, and the configuration with nothing left open; None while
+    that is being decided, as a run that is started meanwhile does by itself.
+
+    chosen: what was decided from the images. problem: why it cannot be trained, "" where it can.
+    """
+
+    card: DataCard
+    config: RunConfig | None = None
+    chosen: tuple[Chosen, ...] = ()
+    problem: str = ""
+
+
+def _plan(config: RunConfig, recipe: Recipe) -> Plan | None:
+    """The settings on their images; None while these are being loaded."""
+    dataset = dataset_preview(config.data, config.train.sampling)
+    if dataset is None:
+        return None
+    key = config.to_json(), id(dataset)
+    task = _resolving(key, config, dataset)
+    card = data_card(dataset)
+    found = result_of(task, "decided", lambda: _resolving.clear(key, config, dataset), st.error)
+    if found is None:
+        return Plan(card, problem=task.problem)
+    resolved, choices = found
+    chosen = tuple(Chosen(**asdict(choice)) for choice in choices)
+    session(TrainForm).decided = {each.setting: shown(each.value) for each in chosen}
+    return Plan(card, resolved, chosen, _misfit(resolved, dataset, card, recipe))
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _resolving(
+    key: tuple[str, int], _config: RunConfig, _dataset: Dataset
+) -> Task[tuple[RunConfig, tuple[Choice, ...]]]:
+    """What is left open, decided once for each configuration and its images, off the script."""
+    return Task(lambda progress: resolve(_config, _dataset, progress))
 
 
 def _choose_dataset() -> str:
@@ -94,42 +160,46 @@ def _choose_dataset() -> str:
         st.selectbox,
         "Data",
         list(entries),
-        key="train-dataset",
+        key=DATASET,
         default=FIRST_DATASET,
         format_func=lambda name: entries[name].label,
         help="The images that the model learns.",
     )
 
 
-def _choose_recipe(dataset: str) -> str:
-    offered = recipes()
-    key, start = f"train-recipe-{dataset}", recommended(dataset)
-    return persistent(
+def _choose_recipe(dataset: str, start: TrainStart) -> Recipe:
+    offered = recipes(start)
+    key = recipe_key(dataset)
+    begin = restore(key, recommended(dataset), offered)
+    name = persistent(
         st.selectbox,
         "Start from",
         list(offered),
         key=key,
-        default=start,
+        default=begin,
         format_func=lambda name: offered[name].label,
-        help=offered[widget_value(key, start)].blurb,
+        help=offered[begin].blurb,
     )
+    return offered[name]
 
 
 def _settings(
-    recipe: str, dataset: str, data_dir: str | None, sight: DeltaGenerator, more: DeltaGenerator
+    recipe: Recipe, dataset: str, data_dir: str | None, sight: DeltaGenerator, more: DeltaGenerator
 ) -> tuple[RunConfig | None, str]:
     """The configuration as it is set now, or None and why it is not valid."""
-    base = on_data(recipes()[recipe], dataset, data_dir)
-    key = f"train.{recipe}.{dataset}"
+    base = session(TrainOn).applied(on_data(recipe, dataset, data_dir))
+    key = f"train.{recipe.name}.{dataset}"
     backbone = widget_key(key, "ModelConfig", ("model", "backbone"))
     base = with_backbone(base, widget_value(backbone, base.model.backbone))
     own = datasets[dataset].origin == "own"
+    hidden = _HIDDEN if access.is_local_visitor() and not own else _HIDDEN | {"data.data_dir"}
     form = Form(
         choices={"model.backbone": backbones, "model.likelihood": likelihoods},
         nested=options_of(base),
-        sight=_SIGHT,
+        sight=_OWN_SIGHT if own else _SIGHT,
         below=_BELOW,
-        hidden=_HIDDEN if access.is_local_visitor() and not own else _HIDDEN | {"data.data_dir"},
+        hidden=hidden if recipe.source is None else hidden | _PINNED,
+        decided=session(TrainForm).decided,
     )
     changes = form.ask(base, key, Place(sight, more))
     try:
@@ -138,12 +208,15 @@ def _settings(
         return None, redact(error)
 
 
-def _fit(config: RunConfig, dataset: Dataset) -> str:
+def _misfit(config: RunConfig, dataset: Dataset, card: DataCard, recipe: Recipe) -> str:
     """Why these settings and these images do not go together, "" where they do."""
     try:
-        check_batch_size(config.train.batch_size, len(dataset.train))
-        _weights(config.to_json(), data_card(dataset))
-        require_memory_to_train(config, data_card(dataset))
+        check_batch_size(config.train.batch_size, card.n_train)
+        check_sampling(config.train.sampling, dataset.train)
+        if recipe.source is not None:
+            refuse_misfit(config, card, recipe.source)
+        _weights(config.to_json(), card)
+        require_memory_to_train(config, card)
     except UserError as error:
         return redact(error)
     return ""
@@ -157,7 +230,10 @@ def _weights(config_json: str, data: DataCard) -> int:
 
 def _choose_name(config: RunConfig | None) -> tuple[str, str]:
     """The name that was typed, and a free one that fits the settings."""
-    free = Store().free_name(f"{config.data.dataset}-{config.family}") if config else ""
+    free = ""
+    if config is not None:
+        own = uploaded_name() if datasets[config.data.dataset].origin == "own" else ""
+        free = Store().free_name(own or name_for(config, config.family))
     typed = persistent(
         st.text_input,
         "Name of the run",
@@ -169,10 +245,11 @@ def _choose_name(config: RunConfig | None) -> tuple[str, str]:
     return typed.strip(), free
 
 
-def _start(config: RunConfig | None, dataset: Dataset | None, problem: str, name: str) -> None:
+def _start(config: RunConfig | None, plan: Plan | None, problem: str, name: str) -> None:
+    """The button that starts what the form says, and how long that will take."""
     if problem:
         st.error(problem)
-    ready = config is not None and dataset is not None and not problem
+    ready = config is not None and plan is not None and not problem
     button, estimate = st.columns([1.2, 1], vertical_alignment="center", gap="small")
     pressed = button.button(
         "Start training",
@@ -183,9 +260,8 @@ def _start(config: RunConfig | None, dataset: Dataset | None, problem: str, name
         **access.widget_options(disabled=not ready),
     )
     with estimate.container(key="train-estimate", height=44, border=False):
-        if ready and config is not None and dataset is not None:
-            weights = _weights(config.to_json(), data_card(dataset))
-            _estimate(config, weights)
+        if ready and plan is not None and plan.config is not None:
+            _estimate(plan.config, _weights(plan.config.to_json(), plan.card))
     if pressed and ready and config is not None:
         session(TrainForm).stopwatch.cancel()
         with errors_shown():
@@ -223,7 +299,8 @@ def _estimate(config: RunConfig, weights: int) -> None:
     if not work.done:
         _measuring(counted, work)
     elif work.result is not None:
-        _two_lines(counted, f"≈ {in_words(work.result.seconds)}")
+        most = "at most" if config.train.early_stopping_patience else "≈"
+        _two_lines(counted, f"{most} {in_words(work.result.seconds)}")
     else:
         _two_lines(counted, "time not known", help=work.problem)
 

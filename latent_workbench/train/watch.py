@@ -13,11 +13,15 @@ from latent_workbench.shared.catalog import RESUMABLE, facts_of
 from latent_workbench.shared.current_run import SHIPPED, open_run
 from latent_workbench.shared.errors import errors_shown, redact
 from latent_workbench.shared.formatting import number
+from latent_workbench.shared.inputs import bounded
 from latent_workbench.shared.state import session
+from latent_workbench.shared.train_start import train_like
+from latent_workbench.train.decided import decided, decided_in
 from latent_workbench.train.family_help import about_run
 from vae_core.config import RunConfig
 from vae_core.errors import UserError
 from vae_core.families import Quantity, families
+from vae_core.in_force import beta_in_force
 from vae_core.runs import ACTIVE, Run, layout
 from vae_core.training import jobs
 
@@ -65,7 +69,11 @@ def watch(run: Run) -> None:
     _buttons(run, config, state)
     if state in RESUMABLE and state != "failed" and run.status().message:
         (st.info if state == "stopped" else st.warning)(redact(run.status().message))
+    if state == "finished" and run.status().message:  # it ended with the weights of an epoch before
+        st.caption(f":material/flag: {redact(run.status().message)}")
     monitor(run, state, _terms(run, config))
+    with errors_shown(st.warning):
+        decided(decided_in(run), f"run-decided-{run.id}")
     if state in RESUMABLE:
         _log(run, state)
 
@@ -93,7 +101,10 @@ def first_run() -> None:
 
 
 def _buttons(run: Run, config: RunConfig, state: str) -> None:
-    name, actions, beside = st.columns([1.1, 2.2, 1.4], vertical_alignment="center")
+    # A run that is over has more buttons, and no β to turn.
+    room = 1.4 if state in ACTIVE or run.id == SHIPPED else 0.1
+    widths = [1.1, 3.6 - room, room]
+    name, actions, beside = st.columns(widths, vertical_alignment="center")
     beta = beside.container(height=ROW_HEIGHT, border=False)
     with name.container(gap=None):
         st.markdown(f"**{run.id}**")
@@ -102,7 +113,7 @@ def _buttons(run: Run, config: RunConfig, state: str) -> None:
         if state in ACTIVE:
             _active_buttons(run, state)
         else:
-            _idle_buttons(run, state)
+            _idle_buttons(run, config, state)
     if state in ACTIVE and "beta" in config.objective:
         with beta:
             _beta(run, config)
@@ -148,7 +159,7 @@ def _send(run: Run, **message: object) -> bool:
     return False
 
 
-def _idle_buttons(run: Run, state: str) -> None:
+def _idle_buttons(run: Run, config: RunConfig, state: str) -> None:
     session(Watch).stopping = ""
     if state in RESUMABLE and st.button(
         "Resume", key="resume-training", icon=":material/play_arrow:", **access.widget_options()
@@ -164,6 +175,60 @@ def _idle_buttons(run: Run, state: str) -> None:
         "Explore", key="explore-training", icon=":material/tune:"
     ):
         open_run(run.id)
+
+    if state == "finished" and run.has_state() and not run.shipped:
+        _train_on(run, config)
+    _begin_with(run)
+
+
+def _train_on(run: Run, config: RunConfig) -> None:
+    """More epochs for a finished run, and another β from there on."""
+    with st.popover(
+        "Train on", icon=":material/forward:", key="train-on", **access.widget_options()
+    ):
+        st.caption("Goes on from these weights. Its curves and its history go on, too.")
+        epochs, problem = bounded(
+            st.container(), "More epochs", "train-on-epochs", 1, 100_000,
+            max(1, config.train.epochs // 2),
+        )  # fmt: skip
+        beta: float | None = None
+        if "beta" in config.objective:
+            now = beta_in_force(run) or 0.0
+            beta, refused = bounded(
+                st.container(), "β from here on", "train-on-beta", 0.0, 1e6, now, format="%.6g"
+            )
+            problem, beta = problem or refused, None if beta == now else beta
+        if st.button(
+            "Train on", key="start-train-on", type="primary", icon=":material/play_arrow:",
+            **access.widget_options(disabled=bool(problem)),
+        ):  # fmt: skip
+            with errors_shown():
+                access.authorized(jobs.resume)(run, epochs=f"+{epochs}", beta=beta)
+                st.rerun()
+
+
+def _begin_with(run: Run) -> None:
+    """A new run with the settings of this one, or with its weights."""
+    with st.popover("New run", icon=":material/add:", key="begin-with", **access.widget_options()):
+        if st.button(
+            "Use these settings", key="use-settings", icon=":material/content_copy:",
+            width="stretch",
+            **access.widget_options("Puts the settings of this run into the form on the left."),
+        ):  # fmt: skip
+            with errors_shown():
+                train_like(run)
+                st.rerun()
+        if st.button(
+            "Start from its weights", key="use-weights", icon=":material/account_tree:",
+            width="stretch",
+            **access.widget_options(
+                "A new run goes on from what this one has learned, on other images of its shape.",
+                disabled=not run.has(layout.WEIGHTS),
+            ),
+        ):  # fmt: skip
+            with errors_shown():
+                train_like(run, weights=True)
+                st.rerun()
 
 
 def _resume(run: Run, accept_changed_data: bool = False) -> None:

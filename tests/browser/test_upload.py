@@ -10,7 +10,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from benchmarks.app import served
-from tests.pictures import png
+from tests.pictures import pack, png
+from tests.test_bad_input import good, locked, vast_png, zipped
 from vae_core.runs import Store
 
 from .conftest import PATIENCE_MS
@@ -98,3 +99,43 @@ def test_images_come_by_button_and_drop_and_what_is_not_kept_is_deleted(
         page.get_by_test_id("upload-remove").click()
         expect(state).to_contain_text("Drop images")
         assert left_in(data) == []
+
+
+def test_what_is_brought_by_mistake_is_one_sentence_and_the_next_try_is_free(
+    page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = tmp_path / "data"
+    monkeypatch.setenv("VAE_DATA", str(data))
+    refused = {
+        "empty.zip": (zipped({}), "There is no image in empty.zip that can be read"),
+        "one.zip": (zipped(good(1)), "There is only one image in one.zip that can be read"),
+        "secret.zip": (locked(good()), "Pack your images again without a password."),
+        "vast.zip": (zipped({"vast.png": vast_png()}), "vast.png: too many pixels"),
+        "torn.zip": (zipped(good())[:300], "torn.zip is no zip file that can be read"),
+        "text.txt": (b"text", "'text.txt' is nothing that can be read; what can be is JPEG, PNG"),
+        "film.mov": (b"film", "'film.mov' is nothing that can be read; what can be is JPEG, PNG"),
+    }
+    with served(Store(tmp_path / "runs")) as (url, _):
+        open_uploader(page, url)
+        files = page.get_by_test_id("upload-files-input")
+        state, problem = page.get_by_test_id("upload-state"), page.get_by_test_id("upload-problem")
+        start = page.locator(".st-key-start-training button")
+        for name, (content, sentence) in refused.items():
+            (tmp_path / name).write_bytes(content)
+            files.set_input_files(tmp_path / name)
+            expect(problem).to_contain_text(sentence)
+            expect(state).to_contain_text("Drop images")
+            expect(start).to_be_disabled()
+            assert left_in(data) == []
+
+        files.set_input_files(pack(tmp_path / "same.zip", {f"{i}.png": png(1) for i in range(9)}))
+        expect(page.get_by_text("All 9 images are copies of one")).to_be_visible()
+        expect(start).to_be_disabled()
+        page.get_by_test_id("upload-remove").click()
+
+        mixed = {f"🦊 Füchse/фото {i} 😀.png": png(i) for i in range(50)}
+        mixed |= {f"🐱/猫{i}.png": png(i + 50) for i in range(50)}
+        files.set_input_files(pack(tmp_path / "mixed.zip", {**mixed, "🐱/torn.png": png(1)[:60]}))
+        expect(page.get_by_text("1 of 101 files was skipped: 🐱/torn.png (damaged")).to_be_visible()
+        expect(page.locator('.samples img[title*="🦊 Füchse"]').first).to_be_visible()
+        expect(start).to_be_enabled()

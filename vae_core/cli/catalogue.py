@@ -19,17 +19,17 @@ FACTS = ("name", "label", "blurb", "when", "formula", "paper")
 @app.command("presets")
 def list_presets(as_json: JsonOption = False) -> None:
     """List the recipes, with the number of weights counted."""
-    from vae_core.families import build, complete
+    from vae_core.auto import usual
+    from vae_core.families import complete, meta_model
     from vae_core.presets import presets
 
     rows: list[dict[str, Any]] = []
     for preset in presets:
         config = complete(preset.config)
-        model, _ = build(config, preset.image_shape)
         rows.append(
             {
                 "name": preset.name,
-                "weights": model.weight_count(),
+                "weights": meta_model(usual(config), preset.image_shape).weight_count(),
                 "family": config.family,
                 "dataset": config.data.dataset,
                 "image_shape": preset.image_shape,

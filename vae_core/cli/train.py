@@ -10,11 +10,12 @@ import typer
 
 from vae_core import process
 from vae_core.cli.options import RunArgument, StoreOption, print_progress, wait_for_heartbeat
-from vae_core.config import RunConfig, parse_config
+from vae_core.config import DataConfig, RunConfig, parse_config
 from vae_core.errors import DataChanged, UserError
 from vae_core.nested import parse_settings
 from vae_core.runs import Run, Store
-from vae_core.training.control import WorkerControl, control_size
+from vae_core.runs.store import name_for
+from vae_core.training.control import WorkerControl, control_size, send
 from vae_core.training.watchdog import watch_worker
 
 app = typer.Typer()
@@ -38,19 +39,22 @@ def train(
     data_dir: PlaceOption = None,
     epochs: EpochsOption = None,
     run: Annotated[str | None, typer.Option(help="Name of the run.")] = None,
+    source: Annotated[
+        str | None,
+        typer.Option("--from", metavar="RUN", help="Start from its weights, with its settings."),
+    ] = None,
     settings: SetOption = [],  # noqa: B006 — typer wants a list and copies it
     store: StoreOption = None,
 ) -> None:
     """Train a model in the foreground. Ctrl-C saves and stops."""
     process.prepare()
-    config = config_from(preset, family, dataset, data_dir, epochs, settings)
-    from vae_core.families import complete
-
-    config = complete(config)
     runs = Store(store)
-    name = run or runs.free_name(f"{config.data.dataset}-{config.preset or config.family}")
-    made = runs.create(name, config)
-    _train_here(made, store)
+    start = runs.get(source) if source else None
+    config = config_from(preset, family, dataset, data_dir, epochs, settings, start)
+    from vae_core.training.jobs import create
+
+    name = run or runs.free_name(name_for(config, config.preset or config.family))
+    _train_here(create(runs, name, config), store)
 
 
 AcceptOption = Annotated[
@@ -62,11 +66,21 @@ AcceptOption = Annotated[
 ]
 
 
+MoreOption = Annotated[
+    str | None,
+    typer.Option(metavar="N", help="Epochs to go on for: +50 for so many more, 80 for so many."),
+]
+
+
 @app.command()
 def resume(
-    run: RunArgument, store: StoreOption = None, accept_changed_data: AcceptOption = False
+    run: RunArgument,
+    store: StoreOption = None,
+    epochs: MoreOption = None,
+    beta: Annotated[float | None, typer.Option(help="β from now on, as if set by hand.")] = None,
+    accept_changed_data: AcceptOption = False,
 ) -> None:
-    """Go on with a run exactly where its last save left it.
+    """Go on with a run exactly where its last save left it; with more epochs, a finished one too.
 
     It refuses where the images are not those that the run was trained on.
     """
@@ -76,9 +90,10 @@ def resume(
     wait_for_heartbeat(found)
     if working := found.busy_message():
         raise UserError(working)
-    if found.status().state == "finished":
-        raise UserError(f"Run {run!r} is finished; there is nothing to resume.")
-    _train_here(found, store, accept_changed_data)
+    from vae_core.training.jobs import require_more
+
+    require_more(found, epochs)
+    _train_here(found, store, accept_changed_data, epochs, beta)
 
 
 @app.command(hidden=True)
@@ -88,6 +103,7 @@ def work(
         int | None, typer.Option("--heard", min=0, help="Bytes of messages that were there before.")
     ] = None,
     store: StoreOption = None,
+    epochs: MoreOption = None,
     accept_changed_data: AcceptOption = False,
 ) -> None:
     """What the app starts in the background: train a created run, tell its folder alone."""
@@ -98,13 +114,22 @@ def work(
     with found.lock(), listening(found, offset) as control:
         from vae_core.training import worker
 
-        worker.work(found, accept_changed_data=accept_changed_data, control=control)
+        worker.work(found, accept_changed_data=accept_changed_data, control=control, epochs=epochs)
 
 
-def _train_here(run: Run, store: str | None, accept_changed_data: bool = False) -> None:
+def _train_here(
+    run: Run,
+    store: str | None,
+    accept_changed_data: bool = False,
+    epochs: str | None = None,
+    beta: float | None = None,
+) -> None:
     print(f"Run {run.id} in {run.path}", file=sys.stderr)
+    offset = control_size(run)
+    if beta is not None:
+        send(run, {"command": "set", "name": "beta", "value": beta})
     try:
-        with listening(run) as control:
+        with listening(run, offset) as control:
             from vae_core.training import worker
             from vae_core.training.recorders import ProgressBar
 
@@ -114,6 +139,7 @@ def _train_here(run: Run, store: str | None, accept_changed_data: bool = False) 
                 print_progress(),
                 accept_changed_data=accept_changed_data,
                 control=control,
+                epochs=epochs,
             )
     except DataChanged as error:
         if error.acceptable:
@@ -141,16 +167,41 @@ def config_from(
     data_dir: str | None,
     epochs: int | None,
     settings: list[str],
+    source: Run | None = None,
 ) -> RunConfig:
-    """The preset, then the plain options, then `--set`, each over the one before."""
-    from vae_core.presets import presets
+    """The preset, then the plain options, then `--set`, each over the one before.
+
+    Args:
+        source: a run whose settings come in place of a preset's, see `config_from_run`.
+    """
+    from vae_core.data import datasets
+    from vae_core.presets import LEFT_TO_THE_DATA, presets
 
     config = presets[preset].config if preset else parse_config({})
+    if source is not None:
+        if preset:
+            raise UserError("--from brings settings along; leave out --preset.")
+        config = _from_run(source, dataset, data_dir)
+    elif preset is None and dataset and datasets[dataset].origin == "own":
+        config = config.updated(LEFT_TO_THE_DATA)
     if family and family != config.family:
         config = config.updated({"family": family, "objective": {}, "preset": None})
-    # Absolute, so that the run can be resumed from another folder.
-    place = str(Path(data_dir).expanduser().absolute()) if data_dir else None
-    options: dict[str, Any] = {"dataset": dataset, "data_dir": place}
+    options: dict[str, Any] = {"dataset": dataset, "data_dir": _place(data_dir)}
     given = {key: value for key, value in options.items() if value is not None}
     train = {} if epochs is None else {"epochs": epochs}
     return config.updated({"data": given, "train": train}).updated(parse_settings(settings))
+
+
+def _from_run(source: Run, dataset: str | None, data_dir: str | None) -> RunConfig:
+    from vae_core.training.initial import config_from_run
+
+    own = source.config().data
+    if data_dir and dataset is None and own.data_dir is None:
+        dataset = "folder"
+    place = _place(data_dir) or (own.data_dir if dataset in (None, own.dataset) else None)
+    return config_from_run(source, DataConfig(dataset=dataset or own.dataset, data_dir=place))
+
+
+def _place(data_dir: str | None) -> str | None:
+    """Absolute, so that the run can be resumed from another folder."""
+    return str(Path(data_dir).expanduser().absolute()) if data_dir else None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from vae_core.config import TrainConfig
 from vae_core.data.dataset import Images, ImageSet
 from vae_core.errors import UserError
 
@@ -53,13 +54,74 @@ def labels_at(part: ImageSet, where: np.ndarray | slice, device: torch.device) -
     return None if part.labels is None else torch.from_numpy(part.labels[where]).to(device)
 
 
-def shuffled(n: int, batch_size: int, seed: int, epoch: int) -> list[np.ndarray]:
-    """The batches of one epoch as indices [≤ batch_size] into n images.
+def mask_at(part: ImageSet, where: np.ndarray | slice, device: torch.device) -> Tensor | None:
+    """1 where a pixel of the images at some places counts, 0 where it is padding: [B, 1, H, W];
+    None where all count."""
+    if part.boxes is None:
+        return None
+    top, left, bottom, right = torch.from_numpy(part.boxes[where]).to(device).T[..., None]
+    _, _, height, width = part.images.shape
+    rows, columns = (torch.arange(side, device=device) for side in (height, width))
+    inside_rows = (rows >= top) & (rows < bottom)
+    inside_columns = (columns >= left) & (columns < right)
+    return (inside_rows[:, None, :, None] & inside_columns[:, None, None, :]).float()
 
-    Order depends on seed and epoch alone, so that a resumed run goes on inside an epoch.
+
+def shuffled(part: ImageSet, random: np.random.Generator) -> np.ndarray:
+    """Every image once, in random order: indices int64 [N]."""
+    return random.permutation(len(part))
+
+
+def balanced(part: ImageSet, random: np.random.Generator) -> np.ndarray:
+    """As many draws as there are images, in random order, shared out evenly among the labels:
+    indices int64 [N].
+
+    Of N images of K labels each label is drawn N // K times, and N mod K of the labels, chosen
+    anew each epoch, once more. A label of n images that is drawn q times gives every one of them
+    q // n times, and q mod n of them, chosen anew each epoch, once more. So rare images come
+    several times in an epoch, and of frequent ones another share in each. Images without a label
+    count as one label more.
     """
-    order = np.random.default_rng((seed, epoch)).permutation(n)
-    return [order[start : start + batch_size] for start in range(0, n, batch_size)]
+    assert part.labels is not None, "check_sampling() saw to it"
+    _, classes, counts = np.unique(part.labels, return_inverse=True, return_counts=True)
+    draws = np.full(len(counts), len(part) // len(counts))
+    draws[random.permutation(len(counts))[: len(part) % len(counts)]] += 1
+    members = np.split(np.argsort(classes, kind="stable"), np.cumsum(counts)[:-1])
+    drawn = [
+        np.append(np.tile(each, q // len(each)), random.permutation(each)[: q % len(each)])
+        for each, q in zip(members, draws.tolist(), strict=True)
+    ]
+    return random.permutation(np.concatenate(drawn))
+
+
+SAMPLINGS: dict[str, Callable[[ImageSet, np.random.Generator], np.ndarray]] = {
+    "shuffled": shuffled,
+    "balanced": balanced,
+}
+"""The images of an epoch, by the name that `train.sampling` has for it."""
+
+
+def epoch_batches(part: ImageSet, train: TrainConfig, epoch: int) -> list[np.ndarray]:
+    """The batches of one epoch as indices [≤ batch_size] into the images of a part.
+
+    They depend on seed, epoch and the labels alone, so that a resumed run goes on inside an epoch.
+    """
+    order = SAMPLINGS[train.sampling](part, np.random.default_rng((train.seed, epoch)))
+    size = train.batch_size
+    return [order[start : start + size] for start in range(0, len(order), size)]
+
+
+def check_sampling(sampling: str, part: ImageSet) -> None:
+    """Refuse to balance labels that there are none of.
+
+    Raises:
+        UserError: when the images have none.
+    """
+    if sampling == "balanced" and part.labels is None:
+        raise UserError(
+            "train.sampling: balanced needs labels, and these images have none. Put them into "
+            "folders or name their labels in a labels.csv, or take shuffled."
+        )
 
 
 def check_batch_size(batch_size: int, images: int) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from vae_core.choices import Choice
 from vae_core.config import DataConfig
+from vae_core.data.columns import Columns, attribute_names
 from vae_core.data.difference import Difference
 
 
@@ -32,6 +33,10 @@ class ImageSet:
     files: names of the files the images came from, or () when they came from none.
     hashes: uint64 [N], equal where images are exact copies: of the prepared pixels, or of what
         they were made from (`content_hashes`). `split_dataset` fills them in.
+    boxes: int16 [N, 4], the (top, left, bottom, right) in each image beside which it is padding
+        that is neither learned nor measured; None where all of every image counts.
+    columns: what else is known of each, by name: numbers, dates, attributes or texts [N], as
+        `vae_core.data.columns` has them.
     """
 
     images: Images
@@ -39,6 +44,8 @@ class ImageSet:
     factors: np.ndarray | None = None
     files: tuple[str, ...] = ()
     hashes: np.ndarray | None = None
+    boxes: np.ndarray | None = None
+    columns: Columns = field(default_factory=dict)
 
     def __len__(self) -> int:
         return self.images.shape[0]
@@ -82,6 +89,11 @@ class Dataset:
     def image_shape(self) -> tuple[int, int, int]:
         """(C, H, W)."""
         return self.train.images.shape[1:]
+
+    @property
+    def attribute_names(self) -> tuple[str, ...]:
+        """The columns of attributes: what an image has or has not, several at a time."""
+        return attribute_names(self.train.columns)
 
     @property
     def parts(self) -> dict[str, ImageSet]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from vae_core.data.columns import rows_of
 from vae_core.data.dataset import Images, ImageSet
 from vae_core.data.hashes import Hashed, hashed, match_rows
 from vae_core.errors import UserError
@@ -117,6 +118,8 @@ def subset(image_set: ImageSet, indices: np.ndarray) -> ImageSet:
         factors=None if image_set.factors is None else image_set.factors[indices],
         files=tuple(image_set.files[i] for i in indices) if image_set.files else (),
         hashes=None if image_set.hashes is None else image_set.hashes[indices],
+        boxes=None if image_set.boxes is None else image_set.boxes[indices],
+        columns=rows_of(image_set.columns, indices),
     )
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import BinaryIO, Literal
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
 
+from vae_core.config import DataConfig
+from vae_core.data.shaping import target_of
 from vae_core.errors import UserError
 from vae_core.imaging.decode import decode
 from vae_core.imaging.fit import Target
@@ -23,18 +25,16 @@ MEASURED = 500
 known to 0.02 px."""
 
 
-def read_picture(
-    file: BinaryIO, resize: Literal["crop", "fit"], shape: tuple[int, int, int]
-) -> np.ndarray:
-    """Read a picture file as a model's data configuration would: uint8 of `shape` (C, H, W).
+def read_picture(file: BinaryIO, config: DataConfig, shape: tuple[int, int, int]) -> np.ndarray:
+    """Read a picture file as the images of a run were: uint8 of `shape` (C, H, W).
+
+    Args:
+        config: of the run, whose window and way to resize it shares.
 
     Raises:
-        UserError: when the file is no picture, is damaged, or is too large.
+        UserError: when the file is no picture, is damaged, is too large, or has other channels.
     """
-    channels, height, width = shape
-    picture = _read(file, Target(max(height, width), resize, 1 if channels == 1 else 3))
-    top, left = (picture.shape[1] - height) // 2, (picture.shape[2] - width) // 2
-    return picture[:, top : top + height, left : left + width]
+    return _read(file, target_of(config, shape))
 
 
 def read_drawing(file: BinaryIO, size: int = 512) -> np.ndarray:
@@ -43,7 +43,7 @@ def read_drawing(file: BinaryIO, size: int = 512) -> np.ndarray:
     Raises:
         UserError: as `read_picture`.
     """
-    return _read(file, Target(size, "fit", 1))[0]
+    return _read(file, Target(size, size, "fit", 1))[0]
 
 
 def _read(file: BinaryIO, target: Target) -> np.ndarray:
@@ -53,7 +53,7 @@ def _read(file: BinaryIO, target: Target) -> np.ndarray:
         most = (Image.MAX_IMAGE_PIXELS or 0) // 1_000_000
         raise UserError(
             f"This file cannot be read as a picture: {error or 'too large'}. "
-            f"Use a PNG, JPEG or WebP of at most {most} million pixels."
+            f"Use a picture such as PNG, JPEG, WebP, AVIF or TIFF of at most {most} million pixels."
         ) from None
 
 

@@ -13,9 +13,13 @@ from typing import Any
 import numpy as np
 
 from vae_core.data.dataset import Dataset, ImageSet
+from vae_core.imaging.kinds import folders_of
 
 NO_FOLDER = "(no folder)"
 """Label of pictures that lie beside the folders that label the others."""
+
+NO_LABEL = "(no label)"
+"""Label of pictures of which a table says nothing that labels others."""
 
 
 def shared_depth(folders: Iterable[str]) -> int:
@@ -25,31 +29,48 @@ def shared_depth(folders: Iterable[str]) -> int:
     return len(list(takewhile(lambda pair: pair[0] == pair[1], both)))
 
 
-def folder_labels(names: Sequence[str]) -> tuple[np.ndarray | None, tuple[str, ...]]:
-    """Labels int64 [N] from the folders in which files lie, and their names.
+def folder_texts(names: Sequence[str]) -> np.ndarray | None:
+    """What the folder of each file is called: str [N] in an object array.
 
-    Folders that all files share say nothing and are left out. (None, ()) where fewer than two
-    folders remain.
+    A .zip among the files is a folder of its name; shards, such as a .tar, are none. Folders that
+    all files share say nothing and are left out. None where fewer than two remain.
     """
     numbers: dict[str, int] = {}  # of the few folders, not of the many files
     which = (numbers.setdefault(name.rpartition("/")[0], len(numbers)) for name in names)
     folder_of = np.fromiter(which, np.int64, len(names))
-    depth = shared_depth(numbers)
-    folders = ["/".join([*filter(None, each.split("/"))][depth:]) or NO_FOLDER for each in numbers]
-    label_names, labels = np.unique(np.array(folders, dtype=object), return_inverse=True)
-    if len(label_names) < 2:
+    paths = [folders_of(f"{each}/") for each in numbers]
+    depth = shared_depth("/".join(path) for path in paths)
+    folders = ["/".join(path[depth:]) or NO_FOLDER for path in paths]
+    return None if len(set(folders)) < 2 else np.array(folders, "O")[folder_of]
+
+
+def folder_labels(names: Sequence[str]) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    """Labels int64 [N] from the folders in which files lie, and their names; (None, ()) where fewer
+    than two folders tell them apart."""
+    texts = folder_texts(names)
+    if texts is None:
         return None, ()
-    return labels.astype(np.int64)[folder_of], tuple(map(str, label_names))
+    label_names, labels = np.unique(texts, return_inverse=True)
+    return labels.astype(np.int64), tuple(map(str, label_names))
+
+
+def numbered(texts: np.ndarray, known: Sequence[str]) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Labels int64 [N] from their names [N], None where there is none, and the names that they
+    number: those of `known` first, then the others."""
+    named = [text or NO_LABEL for text in texts]
+    names = (*known, *sorted(set(named) - set(known)))
+    number = {name: i for i, name in enumerate(names)}
+    return np.fromiter((number[name] for name in named), np.int64, len(named)), names
 
 
 def known_folder_labels(names: Sequence[str], known: Sequence[str]) -> np.ndarray | None:
     """Labels int64 [N] into `known` of files, each by the folders that it lies in; None where one
-    lies in no such folder. For files of which a single folder is left, which `folder_labels` leaves
+    lies in no such folder. For files of which a single folder is left, which `folder_texts` leaves
     unlabelled."""
     number = {label: i for i, label in enumerate(known)}
     found = []
     for name in names:
-        folders = name.split("/")[:-1]
+        folders = folders_of(name)
         tails = ("/".join(folders[i:]) for i in range(len(folders)))
         label = next((number[tail] for tail in tails if tail in number), None)
         if label is None:

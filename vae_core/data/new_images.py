@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from vae_core.config import DataConfig
+from vae_core.data.columns import joined
 from vae_core.data.dataset import Images, ImageSet
+from vae_core.data.described import describe, said_of, without
 from vae_core.data.images import concatenate
+from vae_core.data.meanings import FOLDER, Meanings, Texts
 from vae_core.data.prepare import prepare_files
+from vae_core.data.sets.folder import open_images
+from vae_core.data.shaping import target_of
 from vae_core.errors import UserError
-from vae_core.imaging.fit import Target
-from vae_core.imaging.listing import open_pictures
-from vae_core.locations import uploads_folder
+from vae_core.imaging.kinds import readable
 from vae_core.progress import Progress, no_progress
 
 
@@ -21,8 +26,9 @@ def load_new_images(
     config: DataConfig,
     shape: tuple[int, int, int],
     progress: Progress = no_progress,
-) -> tuple[ImageSet, tuple[str, ...]]:
-    """All pictures in folders, archives and single files, and notes on what was left out.
+) -> tuple[ImageSet, Texts | None, tuple[str, ...]]:
+    """All pictures in folders, archives and single files; the names of their labels, where tables
+    or the files themselves say any, as `Meanings.labels`; and notes on what was left out.
 
     Args:
         config: of the run whose model they are for. shape: (C, H, W) of its images.
@@ -30,21 +36,41 @@ def load_new_images(
     Raises:
         UserError: where a path leads nowhere or holds no picture at all.
     """
-    target = Target(max(shape[1:]), config.resize, 1 if shape[0] == 1 else 3)
+    target = target_of(config, shape)
     pieces: list[Images] = []
+    boxes: list[np.ndarray | None] = []
     files: list[str] = []
     notes: list[str] = []
+    said: list[Meanings] = []
     for path in paths:
-        links = not path.is_relative_to(uploads_folder())
-        with open_pictures(path, progress, links, config.pages) as listing:
-            prepared = prepare_files("new", listing, target, progress)
-        notes += prepared.notes
-        if prepared.images is not None:
+        with open_images(path, progress, config.pages) as listing:
+            told = said_of(listing, progress)
+            prepared = prepare_files("new", without(listing, told.used), target, progress)
+        if prepared.images is None:
+            notes.append(f"There are no images in {path}.")
+        else:
             pieces.append(prepared.images)
+            boxes.append(prepared.boxes if config.mask_padding else None)
+            column = config.label_column
+            there = column is None or column in (*told.texts, FOLDER)
+            said.append(describe(told.take(prepared.kept), None, column if there else None))
             prefix = f"{path.name}/" if len(paths) > 1 and not path.is_file() else ""
             files += [prefix + name for name in prepared.files]
+        notes += (*prepared.notes, *told.notes)
     if not pieces:
-        where = ", ".join(map(str, paths[:3]))
-        raise UserError(f"There are no images in {where}. " + " ".join(notes))
+        raise UserError(" ".join((*notes, f"What can be read is {readable()}.")))
     images = pieces[0] if len(pieces) == 1 else concatenate(pieces)
-    return ImageSet(images, files=tuple(files)), tuple(notes)
+    known = [each for each in boxes if each is not None]
+    box = np.concatenate(known) if len(known) == len(boxes) else None
+    columns = joined(
+        (each.columns, piece.shape[0]) for each, piece in zip(said, pieces, strict=True)
+    )
+    labels = None
+    if any(each.labels is not None for each in said):
+        labels = np.concatenate(
+            [
+                np.full(piece.shape[0], None, "O") if each.labels is None else each.labels
+                for each, piece in zip(said, pieces, strict=True)
+            ]
+        )
+    return ImageSet(images, files=tuple(files), boxes=box, columns=columns), labels, tuple(notes)

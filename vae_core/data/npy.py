@@ -29,6 +29,9 @@ from vae_core.imaging.resize import with_channels
 
 IMAGES, JOURNAL, SUMMARY = "images.npy", "journal.jsonl", "about.json"
 HASHES = "images.hashes.npy"
+BOXES = "images.boxes.npy"
+"""int16 [N, 4] beside images with padding: where in each of them the picture lies."""
+
 SYNC_EVERY_S = 2.0
 """Of work that a kill may cost. Each time waits for the disk."""
 
@@ -38,6 +41,9 @@ class StoredImages:
 
     Args:
         locks: kept for as long as the images are, such as that of their place in the cache.
+
+    boxes: int16 [N, 4], (top, left, bottom, right) of the picture in each image, beside which there
+        is padding; None where there is none in any.
 
     Raises:
         ValueError: when the file is no such array or is cut short.
@@ -52,6 +58,11 @@ class StoredImages:
         self.shape, self._offset = read_header(self._file)
         if os.fstat(self._file.fileno()).st_size < self._offset + int(np.prod(self.shape)):
             raise ValueError(f"{path} is cut short")
+        self.boxes: np.ndarray | None = None
+        with suppress(FileNotFoundError):
+            self.boxes = np.load(path.with_suffix(".boxes.npy"), allow_pickle=False)
+            if self.boxes.shape != (self.shape[0], 4) or self.boxes.dtype != np.int16:
+                raise ValueError(f"{path.parent} holds no boxes")
 
     def gather(self, indices: np.ndarray) -> np.ndarray:
         """The images at `indices` [B], in that order: uint8 [B, C, H, W], owned by the caller.
@@ -145,17 +156,22 @@ class NpyWriter:
         self._shape: tuple[int, ...] = ()
         self._offset = 0
         self._file: BinaryIO | None = None
+        self._boxes: BinaryIO | None = None
         self._pending: list[list[Any]] = []
         self._synced = time.monotonic()
         if not self._resume():
             self._reset()
         self._journal = (folder / JOURNAL).open("ab", buffering=0)
 
-    def write(self, index: int, result: np.ndarray | str) -> None:
+    def write(self, index: int, result: np.ndarray | str, box: Sequence[int] | None = None) -> None:
         """Add an image uint8 [C, H, W], all of one size, or why there is none.
+
+        Args:
+            box: where in it the picture lies; for all of the images or for none.
 
         Raises:
             WriteFailed: when the disk is full or fails.
+            ValueError: when its channels and those of the others cannot become the same.
         """
         if isinstance(result, str):
             self.skipped[index] = result
@@ -163,6 +179,8 @@ class NpyWriter:
             with _writing():
                 self._prepare_for(result.shape)
                 self._put(index, result)
+                if box is not None:
+                    self._put_box(index, box)
         self.done[index] = True
         if not self._pending or self._pending[-1][1] != index:
             self._pending.append([index, index, {}])
@@ -179,8 +197,9 @@ class NpyWriter:
             WriteFailed: as `write`.
         """
         with _writing():
-            if self._file is not None:
-                os.fsync(self._file.fileno())
+            for file in (self._file, self._boxes):
+                if file is not None:
+                    os.fsync(file.fileno())
             lines = [json.dumps(each).encode() + b"\n" for each in self._pending]
             self._journal.write(b"".join(lines))
             os.fsync(self._journal.fileno())
@@ -200,9 +219,9 @@ class NpyWriter:
 
     def close(self) -> None:
         """Let go of the files; what the journal names stays for the next attempt."""
-        self._journal.close()
-        if self._file is not None:
-            self._file.close()
+        for file in (self._journal, self._file, self._boxes):
+            if file is not None:
+                file.close()
 
     def _resume(self) -> bool:
         """Go on where the journal ends; False where nothing fits."""
@@ -224,14 +243,16 @@ class NpyWriter:
         self.done[:] = False
         self.skipped = {}
         self._shape, self._file = (), None
-        for name in (SUMMARY, HASHES, JOURNAL, IMAGES):
+        for name in (SUMMARY, HASHES, JOURNAL, IMAGES, BOXES):
             (self.folder / name).unlink(missing_ok=True)
 
     def _prepare_for(self, shape: tuple[int, ...]) -> None:
         if self._file is None:
             self._file, self._offset = self._create(self.folder / IMAGES, shape)
             self._shape = shape
-        elif shape[0] > self._shape[0]:
+        elif 1 not in (shape[0], own := self._shape[0]) and shape[0] != own:
+            raise ValueError(f"it has {shape[0]} channels, and others here have {own}")
+        elif shape[0] > own:
             self._widen(shape)
 
     def _create(self, path: Path, shape: tuple[int, ...]) -> tuple[BinaryIO, int]:
@@ -250,6 +271,16 @@ class NpyWriter:
         room = data.data.cast("B")
         while room:
             room = room[self._file.write(room) :]
+
+    def _put_box(self, index: int, box: Sequence[int]) -> None:
+        if self._boxes is None:
+            path = self.folder / BOXES
+            if not path.exists():
+                np.save(path, np.zeros((len(self.done), 4), np.int16))
+            self._boxes = path.open("r+b", buffering=0)
+        row = np.asarray(box, np.int16)
+        self._boxes.seek(index * row.nbytes - len(self.done) * row.nbytes, os.SEEK_END)
+        self._boxes.write(row.data)
 
     def _widen(self, shape: tuple[int, ...]) -> None:
         """Make colour of grey: the images so far, into a file that then replaces this one."""

@@ -33,7 +33,7 @@ from vae_core.imaging.fit import Target
 from vae_core.imaging.kinds import Cell
 from vae_core.imaging.listing import Listing, skipped_note
 from vae_core.imaging.pool import batch_spans, decode_all
-from vae_core.imaging.reading import Skip, reason_of
+from vae_core.imaging.reading import CHANGES, Skip, reason_of
 from vae_core.imaging.resize import resize_all
 from vae_core.locations import CACHE_VARIABLE, cache_folder
 from vae_core.progress import Progress, ProgressMeter, no_progress
@@ -63,6 +63,7 @@ class Prepared:
     """What the files of a listing gave.
 
     images: None where not one gave a picture.
+    boxes: int16 [N, 4], where in each image the picture lies; None where there is no padding.
     kept: int64 [N], which of the picture files did; files: their names.
     skipped: whatever else lies there, and why it gives none.
     labels, columns: of the pictures that are there, as `Listing` has them.
@@ -76,6 +77,7 @@ class Prepared:
     labels: tuple[str, ...] | None = None
     columns: Mapping[str, tuple[Cell, ...]] = field(default_factory=dict)
     seen: tuple[str, ...] = ()
+    boxes: np.ndarray | None = None
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -103,7 +105,12 @@ def prepare_files(name: str, listing: Listing, target: Target, progress: Progres
             for i, each in zip(span, results, strict=True):
                 if isinstance(each, OSError):
                     unread[i] = each
-                else:
+                elif isinstance(each, tuple):
+                    try:
+                        writer.write(i, each[0], each[1] if target.resize == "fit" else None)
+                    except ValueError as reason:
+                        writer.write(i, str(reason))
+                elif isinstance(each, str):
                     writer.write(i, each)
             if unread and _give_up(listing, unread):
                 break
@@ -111,13 +118,15 @@ def prepare_files(name: str, listing: Listing, target: Target, progress: Progres
             raise _unread(listing, unread, int(writer.done.sum()))
 
     key = [asdict(target), listing.digest()]
-    each = target.size**2 * (target.channels or 1)
+    each = target.height * target.width * (target.channels or 1)
     source = lock_upload(listing.root)
-    images: Images | None
-    images, skipped = cached_images(name, key, (count, each), fill, progress, source)
+    stored, skipped = cached_images(name, key, (count, each), fill, progress, source)
     kept = np.delete(np.arange(count), list(skipped))
-    if images is not None and skipped:
-        images = SubsetImages(images, kept)
+    images: Images | None = stored
+    boxes = None
+    if stored is not None:
+        boxes = stored.boxes if stored.boxes is None else stored.boxes[kept]
+        images = SubsetImages(stored, kept) if skipped else stored
     reasons = (Skip(listing.names[i], reason) for i, reason in skipped.items())
     every = sorted((*listing.skipped, *reasons), key=lambda skip: skip.name)
     return Prepared(
@@ -128,13 +137,14 @@ def prepare_files(name: str, listing: Listing, target: Target, progress: Progres
         None if listing.labels is None else tuple(listing.labels[i] for i in kept.tolist()),
         {name: tuple(cells[i] for i in kept.tolist()) for name, cells in listing.columns.items()},
         listing.notes,
+        boxes,
     )
 
 
 def prepare_array(
     name: str, array: np.ndarray, shape: tuple[int, int, int], progress: Progress
 ) -> Images:
-    """Square images uint8 [N, C, S, S] at `shape`: in memory, or in the cache when they are large.
+    """Images uint8 [N, C, H, W] at `shape`: in memory, or in the cache when they are large.
 
     Raises:
         UserError: when the cache cannot be written or the disk is full.
@@ -170,7 +180,7 @@ def dataset_from_arrays(
     """The registered data set `name`, which never gains an image, out of what its files hold.
 
     Args:
-        train, test: square images uint8 [N, C, S, S] and labels int64 [N].
+        train, test: images uint8 [N, C, H, W] and labels int64 [N].
 
     Raises:
         UserError: as `prepare_array` and `split_dataset`.
@@ -201,6 +211,7 @@ def _unread(listing: Listing, unread: dict[int, OSError], kept: int) -> UserErro
     """The one sentence for all that could not be read."""
     first = min(unread)
     files = "1 file" if len(unread) == 1 else f"{len(unread)} files"
+    kept_are = f"the {grouped(kept)} of {grouped(len(listing))} files that were read are kept"
     if not os.path.exists(listing.root):
         what = f"{listing.root} vanished while its images were prepared"
     else:
@@ -208,9 +219,10 @@ def _unread(listing: Listing, unread: dict[int, OSError], kept: int) -> UserErro
             f"{files} in {listing.root} could not be read, such as {listing.names[first]}: "
             f"{reason_of(unread[first])}"
         )
+        if all(error.strerror == CHANGES for error in unread.values()):
+            return UserError(f"{what}. Wait until nothing is written there, then try again.")
     return UserError(
-        f"{what}. Make sure that all of it is there and may be read, then try again; the "
-        f"{grouped(kept)} of {grouped(len(listing))} files that were read are kept."
+        f"{what}. Make sure that all of it is there and may be read, then try again; {kept_are}."
     )
 
 

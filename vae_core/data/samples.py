@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from vae_core.data.dataset import Dataset, ImageSet
+from vae_core.units import grouped
 
 MOST_HOLD_OUTS = 10
 
@@ -65,6 +67,35 @@ def label_counts(image_set: ImageSet, label_names: Sequence[str]) -> dict[str, i
         return {}
     counts = np.bincount(image_set.labels, minlength=len(label_names))
     return {name: int(count) for name, count in zip(label_names, counts, strict=True)}
+
+
+@dataclass(frozen=True)
+class Skew:
+    """The labels with the fewest and the most images, and how many these are."""
+
+    rarest: str
+    fewest: int
+    commonest: str
+    most: int
+
+    @property
+    def ratio(self) -> float:
+        """How many images of the commonest label there are for one of the rarest."""
+        return self.most / self.fewest
+
+    def __str__(self) -> str:
+        images = "1 image" if self.fewest == 1 else f"{grouped(self.fewest)} images"
+        return f"{images} of “{self.rarest}”, {grouped(self.most)} of “{self.commonest}”"
+
+
+def skew_of(counts: Mapping[str, int]) -> Skew | None:
+    """How unevenly images are spread over labels, of which there is one image at least; None for
+    fewer than two labels."""
+    there = {name: count for name, count in counts.items() if count}
+    if len(there) < 2:
+        return None
+    rarest, commonest = min(there, key=there.__getitem__), max(there, key=there.__getitem__)
+    return Skew(rarest, there[rarest], commonest, there[commonest])
 
 
 def _evenly(count: int, n: int) -> np.ndarray:

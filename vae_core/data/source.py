@@ -34,8 +34,7 @@ class DatasetEntry(Entry[Load]):
     def shape_for(self, config: DataConfig) -> tuple[int, int, int]:
         """(C, H, W) of the images that `config` asks for."""
         channels, height, width = self.image_shape
-        size = config.image_size
-        return config.channels or channels, size or height, size or width
+        return config.channels or channels, *(config.size or (height, width))
 
 
 datasets: Registry[DatasetEntry] = Registry("data set", DatasetEntry)

@@ -15,6 +15,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from vae_core.data.columns import joined
 from vae_core.data.dataset import Dataset, ImageSet
 from vae_core.data.difference import Difference
 from vae_core.data.hashes import match_rows
@@ -140,6 +141,13 @@ def extend_splits(dataset: Dataset, recorded: SplitRecord, limit: int | None) ->
     return replace(found, rows=rows).parts(left_out)
 
 
+def without_newcomers(recorded: SplitRecord, dataset: Dataset) -> SplitRecord:
+    """A record for which nothing in `dataset` is new: what is not its own was not chosen."""
+    there = np.concatenate([part.known_hashes for part in dataset.parts.values()])
+    own = np.concatenate([recorded.ever(name) for name in PARTS])
+    return replace(recorded, hashes={**recorded.hashes, LEFT_OUT: np.setdiff1d(there, own)})
+
+
 @dataclass(frozen=True)
 class _Matched:
     """Where the images that a run recorded lie among those that there are now.
@@ -158,7 +166,7 @@ class _Matched:
     @staticmethod
     def of(dataset: Dataset, recorded: SplitRecord) -> _Matched:
         sets = list(dataset.parts.values())
-        whole = _whole(sets)
+        whole = whole_of(sets)
         hashes, labels = whole.known_hashes, _labels(whole)
         wanted = np.concatenate([recorded.hashes[name] for name in PARTS])
         named_as = np.concatenate([recorded.labels[name] for name in PARTS])
@@ -211,7 +219,8 @@ def unseen(image_set: ImageSet, recorded: SplitRecord) -> ImageSet:
     return subset(image_set, np.flatnonzero(~seen)) if seen.any() else image_set
 
 
-def _whole(sets: list[ImageSet]) -> ImageSet:
+def whole_of(sets: list[ImageSet]) -> ImageSet:
+    """All images of several parts, one part after the other."""
     first = sets[0]
     factors = None
     if first.factors is not None:
@@ -222,7 +231,14 @@ def _whole(sets: list[ImageSet]) -> ImageSet:
         factors,
         tuple(name for each in sets for name in each.files),
         np.concatenate([each.known_hashes for each in sets]),
+        _boxes(sets),
+        joined((each.columns, len(each)) for each in sets),
     )
+
+
+def _boxes(sets: list[ImageSet]) -> np.ndarray | None:
+    boxes = [each.boxes for each in sets if each.boxes is not None]
+    return np.concatenate(boxes) if len(boxes) == len(sets) else None
 
 
 def _labels(image_set: ImageSet) -> np.ndarray:

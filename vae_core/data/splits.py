@@ -11,16 +11,22 @@ from dataclasses import replace
 
 import numpy as np
 
+from vae_core.choices import Choice
 from vae_core.config import DataConfig
 from vae_core.data.dataset import Dataset, ImageSet
 from vae_core.data.hashes import content_hashes, occurrence
 from vae_core.data.images import subset
 from vae_core.errors import UserError
+from vae_core.settings import is_open
 
+SHARE = "data.validation_fraction"
 LEAST_FRACTION = 0.05
 """Held out where the configuration names no share: something has to be there to measure on."""
 
-Choice = Callable[[ImageSet, float, bool], np.ndarray]
+WISHED_IMAGES, LARGEST_FRACTION = 50, 0.2
+"""Held out where the share is left to the data: so many images, but no more of few than this."""
+
+Rule = Callable[[ImageSet, float, bool], np.ndarray]
 
 
 def held_out(
@@ -71,7 +77,7 @@ def by_order(pool: ImageSet, fraction: float, fixed: bool) -> np.ndarray:
     return np.arange(count) >= count - min(max(1, round(count * fraction)), count - 1)
 
 
-CHOICES: dict[str, Choice] = {"content": by_content, "last": by_order}
+RULES: dict[str, Rule] = {"content": by_content, "last": by_order}
 """How validation images are chosen, by the name that `data.validation` has for it."""
 
 
@@ -134,15 +140,19 @@ def split_dataset(
     if distinct < len(pool):
         copies = len(pool) - distinct
         notes += (f"{_copies(copies, 'another', 'others')}; copies lie on one side of the split.",)
+    choices: tuple[Choice, ...] = ()
     if validation is None:
         fraction = config.validation_fraction
+        if is_open(fraction):
+            fraction = validation_share(len(pool))
+            choices = (Choice(SHARE, fraction, _why_share(len(pool), fraction)),)
         if fraction == 0:
             fraction = LEAST_FRACTION
             notes += (
                 "The validation share is 0, so 5 % of the training images are held out to "
                 "measure on; test images are for the end.",
             )
-        held = CHOICES[config.validation](pool, fraction, fixed)
+        held = RULES[config.validation](pool, fraction, fixed)
         validation, pool = (subset(pool, np.flatnonzero(each)) for each in (held, ~held))
         pool, notes = _without(pool, (validation,), notes, "Training", "validation")
         if not len(pool):
@@ -159,7 +169,24 @@ def split_dataset(
         notes,
         fixed=fixed,
         left_out=left_out,
+        resolved=config.model_copy(update={"validation_fraction": fraction}) if choices else None,
+        choices=choices,
     )
+
+
+def validation_share(images: int) -> float:
+    """The share of so many training images to keep aside: some 50 of them where there are few."""
+    share = min(LARGEST_FRACTION, WISHED_IMAGES / max(1, images))
+    return round(max(LEAST_FRACTION, share), 3)
+
+
+def _why_share(images: int, share: float) -> str:
+    if share > LEAST_FRACTION:
+        return (
+            f"Of {images} images {share:.0%} are kept aside: some {WISHED_IMAGES} would be "
+            f"enough to measure on, and {LARGEST_FRACTION:.0%} is the most that few can spare."
+        )
+    return f"{LEAST_FRACTION:.0%} of {images} images are enough to measure on."
 
 
 def _hashed(image_set: ImageSet) -> ImageSet:

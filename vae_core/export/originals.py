@@ -12,13 +12,13 @@ import numpy as np
 
 from vae_core.data.dataset import Images
 from vae_core.errors import UserError
-from vae_core.export.tables import readable
 from vae_core.imaging.kinds import NotAnImage
 from vae_core.imaging.listing import Listing, open_pictures
 from vae_core.imaging.png import to_png
 from vae_core.imaging.reading import Place, Refused, read_whole
 from vae_core.latent.survey import Survey
 from vae_core.locations import data_folder, uploads_folder
+from vae_core.names import readable
 from vae_core.progress import Progress, no_progress
 from vae_core.runs import Run, in_words
 from vae_core.units import grouped

@@ -12,11 +12,12 @@ from vae_core.data import ArrayImages, Images
 from vae_core.data.images import SubsetImages
 from vae_core.errors import UserError
 from vae_core.export.source import Export, Source, formats
-from vae_core.export.tables import readable
+from vae_core.export.tables import written
 from vae_core.imaging.png import tile, to_png
-from vae_core.imaging.resize import thumbnail_size, thumbnails
+from vae_core.imaging.resize import shown, thumbnail_size, thumbnails
 from vae_core.latent.encodings import load_encodings
 from vae_core.latent.survey import Survey
+from vae_core.names import readable, unused
 from vae_core.runs import in_words, part_name
 
 LARGEST_SPRITE = 8192
@@ -50,6 +51,7 @@ def projector(source: Source) -> Export:
     survey = source.survey
     images = _images(source)
     height, width = sprite_size(len(survey), images.shape[2:])
+    channels = source.run.config().data.shown_channels
     source.progress("Tiling the images", None)
     vectors = io.BytesIO()
     np.savetxt(vectors, survey.mu, fmt="%.6g", delimiter="\t")  # without a head
@@ -57,7 +59,7 @@ def projector(source: Source) -> Export:
     files = {
         "vectors.tsv": vectors.getvalue(),
         "metadata.tsv": metadata(survey).encode(),
-        "sprite.png": to_png(sprite(images, height, width)),
+        "sprite.png": to_png(sprite(images, height, width, channels)),
         "projector_config.pbtxt": config.encode(),
     }
     return Export(
@@ -73,6 +75,9 @@ def metadata(survey: Survey) -> str:
     if survey.files:
         columns["file"] = [readable(name) for name in survey.files]
     columns["index"] = [str(index) for index in survey.indices]
+    for name, array in written(survey.columns).items():
+        texts = ["" if value is None else str(value) for value in array.to_pylist()]
+        columns[unused(readable(name), columns)] = texts
     for name, values in (("recon", survey.recon), ("kl", survey.kl)):
         if values is not None:
             columns[name] = [f"{value:.6g}" for value in values]
@@ -95,14 +100,21 @@ def sprite_size(n: int, size: tuple[int, int]) -> tuple[int, int]:
     return thumbnail_size(size, most)
 
 
-def sprite(images: Images, height: int, width: int) -> np.ndarray:
-    """All images at one size in one square picture: uint8 [C, columns·height, columns·width]."""
-    n, channels = images.shape[:2]
+def sprite(
+    images: Images, height: int, width: int, channels: tuple[int, ...] | None = None
+) -> np.ndarray:
+    """All images at one size in one square picture: uint8 [1 or 3, columns·height, columns·width].
+
+    Args:
+        channels: as of `shown`.
+    """
+    n = images.shape[0]
     columns = math.isqrt(max(0, n - 1)) + 1
-    square = np.zeros((columns * columns, channels, height, width), np.uint8)
+    count = len(shown(np.empty(images.shape[1:]), channels))
+    square = np.zeros((columns * columns, count, height, width), np.uint8)
     for start in range(0, n, BATCH):
         rows = np.arange(start, min(start + BATCH, n))
-        square[rows] = thumbnails(images.gather(rows), max(height, width))
+        square[rows] = thumbnails(shown(images.gather(rows), channels), max(height, width))
     return tile(square, columns)
 
 

@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from vae_core.analysis import CACHED, scored_cache, survey_of
+from vae_core.analysis import CACHED, kept_images, survey_of
 from vae_core.data import Progress, no_progress
 from vae_core.latent.survey import Survey, finite
 from vae_core.loading import LoadedRun, load_run
@@ -50,7 +50,7 @@ class Source:
     def survey(self) -> Survey:
         """The encodings that are meant, all finite."""
         if self.split == CACHED and self.which == "last":
-            found = scored_cache(self.run)
+            found = kept_images(self.run)[0]
         else:
             found = survey_of(self.run, self.split, self.data_dir, self.progress, self.which)
         finite(found.mu, "encoding")

@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from vae_core.data.columns import Columns, kind_of
 from vae_core.export.source import Export, Source, formats
 from vae_core.latent.survey import Survey
+from vae_core.names import readable, unused
 from vae_core.runs import in_words
 
 
@@ -48,7 +50,8 @@ def parquet(source: Source) -> Export:
     order=30,
 )
 def npz(source: Source) -> Export:
-    """As arrays of N images: mu, logvar, recon, kl, kl_error, labels, files, index; and split."""
+    """As arrays of N images: mu, logvar, recon, kl, kl_error, labels, files, index; what else is
+    known of them as "column.<name>"; and split."""
     survey = source.survey
     arrays = {
         "mu": survey.mu,
@@ -62,6 +65,10 @@ def npz(source: Source) -> Export:
         "index": survey.indices,
         "split": np.array(survey.split),
     }
+    for name, values in survey.columns.items():
+        is_text = kind_of(values) == "text"
+        array = np.array([readable(text) for text in values], np.str_) if is_text else values
+        arrays[f"column.{readable(name)}"] = array
     buffer = io.BytesIO()
     known = {name: array for name, array in arrays.items() if array is not None}
     np.savez_compressed(buffer, allow_pickle=False, **known)
@@ -78,8 +85,9 @@ def table(survey: Survey) -> Any:
     """A pyarrow table of what is known of every image.
 
     Columns: split, index (place in the split), file (where images came from none, what a person
-    calls them), label, recon, kl, elbo (in nats), as far as they are known, kl_error where kl is
-    estimated from draws, then z0, z1, …: the posterior mean.
+    calls them), label, what else is known of the images (`vae_core.data.columns`), recon, kl, elbo
+    (in nats), as far as they are known, kl_error where kl is estimated from draws, then z0, z1, …:
+    the posterior mean.
     """
     import pyarrow as pa
 
@@ -87,13 +95,28 @@ def table(survey: Survey) -> Any:
     columns["file"] = [survey.name(row) for row in range(len(survey))]
     if survey.labels is not None:
         columns["label"] = [readable(survey.label_name(int(i))) for i in survey.labels]
-    for name in ("recon", "kl", "elbo", "kl_error"):
-        if (values := getattr(survey, name)) is not None:
-            columns[name] = values
-    columns |= {f"z{i}": survey.mu[:, i] for i in range(survey.mu.shape[1])}
+    measured = {name: getattr(survey, name) for name in ("recon", "kl", "elbo", "kl_error")}
+    measured |= {f"z{i}": survey.mu[:, i] for i in range(survey.mu.shape[1])}
+    ours = {**columns, **measured}.keys()
+    for name, values in written(survey.columns).items():
+        columns[unused(readable(name), ours | columns.keys())] = values
+    columns |= {name: values for name, values in measured.items() if values is not None}
     return pa.table(columns)
 
 
-def readable(name: str) -> str:
-    """A file name as text that can be written: bytes that are no UTF-8 become �."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+def written(columns: Columns) -> dict[str, Any]:
+    """Columns as pyarrow has them, null where nothing is known."""
+    import pyarrow as pa
+
+    def array(values: np.ndarray) -> Any:
+        match kind_of(values):
+            case "number":
+                return pa.array(values, from_pandas=True)
+            case "attribute":
+                return pa.array(values, mask=values < 0)
+            case "text":
+                return pa.array([readable(text) or None for text in values], pa.string())
+            case "date":
+                return pa.array(values)
+
+    return {name: array(values) for name, values in columns.items()}

@@ -16,6 +16,7 @@ from vae_core.models import LatentModel, backbones, likelihoods
 from vae_core.objective import Objective, P
 from vae_core.registry import Entry, Registry
 from vae_core.runs import LEGACY_DEFAULTS, DataCard
+from vae_core.settings import is_open
 
 Shape = tuple[int, int, int]
 Built = tuple[LatentModel[P], Objective[P]]
@@ -173,6 +174,10 @@ def build(config: RunConfig, data: DataCard | Shape) -> Built[Any]:
             f"The images are {height}×{width}; "
             f"they must be at least {SMALLEST_SIDE}×{SMALLEST_SIDE}. Set data.image_size."
         )
+    if is_open(config.model.latent_dim):
+        raise UserError(
+            "model.latent_dim is left to the data, and decided when a run begins; give a number."
+        )
     family = families[config.family]
     options = family.parse_options(config.objective, "objective")
     if family.needs_labels and not data.label_names:
@@ -182,6 +187,7 @@ def build(config: RunConfig, data: DataCard | Shape) -> Built[Any]:
         )
     family.check(config, data, options)
     model, objective = family.build(config.model, data, options)
+    model.shown_channels = config.data.shown_channels
     if not issubclass(model.posterior, objective.needs):
         raise TypeError(
             f"The objective of family {family.name!r} needs a {objective.needs.__name__}, and the "

@@ -49,7 +49,7 @@ class IwaeObjective(Objective[GaussianPosterior]):
         self.doubly = options.gradient == "doubly reparameterised"
 
     def losses(self, x: Tensor, output: Output[GaussianPosterior], context: Context) -> Losses:
-        nll = self.nll(x, output)
+        nll = self.nll(x, output, context)
         z = output.z.unflatten(0, nll.shape)
         q = output.posterior
         if self.doubly:

@@ -84,7 +84,7 @@ class StackedObjective(DenoisingObjective):
         if place is None:
             return super().losses(x, output, context)
         if place == 0:
-            nll = self.likelihood.nll(output.x_logits, x)
+            nll = self.likelihood.nll(output.x_logits, x, context.mask)
         else:
             # −log N(whole; rebuilt, I) without its constant: hidden values are no pixels.
             nll = 0.5 * (output.x_logits - output.extra["whole"]).square().flatten(1).sum(1)

@@ -9,6 +9,8 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
+from vae_core.imaging.resize import shown
+
 Kind = Literal["gif", "webp"]
 
 LONGEST_SIDE = 1024
@@ -28,13 +30,14 @@ def largest_scale(shape: tuple[int, ...]) -> int:
 def animation(
     frames: np.ndarray, kind: Kind, frame_ms: int = 80, scale: int = 1, smooth: bool = False
 ) -> bytes:
-    """An endlessly looping GIF or WebP of uint8 pictures [N, C, H, W] with C = 1 or 3.
+    """An endlessly looping GIF or WebP of uint8 pictures [N, C, H, W], as `shown`.
 
     Args:
         frame_ms: how long each picture stays; a GIF rounds it to 10 ms.
         scale: enlargement; brought down to `largest_scale` where it is above.
         smooth: interpolate when enlarging; else pixels stay crisp squares.
     """
+    frames = shown(frames)
     scale = min(scale, largest_scale(frames.shape))
     size = (frames.shape[3] * scale, frames.shape[2] * scale)
     resample = Image.Resampling.BICUBIC if smooth else Image.Resampling.NEAREST

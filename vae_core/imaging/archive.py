@@ -33,7 +33,11 @@ class Limits:
 
 
 class Unsafe(Exception):
-    """The archive is refused as a whole; the message says what is in it."""
+    """The archive is refused as a whole; the message says what is in it, `cure` what to do."""
+
+    def __init__(self, problem: str, cure: str = "Pack only your images and try again.") -> None:
+        super().__init__(problem)
+        self.cure = cure
 
 
 class Unreadable(Exception):

@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from vae_core.imaging.fit import Target, fit
+from vae_core.imaging.fit import Box, Target, content_box, fit
 from vae_core.imaging.formats import formats
 from vae_core.imaging.kinds import Contents, NotAnImage, Opened
 from vae_core.imaging.numbers import as_values
@@ -17,12 +17,26 @@ from vae_core.imaging.sniffed import open_by_content
 
 
 def decode(file: BinaryIO, target: Target) -> np.ndarray:
-    """Read a picture file and bring it to `target`: uint8 [C, size, size].
+    """Read a picture file and bring it to `target`: uint8 [C, height, width].
 
     Raises:
-        NotAnImage: when it is none, is damaged or truncated, or is larger than pillow's limit.
+        NotAnImage: when it is none, is damaged or truncated, is larger than pillow's limit, or
+            has channels that cannot become those of the target.
     """
-    return fit(read_values(file, enough(target)), target)
+    return fitted(read_values(file, enough(target)), target)[0]
+
+
+def fitted(values: np.ndarray, target: Target) -> tuple[np.ndarray, Box]:
+    """Values [H, W, C] brought to `target`, uint8 [C, height, width], and where in the image the
+    picture lies: beside it there is padding.
+
+    Raises:
+        NotAnImage: when its channels cannot become those of the target.
+    """
+    try:
+        return fit(values, target), content_box(values.shape, target)
+    except ValueError as error:
+        raise NotAnImage(str(error)) from None
 
 
 def read_values(file: BinaryIO, least: tuple[int, int] | None = None) -> np.ndarray:
@@ -46,7 +60,7 @@ def read_values(file: BinaryIO, least: tuple[int, int] | None = None) -> np.ndar
 
 def enough(target: Target) -> tuple[int, int]:
     """(width, height) of a picture that keep the quality of `target`: twice its own."""
-    return 2 * target.size, 2 * target.size
+    return 2 * target.width, 2 * target.height
 
 
 class Reader:

@@ -2,8 +2,8 @@
 
 It gets the bytes of files, or the places of those that are read by parts, and gives pixels, or what
 a file holds. A request is a line of JSON with what is asked of some files, then their bytes. The
-answer is a line with, for each, the shape of the image, what is in the file, or why there is none,
-then the pixels. It ends when its input does, so it outlives nobody.
+answer is a line with, for each, the shape of the image and its box, what it looks like, what is in
+the file, or why there is none, then the pixels. It ends when its input does, so it outlives nobody.
 """
 
 from __future__ import annotations
@@ -15,15 +15,16 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from itertools import groupby
 from typing import Any, BinaryIO
 
 import numpy as np
 
-from vae_core.imaging.decode import Reader, enough
-from vae_core.imaging.fit import Target, fit
+from vae_core.imaging.decode import Reader, enough, fitted
+from vae_core.imaging.fit import Box, Target
 from vae_core.imaging.kinds import Contents, NotAnImage
+from vae_core.imaging.look import Look, look
 from vae_core.imaging.reading import Picture, Place
 from vae_core.locations import module_command, module_environment
 from vae_core.process import yield_to_others
@@ -39,6 +40,10 @@ CRASHES = frozenset(
 """Signals by which a library dies of what it reads. Any other comes from outside."""
 
 
+Image = tuple[np.ndarray, Box]
+"""uint8 [C, H, W], and where in it the picture lies."""
+
+
 class DecoderDied(Exception):
     """The process ended on the way. `crashed`: of what it read, not by somebody's hand."""
 
@@ -51,7 +56,7 @@ class Decoder:
     """Such a process, seen from the one that has pictures decoded.
 
     Args:
-        target: what pictures are brought to; None for one that is asked for contents alone.
+        target: what pictures are brought to; None for one that is asked for no images.
     """
 
     def __init__(self, target: Target | None) -> None:
@@ -66,13 +71,21 @@ class Decoder:
             process_group=0,  # Ctrl-C is for the one who is asked to stop
         )
 
-    def __call__(self, pictures: Sequence[Picture]) -> list[np.ndarray | str | OSError]:
-        """The images uint8 [C, H, W]; why there is none; or what kept it from being read.
+    def __call__(self, pictures: Sequence[Picture]) -> list[Image | str | OSError]:
+        """The images; why there is none; or what kept it from being read.
 
         Raises:
             DecoderDied: when the process ends.
         """
         return self._ask("image", pictures, self._image)
+
+    def looks(self, pictures: Sequence[Picture]) -> list[Look | str | OSError]:
+        """What the pictures hold; else as for images.
+
+        Raises:
+            DecoderDied: when the process ends.
+        """
+        return self._ask("look", pictures, self._look)
 
     def contents(self, pictures: Sequence[Picture]) -> list[Contents | str | OSError]:
         """What the files hold that `pictures` lie in; else as for images.
@@ -104,15 +117,19 @@ class Decoder:
             self._process.kill() if self._process.poll() is None else None
             raise DecoderDied(self._process.wait()) from None
 
-    def _image(self, answer: Any) -> np.ndarray | str | OSError:
+    def _image(self, answer: Any) -> Image | str | OSError:
         if not isinstance(answer, list):
             return _why_not(answer)
-        count = int(np.prod(answer))
+        shape, box = answer
+        count = int(np.prod(shape))
         assert self._process.stdout is not None
         data = self._process.stdout.read(count)
         if len(data) < count:
             raise EOFError
-        return np.frombuffer(data, np.uint8).reshape(answer)
+        return np.frombuffer(data, np.uint8).reshape(shape), tuple(box)
+
+    def _look(self, answer: Any) -> Look | str | OSError:
+        return Look(*answer) if isinstance(answer, list) else _why_not(answer)
 
     def _contents(self, answer: Any) -> Contents | str | OSError:
         if not isinstance(answer, list):
@@ -153,9 +170,12 @@ def serve(target: Target | None, source: BinaryIO, sink: BinaryIO) -> None:
                         found = reader.contents(picture)
                         answer.append([found.count, found.names, found.labels, found.columns])
                         continue
+                    if request["what"] == "look":
+                        answer.append(astuple(look(reader, picture)))
+                        continue
                     assert target is not None
-                    image = fit(reader.values(picture, enough(target)), target)
-                    answer.append(image.shape)
+                    image, box = fitted(reader.values(picture, enough(target)), target)
+                    answer.append([image.shape, box])
                     pixels.append(image)
                 except NotAnImage as reason:
                     answer.append(str(reason))

@@ -109,13 +109,32 @@ class Format(Kind, Entry[Callable[[BinaryIO], Opened]]):
 
 @dataclass(frozen=True, kw_only=True)
 class ArchiveFormat(Kind, Entry[Callable[..., "Members"]]):
-    """A kind of file that holds files. `build` opens one: `archive.open_archive` says how."""
+    """A kind of file that holds files. `build` opens one: `archive.open_archive` says how.
+
+    folder: whether one is a folder that somebody has packed, whose name says what is in it. A
+        shard is a piece of a whole, and its name says nothing.
+    """
+
+    folder: bool = False
 
 
 formats: Registry[Format] = Registry("picture format", Format)
 archives: Registry[ArchiveFormat] = Registry("archive format", ArchiveFormat)
 
 _endings: dict[str, Format | ArchiveFormat] = {}
+
+
+def folders_of(name: str) -> list[str]:
+    """The folders that a file lies in, from the outermost: packed ones by their plain names, and
+    without archives that are none."""
+    found = []
+    for part in filter(None, name.split("/")[:-1]):
+        kind = kind_of(part)
+        if not isinstance(kind, ArchiveFormat):
+            found.append(part)
+        elif kind.folder:
+            found.append(part[: -len(next(e for e in kind.endings if part.lower().endswith(e)))])
+    return found
 
 
 def kind_of(name: str) -> Format | ArchiveFormat | None:

@@ -11,6 +11,7 @@ import hashlib
 import io
 import os
 import stat
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -43,6 +44,7 @@ from vae_core.imaging.reading import (
     Stamp,
     Watched,
     open_regular,
+    read_whole,
     reason_of,
     stamp_of,
 )
@@ -79,6 +81,8 @@ class Listing:
     columns: what else they say of each picture, by name: N numbers or texts, None where it is
         not said.
     notes: sentences on how the pictures were chosen, such as how many pages there are.
+    read_other: gives all bytes of a file among the skipped ones, such as a table of labels, by its
+        name; it raises what `read` does.
     """
 
     root: Path
@@ -89,6 +93,7 @@ class Listing:
     labels: Sequence[str] | None = None
     columns: Mapping[str, Sequence[Cell]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    read_other: Callable[[str], bytes] = field(default=lambda name: b"", repr=False)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -202,6 +207,7 @@ class _Walk:
         self.files = Files()
         self._skipped: list[Skip] = []
         self._told: dict[tuple[int, int], Told] = {}
+        self._others: dict[str, tuple[int, int]] = {}  # what is skipped of archives, by name
         self._spent = [0, 0]  # entries and bytes of the archive that is looked through
         self._archives = 0
 
@@ -250,15 +256,24 @@ class _Walk:
                 f"{path} is {error}. Pack your images again as .zip, or name a folder."
             ) from None
         except Unsafe as error:
-            raise UserError(
-                f"{path.name} was refused: {error}. Pack only your images and try again."
-            ) from None
+            raise UserError(f"{path.name} was refused: {error}. {error.cure}") from None
 
     def listing(self, pages: Pages) -> Listing:
         """All pictures of the files, in the order of their names."""
         self.files.sort()
         counted = count_pictures(self.files, self._progress)
-        return _listing(self._root, self.files, counted, self._skipped, self._told, pages)
+        found = _listing(self._root, self.files, counted, self._skipped, self._told, pages)
+        return replace(found, read_other=self._read_other)
+
+    def _read_other(self, name: str) -> bytes:
+        if name in self._others:
+            (number, key), stamp = self._others[name], (0, 0)
+            return self.files.holders[number].read(name, stamp, key)
+        i = bisect_left(self.files.names, name)  # one that could have held pictures and does not
+        if i < len(self.files) and self.files.names[i] == name:
+            number, key = self.files.holding(i)
+            return self.files.holders[number].read(name, self.files.stamp(i), key)
+        return read_whole(self._root / name)
 
     def _count(self) -> None:
         count = len(self.files) + len(self._skipped)
@@ -344,7 +359,7 @@ class _Walk:
             entries=self._limits.entries - entries,
             total_bytes=self._limits.total_bytes - total,
         )
-        holder = Packed(kind, file, size, limits)
+        holder = Packed(kind, file, size, limits, self.files.recent)
         number, members = len(self.files.holders), holder.members
         self.files.holders.append(holder)
         self._spent = [
@@ -360,6 +375,7 @@ class _Walk:
             name, found = before + inside, kind_of(inside)
             if found is None or found.missing:
                 self._skip(name, _why_not(name) if found is None else found.missing)
+                self._others[name] = number, i
             elif isinstance(found, Format):
                 self.files.add(name, found, stamp, number, i)
                 if i in members.told:

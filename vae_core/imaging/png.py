@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from vae_core.imaging.resize import shown
+
 if TYPE_CHECKING:  # whoever only looks at a head needs no torch
     from torch import Tensor
 
@@ -47,7 +49,8 @@ def untile(image: np.ndarray, height: int, width: int, n: int) -> np.ndarray:
 
 
 def to_png(image: np.ndarray) -> bytes:
-    """uint8 [C, H, W] with C = 1 or 3 → PNG."""
+    """uint8 [C, H, W] → PNG, of what `shown` takes of it where C is neither 1 nor 3."""
+    image = shown(image)
     pixels = image[0] if image.shape[0] == 1 else image.transpose(1, 2, 0)
     buffer = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, "PNG", optimize=True)

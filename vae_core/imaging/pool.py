@@ -17,16 +17,17 @@ from itertools import chain
 import numpy as np
 
 from vae_core.errors import UserError
-from vae_core.imaging.decode import Reader, enough
-from vae_core.imaging.decoder import Decoder, DecoderDied
-from vae_core.imaging.fit import Target, fit
+from vae_core.imaging.decode import Reader, enough, fitted
+from vae_core.imaging.decoder import Decoder, DecoderDied, Image
+from vae_core.imaging.fit import Target
 from vae_core.imaging.formats import formats
 from vae_core.imaging.kinds import NotAnImage
 from vae_core.imaging.listing import Listing
+from vae_core.imaging.look import Look, look
 from vae_core.imaging.reading import Picture, Refused, reason_of
 
-Result = np.ndarray | str | OSError
-"""An image uint8 [C, S, S]; why there is none; or why that is not known."""
+Result = Image | Look | str | OSError
+"""An image and its box, or what a picture holds; why there is none; or why that is not known."""
 
 START_AFTER_S = 0.4
 """Time after which processes are started: it is what starting them takes."""
@@ -46,11 +47,12 @@ PAUSED_S = 0.75
 
 
 def decode_all(
-    listing: Listing, spans: Iterable[range], target: Target, tick: Callable[[], None]
+    listing: Listing, spans: Iterable[range], target: Target | None, tick: Callable[[], None]
 ) -> Iterator[tuple[range, list[Result]]]:
     """What the files of each span give, in any order.
 
     Args:
+        target: what each is brought to; None looks at what it holds.
         tick: called at least every 0.25 s while anything is waited for; what it raises ends all
             at once.
 
@@ -98,7 +100,7 @@ class _Pool:
     """Threads that read, processes that decode."""
 
     def __init__(
-        self, listing: Listing, spans: Iterator[range], target: Target, processes: int
+        self, listing: Listing, spans: Iterator[range], target: Target | None, processes: int
     ) -> None:
         self._listing, self._target, self._spans = listing, target, spans
         self._turn, self._large = threading.Lock(), threading.Lock()
@@ -191,7 +193,8 @@ class _Pool:
                 time.sleep(POLL_S)
             if decoder is None:
                 raise _Closed
-            return decoder(pictures)
+            asked = decoder.looks if self._target is None else decoder
+            return list(asked(pictures))
         except DecoderDied:
             decoder = self._start()
             raise
@@ -234,11 +237,14 @@ def _is_harmless(read: Picture | str | OSError) -> bool:
     return isinstance(read.file, bytes) and formats[read.format].harmless
 
 
-def _decode_here(read: Picture | str | OSError, target: Target) -> Result:
+def _decode_here(read: Picture | str | OSError, target: Target | None) -> Result:
     if not isinstance(read, Picture):
         return read
     try:
-        return fit(Reader().values(read, enough(target)), target)
+        reader = Reader()
+        if target is None:
+            return look(reader, read)
+        return fitted(reader.values(read, enough(target)), target)
     except NotAnImage as reason:
         return str(reason)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 from PIL import Image
 
@@ -11,12 +14,40 @@ _LUMA = np.array([0.299, 0.587, 0.114], np.float32)[:, None, None]
 
 
 def with_channels(image: np.ndarray, channels: int | None) -> np.ndarray:
-    """A uint8 image or images [..., C, H, W] with `channels` (1 or 3; None keeps them)."""
-    if channels is None or image.shape[-3] == channels:
+    """A uint8 image or images [..., C, H, W] with `channels`; None keeps them.
+
+    Grey becomes any number of equal ones, colour becomes grey.
+
+    Raises:
+        ValueError: for any other number, which nothing tells how to make.
+    """
+    own = image.shape[-3]
+    if channels is None or own == channels:
         return image
-    if channels == 3:
-        return np.repeat(image, 3, axis=-3)
-    return np.rint((image * _LUMA).sum(-3, keepdims=True)).astype(np.uint8)
+    if own == 1:
+        return np.repeat(image, channels, axis=-3)
+    if own == 3 and channels == 1:
+        return np.rint((image * _LUMA).sum(-3, keepdims=True)).astype(np.uint8)
+    raise ValueError(f"it has {own} channels, not {channels}")
+
+
+def shown(images: Any, channels: Sequence[int] | None = None) -> Any:
+    """What a person is shown of images [..., C, H, W], arrays or tensors: [..., 1 or 3, H, W].
+
+    Grey and colour as they are. Of other counts three channels as red, green and blue; of two the
+    first one.
+
+    Args:
+        channels: which three, counted from 1; None for the first ones.
+    """
+    count = images.shape[-3]
+    if count in (1, 3) and channels is None:
+        return images
+    if count == 1:
+        return images
+    if channels is None:
+        channels = (1, 2, 3) if count > 2 else (1,)
+    return images[..., [min(channel, count) - 1 for channel in channels], :, :]
 
 
 def resize(
@@ -32,7 +63,7 @@ def resize(
 def resize_all(
     images: np.ndarray, shape: tuple[int, int, int], progress: Progress, message: str
 ) -> np.ndarray:
-    """Square uint8 images [N, C, S, S] as uint8 [N, *shape]."""
+    """uint8 images [N, C, H, W] as uint8 [N, *shape], stretched where the proportions differ."""
     if images.shape[2:] == shape[1:]:
         return with_channels(images, shape[0])
     out = np.empty((len(images), *shape), np.uint8)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -11,11 +11,13 @@ from safetensors.numpy import save
 
 from vae_core.data import Dataset, ImageSet
 from vae_core.data.batches import labelled
+from vae_core.data.columns import Columns, rows_of
 from vae_core.data.dataset import Images
-from vae_core.data.images import SubsetImages
+from vae_core.data.images import ArrayImages, SubsetImages
 from vae_core.errors import UserError
 from vae_core.imaging.png import from_png, tile, to_png, untile
-from vae_core.imaging.resize import thumbnail_size, thumbnails
+from vae_core.imaging.resize import shown, thumbnail_size, thumbnails
+from vae_core.latent.stored_names import files_of, packed, read_columns, stored_columns
 from vae_core.models import LatentModel, evaluating
 from vae_core.progress import Progress, no_progress
 from vae_core.runs import Run
@@ -36,9 +38,12 @@ class Encodings:
 
     mu: float32 [N, D]; logvar: float32 [N, D], or None for deterministic codes.
     indices: int64 [N], places in the training part; labels: int64 [N] or None.
-    thumbnails: uint8 [N, C, h, w], at most 32 px a side.
+    thumbnails: uint8 [N, 1 or 3, h, w], at most 32 px a side.
     step: the checkpoint that encoded them.
     hashes: uint64 [N], which image each is; None in runs from before they were kept.
+    boxes: integers [N, 4], as of `ImageSet`: beside them an image is padding; None where none is.
+    files: N names, or () where images came from no files, and in runs from before they were kept.
+    columns: what else is known of each, by name, as `vae_core.data.columns` has it.
     """
 
     mu: np.ndarray
@@ -49,6 +54,16 @@ class Encodings:
     thumbnails: np.ndarray
     step: int
     hashes: np.ndarray | None = None
+    boxes: np.ndarray | None = None
+    files: tuple[str, ...] = ()
+    columns: Columns = field(default_factory=dict)
+
+    def as_images(self, image_shape: tuple[int, int, int]) -> ImageSet | None:
+        """The images themselves where the thumbnails are these whole and in full: else None."""
+        if self.thumbnails.shape[1:] != image_shape:
+            return None
+        images = ArrayImages(self.thumbnails)
+        return ImageSet(images, self.labels, files=self.files, hashes=self.hashes, boxes=self.boxes)
 
 
 @torch.inference_mode()
@@ -79,9 +94,14 @@ def encode_dataset(
     labels = None if train.labels is None else train.labels[indices]
     chosen = ImageSet(SubsetImages(train.images, indices), labels)
     mu, logvar = encode(model, chosen, progress=progress)
-    thumbnails = _thumbnails(chosen.images, progress)
+    thumbnails = _thumbnails(model, chosen.images, progress)
     hashes = None if train.hashes is None else train.hashes[indices]
-    return Encodings(mu, logvar, indices, labels, dataset.label_names, thumbnails, step, hashes)
+    boxes = None if train.boxes is None else train.boxes[indices].astype(np.int64)
+    files = tuple(train.files[i] for i in indices) if train.files else ()
+    return Encodings(
+        mu, logvar, indices, labels, dataset.label_names, thumbnails, step, hashes, boxes, files,
+        rows_of(train.columns, indices),
+    )  # fmt: skip
 
 
 def save_encodings(run: Run, encodings: Encodings) -> None:
@@ -90,12 +110,15 @@ def save_encodings(run: Run, encodings: Encodings) -> None:
     The images stay the same all through a run, unless it is resumed on others, and packing their
     picture takes 0.9 s, where encoding them takes 0.1 s (course network, two cores).
     """
-    names = ("mu", "indices", "logvar", "labels", "hashes")
-    arrays = {name: getattr(encodings, name) for name in names}
+    columns, told = stored_columns(encodings.columns)
+    names = ("mu", "indices", "logvar", "labels", "hashes", "boxes")
+    arrays = columns | {name: getattr(encodings, name) for name in names}
+    arrays["files"] = packed(encodings.files) if encodings.files else None
     metadata = {
         "step": str(encodings.step),
         "label_names": json.dumps(encodings.label_names),
         "thumbnail_shape": json.dumps(encodings.thumbnails.shape[1:]),
+        "columns": told,
     }
     if not run.has(THUMBNAILS) or _are_of_others(run, encodings):
         run.write_bytes(THUMBNAILS, to_png(tile(encodings.thumbnails, COLUMNS)))
@@ -139,6 +162,8 @@ def load_encodings(run: Run) -> Encodings:
             mu, logvar = file.array("mu", "F32", (n, size)), file.maybe("logvar", "F32", (n, size))
             indices, labels = file.array("indices", "I64", (n,)), file.maybe("labels", "I64", (n,))
             hashes = file.maybe("hashes", "U64", (n,))
+            boxes = file.maybe("boxes", "I64", (n, 4))
+            files, columns = files_of(file, n), read_columns(file, n)
         labels = labels if labels is None else labels_in_reach(labels, names)
         if indices.min() < 0:
             raise ValueError("an image has no place")
@@ -146,7 +171,9 @@ def load_encodings(run: Run) -> Encodings:
         thumbnails = untile(atlas, *shape[1:], n)
         if len(thumbnails) < n:
             raise ValueError(f"there are thumbnails of {len(thumbnails)} of {n} images")
-        return Encodings(mu, logvar, indices, labels, names, thumbnails, step, hashes)
+        return Encodings(
+            mu, logvar, indices, labels, names, thumbnails, step, hashes, boxes, files, columns
+        )
     except (KeyError, TypeError, ValueError, OSError) as error:
         raise UserError(f"The encodings of run {run.id!r} are damaged: {error}.") from None
 
@@ -175,11 +202,14 @@ def _thumbnail_shape(text: str) -> tuple[int, int, int]:
     return int(channels), int(height), int(width)
 
 
-def _thumbnails(images: Images, progress: Progress) -> np.ndarray:
-    n, channels, height, width = images.shape
+def _thumbnails(model: LatentModel, images: Images, progress: Progress) -> np.ndarray:
+    n, _, height, width = images.shape
+    channels = len(shown(images.gather(np.zeros(1, np.int64))[0], model.shown_channels))
     result = np.empty((n, channels, *thumbnail_size((height, width), LARGEST_THUMBNAIL)), np.uint8)
     for start in range(0, n, 16):
         progress("Drawing the thumbnails", start / n)
         rows = np.arange(start, min(start + 16, n))
-        result[rows] = thumbnails(images.gather(rows), LARGEST_THUMBNAIL)
+        result[rows] = thumbnails(
+            shown(images.gather(rows), model.shown_channels), LARGEST_THUMBNAIL
+        )
     return result

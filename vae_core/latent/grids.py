@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from vae_core.imaging.png import to_bytes
+from vae_core.imaging.resize import shown
 from vae_core.models import LatentModel, evaluating
 
 MOST_A_SIDE = 40
@@ -55,14 +56,14 @@ def dimension_values(base: np.ndarray, order: np.ndarray, values: np.ndarray) ->
 @torch.inference_mode()
 def posterior_spread(model: LatentModel, x: torch.Tensor, draws: int = 64) -> np.ndarray:
     """What stays uncertain of one image x [1, C, H, W] once it is encoded: the standard deviation
-    of its pixels over `draws` samples of the posterior, float32 [C, H, W] on the [0, 1] scale; 0
-    for deterministic codes."""
+    of its pixels over `draws` samples of the posterior, as they are shown, float32 [1 or 3, H, W]
+    on the [0, 1] scale; 0 for deterministic codes."""
     generator = torch.Generator(model.device).manual_seed(0)
     total = squares = torch.zeros((), dtype=torch.float64)
     for start in range(0, draws, SPREAD_BATCH):
         repeated = x.expand(min(SPREAD_BATCH, draws - start), -1, -1, -1)
         z = model.encode(repeated).sample(generator)
-        pictures = model.picture(model.decode(z)).cpu().double()
+        pictures = _shown(model, model.decode(z)).cpu().double()
         total = total + pictures.sum(0)
         squares = squares + pictures.square().sum(0)
     variance = squares / draws - (total / draws).square()
@@ -78,7 +79,7 @@ def decode_vectors(
     model: LatentModel, vectors: np.ndarray, labels: np.ndarray | None = None
 ) -> np.ndarray:
     """The pictures of flattened latents [N, D], of images with these labels int64 [N] if they are
-    known: uint8 [N, C, H, W]."""
+    known, as they are shown: uint8 [N, 1 or 3, H, W]."""
     latents = torch.from_numpy(np.ascontiguousarray(vectors, dtype=np.float32))
     conditioned, pictures = model, []
     for start in range(0, len(latents), BATCH):
@@ -87,16 +88,22 @@ def decode_vectors(
             told = np.ascontiguousarray(labels[here], np.int64)
             conditioned = model.conditioned(torch.from_numpy(told))
         z = model.unflatten(latents[here].to(model.device))
-        pictures.append(to_bytes(model.picture(conditioned.decode(z))))
+        pictures.append(to_bytes(_shown(model, conditioned.decode(z))))
     return np.concatenate(pictures)
 
 
 @torch.inference_mode()
 def prior_pictures(model: LatentModel, n: int, seed: int = 0) -> np.ndarray:
-    """n samples of the model's own prior, labels in turn where it has them: uint8 [n, C, H, W].
+    """n samples of the model's own prior, labels in turn where it has them, as they are shown:
+    uint8 [n, 1 or 3, H, W].
     Models that draw from the same prior over latents of the same shape get the same z."""
     with evaluating(model):
         z = model.sample_prior(n, torch.Generator(model.device).manual_seed(seed))
         if model.labels:
             model = model.conditioned(torch.arange(n, device=model.device) % model.labels)
-        return to_bytes(model.picture(model.decode(z)))
+        return to_bytes(_shown(model, model.decode(z)))
+
+
+def _shown(model: LatentModel, x_logits: torch.Tensor) -> torch.Tensor:
+    pictures: torch.Tensor = shown(model.picture(x_logits), model.shown_channels)
+    return pictures

@@ -4,7 +4,7 @@ through once for each checkpoint and kept."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,11 +12,14 @@ import torch
 from torch import Tensor
 
 from vae_core.data import ImageSet, Progress, no_progress
-from vae_core.data.batches import labelled
+from vae_core.data.batches import labelled, mask_at
+from vae_core.data.columns import Columns, rows_of
 from vae_core.data.hashes import mixed, occurrence
 from vae_core.errors import UserError
 from vae_core.latent.encodings import MOST_LABELS, labels_in_reach
+from vae_core.latent.stored_names import files_of, packed, read_columns, stored_columns, unpacked
 from vae_core.models import LatentModel, Output, evaluating
+from vae_core.names import readable
 from vae_core.objective import Objective
 from vae_core.runs import WEIGHTS, Run, Tensors, derived, layout, part_name
 from vae_core.types import Context, merged
@@ -40,6 +43,7 @@ class Survey:
     step: the checkpoint that encoded them.
     hashes: uint64 [N], which image each is, whatever its place; None where that is not known.
     note: what a person should know of the images, such as that some are gone; "" for nothing.
+    columns: what else is known of each, by name, as `vae_core.data.columns` has it.
     """
 
     split: str
@@ -55,6 +59,7 @@ class Survey:
     hashes: np.ndarray | None = None
     note: str = ""
     kl_error: np.ndarray | None = None
+    columns: Columns = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.mu)
@@ -75,7 +80,7 @@ class Survey:
     def name(self, row: int) -> str:
         """What a person calls an image: its file, else its place in its part."""
         if self.files:
-            return self.files[row].encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+            return readable(self.files[row])
         return f"{part_name(self.split)} image {int(self.indices[row]) + 1}"
 
     def label_name(self, label: int) -> str:
@@ -90,7 +95,7 @@ class Survey:
             if isinstance(value, np.ndarray)
         }
         files = tuple(self.files[i] for i in chosen) if self.files else ()
-        return replace(self, files=files, **arrays)
+        return replace(self, files=files, columns=rows_of(self.columns, chosen), **arrays)
 
 
 @torch.inference_mode()
@@ -118,6 +123,7 @@ def survey(
     with evaluating(model, objective):
         for x, labels in labelled(part, BATCH, model.device):
             here = slice(done, done + len(x))
+            mask = mask_at(part, here, model.device)
             conditioned = model.conditioned(labels)
             seen = objective.corrupted(x, range(n)[here]) if corrupted else x
             output = conditioned(seen, generator)
@@ -128,10 +134,10 @@ def survey(
             found = {
                 "mu": model.flatten(posterior.mode()),
                 "logvar": None if logvar is None else model.flatten(logvar),
-                "recon": model.likelihood.nll(output.x_logits, x),
+                "recon": model.likelihood.nll(output.x_logits, x, mask),
             }
             if done == 0 or arrays["kl"] is not None:
-                now = replace(context, generator=generator, labels=labels)
+                now = replace(context, generator=generator, labels=labels, mask=mask)
                 found["kl"], found["kl_error"] = _rate(model, objective, x, output, now)
             for name, values in found.items():
                 if values is not None:
@@ -148,6 +154,7 @@ def survey(
         indices=np.arange(n),
         step=context.step,
         hashes=part.hashes,
+        columns=part.columns,
         **arrays,
     )
 
@@ -176,9 +183,6 @@ def finite(values: np.ndarray, what: str) -> np.ndarray:
     return values
 
 
-LONGEST_NAME = 4096
-"""Bytes of a file's name, as file systems have it."""
-
 SMALL = 100 * 10**6
 """Bytes of a survey that is read whatever number of images it speaks of."""
 
@@ -186,14 +190,16 @@ SMALL = 100 * 10**6
 def save_survey(run: Run, found: Survey, data_dir: str | None, elsewhere: bool = False) -> None:
     """Keep a survey, where it can be kept, with the place its images were read from: `elsewhere`
     where they are others than the run's own, which is kept beside that of its own."""
+    columns, told = stored_columns(found.columns)
     names = ("mu", "logvar", "recon", "kl", "kl_error", "labels", "hashes")
-    arrays = {name: getattr(found, name) for name in names}
-    arrays |= {"label_names": _packed(found.label_names), "files": _packed(found.files)}
+    arrays = columns | {name: getattr(found, name) for name in names}
+    arrays |= {"label_names": packed(found.label_names), "files": packed(found.files)}
     made_of = {
         "step": str(found.step),
         "weights": derived.fingerprint(run, WEIGHTS),
         "data_dir": data_dir or "",
         "note": found.note,
+        "columns": told,
     }
     present = {name: array for name, array in arrays.items() if array is not None}
     derived.keep(run, layout.survey(found.split, elsewhere=elsewhere), present, made_of)
@@ -212,8 +218,7 @@ def load_survey(run: Run, split: str, step: int, data_dir: str | None = None) ->
         n, size = file.require("mu", "F32", (None, None)).shape
         if n < 1 or size != run.summary().get("latent_dim", size) or not _believable(run, file):
             return None
-        names = _unpacked(file, "label_names", MOST_LABELS)
-        files = _unpacked(file, "files", n)
+        names = unpacked(file, "label_names", MOST_LABELS)
         labels = file.maybe("labels", "I64", (n,))
         return Survey(
             split,
@@ -223,12 +228,13 @@ def load_survey(run: Run, split: str, step: int, data_dir: str | None = None) ->
             file.maybe("kl", "F32", (n,)),
             None if labels is None else labels_in_reach(labels, names),
             names,
-            files if len(files) == n else (),
+            files_of(file, n),
             np.arange(n),
             step,
             file.array("hashes", "U64", (n,)),  # without, it is from before runs kept parts
             file.metadata.get("note", ""),
             file.maybe("kl_error", "F32", (n,)),
+            read_columns(file, n),
         )
 
     found = derived.find(run, layout.survey(split), read)
@@ -252,21 +258,3 @@ def _believable(run: Run, file: Tensors) -> bool:
         return True
     card, images = run.data_card(), file.require("hashes", "U64", (None,)).shape[0]
     return images <= 2 * (card.n_train + card.n_validation + card.n_test)
-
-
-def _packed(texts: Sequence[str]) -> np.ndarray:
-    """Names as one array of bytes; none may hold the zero byte, and no file name can."""
-    joined = "\0".join(texts).encode("utf-8", "surrogateescape")
-    return np.frombuffer(joined, np.uint8)
-
-
-def _unpacked(file: Tensors, name: str, most: int) -> tuple[str, ...]:
-    """What `_packed` made of at most so many names; a ValueError for more, or longer ones."""
-    spec = file.require(name, "U8", (None,))
-    if spec.shape[0] > min(most * LONGEST_NAME, SMALL):
-        raise ValueError(f"{name} is too long")
-    packed = file.array(name, "U8", spec.shape)
-    if np.count_nonzero(packed == 0) >= most:
-        raise ValueError(f"{name} has too many names")
-    joined = packed.tobytes().decode("utf-8", "surrogateescape")
-    return tuple(joined.split("\0")) if joined else ()

@@ -30,34 +30,45 @@ def standard_normal_log_density(z: Tensor) -> Tensor:
     return gaussian_log_density(z, zero, zero)
 
 
-def bernoulli_nll(x_logits: Tensor, x: Tensor) -> Tensor:
+def bernoulli_nll(x_logits: Tensor, x: Tensor, mask: Tensor | None = None) -> Tensor:
     """−log Bernoulli(x; sigmoid(x_logits)) in nats per image, [B], of pixels x in [0, 1]; x and
-    x_logits are [B, C, H, W].
+    x_logits are [B, C, H, W]; of the mask [B, 1, H, W] see `Context`.
 
     Grey values in (0, 1) are taken as probabilities, so the minimum is their entropy, not 0.
 
     Source: Kingma and Welling (2014), appendix C.1.
     """
     losses = functional.binary_cross_entropy_with_logits(x_logits, x, reduction="none")
-    return losses.flatten(1).sum(1)
+    return _counted(losses, mask).flatten(1).sum(1)
 
 
-def gaussian_nll(mean: Tensor, x: Tensor, variance: Tensor | float) -> Tensor:
+def gaussian_nll(
+    mean: Tensor, x: Tensor, variance: Tensor | float, mask: Tensor | None = None
+) -> Tensor:
     """−log N(x; mean, variance·I) in nats per image, [B], constants included; negative where the
-    density exceeds 1. x and mean, the decoder's picture, are [B, C, H, W].
+    density exceeds 1. x and mean, the decoder's picture, are [B, C, H, W], the mask as
+    of `bernoulli_nll`.
 
     Source: Kingma and Welling (2014), appendix C.2.
     """
     logvar = torch.as_tensor(variance, dtype=x.dtype, device=x.device).log()
-    return -gaussian_log_density(x, mean, logvar).flatten(1).sum(1)
+    return -_counted(gaussian_log_density(x, mean, logvar), mask).flatten(1).sum(1)
 
 
-def optimal_variance(mean: Tensor, x: Tensor) -> Tensor:
-    """The σ² that maximises the Gaussian likelihood: the mean squared error, a scalar.
+def optimal_variance(mean: Tensor, x: Tensor, mask: Tensor | None = None) -> Tensor:
+    """The σ² that maximises the Gaussian likelihood: the mean squared error of the pixels that
+    count, a scalar.
 
     It is detached: at the optimum the gradient of the likelihood through σ² is zero.
 
     Source: Rybkin, Daniilidis and Levine, Simple and Effective VAE Training with Calibrated
     Decoders (2021).
     """
-    return (x - mean).detach().square().mean()
+    squares = (x - mean).detach().square()
+    if mask is None:
+        return squares.mean()
+    return (squares * mask).sum() / (mask.sum() * squares.shape[1]).clamp_min(1)
+
+
+def _counted(values: Tensor, mask: Tensor | None) -> Tensor:
+    return values if mask is None else values * mask

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vae_core.data.batches import labelled
+from vae_core.data.batches import labelled, mask_at
 from vae_core.data.dataset import ImageSet
 from vae_core.models import LatentModel, QuantisedPosterior, evaluating
 from vae_core.objective import MODEL, Objective
@@ -39,7 +39,7 @@ class Measurement:
     """Places of all images, of models with a finite set of codes; terms have what they show."""
     controls: dict[str, float] = field(default_factory=dict)
     """The objective's weights that may be turned, such as β, as they were in force."""
-    values: int = 1
+    values: float = 1
     """Numbers in an image, C·H·W."""
     mse: float | None = None
     """Mean squared error of a reconstruction, for each of these, on the [0, 1] scale."""
@@ -114,12 +114,15 @@ def measuring(
     kl_sum: Tensor | None = None
     mu_moments, codes = MeanAndVariance(), CodeUsage()
     squares, objective_sum, seconds = 0.0, 0.0, 0.0
-    n, values = len(part), math.prod(model.image_shape)
+    n, done, counted = len(part), 0, 0.0
     with evaluating(model, objective):
         prior = model.prior()
         start = time.perf_counter()
         for x, labels in labelled(part, batch_size, model.device):
-            here = replace(context, labels=labels)
+            mask = mask_at(part, slice(done, done + len(x)), model.device)
+            done += len(x)
+            counted += x.numel() if mask is None else float(mask.sum()) * x.shape[1]
+            here = replace(context, labels=labels, mask=mask)
             output = objective(model, x, here)
             losses = objective.losses(x, output, here)
             for name, term in merged(losses).items():
@@ -129,7 +132,7 @@ def measuring(
             kl = output.posterior.kl(prior)
             if kl is not None:
                 kl_sum = kl.sum(0) if kl_sum is None else kl_sum + kl.sum(0)
-            squares += _squared_error(model, output.x_logits, x)
+            squares += _squared_error(model, output.x_logits, x, mask)
             mu_moments.add(model.flatten(output.posterior.mode()))
             if isinstance(output.posterior, QuantisedPosterior):
                 codes.add(output.posterior.indices)
@@ -146,22 +149,24 @@ def measuring(
         seconds=seconds,
         codes_drawn=codes.drawn or None,
         controls=objective.controls(context),
-        values=values,
-        mse=squares / (n * values),
+        values=counted / n,
+        mse=squares / counted,
         sigma=model.likelihood.noise,
         is_density=model.likelihood.is_density,
         incomparable=model.likelihood.incomparable,
     )
 
 
-def _squared_error(model: LatentModel, x_logits: Tensor, x: Tensor) -> float:
-    """Sum over images and values, the mean over draws, of what is shown as the reconstruction."""
+def _squared_error(model: LatentModel, x_logits: Tensor, x: Tensor, mask: Tensor | None) -> float:
+    """Sum over images and values that count, the mean over draws, of what is shown as the
+    reconstruction."""
     draws = len(x_logits) // len(x)
     pictures = model.picture(x_logits).unflatten(0, (draws, len(x)))
-    return float((pictures - x).square().sum()) / draws
+    squares = (pictures - x).square()
+    return float((squares if mask is None else squares * mask).sum()) / draws
 
 
-def bits_per_dim(nats: float, values: int, *, is_density: bool) -> float:
+def bits_per_dim(nats: float, values: float, *, is_density: bool) -> float:
     """−ELBO of an image in bits for each of its `values` = C·H·W numbers.
 
     A level of an 8-bit image is 1/256 of the [0, 1] scale wide, so that its probability is a

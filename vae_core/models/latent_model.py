@@ -62,6 +62,9 @@ class LatentModel(nn.Module, Generic[P_co]):
     labels = 0
     """Number of labels that a conditional model can be given."""
 
+    shown_channels: tuple[int, int, int] | None = None
+    """Which three channels a person is shown, from 1; None for the first ones."""
+
     no_density = ""
     """Where the model has no density p(z): the sentence that says why."""
 

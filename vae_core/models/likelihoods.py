@@ -13,8 +13,8 @@ from vae_core.registry import Entry, Registry
 
 likelihoods: Registry[Entry[Callable[[ModelConfig], Likelihood]]] = Registry("likelihood", Entry)
 
-AUTOMATIC = {1: "bernoulli", 3: "gaussian-optimal"}
-"""What "auto" stands for, by the number of channels."""
+GREY, COLOUR = "bernoulli", "gaussian-optimal"
+"""What "auto" stands for with one channel, and with more."""
 
 
 class Likelihood(nn.Module):
@@ -40,8 +40,12 @@ class Likelihood(nn.Module):
         """The expected image under p(x|z), [B, C, H, W]; may leave [0, 1] without a sigmoid."""
         raise AssertionError("a likelihood defines its mean")
 
-    def nll(self, x_logits: Tensor, x: Tensor) -> Tensor:
-        """−log p(x|z) in nats per image, [B]."""
+    def nll(self, x_logits: Tensor, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """−log p(x|z) in nats per image, [B].
+
+        Args:
+            mask: [B, 1, H, W], 0 where a pixel does not count; None where all do.
+        """
         raise AssertionError("a likelihood defines its nll")
 
 
@@ -57,8 +61,8 @@ class Bernoulli(Likelihood):
     def mean(self, x_logits: Tensor) -> Tensor:
         return torch.sigmoid(x_logits)
 
-    def nll(self, x_logits: Tensor, x: Tensor) -> Tensor:
-        return bernoulli_nll(x_logits, x)
+    def nll(self, x_logits: Tensor, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        return bernoulli_nll(x_logits, x, mask)
 
 
 @likelihoods.register(
@@ -92,8 +96,8 @@ class Gaussian(Likelihood):
     def mean(self, x_logits: Tensor) -> Tensor:
         return self.squash(x_logits)
 
-    def nll(self, x_logits: Tensor, x: Tensor) -> Tensor:
-        return gaussian_nll(self.mean(x_logits), x, self.sigma**2)
+    def nll(self, x_logits: Tensor, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        return gaussian_nll(self.mean(x_logits), x, self.sigma**2, mask)
 
     def _denormalise(self, x_logits: Tensor) -> Tensor:
         return x_logits * self.pixel_std + self.pixel_mean
@@ -130,20 +134,22 @@ class OptimalGaussian(Gaussian):
     def incomparable(self) -> str:
         return ""
 
-    def nll(self, x_logits: Tensor, x: Tensor) -> Tensor:
+    def nll(self, x_logits: Tensor, x: Tensor, mask: Tensor | None = None) -> Tensor:
         mean = self.mean(x_logits)
         if not self.training:
-            return gaussian_nll(mean, x, self.variance)
-        variance = optimal_variance(mean, x).clamp_min(self.FLOOR)
+            return gaussian_nll(mean, x, self.variance, mask)
+        variance = optimal_variance(mean, x, mask).clamp_min(self.FLOOR)
         self.batches += 1
         # A plain average at first, an exponential one later: no bias from the start value.
         self.variance.lerp_(variance, max(self.MOMENTUM, 1.0 / int(self.batches)))
-        return gaussian_nll(mean, x, variance)
+        return gaussian_nll(mean, x, variance, mask)
 
 
 def resolve_likelihood(name: str, channels: int) -> str:
     """The likelihood that `name` stands for with images of so many channels."""
-    return AUTOMATIC[channels] if name == "auto" else likelihoods[name].name
+    if name == "auto":
+        return GREY if channels == 1 else COLOUR
+    return likelihoods[name].name
 
 
 likelihoods.discover(__name__, plugins="vae_core.likelihoods")

@@ -7,7 +7,8 @@ A new source is one new file in this folder.
 """
 
 from vae_core.presets.preset import Preset, presets
+from vae_core.presets.starters import LEFT_TO_THE_DATA
 
 presets.discover(__name__, plugins="vae_core.presets")
 
-__all__ = ["Preset", "presets"]
+__all__ = ["LEFT_TO_THE_DATA", "Preset", "presets"]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from vae_core.nested import merged
 from vae_core.presets.preset import preset
+from vae_core.settings import AUTO
 
 MNIST: dict[str, Any] = {
     "order": 10,
@@ -12,6 +14,19 @@ MNIST: dict[str, Any] = {
     "model": {"latent_dim": 16, "options": {"channels": (32, 64), "hidden": 128}},
 }
 MNIST_TRAINING = {"batch_size": 64, "learning_rate": 2e-3, "decay": "cosine"}
+
+LEFT_TO_THE_DATA: dict[str, Any] = {
+    "data": {"validation_fraction": AUTO},
+    "model": {"latent_dim": AUTO, "likelihood": AUTO},
+    "train": {
+        "batch_size": AUTO,
+        "epochs": AUTO,
+        "augmentation": AUTO,
+        "early_stopping_patience": AUTO,
+        "decay": "cosine",
+    },
+}
+"""What a person's own images begin with: `vae_core.auto` decides it once they are known."""
 
 preset(
     "mnist-vae",
@@ -68,11 +83,9 @@ preset(
 preset(
     "images-vae",
     "Your images VAE",
-    "Colour pictures at 64×64 with a learned pixel noise; a start for your own.",
+    "What your own images need is decided from them; everything can be changed.",
     (3, 64, 64),
     order=10,
     family="vae",
-    data={"dataset": "folder", "image_size": 64},
-    model={"latent_dim": 64},
-    train={"epochs": 30, "batch_size": 64, "decay": "cosine"},
+    **merged(LEFT_TO_THE_DATA, {"data": {"dataset": "folder"}}),
 )

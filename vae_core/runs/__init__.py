@@ -15,7 +15,7 @@ from vae_core.runs.measured import MeasuredOn, in_words, measured_on, part_name,
 from vae_core.runs.migrations import LEGACY_DEFAULTS
 from vae_core.runs.process import is_running
 from vae_core.runs.run import Run
-from vae_core.runs.schemas import ACTIVE, DataCard, Job, PartDigests, State, Status
+from vae_core.runs.schemas import ACTIVE, Choices, DataCard, Job, PartDigests, State, Status
 from vae_core.runs.store import Store
 from vae_core.runs.tensors import Tensors
 
@@ -29,6 +29,7 @@ __all__ = [
     "PARTS",
     "STATE",
     "WEIGHTS",
+    "Choices",
     "DataCard",
     "Folder",
     "Job",

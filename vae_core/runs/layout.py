@@ -14,10 +14,13 @@ from fnmatch import fnmatchcase
 from pydantic import BaseModel
 
 from vae_core.runs.schemas import (
+    Choices,
     DataCard,
     Environment,
     Job,
     SavedDirections,
+    SavedSelection,
+    SavedSelections,
     Status,
     Summary,
 )
@@ -25,6 +28,7 @@ from vae_core.runs.schemas import (
 KB, MB, GB = 10**3, 10**6, 10**9
 
 CONFIG = "config.json"
+CHOICES = "choices.json"
 DATA_CARD = "data.json"
 PARTS = "parts.safetensors"
 ENVIRONMENT = "environment.json"
@@ -34,6 +38,7 @@ CONTROL = "control.jsonl"
 HISTORY = "history.jsonl"
 LOG = "log.txt"
 WEIGHTS = "model.safetensors"
+INITIAL, INITIAL_CARD = "initial.safetensors", "initial.json"
 BEST, NEXT_BEST = "best.safetensors", "best.next.safetensors"
 STATE, NEXT_STATE = "training_state.pt", "training_state.next.pt"
 ENCODINGS = "encodings.safetensors"
@@ -42,6 +47,8 @@ THUMBNAIL = "thumbnail.png"
 SUMMARY = "summary.json"
 SCORES = "scores.json"
 SAVED_DIRECTIONS = "saved_directions.json"
+SAVED_SELECTIONS = "saved_selections.json"
+SELECTION = "selection.json"
 PREVIEWS = "previews"
 ORIGINALS, CORRUPTED = f"{PREVIEWS}/originals.png", f"{PREVIEWS}/corrupted.png"
 
@@ -84,6 +91,11 @@ def curation(split: str) -> str:
     return f"curation-{split}.safetensors"
 
 
+def scored(of: str) -> str:
+    """How strange the images of a part are, or new images; `of` is made of letters and digits."""
+    return f"scored-{of}.safetensors"
+
+
 def prior(name: str) -> str:
     """A prior that was fitted to the encodings."""
     return f"prior-{name}.safetensors"
@@ -101,6 +113,7 @@ class File:
 
 RUN = (
     File(CONFIG, MB, "the RunConfig and the number of its format, see migrations.py"),
+    File(CHOICES, MB, "settings that were left to the data: what they became, and why", Choices),
     File(DATA_CARD, 4 * MB, "what a model needs to know of its data", DataCard),
     File(PARTS, 128 * MB, "hashes and labels of the images of each part: data/recorded.py"),
     File(ENVIRONMENT, MB, "versions, machine and command, of each session", Environment),
@@ -111,6 +124,8 @@ RUN = (
     File(HISTORY, GB, "steps, validations, previews, changes, notes; four million records"),
     File(LOG, 1000 * GB, "the worker's output, of which the end alone is read"),
     File(WEIGHTS, 16 * GB, "the weights and their step; with its appearance a save counts"),
+    File(INITIAL, 16 * GB, "the weights of another run that this one began with: initial.py"),
+    File(INITIAL_CARD, 4 * MB, "the data card of that run", DataCard),
     File(BEST, 16 * GB, "the weights of the best validation"),
     File(NEXT_BEST, 16 * GB, "those of a save whose weights are to come"),
     File(STATE, 128 * GB, "optimiser and RNG of the step of the weights, for an exact resume"),
@@ -121,6 +136,8 @@ RUN = (
     File(SUMMARY, 4 * MB, "what was measured of the weights", Summary),
     File(SCORES, MB, "disentanglement scores: sweeps/scoring.py"),
     File(SAVED_DIRECTIONS, 16 * MB, "directions that a person named", SavedDirections),
+    File(SAVED_SELECTIONS, 256 * MB, "images that a person chose and named", SavedSelections),
+    File(SELECTION, 64 * MB, "the images that it learns from alone, or not", SavedSelection),
     File("worker.lock", MB, "of earlier versions"),
 )
 
@@ -131,6 +148,7 @@ DERIVED = (
     File("encodings-*.safetensors", 4 * GB, "the survey of a part"),
     File("map-*.safetensors", 128 * MB, "a map of the encodings"),
     File("curation-*.safetensors", 4 * GB, "copies, doubtful labels and groups of a part"),
+    File("scored-*.safetensors", 4 * GB, "how strange the images of a part, or new ones, are"),
     File("prior-*.safetensors", 128 * MB, "a prior that was fitted to the encodings"),
 )
 """What can be made again. It lies in the cache (derived.py), in old runs in the run."""

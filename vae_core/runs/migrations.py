@@ -25,7 +25,7 @@ from vae_core.nested import require_shallow
 from vae_core.registry import OPTIONS
 from vae_core.settings import nested_settings
 
-FORMAT = 1
+FORMAT = 2
 """Of config.json. Raised when a version writes what the one before would misread."""
 
 VERSION = "0.1.0"
@@ -33,8 +33,25 @@ VERSION = "0.1.0"
 
 Values = dict[str, Any]
 
+
+def _before_own_shapes(values: Values) -> Values:
+    """Format 1: pictures became squares, 64×64 where nothing else was said, each file was scaled by
+    itself, the first of its pages was taken, padding was learned like anything else, and no table
+    was asked for labels."""
+    data = values.get("data")
+    if not isinstance(data, dict):
+        return values
+    meant = {"windowed": "file", "mask_padding": False, "pages": "first"}
+    if data.get("dataset") == "folder":
+        meant["label_column"] = "folder"
+        if data.get("image_size") is None:
+            meant["image_size"] = 64
+    return values | {"data": data | meant}
+
+
 MIGRATIONS: dict[int, Callable[[Values], Values]] = {
     0: lambda values: values,  # of a time before the number was kept; nothing else was different
+    1: _before_own_shapes,
 }
 """By format: from the values of `config.json` to those of the next format."""
 

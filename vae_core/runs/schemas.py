@@ -75,8 +75,24 @@ class DataCard(Settings):
     label_names: Annotated[tuple[str, ...], FailFast(), Field(max_length=2**16)] = ()
     factor_names: Annotated[tuple[Short, ...], FailFast(), Field(max_length=1000)] = ()
     notes: Annotated[tuple[str, ...], FailFast(), Field(max_length=10_000)] = ()
+    hold_outs: Annotated[tuple[Short, ...], FailFast(), Field(max_length=100)] = ()
+    """Names of the files of the images that the previews show, where they came from files."""
     digest: PartDigests | None = None
     """None in runs that were trained before it was kept."""
+
+
+class Chosen(Settings):
+    """A setting that was left to the data, as `vae_core.choices.Choice` has it."""
+
+    setting: Short
+    value: Any = None
+    reason: Short
+
+
+class Choices(Settings):
+    """`choices.json`: what the configuration had left open when the run began."""
+
+    choices: Annotated[tuple[Chosen, ...], FailFast(), Field(max_length=1000)] = ()
 
 
 class Job(Settings):
@@ -128,6 +144,21 @@ class SavedDirections(Settings):
     """`saved_directions.json`, in the order in which they were saved."""
 
     directions: tuple[SavedDirection, ...] = ()
+
+
+class SavedSelection(Settings):
+    """Images under a name: the hashes of what they show, as base64 of uint64; `split` is the part
+    that they were chosen in. `selection.json` of a run that learns from them is one."""
+
+    name: Annotated[str, Field(max_length=60)]
+    split: Annotated[str, Field(max_length=60)] = ""
+    hashes: str
+
+
+class SavedSelections(Settings):
+    """`saved_selections.json`, in the order in which they were saved."""
+
+    selections: Annotated[tuple[SavedSelection, ...], FailFast(), Field(max_length=200)] = ()
 
 
 class Stored(BaseModel):

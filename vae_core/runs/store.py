@@ -6,8 +6,9 @@ import hashlib
 import os
 import re
 import shutil
+import unicodedata
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from vae_core.config import RunConfig
 from vae_core.errors import UserError
@@ -18,6 +19,8 @@ from vae_core.runs.run import Run
 from vae_core.runs.safe_open import kind_of
 
 LONGEST_NAME = 80
+OWN = "folder"
+"""The data set of a person's own images."""
 _NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{LONGEST_NAME - 1}}}")
 
 
@@ -127,6 +130,23 @@ class Store:
 def is_run_name(name: str) -> bool:
     """Whether a run may have this name."""
     return bool(_NAME.fullmatch(name))
+
+
+def name_for(config: RunConfig, recipe: str) -> str:
+    """A wish for the name of a run: after the folder or archive of a person's own images, else
+    after data set and recipe."""
+    place = PurePath(config.data.data_dir or "").name
+    if config.data.dataset == OWN and (own := plain_name(place)):
+        return own
+    return f"{config.data.dataset}-{recipe}"
+
+
+def plain_name(name: str) -> str:
+    """A file's name as one that a run may have: without endings, in plain letters."""
+    while re.search("[A-Za-z]", PurePath(name).suffix):  # .tar.gz has two; .2024 is none
+        name = PurePath(name).stem
+    letters = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", letters).strip(".-_")
 
 
 def _fitting(wish: str) -> str:

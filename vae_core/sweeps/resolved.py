@@ -60,7 +60,8 @@ class Resolved:
         """What a nat per image is measured of: runs that share it can be compared."""
         data = self.config.data
         shape = dict(self.images).get("images.image_shape")
-        return (data.dataset, data.data_dir, shape, data.resize, self.pixels)
+        scale = (data.resize, data.mask_padding, data.window, data.windowed)
+        return (data.dataset, data.data_dir, shape, *scale, self.pixels)
 
     @property
     def condition(self) -> tuple[tuple[str, str], ...]:
@@ -91,7 +92,7 @@ def _resolved(path: Path, versions: tuple[int | None, ...]) -> Resolved:
     config = config.updated(
         {
             "data": {
-                "image_size": height if height == width else None,
+                "image_size": [height, width],
                 "channels": channels,
                 # Where known images lie is nobody's business; one's own are known by their place.
                 "data_dir": config.data.data_dir if is_own else None,

@@ -166,6 +166,7 @@ def to_csv(rows: Iterable[Mapping[str, Any]]) -> str:
 
 
 def _steps_per_epoch(run: Run) -> float:
-    """0 where the run has not said how many steps it takes."""
-    total = run.status().total_steps
-    return total / run.config().train.epochs
+    """0 where the run has not said how many images it has."""
+    if not run.has(layout.DATA_CARD):
+        return 0
+    return run.config().train.steps_per_epoch(run.data_card().n_train)

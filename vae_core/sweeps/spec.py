@@ -28,6 +28,9 @@ OTHER_NATS = frozenset(
         "data.image_size",
         "data.channels",
         "data.resize",
+        "data.mask_padding",
+        "data.window",
+        "data.windowed",
     }
 )
 """Settings that change what a nat of reconstruction means."""

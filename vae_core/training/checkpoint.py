@@ -15,12 +15,13 @@ from typing import Any
 
 import torch
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
 
 from vae_core.errors import UserError
 from vae_core.metrics import Measurement
 from vae_core.runs import BEST, NEXT_BEST, NEXT_STATE, OBJECTIVE, STATE, WEIGHTS, Run
 from vae_core.training.events import Checkpoint
+from vae_core.weights import load_weights
 
 MAX_SHARE = 0.01
 """Of the time: what saving may take, and what is done beside it at the end of an epoch."""
@@ -170,6 +171,19 @@ def load_state(run: Run) -> Mapping[str, Any] | None:
             "weights can be explored, and a new run can be trained with its settings."
         )
     return None
+
+
+def load_best(run: Run, model: nn.Module, objective: nn.Module) -> None:
+    """Give model and objective the weights of the best validation that a save has taken along.
+
+    Raises:
+        UserError: when the file is missing or damaged.
+    """
+    try:
+        with run.tensors(BEST) as file:
+            load_weights(file, model, objective)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{BEST} of run {run.id!r} is damaged: {error}.") from None
 
 
 def _commit(run: Run) -> None:

@@ -105,6 +105,18 @@ class ValueSet(Event):
 
 
 @dataclass(frozen=True)
+class BestTaken(Event):
+    """A run with patience has come to its end, and its weights are those of its best validation.
+
+    best_step: of that validation. early: whether more steps had been planned.
+    """
+
+    best_step: int
+    message: str
+    early: bool
+
+
+@dataclass(frozen=True)
 class Noted(Event):
     """Something that people who look at the run should know, such as a request that was refused."""
 

@@ -16,9 +16,11 @@ from vae_core.locations import STORE_VARIABLE, module_command, module_environmen
 from vae_core.runs import Folder, Run, Store, layout
 from vae_core.runs.atomic import open_to_append
 from vae_core.runs.lease import TOKEN_VARIABLE
+from vae_core.training.continuation import continued
 from vae_core.training.control import control_size, send
+from vae_core.training.initial import take_weights
 
-__all__ = ["resume", "send", "spawn", "start"]
+__all__ = ["create", "require_more", "resume", "send", "spawn", "start"]
 
 
 def start(store: Store, name: str, config: RunConfig) -> Run:
@@ -27,7 +29,7 @@ def start(store: Store, name: str, config: RunConfig) -> Run:
     Raises:
         UserError: when the configuration is invalid, the name is taken, or nothing can be written.
     """
-    run = store.create(name, complete(config))
+    run = create(store, name, config)
     try:
         _launch(run)
     except UserError:
@@ -36,14 +38,43 @@ def start(store: Store, name: str, config: RunConfig) -> Run:
     return run
 
 
-def resume(run: Run, accept_changed_data: bool = False) -> None:
-    """Go on with a run that was stopped, interrupted or failed, or wake a paused one.
+def create(store: Store, name: str, config: RunConfig) -> Run:
+    """Create a run, with the weights that it starts from where it starts from some.
+
+    Raises:
+        UserError: when the configuration is invalid, there is no such run to start from, its
+            weights do not fit, the name is taken, or nothing can be written.
+    """
+    source = None if config.start_from is None else store.get(config.start_from)
+    run = store.create(name, complete(config))
+    try:
+        if source is not None:
+            take_weights(run, source)
+    except UserError:
+        shutil.rmtree(run.path, ignore_errors=True)
+        raise
+    return run
+
+
+def resume(
+    run: Run,
+    accept_changed_data: bool = False,
+    epochs: str | None = None,
+    beta: float | None = None,
+) -> None:
+    """Go on with a run that was stopped, interrupted or failed, or wake a paused one; train on one
+    that is finished.
 
     Where its images are not as they were, its process refuses and says so in the status, unless
     the images as they are now are accepted.
 
+    Args:
+        epochs: how many it is to go on for, see `continued`; a finished run needs some.
+        beta: its β from now on, set as by hand.
+
     Raises:
-        UserError: when it is finished, its configuration is damaged, or nothing can be written.
+        UserError: when it is finished and shall have no more epochs, its configuration is damaged,
+            or nothing can be written.
     """
     run.config_to_train()
     if run.is_alive():
@@ -51,9 +82,28 @@ def resume(run: Run, accept_changed_data: bool = False) -> None:
             raise UserError(run.busy_message())
         send(run, {"command": "resume"})
         return
-    if run.status().state == "finished":
-        raise UserError(f"Run {run.id!r} is finished; there is nothing to resume.")
-    _launch(run, ["--accept-changed-data"] if accept_changed_data else [])
+    require_more(run, epochs)
+    options = ["--accept-changed-data"] if accept_changed_data else []
+    if epochs is not None:
+        options += ["--epochs", epochs]
+    _launch(
+        run, options, [] if beta is None else [{"command": "set", "name": "beta", "value": beta}]
+    )
+
+
+def require_more(run: Run, epochs: str | None) -> None:
+    """Refuse to go on with a run that has nothing more to do.
+
+    Raises:
+        UserError: saying what it could be given.
+    """
+    if epochs is not None:
+        continued(run, epochs)
+    elif run.status().state == "finished":
+        raise UserError(
+            f"Run {run.id!r} is finished; there is nothing to resume. Train it on for more epochs.",
+            shell="--epochs +10",
+        )
 
 
 def spawn(folder: Folder, command: list[str], store: Path) -> None:
@@ -89,11 +139,15 @@ def spawn(folder: Folder, command: list[str], store: Path) -> None:
     lease.hand_over(process.pid)
 
 
-def _launch(run: Run, options: Sequence[str] = ()) -> None:
+def _launch(
+    run: Run, options: Sequence[str] = (), messages: Sequence[dict[str, object]] = ()
+) -> None:
     offset, before = control_size(run), run.status()
     lease = run.claim(os.getpid())
     update = {"state": "starting", "message": "", "acceptable": False}
     try:
+        for message in messages:
+            send(run, message)
         run.set_status(before.model_copy(update=update))
         spawn(run, ["work", run.id, "--heard", str(offset), *options], run.path.parent)
     except LeaseLost:

@@ -10,6 +10,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -19,8 +20,9 @@ from torch import Tensor
 
 from vae_core.config import RunConfig
 from vae_core.data import Dataset, hold_outs
-from vae_core.data.batches import as_floats, labels_at, shuffled
+from vae_core.data.batches import as_floats, epoch_batches, labels_at
 from vae_core.errors import UserError, is_out_of_memory
+from vae_core.imaging.resize import shown
 from vae_core.metrics import measuring
 from vae_core.models import LatentModel
 from vae_core.objective import MODEL, Objective
@@ -28,6 +30,7 @@ from vae_core.training.checkpoint import SaveSchedule
 from vae_core.training.compiled import compile_networks
 from vae_core.training.control import Control, Message, no_control
 from vae_core.training.events import (
+    BestTaken,
     Ended,
     EpochSaved,
     Event,
@@ -108,17 +111,20 @@ class Loop(TrainState):
         objective: Objective,
         state: Mapping[str, Any] | None = None,
         last_save: Callable[[], Mapping[str, Any]] | None = None,
+        load_best: Callable[[], None] | None = None,
     ) -> None:
         """`state` is that of a `Checkpoint` of the same configuration; it restores everything.
 
         `last_save` brings the newest one, for who has come to weights that cannot be gone on with;
-        without it such a run ends.
+        without it such a run ends. `load_best` gives model and objective the weights of the best
+        validation that a save has taken along; without it these stay in memory where the run is to
+        end with them.
         """
         super().__init__(config, dataset, model, objective)
         every = max(1, math.ceil(self.total_steps / PREVIEWS_PER_RUN))
         self.preview_every = config.train.preview_every or every
         self.saves = SaveSchedule(config.train.save_every_s, config.train.checkpoint_every)
-        self._last_save = last_save
+        self._last_save, self._load_best = last_save, load_best
         self.stopping = self.paused = False
         self.max_window_s = MAX_WINDOW_S
         self._window = MetricWindow()
@@ -157,7 +163,7 @@ class Loop(TrainState):
 
     def _epoch(self, epoch: int, control: Control) -> Iterator[Event]:
         train = self.config.train
-        batches = shuffled(len(self.dataset.train), train.batch_size, train.seed, epoch)
+        batches = epoch_batches(self.dataset.train, train, epoch)
         for indices in batches[self.step % self.steps_per_epoch :]:
             yield from self._handle_messages(control)
             if self.stopping:
@@ -204,9 +210,15 @@ class Loop(TrainState):
         if self.saves.overdue():  # and measuring may take long
             yield from self._save()
         yield from self._validate(control)
+        if self.out_of_patience and not self.stopping:
+            self.ended_early = self.step < self.total_steps
+            self.total_steps = self.step
         if self.stopping:
             yield from self._save()
-        elif self.step == self.total_steps or self._save_due(ends_epoch=True):
+            return
+        if self.step == self.total_steps:
+            yield from self._take_best()
+        if self.step == self.total_steps or self._save_due(ends_epoch=True):
             yield from self._save()
             yield EpochSaved(*self.stamp())
 
@@ -220,7 +232,30 @@ class Loop(TrainState):
         with self.saves.measure():
             self.require_finite()
             yield self.checkpoint()
-        self.saved, self.best.unsaved = self.step, None
+        self.saved = self.step
+        if self._load_best is not None or not self.patience:
+            self.best.unsaved = None
+
+    def _take_best(self) -> Iterator[Event]:
+        """Where a better validation was waited for, the run ends with the weights of the best.
+
+        What the optimisers have averaged stays that of the last step: who trains on needs some.
+        """
+        best = self.best.step
+        if not self.patience or best is None or (best == self.step and not self.ended_early):
+            return
+        if self.best.unsaved is not None:
+            self.players.load_modules(self.best.unsaved)
+        elif self._load_best is not None:
+            self._load_best()
+        epochs = [round(step / self.steps_per_epoch) for step in (self.step, best)]
+        ended = "Ended early, at" if self.ended_early else "Ended at"
+        message = (
+            f"{ended} epoch {epochs[0]}: its weights are those of epoch {epochs[1]}, where the "
+            "validation was best."
+        )
+        yield BestTaken(*self.stamp(), best, message, self.ended_early)
+        yield self._preview()
 
     def _roll_back(self, problem: Diverged) -> Iterator[Event]:
         """Begin again at the last save with half the learning rate; a UserError ends the run there
@@ -329,6 +364,12 @@ class Loop(TrainState):
         self.model.train()
         per_dim = None if kl is None or not kl.isfinite().all() else kl.mean(0).tolist()
         corrupted = self._inputs if self.objective.corrupts else None
+        seen = partial(shown, channels=self.model.shown_channels)
         return Previewed(
-            *self.stamp(), self._originals, corrupted, reconstructions, samples, per_dim
+            *self.stamp(),
+            seen(self._originals),
+            corrupted if corrupted is None else seen(corrupted),
+            seen(reconstructions),
+            seen(samples),
+            per_dim,
         )

@@ -100,14 +100,18 @@ class Players:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a state; what does not belong here raises as torch and Python do."""
-        self.model.load_state_dict(state["modules"]["model"])
-        self.objective.load_state_dict(state["modules"]["objective"])
+        self.load_modules(state["modules"])
         for name, optimizer in self.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][name])
         self.generator.set_state(state["noise"].cpu())
         torch.set_rng_state(state["torch"].cpu())
         if self.spikes is not None:
             self.spikes.load_state_dict(state.get("spikes", {}))
+
+    def load_modules(self, modules: Mapping[str, Mapping[str, Tensor]]) -> None:
+        """Take other weights and buffers, as `modules` gives them."""
+        self.model.load_state_dict(modules["model"])
+        self.objective.load_state_dict(modules["objective"])
 
     def modules(self) -> dict[str, Any]:
         """The weights and buffers of model and objective, the very ones in use."""

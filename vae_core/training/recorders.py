@@ -14,6 +14,7 @@ from vae_core.imaging.png import tile, to_bytes, to_png
 from vae_core.runs import Run, State, Status, layout
 from vae_core.training.checkpoint import save_checkpoint
 from vae_core.training.events import (
+    BestTaken,
     Checkpoint,
     Ended,
     Event,
@@ -44,6 +45,7 @@ class RunRecorder:
         self._reported_at = 0.0
         self._speed: float | None = None
         self._state: State = "training"
+        self._said = ""
 
     def __call__(self, event: Event) -> None:
         match event:
@@ -86,6 +88,9 @@ class RunRecorder:
                 )
                 self._begun = event.step, time.monotonic()
                 self._report(event)
+            case BestTaken():
+                self.total_steps, self._said = event.step, event.message
+                self._record("note", event, message=event.message)
             case ValueSet():
                 self._record("set", event, name=event.name, value=event.value)
             case Noted():
@@ -98,7 +103,7 @@ class RunRecorder:
     def close(self, event: Ended, message: str = "") -> None:
         """Write the final status, once everything that follows training has been written too."""
         self._state = "finished" if event.finished else "stopped"
-        self._report(event, message)
+        self._report(event, message or self._said)
 
     def _save_previews(self, event: Previewed) -> None:
         pictures = {
@@ -151,6 +156,9 @@ class ProgressBar:
             m = event.measurement
             terms = ", ".join(f"{name} {value:.2f}" for name, value in m.terms.items())
             self.bar.write(f"epoch {event.epoch}: validation {terms} (nats per image)")
+        elif isinstance(event, BestTaken):
+            self.bar.total = event.step
+            self.bar.write(event.message)
         elif isinstance(event, Ended):
             self.bar.close()
 

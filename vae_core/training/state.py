@@ -14,7 +14,8 @@ from torch import Tensor
 
 from vae_core.config import RunConfig
 from vae_core.data import Dataset
-from vae_core.data.batches import as_floats, check_batch_size, labels_at
+from vae_core.data.augmentation import augment
+from vae_core.data.batches import as_floats, check_batch_size, check_sampling, labels_at, mask_at
 from vae_core.errors import UserError
 from vae_core.families import families
 from vae_core.models import LatentModel
@@ -33,7 +34,8 @@ class TrainState:
     """Step, weights, optimisers, random numbers, values set by hand, and the counts of the way.
 
     Raises (on construction):
-        UserError: when the batch is larger than the data.
+        UserError: when the batch is larger than the data, or labels that there are none of are to
+            be balanced.
     """
 
     def __init__(
@@ -41,14 +43,17 @@ class TrainState:
     ) -> None:
         train, n = config.train, len(dataset.train)
         check_batch_size(train.batch_size, n)
+        check_sampling(train.sampling, dataset.train)
         self.config, self.dataset, self.model, self.objective = config, dataset, model, objective
         self.device = model.device
-        self.steps_per_epoch = math.ceil(n / train.batch_size)
-        self.total_steps = self.steps_per_epoch * train.epochs
-        span = Span(self.total_steps, self.steps_per_epoch, train.decay_factor)
+        self.steps_per_epoch = train.steps_per_epoch(n)
+        self.total_steps = train.total_steps(n)
+        span = Span(self.total_steps, self.steps_per_epoch, train.decay_factor, train.continued_at)
         self.players = Players(train, model, objective, span)
         self.recovery, self.best = Recovery(), BestWeights()
         self.step, self.seconds = 0, 0.0
+        self.ended_early = False
+        """Whether it ended at this step, before the last one that was planned."""
         self.validated = 0
         """The step of the last validation."""
         self.saved: int | None = None
@@ -79,12 +84,35 @@ class TrainState:
             Context(self.total_steps - 1, overrides=self.overrides, total_steps=self.total_steps)
         )
 
+    @property
+    def patience(self) -> int:
+        """Steps that a better validation is waited for; 0 where none is."""
+        return self.config.train.early_stopping_patience * self.steps_per_epoch
+
+    @property
+    def out_of_patience(self) -> bool:
+        """Whether the best validation lies too far back for another to be waited for.
+
+        Source: Prechelt, Early stopping, but when? (1998), criterion UP with a fixed strip.
+        """
+        if not self.patience or self.best.step is None:
+            return False
+        return self.step - max(self.best.step, self.config.train.continued_at) >= self.patience
+
     def batch(self, indices: np.ndarray) -> tuple[Tensor, Context]:
         """Images of the training part as floats, and the context of a step on them."""
         part = self.dataset.train
         labels = labels_at(part, indices, self.device)
-        x = as_floats(part.images.gather(indices), self.device)
-        return x, self.context(self.players.generator, labels)
+        train = self.config.train
+        images, mask = part.images.gather(indices), mask_at(part, indices, self.device)
+        channels = images.shape[1]
+        if mask is not None:  # it goes wherever its image is moved
+            images = np.concatenate([images, mask.cpu().numpy().astype(np.uint8)], axis=1)
+        images = augment(images, train.augmentation, train.seed, self.step)
+        if mask is not None:
+            mask = torch.from_numpy(images[:, channels:]).to(self.device).float()
+        x = as_floats(np.ascontiguousarray(images[:, :channels]), self.device)
+        return x, replace(self.context(self.players.generator, labels), mask=mask)
 
     def set(self, name: str, value: float) -> None:
         """Take a value where the objective has such a control and its setting allows it; else a
@@ -123,6 +151,7 @@ class TrainState:
             "overrides": dict(self.overrides),
             "trained_with": dict(self.trained_with),
             "validated": self.validated,
+            "ended_early": self.ended_early,
             "recovery": self.recovery.state_dict(),
             "best": self.best.state_dict(),
             **self.players.state_dict(),
@@ -142,6 +171,10 @@ class TrainState:
             self.best = BestWeights.from_state(state.get("best"))
             if not 0 <= self.step <= self.total_steps:
                 raise ValueError(f"it is of step {self.step} of {self.total_steps}")
+            on = self.step == self.config.train.continued_at  # and then it goes on from here
+            self.ended_early = bool(state.get("ended_early")) and not on
+            if self.ended_early:
+                self.total_steps = self.step
         if self.players.find_non_finite():
             problem = f"The weights are not finite at step {self.step}: training diverged."
             raise UserError(f"{problem} {ADVICE}")

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
+from functools import partial
 from typing import Any
 
 import torch
 
+from vae_core.auto import resolve
 from vae_core.config import RunConfig
-from vae_core.data import Dataset, load_dataset
+from vae_core.data import Dataset
 from vae_core.data.split_record import record_splits
 from vae_core.errors import DataChanged, LeaseLost, Stopped, UserError, is_out_of_memory
 from vae_core.families import build, complete, families
@@ -20,13 +22,18 @@ from vae_core.latent.directions import save_directions
 from vae_core.models import LatentModel
 from vae_core.objective import Objective
 from vae_core.progress import Progress, no_progress
-from vae_core.run_data import dataset_of, recorded_by, refuse_unknown_labels
-from vae_core.runs import ACTIVE, PARTS, DataCard, PartDigests, Run, State, Status, layout
+from vae_core.run_data import data_card, dataset_of, recorded_by, refuse_unknown_labels
+from vae_core.runs import ACTIVE, PARTS, DataCard, PartDigests, Run, State, Status, Store, layout
+from vae_core.runs.migrations import to_store
+from vae_core.runs.schemas import Choices, Chosen
+from vae_core.selections import selected_dataset
 from vae_core.training.artifacts import save_latents, save_measurement
-from vae_core.training.checkpoint import TimeBudget, load_state, save_checkpoint
+from vae_core.training.checkpoint import TimeBudget, load_best, load_state, save_checkpoint
+from vae_core.training.continuation import continued
 from vae_core.training.control import WorkerControl, control_size
 from vae_core.training.environment import save_environment
 from vae_core.training.events import Checkpoint, Ended, EpochSaved
+from vae_core.training.initial import load_initial
 from vae_core.training.loop import Loop
 from vae_core.training.recorders import (
     Recorder,
@@ -38,6 +45,7 @@ from vae_core.training.watchdog import SAVING, record_stop
 
 MakeRecorders = Callable[[int, int], Iterable[Recorder]]
 """Makes further recorders from the total steps and the step begun with."""
+
 
 NO_MEMORY = (
     "There is not enough memory. What the last save holds is kept: free some and resume, or train "
@@ -52,6 +60,7 @@ def work(
     offset: int | None = None,
     accept_changed_data: bool = False,
     control: WorkerControl | None = None,
+    epochs: str | None = None,
 ) -> Ended:
     """Train a run from where it stands to its end, or until it is asked to stop.
 
@@ -64,6 +73,7 @@ def work(
             for all that are there now. Messages to an earlier worker are not for this one.
         accept_changed_data: go on with the images that there are now, see `resumed_dataset`.
         control: that of a worker that listens already; else one of this call.
+        epochs: how many the run is to go on for, see `continued`; None for those it has planned.
 
     Raises:
         DataChanged: when a run is resumed whose images are not as they were; it stays as it is.
@@ -75,6 +85,8 @@ def work(
             offset = control_size(run) if offset is None else offset
             control = stack.enter_context(WorkerControl(run, offset))
         before = run.status()
+        if epochs is not None:
+            run.write_json(layout.CONFIG, to_store(continued(run, epochs)))
         run.set_status(Status(state="starting"))
         control.started = True
         run.clear_leftovers()
@@ -146,14 +158,17 @@ def _train(
     progress("Preparing the images", None)
     state = load_state(run)
     if state is None:
-        dataset = load_dataset(config.data, progress)
+        dataset = selected_dataset(config.data, Store(run.path.parent), progress, run)
+        for said in (*(choice.reason for choice in dataset.choices), *dataset.notes):
+            progress(said, None)
+        config = resolved_config(run, config, dataset, progress)
     else:
         dataset = resumed_dataset(run, accept_changed_data, progress)
     recorded = record_splits(dataset, None if state is None else recorded_by(run))
     card = data_card(dataset).model_copy(update={"digest": PartDigests(**recorded.digest())})
     require_memory_to_train(config, card)
     progress("Building the model", None)
-    model, objective = _build(config, card, device)
+    model, objective = _build(run, config, card, device)
     run.write_bytes(PARTS, recorded.to_bytes())
     run.write_json(layout.DATA_CARD, card)
     save_environment(run, device)
@@ -161,11 +176,12 @@ def _train(
     def last_save() -> Mapping[str, Any]:
         saved = load_state(run)
         if saved is None:  # then it is how everything began
-            saved = Loop(config, dataset, *_build(config, card, device)).checkpoint().state
+            saved = Loop(config, dataset, *_build(run, config, card, device)).checkpoint().state
         return saved
 
     progress("Getting ready for the first step", None)
-    loop = Loop(config, dataset, model, objective, state, last_save)
+    best = partial(load_best, run, model, objective)
+    loop = Loop(config, dataset, model, objective, state, last_save, best)
     if state is not None and run.weights_step() != loop.step:
         # An older version wrote the weights after the state, and may have been killed in between.
         save_checkpoint(run, loop.checkpoint())
@@ -199,6 +215,23 @@ def _train(
     else:
         recorder.close(ended)
     return ended
+
+
+def resolved_config(
+    run: Run, config: RunConfig, dataset: Dataset, progress: Progress = no_progress
+) -> RunConfig:
+    """The configuration of a run that begins, with nothing left open; the run keeps it, and why.
+
+    Raises:
+        UserError: as `resolve`, or when nothing can be written.
+    """
+    resolved, choices = resolve(config, dataset, progress)
+    if choices:
+        chosen = tuple(Chosen(**asdict(choice)) for choice in choices)
+        run.write_json(layout.CHOICES, Choices(choices=chosen))
+    if resolved != config:
+        run.write_json(layout.CONFIG, to_store(resolved))
+    return resolved
 
 
 def resumed_dataset(run: Run, accept_changed: bool, progress: Progress = no_progress) -> Dataset:
@@ -236,27 +269,14 @@ def resumed_dataset(run: Run, accept_changed: bool, progress: Progress = no_prog
 
 
 def _build(
-    config: RunConfig, card: DataCard, device: torch.device
+    run: Run, config: RunConfig, card: DataCard, device: torch.device
 ) -> tuple[LatentModel, Objective]:
-    """Model and objective as every run of this configuration begins with them."""
+    """Model and objective as the run begins with them."""
     torch.manual_seed(config.train.seed)
     model, objective = build(config, card)
+    load_initial(run, config, card, model, objective)
     model.to(device).to(memory_format=torch.channels_last)
     return model, objective.to(device)
-
-
-def data_card(dataset: Dataset) -> DataCard:
-    """What the run keeps of its data set."""
-    return DataCard(
-        dataset=dataset.name,
-        image_shape=dataset.image_shape,
-        n_train=len(dataset.train),
-        n_validation=len(dataset.validation),
-        n_test=len(dataset.test) if dataset.test else 0,
-        label_names=dataset.label_names,
-        factor_names=dataset.factor_names,
-        notes=dataset.notes,
-    )
 
 
 def choose_device(name: str) -> torch.device:

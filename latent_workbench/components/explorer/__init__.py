@@ -156,6 +156,7 @@ def explorer_data(run: Run, view: View, mode: Mode) -> dict[str, Any]:
         "position": None,
         "thumbnails": None,
         "no_density": model_of(run).no_density,
+        "hold_outs": list(run.data_card().hold_outs),
     }
     if fits and values is not None and len(values) == count:
         base = None if view.base is None else b64encode(view.base).decode()

@@ -41,6 +41,8 @@ const IDLE_MS = 250; // without a key for so long, a move by keys has come to re
  * @property {string[]} label_names
  * @property {string | null} labels of the images
  * @property {string | null} places of the images in their data set
+ * @property {string | null} [names] of their files, as `Names` takes them
+ * @property {string[]} [hold_outs] names of the files of the images kept aside
  * @property {string} group explorers of one group show the same images
  * @property {number} count of the images
  * @property {string} no_density why the prior has none, "" where it has one

@@ -76,7 +76,8 @@ export class ImagePicker {
     }
     const columns = Math.floor(strip.width / width);
     for (let i = 0; i < columns; i++) {
-      const cell = pictureButton(`Start from hold-out image ${i + 1}`, ({ picture }) => {
+      const name = this.data.hold_outs?.[i] ?? `hold-out image ${i + 1}`;
+      const cell = pictureButton(`Start from ${name}`, ({ picture }) => {
         this.root.close();
         picture.toBlob((blob) => blob && this.starts.encode(blob, false));
       });

@@ -12,6 +12,7 @@ import { clamp, dot, fromBase64, rowsOf } from "../shared/vectors.js";
 const NEAR_PX = 9; // a pointer this close to a point means the point
 const MOVED_PX = 3; // less is a click, more is a drag
 const KEY_STEP = 0.1; // σ
+const LONGEST_NAME = 60; // letters beside a point
 /** @type {Record<string, [number, number]>} */
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
 
@@ -258,7 +259,8 @@ export class LatentMap {
     if (index < 0) this.preview.hide();
     else {
       const width = this.field.clientWidth;
-      this.preview.show(index, this.pixelsOf(index), width, this.starts.nameOf(index), this.images);
+      const name = this.starts.nameOf(index, LONGEST_NAME);
+      this.preview.show(index, this.pixelsOf(index), width, name, this.images);
     }
   }
 }

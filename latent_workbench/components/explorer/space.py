@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import streamlit as st
 from latent_workbench.live.resources import Sliders, encodings_of, encodings_version, sliders_of
 from latent_workbench.shared.explore_view import PRINCIPAL
 from latent_workbench.shared.theme import LABELS
+from vae_core.names import readable
 from vae_core.runs import Run
 
 
@@ -39,6 +41,13 @@ def fingerprint(sliders: Sliders, count: int) -> str:
 def encoded(array: np.ndarray, dtype: str = "<f4") -> str:
     """An array as base64, in a type that the browser reads."""
     return base64.b64encode(np.asarray(array, dtype).tobytes()).decode()
+
+
+def packed_names(files: Sequence[str]) -> str | None:
+    """Names of files as `shared/names.js` reads them; None where there are none."""
+    if not files:
+        return None
+    return base64.b64encode(zlib.compress("\0".join(map(readable, files)).encode(), 1)).decode()
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
@@ -78,6 +87,7 @@ def _images(path: Path, version: int) -> dict[str, Any]:
         "label_names": list(encodings.label_names),
         "colors": list(LABELS),
         "places": encoded(encodings.indices, "<i4"),
+        "names": packed_names(encodings.files),
         "thumbnails": {
             "version": str(version),
             "columns": COLUMNS,

@@ -2,6 +2,8 @@
 // of one page start from the same one.
 
 import { liveAddress } from "../shared/address.js";
+import { shortened } from "../shared/format.js";
+import { Names } from "../shared/names.js";
 import { fromBase64 } from "../shared/vectors.js";
 
 const LINKED = "latent-start"; // the event by which explorers tell each other
@@ -19,6 +21,7 @@ export class StartingPoints {
     const { labels, places } = explorer.data;
     this.labels = labels ? fromBase64(labels, Int16Array) : null;
     this.places = places ? fromBase64(places, Int32Array) : null;
+    this.names = new Names(explorer.data.names);
     /** @param {Event} event */
     this.listen = (event) => this.follow(/** @type {CustomEvent} */ (event).detail);
     document.addEventListener(LINKED, this.listen);
@@ -86,10 +89,11 @@ export class StartingPoints {
     else if (start.group === this.explorer.data.group) this.startFrom(start.index);
   }
 
-  /** @param {number} index */
-  nameOf(index) {
+  /** The name of its file and its label. @param {number} index @param {number} [most] letters of the file */
+  nameOf(index, most = Number.POSITIVE_INFINITY) {
     const label = this.labels?.[index] ?? -1;
     const name = label < 0 ? "" : `, label ${this.explorer.data.label_names[label] ?? label}`;
-    return `image ${this.places?.[index]}${name}`;
+    const file = this.names.of(index);
+    return `${file === null ? `image ${this.places?.[index]}` : shortened(file, most)}${name}`;
   }
 }

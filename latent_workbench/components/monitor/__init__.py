@@ -25,6 +25,14 @@ def _validation(run: Run) -> dict[str, Any]:
     return {"count": part.images, "part": part.split}
 
 
+def _hold_outs(run: Run) -> list[str]:
+    """Names of the files of the images in the previews, once they are known."""
+    try:
+        return list(run.data_card().hold_outs)
+    except UserError:
+        return []
+
+
 def monitor(run: Run, state: str, terms: Mapping[str, Quantity]) -> None:
     """Mount the live view of `run`.
 
@@ -39,6 +47,7 @@ def monitor(run: Run, state: str, terms: Mapping[str, Quantity]) -> None:
         "state": state,
         "has_kl": "kl" in terms,
         "measured_on": _validation(run),
+        "hold_outs": _hold_outs(run),
         "terms": {
             name: {"label": quantity.label, "unit": quantity.unit, "help": quantity.help}
             for name, quantity in terms.items()

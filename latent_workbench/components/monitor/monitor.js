@@ -25,6 +25,7 @@ const WHAT_TO_DO = {
  * @property {string} state as the script run saw it
  * @property {boolean} has_kl
  * @property {{ count: number, part: string }} measured_on
+ * @property {string[]} hold_outs names of the files of the images in the previews
  * @property {Record<string, { label: string, unit: string, help: string }>} terms
  * @property {Record<string, string>} colors
  * @property {string} plotly version
@@ -71,7 +72,7 @@ class Monitor {
     this.status = { state: data.state };
     find(this.root, ".vm-charts").classList.toggle("vm-alone", !data.has_kl);
     this.charts = new Charts(root, data, (limits, again) => this.ask(limits, again));
-    this.previews = new Previews(root, data.run);
+    this.previews = new Previews(root, data.run, data.hold_outs);
     this.charts.loss.dataset.points = "0";
     root.dataset.run = data.run;
     this.showHead();

@@ -35,9 +35,10 @@ export class Previews {
   shown = null;
   removed = false;
 
-  /** @param {HTMLElement} root @param {string} run */
-  constructor(root, run) {
+  /** @param {HTMLElement} root @param {string} run @param {string[]} names of the files of the images */
+  constructor(root, run, names) {
     this.run = run;
+    this.names = names;
     this.root = root;
     this.slider = /** @type {HTMLInputElement} */ (find(root, ".vm-scrub input"));
     this.when = find(root, ".vm-when");
@@ -46,12 +47,20 @@ export class Previews {
     this.canvases = {};
     for (const canvas of root.querySelectorAll("canvas")) {
       this.canvases[canvas.dataset.name ?? ""] = canvas;
+      canvas.onmousemove = (event) => this.pointAt(canvas, event);
       blank(canvas); // the run shown here before leaves nothing behind
     }
     this.place(-1);
     this.showRow("corrupted", false); // until a run turns out to have it
     this.slider.oninput = () => this.scrub(Number(this.slider.value));
     this.newest.onclick = () => this.scrub(this.steps.length - 1);
+  }
+
+  /** The file of the image under the pointer; new ones have none. @param {HTMLCanvasElement} canvas @param {MouseEvent} event */
+  pointAt(canvas, { offsetX }) {
+    const count = Number(canvas.dataset.count);
+    const names = canvas.dataset.name === "samples" ? [] : this.names;
+    canvas.title = names[Math.floor((offsetX / canvas.clientWidth) * count)] ?? "";
   }
 
   /** Pictures on their way do not reach the canvases any more, which the next run has. */
@@ -144,6 +153,7 @@ export class Previews {
     // Drawn in device pixels, so that nothing is blurred; a narrow page may shrink it to 56 px.
     const { zoom, sharp } = magnification(width, height, window.devicePixelRatio);
     const [tileWidth, tileHeight, gap] = [width * sharp, height * sharp, (GAP * sharp) / zoom];
+    canvas.dataset.count = String(count);
     canvas.width = count * (tileWidth + gap) - gap;
     canvas.height = tileHeight;
     canvas.style.width = `${count * (width * zoom + GAP) - GAP}px`;

@@ -13,6 +13,21 @@ export function significant(value, digits) {
   return String(Number(value.toPrecision(digits))).replace("-", "−");
 }
 
+/**
+ * At most so many letters, as Python's `shortened`: without the folders, then without the middle.
+ *
+ * @param {string} name
+ * @param {number} most
+ */
+export function shortened(name, most) {
+  if (name.length <= most) return name;
+  const last = name.slice(name.lastIndexOf("/") + 1);
+  if (last.length + 2 <= most) return `…/${last}`;
+  if (last.length <= most) return last;
+  const before = Math.floor((most - 1) / 3);
+  return `${last.slice(0, before)}…${last.slice(last.length - (most - 1 - before))}`;
+}
+
 /** With a thin space between thousands. @param {number} number */
 export function grouped(number) {
   return String(Math.round(number)).replace(/\B(?=(\d{3})+$)/g, "\u2009");

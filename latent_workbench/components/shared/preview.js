@@ -4,7 +4,7 @@ import { drawTile } from "./canvas.js";
 import { element } from "./elements.js";
 
 const ROOM_ABOVE_PX = 110;
-const ROOM_BESIDE_PX = 150;
+const GAP_PX = 24;
 
 /**
  * @typedef {object} Images
@@ -32,8 +32,8 @@ export class Preview {
     this.root.classList.add("shown");
     this.root.style.transform = `translate(${x}px, ${y}px)`;
     this.root.classList.toggle("below", y < ROOM_ABOVE_PX);
-    this.root.classList.toggle("before", x > width - ROOM_BESIDE_PX);
     this.name.textContent = name;
+    this.root.classList.toggle("before", x + this.root.offsetWidth + GAP_PX > width);
     this.draw();
   }
 

@@ -22,6 +22,8 @@ def sheet(
     across: str = "",
     upwards: str = "",
     hint: str = "",
+    row_titles: Sequence[str] = (),
+    column_titles: Sequence[str] = (),
 ) -> tuple[int, int] | None:
     """Mount a sheet; returns (row, column) of the picture that was just clicked, else None.
 
@@ -30,12 +32,16 @@ def sheet(
         rows, columns: what every row and column is called; "" for no name.
         across, upwards: what the columns and rows stand for, with the unit.
         hint: what a click does; "" where it does nothing.
+        row_titles, column_titles: what each says when it is pointed at, where that is more than its
+            name, such as the whole name of a file.
     """
     data = {
         "source": _data_address(picture),
         "ratio": picture.shape[2] / picture.shape[1],
         "rows": list(rows),
         "columns": list(columns),
+        "row_titles": list(row_titles or rows),
+        "column_titles": list(column_titles or columns),
         "across": across,
         "upwards": upwards,
         "hint": hint,

@@ -13,6 +13,8 @@ const MOST_ROWS = 24;
  * @property {number} ratio width over height
  * @property {string[]} rows their names
  * @property {string[]} columns
+ * @property {string[]} row_titles what each says when it is pointed at
+ * @property {string[]} column_titles
  * @property {string} across what the columns stand for
  * @property {string} upwards
  * @property {string} hint what a click does; "" where it does nothing
@@ -85,7 +87,7 @@ class Sheet {
 
   /** @param {[number, number]} cell */
   pointAt([row, column]) {
-    const { rows, columns, hint } = this.data;
+    const { rows, columns, row_titles, column_titles, hint } = this.data;
     const [height, width] = [100 / rows.length, 100 / columns.length];
     Object.assign(this.mark.style, {
       visibility: "visible",
@@ -94,7 +96,7 @@ class Sheet {
       width: `${width}%`,
       height: `${height}%`,
     });
-    const names = [columns[column], rows[row]].filter(Boolean).join(" · ");
+    const names = [column_titles[column], row_titles[row]].filter(Boolean).join(" · ");
     this.picture.title = [names, hint].filter(Boolean).join("\n");
   }
 

@@ -1,4 +1,4 @@
-// A place to drop images or a .zip, two buttons to choose them, and how far they have come.
+// A place to drop images or archives, two buttons to choose them, and how far they have come.
 
 import { liveAddress } from "../shared/address.js";
 import { element } from "../shared/elements.js";
@@ -10,10 +10,13 @@ const SECONDS_UP_TO = 90;
 
 /**
  * @typedef {object} UploaderData as Python sends it
- * @property {string} token
+ * @property {[string, string]} place the kind of upload, and the session's token
+ * @property {string} title
+ * @property {string} hint what becomes of folders
  * @property {string} off why nothing can be uploaded, "" where it can
  * @property {{ name: string, bytes: number } | null} kept
  * @property {string[]} endings
+ * @property {string} kinds what can be read, for a sentence
  * @property {string} limit
  */
 
@@ -56,7 +59,7 @@ class Uploader {
       element("div", { class: "text" }, [this.main, this.note, this.bar]),
       element("div", { class: "buttons" }, [this.files, this.folder, this.cancel, this.remove]),
     ]);
-    const title = element("div", { class: "title" }, ["Upload a .zip or several images"]);
+    const title = element("div", { class: "title" }, [data.title]);
     const parts = [title, this.place, ...this.inputs, this.problem];
     this.root = element("div", { class: "uploader", "data-testid": "uploader" }, parts);
     parent.append(this.root);
@@ -126,7 +129,7 @@ class Uploader {
       this.refuse("There are no images in this folder.");
       return;
     }
-    this.upload = new Upload(this.data.token, files, {
+    this.upload = new Upload(this.data.place, files, {
       progress: (now) => this.draw(now),
       done: () => {
         this.upload = null;
@@ -154,7 +157,7 @@ class Uploader {
   async discard() {
     this.remove.disabled = true;
     try {
-      await ask(liveAddress(["uploads", this.data.token]), "DELETE");
+      await ask(liveAddress(this.data.place), "DELETE");
       this.left = 0;
       this.changed();
     } catch (error) {
@@ -184,8 +187,8 @@ class Uploader {
       this.main.textContent = kept.name;
       this.note.textContent = [size(kept.bytes), skipped].filter(Boolean).join(" · ");
     } else {
-      this.main.textContent = "Drop images, a folder or a .zip here";
-      this.note.textContent = off || `Up to ${this.data.limit}. Folders become labels.`;
+      this.main.textContent = "Drop images, a folder or an archive here";
+      this.note.textContent = off || `Up to ${this.data.limit}: ${this.data.kinds}. ${this.data.hint}`;
     }
   }
 

@@ -159,11 +159,11 @@ def load_sprites(config: DataConfig, progress: Progress) -> Dataset:
     Raises:
         UserError: for a size at which sprites are not drawn.
     """
-    channels, size, _ = datasets["sprites"].shape_for(config)
-    if size not in SIZES:
+    channels, size, width = datasets["sprites"].shape_for(config)
+    if size not in SIZES or width != size:
         raise UserError(
             f"Sprites are drawn at {', '.join(map(str, SIZES[:-1]))} or {SIZES[-1]} px, not at "
-            f"{size} px; set data.image_size to one of these."
+            f"{width}×{size} px; set data.image_size to one of these."
         )
     progress("Cutting out the sprites", None)
     _stamps(size)

@@ -7,6 +7,10 @@ measured: 12 to 64 bits, floats, many channels, planes that lie apart.
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import islice
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -17,39 +21,71 @@ from vae_core.imaging.pillow import PillowFile
 
 MOST_PAGES = 1_000_000
 
-_REDUCED, _MASK = 1, 4
+MOST_ENTRIES = 10_000
+"""Of a directory; they are sorted, and what is asked here is among the first."""
+
+_SUBFILE, _REDUCED, _MASK = 254, 1, 4
 _MINISWHITE = 0
 _ALPHA = (1, 2)
-_DESCRIPTION = 270
+_DESCRIPTION, _PROFILE = 270, 34675
+_UNPACKED = (1, 8, 32946)
+"""Compressions that tifffile undoes without another library: none and deflate."""
 _SEVERAL_IN_ONE = (b"ImageJ=", b'{"shape"')
 """Begin the description of files that may have one head for many pages."""
 
 
-def has_pages(file: BinaryIO) -> bool:
-    """Whether a TIFF may hold more than one page, told by its first directory."""
+@dataclass(frozen=True)
+class Directory:
+    """The head of a page.
+
+    is_beside: whether it is a smaller copy of another, or a mask.
+    is_stack: whether it says that more pages lie after it, without heads of their own.
+    """
+
+    is_beside: bool
+    is_stack: bool
+
+
+def directories(file: BinaryIO) -> Iterator[Directory]:
+    """The heads of the pages of a TIFF, one after the other: a few bytes of each are read.
+
+    They end where the file does, or leads back to where it was.
+    """
     head = file.read(16)
     order = {b"II": "<", b"MM": ">"}.get(head[:2])
     if order is None or len(head) < 16:
-        return False
+        return
     big = struct.unpack(order + "H", head[2:4])[0] == 43
     place, count, entry = ("Q", "Q", 20) if big else ("I", "H", 12)
-    try:
-        file.seek(struct.unpack(order + place, head[8:16] if big else head[4:8])[0])
-        entries = struct.unpack(order + count, file.read(struct.calcsize(count)))[0]
-        if entries > 10_000:
-            return False
-        table = file.read(entries * entry)
-        after = struct.unpack(order + place, file.read(struct.calcsize(place)))[0]
-        if after:
-            return True
-        for start in range(0, len(table), entry):
-            if struct.unpack(order + "H", table[start : start + 2])[0] == _DESCRIPTION:
-                held = table[start + entry - struct.calcsize(place) : start + entry]
-                file.seek(struct.unpack(order + place, held)[0])
-                return file.read(16).startswith(_SEVERAL_IN_ONE)
-    except (struct.error, OSError, OverflowError, ValueError):
-        return False
-    return False
+    width, seen = struct.calcsize(place), set[int]()
+    with suppress(struct.error, OSError, OverflowError, ValueError):
+        (after,) = struct.unpack(order + place, head[8:16] if big else head[4:8])
+        while after and after not in seen:
+            seen.add(after)
+            file.seek(after)
+            (entries,) = struct.unpack(order + count, file.read(struct.calcsize(count)))
+            if entries > MOST_ENTRIES:
+                return
+            table = file.read(entries * entry + width)
+            found = {
+                tag: table[start + 4 + width : start + entry]
+                for start in range(0, len(table) - width, entry)
+                for (tag,) in [struct.unpack(order + "H", table[start : start + 2])]
+            }
+            kind = struct.unpack(order + "I", found[_SUBFILE][:4])[0] if _SUBFILE in found else 0
+            stack = False
+            if len(seen) == 1:
+                (described,) = struct.unpack(order + place, found.get(_DESCRIPTION, bytes(width)))
+                file.seek(described)
+                stack = file.read(16).startswith(_SEVERAL_IN_ONE)
+            (after,) = struct.unpack(order + place, table[entries * entry :])
+            yield Directory(bool(kind & (_REDUCED | _MASK)), stack)
+
+
+def has_pages(file: BinaryIO) -> bool:
+    """Whether a TIFF may hold more than one page, told by its first directories."""
+    first = list(islice(directories(file), 2))
+    return len(first) > 1 or any(each.is_stack for each in first)
 
 
 class TiffPages:
@@ -59,17 +95,20 @@ class TiffPages:
         import tifffile
 
         self._file = file
+        self._pillow: PillowFile | None = None
+        heads = list(islice(directories(file), MOST_PAGES + 1))
+        if len(heads) > MOST_PAGES:
+            raise NotAnImage(f"more than {MOST_PAGES:,} pages")
+        whole = len(heads) == 1  # whatever the one page is called
+        self._pages = [i for i, head in enumerate(heads) if whole or not head.is_beside]
+        file.seek(0)
         try:
             self._tiff = tifffile.TiffFile(_Lent(file))
-            count = len(self._tiff.pages)
         except MemoryError:
             raise
         except Exception as error:
             raise _no_image(error) from error
-        if count > MOST_PAGES:
-            raise NotAnImage(f"more than {MOST_PAGES:,} pages")
-        self._pages = [0] if count == 1 else [i for i in range(count) if not self._is_beside(i)]
-        self._virtual = self._tiff.series[0] if count == 1 and self._is_stack() else None
+        self._virtual = self._tiff.series[0] if whole and self._is_stack() else None
 
     def contents(self) -> Contents:
         """How many pages there are."""
@@ -88,24 +127,22 @@ class TiffPages:
         require_picture(page.imagelength, page.imagewidth)
         if _is_for_the_eye(page):
             try:
-                self._file.seek(0)
-                return PillowFile(self._file, ("TIFF",)).values(number, None)
+                return self._by_pillow(number)
             except NotAnImage:
                 if not _is_plain(page):
                     raise
         return _measured(page)
 
+    def _by_pillow(self, number: int) -> np.ndarray:
+        # Kept, for it goes from one directory to the next up to the one that is asked for.
+        if self._pillow is None:
+            self._file.seek(0)
+            self._pillow = PillowFile(self._file, ("TIFF",))
+        return self._pillow.values(number, None)
+
     def close(self) -> None:
         """Let go of what tifffile keeps."""
         self._tiff.close()
-
-    def _is_beside(self, index: int) -> bool:
-        try:
-            return bool(
-                int(getattr(self._tiff.pages[index], "subfiletype", 0)) & (_REDUCED | _MASK)
-            )
-        except Exception:  # a damaged page is told when it is read
-            return False
 
     def _is_stack(self) -> bool:
         """Whether the only directory stands for many pages that lie side by side after it."""
@@ -147,6 +184,8 @@ def _is_for_the_eye(page: Any) -> bool:
     bits, samples = page.bitspersample, page.samplesperpixel
     if not isinstance(bits, int) or page.imagedepth != 1:
         return False
+    if bits == 8 and samples in (1, 3) and _is_plain(page) and not _is_coloured(page):
+        return False  # tifffile goes to a page at once
     alpha = any(each in _ALPHA for each in page.extrasamples)
     if bits <= 8 and page.sampleformat == 1:
         return samples in (1, 3) or samples - bool(alpha) in (1, 3) or int(page.photometric) == 5
@@ -157,6 +196,11 @@ def _is_for_the_eye(page: Any) -> bool:
 def _is_plain(page: Any) -> bool:
     """Whether the values are grey or colour as they are, needing no table and no conversion."""
     return int(page.photometric) in (_MINISWHITE, 1, 2)
+
+
+def _is_coloured(page: Any) -> bool:
+    """Whether there is a profile to convert from, or packing that pillow alone undoes here."""
+    return _PROFILE in page.tags or int(page.compression) not in _UNPACKED
 
 
 def _measured(page: Any) -> np.ndarray:

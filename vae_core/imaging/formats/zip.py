@@ -27,6 +27,7 @@ from vae_core.units import gigabytes
 
 _ENTRY = b"PK\x01\x02"
 _DAMAGED = (zipfile.BadZipFile, struct.error, ValueError, OverflowError, EOFError, KeyError)
+_ENCRYPTED = 0x1
 _PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA)
 """Not bzip2, of which 4 KB can become 4 GB in one call."""
 
@@ -53,6 +54,11 @@ class ZipMembers:
             problem = problem or name_problem(info.orig_filename) or _entry_problem(info, limits)
         if problem:
             raise Unsafe(problem)
+        if secret := next((info.filename for info in infos if info.flag_bits & _ENCRYPTED), ""):
+            raise Unsafe(
+                f"it is protected by a password, as {secret!r} is encrypted",
+                "Pack your images again without a password.",
+            )
         self._infos = [info for info in infos if not info.is_dir()]
         self.names = [plain_name(info.filename) for info in self._infos]
         self.stamps: list[Stamp] = [_stamp(info) for info in self._infos]
@@ -100,8 +106,6 @@ def _entry_problem(info: zipfile.ZipInfo, limits: Limits) -> str:
         return f"{info.filename!r} is a link"
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
         return f"{info.filename!r} is no ordinary file"
-    if info.flag_bits & 0x1:
-        return f"it is protected by a password, as {info.filename!r} is encrypted"
     if info.file_size > limits.file_bytes:
         return f"{info.filename!r} unpacks to more than {gigabytes(limits.file_bytes)}"
     return ""
@@ -153,5 +157,6 @@ archives.add(
         labels="its folders",
         build=ZipMembers,
         order=1,
+        folder=True,
     )
 )

@@ -1,0 +1,61 @@
+"""What was decided from the images where the settings leave it to them, each with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import streamlit as st
+
+from latent_workbench.shared.formatting import escape_markdown, number
+from vae_core.config import RunConfig
+from vae_core.runs import Choices, Run, layout
+from vae_core.runs.schemas import Chosen
+from vae_core.settings import nested_settings
+
+
+def decided(chosen: Sequence[Chosen], key: str, hint: str = "") -> None:
+    """A line that opens: every decision with its reason, and a hint; nothing without decisions."""
+    if not chosen:
+        return
+    count = f"{len(chosen)} setting{'s' * (len(chosen) > 1)}"
+    with st.expander(f"Decided from the images: {count}", icon=":material/rule_settings:", key=key):
+        for each in chosen:
+            value = escape_markdown(shown(each.value))
+            reason = escape_markdown(each.reason)
+            st.markdown(f"**{_title(each.setting)}** {value}  \n:gray[:small[{reason}]]")
+        if hint:
+            st.caption(hint)
+
+
+def decided_in(run: Run) -> tuple[Chosen, ...]:
+    """What a run decided when it began; () where it left nothing open.
+
+    Raises:
+        UserError: when the file is damaged.
+    """
+    if not run.has(layout.CHOICES):
+        return ()
+    return run.parse(layout.CHOICES, Choices).choices
+
+
+def shown(value: Any) -> str:
+    """A value as a person reads it."""
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: "none"}[value]
+    if isinstance(value, int | float):
+        return number(value)
+    if isinstance(value, list | tuple):
+        return " × ".join(map(shown, value))
+    return str(value)
+
+
+def _title(setting: str) -> str:
+    """The title of the field at a path such as "model.latent_dim"."""
+    kind: Any = RunConfig
+    for part in setting.split("."):
+        field = kind.model_fields.get(part)
+        if field is None:
+            return setting
+        kind = nested_settings(field.annotation) or field
+    return str(getattr(kind, "title", None) or setting)
