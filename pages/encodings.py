@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from latent_workbench.encodings import export, outliers, prior
+from latent_workbench.encodings import export, new_images, outliers, prior
 from latent_workbench.encodings.compare import choose_other, side_by_side
 from latent_workbench.encodings.encoded_images import (
     CACHED,
@@ -25,6 +25,7 @@ from vae_core.runs import Run
 TABS = {
     "Does it look like the prior?": prior.draw,
     "Outliers": outliers.draw,
+    "New images": new_images.draw,
     "Export": export.draw,
 }
 

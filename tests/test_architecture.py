@@ -40,6 +40,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "vae_core.latent",
         "vae_core.diagnosis",
         "vae_core.run_data",
+        "vae_core.selections",
         "vae_core.weights",
         "vae_core.upkeep",
     ),

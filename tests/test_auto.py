@@ -331,9 +331,8 @@ def test_forty_eight_images_train_with_nothing_set_and_say_why(tmp_path: Path) -
     run = Store(tmp_path / "runs").get("holiday-pics")
     config, kept = run.config(), run.parse(layout.CHOICES, Choices).choices
     assert config.train.batch_size == 8 and open_settings(config) == []
-    assert {each.setting for each in kept} == (OPEN - {"train.epochs"}) | {
-        "data.validation_fraction"
-    }
+    decided = (OPEN - {"train.epochs"}) | {"data.validation_fraction", "data.image_size"}
+    assert {each.setting for each in kept} == decided
     assert "auto" not in json.loads(run.text(layout.CONFIG))["train"].values()
 
 

@@ -317,6 +317,11 @@ def test_celeba_brings_its_attributes(tmp_path: Path, name: str) -> None:
         places = [list(FACES).index(file) for file in part.files]
         assert part.columns["Smiling"].tolist() == [i % 2 for i in places]
         assert part.columns["Young"].tolist() == [int(i == 0) for i in places]
+    smiling = load("celeba", tmp_path, label_column="Smiling")
+    assert smiling.label_names == ("not Smiling", "Smiling")
+    assert (smiling.train.labels == smiling.train.columns["Smiling"]).all()
+    with pytest.raises(UserError, match="Smilin"):
+        load("celeba", tmp_path, label_column="Smilin")
     lay_out(tmp_path, {name: b"1\n"})
     with pytest.raises(UserError, match=r"list_attr_celeba\.... cannot be read: .*Fetch the file"):
         load("celeba", tmp_path)

@@ -188,10 +188,11 @@ def test_runs_from_before_keep_what_they_meant(tmp_path: Path) -> None:
         tmp_path, {"a.tif": tiff(ramp), "b.tif": tiff(ramp[::-1]), "c.tif": tiff(ramp * 0 + 2570)}
     )
     old = to_store(parse_config({"data": {"dataset": "folder", "data_dir": str(tmp_path)}}))
-    for key in ("mask_padding", "window", "windowed", "shown_channels"):
+    for key in ("mask_padding", "window", "windowed", "shown_channels", "label_column"):
         del old["data"][key]
     config = stored_config(json.dumps(old | {"format": 1})).config.data
     assert (config.image_size, config.windowed, config.mask_padding) == (64, "file", False)
+    assert config.label_column == "folder", "no table was asked"
     dataset = load_dataset(config)
     square = Image.fromarray(np.rint(ramp / np.float32(257)).astype(np.uint8))
     expected = square.resize((64, 64), Image.Resampling.BICUBIC, (5, 0, 25, 20), reducing_gap=3.0)

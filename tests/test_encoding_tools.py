@@ -37,7 +37,6 @@ from vae_core.latent.selection import (
     mean_image,
     mean_vector,
     picks,
-    ranked,
 )
 from vae_core.loading import load_run
 
@@ -106,12 +105,8 @@ def test_duplicates_are_grouped_and_pairs_come_closest_first() -> None:
 # --- rankings ------------------------------------------------------------------------------------
 
 
-def test_the_worst_come_first_and_picks_follow_the_reconstruction_error() -> None:
-    recon, kl = np.array([3.0, 9.0, 5.0, 1.0]), np.array([8.0, 1.0, 1.0, 1.0])
-    found = constructed(np.zeros((4, 2)), recon=recon, kl=kl)
-    order, values = ranked(found)
-    assert order.tolist() == [0, 1, 2, 3] and values.tolist() == [11, 10, 6, 2]
-    assert ranked(found, "recon")[0].tolist() == [1, 2, 0, 3]
+def test_picks_follow_the_reconstruction_error() -> None:
+    found = constructed(np.zeros((4, 2)), recon=np.array([3.0, 9.0, 5.0, 1.0]))
     assert picks(found, "worst", 2).tolist() == [1, 2]
     assert picks(found, "best", 2).tolist() == [3, 0]
     assert sorted(picks(found, "random", 9)) == [0, 1, 2, 3]
@@ -119,12 +114,10 @@ def test_the_worst_come_first_and_picks_follow_the_reconstruction_error() -> Non
 
 
 def test_what_cannot_be_ranked_says_why() -> None:
-    with pytest.raises(UserError, match="no KL"):
-        ranked(constructed(np.zeros((2, 1)), recon=np.zeros(2)))
     with pytest.raises(UserError, match="choose a part of the data set"):
-        ranked(constructed(np.zeros((2, 1)), kl=np.zeros(2)), "recon")
+        picks(constructed(np.zeros((2, 1)), kl=np.zeros(2)), "worst", 1)
     with pytest.raises(UserError, match="1 of 2 images have no finite recon"):
-        ranked(constructed(np.zeros((2, 1)), recon=np.array([1, np.nan])), "recon")
+        picks(constructed(np.zeros((2, 1)), recon=np.array([1, np.nan])), "best", 1)
 
 
 # --- planes --------------------------------------------------------------------------------------

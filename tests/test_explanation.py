@@ -46,3 +46,13 @@ def test_a_model_that_is_told_labels_is_told_them(tmp_path: Path) -> None:
     images = part.images.gather(np.arange(4))
     right, wrong = (explain(model, images, (part.labels[:4] + i) % 10) for i in (0, 1))
     assert not np.allclose(right.loss, wrong.loss)
+
+
+def test_padding_costs_nothing(tmp_path: Path) -> None:
+    model = load_run(trained(tmp_path)).model
+    image = built_in(tiny().data).validation.images.gather(np.arange(2))
+    mask = torch.ones(2, 1, 16, 16)
+    mask[:, :, :4] = 0
+    whole, inside = explain(model, image), explain(model, image, mask=mask)
+    assert (inside.loss[:, :4] == 0).all()
+    assert np.array_equal(inside.loss[:, 4:], whole.loss[:, 4:])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from vae_core.export import Source, export
 from vae_core.latent.encodings import load_encodings
 from vae_core.names import readable, shortened, unused
 from vae_core.runs import Run, Store
+from vae_core.score_images import score_images
 from vae_core.training.worker import work
 
 PLACES = ("Bergün", "Chur", "Davos")
@@ -174,3 +176,15 @@ def test_names_are_text_and_lose_folders_and_middles_where_there_is_no_room() ->
         assert len(short) == most and "…" in short and short.endswith("g")
     assert unused("split", {"split", "split (2)"}) == "split (3)"
     assert equal({}, {})
+
+
+def test_new_images_have_the_labels_and_columns_of_their_table(described, tmp_path: Path) -> None:
+    run, _ = described
+    paths = digit_files(tmp_path / "new", (0, 7), 4, first=30)
+    lines = [f"{path.name},{'kind 7' if i else 'strange'},{i}" for i, path in enumerate(paths)]
+    (tmp_path / "new" / "labels.csv").write_text("\n".join(["file,kind,n", *lines]))
+    found = score_images(run, [tmp_path / "new"]).survey
+    for name, label, n in zip(found.files, found.labels, found.columns["n"], strict=True):
+        i = [str(path.relative_to(tmp_path / "new")) for path in paths].index(name)
+        assert found.label_name(int(label)) == ("kind 7" if i else "strange") and n == i
+    assert found.label_names[:3] == run.data_card().label_names

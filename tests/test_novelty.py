@@ -14,10 +14,11 @@ from PIL import Image
 from tests.commands import vae_core
 from tests.engine import built_in, tiny, trained
 from vae_core.data import ArrayImages
+from vae_core.errors import UserError
+from vae_core.latent.encodings import load_encodings
 from vae_core.latent.novelty import (
     PixelModel,
     Reference,
-    detection,
     examine,
     novelties,
     scores,
@@ -26,6 +27,8 @@ from vae_core.latent.novelty import (
 )
 from vae_core.latent.search import NearestEncodings
 from vae_core.latent.survey import Survey
+from vae_core.runs import WEIGHTS
+from vae_core.score_images import load_scored, save_scored, score_part, told_at_once
 
 RNG = np.random.default_rng(0)
 
@@ -102,15 +105,6 @@ def test_of_normal_images_no_more_are_flagged_than_was_asked() -> None:
         assert (normal > threshold(normal, alpha)).mean() <= alpha
 
 
-def test_detection_knows_perfect_useless_and_one_sided() -> None:
-    strange = np.array([False, False, True, True])
-    perfect = detection(np.array([1.0, 2.0, 3.0, 4.0]), strange)
-    assert perfect is not None and perfect.auroc == perfect.average_precision == 1
-    reverse = detection(np.array([4.0, 3.0, 2.0, 1.0]), strange)
-    assert reverse is not None and reverse.auroc == 0
-    assert detection(np.ones(3), np.zeros(3, bool)) is None
-
-
 def test_an_image_is_not_its_own_neighbour_but_its_copy_is() -> None:
     mu = np.array([[0.0], [0.0], [1.0], [5.0]])
     reference = Reference(_survey(mu, np.array([7, 7, 8, 9], np.uint64)), None)
@@ -130,6 +124,15 @@ def test_every_score_is_higher_for_what_is_strange() -> None:
     found = scores(examine(new, ArrayImages(two), reference))
     assert set(found) == {entry.name for entry in novelties}
     assert all(values[1] > values[0] for values in found.values())
+
+
+def test_a_score_that_is_no_number_is_told_of_none() -> None:
+    learned = _survey(RNG.normal(size=(30, 2)))
+    new = _survey(np.zeros((2, 2)), recon=np.ones(2), kl=np.array([1.0, np.nan]))
+    found = scores(examine(new, None, Reference(learned, None)))
+    assert set(found) == {"recon", "knn", "mahalanobis"}
+    quick = told_at_once(_survey(RNG.normal(size=(30, 2)), kl=np.full(30, np.nan)))
+    assert set(quick.scores) == {"knn"} and (quick.scores["knn"] > 0).all()
 
 
 def _pictures(folder: Path, labels: dict[str, int]) -> Path:
@@ -223,6 +226,49 @@ def test_what_holds_no_image_is_one_sentence(tmp_path: Path, place: str, sentenc
     )
     assert done.returncode == 2 and sentence in done.stderr
     assert len(done.stderr.strip().splitlines()[-1]) < 400
+
+
+def test_a_part_of_the_run_s_own_is_scored_kept_and_read_back(tmp_path: Path) -> None:
+    run = trained(tmp_path / "store", "tiny")
+    store = ("--store", str(tmp_path / "store"))
+    out = tmp_path / "scores.csv"
+    part = ("--split", "cached", "--keep", "cached", "--out", str(out))
+    done = vae_core("score-images", "tiny", *part, *store)
+    assert done.returncode == 0, done.stderr
+    found, again = load_scored(run, "cached"), score_part(run, "cached")
+    assert found is not None and found.notes == again.notes == ()
+    assert np.array_equal(found.survey.mu, load_encodings(run).mu)  # row i is thumbnail i
+    assert {name: len(values) for name, values in found.normal.items()} == {
+        entry.name: 90 for entry in novelties
+    }
+    for name, values in again.scores.items():
+        assert np.allclose(found.scores[name], values, rtol=1e-5), name
+        assert np.allclose(found.p_values[name], again.p_values[name])
+    assert (found.distances[:, 0] > 0).all()  # nobody is the nearest of itself
+    with out.open(newline="", encoding="utf-8") as file:
+        assert len([*csv.DictReader(file)]) == 300
+    assert load_scored(run, "test") is None
+
+
+def test_scores_of_other_weights_are_not_taken_for_these(tmp_path: Path) -> None:
+    run = trained(tmp_path, "tiny")
+    scored = score_part(run, "validation")
+    save_scored(run, "validation", scored)
+    kept = load_scored(run, "validation")
+    assert kept is not None and kept.survey.split == "validation"
+    assert kept.survey.name(0) == scored.survey.name(0)
+    other = trained(tmp_path, "other", train={"seed": 1})
+    run.write_bytes(WEIGHTS, other.read(WEIGHTS))
+    assert load_scored(run, "validation") is None
+    with pytest.raises(UserError, match="no name"):
+        save_scored(run, "../validation", scored)
+
+
+def test_pictures_or_a_part_and_not_both(tmp_path: Path) -> None:
+    trained(tmp_path, "tiny")
+    for given in ((), (str(tmp_path), "--split", "train")):
+        done = vae_core("score-images", "tiny", *given, "--store", str(tmp_path))
+        assert done.returncode == 2 and "one of the two" in done.stderr
 
 
 def test_an_unknown_score_is_told_before_any_work(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from latent_workbench.components.axes import axes_of
@@ -23,17 +24,26 @@ from latent_workbench.components.scatter import (
 )
 from latent_workbench.encodings.compare import counterpart_of, rows_of, same_images
 from latent_workbench.encodings.details import nearest_rows
+from latent_workbench.encodings.explained import heat_map
 from latent_workbench.encodings.plane import STACKED, flat_plane, stacked_plane
+from latent_workbench.encodings.score_view import in_words
 from latent_workbench.live import images as live_images
 from latent_workbench.live.cache import RunCache
 from latent_workbench.live.resources import encodings_of
 from tests.engine import trained
 from tests.pages import open_page, texts
+from tests.pictures import bring, png
+from tests.test_jobs import until
 from vae_core.analysis import survey_of
+from vae_core.data.uploads import MB
 from vae_core.errors import UserError
 from vae_core.latent.encodings import save_encodings
 from vae_core.latent.maps import make_map, save_map
+from vae_core.latent.novelty import tail_shares, threshold
 from vae_core.runs import Run, Store
+from vae_core.score_images import load_scored
+
+MARKED = "latent_workbench.encodings.marks.MarkedImages"
 
 
 @pytest.fixture
@@ -212,25 +222,126 @@ def test_the_prior_tab_has_a_sentence_and_a_row_for_each_dimension(run: Run) -> 
 
 def test_outliers_are_ranked_by_what_was_measured_on_the_kept_images(run: Run) -> None:
     frame = opened("Outliers", run).dataframe[0].value
-    assert len(frame) == 100
-    elbo = frame["ELBO, nats"]
-    assert list(elbo) == sorted(elbo)
-    np.testing.assert_allclose(-elbo, frame["recon, nats"] + frame["KL, nats"], atol=0.02)
+    assert len(frame) == 200
+    worst = frame["−ELBO"]
+    assert list(worst) == sorted(worst, reverse=True)
+    np.testing.assert_allclose(worst, frame["Reconstruction error"] + frame["KL"], rtol=1e-5)
     assert frame["image"].str.fullmatch(r"training image \d+").all()
 
 
-def test_copies_are_found(run: Run) -> None:
-    mu, logvar = encodings_of(run).mu.copy(), encodings_of(run).logvar
-    mu[17] = mu[42]
-    change(run, mu=mu, logvar=logvar)
-    assert "1 group of images with the same encoding" in texts(opened("Outliers", run))
-
-
-def test_thumbnails_that_are_no_whole_images_cannot_be_ranked_and_say_why(run: Run) -> None:
+def test_thumbnails_that_are_no_whole_images_are_ranked_and_explained_all_the_same(
+    run: Run,
+) -> None:
     kept = encodings_of(run)
     run.file("thumbnails.png").unlink()
     save_encodings(run, replace(kept, thumbnails=kept.thumbnails[:, :, ::2, ::2]))
-    assert "choose a part of the data set" in texts(opened("Outliers", run))
+    assert "Loss of a pixel" in texts(opened("Outliers", run))  # of the image in the data set
+    assert len(scored("Outliers", run).selectbox(key="outliers-score").options) == 7
+
+
+def scored(tab: str, run: Run) -> AppTest:
+    """The tab once the process that scores the images has ended."""
+    app = opened(tab, run)
+    until(lambda: not app.run().get("progress"))
+    assert not app.exception and not app.warning and not app.error
+    return app
+
+
+def test_outliers_have_every_score_a_threshold_and_a_reason(run: Run) -> None:
+    app = scored("Outliers", run)
+    options = app.selectbox(key="outliers-score").options
+    assert len(options) == 7 and "Distance to neighbours" in options
+    found = load_scored(run, "cached")
+    assert found is not None
+    above = int((found.scores["nelbo"] > threshold(found.normal["nelbo"], 0.05)).sum())
+    assert f"**{above}** of 300 images above" in texts(app)
+    app.number_input(key="outliers-rate").set_value(0.0).run()
+    strict = int((found.scores["nelbo"] > found.normal["nelbo"].max()).sum())
+    assert f"**{strict}** of 300 images above" in texts(app)
+    app.segmented_control(key="outliers-by").set_value("By hand").run()
+    app.number_input(key="outliers-threshold-nelbo").set_value(-1e9).run()
+    assert "**300** of 300 images above" in texts(app)
+    said = texts(app)
+    assert "Loss of a pixel" in said and "The way to the nearest training image" in said
+    assert "validation images" in said
+
+
+def test_labels_that_are_normal_tell_which_score_wins(run: Run) -> None:
+    app = scored("Outliers", run)
+    app.multiselect(key="outliers-normal").set_value([str(i) for i in range(9)]).run()
+    assert not app.exception
+    frame = app.dataframe[0].value
+    found = load_scored(run, "cached")
+    assert found is not None
+    expected = found.detections([str(i) for i in range(9)])
+    best = max(each.auroc for each in expected.values())
+    assert frame["AUROC"][0] == f"{best:.3f} ★" and len(frame) == len(expected)
+    assert "The way to the nearest normal image" in texts(app)
+
+
+def test_a_model_without_kl_starts_with_another_score(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VAE_STORE", str(tmp_path))
+    run = trained(tmp_path, "plain", family="autoencoder", train={"epochs": 1})
+    app = opened("Outliers", run)
+    assert app.selectbox(key="outliers-score").value == "recon"
+
+
+def test_new_images_by_a_path_are_scored_and_marked(run: Run, tmp_path: Path) -> None:
+    """One picture is enough; its row, its p-value in words, and its place among the points."""
+    noise = np.random.default_rng(0).integers(0, 256, (16, 16)).astype(np.uint8)
+    Image.fromarray(noise).save(tmp_path / "strange.png")
+    app = opened("New images", run)
+    app.text_input(key="new-images-path").set_value(str(tmp_path / "strange.png")).run()
+    until(lambda: not app.run().get("progress"))
+    assert not app.exception and not app.warning and not app.error
+    app.selectbox(key="new-images-score").set_value("recon").run()
+    frame = app.dataframe[0].value
+    assert list(frame["image"]) == ["strange.png"] and list(frame["stranger than, %"]) == [100]
+    assert "stranger than all 90 validation images" in texts(app)
+    (marked,) = app.session_state[MARKED].of.values()
+    assert marked.names == ("strange.png",) and marked.picked == 0
+    app.text_input(key="new-images-path").set_value("").run()
+    assert not app.session_state[MARKED].of
+
+
+def test_what_holds_no_picture_is_one_sentence(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    app = opened("New images", run)
+    app.text_input(key="new-images-path").set_value(str(tmp_path / "empty")).run()
+    until(lambda: not app.run().get("progress"))
+    (told,) = app.warning
+    assert "There are no images in" in told.value and str(tmp_path) not in told.value
+
+
+def test_visitors_who_may_only_look_may_show_the_model_pictures(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VAE_READ_ONLY", "1")
+    app = opened("New images", run)
+    (uploads,) = (app.session_state[key] for key in app.session_state if "NewImages" in str(key))
+    assert uploads.uploads.largest == 100 * MB and uploads.uploads.kind == "looks"
+    upload = bring(uploads.uploads, "one.png", png(3))
+    app.run()
+    until(lambda: not app.run().get("progress"))
+    assert upload.name == "one.png" and not app.warning
+    assert list(app.dataframe[0].value["image"]) == ["one.png"]
+
+
+def test_p_values_are_told_in_words() -> None:
+    assert in_words(1 / 91, 90) == "stranger than all 90 validation images"
+    assert in_words(tail_shares(np.array([3.0]), np.arange(4.0))[0], 4) == (
+        "stranger than 75 % of the validation images"
+    )
+
+
+def test_a_heat_map_is_dark_where_nothing_is_lost_and_bright_where_most_is() -> None:
+    loss = np.zeros((4, 5), np.float32)
+    loss[1, 2] = 7
+    drawn = heat_map(loss).astype(int)
+    assert drawn.shape == (3, 4, 5) and drawn.sum(0)[1, 2] == drawn.sum(0).max()
+    assert (drawn.sum(0) < 60).sum() == 19
 
 
 @pytest.mark.parametrize("to", ["csv", "npz", "safetensors"])

@@ -35,6 +35,7 @@ from latent_workbench.live.uploads import UploadServer
 from vae_core.config import DataConfig, RunConfig
 from vae_core.data import Announced, Upload, begin_upload, load_dataset
 from vae_core.data import uploads as uploads_module
+from vae_core.data.labels import NO_LABEL
 from vae_core.errors import UserError
 from vae_core.imaging.kinds import has_image_name
 from vae_core.runs import Store
@@ -93,14 +94,25 @@ def test_the_folders_of_loose_images_are_labels_in_any_script(tmp_path: Path) ->
     }
     upload = received(files, tmp_path)
     path = upload.finish()
-    assert upload.name == "5 images" and path.name == "images"
+    assert upload.name == "pets" and path.name == "images"
     found = sorted(str(each.relative_to(path)) for each in path.rglob("*.[pP]*"))
     assert found == [
-        "pets/dogs/4-u.PNG", "pets/dogs/a.png", "pets/dogs/u.png",
+        "pets/dogs/a.png", "pets/dogs/ù.PNG", "pets/dogs/ü.png",
         "pets/Кошки/1-a.png", "pets/Кошки/a.png",
     ]  # fmt: skip
     data = load_dataset(DataConfig(dataset="folder", data_dir=str(path)))
     assert data.label_names == ("dogs", "Кошки")
+
+
+def test_files_keep_their_names_and_the_table_beside_them_says_their_labels(tmp_path: Path) -> None:
+    names = [f"Urlaub 🏖 ({i}).png" for i in range(4)] + ["長い名前" * 40 + ".png"]
+    rows = "".join(f"{name},{'ab'[i % 2]}\n" for i, name in enumerate(names[:4]))
+    files = {f"x/{name}": png(i) for i, name in enumerate(names)}
+    upload = received({**files, "x/labels.csv": f"file,label\n{rows}".encode()}, tmp_path)
+    data = load_dataset(DataConfig(dataset="folder", data_dir=str(upload.finish())))
+    assert data.label_names == (NO_LABEL, "a", "b")
+    kept = {name.removeprefix("x/") for part in data.parts.values() for name in part.files}
+    assert set(names[:4]) < kept and all(len(name.encode()) < 255 for name in kept)
 
 
 @given(st.lists(st.text(max_size=60), min_size=1, max_size=4), st.sampled_from([".png", ".zip"]))
@@ -380,6 +392,26 @@ def test_nobody_else_can_name_open_or_end_it(
     assert left_in(place) == [f".{answer['upload']}.part"]
     path = f"/live/uploads/{mine.token}"
     assert client("POST", path, "{}", Origin="http://elsewhere.example")[0] == 403
+
+
+def test_one_picture_is_enough_to_be_looked_at_and_bounded_for_all_together(place: Path) -> None:
+    looks = UploadSessions(kind="looks", least=1, together=3000)
+    with serving(UploadServer(looks).routes()) as server:
+        client = Client(port_of(server))
+        mine, theirs = looks.open(lambda: True), looks.open(lambda: True, most=2000)
+        body = json.dumps({"files": [{"name": "a.png", "size": len(png(0))}]})
+        assert client("POST", f"/live/looks/{mine.token}", body)[0] == 200
+        bring(mine, "a.png", png(0))
+        assert mine.finished is not None and mine.finished.path.is_dir()
+        with pytest.raises(UserError, match="no image in what was uploaded that can be read"):
+            bring(mine, "b.png", b"x" * 2900)
+        with pytest.raises(UserError, match=r"at most 0\.0 MB"):
+            theirs.begin([Announced("c.png", 2001)])
+        bring(mine, "b.png", png(1) + bytes(2500))
+        with pytest.raises(UserError, match="Others here look at many"):
+            theirs.begin([Announced("c.png", 1000)])
+        looks.close_all()
+    assert left_in(place) == []
 
 
 def test_too_much_is_refused_before_it_is_sent(sessions, client, place, monkeypatch) -> None:

@@ -9,7 +9,7 @@ import torch
 
 from vae_core.data import Images, ImageSet, Progress, no_progress
 from vae_core.data.columns import equal
-from vae_core.data.images import restore_order
+from vae_core.data.images import ArrayImages, restore_order
 from vae_core.errors import UserError
 from vae_core.latent.encodings import load_encodings
 from vae_core.latent.maps import Map, load_map, make_map, save_map
@@ -18,7 +18,7 @@ from vae_core.loading import load_part, load_run, part_of, weights_step
 from vae_core.losses import gaussian_kl
 from vae_core.models import LatentModel
 from vae_core.models.posterior import GaussianPosterior
-from vae_core.run_data import dataset_of
+from vae_core.run_data import dataset_of, recorded_by
 from vae_core.runs import Run
 from vae_core.types import Context
 
@@ -73,6 +73,25 @@ def survey_of(
     return found
 
 
+def survey_hashes(run: Run, survey: Survey) -> np.ndarray:
+    """Which images a survey is of: uint64 [N].
+
+    Raises:
+        UserError: for a run of a time when that was not recorded.
+    """
+    if survey.hashes is not None:
+        return survey.hashes
+    recorded = recorded_by(run)
+    if recorded is not None and survey.split == CACHED:  # of training images, by their places
+        train = recorded.hashes["train"]
+        if not len(survey.indices) or survey.indices.max() < len(train):
+            return train[survey.indices]
+    raise UserError(
+        f"Run {run.id!r} did not record which its images are. Choose all images of a part above; "
+        "selections of those can be kept."
+    )
+
+
 def _is_of(kept: Survey, part: ImageSet) -> bool:
     """Whether a survey is of these images, under these names and labels."""
     pairs = (kept.hashes, part.hashes), (kept.labels, part.labels)
@@ -92,6 +111,23 @@ def images_of_survey(
     part = part_of(dataset_of(run, data_dir, progress), found.split)
     assert found.hashes is not None, "a whole part knows them"
     return restore_order(part, found.hashes)
+
+
+def kept_images(run: Run) -> tuple[Survey, Images]:
+    """The survey of the images that a run keeps, and their thumbnails; measured where these are
+    the images themselves, so that no data set is needed.
+
+    Raises:
+        UserError: as `survey_of`.
+    """
+    kept, found = load_encodings(run), _survey_of_cache(run)
+    loaded = load_run(run)
+    part = kept.as_images(loaded.card.image_shape)
+    if part is not None and np.isfinite(found.mu).all():
+        context = Context(loaded.step, train_images=loaded.card.n_train)
+        measured = survey(loaded.model, loaded.objective, part, (), CACHED, context)
+        found = replace(found, recon=measured.recon, kl=measured.kl, kl_error=measured.kl_error)
+    return found, ArrayImages(kept.thumbnails)
 
 
 def map_of(

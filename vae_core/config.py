@@ -131,6 +131,20 @@ class DataConfig(Settings):
         ge=2,
     )
 
+    selection: str | None = setting(
+        None,
+        "Selection",
+        "NAME@RUN: images that were chosen among a run's encodings; empty takes every one.",
+        more=True,
+        max_length=200,
+    )
+    selection_use: Literal["only", "without"] = setting(
+        "only",
+        "Of the selection",
+        "only learns from the selected images alone; without leaves them out.",
+        more=True,
+    )
+
     @field_validator("image_size", mode="before")
     @classmethod
     def _sides_in_words(cls, size: Any) -> Any:

@@ -16,6 +16,7 @@ from vae_core.data.split_record import (
     record_splits,
     restore_splits,
     unseen,
+    without_newcomers,
 )
 from vae_core.errors import UserError
 from vae_core.names import readable, shortened
@@ -82,6 +83,8 @@ def dataset_of(
     if config.limit is not None:  # what it leaves out may be the run's
         everything = load_dataset(config.model_copy(update={"limit": None}), progress)
         dataset = renumbered(everything, card.label_names)
+    if config.selection is not None and config.selection_use == "only":
+        recorded = without_newcomers(recorded, dataset)
     if grow:
         return extend_splits(dataset, recorded, config.limit)
     own = restore_splits(dataset, recorded)

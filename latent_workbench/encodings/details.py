@@ -14,6 +14,7 @@ import streamlit as st
 from latent_workbench.components.scatter import PlaneClick
 from latent_workbench.encodings.encoded_images import EncodedImages
 from latent_workbench.encodings.plane import Plane
+from latent_workbench.encodings.selections import selection_actions
 from latent_workbench.live.resources import corrupts
 from latent_workbench.shared import access
 from latent_workbench.shared.current_run import open_in_explore
@@ -177,6 +178,7 @@ def selected_images(encoded: EncodedImages, rows: np.ndarray) -> None:
                 key=f"encodings-{kind}-{encoded.run.id}", icon=":material/download:",
                 on_click="ignore",
             )  # fmt: skip
+    selection_actions(encoded, rows)
     with st.container(horizontal=True, gap="small"):
         for end in "AB":
             if st.button(

@@ -4,7 +4,7 @@ part of its data, whose images are opened when one of them is wanted."""
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ import streamlit as st
 
 from latent_workbench.live.images import DATASETS, images_of
 from latent_workbench.live.models import ready_torch, weights_version
-from latent_workbench.live.resources import encodings_of, encodings_version, model_of
+from latent_workbench.live.resources import encodings_version, model_of
 from latent_workbench.shared.formatting import grouped, image_count
 from latent_workbench.shared.state import session
 from latent_workbench.shared.tasks import Task, command, job_button, job_shown, result_of
@@ -126,23 +126,10 @@ def neighbours_of(encoded: EncodedImages) -> Task[Neighbours]:
 def _cached(path: Path, version: str) -> EncodedImages:
     """The encodings that the run keeps; measured where its thumbnails are the images themselves."""
     ready_torch()
-    from vae_core.analysis import survey_of
-    from vae_core.data import ArrayImages
-    from vae_core.latent.survey import survey
-    from vae_core.loading import load_run
-    from vae_core.types import Context
+    from vae_core.analysis import kept_images
 
     run = Run(path)
-    cached, found = encodings_of(run), survey_of(run, CACHED)
-    assert cached is not None
-    pictures = ArrayImages(cached.thumbnails)
-    loaded = load_run(run)
-    part = cached.as_images(loaded.card.image_shape)
-    if part is not None and np.isfinite(cached.mu).all():
-        context = Context(loaded.step, train_images=loaded.card.n_train)
-        measured = survey(loaded.model, loaded.objective, part, (), CACHED, context)
-        found = replace(found, recon=measured.recon, kl=measured.kl, kl_error=measured.kl_error)
-    return EncodedImages(run, found, pictures, f"{path}/{version}/{CACHED}")
+    return EncodedImages(run, *kept_images(run), f"{path}/{version}/{CACHED}")
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)

@@ -80,6 +80,7 @@ class Plane:
         space, where a click means a line and not a point.
     prior: True where all axes are raw dimensions, in which most priors are N(0, 1).
     flat: True where one axis is no direction, so that both need not have one scale.
+    project: from encodings [M, D] of other images to where they belong: [M, 2 or 3].
     """
 
     name: str
@@ -88,6 +89,7 @@ class Plane:
     lift: Callable[[float, float], np.ndarray] | None = None
     prior: bool = False
     flat: bool = False
+    project: Callable[[np.ndarray], np.ndarray] | None = None
 
 
 def plane_of(encoded: EncodedImages, axes: AxesChoice) -> Plane | None:
@@ -105,10 +107,14 @@ def flat_plane(mu: np.ndarray, *axes: Axis) -> Plane:
     """Encodings mu [N, D] over two or three directions: in latent units where all of them are
     latent dimensions, else in σ, so that one unit serves all."""
     raw = all(map(is_raw, axes))
-    points = np.stack([axis.along(mu, not raw) for axis in axes], axis=1)
+
+    def project(vectors: np.ndarray) -> np.ndarray:
+        return np.stack([axis.along(vectors, not raw) for axis in axes], axis=1)
+
     name = " × ".join(axis.name for axis in axes)
     lift = (lambda x, y: lifted(axes, (x, y), raw)) if len(axes) == 2 else None
-    return Plane(name, points, tuple(_title(axis, raw) for axis in axes), lift, raw)
+    titles = tuple(_title(axis, raw) for axis in axes)
+    return Plane(name, project(mu), titles, lift, raw, project=project)
 
 
 def stacked_plane(mu: np.ndarray, axis: Axis) -> Plane:
@@ -125,6 +131,9 @@ def stacked_plane(mu: np.ndarray, axis: Axis) -> Plane:
     return Plane(
         f"{axis.name} alone", points, (_title(axis, raw), f"images in one of {BINS} bins"),
         lambda x, y: lifted((axis,), (x,), raw), flat=True,
+        project=lambda vectors: np.stack(
+            [axis.along(vectors, not raw), np.zeros(len(vectors))], axis=1
+        ),
     )  # fmt: skip
 
 
@@ -155,7 +164,19 @@ def _map(encoded: EncodedImages, axes: AxesChoice) -> Plane | None:
     key = f"{axes.kind}-{dimensions}-{encoded.run.id}"
     points = result_of(_drawn(*which), key, lambda: _drawn.clear(*which))
     titles = tuple(f"{axes.kind} {axis + 1}" for axis in range(dimensions))
-    return None if points is None else Plane(f"{axes.kind} {dimensions}-D", points, titles)
+    if points is None:
+        return None
+    name = f"{axes.kind} {dimensions}-D"
+    return Plane(name, points, titles, project=lambda vectors: _beside(encoded, points, vectors))
+
+
+def _beside(encoded: EncodedImages, points: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    """Where the images stand that lie nearest to encodings [M, D]: a map knows no other way."""
+    from vae_core.latent.search import NearestEncodings
+
+    places, _ = NearestEncodings(encoded.survey.mu).nearest(vectors, 1)
+    found: np.ndarray = points[places[:, 0]]
+    return found
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)

@@ -32,7 +32,9 @@ from latent_workbench.encodings.encoded_images import (
     neighbours_of,
     opening_spinner,
 )
+from latent_workbench.encodings.marks import marks_on
 from latent_workbench.encodings.plane import Plane, choose_axes, plane_of
+from latent_workbench.encodings.selections import newest, recalled, saved_selections
 from latent_workbench.live.models import weights_version
 from latent_workbench.live.resources import prior_of, sliders_of
 from latent_workbench.shared.errors import errors_shown
@@ -60,12 +62,15 @@ def scatter_view(encoded: EncodedImages) -> None:
     left, right = st.columns([2, 1], gap="medium")
     with left:
         plane = plane_of(encoded, axes)
-        clicked = None if plane is None else draw_points("encodings-scatter", encoded, plane)
+        clicked = None
+        if plane is not None:
+            clicked = newest(encoded, draw_points("encodings-scatter", encoded, plane))
         _ask_for_purity(encoded)
     with right:
         if plane is not None:
             show_details(encoded, plane, clicked)
         direction_form(encoded)
+        saved_selections(encoded)
 
 
 def draw_points(
@@ -98,6 +103,8 @@ def draw_points(
         plain=plane.lift is None,
         thumbnails=thumbnails,
         link=link,
+        marks=marks_on(encoded, plane),
+        recalled=recalled(encoded),
     )
 
 

@@ -41,9 +41,9 @@ _PRIVATE = re.compile(
 
 _UPLOADS = re.compile(r"/_stcore/upload_file/")
 
-_COMPUTES = re.compile(r"/(decode|encode|animation)/")
-"""Live routes that answer what they are sent and keep nothing of it; by any other that is sent
-something, something is changed."""
+_COMPUTES = re.compile(r"/(decode|encode|animation|looks)/")
+"""Live routes that answer what they are sent and keep nothing of it, or no longer than the session
+lasts; by any other that is sent something, something is changed."""
 
 
 class NotRead(OSError):

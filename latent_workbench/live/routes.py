@@ -5,11 +5,13 @@ from __future__ import annotations
 from starlette.middleware import Middleware
 from starlette.routing import Mount
 
+from latent_workbench.live.arrays import array_routes
 from latent_workbench.live.compute import ComputeServer
 from latent_workbench.live.guard import Guard
 from latent_workbench.live.images import image_routes
 from latent_workbench.live.progress import ProgressServer
 from latent_workbench.live.static import LIVE, static_routes
+from latent_workbench.live.upload_sessions import LOOKS
 from latent_workbench.live.uploads import UploadServer
 from latent_workbench.shared.streamlit_private import config
 
@@ -30,8 +32,10 @@ def live_mount() -> Mount:
         routes=[
             *ComputeServer().routes(),
             *image_routes(),
+            *array_routes(),
             *ProgressServer().routes(),
             *UploadServer().routes(),
+            *UploadServer(LOOKS).routes(),
             *static_routes(),
         ],
         middleware=[Middleware(Guard)],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import math
 import os
 import secrets
 import threading
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 
 from latent_workbench.live.http import Refused
 from vae_core.data.cache import CacheLock, lock_upload
-from vae_core.data.uploads import MB, Announced, Upload, begin_upload
+from vae_core.data.uploads import LEAST_IMAGES, MB, Announced, Upload, begin_upload
 from vae_core.errors import UserError
 from vae_core.runs import Folder, Store, layout
 from vae_core.sweeps.sweep import FOLDER
@@ -34,10 +35,23 @@ def most_bytes() -> int:
     return round(max(0.0, megabytes) * MB)
 
 
+def most_looked_at() -> int:
+    """What may be uploaded by those who may only look: no more than a tenth of a gigabyte."""
+    return min(most_bytes(), 100 * MB)
+
+
 @dataclass
 class SessionUploads:
-    """One session's uploads: at most one that is kept and one on its way."""
+    """One session's uploads: at most one that is kept and one on its way.
 
+    kind: what its addresses begin with. least: images of an upload. most: its bytes, None for
+    `most_bytes`. room: bytes that all sessions of this kind have left together.
+    """
+
+    kind: str = "uploads"
+    least: int = LEAST_IMAGES
+    most: int | None = None
+    room: Callable[[], float] = lambda: math.inf
     token: str = field(default_factory=lambda: secrets.token_urlsafe(32))
     finished: Upload | None = None
     incoming: Upload | None = None
@@ -45,6 +59,16 @@ class SessionUploads:
     _lease: CacheLock | None = None
     """What keeps others from clearing away what is kept, whatever page is looked at."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def largest(self) -> int:
+        """Bytes that an upload may have."""
+        return most_bytes() if self.most is None else self.most
+
+    @property
+    def held(self) -> int:
+        """Bytes of what is kept and of what is on its way."""
+        return sum(each.bytes for each in (self.finished, self.incoming) if each is not None)
 
     def begin(self, files: Sequence[Announced]) -> Upload:
         """Make room for what is to come, in place of whatever was still on its way.
@@ -57,7 +81,9 @@ class SessionUploads:
             self.incoming = None
             if self.closed:
                 raise _gone()
-            self.incoming = begin_upload(files, most_bytes())
+            if sum(file.size for file in files) > self.room():
+                raise UserError("Others here look at many images just now; try again soon.")
+            self.incoming = begin_upload(files, self.largest, least=self.least)
             return self.incoming
 
     def find(self, upload_id: str) -> Upload:
@@ -133,21 +159,35 @@ def is_named(upload_id: str) -> bool:
 class UploadSessions:
     """The sessions of all sessions, by token. Each ends some time after its session has."""
 
-    def __init__(self, away_s: float = AWAY_S) -> None:
+    def __init__(
+        self,
+        away_s: float = AWAY_S,
+        kind: str = "uploads",
+        least: int = LEAST_IMAGES,
+        together: float = math.inf,
+    ) -> None:
+        """`together`: bytes that all its sessions may hold."""
+        self.kind = kind
+        self._least, self._together = least, together
         self._away_s = away_s
         self._sessions: dict[str, tuple[SessionUploads, Callable[[], bool]]] = {}
         self._lock = threading.Lock()
         self._watching = False
 
-    def open(self, is_there: Callable[[], bool]) -> SessionUploads:
-        """A uploads for a session that lives while `is_there()`, and `away_s` longer."""
-        uploads = SessionUploads()
+    def open(self, is_there: Callable[[], bool], most: int | None = None) -> SessionUploads:
+        """The uploads of a session that lives while `is_there()`, and `away_s` longer; of at most
+        `most` bytes each."""
+        uploads = SessionUploads(self.kind, self._least, most, self.room)
         with self._lock:
             self._sessions[uploads.token] = (uploads, is_there)
             if not self._watching:
                 self._watching = True
                 threading.Thread(target=self._watch, name="upload-sessions", daemon=True).start()
         return uploads
+
+    def room(self) -> float:
+        """Bytes that its sessions may still bring together."""
+        return self._together - sum(uploads.held for uploads, _ in [*self._sessions.values()])
 
     def get(self, token: str) -> SessionUploads:
         """The uploads of this token.
@@ -190,7 +230,13 @@ class UploadSessions:
 
 
 UPLOADS = UploadSessions()
-atexit.register(UPLOADS.close_all)
+"""Images to be trained on."""
+
+LOOKS = UploadSessions(kind="looks", least=1, together=4000 * MB)
+"""Images that a model is only to be shown, which those who may only look may bring, too."""
+
+for _sessions in (UPLOADS, LOOKS):
+    atexit.register(_sessions.close_all)
 
 
 def _gone() -> UserError:

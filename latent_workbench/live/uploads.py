@@ -1,4 +1,5 @@
-"""What a session uploads, streamed to disk: `/live/uploads/{token}` and what lies below it.
+"""What a session uploads, streamed to disk: `/live/uploads/{token}` and what lies below it; what a
+model is only to be shown, by whoever may look: `/live/looks/{token}`.
 
 POST `/live/uploads/{token}` names the files and their bytes, and is refused before any of them is
 sent; PUT `…/{upload}/{index}` brings one; POST `…/{upload}` says that all have come; DELETE takes
@@ -54,7 +55,8 @@ class UploadServer:
 
     def routes(self) -> list[BaseRoute]:
         """The routes of uploads."""
-        uploads, upload = "/uploads/{token}", "/uploads/{token}/{upload}"
+        uploads = f"/{self.sessions.kind}/{{token}}"
+        upload = f"{uploads}/{{upload}}"
         return [
             Route(uploads, with_json_errors(self.begin), methods=["POST"]),
             Route(uploads, with_json_errors(self.discard), methods=["DELETE"]),

@@ -13,11 +13,12 @@ from latent_workbench.shared.pictures import data_url
 from latent_workbench.shared.tasks import Task, result_of
 from latent_workbench.shared.theme import label_color
 from vae_core.config import DataConfig, parse_config
-from vae_core.data import Dataset, Progress, label_counts, load_dataset
+from vae_core.data import Dataset, Progress, label_counts
 from vae_core.data.samples import skew_of, spread
 from vae_core.imaging.resize import shown
 from vae_core.names import readable, shortened
 from vae_core.runs import Store
+from vae_core.selections import selected_dataset
 from vae_core.upkeep import tidy
 
 SAMPLES = 24
@@ -45,7 +46,7 @@ def loading(data_json: str) -> Task[Dataset]:
     config = parse_config({"data": DataConfig.model_validate_json(data_json).model_dump()}).data
 
     def load(progress: Progress) -> Dataset:
-        dataset = load_dataset(config, progress)
+        dataset = selected_dataset(config, Store(), progress)
         tidy(Store())  # this one is in use, and stays
         return dataset
 

@@ -46,7 +46,7 @@ def shown(value: Any) -> str:
     if isinstance(value, int | float):
         return number(value)
     if isinstance(value, list | tuple):
-        return " × ".join(map(shown, value))
+        return ", ".join(map(shown, value))
     return str(value)
 
 

@@ -98,10 +98,11 @@ def measure_timing(config: RunConfig) -> Timing:
     import torch  # after prepare()
 
     from vae_core.auto import resolve
-    from vae_core.data import load_dataset
     from vae_core.data.batches import as_floats
     from vae_core.families import build
     from vae_core.run_data import data_card
+    from vae_core.runs import Store
+    from vae_core.selections import selected_dataset
     from vae_core.training.events import Stepped
     from vae_core.training.loop import Loop
     from vae_core.training.worker import choose_device
@@ -110,7 +111,7 @@ def measure_timing(config: RunConfig) -> Timing:
     config = config.updated({"train": quiet})
     if config.train.threads:
         torch.set_num_threads(config.train.threads)
-    dataset = load_dataset(config.data)
+    dataset = selected_dataset(config.data, Store())
     config, _ = resolve(config, dataset)
     device = choose_device(config.train.device)
     model, objective = build(config, data_card(dataset))

@@ -25,6 +25,7 @@ from latent_workbench.shared.recipes import (
 from latent_workbench.shared.schedule import planned
 from latent_workbench.shared.state import persistent, restore, session, widget_value
 from latent_workbench.shared.tasks import Task, result_of
+from latent_workbench.shared.train_on import TrainOn, chosen_images
 from latent_workbench.shared.train_start import DATASET, TrainStart, apply_start, recipe_key
 from latent_workbench.train.dataset_preview import dataset_preview
 from latent_workbench.train.decided import decided, shown
@@ -83,6 +84,7 @@ def train_form() -> None:
     start = apply_start()
     dataset_name = _choose_dataset()
     own = datasets[dataset_name].origin == "own"
+    chosen_images(dataset_name)
     data_dir = own_images() if own else None
     samples = st.container(key="train-samples")
     picker, about = st.columns([6, 1], vertical_alignment="bottom", gap="small")
@@ -185,7 +187,7 @@ def _settings(
     recipe: Recipe, dataset: str, data_dir: str | None, sight: DeltaGenerator, more: DeltaGenerator
 ) -> tuple[RunConfig | None, str]:
     """The configuration as it is set now, or None and why it is not valid."""
-    base = on_data(recipe, dataset, data_dir)
+    base = session(TrainOn).applied(on_data(recipe, dataset, data_dir))
     key = f"train.{recipe.name}.{dataset}"
     backbone = widget_key(key, "ModelConfig", ("model", "backbone"))
     base = with_backbone(base, widget_value(backbone, base.model.backbone))

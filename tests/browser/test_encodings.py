@@ -287,3 +287,53 @@ def test_empty_space_is_decoded_where_it_was_clicked(
     sliders = [page.get_by_test_id(f"direction-slider-{i}") for i in range(4)]
     positions = [float(slider.input_value()) for slider in sliders]
     assert positions == pytest.approx([*expected, 0, 0], abs=0.06)
+
+
+def test_points_are_called_by_their_files_and_coloured_by_what_a_table_says(
+    page: Page, app_url: str, store: Store, encodings: Encodings, points: np.ndarray
+) -> None:
+    """150 labels are found by name, hidden and shown; a column is a colouring like any other."""
+    shutil.copytree(store.get("tiny").path, store.path / "described")
+    run, rows = store.get("described"), np.arange(300)
+    save_encodings(
+        run,
+        replace(
+            encodings,
+            labels=rows % 150,
+            label_names=tuple(f"breed {i:03}" for i in range(150)),
+            files=tuple(f"holiday/{'long_' * 30 if i % 2 else ''}img_{i:03}.jpg" for i in rows),
+            columns={
+                "place": np.array([f"place {i % 12:02}" for i in rows], "O"),
+                "weight": np.where(rows % 7, rows / 10, np.nan),
+            },
+        ),
+    )
+    page.goto(f"{app_url}/encodings?run=described")
+    canvas = page.get_by_test_id("scatter")
+    page.get_by_text("300 images", exact=True).wait_for()
+    chips = page.locator(".chip")
+    expect(chips).to_have_count(24)
+    page.get_by_text("and 126 more", exact=True).wait_for()
+    page.get_by_role("searchbox", name="Find one of 150: label").fill("breed 14")
+    expect(chips).to_have_count(10)
+    whole = picture(canvas)
+    page.get_by_role("button", name="Hide all of them").click()
+    assert picture(canvas) != whole
+    chips.first.click()
+    expect(chips.first).to_have_attribute("aria-pressed", "true")
+    page.get_by_role("button", name="Show all of them").click()
+    assert picture(canvas) == whole
+    choice = page.get_by_label("Colour by")
+    choice.select_option("place")
+    expect(chips).to_have_text([*(f"place {i:02}" for i in range(9)), "other (3 more)"])
+    at, row = pixels(canvas, points), int(np.argmax(points[:, 0]))
+    canvas.hover(position=place(at[row]))
+    hovered = page.locator(".hover.shown span")
+    expect(hovered).to_contain_text(f"breed {row % 150:03} · place: ")
+    expect(hovered).to_contain_text(f"img_{row:03}.jpg")
+    choice.select_option("weight")
+    expect(page.locator(".legend .bar")).to_be_visible()
+    canvas.click(position=place(at[row]))
+    page.get_by_text(f"img_{row:03}.jpg").first.wait_for()
+    names = page.locator(".row-of-pictures figure[title*='holiday/']")
+    expect(names).to_have_count(8)

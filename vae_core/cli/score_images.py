@@ -22,6 +22,7 @@ from vae_core.cli.options import (
     print_json,
     print_table,
 )
+from vae_core.errors import UserError
 from vae_core.runs import Store
 
 app = typer.Typer()
@@ -33,8 +34,13 @@ SHOWN = 10
 def score_images(
     run: RunArgument,
     paths: Annotated[
-        list[Path], typer.Argument(metavar="PATH...", help="Folders, archives, single pictures.")
-    ],
+        list[Path] | None,
+        typer.Argument(metavar="[PATH...]", help="Folders, archives, single pictures."),
+    ] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(help="In place of a PATH, the run's own: train, validation, test or cached."),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="The CSV file to write.")] = None,
     by: Annotated[str, typer.Option(help="The score that outliers are told by.")] = "knn",
     false_alarms: Annotated[
@@ -49,6 +55,9 @@ def score_images(
         typer.Option(help="A label that is normal; repeat it. Else those of the run."),
     ] = None,
     data_dir: Annotated[str | None, typer.Option(help="Where the run's data set lies.")] = None,
+    keep: Annotated[
+        str | None, typer.Option(help="A name under which the scores are kept in the cache.")
+    ] = None,
     weights: WeightsOption = "last",
     store: StoreOption = None,
     as_json: JsonOption = False,
@@ -62,13 +71,21 @@ def score_images(
     """
     process.prepare()
     from vae_core.latent.novelty import novelties
+    from vae_core.score_images import save_scored, score_part, table
     from vae_core.score_images import score_images as scored_images
-    from vae_core.score_images import table
 
     novelties[by]  # a wrong name is told before any work
     with answering(as_lines) as say:
+        if bool(paths) == bool(split):
+            raise UserError("Name pictures, or a part of the run's own by --split; one of the two.")
         found = Store(store).get(run)
-        scored = scored_images(found, paths, data_dir, weights, neighbours, say)
+        if paths:
+            scored = scored_images(found, paths, data_dir, weights, neighbours, say)
+        else:
+            assert split is not None
+            scored = score_part(found, split, data_dir, weights, neighbours, say)
+        if keep:
+            save_scored(found, keep, scored, weights)
         columns = table(scored, false_alarms, by)
         if out is not None:
             write_csv(out, columns)

@@ -54,6 +54,15 @@ def folder_labels(names: Sequence[str]) -> tuple[np.ndarray | None, tuple[str, .
     return labels.astype(np.int64), tuple(map(str, label_names))
 
 
+def numbered(texts: np.ndarray, known: Sequence[str]) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Labels int64 [N] from their names [N], None where there is none, and the names that they
+    number: those of `known` first, then the others."""
+    named = [text or NO_LABEL for text in texts]
+    names = (*known, *sorted(set(named) - set(known)))
+    number = {name: i for i, name in enumerate(names)}
+    return np.fromiter((number[name] for name in named), np.int64, len(named)), names
+
+
 def known_folder_labels(names: Sequence[str], known: Sequence[str]) -> np.ndarray | None:
     """Labels int64 [N] into `known` of files, each by the folders that it lies in; None where one
     lies in no such folder. For files of which a single folder is left, which `folder_texts` leaves

@@ -141,6 +141,13 @@ def extend_splits(dataset: Dataset, recorded: SplitRecord, limit: int | None) ->
     return replace(found, rows=rows).parts(left_out)
 
 
+def without_newcomers(recorded: SplitRecord, dataset: Dataset) -> SplitRecord:
+    """A record for which nothing in `dataset` is new: what is not its own was not chosen."""
+    there = np.concatenate([part.known_hashes for part in dataset.parts.values()])
+    own = np.concatenate([recorded.ever(name) for name in PARTS])
+    return replace(recorded, hashes={**recorded.hashes, LEFT_OUT: np.setdiff1d(there, own)})
+
+
 @dataclass(frozen=True)
 class _Matched:
     """Where the images that a run recorded lie among those that there are now.
@@ -159,7 +166,7 @@ class _Matched:
     @staticmethod
     def of(dataset: Dataset, recorded: SplitRecord) -> _Matched:
         sets = list(dataset.parts.values())
-        whole = _whole(sets)
+        whole = whole_of(sets)
         hashes, labels = whole.known_hashes, _labels(whole)
         wanted = np.concatenate([recorded.hashes[name] for name in PARTS])
         named_as = np.concatenate([recorded.labels[name] for name in PARTS])
@@ -212,7 +219,8 @@ def unseen(image_set: ImageSet, recorded: SplitRecord) -> ImageSet:
     return subset(image_set, np.flatnonzero(~seen)) if seen.any() else image_set
 
 
-def _whole(sets: list[ImageSet]) -> ImageSet:
+def whole_of(sets: list[ImageSet]) -> ImageSet:
+    """All images of several parts, one part after the other."""
     first = sets[0]
     factors = None
     if first.factors is not None:

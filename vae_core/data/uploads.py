@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
+from vae_core.data.tables import READERS
 from vae_core.errors import UserError
 from vae_core.imaging.fit import Target
 from vae_core.imaging.kinds import has_image_name, kind_of, readable
@@ -27,6 +28,9 @@ from vae_core.imaging.reading import reason_of
 from vae_core.locations import data_folder
 
 MB = 10**6
+LONGEST_NAME = 200
+"""Bytes of a file's name without its ending; file systems have 255."""
+
 MOST_FILES = 100_000
 RESERVE = 256 * MB
 """Bytes that an upload leaves free on its disk: trainings write there too."""
@@ -49,7 +53,8 @@ class Announced:
 class Upload:
     """One .zip, or loose images, on their way into a folder of their own."""
 
-    def __init__(self, uploads: Path, files: Sequence[Announced]) -> None:
+    def __init__(self, uploads: Path, files: Sequence[Announced], least: int) -> None:
+        self.least = least
         self.id = secrets.token_hex(16)
         self.files = tuple(files)
         self.bytes = sum(file.size for file in files)
@@ -118,7 +123,7 @@ class Upload:
         """Look at what has come and give it its name; a path for `DataConfig.data_dir`.
 
         Raises:
-            UserError: when something is missing, or it holds fewer than two images that can be
+            UserError: when something is missing, or it holds fewer than `least` images that can be
                 read, or is an unsafe zip; all of it is then deleted.
         """
         try:
@@ -146,17 +151,21 @@ class Upload:
         return place if self._is_zip else "images" / place
 
     def _look(self) -> None:
-        """Refuse what no model could be trained on, by the names it has now."""
+        """Refuse what holds too few images, by the names it has now."""
         came = self._folder / (self._places[0] if self._is_zip else "images")
         try:
             with open_pictures(came, links=False) as listing:
-                _look_at(listing, self.name if self._is_zip else "what was uploaded")
+                name = self.name if self._is_zip else "what was uploaded"
+                _look_at(listing, name, self.least)
         except UserError as error:  # by its name: where it lies is nobody's business
             raise UserError(str(error).replace(str(came), self.name)) from None
 
 
 def begin_upload(
-    files: Sequence[Announced], most_bytes: int = 2000 * MB, root: Path | None = None
+    files: Sequence[Announced],
+    most_bytes: int = 2000 * MB,
+    root: Path | None = None,
+    least: int = LEAST_IMAGES,
 ) -> Upload:
     """Make room for one .zip, or loose images, under the data folder `root`.
 
@@ -164,6 +173,7 @@ def begin_upload(
         files: what is to come; folders in the names of loose images become labels.
         most_bytes: that all of it may have together.
         root: the data folder; None takes the default one.
+        least: images that can be read, below which it is refused when all has come.
 
     Raises:
         UserError: when nothing is to come, a file is neither zip nor image, a zip comes with other
@@ -175,7 +185,7 @@ def begin_upload(
         uploads.mkdir(parents=True, exist_ok=True)
         _forget_abandoned(uploads)
         free = shutil.disk_usage(uploads).free
-        upload = Upload(uploads, files)
+        upload = Upload(uploads, files, least)
         if upload.bytes + RESERVE > free:
             raise UserError(
                 f"There is no room for {_mb(upload.bytes)}: this server's disk has {_mb(free)} "
@@ -197,7 +207,7 @@ def _check(files: Sequence[Announced], most_bytes: int) -> None:
         raise UserError(f"Upload {zips[0]} by itself: one .zip, or loose images, not both.")
     for file in files:
         name = _plain(file.name)
-        if not zips and not has_image_name(name):
+        if not zips and not (has_image_name(name) or _is_table(name)):
             raise UserError(f"{name!r} is nothing that can be read; what can be is {readable()}.")
         kind = kind_of(name)
         if kind is not None and kind.missing:
@@ -212,13 +222,11 @@ def _check(files: Sequence[Announced], most_bytes: int) -> None:
         )
 
 
-def _look_at(listing: Listing, name: str) -> None:
-    """Refuse pictures of which not even two can be read; most are good, so few are tried."""
+def _look_at(listing: Listing, name: str, least: int) -> None:
+    """Refuse pictures of which not even `least` can be read; most are good, so few are tried."""
     good, why = 0, ""
     count = min(len(listing), _TRIES)
-    spans = (
-        range(start, min(start + LEAST_IMAGES, count)) for start in range(0, count, LEAST_IMAGES)
-    )
+    spans = (range(start, min(start + least, count)) for start in range(0, count, least))
     for span, results in decode_all(listing, spans, Target(8, 8, "fit"), lambda: None):
         for index, each in zip(span, results, strict=True):
             if isinstance(each, tuple):
@@ -226,16 +234,16 @@ def _look_at(listing: Listing, name: str) -> None:
             elif not why and isinstance(each, str | OSError):
                 reason = reason_of(each) if isinstance(each, OSError) else each
                 why = f" {PurePosixPath(listing.names[index]).name}: {reason}."
-        if good >= LEAST_IMAGES:
+        if good >= least:
             return
     if len(listing) > _TRIES:
         return  # preparing will look at all of them and tell
     if not why and listing.skipped:
         why = f" {skipped_note(listing.skipped, len(listing.skipped) + len(listing))}"
     found = "only one image" if good else "no image"
+    needed = f"; at least {least} are needed, one to learn from and one to measure on"
     raise UserError(
-        f"There is {found} in {name} that can be read; at least {LEAST_IMAGES} are needed, one to "
-        f"learn from and one to measure on.{why}"
+        f"There is {found} in {name} that can be read{needed if least > 1 else ''}.{why}"
     )
 
 
@@ -244,7 +252,7 @@ def _places(names: Sequence[str]) -> list[str]:
     places: dict[str, str] = {}
     for i, name in enumerate(names):
         *folders, file = PurePosixPath(name.replace("\\", "/")).parts or (name,)
-        inside = [*filter(None, map(_safe_folder, folders)), safe_name(file)]
+        inside = [*filter(None, map(_safe_folder, folders)), _safe_file(file)]
         place = "/".join(inside)
         if place.lower() in places:  # two names may have become one
             place = "/".join([*inside[:-1], f"{i}-{inside[-1]}"])
@@ -254,13 +262,32 @@ def _places(names: Sequence[str]) -> list[str]:
 
 def _safe_folder(name: str) -> str:
     """A folder's name, which is a label's, in any script; never hidden, "" for nothing left."""
+    return _safe_text(name)[:60]
+
+
+def _safe_file(name: str) -> str:
+    """A file's name, by which people and tables know it, in any script; never hidden."""
+    stem, dot, ending = _safe_text(name).rpartition(".")
+    if not stem:
+        stem, dot, ending = ending, "", ""
+    short = stem.encode()[:LONGEST_NAME].decode("utf-8", "ignore")
+    return (short or "upload") + dot + ending[:8]
+
+
+def _safe_text(name: str) -> str:
+    """Without what leads somewhere, cannot be shown, or has no place in a name on some system."""
     text = "".join(each for each in name if each.isprintable() and each not in '/\\:*?"<>|')
-    return text.encode("utf-8", "ignore").decode().strip(". ")[:60]
+    return text.encode("utf-8", "ignore").decode().strip(". ")
 
 
 def _plain(name: str) -> str:
     """The last part of a name that may come from any system."""
     return PurePosixPath(name.replace("\\", "/")).name
+
+
+def _is_table(name: str) -> bool:
+    """True of what may say the labels of the images beside it."""
+    return PurePosixPath(name).suffix.lower() in READERS
 
 
 def _is_zip(name: str) -> bool:

@@ -75,14 +75,21 @@ class Packed:
     Args:
         file: opens it anew.
         size: its bytes, where they are held in memory and may be let go of; 0 keeps it open.
+        recent: holds it then.
 
     Raises:
         Unsafe, Unreadable, OSError: as `archive.Open`.
     """
 
     def __init__(
-        self, kind: ArchiveFormat, file: Callable[[], BinaryIO], size: int, limits: Limits
+        self,
+        kind: ArchiveFormat,
+        file: Callable[[], BinaryIO],
+        size: int,
+        limits: Limits,
+        recent: Recent,
     ) -> None:
+        self._recent = recent
         self._kind, self._file, self._size, self._limits = kind, file, size, limits
         self._open: BinaryIO | None = None
         self._kept = None if size else self._members()
@@ -114,7 +121,7 @@ class Packed:
             self._open.close()
 
     def _now(self) -> Members:
-        return self._kept or RECENT.get(("archive", id(self)), self._size, self._members)
+        return self._kept or self._recent.get(self, self._size, self._members)
 
     def _members(self) -> Members:
         file = self._file()
@@ -157,8 +164,6 @@ class Recent:
             self._total = 0
 
 
-RECENT = Recent(KEPT_BYTES)
-
 FORMATS = tuple(formats)
 _CODE = {each.name: code for code, each in enumerate(FORMATS)}
 
@@ -174,6 +179,7 @@ class Files:
         self.stamps = np.zeros((0, 2), np.int64)
         self._new, self._new_stamps = list[str](), array("q")
         self.holders: list[Holder] = []
+        self.recent = Recent(KEPT_BYTES)
         self._kinds, self._holder_of, self._keys = array("B"), array("i"), array("i")
 
     def __len__(self) -> int:
@@ -231,11 +237,11 @@ class Files:
         def whole() -> bytes:
             return holder.read(name, stamp, key)
 
-        return Picture(RECENT.get((id(holder), key), stamp[0], whole), kind.name, page)
+        return Picture(self.recent.get((holder, key), stamp[0], whole), kind.name, page)
 
     def close(self) -> None:
         """Let go of all archives."""
-        RECENT.clear()
+        self.recent.clear()
         for holder in self.holders:
             if isinstance(holder, Packed):
                 holder.close()

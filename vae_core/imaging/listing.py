@@ -359,7 +359,7 @@ class _Walk:
             entries=self._limits.entries - entries,
             total_bytes=self._limits.total_bytes - total,
         )
-        holder = Packed(kind, file, size, limits)
+        holder = Packed(kind, file, size, limits, self.files.recent)
         number, members = len(self.files.holders), holder.members
         self.files.holders.append(holder)
         self._spent = [

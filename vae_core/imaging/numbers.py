@@ -102,8 +102,8 @@ def require_picture(height: int, width: int, channels: int = 1, itemsize: int = 
 def as_values(array: np.ndarray) -> np.ndarray:
     """[H, W] or [H, W, C] of any numbers as [H, W, C] uint8, uint16, int16, int32 or float32.
 
-    A type that is not among them becomes the narrowest that keeps its values. In floats what is no
-    number takes the lowest value of the picture, and what is infinite the lowest or highest.
+    A type that is not among them becomes the narrowest that keeps its values. What is no
+    finite number stays so: only the scale of the whole collection tells how dark it is (`fit`).
 
     Raises:
         NotAnImage: when it holds no numbers, or is no picture.
@@ -116,7 +116,7 @@ def as_values(array: np.ndarray) -> np.ndarray:
     require_picture(height, width, channels, array.itemsize)
     if array.dtype.kind not in "buif":
         raise NotAnImage(f"values of type {array.dtype}, which are no numbers of pixels")
-    return np.ascontiguousarray(_finite(_kept(array)))
+    return np.ascontiguousarray(_with_numbers(_kept(array)))
 
 
 def over_white(values: np.ndarray) -> np.ndarray:
@@ -154,16 +154,10 @@ def _kept(array: np.ndarray) -> np.ndarray:
         return array.astype(np.float32)
 
 
-def _finite(array: np.ndarray) -> np.ndarray:
-    if array.dtype.kind != "f":
-        return array
-    known = np.isfinite(array)
-    if known.all():
-        return array
-    if not known.any():
+def _with_numbers(array: np.ndarray) -> np.ndarray:
+    if array.dtype.kind == "f" and not np.isfinite(array).any():
         raise NotAnImage("not one number in it is finite")
-    low, high = array[known].min(), array[known].max()
-    return np.nan_to_num(array, nan=low, neginf=low, posinf=high)
+    return array
 
 
 def _times(shape: tuple[int, ...]) -> str:

@@ -34,9 +34,9 @@ class PillowFile:
     """One open file, of one picture or several frames. See `kinds.Opened`."""
 
     def __init__(self, file: BinaryIO, allowed: tuple[str, ...] = ALLOWED) -> None:
-        self._file = file
+        self._file, self._allowed = file, allowed
         with _told():
-            self._image = Image.open(file, formats=allowed)
+            self._image = self._opened()
             require_picture(self._image.height, self._image.width)
 
     def contents(self) -> Contents:
@@ -48,6 +48,8 @@ class PillowFile:
         """A frame, upright, over white, in sRGB: [H, W] or [H, W, C] of its own number type."""
         with _told():
             if index or self._image.tell():
+                if index < self._image.tell() and self._image.format == "PNG":  # loses frames then
+                    self._image = self._opened()
                 self._image.seek(index)
             elif least is not None:
                 self._image.draft(None, least)  # a JPEG is decoded at a fraction of its size
@@ -56,6 +58,10 @@ class PillowFile:
 
     def close(self) -> None:
         """Nothing is open but the file."""
+
+    def _opened(self) -> Image.Image:
+        self._file.seek(0)
+        return Image.open(self._file, formats=self._allowed)
 
     def _deep_colour(self) -> np.ndarray | None:
         """Colour of 16 bits, of which pillow keeps 8; None for any other picture."""

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from vae_core.data.batches import as_floats
 from vae_core.imaging.png import to_bytes
+from vae_core.imaging.resize import shown
 from vae_core.models import LatentModel
 
 
@@ -16,7 +18,7 @@ from vae_core.models import LatentModel
 class Explanation:
     """What N images cost, place by place, at the mode of their posterior.
 
-    reconstruction: uint8 [N, C, H, W].
+    reconstruction: as it is shown, uint8 [N, 1 or 3, H, W].
     loss: −log p(x|z) of every pixel, summed over its channels, in nats, float32 [N, H, W].
     kl: of every latent dimension in nats, float32 [N, D]; None where there is no closed form.
     """
@@ -28,9 +30,13 @@ class Explanation:
 
 @torch.inference_mode()
 def explain(
-    model: LatentModel, images: np.ndarray, labels: np.ndarray | None = None
+    model: LatentModel,
+    images: np.ndarray,
+    labels: np.ndarray | None = None,
+    mask: Tensor | None = None,
 ) -> Explanation:
-    """Encode images uint8 [N, C, H, W], decode them, and say what they cost where.
+    """Encode images uint8 [N, C, H, W], decode them, and say what they cost where: nothing where
+    `mask` [N, 1, H, W] is 0.
 
     Pixels are independent given z under every likelihood, so an image's cost is the sum of theirs.
     """
@@ -42,11 +48,12 @@ def explain(
     x_logits = told.decode(posterior.mode())
     # Each value as an image of its own: the likelihood then gives its cost alone.
     values = (each.contiguous().reshape(-1, 1, 1, 1) for each in (x_logits, x))
-    loss = model.likelihood.nll(*values).reshape(x.shape).sum(1)
+    losses = model.likelihood.nll(*values).reshape(x.shape)
+    loss = (losses if mask is None else losses * mask).sum(1)
     kl = posterior.kl(model.prior())
     model.train(was_training)
     return Explanation(
-        to_bytes(model.picture(x_logits)),
+        to_bytes(shown(model.picture(x_logits), model.shown_channels)),
         loss.float().cpu().numpy(),
         None if kl is None else kl.float().cpu().numpy(),
     )

@@ -7,7 +7,7 @@ whatever they show (Nalisnick et al., Do Deep Generative Models Know What They D
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -169,6 +169,8 @@ def _nearest_others(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The k nearest of the reference that are other images, by what they show."""
     known, own = reference.survey.hashes, survey.hashes
+    if known is None and np.array_equal(survey.mu, reference.survey.mu):  # the reference itself
+        known = own = np.arange(len(survey))
     search = reference.search
     if known is None or own is None or not np.isin(own, known).any():
         return search.nearest(survey.mu, k, progress)
@@ -189,9 +191,21 @@ novelties: Registry[Entry[Measure]] = Registry("novelty score", Entry)
 
 
 def scores(examined: Examined) -> dict[str, np.ndarray]:
-    """Every score that can be told of these images: float64 [N] by name, higher is stranger."""
-    found = {entry.name: entry.build(examined) for entry in novelties}
-    return {name: np.asarray(each, np.float64) for name, each in found.items() if each is not None}
+    """Every score that can be told of these images: float64 [N] by name, higher is stranger.
+
+    One that is no number for some of them, such as the KL to a prior that an older run did not
+    keep, is told of none.
+    """
+    return finite_ones({entry.name: entry.build(examined) for entry in novelties})
+
+
+def finite_ones(found: Mapping[str, np.ndarray | None]) -> dict[str, np.ndarray]:
+    """Those that are known, and a number for every image, as float64."""
+    return {
+        name: np.asarray(each, np.float64)
+        for name, each in found.items()
+        if each is not None and np.isfinite(each).all()
+    }
 
 
 def tail_shares(values: np.ndarray, normal: np.ndarray) -> np.ndarray:
@@ -210,29 +224,6 @@ def tail_shares(values: np.ndarray, normal: np.ndarray) -> np.ndarray:
 def threshold(normal: np.ndarray, false_alarms: float) -> float:
     """The score above which lie at most `false_alarms` (a share) of normal [M] images."""
     return float(np.quantile(normal, 1 - false_alarms, method="higher"))
-
-
-@dataclass(frozen=True)
-class Detection:
-    """How well a score tells strange images from normal ones.
-
-    auroc: the chance that a strange image scores above a normal one. average_precision: the area
-    under precision over recall, whose base is the share of strange images.
-    """
-
-    auroc: float
-    average_precision: float
-
-
-def detection(values: np.ndarray, strange: np.ndarray) -> Detection | None:
-    """How well values [N] find the images that are `strange` bool [N]; None without both kinds."""
-    from sklearn.metrics import average_precision_score, roc_auc_score
-
-    if strange.all() or not strange.any():
-        return None
-    return Detection(
-        float(roc_auc_score(strange, values)), float(average_precision_score(strange, values))
-    )
 
 
 @novelties.register(

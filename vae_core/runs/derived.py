@@ -79,6 +79,12 @@ def find(run: Reader, name: str, read: Callable[[Tensors], T | None]) -> T | Non
     return None
 
 
+def drop(run: Reader, name: str) -> None:
+    """Remove what is kept under this name, which nobody reads again."""
+    with suppress(UserError, OSError):
+        (derived_folder(run).path / name).unlink()
+
+
 def forget(run: Reader) -> None:
     """Remove all that is kept of a run, as far as it can be removed."""
     with suppress(UserError):

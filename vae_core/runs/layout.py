@@ -19,6 +19,8 @@ from vae_core.runs.schemas import (
     Environment,
     Job,
     SavedDirections,
+    SavedSelection,
+    SavedSelections,
     Status,
     Summary,
 )
@@ -45,6 +47,8 @@ THUMBNAIL = "thumbnail.png"
 SUMMARY = "summary.json"
 SCORES = "scores.json"
 SAVED_DIRECTIONS = "saved_directions.json"
+SAVED_SELECTIONS = "saved_selections.json"
+SELECTION = "selection.json"
 PREVIEWS = "previews"
 ORIGINALS, CORRUPTED = f"{PREVIEWS}/originals.png", f"{PREVIEWS}/corrupted.png"
 
@@ -87,6 +91,11 @@ def curation(split: str) -> str:
     return f"curation-{split}.safetensors"
 
 
+def scored(of: str) -> str:
+    """How strange the images of a part are, or new images; `of` is made of letters and digits."""
+    return f"scored-{of}.safetensors"
+
+
 def prior(name: str) -> str:
     """A prior that was fitted to the encodings."""
     return f"prior-{name}.safetensors"
@@ -127,6 +136,8 @@ RUN = (
     File(SUMMARY, 4 * MB, "what was measured of the weights", Summary),
     File(SCORES, MB, "disentanglement scores: sweeps/scoring.py"),
     File(SAVED_DIRECTIONS, 16 * MB, "directions that a person named", SavedDirections),
+    File(SAVED_SELECTIONS, 256 * MB, "images that a person chose and named", SavedSelections),
+    File(SELECTION, 64 * MB, "the images that it learns from alone, or not", SavedSelection),
     File("worker.lock", MB, "of earlier versions"),
 )
 
@@ -137,6 +148,7 @@ DERIVED = (
     File("encodings-*.safetensors", 4 * GB, "the survey of a part"),
     File("map-*.safetensors", 128 * MB, "a map of the encodings"),
     File("curation-*.safetensors", 4 * GB, "copies, doubtful labels and groups of a part"),
+    File("scored-*.safetensors", 4 * GB, "how strange the images of a part, or new ones, are"),
     File("prior-*.safetensors", 128 * MB, "a prior that was fitted to the encodings"),
 )
 """What can be made again. It lies in the cache (derived.py), in old runs in the run."""

@@ -36,13 +36,16 @@ Values = dict[str, Any]
 
 def _before_own_shapes(values: Values) -> Values:
     """Format 1: pictures became squares, 64×64 where nothing else was said, each file was scaled by
-    itself, the first of its pages was taken, and padding was learned like anything else."""
+    itself, the first of its pages was taken, padding was learned like anything else, and no table
+    was asked for labels."""
     data = values.get("data")
     if not isinstance(data, dict):
         return values
     meant = {"windowed": "file", "mask_padding": False, "pages": "first"}
-    if data.get("dataset") == "folder" and data.get("image_size") is None:
-        meant["image_size"] = 64
+    if data.get("dataset") == "folder":
+        meant["label_column"] = "folder"
+        if data.get("image_size") is None:
+            meant["image_size"] = 64
     return values | {"data": data | meant}
 
 

@@ -146,6 +146,21 @@ class SavedDirections(Settings):
     directions: tuple[SavedDirection, ...] = ()
 
 
+class SavedSelection(Settings):
+    """Images under a name: the hashes of what they show, as base64 of uint64; `split` is the part
+    that they were chosen in. `selection.json` of a run that learns from them is one."""
+
+    name: Annotated[str, Field(max_length=60)]
+    split: Annotated[str, Field(max_length=60)] = ""
+    hashes: str
+
+
+class SavedSelections(Settings):
+    """`saved_selections.json`, in the order in which they were saved."""
+
+    selections: Annotated[tuple[SavedSelection, ...], FailFast(), Field(max_length=200)] = ()
+
+
 class Stored(BaseModel):
     """What is written anew with the keys of another version still in it."""
 

@@ -37,7 +37,8 @@ def config_from_run(source: Run, data: DataConfig | None = None) -> RunConfig:
     if data is None or (data.dataset, data.data_dir) == (config.data.dataset, config.data.data_dir):
         return config
     channels, height, width = card.image_shape
-    shape = {"channels": channels} | ({"image_size": height} if height == width else {})
+    side = height if height == width else (height, width)
+    shape = {"channels": channels, "image_size": side}
     other = {"dataset": data.dataset, "data_dir": data.data_dir, "limit": None, **shape}
     anew = {part: values for part, values in LEFT_TO_THE_DATA.items() if part != "model"}
     return config.updated(anew).updated({"data": other})

@@ -13,7 +13,7 @@ import torch
 
 from vae_core.auto import resolve
 from vae_core.config import RunConfig
-from vae_core.data import Dataset, load_dataset
+from vae_core.data import Dataset
 from vae_core.data.split_record import record_splits
 from vae_core.errors import DataChanged, LeaseLost, Stopped, UserError, is_out_of_memory
 from vae_core.families import build, complete, families
@@ -23,9 +23,10 @@ from vae_core.models import LatentModel
 from vae_core.objective import Objective
 from vae_core.progress import Progress, no_progress
 from vae_core.run_data import data_card, dataset_of, recorded_by, refuse_unknown_labels
-from vae_core.runs import ACTIVE, PARTS, DataCard, PartDigests, Run, State, Status, layout
+from vae_core.runs import ACTIVE, PARTS, DataCard, PartDigests, Run, State, Status, Store, layout
 from vae_core.runs.migrations import to_store
 from vae_core.runs.schemas import Choices, Chosen
+from vae_core.selections import selected_dataset
 from vae_core.training.artifacts import save_latents, save_measurement
 from vae_core.training.checkpoint import TimeBudget, load_best, load_state, save_checkpoint
 from vae_core.training.continuation import continued
@@ -157,7 +158,7 @@ def _train(
     progress("Preparing the images", None)
     state = load_state(run)
     if state is None:
-        dataset = load_dataset(config.data, progress)
+        dataset = selected_dataset(config.data, Store(run.path.parent), progress, run)
         for said in (*(choice.reason for choice in dataset.choices), *dataset.notes):
             progress(said, None)
         config = resolved_config(run, config, dataset, progress)
@@ -224,12 +225,13 @@ def resolved_config(
     Raises:
         UserError: as `resolve`, or when nothing can be written.
     """
-    config, choices = resolve(config, dataset, progress)
+    resolved, choices = resolve(config, dataset, progress)
     if choices:
         chosen = tuple(Chosen(**asdict(choice)) for choice in choices)
         run.write_json(layout.CHOICES, Choices(choices=chosen))
-        run.write_json(layout.CONFIG, to_store(config))
-    return config
+    if resolved != config:
+        run.write_json(layout.CONFIG, to_store(resolved))
+    return resolved
 
 
 def resumed_dataset(run: Run, accept_changed: bool, progress: Progress = no_progress) -> Dataset:

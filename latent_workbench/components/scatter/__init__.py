@@ -1,4 +1,4 @@
-"""Encodings as points that can be pointed at, clicked and drawn around; 70 000 keep moving."""
+"""Encodings as points that can be pointed at, clicked and drawn around; a million keep moving."""
 
 from __future__ import annotations
 
@@ -13,15 +13,13 @@ from plotly.colors import sample_colorscale, unlabel_rgb
 
 from latent_workbench.components import component
 from latent_workbench.components.explorer.space import encoded, packed_names
+from latent_workbench.live.arrays import sent
 from latent_workbench.shared.formatting import number
 from latent_workbench.shared.theme import LABELS
 
 _mount = component("encodings_scatter", "scatter")
 
 STEPS = 64
-UNKNOWN = 255
-"""In place of a step, where a number is not known."""
-
 PALETTE = [
     "#{:02x}{:02x}{:02x}".format(*(round(part) for part in unlabel_rgb(color)))
     for color in sample_colorscale("Viridis", np.linspace(0, 1, STEPS).tolist())
@@ -88,6 +86,14 @@ ScatterEvent = ImageClick | PlaneClick | PointsSelected | SelectionCleared | Non
 
 
 @dataclass(frozen=True)
+class Recalled:
+    """A selection that is shown as though it had been drawn: int64 [M]; `version` names it."""
+
+    version: str
+    rows: np.ndarray
+
+
+@dataclass(frozen=True)
 class Link:
     """Views of one `group` follow each other; ids int64 [N] says which image each row is."""
 
@@ -95,8 +101,29 @@ class Link:
     ids: np.ndarray
 
 
-def scatter(
-    key: str,
+@dataclass(frozen=True)
+class Marks:
+    """Other images among the points: places [M, 2 or 3] with their names. picked: the one that is
+    looked at, −1 for none."""
+
+    places: np.ndarray
+    names: Sequence[str]
+    picked: int = -1
+
+    def as_data(self) -> dict[str, Any]:
+        """As the browser takes it."""
+        return {"places": encoded(self.places), "names": [*self.names], "picked": self.picked}
+
+
+def scatter(key: str, points: np.ndarray, *, images: str, axes: str, **named: Any) -> ScatterEvent:
+    """Mount the points [N, 2 or 3]; returns what was last clicked or drawn around, if anything.
+    `named`: as `scatter_data` takes them."""
+    data = scatter_data(points, images=images, axes=axes, **named)
+    result = _mount(key=key, data=[data], on_told_change=lambda: None)
+    return parse_event(getattr(result, "told", None), images, axes, len(points))
+
+
+def scatter_data(
     points: np.ndarray,
     *,
     run: str,
@@ -114,8 +141,10 @@ def scatter(
     plain: bool = False,
     thumbnails: Mapping[str, Any] | None = None,
     link: Link | None = None,
-) -> ScatterEvent:
-    """Mount the points [N, 2 or 3]; returns what was last clicked or drawn around, if anything.
+    marks: Marks | None = None,
+    recalled: Recalled | None = None,
+) -> dict[str, Any]:
+    """What the component is sent of the points [N, 2 or 3].
 
     Args:
         images, axes: what the points stand for and where they lie; what was told of others is
@@ -127,21 +156,23 @@ def scatter(
         plain: True where the numbers along the axes mean nothing.
         thumbnails: as the explorer's, where row i is thumbnail i; or {"split", "version"} where
             the live route has to be asked for images by their row.
+        marks: further places, drawn as rings above the points.
+        recalled: a selection that is shown as though it had just been drawn around.
     """
-    data = {
+    return {
         "run": run,
         "images": images,
         "axes": axes,
-        "points": encoded(points),
+        "points": sent(points),
         "dimensions": points.shape[1],
         "titles": list(titles),
-        "labels": None if labels is None else encoded(np.clip(labels, -1, 2**15 - 1), "<i2"),
+        "labels": None if labels is None else sent(np.clip(labels, -1, 2**15 - 1), "<i2"),
         "label_names": list(label_names),
         "label_colors": list(LABELS),
         "palette": PALETTE,
         "colourings": [_as_data(each) for each in colourings],
         "categories": [
-            {"name": each.name, "values": encoded(each.codes, "<i2"), "names": list(each.names)}
+            {"name": each.name, "values": sent(each.codes, "<i2"), "names": list(each.names)}
             for each in categories
         ],
         "names": packed_names(files),
@@ -150,10 +181,12 @@ def scatter(
         "equal": equal,
         "plain": plain,
         "thumbnails": thumbnails,
-        "link": None if link is None else {"group": link.group, "ids": encoded(link.ids, "<i4")},
+        "marks": None if marks is None else marks.as_data(),
+        "link": None if link is None else {"group": link.group, "ids": sent(link.ids, "<i4")},
+        "recalled": None
+        if recalled is None
+        else {"version": recalled.version, "rows": sent(recalled.rows, "<i4")},
     }
-    result = _mount(key=key, data=[data], on_told_change=lambda: None)
-    return parse_event(getattr(result, "told", None), images, axes, len(points))
 
 
 def parse_event(event: Any, images: str, axes: str, count: int) -> ScatterEvent:
@@ -168,7 +201,7 @@ def parse_event(event: Any, images: str, axes: str, count: int) -> ScatterEvent:
             x, y = float(event["x"]), float(event["y"])
             return PlaneClick(x, y, at=at) if np.isfinite([x, y]).all() else None
         if event["kind"] == "selection":
-            rows = np.frombuffer(base64.b64decode(event["rows"], validate=True), "<i4")
+            rows = _rows(event)
             if len(rows) and rows.min() >= 0 and rows.max() < count:
                 return PointsSelected(rows.astype(np.int64), at=at)
         if event["kind"] == "none":
@@ -178,15 +211,20 @@ def parse_event(event: Any, images: str, axes: str, count: int) -> ScatterEvent:
     return None
 
 
+def _rows(event: Mapping[str, Any]) -> np.ndarray:
+    """The rows of a selection, which come as numbers or, of many, as a bit for each point."""
+    if "rows" in event:
+        return np.frombuffer(base64.b64decode(event["rows"], validate=True), "<i4")
+    bits = np.frombuffer(base64.b64decode(event["bits"], validate=True), np.uint8)
+    return np.flatnonzero(np.unpackbits(bits, bitorder="little"))
+
+
 def _as_data(colouring: Colouring) -> dict[str, Any]:
-    span = max(colouring.high - colouring.low, 1e-12)
-    shares = np.nan_to_num((colouring.values - colouring.low) / span)
-    steps = np.rint(np.clip(shares, 0, 1) * (STEPS - 1))
-    steps[np.isnan(colouring.values)] = UNKNOWN
     low, high = colouring.ends or (number(colouring.low), number(colouring.high))
     return {
         "name": colouring.name,
-        "values": encoded(steps, "u1"),
+        "values": sent(colouring.values),
+        "ends": [float(colouring.low), float(colouring.high)],
         "low": low,
         "high": high,
         "unit": colouring.unit,

@@ -2,28 +2,31 @@
 
 import { button, element, labelled } from "../shared/elements.js";
 import { shortened } from "../shared/format.js";
-import { fromBase64 } from "../shared/vectors.js";
-import { MARKS } from "./renderer.js";
+import { countsOf } from "./filters.js";
+import { MARKS } from "./marks.js";
 
 const MOST_CHIPS = 24; // of more categories these are found by their name
 const LONGEST_CHIP = 24; // letters
 const UNKNOWN = 255; // in place of a step of the palette
 
 /**
+ * @typedef {import("../shared/arrays.js").Sent} Sent
+ *
  * @typedef {object} Colouring
  * @property {string} name
- * @property {string} values places in the palette, `UNKNOWN` for none, as base64 of u1
- * @property {string} low
+ * @property {Sent} values float32, NaN where none is known
+ * @property {[number, number]} ends where the colours end
+ * @property {string} low what is written there
  * @property {string} high
  * @property {string} unit
  *
  * @typedef {object} Categories
  * @property {string} name
- * @property {string} values places among the names, −1 for none, as base64 of i2
+ * @property {Sent} values places among the names, −1 for none, of i2
  * @property {string[]} names
  *
  * @typedef {object} LegendData
- * @property {string | null} labels as base64 of i2
+ * @property {Sent | null} labels of i2
  * @property {string[]} label_names
  * @property {string[]} label_colors
  * @property {string[]} palette
@@ -49,9 +52,10 @@ export class Legend {
   chosen = "";
   palettes = { labels: [0], values: [0], unknown: 0 };
 
-  /** @param {() => void} onChange */
-  constructor(onChange) {
+  /** @param {() => void} onChange @param {import("../shared/arrays.js").Arrays} arrays */
+  constructor(onChange, arrays) {
     this.onChange = onChange;
+    this.arrays = arrays;
     this.choice = element("select", { "aria-label": "Colour by" });
     this.choice.onchange = () => this.choose(this.choice.value);
     this.keys = element("div", { class: "keys" });
@@ -61,7 +65,7 @@ export class Legend {
   /** @param {LegendData} data */
   show(data) {
     this.data = data;
-    this.labels = data.labels ? fromBase64(data.labels, Int16Array) : null;
+    this.labels = data.labels ? this.arrays.read(data.labels, Int16Array) : null;
     const unknown = abgr(data.label_colors.at(-1) ?? "#888888");
     this.palettes = { labels: data.label_colors.map(abgr), values: data.palette.map(abgr), unknown };
     const names = [
@@ -82,11 +86,16 @@ export class Legend {
     const category = this.data.categories.find((each) => each.name === name);
     if (scale || name !== this.chosen) this.hidden.clear();
     this.chosen = this.choice.value = name;
-    this.values = scale ? fromBase64(scale.values, Uint8Array) : null;
-    this.codes = category ? fromBase64(category.values, Int16Array) : this.labels;
+    this.values = scale ? this.steps(scale) : null;
+    this.codes = category ? this.arrays.read(category.values, Int16Array) : this.labels;
     this.codeNames = category?.names ?? this.data.label_names;
     this.keys.replaceChildren(...(scale ? this.scale(scale) : this.chips()));
     this.onChange();
+  }
+
+  /** @param {Colouring} scale */
+  steps({ values, ends }) {
+    return stepsOf(this.arrays.read(values, Float32Array), ends, this.data.palette.length);
   }
 
   /** @param {number} i */
@@ -138,11 +147,8 @@ export class Legend {
 
   /** A chip for each category; of many those that are frequent, or that a name is typed of. */
   chips() {
-    const counts = new Map();
-    for (const code of this.codes ?? []) counts.set(code, (counts.get(code) ?? 0) + 1);
-    const found = [...counts.keys()].sort((a, b) => a - b);
-    if (found.length <= MOST_CHIPS) return found.map((code) => this.chip(code));
-    found.sort((a, b) => counts.get(b) - counts.get(a) || a - b);
+    const found = countsOf(this.codes ?? []).map(([code]) => code);
+    if (found.length <= MOST_CHIPS) return found.sort((a, b) => a - b).map((code) => this.chip(code));
     const search = element("input", {
       type: "search",
       placeholder: `Find one of ${found.length}`,
@@ -157,8 +163,8 @@ export class Legend {
       const more = fitting.length - MOST_CHIPS;
       rest.textContent = more > 0 ? `and ${more} more` : fitting.length ? "" : "none is called so";
     };
-    const all = button("Show all", "Show every one of them", () => this.hide([]));
-    const none = button("Hide all", "Hide them all, to show some", () => this.hide(found));
+    const all = button("Show all", "Show all of them", () => this.hide([]));
+    const none = button("Hide all", "Hide all of them, to show some", () => this.hide(found));
     search.oninput = show;
     show();
     return [search, all, none, list, rest];
@@ -194,6 +200,20 @@ export class Legend {
     chip.style.setProperty("--hue", colors[hue]);
     return chip;
   }
+}
+
+/**
+ * Places in a palette for numbers between its ends, `UNKNOWN` for none.
+ * @param {Float32Array} values @param {[number, number]} ends @param {number} steps
+ */
+export function stepsOf(values, [low, high], steps) {
+  const found = new Uint8Array(values.length);
+  const scale = (steps - 1) / Math.max(high - low, 1e-12);
+  for (let i = 0; i < values.length; i++) {
+    const step = Math.round((values[i] - low) * scale);
+    found[i] = Number.isNaN(step) ? UNKNOWN : Math.min(steps - 1, Math.max(0, step));
+  }
+  return found;
 }
 
 /** "#rrggbb" as a canvas holds it: 0xAABBGGRR. @param {string} color */

@@ -1,7 +1,5 @@
 // Two views of the same images: what is pointed at or selected in one shows in the other.
 
-import { fromBase64 } from "../shared/vectors.js";
-
 const LINKED = "encodings-linked";
 
 /** @typedef {"hover" | "mark" | "select"} Kind */
@@ -9,6 +7,7 @@ const LINKED = "encodings-linked";
 export class LinkedView {
   /** @type {string | undefined} */
   group;
+  /** @type {Int32Array} */
   ids = new Int32Array();
   /** This view's row of each image. @type {Map<number, number> | null} */
   rows = null;
@@ -24,11 +23,12 @@ export class LinkedView {
   }
 
   /**
-   * @param {{ group: string, ids: string } | null} link ids: the place of every row, base64 of int32
+   * @param {string | undefined} group
+   * @param {Int32Array} ids the place of every row
    */
-  join(link) {
-    this.group = link?.group;
-    this.ids = link ? fromBase64(link.ids, Int32Array) : new Int32Array();
+  join(group, ids) {
+    this.group = group;
+    this.ids = ids;
     this.rows = null;
   }
 

@@ -1,14 +1,15 @@
-// Paints tens of thousands of points a frame by writing their pixels, and the axes around them.
+// Paints the points, by the graphics card where there is one, and what lies around and above them.
 
 import { context, resize } from "../shared/canvas.js";
-import { element } from "../shared/elements.js";
 import { significant } from "../shared/format.js";
 import { clamp } from "../shared/vectors.js";
+import { imagePlaces, inSight, namePlaces, pictureLevel } from "./detail.js";
+import { Shaded } from "./shaded.js";
+import { Stamped } from "./stamped.js";
 
-const FEW = 6000; // up to so many points are drawn larger
-const OPACITY = 0xd8; // of 255
-const FADED = 0x38; // of what is not selected
 const THUMBNAIL_PX = 32;
+const FRAME_PX = 2; // around a picture, in the colour of its point
+const NAME_PX = 13;
 const TITLE_PX = 34; // room for the title of the upward axis
 
 /**
@@ -17,69 +18,61 @@ const TITLE_PX = 34; // room for the title of the upward axis
  *
  * @typedef {object} Scene
  * @property {import("./plane.js").Viewport} viewport
- * @property {import("./plane.js").Points} points
  * @property {import("./space.js").Space | null} space
- * @property {(i: number) => number} color as 0xAABBGGRR
- * @property {(i: number) => number} shape which of the `MARKS` a point is
+ * @property {(step: number) => import("./plane.js").Points} pointsOf of a sample, where that saves time
+ * @property {Float32Array} numbers the points as they were sent, [2 N] or [3 N]
+ * @property {import("./look.js").Look} look
  * @property {IsShown} isShown
- * @property {Uint8Array | null} selected
+ * @property {{ regions: import("./detail.js").Region[], nameOf: (code: number) => string } | null} names
  * @property {number[]} circles radii around the origin
  * @property {string[]} titles of the axes
  * @property {boolean} plain true where the numbers along the axes mean nothing
  * @property {[number, number] | null} mark
  * @property {[number, number][]} outline
  * @property {import("../shared/preview.js").Images | null} images
+ * @property {boolean} always true where pictures are wanted from afar too
  * @property {(name: string) => string} css
  */
 
 export class Renderer {
-  layer = element("canvas");
   scale = 1;
   halo = "";
-  /** @type {ImageData | null} */
-  pixels = null;
 
   /** @param {HTMLCanvasElement} canvas */
   constructor(canvas) {
     this.canvas = canvas;
+    /** @type {Shaded | Stamped} */
+    this.layer = Shaded.where() ?? new Stamped();
   }
 
-  /** @param {Scene} scene */
+  close() {
+    this.layer.close();
+  }
+
+  /** @param {Scene} scene @returns {number} ms after which to be asked again; 0 once all is there */
   paint(scene) {
     const { viewport } = scene;
     this.scale = devicePixelRatio;
     this.halo = scene.css("--st-background-color");
     const width = Math.round(viewport.width * this.scale);
     const height = Math.round(viewport.height * this.scale);
-    for (const canvas of [this.canvas, this.layer]) resize(canvas, width, height);
+    resize(this.canvas, width, height);
     const pen = context(this.canvas);
     pen.setTransform(1, 0, 0, 1, 0, 0);
     pen.clearRect(0, 0, width, height);
-    this.paintPoints(scene, width, height);
+    if (this.layer instanceof Shaded && this.layer.lost) this.layer = new Stamped();
+    const again = this.layer.paint(scene, width, height, this.scale, performance.now());
     pen.scale(this.scale, this.scale);
     pen.font = `11px ${scene.css("--st-font") || "sans-serif"}`;
     if (scene.space) this.paintAxes(pen, scene, scene.space);
     else this.paintGrid(pen, scene);
-    pen.drawImage(this.layer, 0, 0, viewport.width, viewport.height);
+    pen.drawImage(this.layer.canvas, 0, 0, viewport.width, viewport.height);
     if (scene.space) this.paintTitles(pen, scene, scene.space);
     if (scene.images) this.paintImages(pen, scene, scene.images);
     this.paintCircles(pen, scene);
+    if (scene.names) this.paintNames(pen, scene, scene.names);
     this.paintMarks(pen, scene);
-  }
-
-  /** @param {Scene} scene @param {number} width @param {number} height */
-  paintPoints(scene, width, height) {
-    const pen = context(this.layer);
-    if (this.pixels?.width !== width || this.pixels.height !== height) {
-      this.pixels = pen.createImageData(width, height);
-    }
-    const words = new Uint32Array(this.pixels.data.buffer);
-    words.fill(0);
-    const { selected } = scene;
-    if (selected) stampPoints(words, width, height, this.scale, scene, (i) => !selected[i], FADED);
-    const wanted = selected ? (/** @type {number} */ i) => selected[i] > 0 : () => true;
-    stampPoints(words, width, height, this.scale, scene, wanted, OPACITY);
-    pen.putImageData(this.pixels, 0, 0);
+    return again;
   }
 
   /** @param {Pen} pen @param {Scene} scene */
@@ -147,21 +140,50 @@ export class Renderer {
   }
 
   /** @param {Pen} pen @param {Scene} scene @param {import("../shared/preview.js").Images} images */
-  paintImages(pen, { viewport, points, isShown }, images) {
+  paintImages(pen, scene, images) {
+    const { viewport, look, isShown, always } = scene;
+    const points = scene.pointsOf(1);
+    const { rows, step } = inSight(viewport, points, isShown);
+    const level = pictureLevel(rows.length * step, viewport, points.count);
+    const side = always ? Math.max(THUMBNAIL_PX, level.side) : level.side;
+    pen.globalAlpha = always ? 1 : level.alpha;
+    if (!pen.globalAlpha) return;
     pen.imageSmoothingEnabled = false;
-    for (const { i, x, y } of imagePlaces(viewport, points, isShown)) {
+    for (const { i, x, y } of imagePlaces(viewport, points, rows, side)) {
       const tile = images.find(i);
       if (!tile) continue;
       const { source, left, top, width, height } = tile;
-      const [x0, y0] = [x - THUMBNAIL_PX / 2, y - THUMBNAIL_PX / 2];
-      pen.drawImage(source, left, top, width, height, x0, y0, THUMBNAIL_PX, THUMBNAIL_PX);
+      const inner = side - 2 * FRAME_PX;
+      const ratio = inner / Math.max(width, height);
+      const [w, h] = [width * ratio, height * ratio];
+      pen.fillStyle = cssColor(look.words[i]);
+      pen.fillRect(x - w / 2 - FRAME_PX, y - h / 2 - FRAME_PX, w + 2 * FRAME_PX, h + 2 * FRAME_PX);
+      pen.drawImage(source, left, top, width, height, x - w / 2, y - h / 2, w, h);
     }
+    pen.globalAlpha = 1;
   }
 
-  /** Legible over points too. @param {Pen} pen @param {string} text @param {number} x @param {number} y */
-  write(pen, text, x, y) {
+  /** @param {Pen} pen @param {Scene} scene @param {NonNullable<Scene["names"]>} names */
+  paintNames(pen, { viewport, css }, { regions, nameOf }) {
     pen.save();
-    pen.globalAlpha = 0.8;
+    pen.font = `600 ${NAME_PX}px ${css("--st-font") || "sans-serif"}`;
+    pen.fillStyle = css("--st-text-color");
+    pen.textAlign = "center";
+    pen.textBaseline = "middle";
+    const widthOf = (/** @type {number} */ code) => pen.measureText(nameOf(code)).width;
+    for (const { code, x, y } of namePlaces(regions, viewport, widthOf, NAME_PX + 4)) {
+      this.write(pen, nameOf(code), x, y, 0.95);
+    }
+    pen.restore();
+  }
+
+  /**
+   * Legible over points too.
+   * @param {Pen} pen @param {string} text @param {number} x @param {number} y @param {number} [alpha]
+   */
+  write(pen, text, x, y, alpha = 0.8) {
+    pen.save();
+    pen.globalAlpha = alpha;
     pen.setLineDash([]);
     pen.lineWidth = 3;
     pen.strokeStyle = this.halo;
@@ -192,110 +214,9 @@ export class Renderer {
   }
 }
 
-/**
- * Write the discs of all wanted points into the pixels of a canvas; a later point covers an earlier
- * one, and in space a nearer one a farther one, which is fainter.
- *
- * @param {Uint32Array} words [height, width] as 0xAABBGGRR
- * @param {number} width
- * @param {number} height
- * @param {number} scale pixels of the device in one of the page
- * @param {Pick<Scene, "viewport" | "points" | "color" | "shape" | "isShown">} scene
- * @param {(i: number) => boolean} wanted
- * @param {number} opacity of 255
- */
-export function stampPoints(
-  words,
-  width,
-  height,
-  scale,
-  { viewport, points, color, shape, isShown },
-  wanted,
-  opacity,
-) {
-  const radius = (points.count <= FEW ? 2.6 : 1.5) * scale;
-  const shapes = MARKS.map((within) => markOf(radius, within));
-  const { numbers, count, farFirst, nearness } = points;
-  const [sx, sy] = [viewport.across * scale, viewport.upwards * scale];
-  const [left, top] = [width / 2 - viewport.x * sx, height / 2 + viewport.y * sy];
-  const edge = Math.ceil(radius);
-  for (let k = 0; k < count; k++) {
-    const i = farFirst ? farFirst[k] : k;
-    const x = Math.round(left + numbers[2 * i] * sx);
-    const y = Math.round(top - numbers[2 * i + 1] * sy);
-    if (!(x >= edge && y >= edge && x < width - edge && y < height - edge)) continue;
-    if (!wanted(i) || !isShown(i)) continue;
-    const strength = farFirst ? opacity * (0.4 + 0.6 * nearness(i)) : opacity;
-    const word = ((color(i) & 0xffffff) | (strength << 24)) >>> 0;
-    const at = y * width + x;
-    const disc = shapes[shape(i)];
-    for (let d = 0; d < disc.length; d += 2) words[at + disc[d + 1] * width + disc[d]] = word;
-  }
-}
-
-/**
- * The points that have room for their image, in their order: as many as fit without covering each
- * other. Two that share a cell would, so one place for each cell is all that has to be known.
- *
- * @param {import("./plane.js").Viewport} viewport
- * @param {import("./plane.js").Points} points
- * @param {IsShown} isShown
- */
-export function* imagePlaces(viewport, points, isShown) {
-  const columns = Math.ceil(viewport.width / THUMBNAIL_PX) + 2;
-  /** @type {[number, number][]} */
-  const taken = [];
-  /** @param {number} x @param {number} y @param {number} cell */
-  const isFree = (x, y, cell) => {
-    for (let row = cell - columns; row <= cell + columns; row += columns) {
-      for (let at = row - 1; at <= row + 1; at++) {
-        const other = taken[at];
-        if (other && Math.abs(other[0] - x) < THUMBNAIL_PX && Math.abs(other[1] - y) < THUMBNAIL_PX)
-          return false;
-      }
-    }
-    return true;
-  };
-  for (let i = 0; i < points.count; i++) {
-    const [x, y] = viewport.toPixels(...points.at(i));
-    if (x < 0 || y < 0 || x > viewport.width || y > viewport.height || !isShown(i)) continue;
-    const cell = (Math.floor(y / THUMBNAIL_PX) + 1) * columns + Math.floor(x / THUMBNAIL_PX) + 1;
-    if (!isFree(x, y, cell)) continue;
-    taken[cell] = [x, y];
-    yield { i, x, y };
-  }
-}
-
-/**
- * Disc, ring, upright cross and slanted cross: colours are ten, and of more labels every ten have another mark.
- *
- * @type {((x: number, y: number) => boolean)[]} whether a pixel belongs to it, from −1 to 1
- */
-export const MARKS = [
-  (x, y) => Math.hypot(x, y) <= 1,
-  (x, y) => Math.abs(Math.hypot(x, y) - 0.8) <= 0.2,
-  (x, y) => Math.min(Math.abs(x), Math.abs(y)) <= 0.25,
-  (x, y) => Math.abs(Math.abs(x) - Math.abs(y)) <= 0.25,
-];
-
-/**
- * Offsets x, y in turns of all pixels of a mark.
- *
- * @param {number} radius
- * @param {(x: number, y: number) => boolean} within
- */
-export function markOf(radius, within) {
-  const offsets = [];
-  const reach = Math.floor(radius);
-  for (let y = -reach; y <= reach; y++) {
-    for (let x = -reach; x <= reach; x++) if (within(x / radius, y / radius)) offsets.push(x, y);
-  }
-  return Int32Array.from(offsets);
-}
-
-/** Offsets of all pixels of a disc. @param {number} radius */
-export function discOf(radius) {
-  return markOf(radius, MARKS[0]);
+/** 0xAABBGGRR as a style, without its opacity. @param {number} word */
+function cssColor(word) {
+  return `rgb(${word & 0xff} ${(word >> 8) & 0xff} ${(word >> 16) & 0xff})`;
 }
 
 /** About six round numbers between low and high. @param {number} low @param {number} high */

@@ -33,12 +33,13 @@ export class Space {
   }
 
   reach() {
+    const [x, y, z] = this.center;
     let most = 0;
     for (let i = 0; i < this.numbers.length; i += 3) {
-      const away = AXES.map((axis) => this.numbers[i + axis] - this.center[axis]);
-      most = Math.max(most, Math.hypot(...away));
+      const [dx, dy, dz] = [this.numbers[i] - x, this.numbers[i + 1] - y, this.numbers[i + 2] - z];
+      most = Math.max(most, dx * dx + dy * dy + dz * dz);
     }
-    return most || 1;
+    return Math.sqrt(most) || 1;
   }
 
   /** @param {number} yaw @param {number} pitch in radians */
@@ -66,6 +67,11 @@ export class Space {
     return [along(0), along(1)];
   }
 
+  /** Where row i is seen. @param {number} i */
+  at(i) {
+    return this.project([...this.numbers.subarray(3 * i, 3 * i + 3)]);
+  }
+
   /** Both ends of an axis through the middle of the points. @param {number} axis */
   ends(axis) {
     return [-1, 1].map((sign) =>
@@ -73,14 +79,18 @@ export class Space {
     );
   }
 
-  /** The points as they are seen, those that are farther away first. */
-  seen() {
+  /**
+   * The points as they are seen, those that are farther away first.
+   *
+   * @param {number} [step] of a sample: every so manieth row alone is looked at
+   */
+  seen(step = 1) {
     const { numbers, count, radius, center } = this;
     const flat = new Float32Array(2 * count);
     const depths = new Uint16Array(count);
     const starts = new Uint32Array(SHADES + 1);
     const [[xa, xu, xt], [, yu, yt], [za, zu, zt]] = this.rotation();
-    for (let i = 0; i < count; i++) {
+    for (let i = 0; i < count; i += step) {
       const x = numbers[3 * i] - center[0];
       const y = numbers[3 * i + 1] - center[1];
       const z = numbers[3 * i + 2] - center[2];
@@ -92,8 +102,8 @@ export class Space {
     }
     for (let shade = 0; shade < SHADES; shade++) starts[shade + 1] += starts[shade];
     const points = new Points(flat, { low: -radius, high: radius });
-    points.farFirst = new Uint32Array(count);
-    for (let i = 0; i < count; i++) points.farFirst[starts[depths[i]]++] = i;
+    points.farFirst = new Uint32Array(Math.ceil(count / step));
+    for (let i = 0; i < count; i += step) points.farFirst[starts[depths[i]]++] = i;
     points.nearness = (i) => depths[i] / SHADES;
     return points;
   }

@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 from latent_workbench.components import component
-from latent_workbench.live.upload_sessions import SessionUploads, most_bytes
-from latent_workbench.shared import access
+from latent_workbench.live.upload_sessions import SessionUploads
+from vae_core.data.tables import READERS
 from vae_core.data.uploads import MB
 from vae_core.imaging.kinds import endings, readable
 
 _mount = component("image_uploader", "uploader")
 
 
-def uploader(key: str, uploads: SessionUploads) -> None:
-    """Mount the uploader on a session's `uploads`; the script runs again when that has changed."""
+def uploader(
+    key: str,
+    uploads: SessionUploads,
+    title: str = "Upload images: files, a folder or an archive",
+    hint: str = "Folders become labels.",
+    off: str = "",
+) -> None:
+    """Mount the uploader on a session's `uploads`; the script runs again when that has changed.
+
+    Args:
+        off: why nothing can be uploaded; "" where it can.
+    """
     kept = uploads.finished
     data = {
-        "token": uploads.token,
-        "off": access.read_only_reason(),
+        "place": [uploads.kind, uploads.token],
+        "title": title,
+        "hint": hint,
+        "off": off,
         "kept": None if kept is None else {"name": kept.name, "bytes": kept.bytes},
-        "endings": list(endings()),
+        "endings": [*endings(), *READERS],  # tables say the labels of the images beside them
         "kinds": readable(),
-        "most": most_bytes(),
-        "limit": f"{most_bytes() / MB:,.0f} MB",
+        "limit": f"{uploads.largest / MB:,.0f} MB",
     }
     _mount(key=key, data=[data], on_changed_change=lambda: None)

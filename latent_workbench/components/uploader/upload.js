@@ -44,9 +44,13 @@ export class Upload {
   /** @type {Set<XMLHttpRequest>} */
   requests = new Set();
 
-  /** @param {string} token @param {import("./files.js").Named[]} files @param {UploadEvents} on */
-  constructor(token, files, on) {
-    this.token = token;
+  /**
+   * @param {string[]} place what the addresses begin with: the kind of upload, and the session's token
+   * @param {import("./files.js").Named[]} files
+   * @param {UploadEvents} on
+   */
+  constructor(place, files, on) {
+    this.place = place;
     this.files = files;
     this.on = on;
     this.total = files.reduce((sum, { file }) => sum + file.size, 0);
@@ -57,7 +61,7 @@ export class Upload {
 
   /** @param {(string | number)[]} names */
   at(...names) {
-    return liveAddress(["uploads", this.token, ...names]);
+    return liveAddress([...this.place, ...names]);
   }
 
   async run() {

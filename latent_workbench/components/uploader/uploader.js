@@ -10,7 +10,9 @@ const SECONDS_UP_TO = 90;
 
 /**
  * @typedef {object} UploaderData as Python sends it
- * @property {string} token
+ * @property {[string, string]} place the kind of upload, and the session's token
+ * @property {string} title
+ * @property {string} hint what becomes of folders
  * @property {string} off why nothing can be uploaded, "" where it can
  * @property {{ name: string, bytes: number } | null} kept
  * @property {string[]} endings
@@ -57,7 +59,7 @@ class Uploader {
       element("div", { class: "text" }, [this.main, this.note, this.bar]),
       element("div", { class: "buttons" }, [this.files, this.folder, this.cancel, this.remove]),
     ]);
-    const title = element("div", { class: "title" }, ["Upload images: files, a folder or an archive"]);
+    const title = element("div", { class: "title" }, [data.title]);
     const parts = [title, this.place, ...this.inputs, this.problem];
     this.root = element("div", { class: "uploader", "data-testid": "uploader" }, parts);
     parent.append(this.root);
@@ -127,7 +129,7 @@ class Uploader {
       this.refuse("There are no images in this folder.");
       return;
     }
-    this.upload = new Upload(this.data.token, files, {
+    this.upload = new Upload(this.data.place, files, {
       progress: (now) => this.draw(now),
       done: () => {
         this.upload = null;
@@ -155,7 +157,7 @@ class Uploader {
   async discard() {
     this.remove.disabled = true;
     try {
-      await ask(liveAddress(["uploads", this.data.token]), "DELETE");
+      await ask(liveAddress(this.data.place), "DELETE");
       this.left = 0;
       this.changed();
     } catch (error) {
@@ -186,7 +188,7 @@ class Uploader {
       this.note.textContent = [size(kept.bytes), skipped].filter(Boolean).join(" · ");
     } else {
       this.main.textContent = "Drop images, a folder or an archive here";
-      this.note.textContent = off || `Up to ${this.data.limit}: ${this.data.kinds}. Folders become labels.`;
+      this.note.textContent = off || `Up to ${this.data.limit}: ${this.data.kinds}. ${this.data.hint}`;
     }
   }
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from vae_core.config import DataConfig
+from vae_core.data.columns import attribute_names
 from vae_core.data.dataset import Dataset, ImageSet
 from vae_core.data.images import subset
+from vae_core.data.labels import NO_LABEL
 from vae_core.data.matching import Names, match
 from vae_core.data.meanings import typed
 from vae_core.data.prepare import prepare_files
@@ -24,6 +26,7 @@ from vae_core.imaging.listing import Listing, list_folder
 from vae_core.imaging.reading import Refused, read_whole, reason_of
 from vae_core.locations import data_folder
 from vae_core.progress import Progress
+from vae_core.registry import unknown
 
 IMAGE_SIZE = 64
 CENTRE = 148 / 178
@@ -49,7 +52,8 @@ def load_celeba(config: DataConfig, progress: Progress) -> Dataset:
     configuration names.
 
     Raises:
-        UserError: when the images are not there or fewer than two can be read.
+        UserError: when the images are not there or fewer than two can be read, or the label column
+            names no attribute.
     """
     progress("Looking for CelebA", None)
     pictures, listing = _find(data_folder(config.data_dir), progress)
@@ -60,14 +64,17 @@ def load_celeba(config: DataConfig, progress: Progress) -> Dataset:
     if prepared.images is None:
         raise UserError(f"None of the files in {pictures} is a readable image. {' '.join(notes)}")
     columns = _attributes(pictures, prepared.files, progress)
-    everything = ImageSet(prepared.images, files=prepared.files, columns=columns)
+    labels, label_names = _label(columns, config.label_column)
+    everything = ImageSet(prepared.images, labels, files=prepared.files, columns=columns)
     codes = _partition(pictures)
     if codes is None:
         notes += (
             "There is no list_eval_partition file beside the images, so all of them count as "
             "training images.",
         )
-        return split_dataset("celeba", everything, None, config, notes=notes)
+        return split_dataset(
+            "celeba", everything, None, config, label_names=label_names, notes=notes
+        )
     parts = np.array([codes.get(name, TRAIN) for name in prepared.files])
     train, validation, test = (np.flatnonzero(parts == p) for p in (TRAIN, VALIDATION, TEST))
     pool = subset(everything, train)
@@ -77,7 +84,28 @@ def load_celeba(config: DataConfig, progress: Progress) -> Dataset:
         notes += (
             "Validation images are those that CelebA names, not a share of the training images.",
         )
-    return split_dataset("celeba", pool, tests, config, validation=own, notes=notes)
+    return split_dataset(
+        "celeba", pool, tests, config, validation=own, label_names=label_names, notes=notes
+    )
+
+
+def _label(
+    columns: Mapping[str, np.ndarray], wanted: str | None
+) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    """The attribute `wanted` as a label of two classes, int64 [N], and what these are called; there
+    is none where none is wanted.
+
+    Raises:
+        UserError: when there is no such attribute.
+    """
+    if wanted is None:
+        return None, ()
+    if wanted not in attribute_names(columns):
+        raise unknown("attribute of CelebA (data.label_column)", wanted, attribute_names(columns))
+    has, names = columns[wanted].astype(np.int64), (f"not {wanted}", wanted)
+    if (has >= 0).all():
+        return has, names
+    return np.where(has < 0, len(names), has), (*names, NO_LABEL)
 
 
 def _find(folder: Path, progress: Progress) -> tuple[Path, Listing]:

@@ -1,0 +1,119 @@
+"""From a filter to a training in a real browser, pictures in place of points, and the shaders."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pytest
+from playwright.sync_api import Locator, Page, expect, sync_playwright
+
+from benchmarks.scatter import MEASURE, TAKE_ANY, WITHOUT_A_CARD, answering, application
+from latent_workbench.live.static import addresses
+from vae_core.latent.encodings import load_encodings
+from vae_core.runs import Store
+from vae_core.selections import forget_selection, load_selections
+
+from .conftest import PATIENCE_MS
+from .test_encodings import picture, scatter  # noqa: F401
+
+pytestmark = pytest.mark.browser
+
+expect.set_options(timeout=PATIENCE_MS)
+
+
+def test_from_a_filter_to_a_training(
+    page: Page,
+    scatter: Locator,  # noqa: F811
+    store: Store,
+) -> None:
+    run = store.get("tiny")
+    labels = load_encodings(run).labels
+    assert labels is not None
+    filters = page.get_by_test_id("scatter-filters")
+    filters.locator("summary").click()
+    for label in (3, 5):
+        filters.get_by_role("button", name=f"Only label {label},").click()
+    wanted = int(np.isin(labels, (3, 5)).sum())
+    filtered = page.get_by_test_id("scatter-filtered")
+    expect(filtered).to_have_text(f"{wanted} of 300 images")
+    # By keys alone: the range of the reconstruction error leaves fewer.
+    page.get_by_label("From: reconstruction error").press("PageUp")
+    expect(filtered).not_to_have_text(f"{wanted} of 300 images")
+    page.get_by_label("From: reconstruction error").press("Home")
+    expect(filtered).to_have_text(f"{wanted} of 300 images")
+    # What was chosen outlives the page.
+    page.reload()
+    expect(filters.locator("summary")).to_have_text(f"Filter: {wanted} left")
+    filters.locator("summary").click()
+    # A lasso takes what passes alone.
+    page.locator("[data-mode=box]").first.click()
+    box = scatter.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 3, box["y"] + 3)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] - 3, box["y"] + box["height"] - 3, steps=4)
+    page.mouse.up()
+    page.get_by_text(f"{wanted} images selected").wait_for()
+    page.get_by_label("Save the selection").fill("threes and fives")
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.get_by_text("Saved selections (1)").wait_for()
+    (saved,) = load_selections(run)
+    assert (saved.name, len(saved)) == ("threes and fives", wanted)
+    page.get_by_role("button", name="Train on these").first.click()
+    page.get_by_text("Learns from selection “").wait_for()
+    page.get_by_text(f"of {wanted}", exact=False).or_(
+        page.get_by_text("those of selection", exact=False)
+    ).first.wait_for()
+    forget_selection(run, saved.name)  # other tests use the same run
+
+
+def test_pictures_take_the_place_of_points_from_near(page: Page, scatter: Locator) -> None:  # noqa: F811
+    box = scatter.bounding_box()
+    assert box is not None
+    page.get_by_label("Pictures in place of points").select_option("never")
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    for _ in range(8):
+        page.mouse.wheel(0, -200)
+    page.mouse.move(box["x"] + 4, box["y"] + 4)
+    page.wait_for_timeout(500)
+    without = picture(scatter)
+    page.get_by_label("Pictures in place of points").select_option("near")
+    page.wait_for_function(
+        "([canvas, before]) => canvas.toDataURL() !== before",
+        arg=[scatter.element_handle(), without],
+    )
+    page.get_by_label("Names").uncheck()
+    page.get_by_label("Pictures in place of points").select_option("never")
+    page.wait_for_timeout(500)
+    assert picture(scatter) != without, "names are written from near too"
+
+
+def test_the_shaders_paint_what_is_written_pixel_by_pixel() -> None:
+    """A card is not at hand: SwiftShader computes what one would."""
+    look = MEASURE[: MEASURE.index("/** Milliseconds")] + (
+        "return [scatter.renderer.layer.constructor.name, scatter.canvas.toDataURL()"
+        ".length && Array.from(scatter.canvas.getContext('2d')"
+        ".getImageData(0, 0, scatter.canvas.width, scatter.canvas.height).data)]; };"
+    )
+    found = {}
+    for dimensions in (2, 3):
+        with answering(application(3000, dimensions)) as url, sync_playwright() as playwright:
+            browser = playwright.chromium.launch(
+                executable_path=shutil.which("chromium"), args=WITHOUT_A_CARD
+            )
+            for shaded in (False, True):
+                page = browser.new_page(viewport={"width": 900, "height": 800})
+                if shaded:
+                    page.add_init_script(TAKE_ANY)
+                page.goto(url)
+                module = "/" + addresses("components/scatter/scatter.js")[0]
+                layer, pixels = page.evaluate(look, {"module": module, "moves": 0})
+                assert layer == ("Shaded" if shaded else "Stamped")
+                found[shaded] = np.array(pixels, np.int16).reshape(-1, 4)
+                page.close()
+            browser.close()
+        painted = found[False][:, 3] > 0
+        apart = np.abs(found[True] - found[False]).max(axis=1) > 40
+        # Places are rounded by one and not by the other: only rims may differ.
+        assert painted.sum() > 5000 and apart.sum() < 0.35 * painted.sum(), dimensions
