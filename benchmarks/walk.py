@@ -239,7 +239,8 @@ def _curated(columns: Mapping[str, list[str]], truth: Mapping[str, Any]) -> Figu
 
 def _scored(columns: Mapping[str, list[str]], faulty: Mapping[str, str]) -> Figures:
     """How well each score tells next week's faulty parts."""
-    from vae_core.latent.novelty import detection, novelties
+    from vae_core.latent.detection import detection
+    from vae_core.latent.novelty import novelties
 
     strange = np.array([Path(name).name in faulty for name in columns["file"]])
     areas = {
