@@ -244,9 +244,10 @@ def _scored(columns: Mapping[str, list[str]], faulty: Mapping[str, str]) -> Figu
 
     strange = np.array([Path(name).name in faulty for name in columns["file"]])
     areas = {
-        entry.label: detection(np.array(columns[entry.name], float), strange)
+        entry.label: found
         for entry in novelties
         if entry.name in columns
+        and (found := detection(np.array(columns[entry.name], float), strange)) is not None
     }
     best = max(areas, key=lambda name: areas[name].auroc)
     named = np.array(columns.get("outlier", []), object) == "True"
