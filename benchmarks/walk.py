@@ -240,13 +240,15 @@ def _curated(columns: Mapping[str, list[str]], truth: Mapping[str, Any]) -> Figu
 
 def _scored(columns: Mapping[str, list[str]], faulty: Mapping[str, str]) -> Figures:
     """How well each score tells next week's faulty parts."""
-    from vae_core.latent.novelty import detection, novelties
+    from vae_core.latent.detection import detection
+    from vae_core.latent.novelty import novelties
 
     strange = np.array([Path(name).name in faulty for name in columns["file"]])
     areas = {
-        entry.label: detection(np.array(columns[entry.name], float), strange)
+        entry.label: found
         for entry in novelties
         if entry.name in columns
+        and (found := detection(np.array(columns[entry.name], float), strange)) is not None
     }
     best = max(areas, key=lambda name: areas[name].auroc)
     named = np.array(columns.get("outlier", []), object) == "True"

@@ -395,7 +395,7 @@ def test_nobody_else_can_name_open_or_end_it(
 
 
 def test_one_picture_is_enough_to_be_looked_at_and_bounded_for_all_together(place: Path) -> None:
-    looks = UploadSessions(kind="looks", least=1, together=3000)
+    looks = UploadSessions(kind="looks", least=1, together=4000)
     with serving(UploadServer(looks).routes()) as server:
         client = Client(port_of(server))
         mine, theirs = looks.open(lambda: True), looks.open(lambda: True, most=2000)
@@ -404,12 +404,12 @@ def test_one_picture_is_enough_to_be_looked_at_and_bounded_for_all_together(plac
         bring(mine, "a.png", png(0))
         assert mine.finished is not None and mine.finished.path.is_dir()
         with pytest.raises(UserError, match="no image in what was uploaded that can be read"):
-            bring(mine, "b.png", b"x" * 2900)
+            bring(mine, "b.png", b"x" * 500)
         with pytest.raises(UserError, match=r"at most 0\.0 MB"):
             theirs.begin([Announced("c.png", 2001)])
         bring(mine, "b.png", png(1) + bytes(2500))
         with pytest.raises(UserError, match="Others here look at many"):
-            theirs.begin([Announced("c.png", 1000)])
+            theirs.begin([Announced("c.png", 1900)])
         looks.close_all()
     assert left_in(place) == []
 

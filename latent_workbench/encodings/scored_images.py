@@ -22,7 +22,7 @@ from latent_workbench.encodings.encoded_images import (
     EncodedImages,
     PartImages,
 )
-from latent_workbench.live.images import DATASETS
+from latent_workbench.live.images import part_of_run
 from latent_workbench.live.models import ready_torch, weights_version
 from latent_workbench.live.resources import encodings_of, model_of
 from latent_workbench.shared.state import session
@@ -138,7 +138,6 @@ def _one_of(encoded: EncodedImages, scored: Scored) -> Callable[[int], ImageSet]
 
     def one(row: int) -> ImageSet:
         from vae_core.data.images import subset
-        from vae_core.loading import part_of
 
         run, hashes = encoded.run, scored.survey.hashes
         if encoded.is_cached:
@@ -146,7 +145,7 @@ def _one_of(encoded: EncodedImages, scored: Scored) -> Callable[[int], ImageSet]
             whole = None if kept is None else kept.as_images(run.data_card().image_shape)
             if whole is not None:
                 return subset(whole, np.array([row]))
-        part = part_of(DATASETS.get(run), "train" if encoded.is_cached else encoded.split)
+        part = part_of_run(run, "train" if encoded.is_cached else encoded.split)
         same = np.zeros(len(part), bool) if hashes is None else part.known_hashes == hashes[row]
         found = np.flatnonzero(same)
         if not len(found):

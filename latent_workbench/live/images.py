@@ -21,7 +21,7 @@ from latent_workbench.live.engine import run_called
 from latent_workbench.live.http import Refused, with_json_errors
 from latent_workbench.live.models import ready_torch
 from latent_workbench.shared.errors import redact
-from vae_core.data import Dataset
+from vae_core.data import Dataset, ImageSet
 from vae_core.data.dataset import Images
 from vae_core.errors import UserError
 from vae_core.imaging.png import require_png
@@ -56,6 +56,19 @@ def images_of(run: Run, split: str) -> Images:
     """
     ready_torch()
     return _in_order(run, DATASETS.get(run), split)
+
+
+def part_of_run(run: Run, split: str) -> ImageSet:
+    """The images of a part with what is known of each, in the order of the data set, loaded where
+    need be.
+
+    Raises:
+        UserError: as `images_of`.
+    """
+    ready_torch()
+    from vae_core.loading import part_of
+
+    return part_of(DATASETS.get(run), split)
 
 
 def _in_order(run: Run, dataset: Dataset, split: str) -> Images:
