@@ -86,7 +86,7 @@ def test_a_collection_is_looked_through_and_told_section_by_section(run: Run) ->
     curate(run, "cached")  # as the process does that the page starts
     app = opened("Collection")
     assert "The largest of 2 groups" in texts(app)
-    assert "near-duplicate" in texts(app) and "keep training image" in html_of(app)
+    assert "near-duplicate" in texts(app) and ">keep<" in html_of(app)
     app = section(app, 1)
     assert "**dog** → **cat**?" in texts(app)
     before = texts(app).count("→ **")
@@ -163,7 +163,7 @@ def test_search_answers_what_was_asked_with_names_and_distances(run: Run) -> Non
     away = np.linalg.norm(mu - mu[17], axis=1)
     away[17] = np.inf
     nearest = kept_images(run)[0].name(int(away.argmin()))
-    assert nearest in html_of(app) and html_of(app).count("<figure>") >= 24
+    assert nearest in html_of(app) and html_of(app).count("<figure") >= 24
 
 
 def test_the_whole_set_is_searched_as_soon_as_its_encodings_are_known(run: Run) -> None:
@@ -206,7 +206,7 @@ def test_explore_shows_the_images_nearest_to_its_picture(run: Run) -> None:
     app = open_page("explore")
     app.toggle(key="explore-like").set_value(True).run()
     assert not app.exception and not app.warning
-    assert "Nearest among 300 training images" in texts(app) and "<figure>" in html_of(app)
+    assert "Nearest among 300 training images" in texts(app) and "<figure" in html_of(app)
 
 
 def test_hits_of_several_surveys_are_told_apart(run: Run) -> None:
