@@ -87,16 +87,19 @@ def test_pictures_take_the_place_of_points_from_near(
     page.wait_for_function(changed, arg=[scatter.element_handle(), bare])
     choice.select_option("never")
     page.wait_for_function(f"(each) => !({changed})(each)", arg=[scatter.element_handle(), bare])
+    page.get_by_role("button", name="Show all points again").click()
+    page.wait_for_timeout(500)
+    nameless = picture(scatter)
     page.get_by_label("Names").check()
-    page.wait_for_function(changed, arg=[scatter.element_handle(), bare])
+    page.wait_for_function(changed, arg=[scatter.element_handle(), nameless])
 
 
 def test_the_shaders_paint_what_is_written_pixel_by_pixel(browser: Browser) -> None:
     """A card is not at hand: SwiftShader computes what one would."""
     look = MEASURE[: MEASURE.index("/** Milliseconds")] + (
-        "const { canvas, renderer } = scatter;"
-        "const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);"
-        "return [renderer.layer.constructor.name, Array.from(data)]; };"
+        "const { canvas, renderer } = scatter, { width: w, height: h } = canvas;"
+        "const { data: values } = canvas.getContext('2d').getImageData(0, 0, w, h);"
+        "return [renderer.layer.constructor.name, Array.from(values)]; };"
     )
     software = browser.browser_type.launch(
         executable_path=shutil.which("chromium"), args=WITHOUT_A_CARD
