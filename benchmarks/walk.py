@@ -102,6 +102,7 @@ def decided(walk: Walk) -> None:
     """What was decided from the images, each with its reason."""
     opened = walk.page.locator(".st-key-train-decided summary")
     opened.click()
+    walk.settle()
     opened.evaluate("each => each.scrollIntoView({ block: 'start' })")
     walk.settle()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from latent_workbench.encodings import export, new_images, outliers, prior
+from latent_workbench.encodings import collection, export, new_images, outliers, prior, search
 from latent_workbench.encodings.compare import choose_other, side_by_side
 from latent_workbench.encodings.encoded_images import (
     CACHED,
@@ -16,6 +16,7 @@ from latent_workbench.encodings.encoded_images import (
     splits_of,
 )
 from latent_workbench.encodings.points import scatter_view
+from latent_workbench.encodings.query import TABS_KEY
 from latent_workbench.live.resources import encodings_of
 from latent_workbench.shared.current_run import with_current_run
 from latent_workbench.shared.errors import errors_shown
@@ -26,6 +27,8 @@ TABS = {
     "Does it look like the prior?": prior.draw,
     "Outliers": outliers.draw,
     "New images": new_images.draw,
+    "Collection": collection.draw,
+    "Search": search.draw,
     "Export": export.draw,
 }
 
@@ -69,7 +72,7 @@ def page(run: Run) -> None:
 @st.fragment
 def tabs(encoded: EncodedImages) -> None:
     """Only the open tab is drawn, and drawing it leaves the points alone."""
-    places = st.tabs(list(TABS), key="encodings-tab", on_change="rerun")
+    places = st.tabs(list(TABS), key=TABS_KEY, on_change="rerun")
     for place, draw in zip(places, TABS.values(), strict=True):
         if place.open:
             with place, errors_shown(st.warning):  # such as images that are not at hand

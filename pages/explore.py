@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from latent_workbench.components.explorer import explorer
+from latent_workbench.encodings.search import like_this
 from latent_workbench.explore.address import read_address, write_address
 from latent_workbench.explore.direction_picker import direction_picker
 from latent_workbench.live.resources import model_of
@@ -25,6 +26,7 @@ def panel(run: Run, other: Run | None, slot: str = "", linked: bool = False) -> 
         explorer(shown, "full", panel=slot, linked=linked)
         if note := model_of(shown).latent_note:
             st.caption(note)
+        like_this(shown, slot)
     write_address(run, other)
 
 

@@ -168,7 +168,9 @@ def test_the_environment_says_so_too(monkeypatch, value: str, reads: bool) -> No
 
 
 LOOKING = {
-    "Explore", "Open", "Open in Explore", "Draw again", "Measure purity", "Look for duplicates",
+    "Explore", "Open", "Open in Explore", "Draw again", "Measure purity", "Look through them",
+    "Find more like it", "Zip", "Show", "Hide", "Looks right", "Draw one", "The picture in Explore",
+    "Open the nearest in Explore",
     "Make the file", "Fit here", "Open its mean", "Keep as A", "Keep as B", "Go to Train",
     "Try again", "Use them", "", "±1", "±2", "±3", "Log grid",
 }  # fmt: skip

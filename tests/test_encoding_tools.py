@@ -25,8 +25,7 @@ from vae_core.latent.grids import (
 )
 from vae_core.latent.neighbours import (
     agreement,
-    closest_pairs,
-    duplicates,
+    linked,
     nearest_neighbours,
     purity,
     typical_distance,
@@ -65,7 +64,7 @@ def test_fewer_points_than_neighbours_and_diverged_encodings() -> None:
     assert nearest_neighbours(np.zeros((3, 2)), 10).places.shape == (3, 2)
     alone = nearest_neighbours(np.zeros((1, 2)), 10)
     assert alone.places.shape == (1, 0) and typical_distance(alone) == 0
-    assert np.isnan(purity(alone, np.array([1]))).all() and duplicates(alone) == []
+    assert np.isnan(purity(alone, np.array([1]))).all()
     with pytest.raises(UserError, match="diverged"):
         nearest_neighbours(np.array([[0.0], [np.nan]]))
 
@@ -89,17 +88,10 @@ def test_two_spaces_agree_as_far_as_they_share_neighbours() -> None:
     assert agreement(nearest_neighbours(line[:1]), nearest_neighbours(line[:1])) == 0
 
 
-def test_duplicates_are_grouped_and_pairs_come_closest_first() -> None:
-    mu = np.random.default_rng(1).normal(size=(40, 5)).astype(np.float32) * 10
-    mu[7] = mu[21] = mu[3]
-    mu[30] = mu[12] + 0.01
-    found = nearest_neighbours(mu, 4)
-    assert [group.tolist() for group in duplicates(found)] == [[3, 7, 21]]
-    near = [group.tolist() for group in duplicates(found, within=0.1)]
-    assert near == [[3, 7, 21], [12, 30]]
-    pairs, distances = closest_pairs(found, 4)
-    assert pairs.tolist() == [[3, 7], [3, 21], [7, 21], [12, 30]]
-    np.testing.assert_allclose(distances, [0, 0, 0, 0.01 * np.sqrt(5)], rtol=1e-2)
+def test_links_make_groups_the_largest_first() -> None:
+    pairs = np.array([[21, 3, 12, 5], [7, 21, 30, 5]])
+    assert [group.tolist() for group in linked(pairs, 40)] == [[3, 7, 21], [12, 30]]
+    assert linked(np.empty((2, 0), np.int64), 3) == []
 
 
 # --- rankings ------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import torch
 
 from vae_core.data import Images, ImageSet, Progress, no_progress
 from vae_core.data.columns import equal
+from vae_core.data.hashes import match_rows
 from vae_core.data.images import ArrayImages, restore_order
 from vae_core.errors import UserError
 from vae_core.latent.encodings import load_encodings
@@ -20,6 +21,7 @@ from vae_core.models import LatentModel
 from vae_core.models.posterior import GaussianPosterior
 from vae_core.run_data import dataset_of, recorded_by
 from vae_core.runs import Run
+from vae_core.runs.layout import ENCODINGS
 from vae_core.types import Context
 
 CACHED = "cached"
@@ -73,6 +75,21 @@ def survey_of(
     return found
 
 
+def known_surveys(run: Run) -> tuple[Survey, ...]:
+    """All images of a run whose encodings are known by now: the surveys that are kept of its parts,
+    and in place of a training part that nobody has surveyed the images that the run keeps.
+
+    Raises:
+        UserError: when the run has no weights, or what it keeps is damaged.
+    """
+    step = weights_step(run)
+    found = [load_survey(run, split, step) for split in ("train", "validation", "test")]
+    known = [each for each in found if each is not None]
+    if found[0] is None and run.has(ENCODINGS):
+        known.insert(0, _survey_of_cache(run))
+    return tuple(known)
+
+
 def survey_hashes(run: Run, survey: Survey) -> np.ndarray:
     """Which images a survey is of: uint64 [N].
 
@@ -115,7 +132,8 @@ def images_of_survey(
 
 def kept_images(run: Run) -> tuple[Survey, Images]:
     """The survey of the images that a run keeps, and their thumbnails; measured where these are
-    the images themselves, so that no data set is needed.
+    the images themselves, so that no data set is needed, else as far as the survey of the training
+    part tells, where one is kept.
 
     Raises:
         UserError: as `survey_of`.
@@ -127,7 +145,21 @@ def kept_images(run: Run) -> tuple[Survey, Images]:
         context = Context(loaded.step, train_images=loaded.card.n_train)
         measured = survey(loaded.model, loaded.objective, part, (), CACHED, context)
         found = replace(found, recon=measured.recon, kl=measured.kl, kl_error=measured.kl_error)
+    elif (whole := load_survey(run, "train", found.step)) is not None:
+        found = _with_nats_of(whole, found)
     return found, ArrayImages(kept.thumbnails)
+
+
+def _with_nats_of(whole: Survey, found: Survey) -> Survey:
+    """`found` with what is told of the same images in `whole`, where all of them are in it."""
+    if whole.hashes is None or found.hashes is None:
+        return found
+    unlabelled = np.zeros(len(found)), np.zeros(len(whole))
+    rows = match_rows(found.hashes, unlabelled[0], whole.hashes, unlabelled[1])
+    if (rows < 0).any():
+        return found
+    same = whole.rows(rows)
+    return replace(found, recon=same.recon, kl=same.kl, kl_error=same.kl_error)
 
 
 def map_of(

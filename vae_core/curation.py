@@ -4,29 +4,36 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
 from vae_core.analysis import CACHED, images_of_survey, survey_of
-from vae_core.data import Progress, no_progress
+from vae_core.data import ArrayImages, Images, Progress, no_progress
 from vae_core.errors import UserError
-from vae_core.latent.clusters import Clusters, find_clusters
+from vae_core.latent.clusters import Clusters, find_clusters, smallest_cluster
 from vae_core.latent.copies import Copies, find_copies
+from vae_core.latent.coverage import Coverage, coverage
+from vae_core.latent.encodings import MOST_LABELS, load_encodings
 from vae_core.latent.label_errors import LabelErrors, label_errors
 from vae_core.latent.neighbours import Neighbours, nearest_neighbours
 from vae_core.latent.survey import Survey
 from vae_core.runs import Run, Tensors, derived, layout
 
-NEIGHBOURS = 10
+NEIGHBOURS, EVIDENCE = 10, 5
+"""Neighbours that are looked at of each image, and those that are named where they disagree."""
+
+VERSION = 1
+"""Of how copies are found: what an earlier one found is found anew."""
 
 
 @dataclass(frozen=True)
 class Curation:
     """One look at the N images of a part.
 
-    rarity: float32 [N], the distance of each to its tenth nearest: coverage is thin where it is
-    large. errors: None without labels. clusters: None where there are too few images.
+    errors: None without labels. clusters: groups of at least `smallest` images; None where there
+    are too few images.
     """
 
     survey: Survey
@@ -34,11 +41,19 @@ class Curation:
     copies: Copies
     errors: LabelErrors | None
     clusters: Clusters | None
+    smallest: int
 
     @property
     def rarity(self) -> np.ndarray:
+        """float32 [N], the distance of each image to its tenth nearest: coverage is thin where it
+        is large."""
         distances: np.ndarray = self.neighbours.distances
         return distances[:, -1] if distances.shape[1] else np.zeros(len(self.survey), np.float32)
+
+    @cached_property
+    def coverage(self) -> Coverage:
+        """What is rare among the images."""
+        return coverage(self.survey, self.rarity, self.clusters)
 
 
 def curate(
@@ -51,27 +66,37 @@ def curate(
     """Look through a part of a run's images, or take what was found before.
 
     Args:
-        split: train, validation, test or "cached".
-        smallest: images that a group has at least; None: half a percent of all.
+        split: train, validation, test or "cached", whose pictures are the run's thumbnails.
+        smallest: images that a group has at least; None: half a percent of all. Of another size
+            the groups alone are found anew.
 
     Raises:
         UserError: as `survey_of`.
     """
     found = survey_of(run, split, data_dir, progress)
-    kept = load_curation(run, found, smallest)
-    if kept is not None:
+    smallest = smallest or smallest_cluster(len(found))
+    kept = _find(run, found)
+    if kept is not None and kept.smallest == smallest:
         return kept
-    neighbours = nearest_neighbours(found.mu, NEIGHBOURS, progress)
-    images = None if split == CACHED else images_of_survey(run, found, data_dir, progress)
-    copies = find_copies(found, neighbours, images, progress=progress)
-    errors = None if found.labels is None else label_errors(neighbours, found.labels)
+    if kept is None:
+        neighbours = nearest_neighbours(found.mu, NEIGHBOURS, progress)
+        images = _images_of(run, found, data_dir, progress)
+        copies = find_copies(found, neighbours, images, progress=progress)
+        errors = None if found.labels is None else label_errors(neighbours, found.labels)
+        kept = Curation(found, neighbours, copies, errors, None, smallest)
     try:
         clusters = find_clusters(found.mu, smallest, progress)
     except UserError:  # too few images to form groups
         clusters = None
-    made = Curation(found, neighbours, copies, errors, clusters)
-    save_curation(run, made, smallest)
+    made = replace(kept, clusters=clusters, smallest=smallest)
+    save_curation(run, made)
     return made
+
+
+def _images_of(run: Run, found: Survey, data_dir: str | None, progress: Progress) -> Images:
+    if found.split == CACHED:
+        return ArrayImages(load_encodings(run).thumbnails)
+    return images_of_survey(run, found, data_dir, progress)
 
 
 def table(made: Curation) -> dict[str, list[object]]:
@@ -113,7 +138,42 @@ def keep_list(made: Curation) -> Iterator[str]:
     return (made.survey.name(row) for row in range(len(made.survey)) if row not in superfluous)
 
 
-def save_curation(run: Run, made: Curation, smallest: int | None) -> None:
+def copies_table(made: Curation) -> dict[str, list[object]]:
+    """A row each image that has near-duplicates, those of a group one below the other: `group,
+    file, keep, difference` in grey levels of 255 from the one to keep, empty where unknown."""
+    columns: dict[str, list[object]] = {
+        name: [] for name in ("group", "file", "keep", "difference")
+    }
+    differences = made.copies.differences
+    for group, (kept, others) in enumerate(zip(made.copies.kept, made.copies.others, strict=True)):
+        rows = [kept, *others.tolist()]
+        apart = [""] * len(others) if differences is None else differences[group].tolist()
+        columns["group"] += [group + 1] * len(rows)
+        columns["file"] += [made.survey.name(row) for row in rows]
+        columns["keep"] += ["yes", *["no"] * len(others)]
+        columns["difference"] += [0.0, *apart]
+    return columns
+
+
+def doubts_table(made: Curation) -> dict[str, list[object]]:
+    """A row each image whose label its neighbours contradict, the clearest first: `file, label,
+    suggested_label, label_margin, nearest` (the names of its neighbours, with | between)."""
+    survey, errors = made.survey, made.errors
+    names = ("file", "label", "suggested_label", "label_margin", "nearest")
+    if errors is None or survey.labels is None:
+        return {name: [] for name in names}
+    nearest = made.neighbours.places[errors.rows][:, :EVIDENCE]
+    columns: tuple[list[object], ...] = (
+        [survey.name(int(row)) for row in errors.rows],
+        [survey.label_name(int(survey.labels[row])) for row in errors.rows],
+        [survey.label_name(int(label)) for label in errors.suggested],
+        errors.margin.tolist(),
+        [" | ".join(survey.name(int(row)) for row in rows) for rows in nearest],
+    )
+    return dict(zip(names, columns, strict=True))
+
+
+def save_curation(run: Run, made: Curation) -> None:
     """Keep what was found, where it can be kept."""
     copies, errors, clusters = made.copies, made.errors, made.clusters
     arrays = {
@@ -132,49 +192,65 @@ def save_curation(run: Run, made: Curation, smallest: int | None) -> None:
     if clusters is not None:
         arrays |= {"group": clusters.number, "strength": clusters.strength}
         arrays["centers"] = clusters.centers
-    made_of = {"of": _made_of(made.survey, smallest)}
+    made_of = {"of": _made_of(made.survey), "smallest": str(made.smallest)}
     derived.keep(run, layout.curation(made.survey.split), arrays, made_of)
 
 
 def load_curation(run: Run, survey: Survey, smallest: int | None) -> Curation | None:
     """What was found in the images of a survey before; None where nothing usable is kept."""
-    n, of = len(survey), _made_of(survey, smallest)
+    kept = _find(run, survey)
+    wanted = smallest or smallest_cluster(len(survey))
+    return kept if kept is not None and kept.smallest == wanted else None
+
+
+def _find(run: Run, survey: Survey) -> Curation | None:
+    """What is kept, of whatever size the groups are."""
+    n, of = len(survey), _made_of(survey)
 
     def read(file: Tensors) -> Curation | None:
         if file.metadata.get("of") != of:
             return None
-        neighbours = Neighbours(
-            file.array("places", "I64", (n, None)), file.array("distances", "F32", (n, None))
-        )
-        counts = file.array("counts", "I64", (None,))
+        places = _below(n, file.array("places", "I64", (n, None)))
+        neighbours = Neighbours(places, file.array("distances", "F32", places.shape))
+        counts = _below(n + 1, file.array("counts", "I64", (None,)))
         ends = np.cumsum(counts)[:-1]
 
         def grouped(array: np.ndarray) -> tuple[np.ndarray, ...]:
             return tuple(np.split(array, ends)) if len(counts) else ()
 
-        differences = file.maybe("differences", "F32", (None,))
+        differences = file.maybe("differences", "F32", (int(counts.sum()),))
         copies = Copies(
-            tuple(file.array("kept", "I64", (len(counts),)).tolist()),
-            grouped(file.array("others", "I64", (int(counts.sum()),))),
+            tuple(_below(n, file.array("kept", "I64", (len(counts),))).tolist()),
+            grouped(_below(n, file.array("others", "I64", (int(counts.sum()),)))),
             None if differences is None else grouped(differences),
             float(file.array("usual", "F32", (1,))[0]),
         )
         doubted, number = file.maybe("doubted", "I64", (None,)), file.maybe("group", "I64", (n,))
         errors = clusters = None
         if doubted is not None:
-            suggested = file.array("suggested", "I64", doubted.shape)
-            errors = LabelErrors(doubted, suggested, file.array("margin", "F32", doubted.shape))
+            suggested = _below(MOST_LABELS, file.array("suggested", "I64", doubted.shape))
+            margin = file.array("margin", "F32", doubted.shape)
+            errors = LabelErrors(_below(n, doubted), suggested, margin)
         if number is not None:
             centers = file.array("centers", "F32", (None, survey.mu.shape[1]))
+            _below(len(centers) + 1, number + 1)  # −1 is in none
             clusters = Clusters(number, file.array("strength", "F32", (n,)), centers)
-        return Curation(survey, neighbours, copies, errors, clusters)
+        smallest = int(file.metadata["smallest"])
+        return Curation(survey, neighbours, copies, errors, clusters, smallest)
 
     return derived.find(run, layout.curation(survey.split), read)
 
 
-def _made_of(survey: Survey, smallest: int | None) -> str:
-    """All that a curation depends on."""
-    digest = hashlib.blake2b(repr((smallest, survey.label_names)).encode(), digest_size=16)
+def _below(n: int, numbers: np.ndarray) -> np.ndarray:
+    """`numbers`, or a ValueError where one is not in [0, n): a run's files are untrusted."""
+    if len(numbers) and not 0 <= numbers.min(initial=0) <= numbers.max(initial=0) < n:
+        raise ValueError("a number leads nowhere")
+    return numbers
+
+
+def _made_of(survey: Survey) -> str:
+    """All that a curation depends on, but for the size of groups."""
+    digest = hashlib.blake2b(repr((VERSION, survey.label_names)).encode(), digest_size=16)
     for array in (survey.mu, survey.labels, survey.hashes):
         digest.update(b"" if array is None else np.ascontiguousarray(array).data)
     return digest.hexdigest()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +13,9 @@ import streamlit as st
 from latent_workbench.components.scatter import PlaneClick
 from latent_workbench.encodings.encoded_images import EncodedImages
 from latent_workbench.encodings.plane import Plane
+from latent_workbench.encodings.query import more_like_it
 from latent_workbench.encodings.selections import selection_actions
+from latent_workbench.encodings.take_home import take_home
 from latent_workbench.live.resources import corrupts
 from latent_workbench.shared import access
 from latent_workbench.shared.current_run import open_in_explore
@@ -40,7 +41,6 @@ LONGEST_NAME = 60
 """Characters of a name as a heading; all of it stands in its tooltip."""
 
 PX_A_LETTER = 7
-TABLES = {"CSV": "text/csv", "Parquet": "application/vnd.apache.parquet"}
 
 
 def clicked_image(encoded: EncodedImages, row: int) -> None:
@@ -56,8 +56,9 @@ def clicked_image(encoded: EncodedImages, row: int) -> None:
     )
     if more := known_of(survey, row):
         st.caption(" · ".join(escape_markdown(each) for each in more))
-    both = np.concatenate([_matched(encoded.images.gather(np.array([row])), encoded),
-                           encoded.decoded(mu[None], labels)])  # fmt: skip
+    rebuilt = encoded.decoded(mu[None], labels)
+    original = matched(encoded.images.gather(np.array([row])), rebuilt.shape[2:])
+    both = np.concatenate([original, rebuilt])
     pictures(both, ["original", "reconstruction"], LARGE)
     measured = {"recon": survey.recon, "KL": survey.kl, "ELBO": survey.elbo}
     known = [f"{name} {number(float(v[row]))}" for name, v in measured.items() if v is not None]
@@ -70,7 +71,9 @@ def clicked_image(encoded: EncodedImages, row: int) -> None:
         whole = WHOLE * corrupts(encoded.run)
         st.caption(f"{', '.join(known)} nats, of {image_count(1, encoded.split)}{whole}")
     _neighbours(encoded, mu, row)
-    _open_button(encoded, mu)
+    with st.container(horizontal=True, gap="small"):
+        _open_button(encoded, mu)
+        more_like_it(encoded, row, encoded.run.id)
 
 
 def known_of(survey: Survey, row: int) -> list[str]:
@@ -128,9 +131,8 @@ def _neighbours(encoded: EncodedImages, z: np.ndarray, without: int = -1) -> Non
     )
 
 
-def _matched(images: np.ndarray, encoded: EncodedImages) -> np.ndarray:
-    """Thumbnails enlarged to the size of what the model draws; images of that size as they are."""
-    size = encoded.run.data_card().image_shape[1:]
+def matched(images: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
+    """Thumbnails [N, C, h, w] enlarged to `size`, (H, W); images of that size as they are."""
     if images.shape[2:] == size:
         return images
     rows, columns = (np.arange(b) * a // b for a, b in zip(images.shape[2:], size, strict=True))
@@ -168,16 +170,8 @@ def selected_images(encoded: EncodedImages, rows: np.ndarray) -> None:
             [number(float(survey.recon[i])) for i in worst],
             files=[encoded.name(int(i)) for i in worst],
         )
-    with st.container(horizontal=True, gap="small"):
-        _open_button(encoded, center, "Open its mean")
-        for name, mime in TABLES.items():
-            kind = name.lower()
-            st.download_button(
-                name, partial(table_of, encoded, rows, kind),
-                f"{encoded.run.id}-selection.{kind}", mime,
-                key=f"encodings-{kind}-{encoded.run.id}", icon=":material/download:",
-                on_click="ignore",
-            )  # fmt: skip
+    _open_button(encoded, center, "Open its mean")
+    take_home(encoded, rows, f"selection-{encoded.run.id}")
     selection_actions(encoded, rows)
     with st.container(horizontal=True, gap="small"):
         for end in "AB":
@@ -186,13 +180,6 @@ def selected_images(encoded: EncodedImages, rows: np.ndarray) -> None:
                 help="Two kept selections make a direction from here to there.",
             ):  # fmt: skip
                 _ends(encoded)[end] = rows
-
-
-def table_of(encoded: EncodedImages, rows: np.ndarray, kind: str) -> bytes:
-    """The rows as a file: names, labels, measures and vectors."""
-    from vae_core.export import Source, as_download, export
-
-    return as_download(export(Source(encoded.run, encoded.split, rows=rows), kind), "selection")[1]
 
 
 def direction_form(encoded: EncodedImages) -> None:
@@ -244,26 +231,30 @@ STYLE = (
 
 
 def pictures(
-    images: np.ndarray, names: Sequence[str], side: int = SMALLEST, files: Sequence[str] = ()
+    images: np.ndarray,
+    names: Sequence[str],
+    side: int = SMALLEST,
+    files: Sequence[str] = (),
+    wide: int = 1,
 ) -> None:
-    """Images uint8 [N, C, H, W], `side` px high and wide, above their names, and where they have
-    some, the names of their files: as much of each as there is room for, all of it when pointed
-    at."""
+    """Images uint8 [N, C, H, W], `side` px high and `wide` times as wide, above their names, and
+    where they have some, the names of their files: as much of each as there is room for, all of
+    it when pointed at."""
     files = files or [""] * len(names)
     figures = "".join(
-        _figure(image, name, file, side)
+        _figure(image, name, file, side, wide * side)
         for image, name, file in zip(images, names, files, strict=True)
     )
     st.html(f'{STYLE}<div class="row-of-pictures">{figures}</div>')
 
 
-def _figure(image: np.ndarray, name: str, file: str, side: int) -> str:
+def _figure(image: np.ndarray, name: str, file: str, side: int, wide: int) -> str:
     said = html.escape(f"{file}: {name}" if file else name)
-    lines = [*filter(None, [name]), *filter(None, [shortened(file, side // PX_A_LETTER)])]
+    lines = [*filter(None, [name]), *filter(None, [shortened(file, wide // PX_A_LETTER)])]
     captions = "".join(
-        f'<figcaption style="width: {side}px">{html.escape(line)}</figcaption>' for line in lines
+        f'<figcaption style="width: {wide}px">{html.escape(line)}</figcaption>' for line in lines
     )
     return (
         f'<figure title="{said}"><img src="{data_url(image)}" alt="{said}"'
-        f' style="width: {side}px; height: {side}px">{captions}</figure>'
+        f' style="width: {wide}px; height: {side}px">{captions}</figure>'
     )

@@ -124,7 +124,7 @@ def neighbours_of(encoded: EncodedImages) -> Task[Neighbours]:
 
 @st.cache_resource(max_entries=3, show_spinner="Measuring the images")
 def _cached(path: Path, version: str) -> EncodedImages:
-    """The encodings that the run keeps; measured where its thumbnails are the images themselves."""
+    """The encodings that the run keeps, with what can be told of their images."""
     ready_torch()
     from vae_core.analysis import kept_images
 

@@ -125,12 +125,10 @@ def _nearest(found: ScoredImages, row: int) -> None:
     scored = found.scored
     places = scored.places[row, :NEAREST]
     names = [escape_markdown(scored.reference.name(int(place))) for place in places]
-    pictures(
-        found.learned.gather(places),
-        [number(float(away)) for away in scored.distances[row, : len(places)]],
-        SMALL,
-    )
+    learned = found.learned.gather(places)
     st.caption(f"Nearest images that the model learned from, by distance: {', '.join(names)}")
+    away = [number(float(each)) for each in scored.distances[row, : len(places)]]
+    pictures(learned, away, SMALL)
 
 
 def _path(found: ScoredImages, row: int, ranking: Ranking, key: str) -> None:

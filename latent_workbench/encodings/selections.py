@@ -12,6 +12,7 @@ import streamlit as st
 
 from latent_workbench.components.scatter import PointsSelected, Recalled, ScatterEvent
 from latent_workbench.encodings.encoded_images import EncodedImages
+from latent_workbench.encodings.take_home import names_of
 from latent_workbench.shared import access
 from latent_workbench.shared.errors import errors_shown
 from latent_workbench.shared.formatting import escape_markdown, grouped
@@ -78,7 +79,7 @@ def _recall(encoded: EncodedImages, selection: Selection, rows: np.ndarray) -> N
 
 
 def selection_actions(encoded: EncodedImages, rows: np.ndarray) -> None:
-    """Save the images at `rows` [M], take their names home, train on them or without them."""
+    """Save the images at `rows` [M], train on them or without them."""
     run, state = encoded.run, session(SelectionState)
     key = f"encodings-selection-{run.id}"
     writes = access.widget_options()
@@ -97,11 +98,6 @@ def selection_actions(encoded: EncodedImages, rows: np.ndarray) -> None:
             rerun_fragment()
         with st.container(horizontal=True, gap="small"):
             _train_buttons(encoded, key, rows, name)
-            st.download_button(
-                "Names", partial(names_of, encoded, rows), f"{run.id}-selection.txt", "text/plain",
-                key=f"{key}-names", icon=":material/download:", on_click="ignore",
-                help="The name of each image, a line each",
-            )  # fmt: skip
 
 
 def _train_buttons(
@@ -122,11 +118,6 @@ def _saved(encoded: EncodedImages, name: str, rows: np.ndarray) -> Selection:
 def _free_name(encoded: EncodedImages) -> str:
     taken = {each.name for each in load_selections(encoded.run)}
     return next(name for k in range(1, 10**6) if (name := f"selection {k}") not in taken)
-
-
-def names_of(encoded: EncodedImages, rows: np.ndarray) -> str:
-    """The names of the images, a line each."""
-    return "".join(f"{encoded.name(int(row))}\n" for row in rows)
 
 
 # --- those that are saved -------------------------------------------------------------------------

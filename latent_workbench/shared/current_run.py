@@ -13,7 +13,7 @@ import streamlit as st
 from latent_workbench.shared import access
 from latent_workbench.shared.catalog import DAMAGED, RunFacts, catalog, facts_of
 from latent_workbench.shared.errors import errors_shown
-from latent_workbench.shared.explore_view import View
+from latent_workbench.shared.explore_view import PRINCIPAL, View
 from latent_workbench.shared.formatting import escape_markdown, number
 from latent_workbench.shared.state import app_state
 from latent_workbench.shared.theme import state_badge
@@ -47,9 +47,9 @@ def open_run(run_id: str, page: str = "explore") -> None:
     st.switch_page(f"pages/{page}.py", query_params={RUN_PARAMETER: run_id})
 
 
-def open_in_explore(run_id: str, vector: np.ndarray) -> None:
-    """Go to Explore, at the point `vector` [D] of the run."""
-    app_state().views[run_id] = View(z=np.ascontiguousarray(vector, "<f4").tobytes())
+def open_in_explore(run_id: str, vector: np.ndarray, kind: str = PRINCIPAL) -> None:
+    """Go to Explore, at the point `vector` [D] of the run, with directions of this kind."""
+    app_state().views[run_id] = View(kind, z=np.ascontiguousarray(vector, "<f4").tobytes())
     open_run(run_id)
 
 

@@ -30,7 +30,7 @@ app = typer.Typer()
 def curate(
     run: RunArgument,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for curation.csv and keep.txt; made if need be.")
+        Path | None, typer.Option(help="Folder for the tables and keep.txt; made if need be.")
     ] = None,
     split: SplitOption = "train",
     smallest: Annotated[
@@ -43,12 +43,13 @@ def curate(
 ) -> None:
     """Find copies, doubtful labels, groups and rare images among those of a run.
 
-    curation.csv has a row each image; keep.txt names the images that are left when of each group
-    of copies one is kept.
+    curation.csv has a row each image, near-duplicates.csv one for each that has copies,
+    doubtful-labels.csv one for each whose neighbours have another label; keep.txt names the images
+    that are left when of each group of copies one is kept.
     """
     process.prepare()
+    from vae_core.curation import copies_table, doubts_table, keep_list, table
     from vae_core.curation import curate as look_through
-    from vae_core.curation import keep_list, table
 
     with answering(as_lines) as say:
         made = look_through(Store(store).get(run), split, data_dir, smallest, say)
@@ -56,6 +57,8 @@ def curate(
             try:
                 out.mkdir(parents=True, exist_ok=True)
                 write_csv(out / "curation.csv", table(made))
+                write_csv(out / "near-duplicates.csv", copies_table(made))
+                write_csv(out / "doubtful-labels.csv", doubts_table(made))
                 names = "".join(f"{name}\n" for name in keep_list(made))
                 (out / "keep.txt").write_text(names, encoding="utf-8")
             except OSError as error:
@@ -69,6 +72,8 @@ def curate(
         "groups_of_copies": len(made.copies.kept),
         "doubtful_labels": None if errors is None else len(errors.rows),
         "groups": None if clusters is None else clusters.sizes.tolist(),
+        "far_from_all": made.coverage.lonely,
+        "coverage": made.coverage.sentence,
         "in_no_group": None if clusters is None else int((clusters.number < 0).sum()),
     }
     if as_json:
@@ -83,5 +88,6 @@ def curate(
     if clusters is not None:
         sizes = ", ".join(map(str, clusters.sizes[:12])) or "none"
         print(f"{len(clusters)} groups ({sizes}); {found['in_no_group']} images are in none.")
+    print(made.coverage.sentence)
     if made.survey.note:
         print(made.survey.note, file=sys.stderr)

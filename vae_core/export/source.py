@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from vae_core.analysis import survey_of
+from vae_core.analysis import CACHED, kept_images, survey_of
 from vae_core.data import Progress, no_progress
 from vae_core.latent.survey import Survey, finite
 from vae_core.loading import LoadedRun, load_run
@@ -49,7 +49,10 @@ class Source:
     @cached_property
     def survey(self) -> Survey:
         """The encodings that are meant, all finite."""
-        found = survey_of(self.run, self.split, self.data_dir, self.progress, self.which)
+        if self.split == CACHED and self.which == "last":
+            found = kept_images(self.run)[0]
+        else:
+            found = survey_of(self.run, self.split, self.data_dir, self.progress, self.which)
         finite(found.mu, "encoding")
         return found if self.rows is None else found.rows(self.rows)
 

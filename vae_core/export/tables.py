@@ -84,15 +84,15 @@ def _written(source: Source, name: str, write: Callable[[Any, io.BytesIO], objec
 def table(survey: Survey) -> Any:
     """A pyarrow table of what is known of every image.
 
-    Columns: split, index (place in the split), file, label, what else is known of the images
-    (`vae_core.data.columns`), recon, kl, elbo (in nats), as far as they are known, kl_error where
-    kl is estimated from draws, then z0, z1, …: the posterior mean.
+    Columns: split, index (place in the split), file (where images came from none, what a person
+    calls them), label, what else is known of the images (`vae_core.data.columns`), recon, kl, elbo
+    (in nats), as far as they are known, kl_error where kl is estimated from draws, then z0, z1, …:
+    the posterior mean.
     """
     import pyarrow as pa
 
     columns: dict[str, Any] = {"split": [survey.split] * len(survey), "index": survey.indices}
-    if survey.files:
-        columns["file"] = [readable(name) for name in survey.files]
+    columns["file"] = [survey.name(row) for row in range(len(survey))]
     if survey.labels is not None:
         columns["label"] = [readable(survey.label_name(int(i))) for i in survey.labels]
     measured = {name: getattr(survey, name) for name in ("recon", "kl", "elbo", "kl_error")}

@@ -8,6 +8,9 @@ import numpy as np
 
 from vae_core.latent.neighbours import Neighbours
 
+CLEAR = 0.5
+"""The margin from which an image is likely mislabelled; below, it is hard to tell as often."""
+
 
 @dataclass(frozen=True)
 class LabelErrors:

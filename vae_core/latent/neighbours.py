@@ -1,4 +1,4 @@
-"""The nearest encodings of every encoding: how pure they are, and which are as good as copies."""
+"""The nearest encodings of every encoding: how pure they are, and what hangs together."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from vae_core.data import Progress, no_progress
+from vae_core.latent.search import NearestEncodings
 from vae_core.latent.survey import finite
 
 TREE_DIMENSIONS = 6
@@ -19,8 +19,6 @@ Search = Callable[[slice, int], np.ndarray]
 """Of a stretch of the encodings, the places of each one's k nearest, itself among them."""
 
 QUERIES = 4096
-BLOCK = 2**20
-"""Distances that are held at once."""
 
 
 @dataclass(frozen=True)
@@ -64,19 +62,8 @@ def _by_tree(mu: np.ndarray) -> Search:
 
 
 def _by_all(mu: np.ndarray) -> Search:
-    """As quick as scikit-learn, which would keep 130 MB of itself, scipy and pandas in the app."""
-    points = torch.from_numpy((mu - mu.mean(axis=0)).astype(np.float64))
-    squares = (points * points).sum(1)
-    some = max(1, BLOCK // len(mu))
-
-    def search(block: slice, k: int) -> np.ndarray:
-        found = [
-            torch.addmm(squares[None], part, points.T, alpha=-2).topk(k, largest=False).indices
-            for part in points[block].split(some)
-        ]
-        return torch.cat(found).numpy()
-
-    return search
+    found = NearestEncodings(mu)
+    return lambda block, k: found.nearest(mu[block], k)[0]
 
 
 def _without_itself(found: np.ndarray, own: np.ndarray) -> np.ndarray:
@@ -106,27 +93,13 @@ def agreement(one: Neighbours, other: Neighbours) -> float:
     return float(shared.mean()) if len(shared) else 0.0
 
 
-def closest_pairs(neighbours: Neighbours, n: int = 50) -> tuple[np.ndarray, np.ndarray]:
-    """The n pairs of images that lie closest together, the closest first: int64 [n, 2] with the
-    lower place first, and their distances float32 [n]. Exact as long as no image is in more of
-    these pairs than it has neighbours."""
-    one = np.repeat(np.arange(len(neighbours.places)), neighbours.places.shape[1])
-    pairs = np.sort(np.stack([one, neighbours.places.ravel()], axis=1), axis=1)
-    pairs, first = np.unique(pairs, axis=0, return_index=True)
-    distances = neighbours.distances.ravel()[first]
-    chosen = np.argsort(distances, kind="stable")[:n]
-    return pairs[chosen], distances[chosen]
-
-
-def duplicates(neighbours: Neighbours, within: float = 0.0) -> list[np.ndarray]:
-    """Groups of images no farther apart than `within`, link by link: int64 [≥ 2] each, ascending,
-    the largest groups first. 0 finds images whose encodings are the same."""
+def linked(pairs: np.ndarray, n: int) -> list[np.ndarray]:
+    """Of n images, the groups that pairs int64 [2, M] hold together: int64 [≥ 2] each, ascending,
+    the largest groups first."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    n = len(neighbours.places)
-    one, column = np.nonzero(neighbours.distances <= within)
-    links = (np.ones(len(one), np.int8), (one, neighbours.places[one, column]))
+    links = (np.ones(pairs.shape[1], np.int8), (pairs[0], pairs[1]))
     _, group = connected_components(coo_array(links, shape=(n, n)), directed=False)
     order = np.argsort(group, kind="stable")
     groups = np.split(order, np.flatnonzero(np.diff(group[order])) + 1)

@@ -7,6 +7,8 @@ from enum import IntEnum
 
 import numpy as np
 
+from vae_core.latent.search import NearestEncodings
+
 LEAST_SHARE = 1e-6
 """Of the largest variance: directions in which encodings hardly vary are taken to vary that much,
 so that a step along them counts as far, but not as infinitely far."""
@@ -95,7 +97,7 @@ class Region:
         # An unused dimension keeps draws away from the mean and not one encoding: 0 is usual there.
         least = min(np.quantile(self._known, RARE), np.quantile(self.distance(mu), RARE))
         self._shell = least - SHELL
-        self._raw = _Points(self.mu)
+        self._raw = NearestEncodings(self.mu)
         self._information_weights = _information_weights(between, width)
         self._weighed = _Points((centred * self._information_weights).astype(np.float32))
         self._k = min(NEIGHBOURS, len(mu) - 1)
@@ -147,9 +149,10 @@ class Region:
     def nearest(self, z: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """The k encodings nearest to z [D]: their places [k] and Euclidean distances [k].
 
-        Exact. One product of a matrix and a vector: 0.1 ms for 3000 × 16, 8 ms for 70 000 × 128.
+        Exact, and the search that `NearestEncodings` is elsewhere.
         """
-        return self._raw.nearest(z, k)
+        places, distances = self._raw.nearest(z[None], k)
+        return places[0], distances[0]
 
     def _reference_distances(self, draws: np.ndarray) -> np.ndarray:
         """The kth_distance of draws, each without the encoding that it came from, ascending."""

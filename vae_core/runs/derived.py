@@ -79,6 +79,15 @@ def find(run: Reader, name: str, read: Callable[[Tensors], T | None]) -> T | Non
     return None
 
 
+def version(run: Reader, name: str) -> int | None:
+    """Changes whenever what is kept under this name is written; None where there is nothing."""
+    with suppress(UserError):
+        kept = derived_folder(run).version(name)
+        if kept is not None:
+            return kept
+    return run.version(name)
+
+
 def drop(run: Reader, name: str) -> None:
     """Remove what is kept under this name, which nobody reads again."""
     with suppress(UserError, OSError):

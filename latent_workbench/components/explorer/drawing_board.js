@@ -10,7 +10,9 @@ const DRAWING_PX = 280;
 export class DrawingBoard {
   drawing = false;
 
-  /** @param {import("./starting_points.js").StartingPoints} starts */
+  /**
+   * @param {{ encode(blob: Blob, drawn: boolean): Promise<import("./starting_points.js").Encoded> }} starts
+   */
   constructor(starts) {
     this.starts = starts;
     this.board = element("canvas", {

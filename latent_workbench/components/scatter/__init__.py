@@ -143,6 +143,7 @@ def scatter_data(
     link: Link | None = None,
     marks: Marks | None = None,
     recalled: Recalled | None = None,
+    colour_by: str = "",
 ) -> dict[str, Any]:
     """What the component is sent of the points [N, 2 or 3].
 
@@ -158,6 +159,7 @@ def scatter_data(
             the live route has to be asked for images by their row.
         marks: further places, drawn as rings above the points.
         recalled: a selection that is shown as though it had just been drawn around.
+        colour_by: the colouring to turn to when it is first named; "" leaves the choice alone.
     """
     return {
         "run": run,
@@ -171,6 +173,7 @@ def scatter_data(
         "label_colors": list(LABELS),
         "palette": PALETTE,
         "colourings": [_as_data(each) for each in colourings],
+        "colour_by": colour_by,
         "categories": [
             {"name": each.name, "values": sent(each.codes, "<i2"), "names": list(each.names)}
             for each in categories

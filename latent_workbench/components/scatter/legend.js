@@ -32,6 +32,7 @@ const UNKNOWN = 255; // in place of a step of the palette
  * @property {string[]} palette
  * @property {Colouring[]} colourings
  * @property {Categories[]} categories
+ * @property {string} [colour_by] the colouring to turn to when it is first named
  */
 
 export class Legend {
@@ -50,6 +51,7 @@ export class Legend {
   /** @type {string[]} */
   names = [];
   chosen = "";
+  asked = "";
   palettes = { labels: [0], values: [0], unknown: 0 };
 
   /** @param {() => void} onChange @param {import("../shared/arrays.js").Arrays} arrays */
@@ -77,6 +79,8 @@ export class Legend {
       this.names = names;
       this.choice.replaceChildren(...names.map((name) => element("option", { value: name }, [name])));
     }
+    if (data.colour_by && data.colour_by !== this.asked) this.chosen = data.colour_by;
+    this.asked = data.colour_by ?? "";
     this.choose(names.includes(this.chosen) ? this.chosen : names[0]);
   }
 
