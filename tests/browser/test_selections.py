@@ -6,7 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
-from playwright.sync_api import Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from benchmarks.scatter import MEASURE, TAKE_ANY, WITHOUT_A_CARD, answering, application
 from latent_workbench.live.static import addresses
@@ -15,7 +15,7 @@ from vae_core.runs import Store
 from vae_core.selections import forget_selection, load_selections
 
 from .conftest import PATIENCE_MS
-from .test_encodings import picture, scatter  # noqa: F401
+from .test_encodings import encodings, picture, pixels, points, scatter  # noqa: F401
 
 pytestmark = pytest.mark.browser
 
@@ -68,52 +68,58 @@ def test_from_a_filter_to_a_training(
     forget_selection(run, saved.name)  # other tests use the same run
 
 
-def test_pictures_take_the_place_of_points_from_near(page: Page, scatter: Locator) -> None:  # noqa: F811
-    box = scatter.bounding_box()
-    assert box is not None
-    page.get_by_label("Pictures in place of points").select_option("never")
-    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    for _ in range(8):
-        page.mouse.wheel(0, -200)
-    page.mouse.move(box["x"] + 4, box["y"] + 4)
-    page.wait_for_timeout(500)
-    without = picture(scatter)
-    page.get_by_label("Pictures in place of points").select_option("near")
-    page.wait_for_function(
-        "([canvas, before]) => canvas.toDataURL() !== before",
-        arg=[scatter.element_handle(), without],
-    )
+def test_pictures_take_the_place_of_points_from_near(
+    page: Page,
+    scatter: Locator,  # noqa: F811
+    points: np.ndarray,  # noqa: F811
+) -> None:
+    choice = page.get_by_label("Pictures in place of points")
+    choice.select_option("never")
     page.get_by_label("Names").uncheck()
-    page.get_by_label("Pictures in place of points").select_option("never")
+    at = pixels(scatter, points)[int(np.argmax(points[:, 0]))]
+    scatter.hover(position={"x": float(at[0]), "y": float(at[1])})
+    for _ in range(4):
+        page.mouse.wheel(0, -200)
     page.wait_for_timeout(500)
-    assert picture(scatter) != without, "names are written from near too"
+    bare = picture(scatter)
+    choice.select_option("near")
+    changed = "([canvas, before]) => canvas.toDataURL() !== before"
+    page.wait_for_function(changed, arg=[scatter.element_handle(), bare])
+    choice.select_option("never")
+    page.wait_for_function(f"(each) => !({changed})(each)", arg=[scatter.element_handle(), bare])
+    page.get_by_role("button", name="Show all points again").click()
+    page.wait_for_timeout(500)
+    nameless = picture(scatter)
+    page.get_by_label("Names").check()
+    page.wait_for_function(changed, arg=[scatter.element_handle(), nameless])
 
 
-def test_the_shaders_paint_what_is_written_pixel_by_pixel() -> None:
+def test_the_shaders_paint_what_is_written_pixel_by_pixel(browser: Browser) -> None:
     """A card is not at hand: SwiftShader computes what one would."""
     look = MEASURE[: MEASURE.index("/** Milliseconds")] + (
-        "return [scatter.renderer.layer.constructor.name, scatter.canvas.toDataURL()"
-        ".length && Array.from(scatter.canvas.getContext('2d')"
-        ".getImageData(0, 0, scatter.canvas.width, scatter.canvas.height).data)]; };"
+        "const { canvas, renderer } = scatter, { width: w, height: h } = canvas;"
+        "const { data: values } = canvas.getContext('2d').getImageData(0, 0, w, h);"
+        "return [renderer.layer.constructor.name, Array.from(values)]; };"
     )
-    found = {}
+    software = browser.browser_type.launch(
+        executable_path=shutil.which("chromium"), args=WITHOUT_A_CARD
+    )
+    module = "/" + addresses("components/scatter/scatter.js")[0]
     for dimensions in (2, 3):
-        with answering(application(3000, dimensions)) as url, sync_playwright() as playwright:
-            browser = playwright.chromium.launch(
-                executable_path=shutil.which("chromium"), args=WITHOUT_A_CARD
-            )
+        found = {}
+        with answering(application(3000, dimensions)) as url:
             for shaded in (False, True):
-                page = browser.new_page(viewport={"width": 900, "height": 800})
+                page = software.new_page(viewport={"width": 900, "height": 800})
                 if shaded:
                     page.add_init_script(TAKE_ANY)
                 page.goto(url)
-                module = "/" + addresses("components/scatter/scatter.js")[0]
-                layer, pixels = page.evaluate(look, {"module": module, "moves": 0})
+                layer, values = page.evaluate(look, {"module": module, "moves": 0})
                 assert layer == ("Shaded" if shaded else "Stamped")
-                found[shaded] = np.array(pixels, np.int16).reshape(-1, 4)
+                found[shaded] = np.array(values, np.int16).reshape(-1, 4)
                 page.close()
-            browser.close()
         painted = found[False][:, 3] > 0
         apart = np.abs(found[True] - found[False]).max(axis=1) > 40
+        print(dimensions, painted.sum(), apart.sum())
         # Places are rounded by one and not by the other: only rims may differ.
         assert painted.sum() > 5000 and apart.sum() < 0.35 * painted.sum(), dimensions
+    software.close()
