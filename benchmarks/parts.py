@@ -179,11 +179,11 @@ def draw_part(
             r = radius * random.uniform(0.05, 0.14)
             bench.draw.ellipse((cx - r, cy - r, cx + r, cy + r), fill=(96, 38, 18))
     smooth = image.filter(ImageFilter.GaussianBlur(0.4 * _SCALE))
-    pixels = np.asarray(smooth.resize(CAMERAS[line], Image.Resampling.BOX), np.float32)
+    pixels = np.asarray(smooth.resize(CAMERAS[line], Image.Resampling.BOX), np.float64)
     across = np.linspace(-1, 1, CAMERAS[line][0])[None, :, None]
     pixels = pixels * random.uniform(0.85, 1.12) + across * random.uniform(-14, 14)
-    pixels += random.normal(0, 2.5, pixels.shape)
-    return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
+    noisy = pixels + random.normal(0, 2.5, pixels.shape)
+    return Image.fromarray(np.clip(noisy, 0, 255).astype(np.uint8))
 
 
 def near_copy(random: np.random.Generator, image: Image.Image) -> Image.Image:
@@ -208,7 +208,7 @@ def write(folder: Path, per_kind: int = PER_KIND, seed: int = 0) -> Truth:
     order = random.permutation(len(kinds)).tolist()
     copied, wrong, odd, plain = _cut(order, copies, mislabelled, faulty)
     faults = {i: FAULTS[n % len(FAULTS)] for n, i in enumerate(odd)}
-    original = {}
+    original: dict[int, int] = {}
     for i in copied:
         original[i] = next(j for j in plain if kinds[j] == kinds[i] and j not in original.values())
     truth, rows = Truth(), []

@@ -26,7 +26,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 from PIL import Image
-from playwright.sync_api import Error, Page, expect, sync_playwright
+from playwright.sync_api import Error, Page, ViewportSize, expect, sync_playwright
 
 from benchmarks import parts
 from benchmarks.app import CHROMIUM, ROOT, served
@@ -35,7 +35,7 @@ from vae_core.runs import ACTIVE, Run, Store, layout
 
 PAGE = ROOT / "docs" / "own-images.md"
 MARKS = "<!-- measured -->", "<!-- end of measured -->"
-SIGHT = {"width": 1280, "height": 800}
+SIGHT: ViewportSize = {"width": 1280, "height": 800}
 COLOURS, ROUNDS = 256, 2
 """Of a stored picture, and of k-means that places them: pages are flat."""
 
@@ -240,7 +240,8 @@ def _curated(columns: Mapping[str, list[str]], truth: Mapping[str, Any]) -> Figu
 
 def _scored(columns: Mapping[str, list[str]], faulty: Mapping[str, str]) -> Figures:
     """How well each score tells next week's faulty parts."""
-    from vae_core.latent.novelty import detection, novelties
+    from vae_core.latent.detection import detection
+    from vae_core.latent.novelty import novelties
 
     strange = np.array([Path(name).name in faulty for name in columns["file"]])
     areas = {
