@@ -182,8 +182,8 @@ def draw_part(
     pixels = np.asarray(smooth.resize(CAMERAS[line], Image.Resampling.BOX), np.float64)
     across = np.linspace(-1, 1, CAMERAS[line][0])[None, :, None]
     pixels = pixels * random.uniform(0.85, 1.12) + across * random.uniform(-14, 14)
-    pixels += random.normal(0, 2.5, pixels.shape)
-    return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
+    noisy = pixels + random.normal(0, 2.5, pixels.shape)
+    return Image.fromarray(np.clip(noisy, 0, 255).astype(np.uint8))
 
 
 def near_copy(random: np.random.Generator, image: Image.Image) -> Image.Image:
