@@ -8,7 +8,8 @@
         --set train.threads=1 --set train.log_every=2 --set train.device=cpu
 
 β was set by hand, a message was not understood, and it was stopped at step 58; then its validation
-images were encoded and mapped, samples drawn from a mixture, and a direction saved. It is not made
+images were encoded and mapped, samples drawn from a mixture, and a direction saved. `run_format_2`
+is the same run with its configuration as format 2 holds it. Neither is made
 again: a change that it does not survive needs a migration.
 """
 
