@@ -119,7 +119,7 @@ def test_the_shaders_paint_what_is_written_pixel_by_pixel(browser: Browser) -> N
                 page.close()
         painted = found[False][:, 3] > 0
         apart = np.abs(found[True] - found[False]).max(axis=1) > 40
-        print(dimensions, painted.sum(), apart.sum())
-        # Places are rounded by one and not by the other: only rims may differ.
-        assert painted.sum() > 5000 and apart.sum() < 0.35 * painted.sum(), dimensions
+        # Numbers of 32 bits round otherwise now and then, and of depths one has 512.
+        assert painted.sum() > 5000
+        assert apart.sum() < 0.05 * painted.sum(), (dimensions, apart.sum(), painted.sum())
     software.close()

@@ -7,6 +7,7 @@ const VERTEX = `#version 300 es
 uniform vec3 center;
 uniform mat3 rotation;    // columns: what an axis's unit is across, upwards and towards the eye
 uniform vec2 scale, offset; // from the plane to clip space
+uniform vec2 pixels;      // of the canvas
 uniform float radius;     // of the points in space, 0 in a plane
 uniform float size;
 uniform bool faded;
@@ -20,7 +21,11 @@ void main() {
   float near = radius > 0.0 ? clamp((seen.z / radius + 1.0) / 2.0, 0.0, 1.0) : 1.0;
   float alpha = color.a * (radius > 0.0 ? 0.4 + 0.6 * near : 1.0);
   bool wanted = color.a > 0.0 && (color.a < 0.5) == faded;
-  gl_Position = wanted ? vec4(seen.xy * scale + offset, 1.0 - 2.0 * near, 1.0) : vec4(2.0, 2.0, 2.0, 1.0);
+  // Marks lie on whole pixels, as those do that are written.
+  vec2 clip = seen.xy * scale + offset;
+  vec2 at = floor(vec2(clip.x + 1.0, 1.0 - clip.y) * 0.5 * pixels + 0.5) + 0.5;
+  vec2 snapped = vec2(at.x / pixels.x * 2.0 - 1.0, 1.0 - at.y / pixels.y * 2.0);
+  gl_Position = wanted ? vec4(snapped, 1.0 - 2.0 * near, 1.0) : vec4(2.0, 2.0, 2.0, 1.0);
   gl_PointSize = size;
   paint = vec4(color.rgb * alpha, alpha);
   kind = int(mark + 0.5);
@@ -153,6 +158,7 @@ export class Shaded {
     gl.uniformMatrix3fv(this.uniform("rotation"), false, rotation);
     gl.uniform2f(this.uniform("scale"), sx, sy);
     gl.uniform2f(this.uniform("offset"), offset[0], offset[1]);
+    gl.uniform2f(this.uniform("pixels"), width, height);
     gl.uniform1f(this.uniform("radius"), space ? space.radius : 0);
     const half = radiusOf(look.words.length) * scale;
     const size = 2 * Math.floor(half) + 1;
