@@ -194,7 +194,7 @@ def test_a_reader_finds_every_control_off_and_what_acts_refused(
     assert on <= LOOKING, on - LOOKING
     acting = [button.key for button in page.button if button.disabled]
     if name == "gallery":
-        assert acting == ["delete-tiny"]
+        assert acting == ["weights-tiny", "delete-tiny"]
     # A browser presses no button that is off; who presses it all the same is refused.
     monkeypatch.setattr(access, "widget_options", lambda help=None, disabled=False: {"help": help})
     before = everything(tiny_run.path.parent)
@@ -270,7 +270,7 @@ def test_the_check_sees_what_does_not_ask(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
-CALLBACKS = {"'ignore'", "st.login", "st.logout", "_use_grid", "_course_plot"}
+CALLBACKS = {"'ignore'", "st.login", "st.logout", "_use_grid", "_course_plot", "clicked"}
 """What a click may leave to a callback: it takes nothing down, or fills in a field."""
 
 

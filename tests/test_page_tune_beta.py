@@ -20,6 +20,7 @@ from tests.test_jobs import until
 from vae_core.errors import UserError
 from vae_core.loading import load_run
 from vae_core.runs import Run, Store
+from vae_core.runs.migrations import to_store
 from vae_core.sweeps import BETA, SEED, Sweep, SweepSpec, sweeps_of
 from vae_core.sweeps.sweep import create_sweep
 
@@ -57,7 +58,7 @@ def keys(app: AppTest) -> set[str]:
 
 def test_live_shows_the_schedule_and_where_the_nats_are(run: Run) -> None:
     warm = {"objective": {"beta": 4.0, "schedule": "linear", "schedule_steps": 4}}
-    run.write_json("config.json", run.config().updated(warm))
+    run.write_json("config.json", to_store(run.config().updated(warm)))
     run.append("history.jsonl", {"kind": "set", "step": 8, "name": "beta", "value": 2.0})
     app = tune("Live")
     chart = charts(app)[0]
@@ -74,7 +75,7 @@ def test_a_collapse_is_told_on_every_tab_and_its_remedy_starts_a_mended_run(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = run.config().updated({"objective": {"beta": 100.0}})
-    run.write_json("config.json", config)
+    run.write_json("config.json", to_store(config))
     run.file("history.jsonl").unlink()
     for step in (60, 70, 80):
         terms = {"recon": 200.0, "kl": 0.001}
@@ -96,12 +97,14 @@ def test_a_collapse_is_told_on_every_tab_and_its_remedy_starts_a_mended_run(
 def test_comparable_runs_share_one_chart(run: Run, tmp_path: Path) -> None:
     shutil.copytree(run.path, tmp_path / "beta-4")
     other = Store().get("beta-4")
-    other.write_json("config.json", run.config().updated({"objective": {"beta": 4.0}}))
+    other.write_json("config.json", to_store(run.config().updated({"objective": {"beta": 4.0}})))
     measured = {"kl": 1.0, "recon": 500.0, "elbo": -501.0, "controls": {"beta": 4.0}}
     other.write_json("summary.json", run.summary() | measured)
     shutil.copytree(run.path, tmp_path / "faces")
     faces = Store().get("faces")
-    faces.write_json("config.json", run.config().updated({"model": {"likelihood": "gaussian"}}))
+    faces.write_json(
+        "config.json", to_store(run.config().updated({"model": {"likelihood": "gaussian"}}))
+    )
     app = tune("Sweep", sweep="all", compare=True)
     points = charts(app)[0]["data"][-1]
     heads = [text.partition("<br>")[0] for text in points["text"]]
@@ -291,7 +294,7 @@ def staged(
         kl, recon, active = measured[entry.params[BETA], entry.params.get(SEED, 0)]
         made = Run(sweep.store.path / sweep.spec().run_name(sweep.id, entry.params))
         shutil.copytree(run.path, made.path)
-        made.write_json("config.json", sweep.spec().config(entry.params))
+        made.write_json("config.json", to_store(sweep.spec().config(entry.params)))
         summary = {"kl": kl, "recon": recon, "elbo": -kl - recon, "active_units": active}
         controls = {"controls": {"beta": entry.params[BETA]}}
         made.write_json("summary.json", run.summary() | summary | controls)
@@ -391,11 +394,11 @@ def test_what_auto_came_to_is_compared_and_other_images_are_not(run: Run, tmp_pa
     }.items():
         shutil.copytree(run.path, tmp_path / name)
         made = Store().get(name)
-        made.write_json("config.json", run.config().updated(changes))
+        made.write_json("config.json", to_store(run.config().updated(changes)))
     shutil.copytree(tmp_path / "mine", tmp_path / "yours")
     yours = Store().get("yours")
     other = {"data": {"data_dir": "/pictures/yours"}}
-    yours.write_json("config.json", yours.config().updated(other))
+    yours.write_json("config.json", to_store(yours.config().updated(other)))
     everything = charts(tune("Sweep", sweep="all"))[0]["data"][-1]["customdata"]
     assert sorted(everything) == ["spelt", "tiny"], "not σ-VAE's Gaussian"
     mine = charts(tune("Sweep", run="mine", sweep="all"))[0]["data"][-1]["customdata"]
@@ -415,7 +418,7 @@ def test_a_model_without_an_elbo_has_none_in_the_queue(run: Run) -> None:
     for entry, elbo in zip(state.entries, (-110.0, None), strict=True):
         shutil.copytree(run.path, sweep.store.path / f"s-{entry.number}")
         made = Store().get(f"s-{entry.number}")
-        made.write_json("config.json", sweep.spec().config(entry.params))
+        made.write_json("config.json", to_store(sweep.spec().config(entry.params)))
         made.write_json("summary.json", {"recon": 90.0, "kl": elbo and 20.0, "elbo": elbo})
         done = {"state": "finished", "run": made.id, "value": elbo or -90.0}
         state = state.replaced(entry.model_copy(update=done))

@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from latent_workbench.shared.catalog import age, catalog, facts_of
 from vae_core.runs import Run, Status, Store
+from vae_core.runs.migrations import to_store
 
 APP = str(Path(__file__).resolve().parents[1] / "streamlit_app.py")
 
@@ -64,7 +65,7 @@ def test_a_card_without_elbo_shows_the_reconstruction(store: Store) -> None:
 def test_a_card_shows_the_beta_that_its_weights_were_trained_with(store: Store) -> None:
     run = store.get("first")
     warming = {"objective": {"beta": 4.0, "schedule": "linear", "schedule_steps": 20}}
-    run.write_json("config.json", run.config().updated(warming))
+    run.write_json("config.json", to_store(run.config().updated(warming)))
     old = {name: value for name, value in run.summary().items() if name != "controls"}
     run.write_json("summary.json", old)  # as an early version left it
     assert facts_of(run).beta == pytest.approx(4.0 * 9 / 20)  # of ten steps, half way of twenty
@@ -88,7 +89,7 @@ def test_a_card_of_a_fixed_sigma_shows_what_can_be_compared(store: Store) -> Non
 def test_a_card_of_an_early_version_knows_that_its_sigma_was_fixed(store: Store) -> None:
     run = store.get("first")
     model = {"model": {"likelihood": "gaussian", "sigma": 0.5**0.5}}
-    run.write_json("config.json", run.config().updated(model))
+    run.write_json("config.json", to_store(run.config().updated(model)))
     late = ("incomparable", "mse")
     run.write_json("summary.json", {k: v for k, v in run.summary().items() if k not in late})
     assert "σ is fixed at 0.707" in facts_of(run).incomparable
@@ -105,7 +106,7 @@ def test_the_filter_keeps_what_matches_every_word(store: Store) -> None:
 
 @pytest.mark.parametrize("order, first", [("Name", "first"), ("Newest", "second")])
 def test_sorting(store: Store, order: str, first: str) -> None:
-    store.get("second").write_json("config.json", store.get("second").config())
+    store.get("second").write_json("config.json", to_store(store.get("second").config()))
     app = gallery()
     app.selectbox(key="gallery-sort").select(order).run()
     cards = [key for key in buttons(app) if key.startswith("explore-")]

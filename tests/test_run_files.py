@@ -17,6 +17,7 @@ import pytest
 from vae_core.config import RunConfig
 from vae_core.errors import UserError
 from vae_core.runs import Run, Status, Store
+from vae_core.runs.migrations import FORMAT
 
 
 @pytest.fixture
@@ -86,7 +87,7 @@ def test_what_is_written_is_plain_json(run: Run) -> None:
     run.set_status(Status(state="finished", images_per_s=9000.5))
     assert json.loads(run.file("status.json").read_text())["images_per_s"] == 9000.5
     stored = json.loads(run.file("config.json").read_text())
-    assert stored == {"format": 1} | json.loads(RunConfig().to_json())
+    assert stored == {"format": FORMAT} | json.loads(RunConfig().to_json())
     assert run.file("config.json").stat().st_mode & 0o777 == 0o644
 
 

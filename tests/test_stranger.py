@@ -27,6 +27,7 @@ from vae_core.errors import UserError
 from vae_core.families.footprint import COPIES, MEMORY_VARIABLE, footprint, require_memory_to_train
 from vae_core.loading import load_run
 from vae_core.runs import DataCard, Run, Store
+from vae_core.runs.migrations import FORMAT
 
 ROOT = Path(__file__).resolve().parents[1]
 CARD = DataCard(dataset="digits", image_shape=(1, 16, 16), n_train=1000, n_validation=100)
@@ -174,10 +175,10 @@ def test_settings_of_a_later_version_are_set_aside(tiny_run: Run) -> None:
 
 def test_a_later_format_says_so(tiny_run: Run) -> None:
     values = json.loads(tiny_run.file("config.json").read_text())
-    tiny_run.file("config.json").write_text(json.dumps(values | {"format": 2}))
+    tiny_run.file("config.json").write_text(json.dumps(values | {"format": FORMAT + 1}))
     assert "a later version" in tiny_run.notes()
     values["model"]["latent_dim"] = "many"
-    tiny_run.file("config.json").write_text(json.dumps(values | {"format": 2}))
+    tiny_run.file("config.json").write_text(json.dumps(values | {"format": FORMAT + 1}))
     with pytest.raises(UserError, match=r"latent_dim.*A later version wrote it"):
         tiny_run.config()
 

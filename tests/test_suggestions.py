@@ -13,6 +13,7 @@ from tests.engine import tiny, trained
 from vae_core.diagnosis import learning_curves
 from vae_core.locations import DEFAULT_STORE
 from vae_core.runs import Run, Status, Store
+from vae_core.runs.migrations import to_store
 from vae_core.sweeps.aggregate import average_seeds
 from vae_core.sweeps.convergence import not_converged, still_falls
 from vae_core.sweeps.resolved import resolved
@@ -121,7 +122,7 @@ def copy(run: Run, store: Path, name: str, measured: dict[str, Any], **changes: 
     """A run of other settings that was measured like this."""
     shutil.copytree(run.path, store / name)
     made = Run(store / name)
-    made.write_json("config.json", run.config().updated(changes))
+    made.write_json("config.json", to_store(run.config().updated(changes)))
     beta = {"controls": {"beta": made.config().objective.get("beta")}}
     made.write_json(
         "summary.json", run.summary() | {"kl": 8.0, "active_units": 2} | beta | measured

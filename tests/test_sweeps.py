@@ -191,7 +191,7 @@ def begin(monkeypatch: pytest.MonkeyPatch) -> Callable[[Begin], list[str]]:
     def replace(train: Begin) -> list[str]:
         begun: list[str] = []
 
-        def launch(run: Run, options: Sequence[str] = ()) -> None:
+        def launch(run: Run, options: Sequence[str] = (), messages: object = ()) -> None:
             begun.append(run.id)
             train(run)
 

@@ -16,6 +16,7 @@ from vae_core.choices import Choice
 from vae_core.config import RunConfig
 from vae_core.data import Dataset
 from vae_core.data.content import Content, changes_kind, dimensions, look_at, two_tone
+from vae_core.errors import UserError
 from vae_core.families import meta_model
 from vae_core.families.footprint import footprint, machine_memory
 from vae_core.models.likelihoods import COLOUR, GREY
@@ -60,7 +61,17 @@ Decision = Callable[[Known], tuple[Any, str]]
 
 
 def likelihood(known: Known) -> tuple[str, str]:
-    """Bernoulli takes a grey value for the chance of a white pixel: for ink, not for light."""
+    """Bernoulli takes a grey value for the chance of a white pixel: for ink, not for light. A
+    family that is about another keeps that."""
+    name, reason = _suiting(known)
+    try:
+        meta_model(usual(known.config).updated({"model": {"likelihood": name}}), known.card)
+    except UserError:
+        return COLOUR, "This family finds the noise by itself."
+    return name, reason
+
+
+def _suiting(known: Known) -> tuple[str, str]:
     if known.card.image_shape[0] != 1:
         return COLOUR, "Colour values are measured, with a noise that is learned."
     share = two_tone(known.content)

@@ -117,7 +117,7 @@ def _menu(facts: RunFacts) -> None:
         **access.widget_options("A new run goes on from what this one has learned."),
     ):  # fmt: skip
         with errors_shown():
-            train_like(facts.run, weights=True)
+            access.authorized(train_like)(facts.run, weights=True)
             open_run(facts.id, "train")
     if facts.run.shipped:
         st.caption("Comes with the app: explore or export it. It cannot be changed or deleted.")

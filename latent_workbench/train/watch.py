@@ -216,7 +216,7 @@ def _begin_with(run: Run) -> None:
             **access.widget_options("Puts the settings of this run into the form on the left."),
         ):  # fmt: skip
             with errors_shown():
-                train_like(run)
+                access.authorized(train_like)(run)
                 st.rerun()
         if st.button(
             "Start from its weights", key="use-weights", icon=":material/account_tree:",
@@ -227,7 +227,7 @@ def _begin_with(run: Run) -> None:
             ),
         ):  # fmt: skip
             with errors_shown():
-                train_like(run, weights=True)
+                access.authorized(train_like)(run, weights=True)
                 st.rerun()
 
 

@@ -313,7 +313,7 @@ def test_points_are_called_by_their_files_and_coloured_by_what_a_table_says(
     page.get_by_text("300 images", exact=True).wait_for()
     chips = page.locator(".chip")
     expect(chips).to_have_count(24)
-    page.get_by_text("and 126 more", exact=True).wait_for()
+    page.get_by_role("status").get_by_text("and 126 more", exact=True).wait_for()
     page.get_by_role("searchbox", name="Find one of 150: label").fill("breed 14")
     expect(chips).to_have_count(10)
     whole = picture(canvas)

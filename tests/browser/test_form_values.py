@@ -58,7 +58,7 @@ def test_a_name_that_cannot_be_is_said_beside_the_field(
     page: Page, app_url: str, store: Store
 ) -> None:
     open_train(page, app_url)
-    page.get_by_text("More settings").click()
+    page.get_by_text("More settings", exact=True).click()
     field = page.locator("[class*=st-key-train-name] input").first
     field.fill("my run")
     field.press("Enter")

@@ -34,13 +34,17 @@ def continued(run: Run, epochs: str) -> RunConfig:
     """
     config, said = run.config_to_train(), _WISH.fullmatch(epochs.strip())
     if said is None:
-        raise UserError(f"--epochs {epochs!r} is no number of epochs; write +50, or 80 in all.")
+        raise UserError(
+            f"{epochs!r} is no number of epochs; write +50, or 80 in all.", shell="--epochs"
+        )
     if not run.has_state() or is_open(config.train.epochs):
         raise UserError(
             f"Run {run.id!r} has no training state to go on from; a new run can start from its "
-            f"weights: train --from {run.id}."
+            "weights.",
+            shell=f"train --from {run.id}",
         )
-    step, ended = run.weights_step() or 0, run.status().state == "finished"
+    step, status = run.weights_step() or 0, run.status()
+    ended = 0 < status.total_steps <= status.step  # whoever starts a worker says so before it looks
     done = math.ceil(step / config.train.steps_per_epoch(run.data_card().n_train))
     planned = done if ended else config.train.epochs
     wished = int(said[2]) + (planned if said[1] else 0)
