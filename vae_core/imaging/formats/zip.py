@@ -32,6 +32,7 @@ _PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA)
 """Not bzip2, of which 4 KB can become 4 GB in one call."""
 
 _DAMAGED_ENTRY = (zlib.error, lzma.LZMAError, NotImplementedError, RuntimeError)
+PACKED_OTHERWISE = "packed in another way than a .zip usually is"
 
 
 class ZipMembers:
@@ -71,8 +72,11 @@ class ZipMembers:
             raise NotAnImage(f"damaged in the archive: {error}".rstrip(".")) from error
 
     def open(self, index: int) -> BinaryIO:
-        """One of them, to look at its head."""
+        """One of them, to look at its head. A `NotAnImage` when it is packed as `read_entry` has
+        none."""
         info = self._infos[index]
+        if info.compress_type not in _PACKED:  # a block of it may unpack to all memory there is
+            raise NotAnImage(PACKED_OTHERWISE)
         if info.compress_type == zipfile.ZIP_LZMA:  # knows no bounds of its own
             return io.BytesIO(self.read(index))
         return cast(BinaryIO, self._zip.open(info))
@@ -121,7 +125,7 @@ def read_entry(archive: zipfile.ZipFile, info: zipfile.ZipInfo, limits: Limits) 
         NotAnImage: when it is packed in a way that knows no bounds.
     """
     if info.compress_type not in _PACKED:
-        raise NotAnImage("packed in another way than a .zip usually is")
+        raise NotAnImage(PACKED_OTHERWISE)
     # LZMA has no bound of its own, so little is given to it at once.
     bounded = info.compress_type != zipfile.ZIP_LZMA
     step = limits.file_bytes + 1 if bounded else zipfile.ZipExtFile.MIN_READ_SIZE
