@@ -127,6 +127,10 @@ def test_images_are_shown_one_by_one_and_selected_by_a_lasso(
     # Two kept selections make a direction.
     page.get_by_role("button", name="Keep as A").click()
     page.get_by_text("Selection A is kept").wait_for()
+    scatter.scroll_into_view_if_needed()  # the buttons lie below
+    box = scatter.bounding_box()
+    assert box is not None
+    top, bottom = box["y"] + 2, box["y"] + box["height"] - 2
     page.mouse.move(box["x"] + 2, top)
     page.mouse.down()
     for corner in ((box["x"] + cut, top), (box["x"] + cut, bottom), (box["x"] + 2, bottom)):

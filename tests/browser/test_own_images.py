@@ -61,6 +61,7 @@ def test_a_zip_is_dropped_started_trained_on_and_started_from(
         expect(page.locator(".st-key-train-on button").first).to_be_visible()
         page.locator(".st-key-begin-with button").first.click()
         page.locator(".st-key-use-weights button").first.click()
-        expect(page.get_by_text("Weights of summer-holiday")).to_be_visible()
+        begun = page.get_by_role("combobox", name="Start from")
+        expect(begun).to_have_value("Weights of summer-holiday")
         expect(page.get_by_role("spinbutton", name="Latent dimensions")).to_have_count(0)
         expect(start).to_be_enabled()
