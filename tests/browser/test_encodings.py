@@ -138,7 +138,7 @@ def test_images_are_shown_one_by_one_and_selected_by_a_lasso(
     page.mouse.up()
     page.get_by_text(f"{300 - len(inside)} images selected").wait_for()
     page.get_by_role("button", name="Keep as B").click()
-    page.get_by_placeholder("name it").fill("leftwards")
+    page.get_by_role("textbox", name="Direction from A to B").fill("leftwards")
     page.get_by_role("button", name="Save and open in Explore").click()
     page.wait_for_function(WAIT_FOR_EXPLORE)
     (saved,) = load_saved(store.get("tiny"))
