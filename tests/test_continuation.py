@@ -193,7 +193,7 @@ def test_what_cannot_be_gone_on_for_is_said(tmp_path: Path, epochs: str, sentenc
 def test_a_run_without_its_state_can_only_be_started_from(tmp_path: Path) -> None:
     run = trained(tmp_path)
     run.file(layout.STATE).unlink()
-    with pytest.raises(UserError, match="train --from tiny"):
+    with pytest.raises(UserError, match="can start from its weights"):
         continued(run, "+3")
 
 
