@@ -83,7 +83,7 @@ def test_images_come_by_button_and_drop_and_what_is_not_kept_is_deleted(
         assert place.evaluate(DROP, dropped) == [True, False]
         expect(state).to_contain_text("4 images")
         expect(problem).to_be_empty()
-        expect(page.get_by_text("images · 3×64×64")).to_be_visible()
+        expect(page.get_by_text("images · 20×16 px · colour")).to_be_visible()
         [kept] = left_in(data)
 
         other = browser.new_context()
