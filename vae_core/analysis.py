@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from vae_core.data import Images, ImageSet, Progress, no_progress
+from vae_core.data import Dataset, Images, ImageSet, Progress, no_progress
 from vae_core.data.columns import equal
-from vae_core.data.hashes import match_rows
+from vae_core.data.hashes import match_hashes
 from vae_core.data.images import ArrayImages, restore_order
 from vae_core.errors import UserError
 from vae_core.latent.encodings import load_encodings
@@ -125,9 +125,13 @@ def images_of_survey(
     Raises:
         UserError: when the data set is not present; on gathering, when an image is gone.
     """
-    part = part_of(dataset_of(run, data_dir, progress), found.split)
+    return images_within(dataset_of(run, data_dir, progress), found)
+
+
+def images_within(dataset: Dataset, found: Survey) -> Images:
+    """As `images_of_survey`, where the run's data set has been loaded."""
     assert found.hashes is not None, "a whole part knows them"
-    return restore_order(part, found.hashes)
+    return restore_order(part_of(dataset, found.split), found.hashes)
 
 
 def kept_images(run: Run) -> tuple[Survey, Images]:
@@ -154,8 +158,7 @@ def _with_nats_of(whole: Survey, found: Survey) -> Survey:
     """`found` with what is told of the same images in `whole`, where all of them are in it."""
     if whole.hashes is None or found.hashes is None:
         return found
-    unlabelled = np.zeros(len(found)), np.zeros(len(whole))
-    rows = match_rows(found.hashes, unlabelled[0], whole.hashes, unlabelled[1])
+    rows = match_hashes(found.hashes, whole.hashes)
     if (rows < 0).any():
         return found
     same = whole.rows(rows)

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from vae_core.analysis import CACHED, images_of_survey, kept_images, survey_of
+from vae_core.analysis import CACHED, images_within, kept_images, survey_of
 from vae_core.data import Dataset, Images, ImageSet, Progress, no_progress
-from vae_core.data.hashes import content_hashes, match_rows
-from vae_core.data.images import SubsetImages, restore_order
+from vae_core.data.hashes import content_hashes, match_hashes
+from vae_core.data.images import SubsetImages
 from vae_core.data.labels import folder_labels, known_folder_labels, numbered
 from vae_core.data.meanings import Texts
 from vae_core.data.new_images import load_new_images
@@ -33,7 +33,7 @@ from vae_core.latent.novelty import (
     tail_shares,
 )
 from vae_core.latent.survey import Survey, load_survey, survey
-from vae_core.loading import WHICH, LoadedRun, load_run, part_of, weights_step
+from vae_core.loading import WHICH, LoadedRun, load_run, weights_step
 from vae_core.run_data import dataset_of
 from vae_core.runs import Run, Tensors, derived, in_words, layout
 from vae_core.types import Context
@@ -122,7 +122,7 @@ def baseline(
     try:
         learned = survey_of(run, "train", data_dir, progress, which)
         dataset = dataset_of(run, data_dir, progress)
-        pixels = PixelModel.fit(_images_of(learned, dataset), density, progress)
+        pixels = PixelModel.fit(images_within(dataset, learned), density, progress)
     except UserError as missing:
         kept = survey_of(run, CACHED, which=which)
         note = (
@@ -134,18 +134,13 @@ def baseline(
     reference, notes = Reference(learned, pixels), [learned.note]
     try:
         held_out = survey_of(run, "validation", data_dir, progress, which)
-        images = _images_of(held_out, dataset)
+        images = images_within(dataset, held_out)
         normal = scores(examine(held_out, images, reference, k, progress))
         notes.append(held_out.note)
     except UserError as missing:
         normal = {}
         notes.append(f"There are no validation images to compare with, so no p-values. {missing}")
     return Baseline(reference, normal, tuple(dict.fromkeys(filter(None, notes))), dataset)
-
-
-def _images_of(found: Survey, dataset: Dataset) -> Images:
-    assert found.hashes is not None, "a whole part knows them"
-    return restore_order(part_of(dataset, found.split), found.hashes)
 
 
 def score_images(
@@ -212,7 +207,7 @@ def score_part(
     else:
         found = survey_of(run, split, data_dir, progress, which)
         try:
-            images = images_of_survey(run, found, data_dir, progress)
+            images = images_within(own.dataset or dataset_of(run, data_dir, progress), found)
         except UserError as missing:  # what the survey tells is told all the same
             images, notes = None, (f"There are no scores that need pixels. {missing}",)
     return _held_against(own, found, images, k, notes, progress)
@@ -224,10 +219,9 @@ def _kept(run: Run, own: Baseline) -> tuple[Survey, Images | None]:
     found, thumbnails = kept_images(run)
     learned = own.reference.survey
     if own.dataset is not None and found.hashes is not None and learned.hashes is not None:
-        unlabelled = np.zeros(len(found)), np.zeros(len(learned))
-        rows = match_rows(found.hashes, unlabelled[0], learned.hashes, unlabelled[1])
+        rows = match_hashes(found.hashes, learned.hashes)
         if (rows >= 0).all():
-            whole = SubsetImages(_images_of(learned, own.dataset), rows)
+            whole = SubsetImages(images_within(own.dataset, learned), rows)
             return replace(learned.rows(rows), split=CACHED), whole
     whole_images = thumbnails.shape[1:] == run.data_card().image_shape
     return found, thumbnails if whole_images else None

@@ -9,7 +9,7 @@ import numpy as np
 
 from vae_core.data.columns import rows_of
 from vae_core.data.dataset import Images, ImageSet
-from vae_core.data.hashes import Hashed, hashed, match_rows
+from vae_core.data.hashes import Hashed, hashed, match_hashes
 from vae_core.errors import UserError
 
 
@@ -128,6 +128,4 @@ def restore_order(image_set: ImageSet, hashes: np.ndarray) -> Images:
     present = image_set.known_hashes
     if np.array_equal(present, hashes):
         return image_set.images
-    unlabelled = np.zeros(len(hashes)), np.zeros(len(present))
-    rows = match_rows(hashes, unlabelled[0], present, unlabelled[1])
-    return SubsetImages(image_set.images, rows)
+    return SubsetImages(image_set.images, match_hashes(hashes, present))

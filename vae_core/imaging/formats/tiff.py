@@ -149,7 +149,7 @@ class TiffPages:
         try:
             series, page = self._tiff.series[0], self._tiff.pages[0]
             return bool(page.ndim and series.size > page.size and series.dataoffset is not None)
-        except Exception:
+        except Exception:  # tifffile raises almost anything; reading the page says what is wrong
             return False
 
     def _plane(self, index: int) -> np.ndarray:
