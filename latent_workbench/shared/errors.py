@@ -14,7 +14,10 @@ from vae_core.runs import Store
 
 _CREDENTIALS = re.compile(r"(?<=://)\S+@")
 _QUOTED = re.compile(r"""(["'`“])(/[^"'`”\n]+)(["'`”])""")
-_PLAIN = re.compile(r"""(?<![\w/.:~<>)-])/[^\s"'`:;,()\[\]<>]*[^\s"'`:;,.()\[\]<>]""")
+_EMOJI = r"\U0001F000-\U0001FAFF\u2600-\u27BF\uFE0F\u200D"
+"""Part of a name as letters are: what follows a slash after one lies in a folder of that name."""
+
+_PLAIN = re.compile(rf"""(?<![\w/.:~<>){_EMOJI}-])/[^\s"'`:;,()\[\]<>]*[^\s"'`:;,.()\[\]<>]""")
 
 
 def redact(error: object) -> str:
