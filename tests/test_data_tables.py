@@ -223,6 +223,21 @@ def test_a_measure_or_a_caption_is_no_label(tmp_path: Path) -> None:
         lines = ["file,target"] + [f"{n},{v}" for n, v in zip(IMAGES, values, strict=True)]
         dataset = made(tmp_path / str(i), {"labels.csv": "\n".join(lines)})
         assert dataset.label_names == () and "target" in dataset.train.columns
+        assert any(note.startswith("“target” was not taken for") for note in dataset.notes)
+
+
+@pytest.mark.parametrize("column", ["label", "species"])
+def test_a_table_that_names_few_images_labels_these(tmp_path: Path, column: str) -> None:
+    """Two of them, differently: it was a mere column, and nothing was said."""
+    first, second, *others = IMAGES
+    lines = [f"file,{column}", f"{first},cat", f"{second},dog"]
+    dataset = made(tmp_path, {"labels.csv": "\n".join(lines)})
+    assert dataset.label_names == (NO_LABEL, "cat", "dog")
+    labels = by_name(dataset)
+    assert (labels[first], labels[second]) == ("cat", "dog")
+    assert {labels[name] for name in others} == {NO_LABEL}
+    said = f"3 of them, and {COUNT - 2} of {COUNT} images have none, which is “{NO_LABEL}”."
+    assert any(note.endswith(said) for note in dataset.notes)
 
 
 def test_columns_of_which_one_is_set_are_a_label(tmp_path: Path) -> None:
@@ -281,7 +296,7 @@ def test_unknown_missing_repeated_and_ragged_rows_are_counted_and_the_rest_count
         "1 row has more fields than its head, and was left out (such as “02.png,cat,5,6,7”)",
     ):
         assert said in note
-    assert any(f"“{NO_LABEL}” among them" in each for each in dataset.notes)
+    assert any(f"images have none, which is “{NO_LABEL}”" in each for each in dataset.notes)
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,7 @@ from vae_core.imaging.formats.tiff import has_pages
 from vae_core.imaging.kinds import NotAnImage, kind_of
 from vae_core.imaging.listing import Listing, list_folder, open_pictures
 from vae_core.imaging.numbers import as_values, layout_of, turned
+from vae_core.imaging.sniffed import format_of
 
 CASES = Path(__file__).resolve().parents[1] / "shared" / "cases"
 RNG = np.random.default_rng(0)
@@ -524,6 +525,74 @@ def test_dicom_series_in_hounsfield_units(tmp_path: Path) -> None:
     assert listing.columns["modality"] == ["CT"] * 13
     assert not any("Somebody" in map(str, column) or "42" in map(str, column)
                    for column in listing.columns.values())  # fmt: skip
+
+
+def nameless() -> dict[str, bytes]:
+    """What is known by its first bytes, under names that tell nothing; 3 pictures but of NIfTI."""
+    grey = GREY.astype(np.uint16) * 16
+    volume = nibabel.Nifti1Image(RNG.integers(0, 100, (20, 24, 3)).astype(np.int16), np.eye(4))
+    second = nibabel.Nifti2Image(RNG.integers(0, 100, (20, 24, 3)).astype(np.int16), np.eye(4))
+    stack = io.BytesIO()
+    tifffile.imwrite(stack, grey[:3], photometric="minisblack")
+    return {
+        "IM000001": dicom(grey[:3], NumberOfFrames=3),
+        "1.2.840.113619.2.55": dicom(grey[3:6], NumberOfFrames=3),
+        "scan.dat": volume.to_bytes(),
+        "brain": second.to_bytes(),
+        "packed.gz": gzip.compress(volume.to_bytes()),
+        "stack.bin": stack.getvalue(),
+    }
+
+
+NAMELESS = ("IM000001", "1.2.840.113619.2.55", "scan.dat", "brain", "packed.gz", "stack.bin")
+
+
+@pytest.mark.parametrize("name", NAMELESS)
+@pytest.mark.parametrize("place", ["alone", "folder", "zip", "tar.gz", "zip in zip"])
+def test_what_a_name_does_not_tell_its_first_bytes_do(
+    tmp_path: Path, name: str, place: str
+) -> None:
+    """Of DICOM it was so in folders alone, and where the name had no dot."""
+    data = nameless()[name]
+    match place:
+        case "alone" | "folder":
+            path = lay_out(tmp_path, {f"d/{name}": data}) / "d"
+            path = path / name if place == "alone" else path
+        case "zip":
+            path = pack(tmp_path / "a.zip", {name: data})
+        case "zip in zip":
+            inner = pack(tmp_path / "b.zip", {name: data}).read_bytes()
+            path = pack(tmp_path / "a.zip", {"b.zip": inner})
+        case _:
+            path = tmp_path / "a.tar.gz"
+            with tarfile.open(path, "w:gz") as tar:
+                info = tarfile.TarInfo(name)
+                info.size = len(data)
+                tar.addfile(info, io.BytesIO(data))
+    listing, found = listed(path)
+    before = "b.zip/" if place == "zip in zip" else ""
+    assert listing.names == tuple(f"{before}{name}#{i}" for i in (1, 2, 3))
+    assert listing.skipped == () and all(each.std() > 0 for each in found)
+
+
+def test_texts_are_not_looked_into_and_what_is_none_is_skipped(tmp_path: Path) -> None:
+    lay_out(tmp_path, {
+        "a.png": png(1), "notes.txt": b"GIF89a", "film.mp4": b"GIF89a", "raw.dat": b"\0" * 600,
+        "cut": b"\x1f\x8b\x08", "empty": b"", "photo": png(2),
+    })  # fmt: skip
+    listing, _ = listed(tmp_path)
+    assert listing.names == ("a.png", "photo")
+    assert {skip.name for skip in listing.skipped} == {
+        "notes.txt", "film.mp4", "raw.dat", "cut", "empty",
+    }  # fmt: skip
+
+
+@given(noise=st.binary(max_size=600), mark=st.sampled_from([b"", b"\x1f\x8b\x08", b"RIFF"]))
+def test_first_bytes_of_anything_are_a_format_or_none(noise: bytes, mark: bytes) -> None:
+    found = format_of(mark + noise)
+    assert found is None or any(
+        (mark + noise).startswith(each, place) for place, each in found.marks
+    ) or mark == b"\x1f\x8b\x08"  # fmt: skip
 
 
 @pytest.mark.parametrize("ending", [".nii", ".nii.gz"])

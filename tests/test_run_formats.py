@@ -192,7 +192,8 @@ def test_it_goes_on_where_it_stopped(run: Run, made: Made) -> None:
     after = run.history()[0]
     assert after[: len(before)] == before
     steps = [record["step"] for record in after[len(before) :] if record["kind"] == "step"]
-    assert steps[0] == made.step + 2 - made.step % 2 and {record.get("beta") for record in after[-3:]} <= {0.5, None}
+    assert steps[0] == made.step + 2 - made.step % 2
+    assert {record.get("beta") for record in after[-3:]} <= {0.5, None}
     (session,) = run.environment().resumed
     assert session["version"] == VERSION
 

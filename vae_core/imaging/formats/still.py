@@ -19,6 +19,7 @@ formats.add(
         library="Pillow",
         pictures="the picture",
         build=PillowFile,
+        marks=((0, b"\xff\xd8\xff"), (0, b"\0\0\0\x0cjP  \r\n\x87\n")),
         harmless=True,
         order=10,
     )
