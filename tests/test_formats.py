@@ -527,6 +527,44 @@ def test_dicom_series_in_hounsfield_units(tmp_path: Path) -> None:
                    for column in listing.columns.values())  # fmt: skip
 
 
+def fits(values: np.ndarray, bits: int, **cards: float | str) -> bytes:
+    """The bytes of a FITS, whose first row is the lowest."""
+    sides = values.shape[::-1]
+    said = {"SIMPLE": "T", "BITPIX": bits, "NAXIS": len(sides),
+            **{f"NAXIS{i}": side for i, side in enumerate(sides, 1)}, **cards}  # fmt: skip
+    head = "".join(f"{name:<8}= {value:>20}".ljust(80) for name, value in said.items())
+    packed = (head + "END".ljust(80)).encode()
+    body = values[..., ::-1, :].tobytes()
+    return packed + b" " * (-len(packed) % 2880) + body + bytes(-len(body) % 2880)
+
+
+@pytest.mark.parametrize(
+    ("bits", "stored", "cards"),
+    [
+        (8, "u1", {}), (16, ">i2", {}), (32, ">i4", {}), (-32, ">f4", {}), (-64, ">f8", {}),
+        (16, ">i2", {"BZERO": 32768}), (16, ">i2", {"BSCALE": 0.5, "BZERO": -100.25}),
+        (8, "u1", {"BZERO": -128}), (16, ">i2", {"BSCALE": "2.5D+0"}),
+    ],
+)  # fmt: skip
+def test_fits_has_the_values_that_are_meant(tmp_path: Path, bits: int, stored, cards) -> None:
+    """16 bits were taken for unsigned ones, and neither scale nor zero was asked for."""
+    grey = GREY[0].astype(np.float64) - (0 if bits == 8 else 130)
+    path = tmp_path / "sky.fits"
+    path.write_bytes(fits(grey.astype(stored), bits, **cards))
+    listing, (found,) = listed(path)
+    scale = float(str(cards.get("BSCALE", 1)).replace("D", "E"))
+    assert listing.names == ("sky.fits",)
+    np.testing.assert_allclose(found[:, :, 0], grey * scale + cards.get("BZERO", 0))
+    if cards == {"BZERO": 32768}:
+        assert found.dtype == np.uint16
+
+
+def test_a_fits_of_several_planes_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "cube.fits").write_bytes(fits(GREY[:3], 8))
+    with pytest.raises(NotAnImage, match="a FITS of 3 planes, and those of one are read"):
+        listed(tmp_path / "cube.fits")
+
+
 def nameless() -> dict[str, bytes]:
     """What is known by its first bytes, under names that tell nothing; 3 pictures but of NIfTI."""
     grey = GREY.astype(np.uint16) * 16

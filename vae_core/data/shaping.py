@@ -8,7 +8,7 @@ import math
 import time
 from collections import Counter
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from typing import Any
 
@@ -136,6 +136,40 @@ def shaped(config: DataConfig, listing: Listing, progress: Progress) -> Shaping:
         (*notes, *(f"{what}.{cure}" for what, cure in losses)),
         (*(note.rstrip(".") for note in notes), *(what for what, _ in losses)),
     )
+
+
+def shaped_as(
+    config: DataConfig, shape: tuple[int, int, int], found: Survey
+) -> tuple[Target, tuple[str, ...]]:
+    """How pictures that a run has not seen are brought to what its own were, and what is lost.
+
+    Where its own had 8 bits each, deeper ones have one scale for all of them, which is said.
+
+    Args:
+        config: of the run. shape: (C, H, W) of its images. found: a survey of the new ones.
+    """
+    target = target_of(config, shape)
+    notes = [f"{what}." for what, _ in _losses(found.sizes, target)] if found.pictures else []
+    deep = found.deep
+    if target.windowed == "file" or not found.pictures:
+        return target, tuple(notes)
+    if deep is None:
+        if target.window is not None and target.windowed == "deep":
+            notes.append(
+                "The images of the run have more than 8 bits, of which "
+                f"{number(target.window[0])} to {number(target.window[1])} are black to white; "
+                "these have 8 bits and stay as they are."
+            )
+    elif target.window is None:
+        target = replace(target, window=deep.window, windowed="deep")
+        notes.append(f"Unlike those of the run: {_lower(range_note(found, deep.window))}")
+    elif deep.low < target.window[0] or target.window[1] < deep.high:
+        notes.append(range_note(found, target.window))
+    return target, tuple(notes)
+
+
+def _lower(sentence: str) -> str:
+    return sentence[:1].lower() + sentence[1:]
 
 
 # --- size ---------------------------------------------------------------------------------------
@@ -309,10 +343,9 @@ def require_difference(hashes: np.ndarray, shaping: Shaping) -> None:
         UserError: saying what made them so.
     """
     if len(hashes) > 1 and len(np.unique(hashes)) == 1 and shaping.notes:
-        way_out = _way_out(shaping.config)
         raise UserError(
             f"All {grouped(len(hashes))} images come out as copies of one "
-            f"({'; '.join(shaping.lost)}): {way_out[:1].lower()}{way_out[1:]}"
+            f"({'; '.join(shaping.lost)}): {_lower(_way_out(shaping.config))}"
         )
 
 

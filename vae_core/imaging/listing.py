@@ -63,6 +63,8 @@ Pages = Literal["all", "first"]
 _SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
 _UNREAD_ARCHIVES = (".7z", ".rar", ".gz", ".bz2", ".xz", ".zst", ".lz4", ".tbz2", ".txz")
 
+_UNREAD_TABLES = (".xlsx", ".xls", ".ods", ".numbers")
+
 
 @dataclass(frozen=True)
 class Listing:
@@ -523,6 +525,8 @@ def _kind_within(holder: Packed, name: str, stamp: Stamp, key: int) -> Format | 
 def _why_not(name: str) -> str:
     if name.lower().endswith(_UNREAD_ARCHIVES):
         return "an archive of a kind that is not read; pack it as .zip or .tar.gz"
+    if name.lower().endswith(_UNREAD_TABLES):
+        return "a table of a kind that is not read; save it as .csv"
     return "no image"
 
 

@@ -28,11 +28,14 @@ def format_of(head: bytes) -> Format | None:
             head = zlib.decompressobj(16 + zlib.MAX_WBITS).decompress(head, HEAD)
         except zlib.error:
             return None
-    for each in formats:
-        if not packed or any(ending.endswith(".gz") for ending in each.endings):
-            if any(head.startswith(mark, place) for place, mark in each.marks):
-                return each
-    return None
+    asked = [each for each in formats if not packed or _may_be_packed(each)]
+    return next(
+        (each for each in asked if any(head.startswith(mark, at) for at, mark in each.marks)), None
+    )
+
+
+def _may_be_packed(each: Format) -> bool:
+    return any(ending.endswith(".gz") for ending in each.endings)
 
 
 def tells_nothing(name: str) -> bool:

@@ -14,7 +14,6 @@ formats.add(
             ".jpg", ".jpeg", ".jpe", ".jfif", ".jp2", ".j2k", ".jpc", ".jpf", ".jpx", ".j2c",
             ".bmp", ".dib", ".pgm", ".ppm", ".pbm", ".pnm", ".pfm", ".tga", ".pcx", ".sgi", ".rgb",
             ".rgba", ".bw", ".ras", ".qoi", ".dds", ".ico", ".icns", ".psd", ".xbm", ".xpm",
-            ".fits", ".fit",
         ),
         library="Pillow",
         pictures="the picture",
