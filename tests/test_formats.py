@@ -176,6 +176,20 @@ def test_measured_tiffs_keep_their_values(tmp_path: Path, dtype: str, compressio
     assert np.array_equal(found[:, :, 0].astype(np.float64), array.astype(np.float32))
 
 
+@pytest.mark.parametrize(
+    ("dtype", "low"),
+    [("uint32", 3e9), ("uint64", 2**40), ("int64", -(2**40)), ("float64", 1e9), ("float64", -1e12)],
+)
+def test_a_narrow_range_far_from_zero_is_kept(tmp_path: Path, dtype: str, low: float) -> None:
+    """As single floats all of these pictures were copies of one."""
+    pictures = (np.linspace(0, 100, 480).reshape(24, 20) + low + i for i in range(4))
+    for i, each in enumerate(pictures):
+        tifffile.imwrite(tmp_path / f"{i}.tif", each.astype(dtype))
+    dataset = load_dataset(DataConfig(dataset="folder", data_dir=str(tmp_path)))
+    shown = dataset.train.images.gather(np.arange(len(dataset.train)))
+    assert shown.std() > 60 and len(np.unique(shown[0])) > 90
+
+
 @pytest.mark.parametrize("channels", [2, 5, 7, 16])
 @pytest.mark.parametrize("planar", ["contig", "separate"])
 def test_tiffs_of_many_channels(tmp_path: Path, channels: int, planar: str) -> None:
