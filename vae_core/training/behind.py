@@ -10,7 +10,6 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from types import TracebackType
 
 from vae_core.training.checkpoint import copied
 from vae_core.training.events import Checkpoint, Event, RolledBack
@@ -59,12 +58,10 @@ class Behind:
         self._thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: object, *error: object) -> None:
         self._events.put(None)
         self._thread.join()
-        if error is None:
+        if kind is None:
             self._raise()
 
     def _raise(self) -> None:

@@ -204,7 +204,7 @@ def _commit(run: Run) -> None:
 
 
 def _to_cpu(state: Any, *, copy: bool = False) -> Any:
-    """Nested values with every tensor in the memory of the CPU; `copy` also those that lie there."""
+    """Nested values with every tensor in the memory of the CPU; `copy` those that lie there too."""
     if isinstance(state, Tensor):
         return state.detach().to("cpu", copy=copy)
     if isinstance(state, Mapping):
