@@ -32,7 +32,7 @@ class TimeBudget:
     without it. By a clock that nobody sets."""
 
     def __init__(self) -> None:
-        self._ended, self._took = time.monotonic(), 0.0
+        self._ended, self._took, self._beside = time.monotonic(), 0.0, 0.0
 
     @property
     def elapsed(self) -> float:
@@ -41,20 +41,20 @@ class TimeBudget:
 
     def allows(self) -> bool:
         """True where the work may be done again."""
-        return self.elapsed >= self._took / MAX_SHARE
+        return self.elapsed >= max(self._took, self._beside) / MAX_SHARE
 
     def reset(self) -> None:
         """Nothing is to be done now, whatever time has passed."""
         self._ended = time.monotonic()
 
-    def took(self, seconds: float) -> None:
-        """The work was done so long in all, beside what has come since."""
-        self._took = seconds
+    def took_beside(self, seconds: float) -> None:
+        """What is measured goes on in a thread, or has ended there, and took so long."""
+        self._beside = seconds
 
     @contextmanager
     def measure(self) -> Iterator[None]:
         """Around the work; what it takes is measured."""
-        started = time.monotonic()
+        started, self._beside = time.monotonic(), 0.0
         try:
             yield
         finally:

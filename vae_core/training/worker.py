@@ -194,7 +194,7 @@ def _train(
         record_changed_data(run, dataset.difference, loop.step)
 
     records = RunRecorder(run, loop.total_steps, loop.step)
-    recorder = Behind(records, loop.saves.took)
+    recorder = Behind(records, loop.saves.took_beside)
     control.saving = lambda: recorder.saving
     listeners: list[Recorder] = [recorder, *more_recorders(loop.total_steps, loop.step)]
     budget = TimeBudget()
