@@ -313,6 +313,15 @@ class TrainConfig(Settings):
         ge=0,
         le=100_000,
     )
+    validation_images: Auto[int] = setting(
+        0,
+        "Measured each epoch",
+        "So many of the validation images, always the same ones; 0 takes all, auto no more than "
+        "cost little. When the run ends all of them are measured.",
+        unit="images",
+        more=True,
+        ge=0,
+    )
     augmentation: Literal["auto", "none", "flip", "shift", "flip+shift"] = setting(
         "none",
         "Augmentation",

