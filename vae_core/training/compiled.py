@@ -8,6 +8,7 @@ from typing import Any
 from torch import nn
 
 from vae_core import torch_private
+from vae_core.training.precision import callable_parts
 
 RECOMPILE_LIMIT = 1024
 """Kinds of calls that are compiled before the compiler silently gives up. It counts those of all
@@ -24,8 +25,5 @@ def compile_networks(
     no network that can be called, each of its stages is.
     """
     torch_private.set_up_compiler(RECOMPILE_LIMIT)
-    for network in networks:
-        if type(network).forward is not nn.Module.forward:  # it can be called
-            network.compile(backend=backend)
-        else:
-            compile_networks(network.children(), backend)
+    for network in callable_parts(networks):
+        network.compile(backend=backend)
