@@ -27,6 +27,14 @@ FULL = "fp32"
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
+class CannotCompute(UserError):
+    """Training cannot be computed in a precision; why, as a sentence without its full stop."""
+
+    def __init__(self, name: str, error: Exception) -> None:
+        self.reason = f"this machine cannot train this network in {name} ({said(error)})"
+        super().__init__(f"train.precision: {self.reason}; take auto or fp32.")
+
+
 class Precision:
     """Autocast around networks, the scale of fp16's losses, and the layers that stay in fp32."""
 
@@ -178,12 +186,8 @@ def callable_parts(networks: Iterable[nn.Module]) -> Iterator[nn.Module]:
 
 def layers_of(*modules: nn.Module) -> dict[str, nn.Module]:
     """What has no layers of its own, by dotted name; of two with one name the first."""
-    found: dict[str, nn.Module] = {}
-    for module in modules:
-        for name, each in module.named_modules():
-            if next(each.children(), None) is None and each not in found.values():
-                found.setdefault(name, each)
-    return found
+    named = [pair for module in reversed(modules) for pair in module.named_modules()]
+    return {name: each for name, each in named if next(each.children(), None) is None}
 
 
 def require_precision(name: str, device: torch.device) -> None:
@@ -216,7 +220,7 @@ def refusing(attempt: Callable[[], object], precision: Precision) -> Exception |
         What was raised, None where nothing has to stay.
 
     Raises:
-        UserError: when it cannot be computed even so.
+        CannotCompute: even so.
 
     Source: Junker, QuickXplain (2004), algorithm 1.
     """
@@ -248,10 +252,7 @@ def refusing(attempt: Callable[[], object], precision: Precision) -> Exception |
         return None
     first, names = raised[0], [name for name in precision.layers if name not in given]
     if not names or not works(names):
-        raise UserError(
-            f"train.precision: this machine cannot train this network in {precision.name} "
-            f"({said(first)}); take auto or fp32."
-        ) from first
+        raise CannotCompute(precision.name, first) from first
     found = needed(names, [])
     precision.keep({*given, *found})
     return first

@@ -21,12 +21,12 @@ from vae_core.choices import Choice
 from vae_core.config import RunConfig
 from vae_core.data import Dataset
 from vae_core.data.batches import epoch_batches
-from vae_core.errors import UserError
+from vae_core.families.footprint import COPIES
 from vae_core.models import LatentModel
 from vae_core.objective import Objective
 from vae_core.progress import Progress, no_progress
-from vae_core.training.memory import PROBE_IMAGES
-from vae_core.training.precision import FULL, lower_precision
+from vae_core.training.memory import PROBE_IMAGES, free_memory
+from vae_core.training.precision import FULL, CannotCompute, lower_precision
 from vae_core.training.state import TrainState
 from vae_core.types import total
 
@@ -36,10 +36,14 @@ STEPS, WARM_UP = 12, 2
 """Steps of each precision; the first ones, in which libraries get ready, are not timed."""
 
 SECONDS = 2.0
-"""That all steps together may take, beside those that find out how long one takes."""
+"""That all steps together may take, beside those that find out how long one takes; but there are
+more than `WARM_UP`."""
 
 WORTH = 1.05
 """How much faster it has to be: less is within what a machine's speed varies by."""
+
+MEMORY_SHARE = 0.5
+"""Of the memory that is free: what the copies may take with their gradients and averages."""
 
 TOLERANCE = 0.01
 """How far the losses of a step may lie apart, as a share of the largest of them in fp32: a loss may
@@ -89,6 +93,9 @@ def choose_precision(
     low, why_none = lower_precision(model.device)
     if not low:
         return Choice(SETTING, FULL, why_none)
+    weights = sum(each.nbytes for part in (model, objective) for each in part.parameters())
+    if 2 * COPIES * weights > MEMORY_SHARE * free_memory(model.device):
+        return Choice(SETTING, FULL, f"There is too little memory to try {low} before.")
 
     def start(name: str) -> TrialTraining:
         settings = config.updated({"train": {"precision": name, "compile": False}})
@@ -107,18 +114,21 @@ def compare(
     """Choose between fp32 and a lower precision.
 
     Args:
-        start: begins a training in a precision, the same in both; a UserError where it cannot be.
+        start: begins a training in a precision, the same in both; a `CannotCompute` where it
+            cannot be computed.
         batch: images of a step. Fewer are taken where a step on all would take too long.
     """
     full = start(FULL)
     try:
         lower = start(low)
-    except UserError as error:
-        return Choice(SETTING, FULL, str(error).removeprefix(f"{SETTING}: "))
+    except CannotCompute as error:
+        return Choice(SETTING, FULL, f"{error.reason[0].upper()}{error.reason[1:]}.")
     images = affordable(full, batch, SECONDS / (2 * STEPS), clock)
     affordable(lower, images, math.inf, clock)
-    ours, theirs = Measured(), Measured()
+    ours, theirs, begun = Measured(), Measured(), clock()
     for number in range(STEPS):
+        if number > WARM_UP and clock() - begun > SECONDS:  # few images of a large network
+            break
         progress("Trying which precision is faster", number / STEPS)
         ours.take(full, images, clock)
         theirs.take(lower, images, clock)
@@ -126,10 +136,10 @@ def compare(
     apart = max(
         difference(losses, theirs.losses.get(player, [])) for player, losses in ours.losses.items()
     )
-    if not apart <= TOLERANCE:
-        return Choice(
-            SETTING, FULL, f"In {low} the loss is another than in fp32, by {apart:.1%} of it."
-        )
+    if math.isinf(apart):
+        return Choice(SETTING, FULL, f"In {low} the loss comes to no number.")
+    if apart > TOLERANCE:
+        return Choice(SETTING, FULL, f"In {low} the loss is another than in fp32, by {apart:.1%}.")
     if ours.typical < WORTH * theirs.typical:
         return Choice(SETTING, FULL, f"A step takes {times}.")
     return Choice(SETTING, low, f"A step takes {times}, and the loss is the same.")
@@ -178,7 +188,7 @@ class TrialTraining:
             indices = self._batches[state.step % len(self._batches)][:images]
             losses, problem = state.players.step(*state.batch(indices))
             # Read after the step, so that a GPU has done all of it.
-            totals = {player: float(total(terms)) for player, terms in losses.items()}
+            totals = {player: float(total(terms).detach()) for player, terms in losses.items()}
         state.step += 1
         return dict.fromkeys(totals, math.nan) if problem else totals
 
