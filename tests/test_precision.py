@@ -441,7 +441,7 @@ def test_trying_leaves_no_trace_and_agrees(family: str, monkeypatch: pytest.Monk
         config, dataset, model, objective, lambda message, share: said.append(message)
     )
     assert choice.value in ("bf16", "fp32") and "A step takes" in choice.reason
-    assert said == ["Trying which precision is faster"] * STEPS
+    assert set(said) == {"Trying which precision is faster"} and len(said) <= STEPS
     assert torch.equal(before, torch.get_rng_state())
     assert same_weights(Loop(config, dataset, model, objective), untouched)
 
