@@ -9,7 +9,7 @@
 
 β was set by hand, a message was not understood, and it was stopped at step 58; then its validation
 images were encoded and mapped, samples drawn from a mixture, and a direction saved. `run_format_2`
-is the same run with its configuration as format 2 holds it. Neither is made
+and `run_format_3` are the same run with its configuration as these formats hold it. None is made
 again: a change that it does not survive needs a migration.
 """
 

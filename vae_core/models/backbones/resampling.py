@@ -52,9 +52,18 @@ class Upsampling(nn.ConvTranspose2d):
             if not torch.is_grad_enabled():  # `apply` inspects signatures for a tenth of a decode
                 out = subpixel(x, self.weight, (self.output_padding[0], self.output_padding[1]))
                 return out if self.bias is None else out + self.bias[:, None, None]
-            pixels: Tensor = _Subpixel.apply(x, self.weight, self.bias, self.output_padding)
+            pixels: Tensor = _Subpixel.apply(*self._autocast(x), self.output_padding)
             return pixels
         return super().forward(x, output_size)
+
+    def _autocast(self, x: Tensor) -> tuple[Tensor | None, ...]:
+        """x, weight and bias as autocast would give them to torch's own operator; it sees nothing
+        of what `_Subpixel` keeps for its backward pass, which takes numbers of one type alone."""
+        inputs = (x, self.weight, self.bias)
+        if not torch.is_autocast_enabled("cpu"):
+            return inputs
+        dtype = torch.get_autocast_dtype("cpu")
+        return tuple(None if each is None else each.to(dtype) for each in inputs)
 
 
 def product(x: Tensor, weight: Tensor, extra: tuple[int, ...]) -> Tensor:
