@@ -124,7 +124,7 @@ def test_a_zip_that_the_disk_has_no_room_for_is_a_sentence(
 
     monkeypatch.setattr("vae_core.export.originals.zip_images", full)
     encoded = EncodedImages(run, *kept_images(run), "key")
-    with pytest.raises(UserError, match="No space left on device. Free some space, or select"):
+    with pytest.raises(UserError, match=r"No space left on device\. Free some space, or select"):
         packed_images(encoded, np.arange(7), no_progress)
 
 

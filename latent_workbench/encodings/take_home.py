@@ -109,7 +109,7 @@ def packed_images(encoded: EncodedImages, rows: np.ndarray, progress: Progress) 
     from vae_core.export.originals import zip_images
 
     try:
-        file = tempfile.TemporaryFile()
+        file = tempfile.TemporaryFile()  # noqa: SIM115 - whoever downloads it holds it
         note = zip_images(
             encoded.run, encoded.survey, rows, encoded.images, file, progress=progress
         )

@@ -7,11 +7,9 @@ from typing import Any
 
 import streamlit as st
 
-from latent_workbench.shared.formatting import escape_markdown, number
-from vae_core.config import RunConfig
+from latent_workbench.shared.formatting import escape_markdown, number, setting_title
 from vae_core.runs import Choices, Run, layout
 from vae_core.runs.schemas import Chosen
-from vae_core.settings import nested_settings
 
 
 def decided(chosen: Sequence[Chosen], key: str, hint: str = "") -> None:
@@ -21,9 +19,10 @@ def decided(chosen: Sequence[Chosen], key: str, hint: str = "") -> None:
     count = f"{len(chosen)} setting{'s' * (len(chosen) > 1)}"
     with st.expander(f"Decided from the images: {count}", icon=":material/rule_settings:", key=key):
         for each in chosen:
+            title = setting_title(each.setting) or each.setting
             value = escape_markdown(shown(each.value))
             reason = escape_markdown(each.reason)
-            st.markdown(f"**{_title(each.setting)}** {value}  \n:gray[:small[{reason}]]")
+            st.markdown(f"**{title}** {value}  \n:gray[:small[{reason}]]")
         if hint:
             st.caption(hint)
 
@@ -48,14 +47,3 @@ def shown(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(map(shown, value))
     return str(value)
-
-
-def _title(setting: str) -> str:
-    """The title of the field at a path such as "model.latent_dim"."""
-    kind: Any = RunConfig
-    for part in setting.split("."):
-        field = kind.model_fields.get(part)
-        if field is None:
-            return setting
-        kind = nested_settings(field.annotation) or field
-    return str(getattr(kind, "title", None) or setting)

@@ -179,7 +179,7 @@ test("of points in space a sample is painted too once all of them are known", ()
     assert.equal(shown(space.seen(step), step), 64 / step, "of a sample that was made for it");
   }
   assert.equal(shown(space.seen(4), 8), 8, "of a larger sample");
-  const flat = new Points(Float32Array.from(places.flatMap(([x, y]) => [x, y])));
+  const flat = new Points(Float32Array.from(places.map(([x, y]) => [x, y]).flat()));
   assert.equal(shown(flat, 4), 16);
 });
 
