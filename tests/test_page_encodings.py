@@ -322,6 +322,12 @@ def test_new_images_by_a_path_are_scored_and_marked(run: Run, tmp_path: Path) ->
     assert "stranger than all 90 validation images" in texts(app)
     (marked,) = app.session_state[MARKED].of.values()
     assert marked.names == ("strange.png",) and marked.picked == 0
+    app.session_state["encodings-tab"] = "Export"
+    app.run()
+    assert not app.session_state[MARKED].of, "rings are of the tab that is open"
+    app.session_state["encodings-tab"] = "New images"
+    app.run()
+    assert app.session_state[MARKED].of
     app.text_input(key="new-images-path").set_value("").run()
     assert not app.session_state[MARKED].of
 
