@@ -34,7 +34,7 @@ def sgemm_gflops() -> float:
     return 2 * SIDE**3 / statistics.median(taken) / 1e9
 
 
-def train(folder: Path) -> dict[str, Any]:
+def train(folder: Path, precision: str) -> dict[str, Any]:
     """As many steps as the run has: their seconds, images, and what they are held against."""
     import os
 
@@ -48,6 +48,8 @@ def train(folder: Path) -> dict[str, Any]:
     from vae_core.training.worker import choose_device
 
     config = config_of(folder)
+    if hasattr(config.train, "precision"):
+        config = config.updated({"train": {"precision": precision}})
     torch.set_num_threads(config.train.threads or os.cpu_count() or 1)
     torch.manual_seed(config.train.seed)
     train_part, validation = (
@@ -84,4 +86,4 @@ def train(folder: Path) -> dict[str, Any]:
 
 if __name__ == "__main__":
     process.prepare()
-    print(json.dumps(train(Path(sys.argv[1]))))
+    print(json.dumps(train(Path(sys.argv[1]), sys.argv[3])))

@@ -34,10 +34,14 @@ ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared" / "data"
 LOOPS = {"ours": "workbench", "bare": "bare", "pythae": "pythae", "tutorial": "tutorial"}
 """The sides, and what their process runs."""
+RIVALS = [side for side in LOOPS if side != "ours"]
 
 
-def measured(side: str, folder: Path) -> dict[str, Any]:
+def measured(side: str, folder: Path, precision: str) -> dict[str, Any]:
     """Train one side in a fresh process; what it says, and its images over its seconds.
+
+    Args:
+        precision: what ours took where it was free to choose: bare steps are of that.
 
     Raises:
         SystemExit: when that process fails; the end of what it said was printed.
@@ -45,7 +49,7 @@ def measured(side: str, folder: Path) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as place, tempfile.TemporaryFile("w+") as said:
         command = [sys.executable, "-m", f"benchmarks.{LOOPS[side]}_loop"]
         done = subprocess.run(
-            [*command, str(folder), str(Path(place) / "out")],
+            [*command, str(folder), str(Path(place) / "out"), precision],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=said,
@@ -65,7 +69,8 @@ def compare(name: str, folder: Path, sides: list[str], rounds: int) -> dict[str,
     found: dict[str, list[dict[str, Any]]] = {side: [] for side in sides}
     for number in range(rounds):
         for side in sides if number % 2 == 0 else sides[::-1]:
-            found[side].append(measured(side, folder))
+            precision = found["ours"][0]["precision"] if found["ours"] else ""
+            found[side].append(measured(side, folder, precision))
             speed = found[side][-1]["images_per_s"]
             print(f"{name}, round {number + 1}: {side} {speed:,.1f} images/s", file=sys.stderr)
 
@@ -180,6 +185,21 @@ def chosen(words: str, known: list[str], option: str) -> list[str]:
     return [name for name in known if name in names]
 
 
+def sides_without(left_out: list[str]) -> list[str]:
+    """The sides that are measured.
+
+    Raises:
+        SystemExit: where pythae is one of them and is not installed.
+    """
+    sides = [side for side in LOOPS if side not in left_out]
+    if "pythae" in sides and find_spec("pythae") is None:
+        raise refuse(
+            "pythae is not installed; install it with `pip install pythae==0.1.2`, or leave it "
+            "out with --without pythae."
+        )
+    return sides
+
+
 def run(
     names: list[str],
     sides: list[str],
@@ -236,13 +256,7 @@ def main(
 ) -> None:
     """Compare the speed of training with its rivals."""
     names = chosen(workloads, list(WORKLOADS), "--workloads")
-    left_out = chosen(without, [side for side in LOOPS if side != "ours"], "--without")
-    sides = [side for side in LOOPS if side not in left_out]
-    if "pythae" in sides and find_spec("pythae") is None:
-        raise refuse(
-            "pythae is not installed; install it with `pip install pythae==0.1.2`, or leave it "
-            "out with --without pythae."
-        )
+    sides = sides_without(chosen(without, RIVALS, "--without"))
     result = run(names, sides, rounds, data_dir, epochs, images)
     if as_json:
         print(json.dumps(result, indent=2))

@@ -1,8 +1,8 @@
 """A rival of the training benchmark: the loop that tutorials teach.
 
-A torchvision-style data set with transforms for each sample, a shuffling DataLoader, the network as
-a plain module in PyTorch's own layers, `.item()` on every loss, a validation pass, a saved model and
-a line in a file after each epoch. Settings of the process are PyTorch's own.
+A torchvision-style data set with transforms for each sample, a shuffling DataLoader, the network
+in PyTorch's own layers, `.item()` on every loss, a validation pass, a saved model and a line in a
+file after each epoch. Settings of the process are PyTorch's own.
 """
 
 from __future__ import annotations

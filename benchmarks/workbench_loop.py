@@ -36,15 +36,13 @@ class Stopwatch:
         self.seconds: dict[str, float] = dict.fromkeys(
             (STEPS, *SHARE_OF.values(), ENCODINGS, REST, AFTER), 0.0
         )
-        self.began = self._last = self._ended = 0.0
-        self._stepped = 0.0
-        self._saved_epoch = False
+        self._last: float | None = None
+        self._stepped, self._saved_epoch = 0.0, False
 
     def __call__(self, event: Event) -> None:
         now, name = time.perf_counter(), type(event).__name__
-        if not self.began:  # the first event is a preview, taken before the first step
-            self.began = self._last = now
-            self._stepped = event.seconds
+        if self._last is None:  # the first event is a preview, taken before the first step
+            self._last, self._stepped = now, event.seconds
             return
         steps = event.seconds - self._stepped
         place = ENCODINGS if self._saved_epoch else SHARE_OF.get(name, REST)
@@ -58,6 +56,7 @@ class Stopwatch:
 
     def end(self) -> None:
         """The worker is done: encodings, summary and directions are written."""
+        assert self._last is not None, "training has ended"
         self.seconds[AFTER] = time.perf_counter() - self._last
 
 
