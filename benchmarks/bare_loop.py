@@ -8,13 +8,14 @@ multiplies large matrices, and how many operations an image takes.
 from __future__ import annotations
 
 import json
+import os
 import statistics
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.workloads import config_of, part_of
+from benchmarks.workloads import PARTS, computing_in, config_of, part_of
 from vae_core import process
 
 SIDE, PRODUCTS = 2048, 7
@@ -36,8 +37,6 @@ def sgemm_gflops() -> float:
 
 def train(folder: Path, precision: str) -> dict[str, Any]:
     """As many steps as the run has: their seconds, images, and what they are held against."""
-    import os
-
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -47,14 +46,10 @@ def train(folder: Path, precision: str) -> dict[str, Any]:
     from vae_core.training.loop import Loop
     from vae_core.training.worker import choose_device
 
-    config = config_of(folder)
-    if hasattr(config.train, "precision"):
-        config = config.updated({"train": {"precision": precision}})
+    config = computing_in(precision, config_of(folder))
     torch.set_num_threads(config.train.threads or os.cpu_count() or 1)
     torch.manual_seed(config.train.seed)
-    train_part, validation = (
-        ImageSet(ArrayImages(part_of(folder, name))) for name in ("train", "validation")
-    )
+    train_part, validation = (ImageSet(ArrayImages(part_of(folder, name))) for name in PARTS)
     dataset = Dataset("bench", train_part, validation)
     model, objective = build(config, dataset.image_shape)
     device = choose_device(config.train.device)

@@ -25,6 +25,7 @@ import numpy as np
 import typer
 
 from benchmarks.training import ROOT, chosen, machine
+from benchmarks.workloads import computing_in
 from vae_core import process
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def loop_on(config: RunConfig, dataset: Dataset) -> Loop:
 
     torch.set_num_threads(config.train.threads or os.cpu_count() or 1)
     torch.manual_seed(0)
-    config = complete(config)
+    config = computing_in("fp32", complete(config))
     model, objective = build(config, dataset.image_shape)
     return Loop(config, dataset, model.to(memory_format=torch.channels_last), objective)
 

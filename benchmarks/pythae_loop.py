@@ -22,13 +22,13 @@ from pythae.trainers import BaseTrainer, BaseTrainerConfig
 from torch import Tensor
 
 from benchmarks.twins import Twin
-from benchmarks.workloads import config_of, part_of, published_of
+from benchmarks.workloads import PARTS, config_of, part_of, published_of
 from vae_core.config import RunConfig
 
 OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW"}
 
 
-class Encoder(BaseEncoder):  # type: ignore[misc]
+class Encoder(BaseEncoder):
     """The half of a network that encodes, as pythae wants it."""
 
     def __init__(self, twin: Twin) -> None:
@@ -41,7 +41,7 @@ class Encoder(BaseEncoder):  # type: ignore[misc]
         return ModelOutput(embedding=mu, log_covariance=logvar)
 
 
-class Decoder(BaseDecoder):  # type: ignore[misc]
+class Decoder(BaseDecoder):
     """The half that decodes."""
 
     def __init__(self, twin: Twin) -> None:
@@ -79,7 +79,7 @@ def train(folder: Path, place: Path) -> dict[str, Any]:
         x = twin.seen(torch.from_numpy(part_of(folder, name)).float() / 255)
         return BaseDataset(x, torch.zeros(len(x)))
 
-    training, validation = dataset("train"), dataset("validation")
+    training, validation = map(dataset, PARTS)
     train = config.train
     optimizer: dict[str, Any] = {
         "betas": train.adam_betas,

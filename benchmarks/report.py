@@ -110,7 +110,7 @@ def of_training(result: dict[str, Any], command: str) -> str:
     ]
     presets = ", ".join(f"{name}: {WORKLOADS[name].preset}" for name in workloads)
     tables = (
-        table(["", "GFLOP/s of sgemm", "images/s it allows", "ours", "bare"], bound),
+        table(["", "GFLOP/s of sgemm", "images/s it allows", "ours, of it", "bare, of it"], bound),
         table(["our time", *(kind.replace("_", " ") for kind in kinds)], where),
     )
     return (
@@ -131,7 +131,7 @@ def of_growth(growth: Growth, rows: list[Row], command: str) -> str:
     columns = [key for key in rows[0] if key != growth.x]
     x = [row[growth.x] for row in rows]
     figure.add_scatter(x=x, y=[row[growth.y] for row in rows], mode="lines+markers", name=growth.y)
-    figure.update_xaxes(type="log", tickvals=x, ticktext=[f"{value:,g}" for value in x])
+    figure.update_xaxes(type="log", tickvals=x, ticktext=[f"{value:,.0f}" for value in x])
     figure.update_yaxes(rangemode="tozero")
     cells = [[int(row[growth.x]), *(row[key] for key in columns)] for row in rows]
     return section(
@@ -144,7 +144,10 @@ def of_growth(growth: Growth, rows: list[Row], command: str) -> str:
 
 def of_starting(result: dict[str, Any], command: str) -> str:
     """What a person waits for at the beginning, beside the goals."""
-    rows = [[key, result.get(key), goal] for key, goal in result["goals"].items()]
+    rows = []
+    for key, goal in result["goals"].items():
+        what, unit = key.replace("_", " ").rsplit(" ", 1)
+        rows.append([f"{what}, {unit.replace('mb', 'MB')}", result.get(key), goal])
     return section(
         "Beginning",
         f"<code>{html.escape(command)}</code>",

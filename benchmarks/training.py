@@ -18,7 +18,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -64,7 +64,7 @@ def measured(side: str, folder: Path, precision: str) -> dict[str, Any]:
     return found | {"images_per_s": found["images"] / found["seconds"]}
 
 
-def compare(name: str, folder: Path, sides: list[str], rounds: int) -> dict[str, Any]:
+def compare(name: str, folder: Path, sides: Sequence[str], rounds: int) -> dict[str, Any]:
     """One workload: medians over the rounds, and the medians of the ratios of each round."""
     found: dict[str, list[dict[str, Any]]] = {side: [] for side in sides}
     for number in range(rounds):

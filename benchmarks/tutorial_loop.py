@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from benchmarks.workloads import config_of, part_of, published_of
+from benchmarks.workloads import PARTS, config_of, part_of, published_of
 
 
 class Pictures(Dataset[Tensor]):
@@ -53,9 +53,7 @@ def train(folder: Path, place: Path) -> dict[str, Any]:
     if (model.mean, model.std) != (0.0, 1.0):
         steps.append(transforms.Normalize((model.mean,), (model.std,)))
     transform = transforms.Compose(steps)
-    training, validation = (
-        Pictures(part_of(folder, name), transform) for name in ("train", "validation")
-    )
+    training, validation = (Pictures(part_of(folder, name), transform) for name in PARTS)
     size = config.train.batch_size
     training_loader = DataLoader(training, batch_size=size, shuffle=True)
     validation_loader = DataLoader(validation, batch_size=size)
