@@ -71,8 +71,8 @@ def compare(name: str, folder: Path, sides: Sequence[str], rounds: int) -> dict[
         for side in sides if number % 2 == 0 else sides[::-1]:
             precision = found["ours"][0]["precision"] if found["ours"] else ""
             found[side].append(measured(side, folder, precision))
-            speed = found[side][-1]["images_per_s"]
-            print(f"{name}, round {number + 1}: {side} {speed:,.1f} images/s", file=sys.stderr)
+            now = found[side][-1]["images_per_s"]
+            print(f"{name}, round {number + 1}: {side} {now:,.1f} images/s", file=sys.stderr)
 
     def median(side: str, value: Callable[[dict[str, Any]], float]) -> float:
         return statistics.median(map(value, found[side]))
@@ -126,7 +126,7 @@ def of_sgemm(speeds: dict[str, Any], bare: list[dict[str, Any]]) -> dict[str, An
 
 def machine() -> dict[str, Any]:
     """What a figure is of: the machine, the versions, the day."""
-    packages = {}
+    packages: dict[str, str | None] = {}
     for name in ("torch", "pythae"):
         try:
             packages[name] = version(name)
@@ -227,7 +227,7 @@ def show(result: dict[str, Any]) -> None:
     from vae_core.cli.options import print_table
 
     columns = ("ours", "pythae", "tutorial", "bare", "ratio_pythae", "ratio_tutorial", "ratio_bare")
-    rows = [("", *columns, "precision", "of sgemm")]
+    rows: list[tuple[str, ...]] = [("", *columns, "precision", "of sgemm")]
     for name, found in result["workloads"].items():
         cells = ["–" if found[key] is None else f"{found[key]:,}" for key in columns]
         share = found.get("of_sgemm", {}).get("ours")
