@@ -28,7 +28,7 @@ def packed(layer: nn.ConvTranspose2d, shape: Sequence[int]) -> Callable[[Tensor]
         return None
     if not torch.backends.cpu.get_cpu_capability().startswith("AVX"):
         return None  # elsewhere never measured
-    padding, extra = [*layer.padding], [*layer.output_padding]  # type: ignore[misc]
+    padding, extra = [*layer.padding], [*layer.output_padding]
     stride, dilation, groups = [*layer.stride], [*layer.dilation], layer.groups
     weight = torch.ops.mkldnn._reorder_convolution_transpose_weight(
         layer.weight.detach(), padding, extra, stride, dilation, groups, [*shape]
