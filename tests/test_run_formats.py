@@ -16,9 +16,9 @@ images were encoded and mapped, samples drawn from a mixture, and a direction sa
         --set train.early_stopping_patience=5
 
 in place of a batch of 64, and stopped at step 41; a selection was saved too. What is derived lay in
-the cache by then, and was laid beside as a shipped run brings it along. `run_format_3` is the run of
-format 1 with its configuration as format 3 holds it. None is made again: a change that it does not
-survive needs a migration.
+the cache by then, and was laid beside as a shipped run brings it along. `run_format_3` is the run
+of format 1 with its configuration as format 3 holds it. None is made again: a change that it does
+not survive needs a migration.
 """
 
 from __future__ import annotations
