@@ -104,8 +104,8 @@ def require_picture(height: int, width: int, channels: int = 1, itemsize: int = 
 
 
 def as_values(array: np.ndarray) -> np.ndarray:
-    """[H, W] or [H, W, C] of any numbers as [H, W, C] uint8, uint16, int16, int32 or float32; float64
-    where single floats would blur what the values differ by, such as 100 at 3e9.
+    """[H, W] or [H, W, C] of any numbers as [H, W, C] uint8, uint16, int16, int32 or float32;
+    float64 where single floats would blur what the values differ by, such as 100 at 3e9.
 
     A type that is not among them becomes the narrowest that keeps its values. What is no
     finite number stays so: only the scale of the whole collection tells how dark it is (`fit`).
