@@ -16,8 +16,12 @@ images were encoded and mapped, samples drawn from a mixture, and a direction sa
         --set train.early_stopping_patience=5
 
 in place of a batch of 64, and stopped at step 41; a selection was saved too. What is derived lay in
-the cache by then, and was laid beside as a shipped run brings it along. Neither is made again: a
-change that it does not survive needs a migration.
+the cache by then, and was laid beside as a shipped run brings it along. `fixtures/run_format_3` was
+made by the version that wrote format 3, with
+
+        --set train.precision=auto --set train.validation_images=40 --set train.batch_size=32
+
+and stopped at step 42. None is made again: a change that it does not survive needs a migration.
 """
 
 from __future__ import annotations
@@ -81,12 +85,17 @@ MADE = {
     1: Made(58, 56, 43.64939, 0.7507513, {
         "data.windowed": "file", "data.pages": "first", "data.mask_padding": False,
         "model.likelihood": "auto", "train.batch_size": 64, "train.augmentation": "none",
-        "train.early_stopping_patience": 0, "train.sampling": "shuffled",
+        "train.early_stopping_patience": 0, "train.sampling": "shuffled", "train.precision": "fp32",
+        "train.validation_images": 0,
     }),
     2: Made(41, 39, 45.97167, 0.03159736, {
         "data.windowed": None, "data.pages": "all", "data.mask_padding": True,
         "model.likelihood": "bernoulli", "train.batch_size": 16, "train.augmentation": "shift",
-        "train.early_stopping_patience": 5, "train.sampling": "shuffled",
+        "train.early_stopping_patience": 5, "train.sampling": "shuffled", "train.precision": "fp32",
+    }),
+    3: Made(42, 35, 45.65024, 0.09995998, {
+        "model.likelihood": "bernoulli", "train.batch_size": 32, "train.precision": "fp32",
+        "train.validation_images": 40,
     }),
 }  # fmt: skip
 
