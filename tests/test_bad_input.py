@@ -494,6 +494,9 @@ def test_shallow_and_brighter_images_before_a_deep_model_are_told(tmp_path: Path
     assert "these have 8 bits and stay as they are." in new_ones(shallow, (1, 16, 16), **wishes)[1]
     within = lay_out(tmp_path / "within", {"a.png": deep_png(1000, 1080)})
     assert new_ones(within, (1, 16, 16), **wishes)[1] == ""
+    both = lay_out(tmp_path / "both", {"a.png": deep_png(1000, 1080), "b.png": png(1, "L")})
+    said = new_ones(both, (1, 16, 16), **wishes)[1]
+    assert said.endswith("are shown as black to white; 1 of 2 images have 8 bits and stay.")
     beyond = lay_out(tmp_path / "beyond", {"a.png": deep_png(1050, 5000)})
     said = new_ones(beyond, (1, 16, 16), **wishes)[1]
     assert said.endswith("the images reach from 1 050 to 5 000, and what lies beyond is cut.")
