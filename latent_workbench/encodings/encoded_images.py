@@ -81,6 +81,14 @@ class EncodedImages:
         return self.survey.name(row)
 
 
+def told_gone(run: Run) -> bool:
+    """Say that a run was deleted while a page showed it; False where it was not."""
+    if run.path.is_dir():
+        return False
+    st.warning(f"There is no run called {run.id!r} any more. Choose another one.")
+    return True
+
+
 BY_KEY: Any = {EncodedImages: attrgetter("key")}
 """How a cache tells encoded images apart."""
 
