@@ -1,4 +1,4 @@
-"""What was decided from the images where the settings leave it to them, each with its reason."""
+"""What was decided where the settings leave it to images and machine, each with its reason."""
 
 from __future__ import annotations
 
@@ -8,8 +8,12 @@ from typing import Any
 import streamlit as st
 
 from latent_workbench.shared.formatting import escape_markdown, number, setting_title
+from vae_core.choices import BY_MACHINE
 from vae_core.runs import Choices, Run, layout
 from vae_core.runs.schemas import Chosen
+
+DECIDING = {False: "the images", True: "the machine"}
+"""Who decided a setting, by whether the machine did."""
 
 
 def decided(chosen: Sequence[Chosen], key: str, hint: str = "") -> None:
@@ -17,7 +21,9 @@ def decided(chosen: Sequence[Chosen], key: str, hint: str = "") -> None:
     if not chosen:
         return
     count = f"{len(chosen)} setting{'s' * (len(chosen) > 1)}"
-    with st.expander(f"Decided from the images: {count}", icon=":material/rule_settings:", key=key):
+    by_machine = {each.setting in BY_MACHINE for each in chosen}
+    deciding = " and ".join(DECIDING[each] for each in sorted(by_machine))
+    with st.expander(f"Decided from {deciding}: {count}", icon=":material/rule_settings:", key=key):
         for each in chosen:
             title = setting_title(each.setting) or each.setting
             value = escape_markdown(shown(each.value))
