@@ -14,6 +14,7 @@ from torch import nn
 
 from vae_core import torch_private
 from vae_core.locations import cache_folder
+from vae_core.training.precision import callable_parts
 
 RECOMPILE_LIMIT = 1024
 """Kinds of calls that are compiled before the compiler silently gives up. It counts those of all
@@ -31,8 +32,5 @@ def compile_networks(
     """
     torch_private.set_up_compiler(RECOMPILE_LIMIT)
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_folder() / "compiled"))
-    for network in networks:
-        if type(network).forward is not nn.Module.forward:  # it can be called
-            network.compile(backend=backend)
-        else:
-            compile_networks(network.children(), backend)
+    for network in callable_parts(networks):
+        network.compile(backend=backend)

@@ -101,7 +101,8 @@ class Loop(TrainState):
     """Training as an iterator of events, resumable at any step.
 
     Raises (on construction):
-        UserError: when the batch is larger than the data, or the state is that of another run.
+        UserError: when the batch is larger than the data, the state is that of another run, or
+            nothing can be computed here in the precision that was asked for.
     """
 
     def __init__(
@@ -132,11 +133,12 @@ class Loop(TrainState):
         self._measured = drawn(
             dataset.validation, config.train.validation_images, config.train.seed
         )
-        if config.train.compile:
-            compile_networks(objective.networks(model))
         self._prepare_previews()
         if state is not None:
             self.restore(state)
+        self._kept_in_full = self.keep_layers_in_full()
+        if config.train.compile:
+            compile_networks(objective.networks(model))
 
     def run(self, control: Control = no_control) -> Iterator[Event]:
         """Train to the end, or until `control` says stop.
@@ -148,6 +150,8 @@ class Loop(TrainState):
         self.objective.train()
         self._memory = self.check_memory()
         self.saves.reset()
+        if self._kept_in_full:
+            yield Noted(*self.stamp(), self._kept_in_full)
         events: Iterator[Event] | None = self._train(control)
         while events is not None:
             try:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from vae_core.auto import resolve
+from vae_core.choices import Choice
 from vae_core.config import RunConfig
 from vae_core.data import Dataset
 from vae_core.data.split_record import record_splits
@@ -26,6 +27,7 @@ from vae_core.runs import ACTIVE, PARTS, DataCard, PartDigests, Run, State, Stat
 from vae_core.runs.migrations import to_store
 from vae_core.runs.schemas import Choices, Chosen
 from vae_core.selections import selected_dataset
+from vae_core.settings import is_open
 from vae_core.training.artifacts import save_latents, save_measurement
 from vae_core.training.behind import Behind
 from vae_core.training.checkpoint import TimeBudget, load_best, load_state, save_checkpoint
@@ -35,6 +37,8 @@ from vae_core.training.environment import save_environment
 from vae_core.training.events import Ended, EpochSaved
 from vae_core.training.initial import load_initial
 from vae_core.training.loop import Loop
+from vae_core.training.precision import require_precision
+from vae_core.training.precision_trial import choose_precision
 from vae_core.training.recorders import (
     Recorder,
     RunRecorder,
@@ -154,6 +158,7 @@ def _train(
 ) -> Ended:
     config = complete(run.config_to_train())
     device = choose_device(config.train.device)
+    require_precision(config.train.precision, device)
     torch.set_num_threads(config.train.threads or os.cpu_count() or 1)
     progress("Preparing the images", None)
     state = load_state(run)
@@ -169,6 +174,10 @@ def _train(
     require_memory_to_train(config, card)
     progress("Building the model", None)
     model, objective = _build(run, config, card, device)
+    if state is None and is_open(config.train.precision):
+        choice = choose_precision(config, dataset, model, objective, progress)
+        config = config.updated({"train": {"precision": choice.value}})
+        _keep_choices(run, config, [choice])
     run.write_bytes(PARTS, recorded.to_bytes())
     run.write_json(layout.DATA_CARD, card)
     save_environment(run, device)
@@ -234,12 +243,20 @@ def resolved_config(
         UserError: as `resolve`, or when nothing can be written.
     """
     resolved, choices = resolve(config, dataset, progress)
-    if choices:
-        chosen = tuple(Chosen(**asdict(choice)) for choice in choices)
-        run.write_json(layout.CHOICES, Choices(choices=chosen))
-    if resolved != config:
-        run.write_json(layout.CONFIG, to_store(resolved))
+    if choices or resolved != config:
+        _keep_choices(run, resolved, choices)
     return resolved
+
+
+def _keep_choices(run: Run, config: RunConfig, choices: Iterable[Choice]) -> None:
+    """Write down a configuration in which more is decided, and why; a decision that is made again,
+    as where its run was killed before the first save, replaces the one before."""
+    before = run.parse(layout.CHOICES, Choices).choices if run.has(layout.CHOICES) else ()
+    chosen = {each.setting: each for each in before}
+    chosen |= {each.setting: Chosen(**asdict(each)) for each in choices}
+    if chosen:
+        run.write_json(layout.CHOICES, Choices(choices=tuple(chosen.values())))
+    run.write_json(layout.CONFIG, to_store(config))
 
 
 def resumed_dataset(run: Run, accept_changed: bool, progress: Progress = no_progress) -> Dataset:
