@@ -192,8 +192,8 @@ def no_encodings(run: Run) -> None:
         _complete(run)
         return
     st.info(
-        "This run has no encodings yet: they are cached when an epoch ends. "
-        "Train it for one epoch, then come back."
+        "This run has no encodings yet: they are cached when an epoch ends, after the first few of "
+        "a small data set. Train it a little, then come back."
     )
     if st.button("Go to Train", icon=":material/model_training:"):
         st.switch_page("pages/train.py", query_params={"run": run.id})
