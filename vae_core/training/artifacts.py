@@ -1,8 +1,8 @@
 """What a run has beside its weights: encodings, directions, a thumbnail, and what was measured.
 
 All of it can be made again from weights and images. A worker makes it when an epoch ends, where
-that takes little, and when the training ends; what a stop left out is made when somebody asks for it
-(`vae_core/completion.py`).
+that takes little, and when the training ends; what a stop left out is made when somebody asks for
+it (`vae_core/completion.py`).
 """
 
 from __future__ import annotations
