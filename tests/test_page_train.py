@@ -22,6 +22,7 @@ from latent_workbench.live.history import latest_beta
 from latent_workbench.shared.recipes import on_data, options_of, recipes, recommended, with_backbone
 from latent_workbench.shared.state import AppState
 from latent_workbench.shared.tasks import Task
+from latent_workbench.train.dataset_preview import LARGEST_TILE, rows_of, tile_size
 from latent_workbench.train.timing import Stopwatch, Timing
 from latent_workbench.train.train_form import _timings, in_words
 from tests.engine import trained
@@ -593,3 +594,13 @@ def test_background_work_that_fails_keeps_its_sentence() -> None:
 )
 def test_durations_in_words(seconds: float, words: str) -> None:
     assert in_words(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("size", "rows"), [((28, 28), 2), ((64, 48), 2), ((96, 12), 4), ((24, 96), 1), ((256, 256), 2)]
+)
+def test_samples_of_any_proportions_take_about_as_much_room(
+    size: tuple[int, int], rows: int
+) -> None:
+    _, height = tile_size(*size)
+    assert rows_of(height) == rows and rows * height <= 2 * LARGEST_TILE

@@ -28,7 +28,7 @@ from vae_core.runs.migrations import to_store
 from vae_core.runs.schemas import Choices, Chosen
 from vae_core.selections import selected_dataset
 from vae_core.settings import is_open
-from vae_core.training.artifacts import save_latents, save_measurement
+from vae_core.training.artifacts import may_encode, save_latents, save_measurement
 from vae_core.training.behind import Behind
 from vae_core.training.checkpoint import TimeBudget, load_best, load_state, save_checkpoint
 from vae_core.training.continuation import continued
@@ -213,7 +213,9 @@ def _train(
             control.activity = "Training"
             for listen in listeners:
                 listen(event)
-            if isinstance(event, EpochSaved) and loop.step < loop.total_steps and budget.allows():
+            saved = isinstance(event, EpochSaved) and loop.step < loop.total_steps
+            learned, n = loop.step * config.train.batch_size, len(dataset.train)
+            if saved and budget.allows() and may_encode(learned, n):
                 recorder.wait()  # what is kept beside weights is never ahead of them
                 with budget.measure():
                     save_latents(run, model, dataset, loop.step, progress)
