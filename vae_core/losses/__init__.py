@@ -51,7 +51,9 @@ def gaussian_nll(
 
     Source: Kingma and Welling (2014), appendix C.2.
     """
-    logvar = torch.as_tensor(variance, dtype=x.dtype, device=x.device).log()
+    if not isinstance(variance, Tensor):  # filled in on the device, which nobody waits for
+        variance = torch.full((), variance, dtype=x.dtype, device=x.device)
+    logvar = variance.to(x.dtype).log()
     return -_counted(gaussian_log_density(x, mean, logvar), mask).flatten(1).sum(1)
 
 

@@ -13,7 +13,13 @@ from vae_core.models import LatentModel
 from vae_core.objective import Objective
 from vae_core.schedules import DECAYS, Span
 from vae_core.training.optim import make_optimizer
-from vae_core.training.stability import BufferSnapshot, SpikeDetector, check_step, find_non_finite
+from vae_core.training.stability import (
+    BufferSnapshot,
+    SpikeDetector,
+    StepCheck,
+    check_step,
+    find_non_finite,
+)
 from vae_core.types import Context, LossTerms, total
 
 
@@ -37,28 +43,27 @@ class Players:
 
     def step(
         self, x: Tensor, context: Context, factor: float = 1.0
-    ) -> tuple[dict[str, LossTerms], str]:
+    ) -> tuple[dict[str, LossTerms], StepCheck]:
         """One optimiser step for every player that has terms; `factor` is what is left of the
         learning rate.
 
-        The terms, for the record, and why the step may not count: "" where it may, else weights,
-        buffers and optimisers are as they were before.
+        The terms, for the record, and whether the step counts: where it was refused, weights,
+        buffers and optimisers are as they were before. The device sees to that by itself, so that
+        nobody waits for it; only who looks for spikes does.
         """
         self._buffers.take()
         losses, totals = self.backward(x, context)
-        problem = check_step(totals, self.parameters)
-        if not problem and self.spikes is not None:
-            problem = self.spikes.check(totals)
-        if problem:
-            self._buffers.restore()
-            return losses, problem
+        check = check_step(totals, self.parameters)
+        if self.spikes is not None and not check.problem() and (why := self.spikes.check(totals)):
+            check = check.spiking(why)
+        self._buffers.restore(check.refused)
         for player in losses:
             optimizer = self.optimizers[player]
             if self.clip is not None:
                 nn.utils.clip_grad_norm_(self.parameters[player], self.clip)
             optimizer.lr = self.learning_rates[player](context.step) * factor
-            optimizer.step()
-        return losses, ""
+            optimizer.step(found_inf=check.refused)
+        return losses, check
 
     def backward(
         self, x: Tensor, context: Context
@@ -78,11 +83,13 @@ class Players:
         """A step that is not taken, and leaves no trace in the random numbers either."""
         states = self.generator.get_state(), torch.get_rng_state()
         self._buffers.take()
-        self.backward(x, context)
-        self._zero_grad()
-        self._buffers.restore()
-        self.generator.set_state(states[0])
-        torch.set_rng_state(states[1])
+        try:
+            self.backward(x, context)
+        finally:
+            self._zero_grad()
+            self._buffers.restore(torch.ones((), device=x.device))
+            self.generator.set_state(states[0])
+            torch.set_rng_state(states[1])
 
     def find_non_finite(self) -> str:
         """The first tensor of modules and optimisers that holds a number which is none, or ""."""

@@ -193,7 +193,7 @@ def _train(
     recorders: list[Recorder] = [recorder, *more_recorders(loop.total_steps, loop.step)]
     budget = TimeBudget()
     progress("Taking the first step", None)
-    for event in loop.run(control):
+    for event in loop.run(control, progress):
         control.activity = SAVING if isinstance(event, Checkpoint) else "Training"
         for record in recorders:
             record(event)
