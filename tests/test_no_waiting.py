@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -26,6 +27,7 @@ from vae_core.training import loop as loop_module
 from vae_core.training.events import Checkpoint, Ended, RolledBack, Skipped, Stepped, Validated
 from vae_core.training.loop import Loop
 from vae_core.training.optim import Adam
+from vae_core.types import Context, total
 
 READS = {
     "_local_scalar_dense",
@@ -331,3 +333,52 @@ def test_memory_that_is_refused_is_still_one_sentence(monkeypatch: pytest.Monkey
     monkeypatch.setattr(loop.players, "step", refuse)
     with pytest.raises(UserError, match=r"not enough memory for a step on .* images"):
         list(loop.run())
+
+
+# --- on a device that is not there ----------------------------------------------------------------
+
+
+def on_gpu(module: nn.Module) -> None:
+    """Weights and buffers become tensors of a GPU, as `to` does it; all else stays where it is."""
+    for each in module.modules():
+        for name, weight in each._parameters.items():
+            if weight is not None:
+                each._parameters[name] = nn.Parameter(torch.empty(weight.shape, device="cuda"))
+        for name, buffer in each._buffers.items():
+            if buffer is not None:
+                moved = torch.empty(buffer.shape, dtype=buffer.dtype, device="cuda")
+                each._buffers[name] = moved
+
+
+def rows_by_row(z: Any, x: torch.Tensor, picks: torch.Tensor, **how: Any) -> tuple[torch.Tensor]:
+    """A Jacobian's shape: a backward pass needs a real GPU."""
+    return (torch.empty((len(picks), *x.shape), device=x.device),)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_no_family_mixes_devices(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In training and measurement, with labels and padding: torch's fake tensors have a device and
+    a shape and no numbers, and refuse what a GPU would."""
+    monkeypatch.setattr(torch.autograd, "grad", rows_by_row)
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: tensor)
+    monkeypatch.setattr(VectorQuantiser, "start", lambda quantiser, z: None)
+    loop = make_loop(config_of(family))
+    model, objective = loop.model, loop.objective
+    with FakeTensorMode():
+        on_gpu(model), on_gpu(objective)
+        x = torch.empty(16, 1, 16, 16, device="cuda")
+        labels = torch.zeros(16, dtype=torch.int64, device="cuda")
+        mask = torch.ones(16, 1, 16, 16, device="cuda")
+        context = Context(1, None, {}, labels, 100, 10, mask)
+        for training in (True, False):
+            model.train(training), objective.train(training)
+            with torch.set_grad_enabled(training):
+                output = objective(model, x, context)
+                losses = objective.losses(x, output, context)
+                assert {total(terms).device.type for terms in losses.values()} == {"cuda"}
+        assert model.picture(output.x_logits).device.type == "cuda"
+
+
+def test_mixing_devices_is_seen() -> None:
+    with FakeTensorMode(), pytest.raises(RuntimeError, match="device"):
+        torch.empty(2, device="cuda") + torch.empty(2)

@@ -140,7 +140,7 @@ class VectorQuantiser(Quantiser):
         means = self.sums / self.counts[:, None]
         self.codebook.copy_(torch.where(known[:, None], means, self.codebook))
         dead = self.counts < self.restart * len(rows) / self.codes
-        fresh = on_device(torch.randperm(len(rows)).numpy(), z.device)
+        fresh = on_device(torch.randperm(len(rows)), z.device)
         turn = dead.cumsum(0) - 1  # the first of the dead gets the first of the fresh, and so on
         vectors = rows[fresh[turn.clamp(0, len(rows) - 1)]]
         self._put(dead & (turn < len(rows)), vectors, rows)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from functools import wraps
 from typing import Any
 
+import torch
 from torch import nn
 
 from vae_core import torch_private
@@ -15,17 +17,56 @@ networks together; each is called while training and while measuring, with and w
 
 
 def compile_networks(
-    networks: Iterable[nn.Module], backend: str | Callable[..., Any] = "inductor"
+    networks: Iterable[nn.Module],
+    backend: str | Callable[..., Any] = "inductor",
+    device: torch.device | None = None,
 ) -> None:
     """Compile what each network's call does; names and weights stay as they are.
 
     A model is called through `encode`, `decode` or `given` as its objective likes, so the model
     itself is the wrong thing to compile; the halves are called by all of them. A list of stages is
     no network that can be called, each of its stages is.
+
+    On a GPU the calls of training alone are compiled, as CUDA graphs where the backend makes them:
+    a graph writes its outputs where the last replay has written them, and only what is called
+    between `begin_step` and the next is sure to have been used by then.
     """
     torch_private.set_up_compiler(RECOMPILE_LIMIT)
-    for network in networks:
-        if type(network).forward is not nn.Module.forward:  # it can be called
-            network.compile(backend=backend)
+    for network in callable_parts(networks):
+        if device is not None and device.type == "cuda":
+            network.forward = _while_training(network, backend)
         else:
-            compile_networks(network.children(), backend)
+            network.forward = torch.compile(network.forward, backend=backend)
+
+
+def take_back(networks: Iterable[nn.Module]) -> None:
+    """Have the networks run as they were before `compile_networks`."""
+    for network in callable_parts(networks):
+        network.__dict__.pop("forward", None)
+
+
+def begin_step() -> None:
+    """What the graphs of the step before have put out is no longer needed."""
+    torch.compiler.cudagraph_mark_step_begin()
+
+
+def callable_parts(networks: Iterable[nn.Module]) -> Iterator[nn.Module]:
+    """The networks that can be called: the stages in place of a list of stages."""
+    for network in networks:
+        if type(network).forward is not nn.Module.forward:
+            yield network
+        else:
+            yield from callable_parts(network.children())
+
+
+def _while_training(network: nn.Module, backend: str | Callable[..., Any]) -> Callable[..., Any]:
+    plain = network.forward
+    mode = "reduce-overhead" if backend == "inductor" else None
+    compiled = torch.compile(plain, backend=backend, mode=mode)
+
+    @wraps(plain)
+    def forward(*inputs: Any, **named: Any) -> Any:
+        learns = network.training and torch.is_grad_enabled()
+        return (compiled if learns else plain)(*inputs, **named)
+
+    return forward

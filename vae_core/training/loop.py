@@ -28,7 +28,7 @@ from vae_core.models import LatentModel
 from vae_core.objective import MODEL, Objective
 from vae_core.progress import Progress, no_progress
 from vae_core.training.checkpoint import SaveSchedule
-from vae_core.training.compiled import compile_networks
+from vae_core.training.compiled import compile_networks, take_back
 from vae_core.training.control import Control, Message, no_control
 from vae_core.training.events import (
     BestTaken,
@@ -171,7 +171,7 @@ class Loop(TrainState):
         self._undecided: list[TakenStep] = []
         """The newest steps, of which nobody has asked the device yet whether they count."""
         if config.train.compile:
-            compile_networks(objective.networks(model))
+            compile_networks(objective.networks(model), device=self.device)
         self._prepare_previews()
         if state is not None:
             self.restore(state)
@@ -188,6 +188,8 @@ class Loop(TrainState):
         self.model.train()
         self.objective.train()
         self._memory = self.check_memory()
+        if self.config.train.compile:
+            yield from self._check_compiled()
         if self.resident:
             self.feed_from(resident=True, progress=progress)
         self.saves.reset()
@@ -207,6 +209,18 @@ class Loop(TrainState):
             yield from self._end_epoch(control)
         while self.step < self.total_steps and not self.stopping:
             yield from self._epoch(self.step // self.steps_per_epoch, control)
+
+    def _check_compiled(self) -> Iterator[Event]:
+        """A step that is not taken, compiled; where that fails, the run goes on without."""
+        networks = self.objective.networks(self.model)
+        indices = np.arange(self.config.train.batch_size)
+        try:
+            self.players.dry_run(*self.batch(indices))
+        except Exception as error:  # a compiler fails in more ways than torch names
+            take_back(networks)
+            reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+            message = f"The networks could not be compiled here and run as they are ({reason})."
+            yield Noted(*self.stamp(), message)
 
     def _epoch(self, epoch: int, control: Control) -> Iterator[Event]:
         train = self.config.train

@@ -12,6 +12,7 @@ from vae_core.config import TrainConfig
 from vae_core.models import LatentModel
 from vae_core.objective import Objective
 from vae_core.schedules import DECAYS, Span
+from vae_core.training.compiled import begin_step
 from vae_core.training.optim import make_optimizer
 from vae_core.training.stability import (
     BufferSnapshot,
@@ -30,6 +31,8 @@ class Players:
         self, train: TrainConfig, model: LatentModel, objective: Objective, span: Span
     ) -> None:
         self.model, self.objective, self.clip = model, objective, train.gradient_clip
+        self.graphs = train.compile and model.device.type == "cuda"
+        """Whether networks may have been compiled to CUDA graphs, which are told of every step."""
         self.parameters = objective.players(model)
         self.optimizers = {
             name: make_optimizer(train, parameters, objective.optimizers.get(name, {}))
@@ -70,6 +73,8 @@ class Players:
     ) -> tuple[dict[str, LossTerms], dict[str, Tensor]]:
         """The terms of every player and what it minimises, scalars; their gradients are left in
         the parameters."""
+        if self.graphs:
+            begin_step()
         output = self.objective(self.model, x, context)
         losses = self.objective.losses(x, output, context)
         self._zero_grad()
