@@ -31,6 +31,7 @@ from vae_core.training.artifacts import save_latents, save_measurement
 from vae_core.training.checkpoint import TimeBudget, load_best, load_state, save_checkpoint
 from vae_core.training.continuation import continued
 from vae_core.training.control import WorkerControl, control_size
+from vae_core.training.device import describe, make_exact
 from vae_core.training.environment import save_environment
 from vae_core.training.events import Checkpoint, Ended, EpochSaved
 from vae_core.training.initial import load_initial
@@ -154,6 +155,7 @@ def _train(
 ) -> Ended:
     config = complete(run.config_to_train())
     device = choose_device(config.train.device)
+    make_exact(device)
     torch.set_num_threads(config.train.threads or os.cpu_count() or 1)
     progress("Preparing the images", None)
     state = load_state(run)
@@ -171,7 +173,6 @@ def _train(
     model, objective = _build(run, config, card, device)
     run.write_bytes(PARTS, recorded.to_bytes())
     run.write_json(layout.DATA_CARD, card)
-    save_environment(run, device)
 
     def last_save() -> Mapping[str, Any]:
         saved = load_state(run)
@@ -182,6 +183,7 @@ def _train(
     progress("Getting ready for the first step", None)
     best = partial(load_best, run, model, objective)
     loop = Loop(config, dataset, model, objective, state, last_save, best)
+    save_environment(run, describe(device), images_on_device=loop.resident)
     if state is not None and run.weights_step() != loop.step:
         # An older version wrote the weights after the state, and may have been killed in between.
         save_checkpoint(run, loop.checkpoint())
