@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -30,7 +31,8 @@ from vae_core import process
 if TYPE_CHECKING:
     import torch
 
-    from vae_core.config import RunConfig
+    from vae_core.config import DataConfig, RunConfig
+    from vae_core.data import Dataset
     from vae_core.models import LatentModel
     from vae_core.objective import Objective
     from vae_core.runs import Store
@@ -77,26 +79,33 @@ def family_row(family: str, store: Store, device: str) -> dict[str, Any]:
 
 
 def _small(family: str, device: str) -> dict[str, Any]:
-    """A configuration of ten steps on scikit-learn's digits."""
+    """A configuration of six steps on scikit-learn's digits."""
     return {
         "family": family,
-        "data": {"dataset": "digits", "image_size": 16, "limit": 160},
+        "data": {"dataset": "digits", "image_size": 16, "limit": 192},
         "model": {"latent_dim": 4, "options": {"channels": [8, 16], "hidden": 32}},
         "train": {
-            "epochs": 2, "batch_size": 32, "threads": 1, "device": device,
+            "epochs": 1, "batch_size": 32, "threads": 1, "device": device,
             "augmentation": "flip+shift",
         },
     }  # fmt: skip
 
 
+@cache
+def _digits(data: DataConfig) -> Dataset:
+    """All families learn from the same images, which nobody changes."""
+    from vae_core.data import load_dataset
+
+    return load_dataset(data)
+
+
 def _loop(config: RunConfig, state: Any = None) -> Loop:
     """The loop as the worker puts it together."""
-    from vae_core.data import load_dataset
     from vae_core.run_data import data_card
     from vae_core.training.loop import Loop
     from vae_core.training.worker import choose_device
 
-    dataset = load_dataset(config.data)
+    dataset = _digits(config.data)
     model, objective = _built(config, data_card(dataset), choose_device(config.train.device))
     return Loop(config, dataset, model, objective, state)
 
@@ -201,19 +210,27 @@ def tutorial(task: Task) -> float:
     """The loop that tutorials teach: a transform for each sample, a DataLoader, `.item()` on every
     loss, a validation pass and saved weights after each epoch."""
     import torch
-    from torch.utils.data import DataLoader
+    from torch.utils import data
     from torchvision import transforms
 
     from vae_core.objective import MODEL
     from vae_core.types import Context, total
 
     model, objective, device = task.network()
-    transform = transforms.ToTensor()
-    samples = _Samples(task.images.transpose(0, 2, 3, 1).copy(), transform)
+    transform, pictures = transforms.ToTensor(), task.images.transpose(0, 2, 3, 1).copy()
+
+    class Samples(data.Dataset[torch.Tensor]):
+        def __len__(self) -> int:
+            return len(pictures)
+
+        def __getitem__(self, index: int) -> torch.Tensor:
+            return transform(pictures[index])
+
+    samples = Samples()
     train = task.config.train
     pinned = device.type == "cuda"
-    loader = DataLoader(samples, train.batch_size, shuffle=True, pin_memory=pinned)
-    held_out = torch.utils.data.Subset(samples, range(len(samples) // 10))
+    loader = data.DataLoader(samples, train.batch_size, shuffle=True, pin_memory=pinned)
+    held_out = data.Subset(samples, range(len(samples) // 10))
     optimizer = torch.optim.Adam(model.parameters(), lr=train.learning_rate)
 
     def loss_of(x: torch.Tensor) -> torch.Tensor:
@@ -231,23 +248,10 @@ def tutorial(task: Task) -> float:
             loss.item()
         model.eval(), objective.eval()
         with torch.no_grad():
-            for x in DataLoader(held_out, train.batch_size):
+            for x in data.DataLoader(held_out, train.batch_size):
                 loss_of(x).item()
         torch.save(model.state_dict(), task.folder / "model.pt")
     return time.perf_counter() - start
-
-
-class _Samples:
-    """One image at a time, transformed."""
-
-    def __init__(self, images: np.ndarray, transform: Callable[[np.ndarray], torch.Tensor]) -> None:
-        self.images, self.transform = images, transform
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def __getitem__(self, index: int) -> torch.Tensor:
-        return self.transform(self.images[index])
 
 
 def pythae(task: Task) -> float:
@@ -261,7 +265,7 @@ def pythae(task: Task) -> float:
 
     model, _, device = task.network()
 
-    class Encoder(BaseEncoder):  # type: ignore[misc]
+    class Encoder(BaseEncoder):
         def __init__(self) -> None:
             super().__init__()
             self.model = model
@@ -270,7 +274,7 @@ def pythae(task: Task) -> float:
             posterior = self.model.encode(x)
             return ModelOutput(embedding=posterior.mu, log_covariance=posterior.logvar)
 
-    class Decoder(BaseDecoder):  # type: ignore[misc]
+    class Decoder(BaseDecoder):
         def __init__(self) -> None:
             super().__init__()
             self.decoder = model.decoder

@@ -18,7 +18,7 @@ def make_exact(device: torch.device) -> None:
     torch.backends.cudnn.benchmark = False  # it chooses by the clock
     torch.backends.cudnn.deterministic = True
     torch.set_deterministic_debug_mode("warn")
-    torch.utils.deterministic.fill_uninitialized_memory = False  # for finding errors, at a price
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
 def describe(device: torch.device) -> str:

@@ -218,7 +218,7 @@ class Loop(TrainState):
             self.players.dry_run(*self.batch(indices))
         except Exception as error:  # a compiler fails in more ways than torch names
             take_back(networks)
-            reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+            reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
             message = f"The networks could not be compiled here and run as they are ({reason})."
             yield Noted(*self.stamp(), message)
 
