@@ -14,7 +14,7 @@ from tests.test_families import FAMILIES, OBJECTIVE_SETTINGS
 from vae_core.config import RunConfig
 from vae_core.errors import UserError
 from vae_core.training import loop as loop_module
-from vae_core.training.compiled import callable_parts, compile_networks, take_back
+from vae_core.training.compiled import callable_parts, compile_networks
 from vae_core.training.events import Noted, Stepped, Validated
 from vae_core.training.loop import Loop
 from vae_core.training.memory import MemoryBudget
@@ -85,6 +85,7 @@ def test_every_call_of_the_networks_is_a_compiled_one(
         lambda networks, device: compile_networks(networks, counting(compiled), device),
     )
     loop = make_loop(config_of(family, compile=True))
+    loop._check_compiled = lambda: iter(())  # its step is none of those
     found = told(loop)
     assert len(compiled) == len(called) > 0
     assert loop.model.state_dict().keys() == plain.model.state_dict().keys()
@@ -168,9 +169,25 @@ def test_what_cannot_be_compiled_runs_as_it_is_and_says_so(
 def test_compiling_is_taken_back() -> None:
     loop, compiled = make_loop(config_of("hierarchical")), list[None]()
     networks = loop.objective.networks(loop.model)
-    compile_networks(networks, counting(compiled))
-    take_back(networks)
+    compile_networks(networks, counting(compiled))()
     assert told(loop) and not compiled
+
+
+def test_compiled_networks_compute_in_bf16() -> None:
+    """Autocast is part of what is compiled: as many graphs as in fp32, none cut in two."""
+    model = {"backbone": "mlp", "latent_dim": 2, "options": {"hidden": [8]}}
+    base = config_of("vae", precision="bf16").updated({"model": model})
+    expected = told(make_loop(base))
+    counts = []
+    for precision in ("fp32", "bf16"):
+        loop, compiled = make_loop(base.updated({"train": {"precision": precision}})), []
+        loop.check_memory = lambda: MemoryBudget(0.0, math.inf)
+        compile_networks(loop.objective.networks(loop.model), counting(compiled))
+        found = told(loop)
+        counts.append(len(compiled))
+    assert counts[0] == counts[1] > 0
+    for ours, theirs in zip(found, expected, strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-3, abs=1e-3)
 
 
 def test_a_family_that_needs_second_derivatives_refuses() -> None:

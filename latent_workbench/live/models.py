@@ -66,18 +66,20 @@ def draw_prior(model: LatentModel, seed: int | None = None, temperature: float =
 
 
 def load_model(run: Run) -> LatentModel:
-    """The run's model in eval mode, laid out for decoding one picture at a time.
+    """The run's model in eval mode, its decoder folded: see `vae_core.models.folded`.
 
-    In channels-last memory oneDNN does not have to rearrange all weights for each picture: 17.5 ms
-    become 5 with 3 M weights, 43 become 23 with 9 M (convolutions, one thread of a busy machine).
+    In channels-last memory oneDNN does not have to rearrange what it computes for each picture.
 
     Raises:
         UserError: when the run has no weights yet or is damaged, or its training diverged.
     """
     torch = ready_torch()
     from vae_core.loading import load_run
+    from vae_core.models.folded import fold
 
-    return load_run(run).sound().model.to(memory_format=torch.channels_last)
+    model = load_run(run).sound().model.to(memory_format=torch.channels_last)
+    fold(model)
+    return model
 
 
 def weights_version(run: Run) -> int | None:
@@ -96,7 +98,14 @@ MODELS = ModelCache()
 """Shared by the live decoder and the pages, which run in the same process."""
 
 
+WARM_UP_AFTER_S = 3.0
+"""How long the import of torch leaves Python to the first page, unless a picture waits for it."""
+
+_wanted = threading.Event()
+
+
 def _import_engine() -> None:
+    _wanted.wait(WARM_UP_AFTER_S)
     ready_torch()
     import vae_core.latent.directions
     import vae_core.latent.encodings
@@ -111,17 +120,22 @@ _importing = threading.Thread(target=_import_engine, name="warm-up", daemon=True
 
 
 def warm_up() -> None:
-    """Begin to import torch in the background, so that the first picture waits for less."""
+    """Import torch in the background, so that the first picture waits for less.
+
+    It begins when the server has started and nobody came at once, or when a page asks for it:
+    importing holds Python, and whoever opens the app at its start would wait for his first page.
+    """
     if _importing.ident is None:
         _importing.start()
 
 
 def is_warming_up() -> bool:
-    """True while the warm-up has begun and is not done; what goes wrong in it, the page that needs
-    it will tell."""
+    """True from `warm_up` until it is done; what goes wrong in it, the page that needs it will
+    tell."""
     return _importing.is_alive()
 
 
 def wait_until_warm() -> None:
-    """Return when a warm-up that has begun is done, or after a minute."""
+    """Have a warm-up done now that would begin later; returns when it is, or after a minute."""
+    _wanted.set()
     _importing.join(60.0)

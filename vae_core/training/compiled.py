@@ -1,8 +1,13 @@
-"""`train.compile`: the networks that a step calls, each compiled where it stands."""
+"""`train.compile`: the networks that a step calls, each compiled where it stands.
+
+What was compiled is kept in this person's cache. Left to itself the compiler keeps it in a folder
+of the machine's temporary files, which a restart empties and whoever comes first may own.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import os
+from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any
 
@@ -10,6 +15,8 @@ import torch
 from torch import nn
 
 from vae_core import torch_private
+from vae_core.locations import cache_folder
+from vae_core.training.precision import callable_parts
 
 RECOMPILE_LIMIT = 1024
 """Kinds of calls that are compiled before the compiler silently gives up. It counts those of all
@@ -20,7 +27,7 @@ def compile_networks(
     networks: Iterable[nn.Module],
     backend: str | Callable[..., Any] = "inductor",
     device: torch.device | None = None,
-) -> None:
+) -> Callable[[], None]:
     """Compile what each network's call does; names and weights stay as they are.
 
     A model is called through `encode`, `decode` or `given` as its objective likes, so the model
@@ -30,33 +37,29 @@ def compile_networks(
     On a GPU the calls of training alone are compiled, as CUDA graphs where the backend makes them:
     a graph writes its outputs where the last replay has written them, and only what is called
     between `begin_step` and the next is sure to have been used by then.
+
+    Returns:
+        What has the networks run as they did before.
     """
     torch_private.set_up_compiler(RECOMPILE_LIMIT)
-    for network in callable_parts(networks):
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_folder() / "compiled"))
+    plain = [(network, network.forward) for network in callable_parts(networks)]
+    for network, forward in plain:
         if device is not None and device.type == "cuda":
             network.forward = _while_training(network, backend)
         else:
-            network.forward = torch.compile(network.forward, backend=backend)
+            network.forward = torch.compile(forward, backend=backend)
 
+    def take_back() -> None:
+        for network, forward in plain:
+            network.forward = forward
 
-def take_back(networks: Iterable[nn.Module]) -> None:
-    """Have the networks run as they were before `compile_networks`."""
-    for network in callable_parts(networks):
-        network.__dict__.pop("forward", None)
+    return take_back
 
 
 def begin_step() -> None:
     """What the graphs of the step before have put out is no longer needed."""
     torch.compiler.cudagraph_mark_step_begin()
-
-
-def callable_parts(networks: Iterable[nn.Module]) -> Iterator[nn.Module]:
-    """The networks that can be called: the stages in place of a list of stages."""
-    for network in networks:
-        if type(network).forward is not nn.Module.forward:
-            yield network
-        else:
-            yield from callable_parts(network.children())
 
 
 def _while_training(network: nn.Module, backend: str | Callable[..., Any]) -> Callable[..., Any]:

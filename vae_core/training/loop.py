@@ -21,6 +21,7 @@ from torch import Tensor
 from vae_core.config import RunConfig
 from vae_core.data import Dataset, hold_outs
 from vae_core.data.batches import as_floats, epoch_batches, labels_at
+from vae_core.data.images import drawn
 from vae_core.errors import UserError, is_out_of_memory
 from vae_core.imaging.resize import shown
 from vae_core.metrics import measuring
@@ -28,7 +29,7 @@ from vae_core.models import LatentModel
 from vae_core.objective import MODEL, Objective
 from vae_core.progress import Progress, no_progress
 from vae_core.training.checkpoint import SaveSchedule
-from vae_core.training.compiled import compile_networks, take_back
+from vae_core.training.compiled import compile_networks
 from vae_core.training.control import Control, Message, no_control
 from vae_core.training.events import (
     BestTaken,
@@ -140,7 +141,8 @@ class Loop(TrainState):
     """Training as an iterator of events, resumable at any step.
 
     Raises (on construction):
-        UserError: when the batch is larger than the data, or the state is that of another run.
+        UserError: when the batch is larger than the data, the state is that of another run, or
+            nothing can be computed here in the precision that was asked for.
     """
 
     def __init__(
@@ -170,11 +172,16 @@ class Loop(TrainState):
         self._window = MetricWindow()
         self._undecided: list[TakenStep] = []
         """The newest steps, of which nobody has asked the device yet whether they count."""
-        if config.train.compile:
-            compile_networks(objective.networks(model), device=self.device)
+        self._measured = drawn(
+            dataset.validation, config.train.validation_images, config.train.seed
+        )
         self._prepare_previews()
         if state is not None:
             self.restore(state)
+        self._kept_in_full = self.keep_layers_in_full()
+        self._take_back: Callable[[], None] = lambda: None
+        if config.train.compile:
+            self._take_back = compile_networks(objective.networks(model), device=self.device)
 
     def run(
         self, control: Control = no_control, progress: Progress = no_progress
@@ -193,6 +200,8 @@ class Loop(TrainState):
         if self.resident:
             self.feed_from(resident=True, progress=progress)
         self.saves.reset()
+        if self._kept_in_full:
+            yield Noted(*self.stamp(), self._kept_in_full)
         events: Iterator[Event] | None = self._train(control)
         while events is not None:
             try:
@@ -212,12 +221,11 @@ class Loop(TrainState):
 
     def _check_compiled(self) -> Iterator[Event]:
         """A step that is not taken, compiled; where that fails, the run goes on without."""
-        networks = self.objective.networks(self.model)
         indices = np.arange(self.config.train.batch_size)
         try:
             self.players.dry_run(*self.batch(indices))
         except Exception as error:  # a compiler fails in more ways than torch names
-            take_back(networks)
+            self._take_back()
             reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
             message = f"The networks could not be compiled here and run as they are ({reason})."
             yield Noted(*self.stamp(), message)
@@ -406,7 +414,7 @@ class Loop(TrainState):
         self.require_finite()
         generator = torch.Generator(self.device).manual_seed(self.config.train.seed + 1)
         context = self.last_context(generator)
-        for found in measuring(self.model, self.objective, self.dataset.validation, context):
+        for found in measuring(self.model, self.objective, self._measured, context):
             if found is None:
                 yield from self._handle_messages(control)
                 if self.stopping:

@@ -14,6 +14,7 @@ from vae_core.objective import Objective
 from vae_core.schedules import DECAYS, Span
 from vae_core.training.compiled import begin_step
 from vae_core.training.optim import make_optimizer
+from vae_core.training.precision import Precision, layers_of, refusing
 from vae_core.training.stability import (
     BufferSnapshot,
     SpikeDetector,
@@ -43,22 +44,29 @@ class Players:
         self.generator = torch.Generator(model.device).manual_seed(train.seed)
         self.spikes = None if train.spike is None else SpikeDetector(train.spike)
         self._buffers = BufferSnapshot([model, objective])
+        networks, layers = objective.networks(model), layers_of(model, objective)
+        self.precision = Precision(train.precision, model.device, networks, layers)
 
     def step(
         self, x: Tensor, context: Context, factor: float = 1.0
     ) -> tuple[dict[str, LossTerms], StepCheck]:
         """One optimiser step for every player that has terms; `factor` is what is left of the
-        learning rate.
+        learning rate. Where its gradients leave the range of fp16 it is computed again at half the
+        scale.
 
         The terms, for the record, and whether the step counts: where it was refused, weights,
         buffers and optimisers are as they were before. The device sees to that by itself, so that
-        nobody waits for it; only who looks for spikes does.
+        nobody waits for it but for fp16 and where spikes are looked for.
         """
         self._buffers.take()
-        losses, totals = self.backward(x, context)
-        check = check_step(totals, self.parameters)
-        if self.spikes is not None and not check.problem() and (why := self.spikes.check(totals)):
-            check = check.spiking(why)
+        losses, totals, check = self._gradients(x, context)
+        problem = check.problem() if self.precision.scales or self.spikes is not None else ""
+        while problem and self.precision.back_off(totals.values()):
+            self._buffers.restore(check.refused)
+            losses, totals, check = self._gradients(x, context)
+            problem = check.problem()
+        if not problem and self.spikes is not None and (problem := self.spikes.check(totals)):
+            check = check.spiking(problem)
         self._buffers.restore(check.refused)
         for player in losses:
             optimizer = self.optimizers[player]
@@ -66,22 +74,37 @@ class Players:
                 nn.utils.clip_grad_norm_(self.parameters[player], self.clip)
             optimizer.lr = self.learning_rates[player](context.step) * factor
             optimizer.step(found_inf=check.refused)
+        if problem:
+            self.precision.step_skipped()
+        else:
+            self.precision.step_taken()
         return losses, check
+
+    def _gradients(
+        self, x: Tensor, context: Context
+    ) -> tuple[dict[str, LossTerms], dict[str, Tensor], StepCheck]:
+        """As `backward`, of the losses as they are, and whether the step may count."""
+        losses, totals = self.backward(x, context)
+        self.precision.unscale(self.optimizers[player] for player in totals)
+        return losses, totals, check_step(totals, self.parameters)
 
     def backward(
         self, x: Tensor, context: Context
     ) -> tuple[dict[str, LossTerms], dict[str, Tensor]]:
-        """The terms of every player and what it minimises, scalars; their gradients are left in
-        the parameters."""
+        """The terms of every player and what it minimises, scalars; their gradients, scaled in
+        fp16, are left in the parameters."""
         if self.graphs:
             begin_step()
-        output = self.objective(self.model, x, context)
-        losses = self.objective.losses(x, output, context)
+        with self.precision.computing():
+            output = self.objective(self.model, x, context)
+            losses = self.objective.losses(x, output, context)
         self._zero_grad()
         totals = {player: total(terms) for player, terms in losses.items()}
         last = len(totals) - 1
         for i, (player, loss) in enumerate(totals.items()):
-            loss.backward(inputs=self.parameters[player], retain_graph=i < last)
+            self.precision.scaled(loss).backward(
+                inputs=self.parameters[player], retain_graph=i < last
+            )
         return losses, totals
 
     def dry_run(self, x: Tensor, context: Context) -> None:
@@ -96,6 +119,16 @@ class Players:
             self.generator.set_state(states[0])
             torch.set_rng_state(states[1])
 
+    def keep_layers_in_full(self, x: Tensor, context: Context) -> str:
+        """Let layers that this machine cannot compute in the precision of this training stay in
+        fp32: which these are and why, as a sentence; "" where there is nothing new to say.
+
+        Raises:
+            UserError: when it cannot be computed even so.
+        """
+        error = refusing(lambda: self.dry_run(x, context), self.precision)
+        return "" if error is None else self.precision.describe(error)
+
     def find_non_finite(self) -> str:
         """The first tensor of modules and optimisers that holds a number which is none, or ""."""
         return find_non_finite({"modules": self.modules(), "optimizers": self._optimizer_states()})
@@ -108,6 +141,7 @@ class Players:
             "optimizers": self._optimizer_states(),
             "modules": self.modules(),
             **({} if self.spikes is None else {"spikes": self.spikes.state_dict()}),
+            "precision": self.precision.state_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -119,6 +153,7 @@ class Players:
         torch.set_rng_state(state["torch"].cpu())
         if self.spikes is not None:
             self.spikes.load_state_dict(state.get("spikes", {}))
+        self.precision.load_state_dict(state.get("precision", {}))
 
     def load_modules(self, modules: Mapping[str, Mapping[str, Tensor]]) -> None:
         """Take other weights and buffers, as `modules` gives them."""

@@ -18,7 +18,6 @@ from latent_workbench.live.resources import (
     sliders_of,
 )
 from latent_workbench.shared.explore_view import CLASSES, LOCAL, PRINCIPAL, RAW, SAVED, View
-from vae_core.latent.saved import saved_version
 from vae_core.runs import Run
 
 if TYPE_CHECKING:
@@ -113,9 +112,16 @@ def sliders_for(run: Run, view: View) -> Sliders:
     encodings = encodings_of(run)
     if view.kind not in offered(run, encodings):
         return sliders_of(run, RAW)
-    version = saved_version(run) if view.kind == SAVED else None
     choice = View(view.kind, view.label, view.neighbours, view.at)
-    return _sliders(run.path, encodings_version(run), version, choice)
+    return _sliders(run.path, encodings_version(run), _saved_version(run, view), choice)
+
+
+def _saved_version(run: Run, view: View) -> int | None:
+    if view.kind != SAVED:
+        return None
+    from vae_core.latent.saved import saved_version  # with torch, for which no first page waits
+
+    return saved_version(run)
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
