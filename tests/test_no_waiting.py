@@ -323,12 +323,22 @@ def test_spikes_are_the_only_reason_to_ask_at_once(monkeypatch: pytest.MonkeyPat
         many_steps(loop, 0, 1)
 
 
-def test_memory_that_is_refused_is_still_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB."),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+    ],
+)
+def test_memory_that_is_refused_is_still_one_sentence(
+    refusal: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What CUDA raises, from wherever in a step."""
     loop = make_loop(config_of("vae"))
 
     def refuse(*args: Any) -> None:
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
+        raise refusal
 
     monkeypatch.setattr(loop.players, "step", refuse)
     with pytest.raises(UserError, match=r"not enough memory for a step on .* images"):

@@ -254,7 +254,7 @@ class Loop(TrainState):
                 if not self.recovery.skipped:
                     yield from self._save()
 
-    def _step(self, indices: np.ndarray, following: np.ndarray | None) -> Iterator[Event]:
+    def _step(self, indices: np.ndarray, following: np.ndarray | None = None) -> Iterator[Event]:
         """One step, which counts whether it was taken or skipped. A Diverged when it was skipped
         and was one too many, a UserError when memory is short."""
         start = time.perf_counter()
