@@ -19,7 +19,6 @@ from vae_core.auto import DECISIONS, Known, open_settings, resolve, usual, valid
 from vae_core.choices import BY_MACHINE
 from vae_core.config import DataConfig, RunConfig, parse_config
 from vae_core.data import ArrayImages, Dataset, ImageSet
-from vae_core.data.augmentation import AUGMENTATIONS, augment
 from vae_core.data.content import (
     Content,
     changes_kind,
@@ -161,26 +160,6 @@ def test_what_mirrors_one_label_into_another_is_not_mirrored() -> None:
     images, labels = arrows(300)
     assert changes_kind(Content(images, None), "flip") == ""
     assert "taken for another label" in changes_kind(Content(images, labels), "flip")
-
-
-def test_a_mirrored_and_shifted_batch_is_of_the_same_images() -> None:
-    images = noise(64, (3, 16, 20))
-    for name in AUGMENTATIONS:
-        shown = augment(images, name, seed=1, step=5)
-        assert shown.shape == images.shape and shown.dtype == np.uint8
-        assert np.array_equal(shown, augment(images, name, seed=1, step=5)), "by seed and step"
-        changed = (shown != images).any(axis=(1, 2, 3)).mean()
-        assert (changed == 0) if name == "none" else (0.2 < changed <= 1)
-    mirrored = augment(images, "flip", 1, 5)
-    either = (mirrored == images).all((1, 2, 3)) | (mirrored == images[..., ::-1]).all((1, 2, 3))
-    assert either.all()
-    shifted = augment(images, "shift", 1, 6)
-    for before, after in zip(images, shifted, strict=True):
-        assert any(
-            np.array_equal(after[:, 1:-1, 1:-1], before[:, 1 + y : 15 + y, 1 + x : 19 + x])
-            for y in (-1, 0, 1)
-            for x in (-1, 0, 1)
-        )
 
 
 def test_a_run_that_shows_images_otherwise_resumes_to_the_same_weights() -> None:

@@ -30,6 +30,7 @@ def prepare() -> None:
     """
     if os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE") == "PASSIVE":  # and no person's choice
         os.environ.setdefault("GOMP_SPINCOUNT", str(SPINS))  # goes before it; others heed it alone
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # a GPU's sums in one order
     if "torch" in sys.modules:
         raise RuntimeError("prepare() must run before torch is imported")
     keep_memory()
