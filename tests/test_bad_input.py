@@ -22,8 +22,9 @@ from PIL import Image
 from tests.commands import vae_core
 from tests.folders import on_folder
 from tests.pictures import encoded, lay_out, pack, picture, png
-from vae_core.config import DataConfig
+from vae_core.config import DataConfig, Window
 from vae_core.data import Dataset, load_dataset
+from vae_core.data.new_images import load_new_images
 from vae_core.data.uploads import Announced, begin_upload
 from vae_core.errors import UserError
 from vae_core.imaging import kinds
@@ -460,13 +461,60 @@ def tiny_png(i: int) -> bytes:
 # --- new images ----------------------------------------------------------------------------------
 
 
+def deep_png(low: int, high: int, seed: int = 0) -> bytes:
+    """A PNG of 16 bits whose values reach from `low` to `high`."""
+    grey = np.asarray(picture(seed, mode="L"), np.float64)
+    grey = (grey - grey.min()) / (grey.max() - grey.min())
+    return encoded(Image.fromarray(np.rint(low + grey * (high - low)).astype(np.uint16)))
+
+
+def new_ones(path: Path, shape: tuple[int, int, int], **wishes: Any) -> tuple[np.ndarray, str]:
+    """The pixels of new images as a run takes them, and the last thing that is said of them."""
+    config = DataConfig(dataset="folder", data_dir="/nowhere", image_size=shape[1], **wishes)
+    found, _, notes = load_new_images([path], config, shape)
+    return found.images.gather(np.arange(len(found))), notes[-1] if notes else ""
+
+
+def test_deep_images_have_one_scale_before_a_model_of_8_bits(tmp_path: Path) -> None:
+    """Each was scaled by itself, by what its type can hold: 1000 to 1100 became a constant 4."""
+    path = lay_out(tmp_path / "new", {
+        "a.png": deep_png(1000, 1050), "b.png": deep_png(1000, 1100, 1),
+    })  # fmt: skip
+    pixels, said = new_ones(path, (1, 16, 16), resize="stretch")
+    assert pixels[1].max() > 240 and 100 < pixels[0].max() < 140
+    assert said == (
+        "Unlike those of the run: values 1 000 to 1 100 of 0 to 65 535 are shown as black to white."
+    )
+
+
+def test_shallow_and_brighter_images_before_a_deep_model_are_told(tmp_path: Path) -> None:
+    window = Window(1000, 1100)
+    wishes = {"resize": "stretch", "window": window, "windowed": "deep"}
+    shallow = lay_out(tmp_path / "shallow", {"a.png": png(1, "L")})
+    assert "these have 8 bits and stay as they are." in new_ones(shallow, (1, 16, 16), **wishes)[1]
+    within = lay_out(tmp_path / "within", {"a.png": deep_png(1000, 1080)})
+    assert new_ones(within, (1, 16, 16), **wishes)[1] == ""
+    both = lay_out(tmp_path / "both", {"a.png": deep_png(1000, 1080), "b.png": png(1, "L")})
+    said = new_ones(both, (1, 16, 16), **wishes)[1]
+    assert said.endswith("are shown as black to white; 1 of 2 images have 8 bits and stay.")
+    beyond = lay_out(tmp_path / "beyond", {"a.png": deep_png(1050, 5000)})
+    said = new_ones(beyond, (1, 16, 16), **wishes)[1]
+    assert said.endswith("the images reach from 1 050 to 5 000, and what lies beyond is cut.")
+
+
+def test_what_is_cut_off_new_images_is_told(tmp_path: Path) -> None:
+    strip = encoded(picture(3, size=(100, 25)))
+    pixels, said = new_ones(lay_out(tmp_path / "new", {"a.png": strip}), (3, 16, 16))
+    assert pixels.shape == (1, 3, 16, 16) and said == "100×25 → 16×16: 75% of the width is cut."
+
+
 def test_new_images_that_give_none_are_one_sentence(tmp_path: Path, finished: Run) -> None:
     lay_out(tmp_path, {"empty.zip": zipped({}), "x.mov": b"film", "secret.zip": locked(good()),
                        "a.png": png(1), "cut.png": png(2)[:60]})  # fmt: skip
     (tmp_path / "folder").mkdir()
 
     def score(*names: str) -> tuple[int, str, str]:
-        places = [str(tmp_path / name) for name in names]
+        places = [name if name.startswith(("-", "/")) else str(tmp_path / name) for name in names]
         done = vae_core("score-images", "tiny", *places, "--store", str(finished.path.parent))
         assert "Traceback" not in done.stderr
         return done.returncode, done.stdout, done.stderr.strip().splitlines()[-1]
@@ -481,6 +529,9 @@ def test_new_images_that_give_none_are_one_sentence(tmp_path: Path, finished: Ru
     ):
         status, _, last = score(name)
         assert status == 2 and last.startswith("error: ") and said in last, last
+    out = tmp_path / "nowhere" / "scores.csv"
+    status, _, last = score("a.png", "--out", str(out))
+    assert status == 2 and last.startswith(f"error: {out} cannot be written: No such file"), last
     status, table, last = score("a.png", "empty.zip")
     assert status == 0 and "a.png" in table
-    assert last == f"There are no images in {tmp_path / 'empty.zip'}."
+    assert last == "20×16 → 16×16: 20% of the width is cut."

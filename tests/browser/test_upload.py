@@ -112,7 +112,7 @@ def test_what_is_brought_by_mistake_is_one_sentence_and_the_next_try_is_free(
         "secret.zip": (locked(good()), "Pack your images again without a password."),
         "vast.zip": (zipped({"vast.png": vast_png()}), "vast.png: too many pixels"),
         "torn.zip": (zipped(good())[:300], "torn.zip is no zip file that can be read"),
-        "text.txt": (b"text", "'text.txt' is nothing that can be read; what can be is JPEG, PNG"),
+        "text.txt": (b"text", "There is no image in text.txt that can be read"),
         "film.mov": (b"film", "'film.mov' is nothing that can be read; what can be is JPEG, PNG"),
     }
     with served(Store(tmp_path / "runs")) as (url, _):

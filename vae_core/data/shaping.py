@@ -163,7 +163,11 @@ def shaped_as(
     elif target.window is None:
         target = replace(target, window=deep.window, windowed="deep")
         notes.append(f"Unlike those of the run: {_lower(range_note(found, deep.window))}")
-    elif deep.low < target.window[0] or target.window[1] < deep.high:
+    elif (
+        deep.low < target.window[0]
+        or target.window[1] < deep.high
+        or deep.pictures < found.pictures
+    ):
         notes.append(range_note(found, target.window))
     return target, tuple(notes)
 
