@@ -23,17 +23,18 @@ from latent_workbench.shared.recipes import on_data, options_of, recipes, recomm
 from latent_workbench.shared.state import AppState
 from latent_workbench.shared.tasks import Task
 from latent_workbench.train.dataset_preview import LARGEST_TILE, rows_of, tile_size
-from latent_workbench.train.timing import Stopwatch, Timing
+from latent_workbench.train.timing import Stopwatch, Timing, measure_timing
 from latent_workbench.train.train_form import _timings, in_words
 from tests.engine import trained
 from tests.pages import APP_STATE
 from tests.pictures import bring, picture
+from vae_core.choices import Choice
 from vae_core.config import RunConfig, parse_config
 from vae_core.data import datasets
 from vae_core.errors import UserError
 from vae_core.families import complete
 from vae_core.runs import DataCard, Run, Status, Store
-from vae_core.training import jobs
+from vae_core.training import jobs, loop, precision_trial
 
 PAGE = str(Path(__file__).resolve().parents[1] / "pages" / "train.py")
 FORM = "train.digits-vae.digits"
@@ -533,6 +534,25 @@ def test_steps_are_really_timed() -> None:
     timing = _timed(config)
     assert timing.steps == 2 * 7 and timing.epochs == 2
     assert 0 < timing.step_s < 30 and timing.seconds > timing.step_s * 14
+
+
+@pytest.mark.training
+def test_steps_are_timed_in_the_precision_that_a_run_would_take(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    taken: list[str] = []
+    real = loop.Loop
+
+    def begin(config: RunConfig, *parts: Any) -> loop.Loop:
+        taken.append(config.train.precision)
+        return real(config, *parts)
+
+    choice = Choice("train.precision", "fp32", "The other is slower.")
+    monkeypatch.setattr(precision_trial, "choose_precision", lambda *parts: choice)
+    monkeypatch.setattr(loop, "Loop", begin)
+    config = complete(SMALL).updated({"train": {"epochs": 1, "batch_size": 256}})
+    assert config.train.precision == "auto" and measure_timing(config).steps == 7
+    assert taken == ["fp32"]
 
 
 @pytest.mark.training
