@@ -135,12 +135,12 @@ def by_data(folder: Path, size: int) -> Row:
 
 def by_side(folder: Path, side: int) -> Row:
     """Images in colour, by the network that a person's own images get."""
+    from vae_core.auto import usual
     from vae_core.presets import presets
 
     batch = int(np.clip(MOST_PIXELS_A_STEP // side**2, 4, 64))
     changes = {"model": {"latent_dim": 32}, "train": {"batch_size": batch, "epochs": 1}}
-    resolved = {"augmentation": "none", "early_stopping_patience": 0}
-    config = presets["images-vae"].config.updated(changes).updated({"train": resolved})
+    config = usual(presets["images-vae"].config.updated(changes))
     config = config.updated({"model": {"likelihood": "gaussian-optimal"}})
     return {"batch": batch} | training_speed(config, in_memory(4 * batch, (3, side, side)), 40)
 

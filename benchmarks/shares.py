@@ -84,16 +84,18 @@ def measured(preset: str, data_dir: Path, epochs: int) -> dict[str, Any]:
     from vae_core.presets import presets
     from vae_core.runs import Store
     from vae_core.training import loop, players, recorders, worker
+    from vae_core.training.behind import Behind
+    from vae_core.training.control import WorkerControl
 
     watches = Stopwatches()
     watches.time("steps", players.Players, "step")
     watches.time("gathering batches", loop.Loop, "batch")
     watches.time("adding up terms", loop.MetricWindow, "add")
-    watches.time("messages", worker.WorkerControl, "__call__")
+    watches.time("messages", WorkerControl, "__call__")
     watches.time("looking for numbers that are none", loop.Loop, "require_finite")
     watches.time_each("validation", loop, "measuring")
     watches.time("previews", loop.Loop, "_preview")
-    watches.time("handing over to the recorder", worker.Behind, "__call__")
+    watches.time("handing over to the recorder", Behind, "__call__")
     watches.time("recording, beside", recorders.RunRecorder, "__call__")
     watches.time("saving, beside", recorders, "save_checkpoint")
     watches.time("encodings", worker, "save_latents")

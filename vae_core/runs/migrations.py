@@ -51,7 +51,7 @@ def _before_own_shapes(values: Values) -> Values:
 
 def _before_precision(values: Values) -> Values:
     """Format 2: every network was trained in fp32."""
-    train = values.get("train", {})
+    train = values.get("train")
     if not isinstance(train, dict):
         return values
     return values | {"train": {"precision": "fp32"} | train}
