@@ -45,8 +45,8 @@ format: $(DEV_READY) ## Put imports and layout in order
 	$(BIN)/ruff check --fix --select I .
 	$(BIN)/ruff format .
 
-bench: $(DEV_READY) ## Measure training speed beside a tutorial-style loop (needs MNIST, minutes)
-	$(BIN)/python -m benchmarks.training
+bench: $(DEV_READY) ## Measure speed into build/benchmarks.html: half an hour, needs MNIST (BENCH=--quick: minutes)
+	$(BIN)/python -m benchmarks.report $(BENCH)
 
 wheel: $(DEV_READY) ## Build the package that pip installs, into dist/
 	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .

@@ -60,11 +60,13 @@ def draw(root: Path, images: int) -> None:
 
 
 @contextmanager
-def training(images: Path, folder: Path, preset: str, settings: list[str]) -> Iterator[Any]:
+def training(
+    images: Path, folder: Path, preset: str, settings: list[str], dataset: str
+) -> Iterator[Any]:
     """The command line at work on one epoch of `images`: a psutil process, its log in `folder`."""
     wishes = [word for setting in settings for word in ("--set", setting)]
     command = [sys.executable, "-m", "vae_core", "train", "--preset", preset, "--epochs", "1"]
-    command += ["--dataset", "folder", "--data-dir", str(images), *wishes]
+    command += ["--dataset", dataset, "--data-dir", str(images), *wishes]
     command += ["--run", "memory", "--store", str(folder / "runs")]
     with (folder / "log.txt").open("wb") as log:
         process = psutil.Popen(
@@ -93,7 +95,9 @@ def phase_of(run: Run) -> str:
     return "finishing" if steps and steps[-1] >= run.status().total_steps > 0 else "training"
 
 
-def peaks(images: Path, folder: Path, preset: str, settings: list[str]) -> dict[str, Any]:
+def peaks(
+    images: Path, folder: Path, preset: str, settings: list[str], dataset: str = "folder"
+) -> dict[str, Any]:
     """Of each phase its peak in MB (10⁶ bytes), the part of that peak which is pages of files
     (code, the map of the images; None where the system does not tell), and its seconds.
 
@@ -104,7 +108,7 @@ def peaks(images: Path, folder: Path, preset: str, settings: list[str]) -> dict[
     highest: dict[str, Any] = {}
     seconds: dict[str, float] = {}
     looked = time.monotonic()
-    with training(images, folder, preset, settings) as process:
+    with training(images, folder, preset, settings, dataset) as process:
         while process.poll() is None:
             memory = process.memory_info()
             if memory.rss > 0 and (phase not in highest or memory.rss > highest[phase].rss):

@@ -1,4 +1,4 @@
-"""Presets beside what they rebuild: the networks in plain PyTorch, trained as their authors do.
+"""Presets beside what they rebuild: `benchmarks.twins`, trained as their authors do.
 
 `python -m benchmarks.published` trains the CIFAR notebook's VAE twice, from the same weights, on
 the same batches with the same noise: by this product's loop, and as the notebook writes it. What
@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
-from itertools import pairwise
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import numpy as np
@@ -20,6 +19,7 @@ import typer
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
+from benchmarks.twins import Loss, Notebook, Twin, divergence, notebook_loss
 from vae_core.config import DataConfig, RunConfig
 from vae_core.data import ArrayImages, Dataset, ImageSet, load_dataset
 from vae_core.data.batches import as_floats, epoch_batches
@@ -29,113 +29,6 @@ from vae_core.presets import presets
 from vae_core.training.loop import Loop
 
 CPU = torch.device("cpu")
-
-
-class Twin(nn.Module):
-    """encoder → features, heads for mean and log σ², decoder; `picture` ends the decoder."""
-
-    encoder: nn.Sequential
-    mu: nn.Linear
-    logvar: nn.Linear
-    decoder: nn.Sequential
-    picture: Callable[[Tensor], Tensor] = staticmethod(torch.sigmoid)
-    logvar_scale = 1.0
-    logvar_most = float("inf")
-
-    def forward(self, x: Tensor, noise: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        """x [B, C, H, W] → reconstruction, mean and log σ² [B, L]."""
-        features = self.encoder(x)
-        mu, logvar = self.mu(features), self.logvar_scale * self.logvar(features)
-        logvar = logvar.clamp(-self.logvar_most, self.logvar_most)
-        z = mu + (0.5 * logvar).exp() * torch.randn(mu.shape, generator=noise, dtype=mu.dtype)
-        return self.picture(self.decoder(z)), mu, logvar
-
-
-class Notebook(Twin):
-    """The notebook on CIFAR-10: convolution, ReLU, batch normalisation, three times each way."""
-
-    logvar_most = 10.0
-
-    def __init__(self) -> None:
-        super().__init__()
-        inwards: list[nn.Module] = []
-        for a, b in pairwise((3, 96, 192, 384)):
-            inwards += [nn.Conv2d(a, b, 3, 2, 1), nn.ReLU(), nn.BatchNorm2d(b)]
-        self.encoder = nn.Sequential(*inwards, nn.Flatten())
-        self.mu, self.logvar = nn.Linear(384 * 4 * 4, 128), nn.Linear(384 * 4 * 4, 128)
-        outwards: list[nn.Module] = [nn.Linear(128, 384 * 4 * 4), nn.Unflatten(1, (384, 4, 4))]
-        for a, b in pairwise((384, 192, 96)):
-            outwards += [nn.ConvTranspose2d(a, b, 3, 2, 1, 1), nn.ReLU(), nn.BatchNorm2d(b)]
-        self.decoder = nn.Sequential(*outwards, nn.ConvTranspose2d(96, 3, 3, 2, 1, 1))
-
-
-class Faces(Twin):
-    """PyTorch-VAE's `VanillaVAE`; with `blog` the smaller way back of a blog on CelebA."""
-
-    def __init__(self, blog: bool) -> None:
-        super().__init__()
-        inwards: list[nn.Module] = []
-        for a, b in pairwise((3, 32, 64, 128, 256, 512)):
-            inwards += [nn.Conv2d(a, b, 3, 2, 1), nn.BatchNorm2d(b), nn.LeakyReLU()]
-        self.encoder = nn.Sequential(*inwards, nn.Flatten())
-        self.mu, self.logvar = nn.Linear(512 * 2 * 2, 128), nn.Linear(512 * 2 * 2, 128)
-        widths = (256, 256, 128, 64, 64) if blog else (512, 256, 128, 64, 32, 32)
-        maps = widths[0]
-        outwards: list[nn.Module] = [nn.Linear(128, maps * 2 * 2), nn.Unflatten(1, (maps, 2, 2))]
-        for a, b in pairwise(widths):
-            outwards += [nn.ConvTranspose2d(a, b, 3, 2, 1, 1), nn.BatchNorm2d(b), nn.LeakyReLU()]
-        last = nn.ConvTranspose2d(64, 3, 3, 2, 1, 1) if blog else nn.Conv2d(32, 3, 3, 1, 1)
-        self.decoder = nn.Sequential(*outwards, last)
-
-
-class Course(Twin):
-    """A course's VAE on MNIST, which sees pixels less 0.1307 over 0.3081."""
-
-    picture = nn.Identity()
-    logvar_scale = 2.0  # its second head predicts log σ
-
-    def __init__(self) -> None:
-        super().__init__()
-        flat = 32 * 7 * 7
-        self.encoder = nn.Sequential(
-            nn.Conv2d(1, 16, 4, 2, 1, bias=False), nn.ReLU(),
-            nn.Conv2d(16, 32, 4, 2, 1, bias=False), nn.ReLU(),
-            nn.Flatten(), nn.Linear(flat, 128), nn.ReLU(),
-        )  # fmt: skip
-        self.mu, self.logvar = nn.Linear(128, 5), nn.Linear(128, 5)
-        self.decoder = nn.Sequential(
-            nn.Linear(5, 128), nn.ReLU(), nn.Linear(128, flat), nn.ReLU(),
-            nn.Unflatten(1, (32, 7, 7)),
-            nn.ConvTranspose2d(32, 16, 4, 2, 1, bias=False), nn.ReLU(),
-            nn.ConvTranspose2d(16, 1, 4, 2, 1, bias=False),
-        )  # fmt: skip
-
-
-def divergence(mu: Tensor, logvar: Tensor) -> Tensor:
-    """KL to N(0, I) of each dimension in nats, [B, L], as tutorials write it."""
-    return -0.5 * (1 + logvar - mu.pow(2) - logvar.exp())
-
-
-def notebook_loss(twin: Twin, x: Tensor, noise: torch.Generator) -> Tensor:
-    """MSE + 0.001 · KL, both means over everything."""
-    picture, mu, logvar = twin(x, noise)
-    return mse_loss(picture, x) + 0.001 * divergence(mu, logvar).mean()
-
-
-def faces_loss(twin: Twin, x: Tensor, noise: torch.Generator) -> Tensor:
-    """MSE + 0.00025 · KL, summed over dimensions."""
-    picture, mu, logvar = twin(x, noise)
-    return mse_loss(picture, x) + 0.00025 * divergence(mu, logvar).sum(dim=1).mean()
-
-
-def course_loss(twin: Twin, x: Tensor, noise: torch.Generator) -> Tensor:
-    """MSE + 0.1 · KL, both means over everything, on normalised pixels."""
-    x = (x - 0.1307) / 0.3081
-    picture, mu, logvar = twin(x, noise)
-    return mse_loss(picture, x) + 0.1 * divergence(mu, logvar).mean()
-
-
-Loss = Callable[[Twin, Tensor, torch.Generator], Tensor]
 
 
 def give_weights(twin: Twin, model: LatentModel) -> None:
@@ -204,7 +97,7 @@ def train_twin(
     twin.train()
     for x in images:
         optimizer.zero_grad()
-        value = loss(twin, x, noise)
+        value = loss(twin, twin.seen(x), noise)
         value.backward()
         if clip is not None:
             nn.utils.clip_grad_norm_(twin.parameters(), clip)

@@ -1,8 +1,9 @@
-"""What a save costs: of every recipe, how long training stands still for one, and its share.
+"""What a save costs: of every recipe, how long training stands still for its copy, how long a
+thread then writes it, and the share of the time that is.
 
 Each recipe's network, objective and optimisers are built at the recipe's own image size, and their
 save (weights, training state, the best weights too) is written where runs are, fsync included. By
-default a save comes every 30 s, or seldomer where it would take more than 1 % of the time.
+default a save comes every 30 s, or seldomer where writing it would take more than 1 % of the time.
 """
 
 from __future__ import annotations
@@ -26,13 +27,13 @@ from vae_core.presets import presets
 from vae_core.presets.preset import Preset
 from vae_core.runs import BEST, STATE, WEIGHTS, DataCard, Store
 from vae_core.schedules import Span
-from vae_core.training.checkpoint import MAX_SHARE, save_checkpoint
+from vae_core.training.checkpoint import MAX_SHARE, copied, save_checkpoint
 from vae_core.training.events import Checkpoint
 from vae_core.training.players import Players
 
 
 def cost_of(preset: Preset, store: Store, times: int) -> dict[str, Any]:
-    """Median and longest seconds of a save of this recipe, and what they come to."""
+    """Median seconds of a copy, median and longest of a save, and what they come to."""
     config = complete(preset.config)
     card = DataCard(
         dataset=config.data.dataset, image_shape=preset.image_shape, n_train=60_000, n_validation=99
@@ -40,12 +41,16 @@ def cost_of(preset: Preset, store: Store, times: int) -> dict[str, Any]:
     model, objective = build(config, card)
     model.to(memory_format=torch.channels_last)
     players = Players(config.train, model, objective, Span(1000, 100, 1.0))
-    run, took = store.create(preset.name, config), []
+    run, took, stood = store.create(preset.name, config), [], []
     for step in range(1, times + 1):
         best = {"step": step, "total": 1.0, "controls": {}}
         state = {"step": step, "seconds": 1.0, "best": best, **players.state_dict()}
+        best_weights = copied(Checkpoint(step, 1, 1.0, players.modules())).state
         started = time.monotonic()
-        save_checkpoint(run, Checkpoint(step, 1, 1.0, state, players.modules()))
+        checkpoint = copied(Checkpoint(step, 1, 1.0, state, best_weights))
+        stood.append(time.monotonic() - started)
+        started = time.monotonic()
+        save_checkpoint(run, checkpoint)
         took.append(time.monotonic() - started)
     seconds = statistics.median(took)
     every_s = max(TrainConfig().save_every_s or 0.0, seconds / MAX_SHARE)
@@ -54,6 +59,7 @@ def cost_of(preset: Preset, store: Store, times: int) -> dict[str, Any]:
         "preset": preset.name,
         "weights": model.weight_count(),
         "megabytes": round(written / 1e6, 1),
+        "stands_still": round(statistics.median(stood), 4),
         "seconds": round(seconds, 3),
         "longest": round(max(took), 3),
         "every_s": round(every_s, 1),
@@ -74,7 +80,8 @@ def main(
             row = found[-1]
             print(
                 f"{row['preset']:<16} {row['weights']:>10,} weights, {row['megabytes']:>6} MB: "
-                f"{row['seconds']:.3f} s (longest {row['longest']:.3f}), "
+                f"{row['stands_still']:.4f} s, then {row['seconds']:.3f} s "
+                f"(longest {row['longest']:.3f}), "
                 f"every {row['every_s']:.0f} s: {100 * row['share']:.2f} %",
                 file=sys.stderr,
                 flush=True,

@@ -1,6 +1,6 @@
-"""This project's side of the training benchmark: the worker, as `train` and the app run it.
+"""Our side of the training benchmark: the worker, as `train` and the app run it.
 
-Everything a run records is on: history, status, previews, validation, checkpoints, encodings.
+Everything a run records is on: history, status, previews, validation, saves, encodings, summary.
 """
 
 from __future__ import annotations
@@ -10,52 +10,81 @@ import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from benchmarks.workloads import config_of
 from vae_core import process
-from vae_core.runs import Store
 
 if TYPE_CHECKING:
+    from vae_core.runs import Run
     from vae_core.training.events import Event
     from vae_core.training.recorders import Recorder
 
+SHARE_OF = {"Validated": "validation", "Previewed": "previews", "Checkpoint": "saves"}
+"""What the time before an event went to, where that were no steps."""
+ENCODINGS, AFTER, REST, STEPS = "encodings", "after_training", "rest", "steps"
+
 
 class Stopwatch:
-    """Listens to the loop and keeps the time between its first event and its last."""
+    """Listens to the loop, after whoever writes the run, and sorts the time between two events.
+
+    An event knows how long the steps before it took. What else went by since the event before is
+    the making and recording of this one; after the end of an epoch was saved, it is encodings.
+    """
 
     def __init__(self) -> None:
-        self.first: float | None = None
-        self.last = 0.0
+        self.seconds: dict[str, float] = dict.fromkeys(
+            (STEPS, *SHARE_OF.values(), ENCODINGS, REST, AFTER), 0.0
+        )
+        self._last: float | None = None
+        self._stepped, self._saved_epoch = 0.0, False
 
     def __call__(self, event: Event) -> None:
-        self.last = time.perf_counter()
-        if self.first is None:
-            self.first = self.last
+        now, name = time.perf_counter(), type(event).__name__
+        if self._last is None:  # the first event is a preview, taken before the first step
+            self._last, self._stepped = now, event.seconds
+            return
+        steps = event.seconds - self._stepped
+        place = ENCODINGS if self._saved_epoch else SHARE_OF.get(name, REST)
+        self.seconds[STEPS] += steps
+        self.seconds[place] += now - self._last - steps
+        self._last, self._stepped, self._saved_epoch = now, event.seconds, name == "EpochSaved"
 
     def listeners(self, total_steps: int, first_step: int) -> Iterable[Recorder]:
         """What the worker asks for: one listener, itself."""
         return (self,)
 
-    @property
-    def seconds(self) -> float:
-        """From before the first step until after the last record."""
-        return self.last - (self.first or self.last)
+    def end(self) -> None:
+        """The worker is done: encodings, summary and directions are written."""
+        assert self._last is not None, "training has ended"
+        self.seconds[AFTER] = time.perf_counter() - self._last
 
 
-def train(data_dir: str, folder: Path, epochs: int) -> float:
-    """Train for `epochs` in a store inside `folder`; the seconds from first step to last record."""
-    from vae_core.families import complete
-    from vae_core.presets import presets
+def precision_of(run: Run) -> str:
+    """What its steps were computed in."""
+    return str(getattr(run.config().train, "precision", "fp32"))
+
+
+def train(folder: Path, place: Path) -> dict[str, Any]:
+    """Train in a store at `place`: seconds from before the first step until after the last record
+    of training, where they went, and what follows training."""
+    from vae_core.runs import Store
     from vae_core.training.worker import work
 
-    config = presets["course-vae"].config
-    changes = {"data": {"data_dir": data_dir}, "train": {"epochs": epochs}}
-    run = Store(folder).create("bench", complete(config.updated(changes)))
+    run = Store(place).create("bench", config_of(folder))
     watch = Stopwatch()
     work(run, watch.listeners)
-    return watch.seconds
+    watch.end()
+    whole = sum(watch.seconds.values())
+    return {
+        "seconds": whole - watch.seconds[AFTER],
+        "whole_seconds": whole,
+        "shares": {name: seconds / whole for name, seconds in watch.seconds.items()},
+        "images": run.data_card().n_train * run.config().train.epochs,
+        "precision": precision_of(run),
+    }
 
 
 if __name__ == "__main__":
     process.prepare()
-    print(json.dumps({"seconds": train(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]))}))
+    print(json.dumps(train(Path(sys.argv[1]), Path(sys.argv[2]))))

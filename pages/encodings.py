@@ -77,6 +77,8 @@ def tabs(encoded: EncodedImages) -> None:
         if place.open:
             with place, errors_shown(st.warning):  # such as images that are not at hand
                 draw(encoded)
+        elif draw is new_images.draw:
+            new_images.left(encoded)
 
 
 with_current_run(page, "see where its encoder puts the images")

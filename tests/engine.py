@@ -21,11 +21,17 @@ from vae_core.runs import Run, Store
 from vae_core.training.loop import Loop
 from vae_core.training.worker import work
 
+# fmt: off
 TINY: dict[str, Any] = {
     "data": {"dataset": "digits", "image_size": 16, "limit": 300},
     "model": {"latent_dim": 4, "options": {"channels": [8, 16], "hidden": 32}},
-    "train": {"epochs": 2, "batch_size": 64, "threads": 1, "log_every": 2, "device": "cpu"},
+    "train": {
+        "epochs": 2, "batch_size": 64, "threads": 1, "log_every": 2, "device": "cpu",
+        "precision": "fp32",
+    },
 }
+# fmt: on
+"""In fp32, whatever the machine: tests shall not depend on what is faster there."""
 
 
 def tiny(**changes: Any) -> RunConfig:

@@ -15,7 +15,8 @@ from benchmarks.collections_drawn import cut_scene, draw_face
 from tests.commands import vae_core
 from tests.engine import built_in, make_loop, tiny
 from tests.pictures import picture
-from vae_core.auto import DECISIONS, open_settings, resolve, usual
+from vae_core.auto import DECISIONS, Known, open_settings, resolve, usual, validation_images
+from vae_core.choices import BY_MACHINE
 from vae_core.config import DataConfig, RunConfig, parse_config
 from vae_core.data import ArrayImages, Dataset, ImageSet
 from vae_core.data.augmentation import AUGMENTATIONS, augment
@@ -32,10 +33,10 @@ from vae_core.families import build, complete, families
 from vae_core.imaging.png import from_png, untile
 from vae_core.locations import SHIPPED
 from vae_core.presets import LEFT_TO_THE_DATA
-from vae_core.runs import Choices, Run, Store, layout
+from vae_core.runs import Choices, DataCard, Run, Store, layout
 
 OPEN = {"model.likelihood", "model.latent_dim", "train.batch_size", "train.augmentation",
-        "train.epochs", "train.early_stopping_patience"}  # fmt: skip
+        "train.epochs", "train.early_stopping_patience", "train.validation_images"}  # fmt: skip
 
 
 def left_open(**changes: Any) -> RunConfig:
@@ -227,10 +228,22 @@ def test_what_was_decided_about_the_split_is_what_was_split() -> None:
 
 
 @pytest.mark.parametrize(
+    ("learned", "held_out", "measured"),
+    [(900, 100, 0), (20_000, 1000, 0), (40_000, 10_000, 2000), (5000, 1001, 1000)],
+)
+def test_so_many_images_are_measured_each_epoch(learned: int, held_out: int, measured: int) -> None:
+    card = DataCard(dataset="folder", image_shape=(1, 8, 8), n_train=learned, n_validation=held_out)
+    known = Known(tiny(), card, look_at(collection(noise(30)).train))
+    count, reason = validation_images(known)
+    assert count == measured and str(measured or held_out) in reason
+
+
+@pytest.mark.parametrize(
     ("path", "value"),
     [
         ("model.latent_dim", 3), ("model.likelihood", "bernoulli"), ("train.batch_size", 7),
         ("train.epochs", 2), ("train.augmentation", "none"), ("train.early_stopping_patience", 0),
+        ("train.validation_images", 11),
     ],
 )  # fmt: skip
 def test_what_is_fixed_is_not_touched(path: str, value: object) -> None:
@@ -332,7 +345,7 @@ def test_forty_eight_images_train_with_nothing_set_and_say_why(tmp_path: Path) -
     config, kept = run.config(), run.parse(layout.CHOICES, Choices).choices
     assert config.train.batch_size == 8 and open_settings(config) == []
     decided = (OPEN - {"train.epochs"}) | {"data.validation_fraction", "data.image_size"}
-    assert {each.setting for each in kept} == decided
+    assert {each.setting for each in kept} == decided | BY_MACHINE
     assert "auto" not in json.loads(run.text(layout.CONFIG))["train"].values()
 
 

@@ -156,6 +156,21 @@ def test_what_cannot_be_learned_from_is_refused_in_one_sentence(
     assert list((tmp_path / "data/uploads").iterdir()) == []
 
 
+@pytest.mark.parametrize("there", ["nowhere", "empty", "texts", "one.png"])
+def test_a_training_that_finds_no_images_leaves_no_run(tmp_path: Path, there: str) -> None:
+    """There was a failed one with nothing in it."""
+    (tmp_path / "empty").mkdir()
+    lay_out(tmp_path, {"texts/a.txt": b"a", "one.png": png(1)})
+    store = tmp_path / "runs"
+    words = ("--dataset", "folder", "--data-dir", str(tmp_path / there), "--store", str(store))
+    for name in ((), ("--run", "mine")):
+        done = vae_core("train", *words, *name)
+        *_, last = done.stderr.strip().splitlines()
+        assert done.returncode == 2 and "Traceback" not in done.stderr
+        assert last.startswith("error: ") and str(tmp_path / there) in last
+        assert list(store.iterdir()) == []
+
+
 def test_two_images_are_enough_to_train_and_to_measure(tmp_path: Path) -> None:
     path = lay_out(tmp_path / "two", good(2))
     dataset = load(path)

@@ -134,6 +134,23 @@ def test_the_setting_compiles_for_good() -> None:
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] > before
 
 
+def test_compiled_networks_compute_in_bf16() -> None:
+    """Autocast is part of what is compiled: as many graphs as in fp32, none cut in two."""
+    model = {"backbone": "mlp", "latent_dim": 2, "options": {"hidden": [8]}}
+    base = config_of("vae", precision="bf16").updated({"model": model})
+    expected = told(make_loop(base))
+    counts = []
+    for precision in ("fp32", "bf16"):
+        loop, compiled = make_loop(base.updated({"train": {"precision": precision}})), []
+        loop.check_memory = lambda: MemoryBudget(0.0, math.inf)
+        compile_networks(loop.objective.networks(loop.model), counting(compiled))
+        found = told(loop)
+        counts.append(len(compiled))
+    assert counts[0] == counts[1] > 0
+    for ours, theirs in zip(found, expected, strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-3, abs=1e-3)
+
+
 def test_a_family_that_needs_second_derivatives_refuses() -> None:
     with pytest.raises(UserError, match=r"train\.compile: Contractive autoencoder .* switch it"):
         make_loop(config_of("contractive", compile=True))

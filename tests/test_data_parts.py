@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import tarfile
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +14,7 @@ from tests.folders import pixels
 from tests.pictures import lay_out, pack, png
 from tests.test_data_folder import load
 from vae_core.data import Dataset, ImageSet
+from vae_core.data.sets.folder import part_named
 from vae_core.errors import UserError
 
 SEEDS = iter(range(10_000))
@@ -138,6 +142,67 @@ def test_anything_else_is_labels(
     assert dataset.label_names == labels and dataset.test is None
     assert (note is None) == (dataset.notes == ())
     assert note is None or note in dataset.notes[-1]
+
+
+def packed_as(ending: str, content: dict[str, bytes]) -> bytes:
+    """The bytes of an archive."""
+    packed = io.BytesIO()
+    if ending == ".zip":
+        with zipfile.ZipFile(packed, "w") as archive:
+            for name, data in content.items():
+                archive.writestr(name, data)
+        return packed.getvalue()
+    with tarfile.open(fileobj=packed, mode="w:gz" if ending == ".tar.gz" else "w") as tar:
+        for name, data in content.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    return packed.getvalue()
+
+
+@pytest.mark.parametrize("wrap", ["", "data/"])
+@pytest.mark.parametrize("ending", [".zip", ".tar", ".tar.gz"])
+def test_archives_are_parts_by_their_names(tmp_path: Path, ending: str, wrap: str) -> None:
+    """They were labels."""
+    dataset = make(tmp_path, False, {
+        f"{wrap}train{ending}": packed_as(ending, files("cats", "dogs")),
+        f"{wrap}Val{ending}": packed_as(ending, files("cats", "dogs")),
+    })  # fmt: skip
+    assert dataset.label_names == ("cats", "dogs") and dataset.test is None
+    assert below(dataset.train, f"{wrap}train{ending}")
+    assert below(dataset.validation, f"{wrap}Val{ending}")
+    said = f"The files Val{ending} and train{ending} name parts of the images, not labels: "
+    assert dataset.notes[-1] == said + "8 train, 8 validation."
+
+
+def test_shards_of_parts(tmp_path: Path) -> None:
+    """As WebDataset and the hub number them; a name is not cut where it is no number."""
+    content = {
+        f"{part}-{i:05}-of-00002.tar": packed_as(".tar", files("")) for i in (0, 1)
+        for part in ("train", "test")
+    }  # fmt: skip
+    dataset = make(tmp_path, False, content)
+    assert below(dataset.test, "test-00000-of-00002.tar", "test-00001-of-00002.tar")
+    assert dataset.test is not None and len(dataset.test) == 8
+    assert len(dataset.train) + len(dataset.validation) == 8
+    assert [part_named(name) for name in ("train_07.zip", "test-1.npz", "val.tar.gz")] == [
+        "train", "test", "validation",
+    ]  # fmt: skip
+    for name in ("trainer.zip", "train-2024-x.zip", "train-1", "x-train.zip"):
+        assert part_named(name) is None, name
+
+
+def test_files_of_several_pictures_are_parts(tmp_path: Path) -> None:
+    def rows(start: int) -> bytes:
+        held = io.BytesIO()
+        y, x = np.mgrid[:16, :20]
+        np.save(held, np.stack([(x * i + y * 3) % 256 for i in range(start, start + 6)]))
+        return held.getvalue()
+
+    dataset = make(tmp_path, False, {"train.npy": rows(1), "test.npy": rows(20)})
+    assert dataset.test is not None and len(dataset.test) == 6
+    assert all(name.startswith("test.npy#") for name in dataset.test.files)
+    assert dataset.label_names == ()
 
 
 def test_copies_across_the_parts_are_not_learned(tmp_path: Path) -> None:

@@ -13,6 +13,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.pictures import lay_out, pack, png
 from tests.test_data_folder import load
@@ -20,6 +22,8 @@ from vae_core.data import Dataset
 from vae_core.data.columns import kind_of
 from vae_core.data.described import describe, said_of, without
 from vae_core.data.labels import NO_LABEL
+from vae_core.data.matching import Names, match
+from vae_core.data.tables import READERS, NoTable, read_table
 from vae_core.errors import UserError
 from vae_core.imaging.listing import Listing
 from vae_core.imaging.reading import Skip
@@ -97,6 +101,11 @@ TABLES: dict[str, tuple[str, str | bytes]] = {
     )),
     "Parquet": ("labels.parquet", parquet({"file": list(LABELS), "label": list(LABELS.values())})),
     "another name": ("train.csv", PLAIN),
+    "text": ("labels.txt", rows_of("file", "label", sep=" ")),
+    "text without a head": ("val.txt", rows_of("file", "label", sep="   ").partition("\n")[2]),
+    "text with commas": ("anything.txt", PLAIN),
+    "text as CelebA has it": ("list_label.txt", f"{COUNT}\n" + rows_of("label").replace(
+        "\n0", " \r\n0").replace(",", "  ")),
     "repeated": ("labels.csv", PLAIN + PLAIN.partition("\n")[2]),
 }  # fmt: skip
 
@@ -223,6 +232,21 @@ def test_a_measure_or_a_caption_is_no_label(tmp_path: Path) -> None:
         lines = ["file,target"] + [f"{n},{v}" for n, v in zip(IMAGES, values, strict=True)]
         dataset = made(tmp_path / str(i), {"labels.csv": "\n".join(lines)})
         assert dataset.label_names == () and "target" in dataset.train.columns
+        assert any(note.startswith("“target” was not taken for") for note in dataset.notes)
+
+
+@pytest.mark.parametrize("column", ["label", "species"])
+def test_a_table_that_names_few_images_labels_these(tmp_path: Path, column: str) -> None:
+    """Two of them, differently: it was a mere column, and nothing was said."""
+    first, second, *others = IMAGES
+    lines = [f"file,{column}", f"{first},cat", f"{second},dog"]
+    dataset = made(tmp_path, {"labels.csv": "\n".join(lines)})
+    assert dataset.label_names == (NO_LABEL, "cat", "dog")
+    labels = by_name(dataset)
+    assert (labels[first], labels[second]) == ("cat", "dog")
+    assert {labels[name] for name in others} == {NO_LABEL}
+    said = f"3 of them, and {COUNT - 2} of {COUNT} images have none, which is “{NO_LABEL}”."
+    assert any(note.endswith(said) for note in dataset.notes)
 
 
 def test_columns_of_which_one_is_set_are_a_label(tmp_path: Path) -> None:
@@ -281,7 +305,7 @@ def test_unknown_missing_repeated_and_ragged_rows_are_counted_and_the_rest_count
         "1 row has more fields than its head, and was left out (such as “02.png,cat,5,6,7”)",
     ):
         assert said in note
-    assert any(f"“{NO_LABEL}” among them" in each for each in dataset.notes)
+    assert any(f"images have none, which is “{NO_LABEL}”" in each for each in dataset.notes)
 
 
 @pytest.mark.parametrize(
@@ -323,6 +347,71 @@ def test_lines_that_are_no_objects_are_counted(tmp_path: Path) -> None:
     assert by_name(dataset) == LABELS
     assert any("3 lines are no objects in JSON and left out (such as line 4)" in note
                for note in dataset.notes)  # fmt: skip
+
+
+def test_attributes_as_celeba_writes_them(tmp_path: Path) -> None:
+    """Its head has one name fewer than there are columns; it was "no image"."""
+    rows = "".join(
+        f"{name} {' '.join(f'{1 if i % k else -1:2d}' for k in (2, 3))}\n"
+        for i, name in enumerate(IMAGES)
+    )
+    dataset = made(tmp_path, {"list_attr_celeba.txt": f"{COUNT}\nSmiling Wearing_Hat \n{rows}"})
+    assert dataset.attribute_names == ("Smiling", "Wearing_Hat")
+    smiling = column(dataset, "Smiling")
+    assert [smiling[name] for name in IMAGES] == [i % 2 for i in range(COUNT)]
+    assert all("skipped" not in note for note in dataset.notes)
+
+
+def test_texts_beside_images_are_no_tables(tmp_path: Path) -> None:
+    texts = {"readme.txt": "Images by me.\n\nSee 00.png first.\n", "00.txt": "a red house",
+             "empty.txt": "", "numbers.txt": "1 2 3\n4 5 6\n"}  # fmt: skip
+    dataset = made(tmp_path, texts)
+    assert dataset.label_names == () and dataset.train.columns == {}
+    assert dataset.notes[0] == (
+        f"4 of {COUNT + 4} files were skipped: 00.txt (no image), empty.txt (no image), "
+        "numbers.txt (no image), readme.txt (no image)."
+    )
+
+
+@pytest.mark.parametrize("name", ["labels.parquet", "data.parquet", "labels.xlsx"])
+def test_a_table_that_is_damaged_costs_no_image(tmp_path: Path, name: str) -> None:
+    """A Parquet file whose end is cut raised, as if the disk were to blame."""
+    for number, data in enumerate((b"PAR1" + bytes(40) + b"PAR1", b"PAR1", b"\0" * 20)):
+        dataset = made(tmp_path / str(number), {name: data})
+        assert len(dataset.train) + len(dataset.validation) == COUNT
+        assert sum(name in note for note in dataset.notes) == 1, dataset.notes
+
+
+def test_names_that_fit_several_images_are_told(tmp_path: Path) -> None:
+    """They "named no image"."""
+    images = {f"{folder}/{i}.png": png(i + 9 * (folder == "b")) for folder in "ab" for i in "012"
+              for i in [int(i)]}  # fmt: skip
+    dataset = made(tmp_path, {"labels.csv": "file,label\n0.png,x\n1.png,y\n7.png,y\n"}, images)
+    assert dataset.label_names == ("a", "b")
+    assert (
+        "labels.csv was left aside: 2 names fit several images (0.png, 1.png); write them with "
+        "their folders." in dataset.notes
+    )
+
+
+NOISE = st.one_of(
+    st.binary(max_size=300),
+    st.text("ab,;\t|\"'\n\r 01.png{}[]:\0é", max_size=200).map(str.encode),
+    st.binary(max_size=80).map(lambda body: b"PAR1" + body + b"PAR1"),
+    st.binary(max_size=80).map(lambda body: b"8\nfile label\n" + body),
+)
+
+
+@settings(deadline=None)
+@given(data=NOISE, ending=st.sampled_from(sorted(READERS)))
+def test_anything_is_a_table_or_none(data: bytes, ending: str) -> None:
+    try:
+        table = read_table(f"labels{ending}", data, IMAGES.__contains__)
+    except NoTable as reason:
+        assert str(reason)
+        return
+    assert table.rows.num_rows and set(map(str, table.rows.schema.types)) == {"string"}
+    assert match(table.rows, Names(list(IMAGES)), COUNT) is None or table.rows.num_columns
 
 
 def test_names_of_macs_and_of_accents_are_the_same(tmp_path: Path) -> None:

@@ -203,7 +203,7 @@ def test_resume_equals_uninterrupted_training(family: str, after: int) -> None:
     state = None
     for event in part.run():
         if isinstance(event, Checkpoint) and event.step == after:
-            state = _through_a_file(event.state)
+            state = through_a_file(event.state)
             break
     assert state is not None
     resumed = make_loop(config, state)
@@ -224,7 +224,8 @@ def test_resume_equals_uninterrupted_training(family: str, after: int) -> None:
     assert all(measured[e.step] == e.measurement.terms for e in later if isinstance(e, Validated))
 
 
-def _through_a_file(state: Any) -> Any:
+def through_a_file(state: Any) -> Any:
+    """A training state as it comes back from a save."""
     import io
 
     buffer = io.BytesIO()

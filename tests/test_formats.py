@@ -43,6 +43,7 @@ from vae_core.imaging.formats.tiff import has_pages
 from vae_core.imaging.kinds import NotAnImage, kind_of
 from vae_core.imaging.listing import Listing, list_folder, open_pictures
 from vae_core.imaging.numbers import as_values, layout_of, turned
+from vae_core.imaging.sniffed import format_of
 
 CASES = Path(__file__).resolve().parents[1] / "shared" / "cases"
 RNG = np.random.default_rng(0)
@@ -173,6 +174,20 @@ def test_measured_tiffs_keep_their_values(tmp_path: Path, dtype: str, compressio
     (found,) = listed(tmp_path / "a.tif")[1]
     assert found.dtype.name in ("uint8", "uint16", "int16", "int32", "float32")
     assert np.array_equal(found[:, :, 0].astype(np.float64), array.astype(np.float32))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "low"),
+    [("uint32", 3e9), ("uint64", 2**40), ("int64", -(2**40)), ("float64", 1e9), ("float64", -1e12)],
+)
+def test_a_narrow_range_far_from_zero_is_kept(tmp_path: Path, dtype: str, low: float) -> None:
+    """As single floats all of these pictures were copies of one."""
+    pictures = (np.linspace(0, 100, 480).reshape(24, 20) + low + i for i in range(4))
+    for i, each in enumerate(pictures):
+        tifffile.imwrite(tmp_path / f"{i}.tif", each.astype(dtype))
+    dataset = load_dataset(DataConfig(dataset="folder", data_dir=str(tmp_path)))
+    shown = dataset.train.images.gather(np.arange(len(dataset.train)))
+    assert shown.std() > 60 and len(np.unique(shown[0])) > 90
 
 
 @pytest.mark.parametrize("channels", [2, 5, 7, 16])
@@ -524,6 +539,112 @@ def test_dicom_series_in_hounsfield_units(tmp_path: Path) -> None:
     assert listing.columns["modality"] == ["CT"] * 13
     assert not any("Somebody" in map(str, column) or "42" in map(str, column)
                    for column in listing.columns.values())  # fmt: skip
+
+
+def fits(values: np.ndarray, bits: int, **cards: float | str) -> bytes:
+    """The bytes of a FITS, whose first row is the lowest."""
+    sides = values.shape[::-1]
+    said = {"SIMPLE": "T", "BITPIX": bits, "NAXIS": len(sides),
+            **{f"NAXIS{i}": side for i, side in enumerate(sides, 1)}, **cards}  # fmt: skip
+    head = "".join(f"{name:<8}= {value:>20}".ljust(80) for name, value in said.items())
+    packed = (head + "END".ljust(80)).encode()
+    body = values[..., ::-1, :].tobytes()
+    return packed + b" " * (-len(packed) % 2880) + body + bytes(-len(body) % 2880)
+
+
+@pytest.mark.parametrize(
+    ("bits", "stored", "cards"),
+    [
+        (8, "u1", {}), (16, ">i2", {}), (32, ">i4", {}), (-32, ">f4", {}), (-64, ">f8", {}),
+        (16, ">i2", {"BZERO": 32768}), (16, ">i2", {"BSCALE": 0.5, "BZERO": -100.25}),
+        (8, "u1", {"BZERO": -128}), (16, ">i2", {"BSCALE": "2.5D+0"}),
+    ],
+)  # fmt: skip
+def test_fits_has_the_values_that_are_meant(tmp_path: Path, bits: int, stored, cards) -> None:
+    """16 bits were taken for unsigned ones, and neither scale nor zero was asked for."""
+    grey = GREY[0].astype(np.float64) - (0 if bits == 8 else 130)
+    path = tmp_path / "sky.fits"
+    path.write_bytes(fits(grey.astype(stored), bits, **cards))
+    listing, (found,) = listed(path)
+    scale = float(str(cards.get("BSCALE", 1)).replace("D", "E"))
+    assert listing.names == ("sky.fits",)
+    np.testing.assert_allclose(found[:, :, 0], grey * scale + cards.get("BZERO", 0))
+    if cards == {"BZERO": 32768}:
+        assert found.dtype == np.uint16
+
+
+def test_a_fits_of_several_planes_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "cube.fits").write_bytes(fits(GREY[:3], 8))
+    with pytest.raises(NotAnImage, match="a FITS of 3 planes, and those of one are read"):
+        listed(tmp_path / "cube.fits")
+
+
+def nameless() -> dict[str, bytes]:
+    """What is known by its first bytes, under names that tell nothing; 3 pictures but of NIfTI."""
+    grey = GREY.astype(np.uint16) * 16
+    volume = nibabel.Nifti1Image(RNG.integers(0, 100, (20, 24, 3)).astype(np.int16), np.eye(4))
+    second = nibabel.Nifti2Image(RNG.integers(0, 100, (20, 24, 3)).astype(np.int16), np.eye(4))
+    stack = io.BytesIO()
+    tifffile.imwrite(stack, grey[:3], photometric="minisblack")
+    return {
+        "IM000001": dicom(grey[:3], NumberOfFrames=3),
+        "1.2.840.113619.2.55": dicom(grey[3:6], NumberOfFrames=3),
+        "scan.dat": volume.to_bytes(),
+        "brain": second.to_bytes(),
+        "packed.gz": gzip.compress(volume.to_bytes()),
+        "stack.bin": stack.getvalue(),
+    }
+
+
+NAMELESS = ("IM000001", "1.2.840.113619.2.55", "scan.dat", "brain", "packed.gz", "stack.bin")
+
+
+@pytest.mark.parametrize("name", NAMELESS)
+@pytest.mark.parametrize("place", ["alone", "folder", "zip", "tar.gz", "zip in zip"])
+def test_what_a_name_does_not_tell_its_first_bytes_do(
+    tmp_path: Path, name: str, place: str
+) -> None:
+    """Of DICOM it was so in folders alone, and where the name had no dot."""
+    data = nameless()[name]
+    match place:
+        case "alone" | "folder":
+            path = lay_out(tmp_path, {f"d/{name}": data}) / "d"
+            path = path / name if place == "alone" else path
+        case "zip":
+            path = pack(tmp_path / "a.zip", {name: data})
+        case "zip in zip":
+            inner = pack(tmp_path / "b.zip", {name: data}).read_bytes()
+            path = pack(tmp_path / "a.zip", {"b.zip": inner})
+        case _:
+            path = tmp_path / "a.tar.gz"
+            with tarfile.open(path, "w:gz") as tar:
+                info = tarfile.TarInfo(name)
+                info.size = len(data)
+                tar.addfile(info, io.BytesIO(data))
+    listing, found = listed(path)
+    before = "b.zip/" if place == "zip in zip" else ""
+    assert listing.names == tuple(f"{before}{name}#{i}" for i in (1, 2, 3))
+    assert listing.skipped == () and all(each.std() > 0 for each in found)
+
+
+def test_texts_are_not_looked_into_and_what_is_none_is_skipped(tmp_path: Path) -> None:
+    lay_out(tmp_path, {
+        "a.png": png(1), "notes.txt": b"GIF89a", "film.mp4": b"GIF89a", "raw.dat": b"\0" * 600,
+        "cut": b"\x1f\x8b\x08", "empty": b"", "photo": png(2),
+    })  # fmt: skip
+    listing, _ = listed(tmp_path)
+    assert listing.names == ("a.png", "photo")
+    assert {skip.name for skip in listing.skipped} == {
+        "notes.txt", "film.mp4", "raw.dat", "cut", "empty",
+    }  # fmt: skip
+
+
+@given(noise=st.binary(max_size=600), mark=st.sampled_from([b"", b"\x1f\x8b\x08", b"RIFF"]))
+def test_first_bytes_of_anything_are_a_format_or_none(noise: bytes, mark: bytes) -> None:
+    found = format_of(mark + noise)
+    assert found is None or any(
+        (mark + noise).startswith(each, place) for place, each in found.marks
+    ) or mark == b"\x1f\x8b\x08"  # fmt: skip
 
 
 @pytest.mark.parametrize("ending", [".nii", ".nii.gz"])

@@ -23,6 +23,7 @@ from vae_core.latent.directions import (
 from vae_core.latent.encodings import load_encodings
 from vae_core.latent.grids import decode_vectors, plane_vectors
 from vae_core.loading import load_run
+from vae_core.locations import SHIPPED
 from vae_core.runs import Store
 from vae_core.runs.derived import derived_folder
 from vae_core.training.worker import work
@@ -89,6 +90,14 @@ def test_tiles_come_apart_again(n: int, columns: int, channels: int) -> None:
     images = rng.integers(0, 256, (n, channels, 5, 7), dtype=np.uint8)
     again = from_png(to_png(tile(images, columns)), channels)
     np.testing.assert_array_equal(untile(again, 5, 7, n), images)
+
+
+@pytest.mark.parametrize("run", ["mnist-vae", "sprites-vae"])
+def test_pictures_are_packed_quickly_and_hardly_larger(run: str) -> None:
+    atlas = from_png((SHIPPED / run / "thumbnails.png").read_bytes(), 1)
+    quick, smallest = to_png(atlas), to_png(atlas, smallest=True)
+    assert len(quick) < 1.25 * len(smallest)
+    np.testing.assert_array_equal(from_png(quick, 1), from_png(smallest, 1))
 
 
 def test_bytes_are_rounded_and_clamped() -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
-from tests.engine import make_loop, tiny
+from tests.engine import make_loop, tiny, trained
 from vae_core.errors import UserError
 from vae_core.training.control import Message
 from vae_core.training.events import (
@@ -60,6 +62,24 @@ def test_validation_uses_the_same_weights_as_training() -> None:
             assert m.total == pytest.approx(m.terms["recon"] + 0.25 * m.terms["kl"], rel=1e-5)
             assert m.kl_per_dim is not None
             assert sum(m.kl_per_dim) == pytest.approx(m.terms["kl"], rel=1e-4)
+
+
+def test_an_epoch_is_measured_on_the_same_few_images_and_the_run_on_all(tmp_path: Path) -> None:
+    few = tiny(train={"validation_images": 7, "epochs": 3})
+    whole, part = make_loop(tiny()), make_loop(few)
+    images = part._measured.images.gather(np.arange(7))
+    everything = np.arange(len(whole.dataset.validation))
+    held_out = {image.tobytes() for image in whole.dataset.validation.images.gather(everything)}
+    assert len(everything) > 7 and {image.tobytes() for image in images} <= held_out
+    assert [e.measurement.images for e in part.run() if isinstance(e, Validated)] == [7] * 3
+    again, other = make_loop(few), make_loop(few.updated({"train": {"seed": 5}}))
+    assert (again._measured.images.gather(np.arange(7)) == images).all()
+    assert not (other._measured.images.gather(np.arange(7)) == images).all()
+    more_than_there_are = make_loop(tiny(train={"validation_images": 1_000_000}))
+    assert len(more_than_there_are._measured) == len(everything)
+    run = trained(tmp_path, **few.model_dump())
+    assert [r["images"] for r in run.history()[0] if r["kind"] == "validation"] == [7] * 3
+    assert run.summary()["images"] == len(everything)
 
 
 def test_hold_outs_and_prior_draws_are_the_same_all_through() -> None:

@@ -49,6 +49,15 @@ def test_gaussian_nll_is_that_of_torch_distributions(sigma: float) -> None:
     torch.testing.assert_close(gaussian_nll(mean, x, sigma**2), expected, rtol=1e-4, atol=1e-3)
 
 
+@pytest.mark.parametrize("variance", [0.25, torch.tensor(0.25)])
+def test_gaussian_nll_counts_the_pixels_that_are_not_masked(variance: float | torch.Tensor) -> None:
+    mean, x = torch.rand(2, 3, 8, 8), torch.rand(2, 3, 8, 8)
+    mask = torch.zeros(2, 1, 8, 8)
+    mask[0, :, :5], mask[1, :, :, 2:] = 1, 1
+    expected = (-Normal(mean, 0.5).log_prob(x) * mask).flatten(1).sum(1)
+    torch.testing.assert_close(gaussian_nll(mean, x, variance, mask), expected)
+
+
 def test_optimal_variance_is_where_the_likelihood_peaks() -> None:
     mean, x = torch.rand(4, 3, 8, 8), torch.rand(4, 3, 8, 8)
     best = float(optimal_variance(mean, x))

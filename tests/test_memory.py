@@ -14,6 +14,8 @@ import pytest
 import torch
 
 from tests.engine import tiny
+from tests.pictures import lay_out
+from tests.test_data_sets import idx_files
 from vae_core.data.batches import in_order
 from vae_core.data.labels import folder_texts
 from vae_core.imaging.listing import list_folder
@@ -72,14 +74,19 @@ def test_no_more_is_measured_at_once_than_64_images_of_64_by_64(side: int, large
     assert max(sizes) == min(5, largest)
 
 
-def test_training_loads_no_library_that_it_does_not_need(tmp_path: Path) -> None:
-    """pandas, which scikit-learn brings along, and torch's compiler take 150 MB each."""
-    config = tiny(data={"dataset": "sprites", "image_size": 32, "limit": 100}, train={"epochs": 1})
+@pytest.mark.parametrize("dataset", ["sprites", "mnist"])
+def test_training_loads_no_library_that_it_does_not_need(dataset: str, tmp_path: Path) -> None:
+    """pandas, which scikit-learn brings along, and torch's compiler take 150 MB each; torchvision,
+    which knows where MNIST is to be had, is asked where it is not there."""
+    lay_out(tmp_path / "data" / "MNIST" / "raw", idx_files())
+    data = {"dataset": dataset, "data_dir": str(tmp_path / "data"), "image_size": 32, "limit": 30}
+    config = tiny(data=data, train={"epochs": 1, "batch_size": 8})
     Store(tmp_path).create("small", config)
     code = (
         "import sys; from vae_core.training import worker; from vae_core.runs import Store\n"
         "worker.work(Store(sys.argv[1]).get('small'))\n"
-        "print(sorted({'sklearn', 'pandas', 'torch._dynamo'} & set(sys.modules)))"
+        "needless = {'sklearn', 'pandas', 'torch._dynamo', 'torchvision', 'plotly', 'streamlit'}\n"
+        "print(sorted(needless & set(sys.modules)))"
     )
     command = [sys.executable, "-c", code, str(tmp_path)]
     said = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)

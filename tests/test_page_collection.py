@@ -14,7 +14,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from latent_workbench.components.question import parse
-from latent_workbench.encodings.collection import Looked
+from latent_workbench.encodings.looked_through import Looked
 from latent_workbench.encodings.query import Queries, Query
 from latent_workbench.encodings.search import _version, _whole
 from latent_workbench.live.resources import encodings_of

@@ -37,12 +37,14 @@ from tests.test_jobs import until
 from vae_core.analysis import survey_of
 from vae_core.data.uploads import MB
 from vae_core.errors import UserError
-from vae_core.latent.encodings import save_encodings
+from vae_core.latent.encodings import encoded_step, save_encodings
 from vae_core.latent.maps import make_map, save_map
 from vae_core.latent.novelty import tail_shares, threshold
 from vae_core.runs import Run, Store
 from vae_core.score_images import load_scored
 
+COMPLETING = "encodings-completing-tiny"
+START, STOP, AGAIN = f"{COMPLETING}-start", f"stop-{COMPLETING}", f"again-{COMPLETING}"
 MARKED = "latent_workbench.encodings.marks.MarkedImages"
 
 
@@ -64,18 +66,36 @@ def test_the_page_counts_the_images_and_says_what_to_do(run: Run) -> None:
     assert not app.exception and not app.warning
 
 
-def test_no_encodings_yet(run: Run) -> None:
+def test_encodings_that_a_run_lacks_are_made_once_somebody_looks(run: Run) -> None:
     run.file("encodings.safetensors").unlink()
     app = open_page("encodings")
-    assert "no encodings yet" in texts(app)
-    assert app.button(key="encodings-completing-tiny-start").label == "Encode them now"
+    assert "no encodings yet" in texts(app) and not app.button(key=STOP).disabled
+    until(lambda: run.file("encodings.safetensors").exists(), seconds=120)
+    until(lambda: "**300 images**" in texts(app.run()) and not app.info, seconds=60)
+    assert encoded_step(run) == run.weights_step() == 10
 
 
-def test_encodings_of_an_earlier_step_are_told_and_can_be_made_anew(run: Run) -> None:
+def test_encodings_of_an_earlier_step_are_told_and_making_them_anew_can_be_stopped(
+    run: Run,
+) -> None:
     assert not open_page("encodings").info
     change(run, step=5)
-    (told,) = open_page("encodings").info
+    app = open_page("encodings")
+    (told,) = app.info
     assert "of step 5, the weights are of step 10" in told.value
+    app.button(key=STOP).click().run()
+    until(lambda: any(each.key == AGAIN for each in app.run().button), seconds=60)
+    assert "**300 images**" in texts(app) and "stopped" in texts(app)
+    app.button(key=AGAIN).click().run()
+    assert app.button(key=START).label == "Encode them now"
+
+
+def test_who_may_only_look_has_nothing_made(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VAE_READ_ONLY", "1")
+    change(run, step=5)
+    app = open_page("encodings")
+    assert "of step 5" in texts(app) and app.button(key=START).disabled
+    assert encoded_step(run) == 5
 
 
 def test_a_diverged_run_says_so(run: Run) -> None:
@@ -302,6 +322,12 @@ def test_new_images_by_a_path_are_scored_and_marked(run: Run, tmp_path: Path) ->
     assert "stranger than all 90 validation images" in texts(app)
     (marked,) = app.session_state[MARKED].of.values()
     assert marked.names == ("strange.png",) and marked.picked == 0
+    app.session_state["encodings-tab"] = "Export"
+    app.run()
+    assert not app.session_state[MARKED].of, "rings are of the tab that is open"
+    app.session_state["encodings-tab"] = "New images"
+    app.run()
+    assert app.session_state[MARKED].of
     app.text_input(key="new-images-path").set_value("").run()
     assert not app.session_state[MARKED].of
 

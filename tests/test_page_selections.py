@@ -4,9 +4,15 @@ points and rows travel."""
 from __future__ import annotations
 
 import base64
+import errno
+import io
+import os
+import time
+import zipfile
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
@@ -17,10 +23,14 @@ from latent_workbench.components.scatter import (
     parse_event,
     scatter_data,
 )
+from latent_workbench.encodings.encoded_images import EncodedImages
+from latent_workbench.encodings.take_home import packed_images, table_of
 from latent_workbench.live.arrays import ARRAYS, SMALL, Shelf, array_routes, sent
 from latent_workbench.shared import access
 from tests.pages import open_page, texts
-from vae_core.analysis import survey_hashes, survey_of
+from vae_core.analysis import kept_images, survey_hashes, survey_of
+from vae_core.errors import UserError
+from vae_core.progress import no_progress
 from vae_core.runs import Run
 from vae_core.selections import load_selections, save_selection
 
@@ -35,6 +45,7 @@ def run(tiny_run: Run) -> Run:
 
 
 KEY = "encodings-saved-tiny"
+ZIP = "Download tiny-few.zip"
 
 
 def test_a_saved_selection_is_shown_again(run: Run) -> None:
@@ -68,6 +79,53 @@ def test_selections_are_renamed_combined_deleted_and_brought_back(run: Run) -> N
     app.button(key="encodings-saved-undo-tiny").click().run()
     assert load_selections(run)[2].name == made.name
     assert not app.exception and not app.warning
+
+
+def test_a_saved_selection_is_taken_home_as_any_other_choice_of_images(run: Run) -> None:
+    app = open_page("encodings", run="tiny")
+    kinds = [each.label for each in app.get("download_button") if "saved-tiny" in each.proto.id]
+    assert kinds == ["Names", "CSV", "Parquet"]
+    app.button(key="take-zip-saved-tiny").click().run()
+    deadline = time.monotonic() + 60
+    while not (found := [each for each in app.get("download_button") if each.label == ZIP]):
+        assert not app.exception and not app.warning and time.monotonic() < deadline
+        app.run()  # a busy machine takes longer than a page waits
+    assert len(found) == 1 and "as the model sees them" in texts(app)
+
+
+def test_a_table_is_of_the_encodings_that_are_shown(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoded = EncodedImages(run, *kept_images(run), "key")
+    for name in ("kept_images", "survey_of"):
+        monkeypatch.setattr(f"vae_core.export.source.{name}", None)  # read no others
+    rows = np.array([5, 2])
+    table = pd.read_csv(io.BytesIO(table_of(encoded, rows, "csv")))
+    assert {"file", "label", "recon", "kl", "elbo"} <= {*table.columns}
+    assert table["file"].tolist() == [encoded.name(5), encoded.name(2)]
+    np.testing.assert_allclose(table["recon"], encoded.survey.recon[rows], rtol=1e-6)
+
+
+def test_a_zip_waits_on_disk_and_is_read_when_it_is_fetched(run: Run) -> None:
+    encoded = EncodedImages(run, *kept_images(run), "key")
+    packed = packed_images(encoded, np.arange(7), no_progress)
+    assert os.fstat(packed.file.fileno()).st_nlink == 0, "it goes with whoever holds it"
+    content = packed.content()
+    assert packed.content() == content and len(content) == packed.size
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        assert archive.testzip() is None and len(archive.namelist()) == 7
+
+
+def test_a_zip_that_the_disk_has_no_room_for_is_a_sentence(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*arguments: object, **named: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("vae_core.export.originals.zip_images", full)
+    encoded = EncodedImages(run, *kept_images(run), "key")
+    with pytest.raises(UserError, match=r"No space left on device\. Free some space, or select"):
+        packed_images(encoded, np.arange(7), no_progress)
 
 
 def test_a_name_that_is_taken_is_told(run: Run) -> None:

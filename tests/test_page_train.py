@@ -150,7 +150,7 @@ def test_a_family_that_the_images_cannot_serve_says_so_before_the_start() -> Non
     app.number_input(key="train.beta-tcvae.digits.TrainConfig.train.batch_size").set_value(1)
     settled(app.run())
     (error,) = app.error
-    assert "train.batch_size: β-TCVAE compares the images of a batch" in error.value
+    assert "“Batch size”: β-TCVAE compares the images of a batch" in error.value
     assert app.button(key="start-training").disabled
 
 
@@ -185,7 +185,7 @@ def test_a_batch_larger_than_the_data_is_told_before_the_start() -> None:
     app = open_page()
     app.number_input(key=f"{FORM}.TrainConfig.train.batch_size").set_value(5000)
     app.run()
-    assert any("train.batch_size: a batch of 5000" in error.value for error in app.error)
+    assert any("“Batch size”: a batch of 5000" in error.value for error in app.error)
     assert app.button(key="start-training").disabled
     assert app.number_input(key=f"{FORM}.TrainConfig.train.batch_size").value == 5000
 

@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+import torch
 from packaging.requirements import Requirement
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -110,6 +111,17 @@ def test_the_compiler_has_the_options_that_are_set() -> None:
                 f"torch {version('torch')} has no {module}.{option} any more: mend "
                 f"{BEHIND['torch']}."
             )
+
+
+def test_torch_tells_whether_the_processor_computes_bf16() -> None:
+    for owner, name in (
+        (torch.cpu, "_is_avx512_bf16_supported"),
+        (torch.cpu, "_is_amx_tile_supported"),
+        (torch.ops.mkldnn, "_is_mkldnn_bf16_supported"),
+    ):
+        assert isinstance(getattr(owner, name)(), bool), (
+            f"torch {version('torch')} does not answer {name} any more: mend {BEHIND['torch']}."
+        )
 
 
 def test_the_server_has_what_the_connection_is_bounded_by() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 
@@ -14,20 +14,8 @@ import benchmarks.published as benchmark
 import vae_core.data.batches as data_batches
 import vae_core.training.loop as loop_module
 import vae_core.training.state as state_module
-from benchmarks.published import (
-    Course,
-    Faces,
-    Loss,
-    Notebook,
-    Twin,
-    batches,
-    course_loss,
-    faces_loss,
-    give_weights,
-    notebook_loss,
-    tinted,
-    train_twin,
-)
+from benchmarks.published import batches, give_weights, tinted, train_twin
+from benchmarks.twins import PUBLISHED, Notebook
 from vae_core.config import DataConfig
 from vae_core.data import ArrayImages, Dataset, ImageSet, load_dataset
 from vae_core.families import build, complete
@@ -39,29 +27,6 @@ STEPS = 6
 BATCH = 8
 
 
-class Published:
-    """A preset's twin, its loss, what ours is times theirs, and the optimiser it names."""
-
-    def __init__(
-        self, make: Callable[[], Twin], loss: Loss, times: float, clip: float | None = None
-    ) -> None:
-        self.make, self.loss, self.times, self.clip = make, loss, times, clip
-
-    def optimizer(self, name: str, twin: Twin) -> torch.optim.Optimizer:
-        weights = twin.parameters()
-        if name == "cifar-vae":
-            return torch.optim.AdamW(weights, lr=1e-3, weight_decay=1e-5)
-        if name == "course-vae":
-            return torch.optim.Adam(weights, lr=1e-3, betas=(0.5, 0.999))
-        return torch.optim.Adam(weights, lr=0.005)
-
-
-PUBLISHED = {
-    "cifar-vae": Published(Notebook, notebook_loss, 3 * 32 * 32, clip=1.0),
-    "pytorch-vae": Published(lambda: Faces(blog=False), faces_loss, 3 * 64 * 64),
-    "celeba-vae": Published(lambda: Faces(blog=True), faces_loss, 3 * 64 * 64),
-    "course-vae": Published(Course, course_loss, 28 * 28 / 2),
-}
 COUNTS = {
     "cifar-vae": 4_032_643,
     "pytorch-vae": 3_937_635,
@@ -100,12 +65,8 @@ def test_outputs_are_the_twins_in_both_modes(name: str) -> None:
     for train in (True, True, False):  # running statistics move twice, and are used at last
         twin.train(train)
         model.train(train)
-        seen = (x - model.pixel_mean) / model.pixel_std
-        picture, mu, logvar = twin(
-            seen if name == "course-vae" else x, torch.Generator().manual_seed(1)
-        )
-        if name == "course-vae":  # the encoder and the loss see normalised pixels, pages do not
-            picture = picture * model.pixel_std + model.pixel_mean
+        picture, mu, logvar = twin(twin.seen(x), torch.Generator().manual_seed(1))
+        picture = picture * twin.std + twin.mean  # pages do not see normalised pixels
         output = model(x, torch.Generator().manual_seed(1))
         torch.testing.assert_close(model.likelihood.mean(output.x_logits), picture)
         torch.testing.assert_close(output.posterior.mu, mu)
@@ -146,8 +107,8 @@ def test_training_goes_as_the_twins(name: str, monkeypatch: pytest.MonkeyPatch) 
     loop = Loop(config, dataset, model.to(memory_format=torch.channels_last), objective)
     theirs = train_twin(
         twin,
-        course_loss if name == "course-vae" else published.loss,
-        published.optimizer(name, twin),
+        published.loss,
+        published.optimizer(twin.parameters()),
         islice(batches(dataset, config), STEPS),
         config.train.seed,
         published.clip,

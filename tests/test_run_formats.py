@@ -8,9 +8,20 @@
         --set train.threads=1 --set train.log_every=2 --set train.device=cpu
 
 β was set by hand, a message was not understood, and it was stopped at step 58; then its validation
-images were encoded and mapped, samples drawn from a mixture, and a direction saved. `run_format_2`
-is the same run with its configuration as format 2 holds it. Neither is made
-again: a change that it does not survive needs a migration.
+images were encoded and mapped, samples drawn from a mixture, and a direction saved.
+
+`fixtures/run_format_2` was made the same way by the version that wrote format 2, with
+
+        --set train.batch_size=auto --set train.augmentation=shift
+        --set train.early_stopping_patience=5
+
+in place of a batch of 64, and stopped at step 41; a selection was saved too. What is derived lay in
+the cache by then, and was laid beside as a shipped run brings it along. `fixtures/run_format_3` was
+made by the version that wrote format 3, with
+
+        --set train.precision=auto --set train.validation_images=40 --set train.batch_size=32
+
+and stopped at step 42. None is made again: a change that it does not survive needs a migration.
 """
 
 from __future__ import annotations
@@ -18,6 +29,7 @@ from __future__ import annotations
 import json
 import shutil
 import tomllib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +54,10 @@ from vae_core.latent.survey import load_survey
 from vae_core.loading import load_run
 from vae_core.run_data import recorded_by
 from vae_core.runs import Run, Store
+from vae_core.runs.layout import CHOICES
 from vae_core.runs.migrations import FORMAT, MIGRATIONS, VERSION, stored_config
+from vae_core.runs.schemas import Choices
+from vae_core.selections import load_selections
 from vae_core.sweeps import BETA, SweepSpec
 from vae_core.sweeps.scheduler import Scheduler
 from vae_core.sweeps.sweep import create_sweep, launch
@@ -52,7 +67,37 @@ from vae_core.training.worker import work
 
 ROOT = Path(__file__).resolve().parents[1]
 FIXTURES = ROOT / "tests" / "fixtures"
-STEP, BEST_STEP = 58, 56
+
+
+@dataclass(frozen=True)
+class Made:
+    """What is known of a run from the day that it was made: where it was stopped, the step of its
+    best weights, its measurements, and what its settings meant."""
+
+    step: int
+    best_step: int
+    recon: float
+    kl: float
+    means: dict[str, Any]
+
+
+MADE = {
+    1: Made(58, 56, 43.64939, 0.7507513, {
+        "data.windowed": "file", "data.pages": "first", "data.mask_padding": False,
+        "model.likelihood": "auto", "train.batch_size": 64, "train.augmentation": "none",
+        "train.early_stopping_patience": 0, "train.sampling": "shuffled", "train.precision": "fp32",
+        "train.validation_images": 0,
+    }),
+    2: Made(41, 39, 45.97167, 0.03159736, {
+        "data.windowed": None, "data.pages": "all", "data.mask_padding": True,
+        "model.likelihood": "bernoulli", "train.batch_size": 16, "train.augmentation": "shift",
+        "train.early_stopping_patience": 5, "train.sampling": "shuffled", "train.precision": "fp32",
+    }),
+    3: Made(42, 35, 45.65024, 0.09995998, {
+        "model.likelihood": "bernoulli", "train.batch_size": 32, "train.precision": "fp32",
+        "train.validation_images": 40,
+    }),
+}  # fmt: skip
 
 
 @pytest.fixture(params=range(1, FORMAT + 1))
@@ -64,12 +109,29 @@ def run(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Monk
     return Store().get(name)
 
 
-def test_it_is_listed_with_all_that_is_known_of_it(run: Run) -> None:
+@pytest.fixture
+def made(run: Run) -> Made:
+    return MADE[int(run.id.rpartition("_")[2])]
+
+
+def test_each_was_written_in_its_format(run: Run, made: Made) -> None:
+    """Not migrated from another one: each has settings of its own, which still mean what they
+    meant."""
+    stored = json.loads(run.text("config.json"))
+    assert run.id == f"run_format_{stored['format']}"
+    assert run.id in run.environment().command
+    config = run.config().model_dump(mode="json")
+    found = {name: config[name.split(".")[0]][name.split(".")[1]] for name in made.means}
+    assert found == made.means
+    assert run.config_to_train() == run.config()
+
+
+def test_it_is_listed_with_all_that_is_known_of_it(run: Run, made: Made) -> None:
     (facts,) = catalog(Store())
     assert (facts.state, facts.problem, facts.note) == ("stopped", "", "")
     assert facts.usable and facts.can_resume and facts.thumbnail
-    assert facts.recon == pytest.approx(43.64939) and facts.kl == pytest.approx(0.7507513)
-    assert (facts.beta, facts.best_step, facts.latent_size) == (0.5, BEST_STEP, 3)
+    assert facts.recon == pytest.approx(made.recon) and facts.kl == pytest.approx(made.kl)
+    assert (facts.beta, facts.best_step, facts.latent_size) == (0.5, made.best_step, 3)
     assert facts.measured_on == "90 validation images"
 
 
@@ -81,9 +143,9 @@ def test_it_evaluates_to_the_figures_that_it_recorded(run: Run) -> None:
         assert found[figure] == pytest.approx(recorded[figure], rel=1e-4), figure
 
 
-def test_its_weights_decode(run: Run) -> None:
+def test_its_weights_decode(run: Run, made: Made) -> None:
     encodings = load_encodings(run)
-    assert encodings.step == STEP and encodings.mu.shape[1] == 3
+    assert encodings.step == made.step and encodings.mu.shape[1] == 3
     pictures = {
         which: decode_vectors(load_run(run, which=which).model, encodings.mu[:5])
         for which in ("last", "best")
@@ -91,23 +153,33 @@ def test_its_weights_decode(run: Run) -> None:
     assert pictures["last"].shape == (5, 1, 8, 8) and pictures["last"].std() > 0
     # Two steps lie between them.
     np.testing.assert_allclose(pictures["last"], pictures["best"].astype(float), atol=8)
-    assert load_run(run, which="best").step == BEST_STEP
+    assert load_run(run, which="best").step == made.best_step
 
 
-def test_what_was_recorded_and_derived_is_found(run: Run) -> None:
-    """Surveys, maps, priors and directions still lay in the run then."""
+def test_what_was_recorded_and_derived_is_found(run: Run, made: Made) -> None:
     kinds = {record["kind"] for record in run.history()[0]}
     assert kinds == {"step", "validation", "preview", "checkpoint", "set", "note"}
     assert [(name, value) for _, name, value in run.set_by_hand()] == [("beta", 0.5)]
     assert beta_in_force(run) == 0.5 and weights_in_force(run) == {"recon": 1.0, "kl": 0.5}
     recorded = recorded_by(run)
     assert recorded is not None and len(recorded.hashes["validation"]) == 90
-    survey = load_survey(run, "validation", STEP)
+    survey = load_survey(run, "validation", made.step)
     assert survey is not None and len(survey) == 90
     assert load_map(run, "validation", "pca", 2, 0, survey.mu) is not None
     assert load_prior(run, "gaussian-mixture", 2) is not None
-    assert load_directions(run, STEP, 3) is not None
+    assert load_directions(run, made.step, 3) is not None
     assert [each.name for each in load_saved(run)] == ["smile"]
+
+
+def test_what_came_with_format_2_is_found(tmp_path: Path) -> None:
+    shutil.copytree(FIXTURES / "run_format_2", tmp_path / "run_format_2")
+    run = Store(tmp_path).get("run_format_2")
+    chosen = {each.setting: each.value for each in run.parse(CHOICES, Choices).choices}
+    assert chosen == {"model.likelihood": "bernoulli", "train.batch_size": 16}
+    (selection,) = load_selections(run)
+    recorded = recorded_by(run)
+    assert selection.name == "slim" and len(selection) == 12 and recorded is not None
+    assert set(selection.hashes.tolist()) <= set(recorded.hashes["validation"].tolist())
 
 
 @pytest.mark.parametrize("page", ["gallery", "train", "explore", "grids", "encodings"])
@@ -116,20 +188,21 @@ def test_pages_open_it(run: Run, page: str) -> None:
     assert not app.error
 
 
-def test_it_goes_on_where_it_stopped(run: Run) -> None:
+def test_it_goes_on_where_it_stopped(run: Run, made: Made) -> None:
     class StopSoon:
         def __call__(self, event: Any) -> None:
-            if isinstance(event, Stepped) and event.step == STEP + 6:
+            if isinstance(event, Stepped) and event.step in (made.step + 6, made.step + 7):
                 send(run, {"command": "stop"})
 
     before = run.history()[0]
     ended = work(run, lambda total, first: [StopSoon()])
-    assert STEP + 6 <= ended.step < run.status().total_steps
+    assert made.step + 6 <= ended.step < run.status().total_steps
     assert run.weights_step() == ended.step and run.status().state == "stopped"
     after = run.history()[0]
     assert after[: len(before)] == before
     steps = [record["step"] for record in after[len(before) :] if record["kind"] == "step"]
-    assert steps[0] == STEP + 2 and {record.get("beta") for record in after[-3:]} <= {0.5, None}
+    assert steps[0] == made.step + 2 - made.step % 2
+    assert {record.get("beta") for record in after[-3:]} <= {0.5, None}
     (session,) = run.environment().resumed
     assert session["version"] == VERSION
 
@@ -142,7 +215,7 @@ def changed(run: Run, name: str, **values: Any) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | values))
 
 
-def test_a_run_of_a_later_version_is_opened_with_a_note(run: Run) -> None:
+def test_a_run_of_a_later_version_is_opened_with_a_note(run: Run, made: Made) -> None:
     train = json.loads(run.file("config.json").read_text())["train"]
     changed(run, "config.json", format=99, train=train | {"ema": 0.99}, sampler="ddim")
     changed(run, "data.json", colour_space="lab")
@@ -155,7 +228,7 @@ def test_a_run_of_a_later_version_is_opened_with_a_note(run: Run) -> None:
     assert facts.usable and facts.state == "stopped"
     for key in ("train.ema", "sampler", "colour_space", "mood", "fid", "carbon_g", "0.icon"):
         assert key in facts.note, key
-    assert load_run(run).step == STEP and load_saved(run)[0].name == "smile"
+    assert load_run(run).step == made.step and load_saved(run)[0].name == "smile"
     assert "later version" in texts(open_page("explore", run=run.id)) + facts.note
     with pytest.raises(UserError, match=r"cannot be resumed by this version.*train\.ema"):
         run.config_to_train()

@@ -83,6 +83,23 @@ def test_work_that_cost_nothing_may_come_again_at_once() -> None:
     assert budget.allows()
 
 
+@pytest.mark.parametrize("sooner", [True, False])
+def test_what_a_thread_spends_on_the_work_counts(sooner: bool) -> None:
+    """Whether it comes to its end before or after who waits for no more than a copy."""
+    budget = TimeBudget()
+    with budget.measure():
+        if sooner:
+            budget.took_beside(0.05)
+    if not sooner:
+        budget.took_beside(0.05)
+    time.sleep(0.1)
+    assert not budget.allows()
+    with budget.measure():
+        pass
+    time.sleep(0.01)
+    assert budget.allows(), "the next one is measured anew"
+
+
 def test_short_epochs_are_not_all_saved_but_the_last_step_is() -> None:
     loop = make_loop(tiny(**SMALL, train={"epochs": 60, "batch_size": 256, "preview_every": 1000}))
     saved = []

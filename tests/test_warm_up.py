@@ -44,7 +44,9 @@ def test_the_first_page_imports_no_torch() -> None:
     entry = ast.parse((ROOT / "streamlit_app.py").read_text(encoding="utf-8"))
     nodes = [*ast.walk(page), *ast.walk(entry)]
     modules = {node.module for node in nodes if isinstance(node, ast.ImportFrom)} - {"__future__"}
-    code = f"import sys, {', '.join(sorted(filter(None, modules)))}; sys.exit('torch' in sys.modules)"
+    code = (
+        f"import sys, {', '.join(sorted(filter(None, modules)))}; sys.exit('torch' in sys.modules)"
+    )
     assert "latent_workbench.components.explorer" in modules
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 

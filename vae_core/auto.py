@@ -35,6 +35,9 @@ LEAST_STEPS, MOST_STEPS, STEPS_OF_ONE = 2000, 20_000, 120
 PATIENCE, LEAST_PATIENCE = 0.15, 10
 """Of the epochs, and epochs at least, that a better validation is waited for."""
 
+ENOUGH_MEASURED, MEASURED_SHARE = 1000, 0.05
+"""Validation images at the end of an epoch: so many at least, and of many training images this."""
+
 PAPER = 0.5
 """Share of the values near black or white from which on images are ink on paper."""
 
@@ -144,6 +147,19 @@ def early_stopping_patience(known: Known) -> tuple[int, str]:
     )
 
 
+def validation_images(known: Known) -> tuple[int, str]:
+    """All of them, or so many that measuring takes a sixtieth of an epoch: an image that is
+    measured costs a third of one that is learned from."""
+    held_out, n = known.card.n_validation, known.card.n_train
+    count = max(ENOUGH_MEASURED, math.ceil(MEASURED_SHARE * n))
+    if held_out <= count:
+        return 0, f"All {held_out} images that are held out: measuring them takes little."
+    return count, (
+        f"{count} of the {held_out} images that are held out, always the same ones, tell how "
+        "training goes; all are measured at its end."
+    )
+
+
 DECISIONS: dict[str, Decision] = {
     "model.likelihood": likelihood,
     "model.latent_dim": latent_dim,
@@ -151,6 +167,7 @@ DECISIONS: dict[str, Decision] = {
     "train.augmentation": augmentation,
     "train.epochs": epochs,
     "train.early_stopping_patience": early_stopping_patience,
+    "train.validation_images": validation_images,
 }
 """By the path of the setting, in the order in which they are made: each sees those before."""
 

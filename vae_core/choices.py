@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+BY_MACHINE = frozenset({"train.precision"})
+"""Settings that the machine decides; the images decide all others."""
+
 
 @dataclass(frozen=True)
 class Choice:

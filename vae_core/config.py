@@ -313,6 +313,15 @@ class TrainConfig(Settings):
         ge=0,
         le=100_000,
     )
+    validation_images: Auto[int] = setting(
+        0,
+        "Measured each epoch",
+        "So many of the validation images, always the same ones; 0 takes all, auto no more than "
+        "cost little. When the run ends all of them are measured.",
+        unit="images",
+        more=True,
+        ge=0,
+    )
     augmentation: Literal["auto", "none", "flip", "shift", "flip+shift"] = setting(
         "none",
         "Augmentation",
@@ -383,6 +392,14 @@ class TrainConfig(Settings):
     )
     device: Literal["auto", "cpu", "cuda", "mps"] = setting(
         "auto", "Device", "auto takes a GPU where there is one.", more=True
+    )
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = setting(
+        "auto",
+        "Precision",
+        "Bits of the numbers that the networks compute with while they learn. bf16 and fp16 have "
+        "half as many and are faster where the processor knows them; fp16 is for GPUs. auto tries "
+        "and takes the faster where the loss stays the same.",
+        more=True,
     )
     compile: bool = setting(
         False, "Compile", "torch.compile; pays on long runs of large networks only.", more=True

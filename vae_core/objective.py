@@ -93,7 +93,8 @@ class Objective(nn.Module, Generic[P]):
         return {}
 
     def networks(self, model: LatentModel) -> list[nn.Module]:
-        """What a step spends its time in, for the compiler: what is called, not what holds it."""
+        """What a step spends its time in, for the compiler and for bf16: what is called, not what
+        holds it."""
         return [model.encoder, model.decoder]
 
     def players(self, model: nn.Module) -> dict[str, list[nn.Parameter]]:

@@ -25,6 +25,11 @@ def prepare() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if "torch" in sys.modules:
         raise RuntimeError("prepare() must run before torch is imported")
+    keep_memory()
+
+
+def keep_memory() -> None:
+    """Let the memory that a step has used lie ready for the next one."""
     set_malloc({M_MMAP_MAX: 0, M_TRIM_THRESHOLD: 2**31 - 1, M_TOP_PAD: 64 * 2**20})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable, Sequence
 
 import torch
@@ -16,6 +17,14 @@ def set_up_compiler(recompile_limit: int) -> None:
     torch._dynamo.config.recompile_limit = recompile_limit
     torch._dynamo.config.accumulated_recompile_limit = recompile_limit
     torch._functorch.config.donated_buffer = False  # players may share a graph, which is then kept
+
+
+def cpu_computes_bf16() -> bool:
+    """Whether this processor multiplies in bf16; torch emulates it elsewhere, slower than fp32."""
+    if platform.machine().lower() in ("x86_64", "amd64"):
+        return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    onednn = torch.backends.mkldnn.is_available()
+    return onednn and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def packed(layer: nn.ConvTranspose2d, shape: Sequence[int]) -> Callable[[Tensor], Tensor] | None:

@@ -15,9 +15,17 @@ import streamlit as st
 from latent_workbench.live.images import DATASETS, images_of
 from latent_workbench.live.models import ready_torch, weights_version
 from latent_workbench.live.resources import encodings_version, model_of
+from latent_workbench.shared import access
 from latent_workbench.shared.formatting import grouped, image_count
 from latent_workbench.shared.state import session
-from latent_workbench.shared.tasks import Task, command, job_button, job_shown, result_of
+from latent_workbench.shared.tasks import (
+    Task,
+    command,
+    job_button,
+    job_shown,
+    result_of,
+    start_job,
+)
 from vae_core.data import Progress
 from vae_core.data.dataset import Images
 from vae_core.errors import UserError
@@ -154,30 +162,34 @@ def _surveyed(path: Path, version: str, split: str) -> Task[EncodedImages]:
 # --- where there are no encodings, or those of an earlier step ------------------------------------
 
 
+@dataclass
+class Completed:
+    """The weights for which this session has had the images encoded, whether it came to an end or
+    not: (folder of the run, step)."""
+
+    weights: set[tuple[Path, int | None]] = field(default_factory=set)
+
+
 def outdated_encodings(run: Run) -> None:
-    """Say that the encodings are not those of the weights, and offer to make them."""
+    """Say that the encodings are not those of the weights, and have them made anew."""
     from vae_core.completion import is_complete
     from vae_core.latent.encodings import encoded_step
 
-    if is_complete(run) or job_shown(_key(run)):
+    if is_complete(run):
         return
-    words, button = st.columns([4, 1], vertical_alignment="center")
-    words.info(
+    st.info(
         f"The training ended before its images were encoded anew. What you see is of step "
         f"{grouped(encoded_step(run) or 0)}, the weights are of step "
         f"{grouped(run.weights_step() or 0)}."
     )
-    with button:
-        _offer(run)
+    _complete(run)
 
 
 def no_encodings(run: Run) -> None:
-    """What to do where there are none."""
-    if job_shown(_key(run)):
-        return
+    """Have them made, or say what to do, where there are none."""
     if run.weights_step() is not None and run.status().state not in ACTIVE:
         st.info("This run has no encodings yet: its training ended before they were made.")
-        _offer(run)
+        _complete(run)
         return
     st.info(
         "This run has no encodings yet: they are cached when an epoch ends. "
@@ -187,14 +199,18 @@ def no_encodings(run: Run) -> None:
         st.switch_page("pages/train.py", query_params={"run": run.id})
 
 
-def _key(run: Run) -> str:
-    return f"encodings-completing-{run.id}"
-
-
-def _offer(run: Run) -> None:
-    """A button that has the images encoded with the weights that there are now."""
+def _complete(run: Run) -> None:
+    """Have the images encoded with the weights that there are now: at once for who comes to see
+    them, and by a button once that was stopped."""
+    key, weights = f"encodings-completing-{run.id}", (run.path, run.weights_step())
+    begun = session(Completed).weights
+    if job_shown(key):
+        return
+    if weights not in begun and not access.read_only_reason():
+        begun.add(weights)
+        start_job(key, command(run, "complete", run.id))
     icon = ":material/scatter_plot:"
-    job_button(_key(run), "Encode them now", icon, run, "complete", run.id)
+    job_button(key, "Encode them now", icon, run, "complete", run.id)
 
 
 # --- images of a whole part -----------------------------------------------------------------------

@@ -38,8 +38,7 @@ def draw(encoded: EncodedImages) -> None:
     path = _given()
     found = None if path is None else _found(run, path)
     if found is None:
-        if mark(run.id, None):
-            st.rerun()
+        left(encoded)
         if path is None:
             st.caption(
                 "Every image is encoded and drawn by the model, and compared with those that it "
@@ -61,6 +60,12 @@ def draw(encoded: EncodedImages) -> None:
     names = tuple(found.name(each) for each in range(len(scored.survey)))
     if mark(run.id, Marked(scored.survey.mu, names, row)):
         st.rerun()  # the points are drawn above, and not with this tab
+
+
+def left(encoded: EncodedImages) -> None:
+    """Nobody looks at new images now, so none are among the points."""
+    if mark(encoded.run.id, None):
+        st.rerun()  # the points are drawn above
 
 
 def _given() -> str | None:

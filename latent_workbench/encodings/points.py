@@ -18,7 +18,7 @@ from latent_workbench.components.scatter import (
     SelectionCleared,
     scatter,
 )
-from latent_workbench.encodings import collection
+from latent_workbench.encodings import looked_through
 from latent_workbench.encodings.details import (
     clicked_image,
     clicked_plane,
@@ -95,8 +95,8 @@ def draw_points(
         titles=plane.titles,
         labels=survey.labels,
         label_names=survey.label_names,
-        colourings=[*measured, *collection.colourings(encoded), *number_columns(further)],
-        colour_by=collection.colour_by(encoded),
+        colourings=[*measured, *looked_through.colourings(encoded), *number_columns(further)],
+        colour_by=looked_through.colour_by(encoded),
         categories=category_columns(further),
         files=survey.files,
         circles=RADII if plane.prior and density is not None and density.standard else (),

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from dataclasses import dataclass, field
-from functools import partial
 
 import numpy as np
 import streamlit as st
 
 from latent_workbench.components.scatter import PointsSelected, Recalled, ScatterEvent
 from latent_workbench.encodings.encoded_images import EncodedImages
-from latent_workbench.encodings.take_home import names_of
+from latent_workbench.encodings.take_home import take_home
 from latent_workbench.shared import access
 from latent_workbench.shared.errors import errors_shown
 from latent_workbench.shared.formatting import escape_markdown, grouped
@@ -154,30 +151,11 @@ def _one_of(encoded: EncodedImages, known: tuple[Selection, ...]) -> None:
         ):
             _recall(encoded, chosen, rows)
         _train_buttons(encoded, key, rows, name, saved=name)
-        for title, made, suffix in (("Names", names_of, "txt"), ("CSV", table_of, "csv")):
-            st.download_button(
-                title, partial(made, encoded, rows), f"{name}.{suffix}", f"text/{suffix}",
-                key=f"{key}-{suffix}", icon=":material/download:", on_click="ignore",
-                disabled=not len(rows),
-            )  # fmt: skip
+    if len(rows):
+        take_home(encoded, rows, f"saved-{run.id}", name)
     _rename_or_delete(encoded, name, key)
     if len(known) > 1:
         _combine(encoded, chosen, known, key)
-
-
-def table_of(encoded: EncodedImages, rows: np.ndarray) -> str:
-    """Name, label, place and what was measured of the images, as CSV."""
-    survey, out = encoded.survey, io.StringIO()
-    measured = {"recon": survey.recon, "kl": survey.kl, "elbo": survey.elbo}
-    known = {name: values for name, values in measured.items() if values is not None}
-    table = csv.writer(out)
-    labelled = ["label"] if survey.labels is not None else []
-    table.writerow(["file", "index", *labelled, *known])
-    for row in rows.tolist():
-        label = [survey.label_name(int(survey.labels[row]))] if survey.labels is not None else []
-        figures = [float(values[row]) for values in known.values()]
-        table.writerow([encoded.name(row), int(survey.indices[row]), *label, *figures])
-    return out.getvalue()
 
 
 def _rename_or_delete(encoded: EncodedImages, name: str, key: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from latent_workbench.shared.formatting import setting_title
 from vae_core.errors import UserError
 from vae_core.locations import PACKAGES
 from vae_core.runs import Store
@@ -17,16 +18,19 @@ _QUOTED = re.compile(r"""(["'`“])(/[^"'`”\n]+)(["'`”])""")
 _EMOJI = r"\U0001F000-\U0001FAFF\u2600-\u27BF\uFE0F\u200D"
 """Part of a name as letters are: what follows a slash after one lies in a folder of that name."""
 
+_SETTING = re.compile(r"(?<![\w./])[a-z]+\.[a-z_]+(?:\.[a-z_]+)*")
+
 _PLAIN = re.compile(rf"""(?<![\w/.:~<>){_EMOJI}-])/[^\s"'`:;,()\[\]<>]*[^\s"'`:;,.()\[\]<>]""")
 
 
 def redact(error: object) -> str:
-    """The text of an error, a note or a log without the paths and passwords in it.
+    """The text of an error, a note or a log without the paths and passwords in it, with settings
+    called as the form calls them ("data.resize" is “Resize”).
 
     What lies in the store keeps its place there (`a-run/config.json`), of any other path its last
     name is left. The whole text stands in the log of whoever runs the app.
     """
-    text = str(error)
+    text = _SETTING.sub(_called, str(error))
     if "/" not in text:
         return text
     text = _CREDENTIALS.sub("", text)
@@ -58,6 +62,11 @@ def on_script_error(error: Exception) -> bool:
     if isinstance(error, UserError):
         st.error(redact(error))
     return isinstance(error, UserError)
+
+
+def _called(setting: re.Match[str]) -> str:
+    title = setting_title(setting[0])
+    return f"“{title}”" if title else setting[0]
 
 
 def _name(path: str) -> str:

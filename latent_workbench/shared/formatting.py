@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import math
 import re
+from functools import cache
+from typing import Any
 
+from vae_core.config import RunConfig
 from vae_core.runs import in_words
+from vae_core.settings import nested_settings
 
 LONGEST = 300
 _MARKDOWN = re.compile(r"([\\`*\[\]<>!$~|])")
@@ -38,6 +42,19 @@ def grouped(count: int) -> str:
 def image_count(count: int, split: str) -> str:
     """How many images of which part, as it stands beside a figure: 3 000 validation images."""
     return in_words(grouped(count), split)
+
+
+@cache
+def setting_title(path: str) -> str:
+    """What the form calls the setting at a path such as "model.latent_dim"; "" where there is no
+    such setting."""
+    kind: Any = RunConfig
+    for part in path.split("."):
+        field = getattr(kind, "model_fields", {}).get(part)
+        if field is None:
+            return ""
+        kind = nested_settings(field.annotation) or field
+    return str(getattr(kind, "title", None) or "")
 
 
 def escape_markdown(text: str, longest: int = LONGEST) -> str:

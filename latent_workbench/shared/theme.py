@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 RECONSTRUCTION = "#0072B2"
 KL = "#E69F00"
@@ -72,3 +73,17 @@ def page_style() -> None:
         "<style>.stMainBlockContainer { max-width: 1400px; padding-inline: 2.5rem; }"
         "[data-testid=stPopoverButton] * { pointer-events: none; }</style>"
     )
+
+
+def kept_in_sight(key: str) -> DeltaGenerator:
+    """A container that stays at the lower edge of the window while its place lies below that."""
+    # Streamlit's own colours are no variables outside components.
+    ground = "light-dark({}, {})".format(
+        *(st.get_option(f"theme.{kind}.backgroundColor") or "Canvas" for kind in ("light", "dark"))
+    )
+    st.html(
+        f"<style>[data-testid=stLayoutWrapper]:has(> .st-key-{key}) {{ position: sticky; bottom: 0;"
+        f" z-index: 1; }} .st-key-{key} {{ padding-bottom: 8px; background: {ground};"
+        f" box-shadow: 0 -8px 8px {ground}; }}</style>"
+    )
+    return st.container(key=key, gap="small")

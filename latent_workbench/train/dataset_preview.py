@@ -28,6 +28,8 @@ WIDEST = 2
 """Times the side of a tile that long strips may take."""
 
 ROWS = 2
+"""Of samples that are about as high as wide."""
+
 GAP = 4
 BAR_HEIGHT = 22
 MOST_BARS = 40
@@ -70,7 +72,8 @@ def _show(dataset: Dataset, samples: str, sampling: str) -> None:
     c, h, w = dataset.image_shape
     counts = label_counts(dataset.train, dataset.label_names)
     pixels = "grey" if c == 1 else "colour" if c == 3 else f"{c} channels"
-    facts = [f"{grouped(len(dataset.train))} images", f"{w}×{h} px", pixels]
+    count = len(dataset.train)
+    facts = [f"{grouped(count)} image{'' if count == 1 else 's'}", f"{w}×{h} px", pixels]
     facts += [f"{len(counts)} labels"] if counts else []
     st.caption(" · ".join(facts))
     st.html(samples)
@@ -86,13 +89,14 @@ def _show(dataset: Dataset, samples: str, sampling: str) -> None:
 
 @st.cache_data(max_entries=16, show_spinner=False)
 def _thumbnails(data_json: str, _dataset: Dataset, channels: tuple[int, int, int] | None) -> str:
-    """Two rows of samples as HTML, pixel by pixel, as many as the width has room for: exactly
-    what the network will see."""
+    """Rows of samples as HTML, pixel by pixel, as many as the width has room for: exactly what the
+    network will see."""
     dataset = _dataset
     chosen = spread(dataset.train, SAMPLES)
     pictures = dataset.train.images.gather(chosen)
     _, h, w = dataset.image_shape
     width, height = tile_size(w, h)
+    rows = rows_of(height)
     cells = []
     for row, picture in zip(chosen, pictures, strict=True):
         title = html.escape(_title(dataset, int(row)))
@@ -102,7 +106,7 @@ def _thumbnails(data_json: str, _dataset: Dataset, channels: tuple[int, int, int
     return (
         f"<style>.samples {{display: grid; gap: {GAP}px; overflow: hidden;"
         f" grid-template-columns: repeat(auto-fill, {width}px);"
-        f" grid-auto-rows: {height}px; height: {ROWS * height + (ROWS - 1) * GAP}px}}"
+        f" grid-auto-rows: {height}px; max-height: {rows * height + (rows - 1) * GAP}px}}"
         f" .samples img {{width: {width}px; height: {height}px; image-rendering: pixelated;"
         f' border-radius: 3px}}</style><div class="samples">{"".join(cells)}</div>'
     )
@@ -115,6 +119,12 @@ def tile_size(width: int, height: int) -> tuple[int, int]:
     longest = LARGEST_TILE * max(1.0, min(WIDEST, (width * height) ** 0.5 / min(width, height)))
     scale = min(zoom, longest / max(width, height))
     return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def rows_of(height: int) -> int:
+    """How many rows of samples of this height, in CSS pixels, are shown: of flat ones more, of tall
+    ones one."""
+    return 1 if height > LARGEST_TILE else max(ROWS, ROWS * SMALLEST_TILE // height)
 
 
 def _title(dataset: Dataset, row: int) -> str:

@@ -1,4 +1,4 @@
-"""What was decided from the images where the settings leave it to them, each with its reason."""
+"""What was decided where the settings leave it to images and machine, each with its reason."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from typing import Any
 
 import streamlit as st
 
-from latent_workbench.shared.formatting import escape_markdown, number
-from vae_core.config import RunConfig
+from latent_workbench.shared.formatting import escape_markdown, number, setting_title
+from vae_core.choices import BY_MACHINE
 from vae_core.runs import Choices, Run, layout
 from vae_core.runs.schemas import Chosen
-from vae_core.settings import nested_settings
+
+DECIDING = {False: "the images", True: "the machine"}
+"""Who decided a setting, by whether the machine did."""
 
 
 def decided(chosen: Sequence[Chosen], key: str, hint: str = "") -> None:
@@ -19,11 +21,14 @@ def decided(chosen: Sequence[Chosen], key: str, hint: str = "") -> None:
     if not chosen:
         return
     count = f"{len(chosen)} setting{'s' * (len(chosen) > 1)}"
-    with st.expander(f"Decided from the images: {count}", icon=":material/rule_settings:", key=key):
+    by_machine = {each.setting in BY_MACHINE for each in chosen}
+    deciding = " and ".join(DECIDING[each] for each in sorted(by_machine))
+    with st.expander(f"Decided from {deciding}: {count}", icon=":material/rule_settings:", key=key):
         for each in chosen:
+            title = setting_title(each.setting) or each.setting
             value = escape_markdown(shown(each.value))
             reason = escape_markdown(each.reason)
-            st.markdown(f"**{_title(each.setting)}** {value}  \n:gray[:small[{reason}]]")
+            st.markdown(f"**{title}** {value}  \n:gray[:small[{reason}]]")
         if hint:
             st.caption(hint)
 
@@ -48,14 +53,3 @@ def shown(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(map(shown, value))
     return str(value)
-
-
-def _title(setting: str) -> str:
-    """The title of the field at a path such as "model.latent_dim"."""
-    kind: Any = RunConfig
-    for part in setting.split("."):
-        field = kind.model_fields.get(part)
-        if field is None:
-            return setting
-        kind = nested_settings(field.annotation) or field
-    return str(getattr(kind, "title", None) or setting)

@@ -25,6 +25,7 @@ from latent_workbench.shared.recipes import (
 from latent_workbench.shared.schedule import planned
 from latent_workbench.shared.state import persistent, restore, session, widget_value
 from latent_workbench.shared.tasks import Task, result_of
+from latent_workbench.shared.theme import kept_in_sight
 from latent_workbench.shared.train_on import TrainOn, chosen_images
 from latent_workbench.shared.train_start import DATASET, TrainStart, apply_start, recipe_key
 from latent_workbench.train.dataset_preview import dataset_preview
@@ -246,11 +247,13 @@ def _choose_name(config: RunConfig | None) -> tuple[str, str]:
 
 
 def _start(config: RunConfig | None, plan: Plan | None, problem: str, name: str) -> None:
-    """The button that starts what the form says, and how long that will take."""
-    if problem:
-        st.error(problem)
+    """The button that starts what the form says, and how long that will take: in sight however long
+    the form is, with what keeps it from starting."""
     ready = config is not None and plan is not None and not problem
-    button, estimate = st.columns([1.2, 1], vertical_alignment="center", gap="small")
+    with kept_in_sight("train-start"):
+        if problem:
+            st.error(problem)
+        button, estimate = st.columns([1.2, 1], vertical_alignment="center", gap="small")
     pressed = button.button(
         "Start training",
         key="start-training",

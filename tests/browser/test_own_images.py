@@ -44,7 +44,9 @@ def test_a_zip_is_dropped_started_trained_on_and_started_from(
         expect(start).to_be_enabled()
         start.click()
         page.wait_for_url("**/train?run=summer-holiday")
-        page.locator('.vm[data-run="summer-holiday"]').wait_for()
+        begun = page.locator('.vm[data-run="summer-holiday"] .vm-head')
+        begun.wait_for()
+        expect(begun).to_be_in_viewport()  # though Start lies at the end of a long form
         state = page.get_by_test_id("run-state")
         expect(state).to_have_text("finished", timeout=4 * PATIENCE_MS)
         expect(page.locator(".st-key-train-on button").first).to_be_visible()

@@ -81,9 +81,10 @@ test("terms that all families have share one chart", () => {
 });
 
 test("small pictures are magnified by whole pixels of the device", () => {
-  assert.deepEqual(magnification(28, 28, 1), { zoom: 2, sharp: 2 });
-  assert.deepEqual(magnification(64, 64, 1.5), { zoom: 1, sharp: 2 });
-  assert.deepEqual(magnification(8, 16, 2), { zoom: 7, sharp: 14 });
+  assert.deepEqual(magnification(28, 28, 1), { zoom: 2, sharp: 2, least: 56 });
+  assert.deepEqual(magnification(64, 64, 1.5), { zoom: 1, sharp: 2, least: 56 });
+  assert.deepEqual(magnification(96, 12, 1), { zoom: 5, sharp: 5, least: 448 });
+  assert.deepEqual(magnification(8, 16, 2), { zoom: 7, sharp: 14, least: 56 });
 });
 
 test("names that do not fit are thinned out evenly, the ends kept", () => {

@@ -20,7 +20,7 @@ import { Points, rowsWhere, Viewport } from "../../latent_workbench/components/s
 import { ticksBetween } from "../../latent_workbench/components/scatter/renderer.js";
 import { packed } from "../../latent_workbench/components/scatter/scatter.js";
 import { Space } from "../../latent_workbench/components/scatter/space.js";
-import { stampPoints } from "../../latent_workbench/components/scatter/stamped.js";
+import { stampPoints, stampSample, stepFor } from "../../latent_workbench/components/scatter/stamped.js";
 import { shortened } from "../../latent_workbench/components/shared/format.js";
 import { Names } from "../../latent_workbench/components/shared/names.js";
 
@@ -159,6 +159,32 @@ test("a sample of points in space lies where all of them do", () => {
   );
   for (const i of some.farFirst ?? []) assert.deepEqual(some.at(i), all.at(i));
   space.at(7).forEach((value, axis) => assert.ok(Math.abs(value - all.at(7)[axis]) < 1e-6));
+});
+
+test("of points in space a sample is painted too once all of them are known", () => {
+  // 64 points that cover no other one's pixels, at as many depths.
+  const places = Array.from({ length: 64 }, (_, i) => [(i % 8) - 3.5, Math.floor(i / 8) - 3.5, i / 100]);
+  const space = new Space(Float32Array.from(places.flat()));
+  space.turn(-space.yaw, -space.pitch);
+  const look = painted(Array(64).fill(0xffffff));
+  const pixels = markOf(2.6, MARKS[0]).length / 2;
+  /** @param {Points} points @param {number} step */
+  const shown = (points, step) => {
+    const target = blank();
+    stampSample(target, 1, square(), points, look, step);
+    return target.words.filter(Boolean).length / pixels;
+  };
+  for (const step of [1, 4, 16]) {
+    assert.equal(shown(space.seen(), step), 64 / step, "of all of them");
+    assert.equal(shown(space.seen(step), step), 64 / step, "of a sample that was made for it");
+  }
+  assert.equal(shown(space.seen(4), 8), 8, "of a larger sample");
+  const flat = new Points(Float32Array.from(places.map(([x, y]) => [x, y]).flat()));
+  assert.equal(shown(flat, 4), 16);
+});
+
+test("samples grow by doubling, so that what is painted stays", () => {
+  assert.deepEqual([0, 0.3, 1, 1.1, 2, 5, 33].map(stepFor), [1, 1, 1, 2, 2, 8, 64]);
 });
 
 test("a lasso over many points takes the same as asking each, and in time", () => {

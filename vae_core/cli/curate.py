@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -19,7 +20,7 @@ from vae_core.cli.options import (
     StoreOption,
     print_json,
 )
-from vae_core.cli.score_images import write_csv
+from vae_core.cli.score_images import require_writable, write_csv
 from vae_core.errors import UserError
 from vae_core.runs import Store, in_words
 
@@ -52,10 +53,13 @@ def curate(
     from vae_core.curation import curate as look_through
 
     with answering(as_lines) as say:
+        if out is not None:
+            with suppress(OSError):  # told by what follows
+                out.mkdir(parents=True, exist_ok=True)
+            require_writable(out / "curation.csv")
         made = look_through(Store(store).get(run), split, data_dir, smallest, say)
         if out is not None:
             try:
-                out.mkdir(parents=True, exist_ok=True)
                 write_csv(out / "curation.csv", table(made))
                 write_csv(out / "near-duplicates.csv", copies_table(made))
                 write_csv(out / "doubtful-labels.csv", doubts_table(made))

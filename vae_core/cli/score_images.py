@@ -23,6 +23,7 @@ from vae_core.cli.options import (
     print_table,
 )
 from vae_core.errors import UserError
+from vae_core.imaging.reading import reason_of
 from vae_core.runs import Store
 
 app = typer.Typer()
@@ -79,6 +80,8 @@ def score_images(
         if bool(paths) == bool(split):
             raise UserError("Name pictures, or a part of the run's own by --split; one of the two.")
         found = Store(store).get(run)
+        if out is not None:
+            require_writable(out)
         if paths:
             scored = scored_images(found, paths, data_dir, weights, neighbours, say)
         else:
@@ -124,9 +127,27 @@ def score_images(
         print(note, file=sys.stderr)
 
 
+def require_writable(path: Path) -> None:
+    """Refuse a file that cannot be written before any work is done for it.
+
+    Raises:
+        UserError: saying why it cannot.
+    """
+    there = path.exists()
+    try:
+        path.open("a").close()
+        if not there:
+            path.unlink()
+    except OSError as error:
+        raise UserError(
+            f"{path} cannot be written: {reason_of(error)}. Name another file.", shell="--out"
+        ) from None
+
+
 def write_csv(path: Path, columns: dict[str, list[Any]]) -> None:
-    """Write a table whose numbers read back unchanged."""
-    with path.open("w", newline="", encoding="utf-8") as file:
+    """Write a table whose numbers read back unchanged; names of folders are bytes, and may be no
+    text."""
+    with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
         writer = csv.writer(file)
         writer.writerow(columns)
         writer.writerows(zip(*columns.values(), strict=True))

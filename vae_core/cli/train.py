@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +15,7 @@ from vae_core.config import DataConfig, RunConfig, parse_config
 from vae_core.errors import DataChanged, UserError
 from vae_core.nested import parse_settings
 from vae_core.runs import Run, Store
+from vae_core.runs.layout import HISTORY
 from vae_core.runs.store import name_for
 from vae_core.training.control import WorkerControl, control_size, send
 from vae_core.training.watchdog import watch_worker
@@ -54,7 +56,14 @@ def train(
     from vae_core.training.jobs import create
 
     name = run or runs.free_name(name_for(config, config.preset or config.family))
-    _train_here(create(runs, name, config), store)
+    made = create(runs, name, config)
+    try:
+        _train_here(made, store)
+    except UserError:
+        if not made.has(HISTORY):  # a mistyped path, say: nothing was learned that is worth keeping
+            with suppress(UserError):
+                made.delete()
+        raise
 
 
 AcceptOption = Annotated[

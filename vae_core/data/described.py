@@ -63,18 +63,23 @@ def said_of(listing: Listing, progress: Progress) -> Said:
     used, notes = set(), []
     for name in sorted(files, key=lambda each: (not _is_called(each), each))[:MOST_TABLES]:
         progress(f"Reading {name}", None)
+        called = _is_called(name)
         try:
             table = read_table(name, _read(listing, name), names.is_file)
         except (NoTable, Refused, NotAnImage) as error:
-            if _is_called(name):
+            if called:
                 used.add(name)
                 notes.append(f"{name} was left aside: {error}.")
             continue
         found = match(table.rows, names, len(listing), _below(name, listing))
-        if found is None or not (_is_called(name) or _is_about(found, table, len(listing))):
-            if _is_called(name):
+        if (
+            found is None
+            or not found.count
+            or not (called or _is_about(found, table, len(listing)))
+        ):
+            if called:
                 used.add(name)
-                notes.append(_names_nothing(name, table, listing))
+                notes.append(_names_nothing(name, table, listing, found))
             continue
         used.add(name)
         notes.append(_told(name, found, table, len(listing)))
@@ -125,8 +130,8 @@ def _is_called(name: str) -> bool:
 
 def _is_about(found: Matched, table: Table, pictures: int) -> bool:
     """Whether a table of any name is about the pictures: it names half of them, or they fill half
-    of it."""
-    return 2 * found.count >= min(pictures, table.rows.num_rows)
+    of it. A text that mentions one is not."""
+    return found.count > 1 and 2 * found.count >= min(pictures, table.rows.num_rows)
 
 
 def _read(listing: Listing, name: str) -> bytes:
@@ -171,10 +176,10 @@ def _told(name: str, found: Matched, table: Table, pictures: int) -> str:
 
 
 def _oddities(found: Matched) -> Iterator[str]:
-    if found.unknown.count:
-        yield found.unknown.told("row names no image here", "rows name no image here")
     if found.unclear.count:
         yield found.unclear.told("name fits several images", "names fit several images")
+    if found.unknown.count:
+        yield found.unknown.told("row names no image here", "rows name no image here")
     if found.repeated.count:
         yield found.repeated.told(
             "row is about an image that has one already, and the first counts",
@@ -182,7 +187,9 @@ def _oddities(found: Matched) -> Iterator[str]:
         )
 
 
-def _names_nothing(name: str, table: Table, listing: Listing) -> str:
+def _names_nothing(name: str, table: Table, listing: Listing, found: Matched | None) -> str:
+    if found is not None:
+        return f"{name} was left aside: {next(_oddities(found))}; write them with their folders."
     first = table.rows.slice(0, 1).to_pylist()[0]
     shown = next((text for text in first.values() if text), "nothing")
     return (

@@ -129,3 +129,12 @@ def restore_order(image_set: ImageSet, hashes: np.ndarray) -> Images:
     if np.array_equal(present, hashes):
         return image_set.images
     return SubsetImages(image_set.images, match_hashes(hashes, present))
+
+
+def drawn(image_set: ImageSet, count: int, seed: int) -> ImageSet:
+    """`count` images of `image_set`, in its order and always the same ones of the same set and
+    seed; all of them where `count` is 0, or there are no more."""
+    n = len(image_set)
+    if not 0 < count < n:
+        return image_set
+    return subset(image_set, np.sort(np.random.default_rng(seed).permutation(n)[:count]))

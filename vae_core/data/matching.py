@@ -180,7 +180,8 @@ class Matched:
 
 
 def match(rows: pa.Table, names: Names, count: int, below: Names | None = None) -> Matched | None:
-    """Find the column that names the images, and the row of each; None where no column does.
+    """Find the column that names the images, and the row of each; None where no column does. Where
+    every name fits several images, no image has a row.
 
     Args:
         count: how many images there are. below: those in the table's own folder, which its names
@@ -209,7 +210,7 @@ def match(rows: pa.Table, names: Names, count: int, below: Names | None = None) 
             found.repeated.add(text)
         else:
             found.row_of[images] = row
-    return found if found.count else None
+    return found if found.count or found.unclear.count else None
 
 
 def _candidates(

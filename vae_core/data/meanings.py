@@ -110,6 +110,12 @@ def meanings_of(
         _add(columns, name, texts[name], notes)
     if len(others) > MOST_COLUMNS:
         notes.append(f"{len(others) - MOST_COLUMNS} columns beyond {MOST_COLUMNS} were left out")
+    passed = [] if chosen or by_folder else _called_label(texts)
+    if passed and _parts_of_lists(texts[passed[0]]) is None:
+        notes.append(
+            f"“{passed[0]}” was not taken for the label, as it is a measure or another one for "
+            "nearly every image; “Label column” makes it one all the same"
+        )
     labels = _label_texts(texts[chosen]) if chosen else None
     if labels is None and not by_folder:
         labels, chosen = _one_hot(columns)
@@ -152,10 +158,15 @@ def _label_column(
                 + (f"Choose one of {_listed(there)}." if there else "There are no columns at all.")
             )
         return found
-    called = {plain(name): name for name in reversed(list(texts))}
-    candidates = [called[plain(name)] for name in LABEL_COLUMNS if plain(name) in called]
+    candidates = _called_label(texts)
     candidates += [lone] if lone is not None and lone in texts else []
-    return next((str(name) for name in candidates if _is_label(texts[str(name)])), "")
+    return next((name for name in candidates if _is_label(texts[name])), "")
+
+
+def _called_label(texts: Mapping[str, Texts]) -> list[str]:
+    """The columns that are called as labels are, the likeliest first."""
+    called = {plain(name): name for name in reversed(list(texts))}
+    return [called[plain(name)] for name in LABEL_COLUMNS if plain(name) in called]
 
 
 def _listed(names: Iterable[str]) -> str:
@@ -171,7 +182,8 @@ def _is_label(column: Texts) -> bool:
     if numbers is not None and any(value % 1 for value in numbers.values() if value == value):
         return False
     repeats = len(values) < sum(text is not None for text in column)
-    return (repeats or len(column) <= 3) and _parts_of_lists(column) is None
+    few = len(column) <= 3 or 2 * len(values) <= len(column)  # a table may name some images alone
+    return (repeats or few) and _parts_of_lists(column) is None
 
 
 def _label_texts(column: Texts) -> Texts:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,10 @@ from vae_core.data.images import concatenate
 from vae_core.data.meanings import FOLDER, Meanings, Texts
 from vae_core.data.prepare import prepare_files
 from vae_core.data.sets.folder import open_images
-from vae_core.data.shaping import target_of
+from vae_core.data.shaping import kept_survey, shaped_as
 from vae_core.errors import UserError
 from vae_core.imaging.kinds import readable
+from vae_core.imaging.survey import together
 from vae_core.progress import Progress, no_progress
 
 
@@ -36,16 +38,19 @@ def load_new_images(
     Raises:
         UserError: where a path leads nowhere or holds no picture at all.
     """
-    target = target_of(config, shape)
     pieces: list[Images] = []
     boxes: list[np.ndarray | None] = []
     files: list[str] = []
     notes: list[str] = []
     said: list[Meanings] = []
-    for path in paths:
-        with open_images(path, progress, config.pages) as listing:
-            told = said_of(listing, progress)
-            prepared = prepare_files("new", without(listing, told.used), target, progress)
+    with ExitStack() as stack:
+        opened = [stack.enter_context(open_images(path, progress, config.pages)) for path in paths]
+        tables = [said_of(listing, progress) for listing in opened]
+        listings = [without(a, told.used) for a, told in zip(opened, tables, strict=True)]
+        found = together(kept_survey(listing, progress) for listing in listings)
+        target, lost = shaped_as(config, shape, found)
+        all_prepared = [prepare_files("new", each, target, progress) for each in listings]
+    for path, told, prepared in zip(paths, tables, all_prepared, strict=True):
         if prepared.images is None:
             notes.append(f"There are no images in {path}.")
         else:
@@ -73,4 +78,5 @@ def load_new_images(
                 for each, piece in zip(said, pieces, strict=True)
             ]
         )
-    return ImageSet(images, files=tuple(files), boxes=box, columns=columns), labels, tuple(notes)
+    seen = ImageSet(images, files=tuple(files), boxes=box, columns=columns)
+    return seen, labels, (*notes, *lost)

@@ -32,6 +32,19 @@ class Found:
     others: tuple[str, ...] = ()
 
 
+class Reader:
+    """A class of `torchvision.datasets`, imported when something is asked of it: that takes a
+    second and tens of megabytes, which files that are there and need no checksum do not cost."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, attribute: str) -> Any:
+        from torchvision import datasets as readers
+
+        return getattr(getattr(readers, self._name), attribute)
+
+
 @dataclass(frozen=True)
 class Published:
     """Loads the data set that is registered as `name`.
@@ -48,19 +61,17 @@ class Published:
     folder: str
     counts: tuple[int, int]
     label_names: tuple[str, ...]
-    find: Callable[[Any, Path], Found | None]
-    download: Callable[[Any, str, Path, Progress], None]
+    find: Callable[[Reader, Path], Found | None]
+    download: Callable[[Reader, str, Path, Progress], None]
 
     def __call__(self, config: DataConfig, progress: Progress) -> Dataset:
-        from torchvision import datasets as readers  # slow to import; the first page does not wait
-
         label = datasets[self.name].label
         named = data_folder(config.data_dir)
         folder = self._folder(named)
         progress(f"Reading {label}", None)
         # Files without the usual folder around them are believed to be what they were named as.
         places = (folder, named) if config.data_dir else (folder,)
-        found = self._read(getattr(readers, self.reader), label, places, progress)
+        found = self._read(Reader(self.reader), label, places, progress)
         notes = self._notes(folder, found)
         return dataset_from_arrays(
             self.name, config, progress, found.train, found.test, self.label_names, notes
@@ -73,7 +84,9 @@ class Published:
                 return candidate / self.folder
         return named / self.folder
 
-    def _read(self, reader: Any, label: str, places: tuple[Path, ...], progress: Progress) -> Found:
+    def _read(
+        self, reader: Reader, label: str, places: tuple[Path, ...], progress: Progress
+    ) -> Found:
         """Both parts from the first of `places` that has them, else downloaded into it."""
         folder = places[0]
         try:

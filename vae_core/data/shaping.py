@@ -8,7 +8,7 @@ import math
 import time
 from collections import Counter
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from typing import Any
 
@@ -65,11 +65,13 @@ MOST_JUDGED = 2000
 
 @dataclass(frozen=True)
 class Shaping:
-    """config: with nothing left open. notes: what is lost, for the person."""
+    """config: with nothing left open. notes: what is lost, and what would keep it, for the person.
+    lost: the first alone, without a full stop."""
 
     config: DataConfig
     choices: tuple[Choice, ...] = ()
     notes: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
 
     @property
     def target(self) -> Target:
@@ -127,7 +129,47 @@ def shaped(config: DataConfig, listing: Listing, progress: Progress) -> Shaping:
             choices.append(Choice("data.window", list(window), range_note(found, window)))
         elif config.window is not None:
             notes.append(range_note(found, config.window))
-    return Shaping(config, tuple(choices), (*notes, *_cut_notes(found.sizes, target_of(config))))
+    losses = _losses(found.sizes, target_of(config))
+    return Shaping(
+        config,
+        tuple(choices),
+        (*notes, *(f"{what}.{cure}" for what, cure in losses)),
+        (*(note.rstrip(".") for note in notes), *(what for what, _ in losses)),
+    )
+
+
+def shaped_as(
+    config: DataConfig, shape: tuple[int, int, int], found: Survey
+) -> tuple[Target, tuple[str, ...]]:
+    """How pictures that a run has not seen are brought to what its own were, and what is lost.
+
+    Where its own had 8 bits each, deeper ones have one scale for all of them, which is said.
+
+    Args:
+        config: of the run. shape: (C, H, W) of its images. found: a survey of the new ones.
+    """
+    target = target_of(config, shape)
+    notes = [f"{what}." for what, _ in _losses(found.sizes, target)] if found.pictures else []
+    deep = found.deep
+    if target.windowed == "file" or not found.pictures:
+        return target, tuple(notes)
+    if deep is None:
+        if target.window is not None and target.windowed == "deep":
+            notes.append(
+                "The images of the run have more than 8 bits, of which "
+                f"{number(target.window[0])} to {number(target.window[1])} are black to white; "
+                "these have 8 bits and stay as they are."
+            )
+    elif target.window is None:
+        target = replace(target, window=deep.window, windowed="deep")
+        notes.append(f"Unlike those of the run: {_lower(range_note(found, deep.window))}")
+    elif deep.low < target.window[0] or target.window[1] < deep.high:
+        notes.append(range_note(found, target.window))
+    return target, tuple(notes)
+
+
+def _lower(sentence: str) -> str:
+    return sentence[:1].lower() + sentence[1:]
 
 
 # --- size ---------------------------------------------------------------------------------------
@@ -202,23 +244,24 @@ def _said(size: tuple[int, int]) -> str:
     return f"{size[1]}×{size[0]} (width×height)"
 
 
-def _cut_notes(sizes: Counter[tuple[int, int]], target: Target) -> list[str]:
-    """What a crop cuts off, and how many pictures are enlarged."""
+def _losses(sizes: Counter[tuple[int, int]], target: Target) -> list[tuple[str, str]]:
+    """What a crop cuts off, what is padding, how many pictures are enlarged; each with a sentence
+    on what would keep it, "" where there is none."""
     total = sum(sizes.values())
     shares = {size: cut_share(size, target) for size in sizes}
     cut = {size: max(share) for size, share in shares.items() if max(share) >= SAID_FROM}
-    notes = []
+    losses = []
     if cut:
         count = sum(sizes[size] for size in cut)
         worst = max(cut, key=lambda size: (sizes[size] if len(cut) == 1 else cut[size], size))
         side = "height" if shares[worst][0] >= shares[worst][1] else "width"
         who = "" if count == total else f" {grouped(count)} of {grouped(total)} images are cut;"
         up_to = "" if len(cut) == 1 else "up to "
-        notes.append(
+        losses.append((
             f"{worst[1]}×{worst[0]} → {target.width}×{target.height}:{who} {up_to}{cut[worst]:.0%} "
-            f"of the {side} is cut. To keep all of it, let data.resize pad or stretch, or leave "
-            "data.image_size empty."
-        )
+            f"of the {side} is cut",
+            " To keep all of it, let data.resize pad or stretch, or leave data.image_size empty.",
+        ))  # fmt: skip
     boxes = {size: content_box(size, target) for size in sizes}
     padding = {
         size: 1 - (bottom - top) * (right - left) / (target.height * target.width)
@@ -227,17 +270,20 @@ def _cut_notes(sizes: Counter[tuple[int, int]], target: Target) -> list[str]:
     most = max(padding, key=padding.__getitem__)
     if padding[most] >= SAID_FROM:
         mean = sum(padding[size] * n for size, n in sizes.items()) / total
-        notes.append(
+        on_average = "" if len(sizes) == 1 else f", {mean:.0%} on average"
+        losses.append((
             f"{most[1]}×{most[0]} → {target.width}×{target.height}: {padding[most]:.0%} is padding"
-            + ("." if len(sizes) == 1 else f", {mean:.0%} on average.")
-        )
+            f"{on_average}",
+            "",
+        ))  # fmt: skip
     small = sum(n for (h, w), n in sizes.items() if h < target.height and w < target.width)
     if small:
-        notes.append(
+        losses.append((
             f"{grouped(small)} of {grouped(total)} images are smaller than "
-            f"{target.width}×{target.height} and are enlarged."
-        )
-    return notes
+            f"{target.width}×{target.height} and are enlarged",
+            "",
+        ))  # fmt: skip
+    return losses
 
 
 # --- values -------------------------------------------------------------------------------------
@@ -298,8 +344,8 @@ def require_difference(hashes: np.ndarray, shaping: Shaping) -> None:
     """
     if len(hashes) > 1 and len(np.unique(hashes)) == 1 and shaping.notes:
         raise UserError(
-            f"All {grouped(len(hashes))} images come out as copies of one. "
-            f"{' '.join(shaping.notes)} {_way_out(shaping.config)}"
+            f"All {grouped(len(hashes))} images come out as copies of one "
+            f"({'; '.join(shaping.lost)}): {_lower(_way_out(shaping.config))}"
         )
 
 

@@ -10,6 +10,7 @@ import codecs
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -77,7 +78,7 @@ def read_table(name: str, data: bytes, is_name: IsName) -> Table:
     read = READERS[PurePosixPath(name).suffix.lower()]
     try:
         table = read(data, is_name)
-    except (pa.ArrowException, UnicodeError, csv.Error) as error:
+    except (pa.ArrowException, UnicodeError, csv.Error, OSError) as error:  # nothing is read here
         raise NoTable(f"it cannot be read ({_first_line(error)})") from None
     if not table.rows.num_rows:
         raise NoTable("it has no rows")
@@ -413,9 +414,28 @@ def _class_names(metadata: Mapping[bytes, bytes] | None) -> dict[str, list[str]]
         return {}
 
 
+# --- columns of a text ----------------------------------------------------------------------------
+
+
+def _read_text(data: bytes, is_name: IsName) -> Table:
+    """What spaces part, as `list_attr_celeba.txt`: it begins with the number of its rows, and its
+    head leaves out the column of the names."""
+    data, notes = _as_utf8(data)
+    first, _, rest = data.lstrip().partition(b"\n")
+    data = rest if first.strip().isdigit() else data
+    if not any(mark in _head(data, False).partition("\n")[0] for mark in DELIMITERS):
+        data = re.sub(rb" *(\r?\n) *", rb"\1", re.sub(rb" {2,}", b" ", data.strip(b" ")))
+        data = data.replace(b" ", b"\t")
+        head, row = [line.count("\t") for line in (*_head(data, False).splitlines(), "", "")[:2]]
+        data = b"\t" + data if head + 1 == row else data
+    table = _read_csv(data, is_name)
+    return Table(table.rows, table.unnamed, (*notes, *table.notes))
+
+
 READERS: dict[str, Callable[[bytes, IsName], Table]] = {
     ".csv": _read_csv,
     ".tsv": _read_csv,
+    ".txt": _read_text,
     ".jsonl": _read_json_lines,
     ".ndjson": _read_json_lines,
     ".parquet": _read_parquet,

@@ -24,7 +24,7 @@ from vae_core.runs import Run, in_words
 from vae_core.units import grouped
 
 MOST_BYTES = 500_000_000
-"""Of the files in one zip, which a server holds in memory until it is fetched."""
+"""Of the files in one zip, which a browser is given at once."""
 
 _NUMBERED = re.compile(r"#[^/]*$")
 

@@ -32,6 +32,7 @@ class Source:
     data_dir: where the data set lies on this machine, in place of where it lay in training.
     rows: places in the split, int64 [M], of a selection; None for all of it.
     which: the last weights, or the best: those of the best validation.
+    at_hand: the encodings of the last weights on `split`, where somebody has read them already.
     """
 
     run: Run
@@ -40,6 +41,7 @@ class Source:
     rows: np.ndarray | None = None
     progress: Progress = no_progress
     which: str = "last"
+    at_hand: Survey | None = None
 
     @cached_property
     def loaded(self) -> LoadedRun:
@@ -49,7 +51,9 @@ class Source:
     @cached_property
     def survey(self) -> Survey:
         """The encodings that are meant, all finite."""
-        if self.split == CACHED and self.which == "last":
+        if self.at_hand is not None:
+            found = self.at_hand
+        elif self.split == CACHED and self.which == "last":
             found = kept_images(self.run)[0]
         else:
             found = survey_of(self.run, self.split, self.data_dir, self.progress, self.which)

@@ -12,7 +12,7 @@ from torch.nn.functional import softplus
 from vae_core.config import ModelConfig
 from vae_core.families.family import KL, RECON, Built, Quantity, families, need_two_images
 from vae_core.families.networks import diagonal_gaussian, weight_setting
-from vae_core.models import DensityPosterior, Likelihood, Output
+from vae_core.models import DensityPosterior, LatentModel, Likelihood, Output
 from vae_core.objective import MODEL, Objective
 from vae_core.runs import DataCard
 from vae_core.settings import Settings, setting
@@ -77,6 +77,9 @@ class FactorObjective(Objective[DensityPosterior]):
             "accuracy": Term(critic_accuracy(real, shuffled).detach(), 0.0),
         }
         return losses
+
+    def networks(self, model: LatentModel) -> list[nn.Module]:
+        return [*super().networks(model), self.critic]
 
     def players(self, model: nn.Module) -> dict[str, list[nn.Parameter]]:
         return super().players(model) | {CRITIC: list(self.critic.parameters())}

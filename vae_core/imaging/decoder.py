@@ -9,6 +9,7 @@ the file, or why there is none, then the pixels. It ends when its input does, so
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -207,6 +208,7 @@ def _pictures(request: dict[str, Any], source: BinaryIO) -> Iterable[Picture]:
 def main() -> None:
     """Serve on standard input and output."""
     warnings.simplefilter("ignore")
+    logging.disable()  # what libraries have to say of a file is told by what comes of it
     source, sink = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints belongs to the log
     yield_to_others()

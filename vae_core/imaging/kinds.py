@@ -96,14 +96,14 @@ class Format(Kind, Entry[Callable[[BinaryIO], Opened]]):
     part: what one of several is called: page, frame, slice.
     several: whether a file may hold several. True: each is asked. A function looks at the head of
         an open file, in no time, and tells which are to be asked.
-    magic: what files begin with that are known by it whatever they are called.
+    marks: what lies at which place of a file that is known by it whatever it is called.
     harmless: its reader is pillow, which decodes in this process while there are few pictures.
         Any other reads in a process of its own, which may break.
     """
 
     part: str = "picture"
     several: bool | Callable[[BinaryIO], bool] = False
-    magic: tuple[bytes, ...] = ()
+    marks: tuple[tuple[int, bytes], ...] = ()
     harmless: bool = False
 
 

@@ -30,8 +30,6 @@ from vae_core.imaging.kinds import (
     Contents,
     Format,
     NotAnImage,
-    formats,
-    is_installed,
     kind_of,
     picture_name,
     readable,
@@ -48,6 +46,7 @@ from vae_core.imaging.reading import (
     reason_of,
     stamp_of,
 )
+from vae_core.imaging.sniffed import HEAD, format_of, tells_nothing
 from vae_core.imaging.tables import MOST_COLUMNS
 from vae_core.progress import Progress, no_progress
 from vae_core.units import gigabytes, grouped
@@ -63,6 +62,8 @@ Pages = Literal["all", "first"]
 
 _SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
 _UNREAD_ARCHIVES = (".7z", ".rar", ".gz", ".bz2", ".xz", ".zst", ".lz4", ".tbz2", ".txz")
+
+_UNREAD_TABLES = (".xlsx", ".xls", ".ods", ".numbers")
 
 
 @dataclass(frozen=True)
@@ -188,7 +189,7 @@ def _kind_of_place(path: Path) -> Format | ArchiveFormat | None:
         return None
     if not stat.S_ISREG(mode):
         raise UserError(f"{path} is neither a folder nor a file; name one of these.")
-    kind = kind_of(path.name)
+    kind = kind_of(path.name) or _kind_on_disk(path)
     if kind is None:
         raise UserError(f"{path} is of no kind that can be read; what can be is {readable()}.")
     if kind.missing:
@@ -296,7 +297,7 @@ class _Walk:
         if is_link and not self._links:
             self._skip(name, "a link")
             return
-        if kind is None and "." in entry.name and not is_link:
+        if kind is None and not is_link and not tells_nothing(name):
             self._skip(name, _why_not(name))
             return
         try:
@@ -309,8 +310,8 @@ class _Walk:
         if stat.S_ISDIR(found.st_mode):
             self._skip(name, "a link to a folder")
             return
-        if kind is None and "." not in entry.name:
-            kind = _nameless_kind(entry.path, found)
+        if kind is None and stat.S_ISREG(found.st_mode) and tells_nothing(name):
+            kind = _kind_on_disk(entry.path)
         if kind is None:
             self._skip(name, _why_not(name))
         elif not stat.S_ISREG(found.st_mode):
@@ -372,7 +373,8 @@ class _Walk:
             if is_system_file(inside):
                 continue
             self._count()
-            name, found = before + inside, kind_of(inside)
+            name = before + inside
+            found = kind_of(inside) or _kind_within(holder, inside, stamp, i)
             if found is None or found.missing:
                 self._skip(name, _why_not(name) if found is None else found.missing)
                 self._others[name] = number, i
@@ -499,20 +501,32 @@ def _entries(path: Path, inside: str) -> Iterator[os.DirEntry[str]]:
         raise _unreachable(Path(folder), error) from None
 
 
-def _nameless_kind(path: str, found: os.stat_result) -> Format | None:
-    """DICOM, whose files often have no ending; None for anything else."""
-    if not stat.S_ISREG(found.st_mode) or found.st_size <= 132 or not is_installed("pydicom"):
-        return None
+def _kind_on_disk(path: str | Path) -> Format | None:
+    """The format of a file by what it begins with; None for another one, or one that cannot be
+    read."""
     try:
         with open_regular(path) as file:
-            return formats["dicom"] if file.read(132)[128:] == b"DICM" else None
+            return format_of(file.read(HEAD))
     except (OSError, Refused):
+        return None
+
+
+def _kind_within(holder: Packed, name: str, stamp: Stamp, key: int) -> Format | None:
+    """The same of a file in an archive whose name tells nothing."""
+    if not stamp[0] or not tells_nothing(name):
+        return None
+    try:
+        with holder.open(name, stamp, key) as file:
+            return format_of(file.read(HEAD))
+    except Exception:  # of a damaged archive, which is told where the file is one that counts
         return None
 
 
 def _why_not(name: str) -> str:
     if name.lower().endswith(_UNREAD_ARCHIVES):
         return "an archive of a kind that is not read; pack it as .zip or .tar.gz"
+    if name.lower().endswith(_UNREAD_TABLES):
+        return "a table of a kind that is not read; save it as .csv"
     return "no image"
 
 

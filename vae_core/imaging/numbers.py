@@ -1,4 +1,4 @@
-"""Arrays of any shape and number type as pictures: [H, W, C] in one of five number types."""
+"""Arrays of any shape and number type as pictures: [H, W, C] in one of six number types."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ from vae_core.imaging.kinds import NotAnImage
 MOST_CHANNELS = 16
 MOST_BYTES = 2**30
 """Of the values of one picture."""
+
+FINE = 2**-12
+"""Of what the values of a picture span: they are told apart at least so finely, for what is narrow
+becomes eight bits too."""
 
 _KEPT = ("uint8", "uint16", "int16", "int32", "float32")
 
@@ -100,7 +104,8 @@ def require_picture(height: int, width: int, channels: int = 1, itemsize: int = 
 
 
 def as_values(array: np.ndarray) -> np.ndarray:
-    """[H, W] or [H, W, C] of any numbers as [H, W, C] uint8, uint16, int16, int32 or float32.
+    """[H, W] or [H, W, C] of any numbers as [H, W, C] uint8, uint16, int16, int32 or float32;
+    float64 where single floats would blur what the values differ by, such as 100 at 3e9.
 
     A type that is not among them becomes the narrowest that keeps its values. What is no
     finite number stays so: only the scale of the whole collection tells how dark it is (`fit`).
@@ -148,10 +153,17 @@ def _kept(array: np.ndarray) -> np.ndarray:
         return array.astype(np.int16)
     if kind.kind in "ui":
         least, most = int(array.min()), int(array.max())
-        fits = np.iinfo(np.int32).min <= least and most <= np.iinfo(np.int32).max
-        return array.astype(np.int32 if fits else np.float32)
+        if np.iinfo(np.int32).min <= least and most <= np.iinfo(np.int32).max:
+            return array.astype(np.int32)
     with np.errstate(over="ignore"):  # beyond float32 is infinite, which is dealt with
-        return array.astype(np.float32)
+        single = array.astype(np.float32)
+    numbers = single[np.isfinite(single)]
+    if numbers.size:
+        extremes = np.array([numbers.min(), numbers.max()])
+        kept = array[np.isfinite(single)].astype(np.float64)
+        if float(np.spacing(np.abs(extremes).max())) > FINE * float(kept.max() - kept.min()) > 0:
+            return array.astype(np.float64)
+    return single
 
 
 def _with_numbers(array: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ from vae_core.imaging.numbers import over_white, require_picture, turned
 
 STILL = (
     "JPEG", "JPEG2000", "BMP", "DIB", "PPM", "TGA", "PCX", "SGI", "SUN", "QOI", "DDS", "ICO",
-    "ICNS", "PSD", "XBM", "XPM", "FITS",
+    "ICNS", "PSD", "XBM", "XPM",
 )  # fmt: skip
 SEVERAL = ("PNG", "GIF", "WEBP", "AVIF", "TIFF")
 ALLOWED = (*STILL, *SEVERAL)

@@ -48,12 +48,18 @@ def untile(image: np.ndarray, height: int, width: int, n: int) -> np.ndarray:
     return np.ascontiguousarray(grid.reshape(rows * columns, channels, height, width)[:n])
 
 
-def to_png(image: np.ndarray) -> bytes:
-    """uint8 [C, H, W] → PNG, of what `shown` takes of it where C is neither 1 nor 3."""
+def to_png(image: np.ndarray, *, smallest: bool = False) -> bytes:
+    """uint8 [C, H, W] → PNG, of what `shown` takes of it where C is neither 1 nor 3.
+
+    `smallest` tries every way to pack it; else runs of equal bytes are packed alone, which leaves
+    pictures about as small in a twenty-fifth of the time: 3000 digits 494 KB in 33 ms, where the
+    smallest are 498 KB in 812 ms (drawn shapes 188 KB in 25 ms, 155 KB in 313 ms).
+    """
     image = shown(image)
     pixels = image[0] if image.shape[0] == 1 else image.transpose(1, 2, 0)
     buffer = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, "PNG", optimize=True)
+    how = {"optimize": True} if smallest else {"compress_level": 4, "compress_type": zlib.Z_RLE}
+    Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, "PNG", **how)
     return buffer.getvalue()
 
 

@@ -115,6 +115,29 @@ def merge(looks: Iterable[Look]) -> Survey:
     return Survey(found.sizes, found.channels, found.kinds, _depth(deep) if deep else None)
 
 
+def together(surveys: Iterable[Survey]) -> Survey:
+    """Collections as one, whose values reach as far as those of each."""
+    found = Survey()
+    deep = []
+    for each in surveys:
+        found.sizes.update(each.sizes)
+        found.channels.update(each.channels)
+        found.kinds.update(each.kinds)
+        deep += [each.deep] if each.deep else []
+    if not deep:
+        return found
+    usual = max(deep, key=lambda each: each.pictures)
+    depth = Depth(
+        usual.kind,
+        sum(each.pictures for each in deep),
+        min(each.low for each in deep),
+        max(each.high for each in deep),
+        min(each.tail_low for each in deep),
+        max(each.tail_high for each in deep),
+    )
+    return Survey(found.sizes, found.channels, found.kinds, depth)
+
+
 def _depth(looks: Sequence[Look]) -> Depth:
     quantiles = np.array([each.quantiles for each in looks])  # [N, levels]
     counts = np.array([each.values for each in looks], np.float64)

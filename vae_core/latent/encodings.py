@@ -107,8 +107,7 @@ def encode_dataset(
 def save_encodings(run: Run, encodings: Encodings) -> None:
     """Write encodings, and at the first call thumbnails, into the run, each atomically.
 
-    The images stay the same all through a run, unless it is resumed on others, and packing their
-    picture takes 0.9 s, where encoding them takes 0.1 s (course network, two cores).
+    The images stay the same all through a run, unless it is resumed on others.
     """
     columns, told = stored_columns(encodings.columns)
     names = ("mu", "indices", "logvar", "labels", "hashes", "boxes")

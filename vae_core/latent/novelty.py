@@ -161,7 +161,7 @@ def png_nats(picture: np.ndarray) -> float:
     Source: Serrà et al., Input Complexity and Out-of-Distribution Detection (2020), section 3.
     """
     planes = [picture] if len(picture) in (1, 3) else [plane[None] for plane in picture]
-    return sum(len(to_png(plane)) for plane in planes) * 8 * float(np.log(2))
+    return sum(len(to_png(plane, smallest=True)) for plane in planes) * 8 * float(np.log(2))
 
 
 def _nearest_others(

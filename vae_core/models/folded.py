@@ -81,7 +81,7 @@ class SubpixelUpsampling(nn.Module):
         super().__init__()
         kernel = subpixel_kernel(layer.weight.detach())
         self.kernel = kernel.contiguous(memory_format=torch.channels_last)
-        self.bias = None if layer.bias is None else layer.bias.detach().repeat_interleave(4)
+        self.bias = None if layer.bias is None else layer.bias.detach().repeat(4)
         self.extra = (layer.output_padding[0], layer.output_padding[1])
 
     def forward(self, x: Tensor) -> Tensor:

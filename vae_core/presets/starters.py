@@ -23,6 +23,7 @@ LEFT_TO_THE_DATA: dict[str, Any] = {
         "epochs": AUTO,
         "augmentation": AUTO,
         "early_stopping_patience": AUTO,
+        "validation_images": AUTO,
         "decay": "cosine",
     },
 }

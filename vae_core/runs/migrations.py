@@ -25,7 +25,7 @@ from vae_core.nested import require_shallow
 from vae_core.registry import OPTIONS
 from vae_core.settings import nested_settings
 
-FORMAT = 2
+FORMAT = 3
 """Of config.json. Raised when a version writes what the one before would misread."""
 
 VERSION = "0.1.0"
@@ -49,9 +49,18 @@ def _before_own_shapes(values: Values) -> Values:
     return values | {"data": data | meant}
 
 
+def _before_precision(values: Values) -> Values:
+    """Format 2: every network was trained in fp32."""
+    train = values.get("train")
+    if not isinstance(train, dict):
+        return values
+    return values | {"train": {"precision": "fp32"} | train}
+
+
 MIGRATIONS: dict[int, Callable[[Values], Values]] = {
     0: lambda values: values,  # of a time before the number was kept; nothing else was different
     1: _before_own_shapes,
+    2: _before_precision,
 }
 """By format: from the values of `config.json` to those of the next format."""
 

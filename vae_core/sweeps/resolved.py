@@ -24,6 +24,7 @@ WITHOUT_EFFECT = frozenset(
         "train.threads",
         "train.device",
         "train.compile",
+        "train.precision",
         "train.log_every",
         "train.preview_every",
         "train.checkpoint_every",

@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -32,7 +32,7 @@ class TimeBudget:
     without it. By a clock that nobody sets."""
 
     def __init__(self) -> None:
-        self._ended, self._took = time.monotonic(), 0.0
+        self._ended, self._took, self._beside = time.monotonic(), 0.0, 0.0
 
     @property
     def elapsed(self) -> float:
@@ -41,16 +41,20 @@ class TimeBudget:
 
     def allows(self) -> bool:
         """True where the work may be done again."""
-        return self.elapsed >= self._took / MAX_SHARE
+        return self.elapsed >= max(self._took, self._beside) / MAX_SHARE
 
     def reset(self) -> None:
         """Nothing is to be done now, whatever time has passed."""
         self._ended = time.monotonic()
 
+    def took_beside(self, seconds: float) -> None:
+        """What is measured goes on in a thread, or has ended there, and took so long."""
+        self._beside = seconds
+
     @contextmanager
     def measure(self) -> Iterator[None]:
         """Around the work; what it takes is measured."""
-        started = time.monotonic()
+        started, self._beside = time.monotonic(), 0.0
         try:
             yield
         finally:
@@ -145,6 +149,12 @@ def save_checkpoint(run: Run, checkpoint: Checkpoint) -> None:
     run.sync()
 
 
+def copied(checkpoint: Checkpoint) -> Checkpoint:
+    """A save with tensors of its own, in the memory of the CPU: what it is of may go on. The best
+    weights are copies already."""
+    return replace(checkpoint, state=_to_cpu(checkpoint.state, copy=True))
+
+
 def load_state(run: Run) -> Mapping[str, Any] | None:
     """The training state that belongs to the run's weights, None when the run has not saved one.
 
@@ -193,12 +203,12 @@ def _commit(run: Run) -> None:
     run.rename(NEXT_STATE, STATE)
 
 
-def _to_cpu(state: Any) -> Any:
-    """Nested values with every tensor in the memory of the CPU, where it was not copied once."""
+def _to_cpu(state: Any, *, copy: bool = False) -> Any:
+    """Nested values with every tensor in the memory of the CPU; `copy` those that lie there too."""
     if isinstance(state, Tensor):
-        return state.cpu()
+        return state.detach().to("cpu", copy=copy)
     if isinstance(state, Mapping):
-        return {key: _to_cpu(value) for key, value in state.items()}
+        return {key: _to_cpu(value, copy=copy) for key, value in state.items()}
     return state
 
 

@@ -133,6 +133,8 @@ class WorkerControl:
         """What goes on, as the last call of `progress` said it."""
         self.started = False
         """True once a worker holds the run; before that it is being started."""
+        self.saving: Callable[[], bool] = lambda: False
+        """Whether a save is being written, beside whatever else goes on."""
 
     def __enter__(self) -> WorkerControl:
         self._handlers = {each: signal.signal(each, self._on_signal) for each in STOP_SIGNALS}

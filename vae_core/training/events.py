@@ -37,7 +37,7 @@ class Stepped(Event):
 
 @dataclass(frozen=True)
 class Validated(Event):
-    """A measurement of the whole validation part."""
+    """A measurement of the validation images, or of those that `train.validation_images` draws."""
 
     measurement: Measurement
 

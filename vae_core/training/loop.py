@@ -21,6 +21,7 @@ from torch import Tensor
 from vae_core.config import RunConfig
 from vae_core.data import Dataset, hold_outs
 from vae_core.data.batches import as_floats, epoch_batches, labels_at
+from vae_core.data.images import drawn
 from vae_core.errors import UserError, is_out_of_memory
 from vae_core.imaging.resize import shown
 from vae_core.metrics import measuring
@@ -100,7 +101,8 @@ class Loop(TrainState):
     """Training as an iterator of events, resumable at any step.
 
     Raises (on construction):
-        UserError: when the batch is larger than the data, or the state is that of another run.
+        UserError: when the batch is larger than the data, the state is that of another run, or
+            nothing can be computed here in the precision that was asked for.
     """
 
     def __init__(
@@ -128,11 +130,15 @@ class Loop(TrainState):
         self.stopping = self.paused = False
         self.max_window_s = MAX_WINDOW_S
         self._window = MetricWindow()
-        if config.train.compile:
-            compile_networks(objective.networks(model))
+        self._measured = drawn(
+            dataset.validation, config.train.validation_images, config.train.seed
+        )
         self._prepare_previews()
         if state is not None:
             self.restore(state)
+        self._kept_in_full = self.keep_layers_in_full()
+        if config.train.compile:
+            compile_networks(objective.networks(model))
 
     def run(self, control: Control = no_control) -> Iterator[Event]:
         """Train to the end, or until `control` says stop.
@@ -144,6 +150,8 @@ class Loop(TrainState):
         self.objective.train()
         self._memory = self.check_memory()
         self.saves.reset()
+        if self._kept_in_full:
+            yield Noted(*self.stamp(), self._kept_in_full)
         events: Iterator[Event] | None = self._train(control)
         while events is not None:
             try:
@@ -325,7 +333,7 @@ class Loop(TrainState):
         self.require_finite()
         generator = torch.Generator(self.device).manual_seed(self.config.train.seed + 1)
         context = self.last_context(generator)
-        for found in measuring(self.model, self.objective, self.dataset.validation, context):
+        for found in measuring(self.model, self.objective, self._measured, context):
             if found is None:
                 yield from self._handle_messages(control)
                 if self.stopping:

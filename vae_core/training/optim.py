@@ -48,6 +48,11 @@ class Adam:
             for parameter in parameters
         ]
 
+    @property
+    def param_groups(self) -> list[dict[str, list[Parameter]]]:
+        """Its parameters, where `torch.amp.GradScaler` looks for them."""
+        return [{"params": self.parameters}]
+
     @torch.no_grad()
     def step(self) -> None:
         """Move every parameter that has a gradient."""

@@ -13,6 +13,7 @@ from vae_core.models import LatentModel
 from vae_core.objective import Objective
 from vae_core.schedules import DECAYS, Span
 from vae_core.training.optim import make_optimizer
+from vae_core.training.precision import Precision, layers_of, refusing
 from vae_core.training.stability import BufferSnapshot, SpikeDetector, check_step, find_non_finite
 from vae_core.types import Context, LossTerms, total
 
@@ -34,23 +35,29 @@ class Players:
         self.generator = torch.Generator(model.device).manual_seed(train.seed)
         self.spikes = None if train.spike is None else SpikeDetector(train.spike)
         self._buffers = BufferSnapshot([model, objective])
+        networks, layers = objective.networks(model), layers_of(model, objective)
+        self.precision = Precision(train.precision, model.device, networks, layers)
 
     def step(
         self, x: Tensor, context: Context, factor: float = 1.0
     ) -> tuple[dict[str, LossTerms], str]:
         """One optimiser step for every player that has terms; `factor` is what is left of the
-        learning rate.
+        learning rate. Where its gradients leave the range of fp16 it is computed again at half the
+        scale.
 
         The terms, for the record, and why the step may not count: "" where it may, else weights,
         buffers and optimisers are as they were before.
         """
         self._buffers.take()
-        losses, totals = self.backward(x, context)
-        problem = check_step(totals, self.parameters)
+        losses, totals, problem = self._gradients(x, context)
+        while problem and self.precision.back_off(totals.values()):
+            self._buffers.restore()
+            losses, totals, problem = self._gradients(x, context)
         if not problem and self.spikes is not None:
             problem = self.spikes.check(totals)
         if problem:
             self._buffers.restore()
+            self.precision.step_skipped()
             return losses, problem
         for player in losses:
             optimizer = self.optimizers[player]
@@ -58,31 +65,55 @@ class Players:
                 nn.utils.clip_grad_norm_(self.parameters[player], self.clip)
             optimizer.lr = self.learning_rates[player](context.step) * factor
             optimizer.step()
+        self.precision.step_taken()
         return losses, ""
+
+    def _gradients(
+        self, x: Tensor, context: Context
+    ) -> tuple[dict[str, LossTerms], dict[str, Tensor], str]:
+        """As `backward`, of the losses as they are, and why the step may not count."""
+        losses, totals = self.backward(x, context)
+        self.precision.unscale(self.optimizers[player] for player in totals)
+        return losses, totals, check_step(totals, self.parameters)
 
     def backward(
         self, x: Tensor, context: Context
     ) -> tuple[dict[str, LossTerms], dict[str, Tensor]]:
-        """The terms of every player and what it minimises, scalars; their gradients are left in
-        the parameters."""
-        output = self.objective(self.model, x, context)
-        losses = self.objective.losses(x, output, context)
+        """The terms of every player and what it minimises, scalars; their gradients, scaled in
+        fp16, are left in the parameters."""
+        with self.precision.computing():
+            output = self.objective(self.model, x, context)
+            losses = self.objective.losses(x, output, context)
         self._zero_grad()
         totals = {player: total(terms) for player, terms in losses.items()}
         last = len(totals) - 1
         for i, (player, loss) in enumerate(totals.items()):
-            loss.backward(inputs=self.parameters[player], retain_graph=i < last)
+            self.precision.scaled(loss).backward(
+                inputs=self.parameters[player], retain_graph=i < last
+            )
         return losses, totals
 
     def dry_run(self, x: Tensor, context: Context) -> None:
         """A step that is not taken, and leaves no trace in the random numbers either."""
         states = self.generator.get_state(), torch.get_rng_state()
         self._buffers.take()
-        self.backward(x, context)
-        self._zero_grad()
-        self._buffers.restore()
-        self.generator.set_state(states[0])
-        torch.set_rng_state(states[1])
+        try:
+            self.backward(x, context)
+        finally:
+            self._zero_grad()
+            self._buffers.restore()
+            self.generator.set_state(states[0])
+            torch.set_rng_state(states[1])
+
+    def keep_layers_in_full(self, x: Tensor, context: Context) -> str:
+        """Let layers that this machine cannot compute in the precision of this training stay in
+        fp32: which these are and why, as a sentence; "" where there is nothing new to say.
+
+        Raises:
+            UserError: when it cannot be computed even so.
+        """
+        error = refusing(lambda: self.dry_run(x, context), self.precision)
+        return "" if error is None else self.precision.describe(error)
 
     def find_non_finite(self) -> str:
         """The first tensor of modules and optimisers that holds a number which is none, or ""."""
@@ -96,6 +127,7 @@ class Players:
             "optimizers": self._optimizer_states(),
             "modules": self.modules(),
             **({} if self.spikes is None else {"spikes": self.spikes.state_dict()}),
+            "precision": self.precision.state_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -107,6 +139,7 @@ class Players:
         torch.set_rng_state(state["torch"].cpu())
         if self.spikes is not None:
             self.spikes.load_state_dict(state.get("spikes", {}))
+        self.precision.load_state_dict(state.get("precision", {}))
 
     def load_modules(self, modules: Mapping[str, Mapping[str, Tensor]]) -> None:
         """Take other weights and buffers, as `modules` gives them."""

@@ -26,6 +26,7 @@ from vae_core.training.checkpoint import BestWeights
 from vae_core.training.events import Checkpoint
 from vae_core.training.memory import PROBE_IMAGES, MemoryBudget, free_memory, measure_memory
 from vae_core.training.players import Players
+from vae_core.training.precision import FULL
 from vae_core.training.stability import ADVICE, Diverged, Recovery
 from vae_core.types import Context
 
@@ -137,6 +138,22 @@ class TrainState:
         if refusal := budget.refusal(train.batch_size):
             raise UserError(f"{refusal} {self.describe_save()}")
         return budget
+
+    def keep_layers_in_full(self) -> str:
+        """Let layers that cannot be computed in the lower precision of this training stay in fp32;
+        asked before the first step, and before anything is compiled.
+
+        Returns:
+            Which these are and why, as a sentence; "" where there are none, or none beside those
+            that a save knows.
+
+        Raises:
+            UserError: when training cannot be computed in this precision at all.
+        """
+        if self.players.precision.name == FULL:
+            return ""
+        images = min(PROBE_IMAGES, self.config.train.batch_size)
+        return self.players.keep_layers_in_full(*self.batch(np.arange(images)))
 
     def require_finite(self) -> None:
         """Nothing is shown, measured or saved of what is not finite: a Diverged in its place."""

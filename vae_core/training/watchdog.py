@@ -27,7 +27,7 @@ POLL_S = 0.1
 GRACE_S = 1.3
 """From the request to the end of a worker, where it does not end by itself."""
 
-SAVING, SAVE_S = "Saving", 30.0
+SAVE_S = 30.0
 """A save that is being written may take so long: a slow disk shall cost nobody his training."""
 
 ExitStatus = Callable[[float, int | None], int | None]
@@ -90,11 +90,13 @@ def watch_worker(run: Run, offset: int, control: WorkerControl) -> None:
             with suppress(UserError), run.lock():
                 record_stop(run, control.activity)
             return 0
-        if seconds < (SAVE_S if control.activity == SAVING else GRACE_S):
+        saving = control.saving()
+        if seconds < (SAVE_S if saving else GRACE_S):
             return None
         if run.status().state in ACTIVE:
+            during = "Saving" if saving else control.activity
             with suppress(UserError):
-                print(record_stop(run, control.activity), file=sys.stderr, flush=True)
+                print(record_stop(run, during), file=sys.stderr, flush=True)
         return 0
 
     watch(lambda: any(message.command == "stop" for message in messages()), exit_status)

@@ -6,12 +6,12 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, replace
-from functools import partial
 from typing import Any
 
 import torch
 
 from vae_core.auto import resolve
+from vae_core.choices import Choice
 from vae_core.config import RunConfig
 from vae_core.data import Dataset
 from vae_core.data.split_record import record_splits
@@ -27,21 +27,25 @@ from vae_core.runs import ACTIVE, PARTS, DataCard, PartDigests, Run, State, Stat
 from vae_core.runs.migrations import to_store
 from vae_core.runs.schemas import Choices, Chosen
 from vae_core.selections import selected_dataset
+from vae_core.settings import is_open
 from vae_core.training.artifacts import save_latents, save_measurement
+from vae_core.training.behind import Behind
 from vae_core.training.checkpoint import TimeBudget, load_best, load_state, save_checkpoint
 from vae_core.training.continuation import continued
 from vae_core.training.control import WorkerControl, control_size
 from vae_core.training.environment import save_environment
-from vae_core.training.events import Checkpoint, Ended, EpochSaved
+from vae_core.training.events import Ended, EpochSaved
 from vae_core.training.initial import load_initial
 from vae_core.training.loop import Loop
+from vae_core.training.precision import require_precision
+from vae_core.training.precision_trial import choose_precision
 from vae_core.training.recorders import (
     Recorder,
     RunRecorder,
     record_changed_data,
     truncate_history,
 )
-from vae_core.training.watchdog import SAVING, record_stop
+from vae_core.training.watchdog import record_stop
 
 MakeRecorders = Callable[[int, int], Iterable[Recorder]]
 """Makes further recorders from the total steps and the step begun with."""
@@ -154,6 +158,7 @@ def _train(
 ) -> Ended:
     config = complete(run.config_to_train())
     device = choose_device(config.train.device)
+    require_precision(config.train.precision, device)
     torch.set_num_threads(config.train.threads or os.cpu_count() or 1)
     progress("Preparing the images", None)
     state = load_state(run)
@@ -169,18 +174,26 @@ def _train(
     require_memory_to_train(config, card)
     progress("Building the model", None)
     model, objective = _build(run, config, card, device)
+    if state is None and is_open(config.train.precision):
+        choice = choose_precision(config, dataset, model, objective, progress)
+        config = config.updated({"train": {"precision": choice.value}})
+        _keep_choices(run, config, [choice])
     run.write_bytes(PARTS, recorded.to_bytes())
     run.write_json(layout.DATA_CARD, card)
     save_environment(run, device)
 
     def last_save() -> Mapping[str, Any]:
+        recorder.wait()
         saved = load_state(run)
         if saved is None:  # then it is how everything began
             saved = Loop(config, dataset, *_build(run, config, card, device)).checkpoint().state
         return saved
 
+    def best() -> None:
+        recorder.wait()
+        load_best(run, model, objective)
+
     progress("Getting ready for the first step", None)
-    best = partial(load_best, run, model, objective)
     loop = Loop(config, dataset, model, objective, state, last_save, best)
     if state is not None and run.weights_step() != loop.step:
         # An older version wrote the weights after the state, and may have been killed in between.
@@ -189,18 +202,22 @@ def _train(
     if dataset.difference:
         record_changed_data(run, dataset.difference, loop.step)
 
-    recorder = RunRecorder(run, loop.total_steps, loop.step)
-    recorders: list[Recorder] = [recorder, *more_recorders(loop.total_steps, loop.step)]
+    records = RunRecorder(run, loop.total_steps, loop.step)
+    recorder = Behind(records, loop.saves.took_beside)
+    control.saving = lambda: recorder.saving
+    listeners: list[Recorder] = [recorder, *more_recorders(loop.total_steps, loop.step)]
     budget = TimeBudget()
     progress("Taking the first step", None)
-    for event in loop.run(control):
-        control.activity = SAVING if isinstance(event, Checkpoint) else "Training"
-        for record in recorders:
-            record(event)
-        if isinstance(event, EpochSaved) and loop.step < loop.total_steps and budget.allows():
-            with budget.measure():
-                save_latents(run, model, dataset, loop.step, progress)
-        control.activity = "Training"
+    with recorder:
+        for event in loop.run(control):
+            control.activity = "Training"
+            for listen in listeners:
+                listen(event)
+            if isinstance(event, EpochSaved) and loop.step < loop.total_steps and budget.allows():
+                recorder.wait()  # what is kept beside weights is never ahead of them
+                with budget.measure():
+                    save_latents(run, model, dataset, loop.step, progress)
+    control.activity = "Training"
     ended = Ended(loop.step, loop.step // loop.steps_per_epoch, loop.seconds, not loop.stopping)
     try:
         mu = save_latents(run, model, dataset, loop.step, progress)
@@ -211,9 +228,9 @@ def _train(
     except Stopped:
         left_out = f"Stopped, and the weights are kept. This was left out: {control.activity}."
         ended = replace(ended, finished=False)
-        recorder.close(ended, left_out)
+        records.close(ended, left_out)
     else:
-        recorder.close(ended)
+        records.close(ended)
     return ended
 
 
@@ -226,12 +243,20 @@ def resolved_config(
         UserError: as `resolve`, or when nothing can be written.
     """
     resolved, choices = resolve(config, dataset, progress)
-    if choices:
-        chosen = tuple(Chosen(**asdict(choice)) for choice in choices)
-        run.write_json(layout.CHOICES, Choices(choices=chosen))
-    if resolved != config:
-        run.write_json(layout.CONFIG, to_store(resolved))
+    if choices or resolved != config:
+        _keep_choices(run, resolved, choices)
     return resolved
+
+
+def _keep_choices(run: Run, config: RunConfig, choices: Iterable[Choice]) -> None:
+    """Write down a configuration in which more is decided, and why; a decision that is made again,
+    as where its run was killed before the first save, replaces the one before."""
+    before = run.parse(layout.CHOICES, Choices).choices if run.has(layout.CHOICES) else ()
+    chosen = {each.setting: each for each in before}
+    chosen |= {each.setting: Chosen(**asdict(each)) for each in choices}
+    if chosen:
+        run.write_json(layout.CHOICES, Choices(choices=tuple(chosen.values())))
+    run.write_json(layout.CONFIG, to_store(config))
 
 
 def resumed_dataset(run: Run, accept_changed: bool, progress: Progress = no_progress) -> Dataset:

@@ -82,6 +82,13 @@ class Monitor {
       onLost: (code) => this.lost(code),
     });
     this.plot();
+    requestAnimationFrame(() => this.comeIntoSight());
+  }
+
+  /** Who has just pressed Start, at the end of a long form, is to see what has begun. */
+  comeIntoSight() {
+    const { top } = this.root.getBoundingClientRect();
+    if (top < 0 || top > window.innerHeight / 2) this.root.scrollIntoView({ block: "start" });
   }
 
   remove() {

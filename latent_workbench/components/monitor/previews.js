@@ -12,7 +12,7 @@ const MOST_PICTURES = 240; // kept
 
 /**
  * How a strip of pictures is shown: as many pixels a pixel as the smallest side needs, in pixels of
- * the page and of the device.
+ * the page and of the device; and how narrow a picture may become, in pixels of the page.
  *
  * @param {number} width of one picture
  * @param {number} height
@@ -20,7 +20,8 @@ const MOST_PICTURES = 240; // kept
  */
 export function magnification(width, height, ratio) {
   const zoom = Math.ceil(SMALLEST_TILE / Math.min(width, height));
-  return { zoom, sharp: zoom * Math.max(1, Math.ceil(ratio)) };
+  const least = (SMALLEST_TILE * width) / Math.min(width, height);
+  return { zoom, sharp: zoom * Math.max(1, Math.ceil(ratio)), least };
 }
 
 export class Previews {
@@ -45,6 +46,9 @@ export class Previews {
     this.newest = find(root, ".vm-newest");
     /** @type {Record<string, HTMLCanvasElement>} */
     this.canvases = {};
+    for (const row of root.querySelectorAll(".vm-row > div")) {
+      row.addEventListener("scroll", () => this.scrollTo(row.scrollLeft));
+    }
     for (const canvas of root.querySelectorAll("canvas")) {
       this.canvases[canvas.dataset.name ?? ""] = canvas;
       canvas.onmousemove = (event) => this.pointAt(canvas, event);
@@ -61,6 +65,11 @@ export class Previews {
     const count = Number(canvas.dataset.count);
     const names = canvas.dataset.name === "samples" ? [] : this.names;
     canvas.title = names[Math.floor((offsetX / canvas.clientWidth) * count)] ?? "";
+  }
+
+  /** What belongs together stays below each other. @param {number} left */
+  scrollTo(left) {
+    for (const row of this.root.querySelectorAll(".vm-row > div")) row.scrollLeft = left;
   }
 
   /** Pictures on their way do not reach the canvases any more, which the next run has. */
@@ -150,21 +159,22 @@ export class Previews {
     const height = strip.naturalHeight;
     const width = this.shape ? this.shape[2] : height;
     const count = Math.max(1, Math.round(strip.naturalWidth / width));
-    // Drawn in device pixels, so that nothing is blurred; a narrow page may shrink it to 56 px.
-    const { zoom, sharp } = magnification(width, height, window.devicePixelRatio);
+    // Drawn in device pixels, so that nothing is blurred; a narrow page may shrink it to 56 px a side.
+    const { zoom, sharp, least } = magnification(width, height, window.devicePixelRatio);
     const [tileWidth, tileHeight, gap] = [width * sharp, height * sharp, (GAP * sharp) / zoom];
     canvas.dataset.count = String(count);
     canvas.width = count * (tileWidth + gap) - gap;
     canvas.height = tileHeight;
     canvas.style.width = `${count * (width * zoom + GAP) - GAP}px`;
-    canvas.style.minWidth = `${count * (SMALLEST_TILE + GAP) - GAP}px`;
+    canvas.style.minWidth = `${count * (least + GAP) - GAP}px`;
     const pen = context(canvas);
     pen.imageSmoothingEnabled = false;
     for (let i = 0; i < count; i++) {
       pen.drawImage(strip, i * width, 0, width, height, i * (tileWidth + gap), 0, tileWidth, tileHeight);
     }
-    this.root.style.setProperty("--tile", `${height * zoom}px`);
     delete canvas.dataset.empty;
+    // The rows that are still empty will be as high.
+    this.root.style.setProperty("--tile", `${canvas.clientHeight}px`);
     canvas.dataset.shown = canvas.dataset.wanted;
   }
 }

@@ -7,6 +7,7 @@ const BINS = 32;
 const STEPS = 100; // of a slider
 const MOST_CHIPS = 24; // of more categories these are found by their name
 const LONGEST_CHIP = 24; // letters
+const CODES = 1 << 16; // that 16 bits tell apart
 const KEPT = "scatter-filters:"; // in the session of the browser
 
 /**
@@ -42,10 +43,11 @@ export function passing(count, facets, chosen, nameOf) {
   if (!text && !active.length) return null;
   const mask = new Uint8Array(count).fill(1);
   for (const { name, codes, values } of active) {
-    const wanted = new Set(chosen.categories[name]);
+    const wanted = new Uint8Array(CODES);
+    for (const code of chosen.categories[name] ?? []) wanted[code & (CODES - 1)] = 1;
     const [low, high] = chosen.ranges[name] ?? [-Infinity, Infinity];
     for (let i = 0; i < count; i++) {
-      if (codes && !wanted.has(codes[i])) mask[i] = 0;
+      if (codes && !wanted[codes[i] & (CODES - 1)]) mask[i] = 0;
       else if (values && !(values[i] >= low && values[i] <= high)) mask[i] = 0;
     }
   }
@@ -157,7 +159,7 @@ export class Filters {
     this.left = this.count;
     if (this.mask) {
       this.left = 0;
-      for (const each of this.mask) this.left += each;
+      for (let i = 0; i < this.count; i++) this.left += this.mask[i];
     }
     setText(this.status, `${grouped(this.left)} of ${grouped(this.count)} images`);
     setText(this.summary, this.mask ? `Filter: ${grouped(this.left)} left` : "Filter");

@@ -10,6 +10,8 @@ const CELLS = 128; // a side of the grid by which a point is found
  */
 
 export class Points {
+  /** Of a sample: every so manieth row alone is there. */
+  step = 1;
   /** Seen in space, those that are farther away first. @type {Uint32Array | null} */
   farFirst = null;
   /** From 0, far, to 1. @type {(i: number) => number} */

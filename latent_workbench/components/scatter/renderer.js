@@ -67,8 +67,9 @@ export class Renderer {
     if (scene.space) this.paintAxes(pen, scene, scene.space);
     else this.paintGrid(pen, scene);
     pen.drawImage(this.layer.canvas, 0, 0, viewport.width, viewport.height);
-    if (scene.space) this.paintTitles(pen, scene, scene.space);
     if (scene.images) this.paintImages(pen, scene, scene.images);
+    if (scene.space) this.paintTitlesInSpace(pen, scene, scene.space);
+    else this.paintTitles(pen, scene);
     this.paintCircles(pen, scene);
     if (scene.names) this.paintNames(pen, scene, scene.names);
     this.paintMarks(pen, scene);
@@ -76,7 +77,7 @@ export class Renderer {
   }
 
   /** @param {Pen} pen @param {Scene} scene */
-  paintGrid(pen, { viewport, css, titles, plain }) {
+  paintGrid(pen, { viewport, css, plain }) {
     pen.lineWidth = 1;
     pen.strokeStyle = css("--st-border-color");
     pen.fillStyle = css("--st-text-color");
@@ -93,6 +94,11 @@ export class Renderer {
       line(pen, 0, at, viewport.width, at);
       if (at > TITLE_PX) this.write(pen, significant(y, 6), 4, at - 4);
     }
+  }
+
+  /** Above points and pictures. @param {Pen} pen @param {Scene} scene */
+  paintTitles(pen, { viewport, titles, css }) {
+    pen.fillStyle = css("--st-text-color");
     pen.textAlign = "right";
     this.write(pen, titles[0], viewport.width - 8, viewport.height - 20);
     pen.textAlign = "left";
@@ -110,7 +116,7 @@ export class Renderer {
   }
 
   /** @param {Pen} pen @param {Scene} scene @param {import("./space.js").Space} space */
-  paintTitles(pen, { viewport, titles, css }, space) {
+  paintTitlesInSpace(pen, { viewport, titles, css }, space) {
     pen.fillStyle = css("--st-text-color");
     titles.forEach((title, axis) => {
       const [left, top] = viewport.toPixels(...space.ends(axis)[1]);

@@ -102,6 +102,7 @@ export class Space {
     }
     for (let shade = 0; shade < SHADES; shade++) starts[shade + 1] += starts[shade];
     const points = new Points(flat, { low: -radius, high: radius });
+    points.step = step;
     points.farFirst = new Uint32Array(Math.ceil(count / step));
     for (let i = 0; i < count; i += step) points.farFirst[starts[depths[i]]++] = i;
     points.nearness = (i) => depths[i] / SHADES;

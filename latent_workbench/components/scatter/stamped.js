@@ -45,15 +45,10 @@ export class Stamped {
     const passes = look.faded ? 2 : 1;
     if (view !== this.view || look.words !== this.look || numbers !== this.numbers) {
       [this.view, this.look, this.numbers, this.job, this.rested] = [view, look.words, numbers, null, now];
-      const step = Math.ceil((count * passes) / (this.speed * A_FRAME_MS));
+      const step = stepFor((count * passes) / (this.speed * A_FRAME_MS));
       const image = this.blank(width, height);
       const start = performance.now();
-      const points = pointsOf(step);
-      const rows = points.farFirst?.length ?? count;
-      const target = asTarget(image);
-      for (let pass = 2 - passes; pass < 2; pass++) {
-        stampPoints(target, scale, viewport, points, look, pass === 0, 0, rows, points.farFirst ? 1 : step);
-      }
+      stampSample(asTarget(image), scale, viewport, pointsOf(step), look, step);
       context(this.canvas).putImageData(image, 0, 0);
       this.learn((count * passes) / step, performance.now() - start);
       return step > 1 ? REST_MS : 0;
@@ -94,6 +89,34 @@ export class Stamped {
 /** @param {ImageData} image @returns {Target} */
 function asTarget({ data, width, height }) {
   return { words: new Uint32Array(data.buffer), width, height };
+}
+
+/**
+ * Of how many points one is painted, where so many times more are there than a frame has time for: a
+ * power of two, so that the points of a smaller sample are among those of a larger one and what
+ * stays does not flicker.
+ *
+ * @param {number} times
+ */
+export function stepFor(times) {
+  return 2 ** Math.max(0, Math.ceil(Math.log2(times)));
+}
+
+/**
+ * Write the marks of one of `step` points, those that are faded first.
+ *
+ * @param {Target} target
+ * @param {number} scale pixels of the device in one of the page
+ * @param {import("./plane.js").Viewport} viewport
+ * @param {import("./plane.js").Points} points all of them, or a sample
+ * @param {import("./look.js").Look} look
+ * @param {number} step
+ */
+export function stampSample(target, scale, viewport, points, look, step) {
+  const rows = points.farFirst?.length ?? points.count;
+  for (const faded of look.faded ? [true, false] : [false]) {
+    stampPoints(target, scale, viewport, points, look, faded, 0, rows, Math.ceil(step / points.step));
+  }
 }
 
 /**

@@ -12,7 +12,7 @@ import numpy as np
 
 from vae_core.data.download import fetch, unpack
 from vae_core.data.plain_pickle import Damaged, Refused, load_plain
-from vae_core.data.published import Arrays, Found, Published
+from vae_core.data.published import Arrays, Found, Published, Reader
 from vae_core.data.source import datasets
 from vae_core.errors import UserError
 from vae_core.imaging.reading import Refused as NotRead
@@ -73,7 +73,7 @@ def _contents(name: str, batch: Any) -> tuple[np.ndarray, np.ndarray]:
     return images, labels.astype(np.int64)
 
 
-def read_files(reader: Any, folder: Path) -> Found | None:
+def read_files(reader: Reader, folder: Path) -> Found | None:
     """The batches in `folder`. None also where all that are there are damaged: they came from no
     download of ours, which unpacks all or nothing, and hold nothing that another one would replace.
     """
@@ -100,7 +100,7 @@ def read_files(reader: Any, folder: Path) -> Found | None:
     return Found(part(reader.train_list), part(reader.test_list), others)
 
 
-def download_files(reader: Any, label: str, folder: Path, progress: Progress) -> None:
+def download_files(reader: Reader, label: str, folder: Path, progress: Progress) -> None:
     """The one archive, unpacked beside itself: it holds `folder`."""
     archive = folder.parent / reader.filename
     fetch([reader.url], archive, reader.tgz_md5, label, progress)

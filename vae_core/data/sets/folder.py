@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -30,11 +31,16 @@ from vae_core.data.shaping import flatness_notes, require_difference, require_sh
 from vae_core.data.source import datasets
 from vae_core.data.splits import split_dataset
 from vae_core.errors import UserError
+from vae_core.imaging.kinds import Format, kind_of
 from vae_core.imaging.listing import Listing, Pages, open_pictures
 from vae_core.locations import data_folder, uploads_folder
 from vae_core.progress import Progress
+from vae_core.units import grouped
 
 IMAGE_SIZE = 64
+
+_PIECE = re.compile(r"([-_]\d+(-of-\d+)?)$")
+"""How pieces of one part are told apart."""
 
 
 @datasets.register(
@@ -146,26 +152,42 @@ def find_parts(names: Sequence[str]) -> tuple[FolderParts | None, tuple[str, ...
     """The parts that the folders of files are named after, or None; and a note on what was seen.
 
     They lie directly below what all files share, so that a .zip may wrap them in a folder. One of
-    them is train, and nothing lies beside them: else each folder is a label, as anywhere.
+    them is train, and nothing lies beside them: else each folder is a label, as anywhere. Archives
+    and files of several pictures are folders here: `train.zip`, `val-00001.tar`, `test.parquet`.
     """
-    tops = _tops(names)
-    kinds = {PART_NAMES.get(top.lower()) for top in tops.values()}
-    if TRAIN not in kinds or len(kinds - {None}) < 2:
+    places = [place_of(name) for name in names]
+    tops = _tops(places)
+    part = {top: part_named(top) for top in set(tops.values())}
+    if TRAIN not in part.values() or len({*part.values()} - {None}) < 2:
         return None, ()
-    called = sorted({top for top in tops.values() if top.lower() in PART_NAMES})
-    others = sorted(set(tops.values()) - set(called))
+    called = sorted(top for top, named in part.items() if named is not None)
+    others = sorted(top for top, named in part.items() if named is None)
     if others:
         listed = ", ".join(top or "images in no folder" for top in others[:5])
         return None, (
             f"{_listed(called)} lie beside others ({listed}), so all folders count as labels.",
         )
-    folders = [name.rpartition("/")[0] for name in names]
     depth = shared_depth(tops)
     return FolderParts(
-        np.array([PART_NAMES[tops[folder].lower()] for folder in folders], dtype=object),
-        tuple("/".join(name.split("/")[depth + 1 :]) for name in names),
+        np.array([part[tops[place.rpartition("/")[0]]] for place in places], dtype=object),
+        tuple("/".join(place.split("/")[depth + 1 :]) for place in places),
         tuple(called),
     ), ()
+
+
+def place_of(name: str) -> str:
+    """The path of a picture, with a file of several as the folder that it lies in: `a.tif#07` is
+    `a.tif/07`."""
+    file, mark, page = name.rpartition("#")
+    return f"{file}/{page}" if mark and isinstance(kind_of(file), Format) else name
+
+
+def part_named(folder: str) -> str | None:
+    """The part that a folder is called after, None for any other name. What is packed may be one
+    piece of several: `train-00000-of-00002.parquet`, `val_07.tar.gz`."""
+    if kind_of(folder) is not None:
+        folder = _PIECE.sub("", folder.partition(".")[0])
+    return PART_NAMES.get(folder.lower())
 
 
 def _tops(names: Sequence[str]) -> dict[str, str]:
@@ -233,7 +255,11 @@ def _part_notes(
 def _label_notes(known: Meanings, label_names: Sequence[str]) -> Iterator[str]:
     """Where labels and columns come from, if it is from more than folders."""
     if label_names and known.label_column != FOLDER:
-        none = "" if NO_LABEL not in label_names else f", “{NO_LABEL}” among them"
+        none = ""
+        if NO_LABEL in label_names and known.labels is not None:
+            count = sum(not text for text in known.labels)
+            of_all = f"{grouped(count)} of {grouped(len(known.labels))} images"
+            none = f", and {of_all} have none, which is “{NO_LABEL}”"
         yield f"Labels are those of “{known.label_column}”: {len(label_names)} of them{none}."
     if known.columns:
         shown = [f"“{name}”" for name in list(known.columns)[:12]]
@@ -248,5 +274,6 @@ def _label_notes(known: Meanings, label_names: Sequence[str]) -> Iterator[str]:
 
 
 def _listed(folders: Sequence[str]) -> str:
-    *before, last = folders
-    return f"The folders {', '.join(before)} and {last}"
+    what = "folders" if all(kind_of(each) is None for each in folders) else "files"
+    *before, last = folders if len(folders) <= 6 else [*folders[:5], f"{len(folders) - 5} more"]
+    return f"The {what} {', '.join(before)} and {last}"

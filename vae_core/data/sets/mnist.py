@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from vae_core.data.download import fetch, unpack
-from vae_core.data.published import Arrays, Found, Published, md5
+from vae_core.data.published import Arrays, Found, Published, Reader, md5
 from vae_core.data.source import datasets
 from vae_core.imaging.reading import Refused, read_whole
 from vae_core.progress import Progress
@@ -58,9 +58,8 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
     return np.frombuffer(data, np.uint8, offset=head).reshape(shape)
 
 
-def read_files(reader: Any, folder: Path) -> Found | None:
+def read_files(reader: Reader, folder: Path) -> Found | None:
     """The four files of such a set in `folder` or in its `raw`, gzipped or not."""
-    published = dict(reader.resources)
     for place in (folder / "raw", folder):
         files = {
             (part, kind): find_idx(place, f"{part}-{kind}-ubyte")
@@ -70,7 +69,9 @@ def read_files(reader: Any, folder: Path) -> Found | None:
         paths = [path for path in files.values() if path is not None]
         if len(paths) < len(files):
             continue
-        others = [p.name for p in paths if p.suffix == ".gz" and md5(p) != published.get(p.name)]
+        zipped = [path for path in paths if path.suffix == ".gz"]
+        published = dict(reader.resources) if zipped else {}
+        others = [path.name for path in zipped if md5(path) != published.get(path.name)]
         return Found(_read_pair(*paths[:2]), _read_pair(*paths[2:]), tuple(others))
     return None
 
@@ -82,7 +83,7 @@ def _read_pair(images: Path, labels: Path) -> Arrays:
     return pixels, classes
 
 
-def download_files(reader: Any, label: str, folder: Path, progress: Progress) -> None:
+def download_files(reader: Reader, label: str, folder: Path, progress: Progress) -> None:
     """Those of the four files that are not there, unpacked into `<folder>/raw`."""
     raw = folder / "raw"
     for file, checksum in reader.resources:

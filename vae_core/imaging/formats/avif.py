@@ -26,6 +26,7 @@ formats.add(
         build=PillowFile,
         part="frame",
         several=is_sequence,
+        marks=((4, b"ftypavif"), (4, b"ftypavis")),
         harmless=True,
         order=14,
     )

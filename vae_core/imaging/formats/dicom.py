@@ -106,7 +106,7 @@ formats.add(
         build=DicomFrames,
         part="frame",
         several=True,
-        magic=(),
+        marks=((128, b"DICM"),),
         order=26,
     )
 )

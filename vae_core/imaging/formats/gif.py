@@ -63,6 +63,7 @@ formats.add(
         build=PillowFile,
         part="frame",
         several=has_frames,
+        marks=((0, b"GIF87a"), (0, b"GIF89a")),
         harmless=True,
         order=13,
     )

@@ -121,6 +121,7 @@ formats.add(
         build=NiftiSlices,
         part="slice",
         several=True,
+        marks=((344, b"n+1\0"), (4, b"n+2\0\r\n\x1a\n")),
         order=25,
     )
 )

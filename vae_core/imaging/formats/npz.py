@@ -33,6 +33,10 @@ class NpzRows:
             raise NotAnImage(f"more than {MOST_ARRAYS:,} arrays")
         self._infos = {each.filename.removesuffix(".npy"): each for each in infos}
         self._heads = {name: head for name in self._infos if (head := self._head(name)) is not None}
+        if self._infos and not self._heads:
+            raise NotAnImage(
+                "no array of pictures in it, but Python objects, which are never loaded"
+            )
         self._open: tuple[str, BinaryIO, int] | None = None
         facts = {
             name: (head.shape, f"{head.dtype.kind}{head.dtype.itemsize}")

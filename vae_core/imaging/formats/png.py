@@ -37,6 +37,7 @@ formats.add(
         build=PillowFile,
         part="frame",
         several=has_frames,
+        marks=((0, b"\x89PNG\r\n\x1a\n"),),
         harmless=True,
         order=11,
     )

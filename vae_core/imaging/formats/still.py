@@ -14,11 +14,11 @@ formats.add(
             ".jpg", ".jpeg", ".jpe", ".jfif", ".jp2", ".j2k", ".jpc", ".jpf", ".jpx", ".j2c",
             ".bmp", ".dib", ".pgm", ".ppm", ".pbm", ".pnm", ".pfm", ".tga", ".pcx", ".sgi", ".rgb",
             ".rgba", ".bw", ".ras", ".qoi", ".dds", ".ico", ".icns", ".psd", ".xbm", ".xpm",
-            ".fits", ".fit",
         ),
         library="Pillow",
         pictures="the picture",
         build=PillowFile,
+        marks=((0, b"\xff\xd8\xff"), (0, b"\0\0\0\x0cjP  \r\n\x87\n")),
         harmless=True,
         order=10,
     )

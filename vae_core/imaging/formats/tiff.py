@@ -248,7 +248,7 @@ formats.add(
         build=TiffPages,
         part="page",
         several=has_pages,
-        magic=(b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
+        marks=((0, b"II*\0"), (0, b"MM\0*"), (0, b"II+\0"), (0, b"MM\0+")),
         order=16,
     )
 )

@@ -27,6 +27,7 @@ formats.add(
         build=PillowFile,
         part="frame",
         several=has_frames,
+        marks=((8, b"WEBPVP8"),),
         harmless=True,
         order=12,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import lzma
 import os
@@ -32,6 +33,9 @@ _PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA)
 """Not bzip2, of which 4 KB can become 4 GB in one call."""
 
 _DAMAGED_ENTRY = (zlib.error, lzma.LZMAError, NotImplementedError, RuntimeError)
+LEAST_DICTIONARY, STEP = 2**12, 2**16
+"""Bytes: the smallest dictionary that LZMA knows, and what is read of a packed file at once."""
+
 PACKED_OTHERWISE = "packed in another way than a .zip usually is"
 
 
@@ -77,7 +81,7 @@ class ZipMembers:
         info = self._infos[index]
         if info.compress_type not in _PACKED:  # a block of it may unpack to all memory there is
             raise NotAnImage(PACKED_OTHERWISE)
-        if info.compress_type == zipfile.ZIP_LZMA:  # knows no bounds of its own
+        if info.compress_type == zipfile.ZIP_LZMA:
             return io.BytesIO(self.read(index))
         return cast(BinaryIO, self._zip.open(info))
 
@@ -126,20 +130,52 @@ def read_entry(archive: zipfile.ZipFile, info: zipfile.ZipInfo, limits: Limits) 
     """
     if info.compress_type not in _PACKED:
         raise NotAnImage(PACKED_OTHERWISE)
-    # LZMA has no bound of its own, so little is given to it at once.
-    bounded = info.compress_type != zipfile.ZIP_LZMA
-    step = limits.file_bytes + 1 if bounded else zipfile.ZipExtFile.MIN_READ_SIZE
-    parts, count = [], 0
+    if info.compress_type == zipfile.ZIP_LZMA:
+        return _from_lzma(archive, info)
     with archive.open(info) as file:
-        while count <= limits.file_bytes and (part := file.read(step)):
-            parts.append(part)
-            count += len(part)
-    if count > limits.file_bytes:
+        data = file.read(limits.file_bytes + 1)
+    if len(data) > limits.file_bytes:
         raise UserError(
             f"{archive.filename} was refused: {info.filename!r} unpacks to more than "
             f"{gigabytes(limits.file_bytes)}."
         )
-    return b"".join(parts)
+    return data
+
+
+def _from_lzma(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
+    """The bytes of a file that is packed by LZMA: as many as its head claims, which was checked.
+
+    `zipfile` gives what it reads to the library without a bound on what comes out, and takes
+    memory for whatever dictionary the file asks for. One longer than the file is of no use.
+
+    Source: APPNOTE.TXT of PKWARE, section 5.8.8, for the head of the packed bytes.
+    """
+    raw = copy.copy(info)
+    raw.compress_type, raw.file_size = zipfile.ZIP_STORED, info.compress_size
+    raw.CRC = None  # type: ignore[assignment]  # it is that of the unpacked bytes
+    with archive.open(raw) as packed:
+        about = packed.read(packed.read(4)[2] if info.compress_size > 4 else 0)
+        if len(about) != 5:
+            raise zipfile.BadZipFile("its head is not one of LZMA")
+        rest, lc = divmod(about[0], 9)
+        pb, lp = divmod(rest, 5)
+        asked = int.from_bytes(about[1:], "little")
+        filters = {
+            "id": lzma.FILTER_LZMA1, "lc": lc, "lp": lp, "pb": pb,
+            "dict_size": max(min(asked, info.file_size), LEAST_DICTIONARY),
+        }  # fmt: skip
+        unpacker = lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=[filters])
+        parts, left, more = [], info.file_size, True
+        while left and more and not unpacker.eof:
+            given = packed.read(STEP) if unpacker.needs_input else b""
+            part = unpacker.decompress(given, left)
+            parts.append(part)
+            left -= len(part)
+            more = bool(part or given)
+    data = b"".join(parts)
+    if left or zlib.crc32(data) != info.CRC:
+        raise zipfile.BadZipFile(f"Bad CRC-32 for file {info.filename!r}")
+    return data
 
 
 def _stamp(info: zipfile.ZipInfo) -> Stamp:

@@ -52,9 +52,18 @@ class Upsampling(nn.ConvTranspose2d):
             if not torch.is_grad_enabled():  # `apply` inspects signatures for a tenth of a decode
                 out = subpixel(x, self.weight, (self.output_padding[0], self.output_padding[1]))
                 return out if self.bias is None else out + self.bias[:, None, None]
-            pixels: Tensor = _Subpixel.apply(x, self.weight, self.bias, self.output_padding)
+            pixels: Tensor = _Subpixel.apply(*self._autocast(x), self.output_padding)
             return pixels
         return super().forward(x, output_size)
+
+    def _autocast(self, x: Tensor) -> tuple[Tensor | None, ...]:
+        """x, weight and bias as autocast would give them to torch's own operator; it sees nothing
+        of what `_Subpixel` keeps for its backward pass, which takes numbers of one type alone."""
+        inputs = (x, self.weight, self.bias)
+        if not torch.is_autocast_enabled("cpu"):
+            return inputs
+        dtype = torch.get_autocast_dtype("cpu")
+        return tuple(None if each is None else each.to(dtype) for each in inputs)
 
 
 def product(x: Tensor, weight: Tensor, extra: tuple[int, ...]) -> Tensor:
@@ -82,7 +91,7 @@ def subpixel_kernel(weight: Tensor) -> Tensor:
     et al. 2016, "Is the deconvolution layer the same as a convolutional layer?").
     """
     inputs, outputs = weight.shape[:2]
-    kernel = weight.reshape(inputs, outputs, 2, 2, 2, 2).flip(2, 4).permute(1, 3, 5, 0, 2, 4)
+    kernel = weight.reshape(inputs, outputs, 2, 2, 2, 2).flip(2, 4).permute(3, 5, 1, 0, 2, 4)
     return kernel.reshape(4 * outputs, inputs, 2, 2)
 
 
@@ -92,8 +101,13 @@ def subpixel_convolution(
     """[B, in, H, W] → [B, out, 2H + extra, 2W + extra] by a `subpixel_kernel`; a bias is of the
     convolution, [4·out]."""
     pixels = F.conv2d(x, kernel, bias, padding=1)
+    # Not `pixel_shuffle`, which wants the channels outermost: with those of a pixel side by side,
+    # as they are stored, bringing the pixels into rows is 1.4 to 3.2 times as fast.
+    batch, channels, rows, columns = pixels.shape
+    whole = pixels.permute(0, 2, 3, 1).reshape(batch, rows, columns, 2, channels // 2)
+    whole = whole.transpose(2, 3).reshape(batch, 2 * rows, 2 * columns, channels // 4)
     height, width = 2 * x.shape[2] + extra[0], 2 * x.shape[3] + extra[1]
-    return F.pixel_shuffle(pixels, 2)[..., 1 : 1 + height, 1 : 1 + width]
+    return whole[:, 1 : 1 + height, 1 : 1 + width].permute(0, 3, 1, 2)
 
 
 class _Subpixel(torch.autograd.Function):
