@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 PORT ?= 8501
+DEVICE ?= cuda
 
 BIN := $(VENV)/bin
 RUN_READY := $(VENV)/.requirements
@@ -13,11 +14,11 @@ PARALLEL := --numprocesses auto --dist worksteal
 PUBLIC := vae_core $(patsubst vae_core/%/__init__.py,vae_core.%,$(wildcard vae_core/*/__init__.py))
 
 .DEFAULT_GOAL := help
-.PHONY: help run check test lint js docs format bench wheel clean
+.PHONY: help run check test test-gpu lint js docs format bench wheel clean
 
 help: ## Show this list
 	@echo "Usage: make TARGET [PYTHON=python3] [VENV=.venv] [PORT=8501]"
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(RUN_READY) ## Make a virtual environment, install what the app needs, start it
 	$(BIN)/streamlit run streamlit_app.py --server.port $(PORT)
@@ -28,6 +29,9 @@ check: lint js ## Style, types, and the tests that need neither a browser nor a 
 test: $(DEV_READY) ## Make the environment with what the tests need; run every test
 	$(BIN)/python -m pytest --ignore tests/browser $(PARALLEL)
 	$(BIN)/python -m pytest tests/browser $(PARALLEL)
+
+test-gpu: $(DEV_READY) ## Every family on a GPU, and images/s beside rivals (DEVICE=cpu: tiny, no figures)
+	$(BIN)/python -m benchmarks.gpu --device $(DEVICE)
 
 lint: $(DEV_READY) ## Check style, format and types
 	$(BIN)/ruff check .

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.workloads import PARTS, computing_in, config_of, part_of
+from benchmarks.workloads import PARTS, config_of, part_of
 from vae_core import process
 
 SIDE, PRODUCTS = 2048, 7
@@ -46,7 +46,7 @@ def train(folder: Path, precision: str) -> dict[str, Any]:
     from vae_core.training.loop import Loop
     from vae_core.training.worker import choose_device
 
-    config = computing_in(precision, config_of(folder))
+    config = config_of(folder).updated({"train": {"precision": precision}})
     torch.set_num_threads(config.train.threads or os.cpu_count() or 1)
     torch.manual_seed(config.train.seed)
     train_part, validation = (ImageSet(ArrayImages(part_of(folder, name))) for name in PARTS)

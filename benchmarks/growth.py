@@ -25,7 +25,6 @@ import numpy as np
 import typer
 
 from benchmarks.training import ROOT, chosen, machine
-from benchmarks.workloads import computing_in
 from vae_core import process
 
 if TYPE_CHECKING:
@@ -64,7 +63,7 @@ def in_memory(count: int, shape: tuple[int, int, int]) -> Dataset:
 
 
 def loop_on(config: RunConfig, dataset: Dataset) -> Loop:
-    """A training as the worker makes it."""
+    """A training as the worker makes it, in fp32."""
     import torch
 
     from vae_core.families import build, complete
@@ -72,7 +71,7 @@ def loop_on(config: RunConfig, dataset: Dataset) -> Loop:
 
     torch.set_num_threads(config.train.threads or os.cpu_count() or 1)
     torch.manual_seed(0)
-    config = computing_in("fp32", complete(config))
+    config = complete(config.updated({"train": {"precision": "fp32"}}))
     model, objective = build(config, dataset.image_shape)
     return Loop(config, dataset, model.to(memory_format=torch.channels_last), objective)
 

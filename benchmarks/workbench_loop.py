@@ -16,7 +16,6 @@ from benchmarks.workloads import config_of
 from vae_core import process
 
 if TYPE_CHECKING:
-    from vae_core.runs import Run
     from vae_core.training.events import Event
     from vae_core.training.recorders import Recorder
 
@@ -37,7 +36,7 @@ class Stopwatch:
             (STEPS, *SHARE_OF.values(), ENCODINGS, REST, AFTER), 0.0
         )
         self._last: float | None = None
-        self._stepped, self._saved_epoch = 0.0, False
+        self._stepped, self._saved_epoch, self._ended = 0.0, False, False
 
     def __call__(self, event: Event) -> None:
         now, name = time.perf_counter(), type(event).__name__
@@ -49,20 +48,24 @@ class Stopwatch:
         self.seconds[STEPS] += steps
         self.seconds[place] += now - self._last - steps
         self._last, self._stepped, self._saved_epoch = now, event.seconds, name == "EpochSaved"
+        self._ended = name == "Ended"
 
     def listeners(self, total_steps: int, first_step: int) -> Iterable[Recorder]:
         """What the worker asks for: one listener, itself."""
         return (self,)
 
+    def progress(self, message: str, share: float | None) -> None:
+        """What the worker says of its work: the first word after the last event comes when all is
+        recorded, which a thread of its own does."""
+        if self._ended and self._last is not None:
+            now, self._ended = time.perf_counter(), False
+            self.seconds["saves"] += now - self._last
+            self._last = now
+
     def end(self) -> None:
         """The worker is done: encodings, summary and directions are written."""
         assert self._last is not None, "training has ended"
         self.seconds[AFTER] = time.perf_counter() - self._last
-
-
-def precision_of(run: Run) -> str:
-    """What its steps were computed in."""
-    return str(getattr(run.config().train, "precision", "fp32"))
 
 
 def train(folder: Path, place: Path) -> dict[str, Any]:
@@ -73,7 +76,7 @@ def train(folder: Path, place: Path) -> dict[str, Any]:
 
     run = Store(place).create("bench", config_of(folder))
     watch = Stopwatch()
-    work(run, watch.listeners)
+    work(run, watch.listeners, watch.progress)
     watch.end()
     whole = sum(watch.seconds.values())
     return {
@@ -81,7 +84,7 @@ def train(folder: Path, place: Path) -> dict[str, Any]:
         "whole_seconds": whole,
         "shares": {name: seconds / whole for name, seconds in watch.seconds.items()},
         "images": run.data_card().n_train * run.config().train.epochs,
-        "precision": precision_of(run),
+        "precision": run.config().train.precision,
     }
 
 

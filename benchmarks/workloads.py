@@ -84,13 +84,6 @@ def config_of(folder: Path) -> RunConfig:
     return parse_config((folder / CONFIG).read_text(encoding="utf-8"))
 
 
-def computing_in(precision: str, config: RunConfig) -> RunConfig:
-    """The configuration with the precision of its steps decided."""
-    if not hasattr(config.train, "precision"):
-        return config
-    return config.updated({"train": {"precision": precision}})
-
-
 def part_of(folder: Path, name: str) -> np.ndarray:
     """The images of a part, uint8 [N, C, H, W]."""
     images: np.ndarray = np.load(folder / f"{name}.npy")

@@ -14,6 +14,7 @@ from latent_workbench.encodings.encoded_images import (
     no_encodings,
     outdated_encodings,
     splits_of,
+    told_gone,
 )
 from latent_workbench.encodings.points import scatter_view
 from latent_workbench.encodings.query import TABS_KEY
@@ -72,6 +73,8 @@ def page(run: Run) -> None:
 @st.fragment
 def tabs(encoded: EncodedImages) -> None:
     """Only the open tab is drawn, and drawing it leaves the points alone."""
+    if told_gone(encoded.run):
+        return
     places = st.tabs(list(TABS), key=TABS_KEY, on_change="rerun")
     for place, draw in zip(places, TABS.values(), strict=True):
         if place.open:

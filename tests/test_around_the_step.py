@@ -10,6 +10,13 @@ from typing import Any
 
 import pytest
 
+from tests.engine import tiny
+from vae_core.data import Dataset
+from vae_core.models import LatentModel
+from vae_core.runs import Run, Store
+from vae_core.training import worker
+from vae_core.training.artifacts import may_encode
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -38,3 +45,22 @@ def test_waiting_threads_are_compared_in_every_situation(situation: str) -> None
     assert list(found) == [situation] and list(found[situation]) == ["passive", "1000"]
     assert found[situation]["passive"]["ratio_passive"] == 1.0
     assert all(each["images_per_s"] > 0 for each in found[situation].values())
+
+
+def test_a_few_images_are_encoded_on_the_way_once_that_takes_little(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoded: list[int] = []
+    save = worker.save_latents
+
+    def counted(run: Run, model: LatentModel, dataset: Dataset, step: int, *rest: Any) -> Any:
+        encoded.append(step)
+        return save(run, model, dataset, step, *rest)
+
+    monkeypatch.setattr(worker, "save_latents", counted)
+    monkeypatch.setattr(worker.TimeBudget, "allows", lambda budget: True)
+    run = Store(tmp_path).create("run", tiny(train={"epochs": 7}))
+    assert worker.work(run).finished
+    epoch = -(-run.data_card().n_train // 64)
+    assert encoded == [5 * epoch, 6 * epoch, 7 * epoch]
+    assert may_encode(15_000, 60_000) and not may_encode(14_999, 60_000)

@@ -19,7 +19,6 @@ from vae_core.auto import DECISIONS, Known, open_settings, resolve, usual, valid
 from vae_core.choices import BY_MACHINE
 from vae_core.config import DataConfig, RunConfig, parse_config
 from vae_core.data import ArrayImages, Dataset, ImageSet
-from vae_core.data.augmentation import AUGMENTATIONS, augment
 from vae_core.data.content import (
     Content,
     changes_kind,
@@ -163,26 +162,6 @@ def test_what_mirrors_one_label_into_another_is_not_mirrored() -> None:
     assert "taken for another label" in changes_kind(Content(images, labels), "flip")
 
 
-def test_a_mirrored_and_shifted_batch_is_of_the_same_images() -> None:
-    images = noise(64, (3, 16, 20))
-    for name in AUGMENTATIONS:
-        shown = augment(images, name, seed=1, step=5)
-        assert shown.shape == images.shape and shown.dtype == np.uint8
-        assert np.array_equal(shown, augment(images, name, seed=1, step=5)), "by seed and step"
-        changed = (shown != images).any(axis=(1, 2, 3)).mean()
-        assert (changed == 0) if name == "none" else (0.2 < changed <= 1)
-    mirrored = augment(images, "flip", 1, 5)
-    either = (mirrored == images).all((1, 2, 3)) | (mirrored == images[..., ::-1]).all((1, 2, 3))
-    assert either.all()
-    shifted = augment(images, "shift", 1, 6)
-    for before, after in zip(images, shifted, strict=True):
-        assert any(
-            np.array_equal(after[:, 1:-1, 1:-1], before[:, 1 + y : 15 + y, 1 + x : 19 + x])
-            for y in (-1, 0, 1)
-            for x in (-1, 0, 1)
-        )
-
-
 def test_a_run_that_shows_images_otherwise_resumes_to_the_same_weights() -> None:
     config = tiny(train={"augmentation": "flip+shift", "epochs": 2})
     whole, halfway = make_loop(config), make_loop(config)
@@ -229,7 +208,7 @@ def test_what_was_decided_about_the_split_is_what_was_split() -> None:
 
 @pytest.mark.parametrize(
     ("learned", "held_out", "measured"),
-    [(900, 100, 0), (20_000, 1000, 0), (40_000, 10_000, 2000), (5000, 1001, 1000)],
+    [(900, 100, 0), (20_000, 1000, 0), (100_000, 10_000, 2000), (5000, 1001, 1000)],
 )
 def test_so_many_images_are_measured_each_epoch(learned: int, held_out: int, measured: int) -> None:
     card = DataCard(dataset="folder", image_shape=(1, 8, 8), n_train=learned, n_validation=held_out)

@@ -8,15 +8,14 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
 
 from tests.engine import make_loop, tiny
 from tests.test_families import FAMILIES, OBJECTIVE_SETTINGS
 from vae_core.config import RunConfig
 from vae_core.errors import UserError
 from vae_core.training import loop as loop_module
-from vae_core.training.compiled import compile_networks
-from vae_core.training.events import Stepped, Validated
+from vae_core.training.compiled import callable_parts, compile_networks
+from vae_core.training.events import Noted, Stepped, Validated
 from vae_core.training.loop import Loop
 from vae_core.training.memory import MemoryBudget
 
@@ -55,15 +54,6 @@ def counting(calls: list[None]) -> Callable[[Any, Any], Callable[..., Any]]:
     return backend
 
 
-def leaves(networks: list[nn.Module]) -> list[nn.Module]:
-    """Those that can be called: the stages in place of a list of stages."""
-    found = []
-    for network in networks:
-        listed = isinstance(network, nn.ModuleList)
-        found += leaves(list(network)) if listed else [network]
-    return found
-
-
 def told(loop: Loop) -> list[dict[str, float]]:
     """The terms of every step and validation of the whole run."""
     terms = []
@@ -82,7 +72,7 @@ def test_every_call_of_the_networks_is_a_compiled_one(
     """As many compiled graphs run as networks are called without the compiler, and to the same
     numbers; the names of the weights stay."""
     plain, called = make_loop(config_of(family)), []
-    for network in leaves(plain.objective.networks(plain.model)):
+    for network in callable_parts(plain.objective.networks(plain.model)):
         network.register_forward_pre_hook(lambda module, inputs: called.append(None))
     # compiled ones do not measure what they need
     plain.check_memory = lambda: MemoryBudget(0.0, math.inf)
@@ -92,9 +82,10 @@ def test_every_call_of_the_networks_is_a_compiled_one(
     monkeypatch.setattr(
         loop_module,
         "compile_networks",
-        lambda networks: compile_networks(networks, counting(compiled)),
+        lambda networks, device: compile_networks(networks, counting(compiled), device),
     )
     loop = make_loop(config_of(family, compile=True))
+    loop._check_compiled = lambda: iter(())  # its step is none of those
     found = told(loop)
     assert len(compiled) == len(called) > 0
     assert loop.model.state_dict().keys() == plain.model.state_dict().keys()
@@ -132,6 +123,54 @@ def test_the_setting_compiles_for_good() -> None:
     for ours, theirs in zip(told(loop), expected, strict=True):
         assert ours == pytest.approx(theirs, rel=1e-3)
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] > before
+
+
+@pytest.mark.parametrize("family", ["vae", "vamp", "hierarchical", "factor-vae"])
+def test_on_a_gpu_the_calls_of_training_alone_are_compiled(family: str) -> None:
+    """To the same numbers; measured and previewed are the plain networks, whose outputs stay."""
+    expected = told(make_loop(config_of(family)))
+    loop, called, compiled = make_loop(config_of(family)), [], list[None]()
+    networks = loop.objective.networks(loop.model)
+    for network in callable_parts(networks):
+        network.register_forward_pre_hook(
+            lambda module, inputs: called.append(module.training and torch.is_grad_enabled())
+        )
+    compile_networks(networks, counting(compiled), torch.device("cuda"))
+    loop.check_memory = lambda: MemoryBudget(0.0, math.inf)
+    for ours, theirs in zip(told(loop), expected, strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-3, abs=1e-3)
+    assert 0 < len(compiled) == sum(called) < len(called)
+
+
+def test_what_cannot_be_compiled_runs_as_it_is_and_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def no_compiler(graph: Any, inputs: Any) -> Callable[..., Any]:
+        raise RuntimeError("no C++ compiler was found\nby anyone")
+
+    monkeypatch.setattr(
+        loop_module,
+        "compile_networks",
+        lambda networks, device: compile_networks(networks, no_compiler, device),
+    )
+    plain = make_loop(config_of("vae"))
+    expected = told(plain)
+    loop = make_loop(config_of("vae", compile=True))
+    events = list(loop.run())
+    (noted,) = [event for event in events if isinstance(event, Noted)]
+    assert "could not be compiled here and run as they are" in noted.message
+    assert "no C++ compiler was found" in noted.message and "\n" not in noted.message
+    steps = [event.terms for event in events if isinstance(event, Stepped)]
+    assert steps and all(terms in expected for terms in steps)
+    for name, tensor in plain.model.state_dict().items():
+        assert torch.equal(tensor, loop.model.state_dict()[name]), name
+
+
+def test_compiling_is_taken_back() -> None:
+    loop, compiled = make_loop(config_of("hierarchical")), list[None]()
+    networks = loop.objective.networks(loop.model)
+    compile_networks(networks, counting(compiled))()
+    assert told(loop) and not compiled
 
 
 def test_compiled_networks_compute_in_bf16() -> None:

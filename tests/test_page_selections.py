@@ -93,6 +93,23 @@ def test_a_saved_selection_is_taken_home_as_any_other_choice_of_images(run: Run)
     assert len(found) == 1 and "as the model sees them" in texts(app)
 
 
+def test_the_name_of_a_selection_is_words_and_fetches_nothing(run: Run) -> None:
+    name = "![x](https://example.org/x.png)"
+    hashes = survey_hashes(run, survey_of(run, "cached"))
+    save_selection(run, name, "cached", hashes[:9])
+    app = open_page("encodings", run="tiny")
+    app.button(key="take-zip-saved-tiny").click().run()
+    deadline = time.monotonic() + 60
+    while not (found := [e for e in app.get("download_button") if "Download" in e.label]):
+        assert not app.exception and not app.warning and time.monotonic() < deadline
+        app.run()
+    app.button(key=f"{KEY}-only").click().run()
+    if "Learns from" not in texts(app):
+        app.switch_page("pages/train.py").run()
+    assert "Learns from" in texts(app)
+    assert name not in texts(app) + found[0].label
+
+
 def test_a_table_is_of_the_encodings_that_are_shown(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,17 +22,19 @@ from latent_workbench.live.history import latest_beta
 from latent_workbench.shared.recipes import on_data, options_of, recipes, recommended, with_backbone
 from latent_workbench.shared.state import AppState
 from latent_workbench.shared.tasks import Task
-from latent_workbench.train.timing import Stopwatch, Timing
+from latent_workbench.train.dataset_preview import LARGEST_TILE, rows_of, tile_size
+from latent_workbench.train.timing import Stopwatch, Timing, measure_timing
 from latent_workbench.train.train_form import _timings, in_words
 from tests.engine import trained
 from tests.pages import APP_STATE
 from tests.pictures import bring, picture
+from vae_core.choices import Choice
 from vae_core.config import RunConfig, parse_config
 from vae_core.data import datasets
 from vae_core.errors import UserError
 from vae_core.families import complete
 from vae_core.runs import DataCard, Run, Status, Store
-from vae_core.training import jobs
+from vae_core.training import jobs, loop, precision_trial
 
 PAGE = str(Path(__file__).resolve().parents[1] / "pages" / "train.py")
 FORM = "train.digits-vae.digits"
@@ -535,6 +537,25 @@ def test_steps_are_really_timed() -> None:
 
 
 @pytest.mark.training
+def test_steps_are_timed_in_the_precision_that_a_run_would_take(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    taken: list[str] = []
+    real = loop.Loop
+
+    def begin(config: RunConfig, *parts: Any) -> loop.Loop:
+        taken.append(config.train.precision)
+        return real(config, *parts)
+
+    choice = Choice("train.precision", "fp32", "The other is slower.")
+    monkeypatch.setattr(precision_trial, "choose_precision", lambda *parts: choice)
+    monkeypatch.setattr(loop, "Loop", begin)
+    config = complete(SMALL).updated({"train": {"epochs": 1, "batch_size": 256}})
+    assert config.train.precision == "auto" and measure_timing(config).steps == 7
+    assert taken == ["fp32"]
+
+
+@pytest.mark.training
 def test_what_cannot_be_timed_says_why() -> None:
     config = complete(SMALL).updated({"train": {"batch_size": 5000}})
     with pytest.raises(UserError, match="a batch of 5000 is larger"):
@@ -593,3 +614,13 @@ def test_background_work_that_fails_keeps_its_sentence() -> None:
 )
 def test_durations_in_words(seconds: float, words: str) -> None:
     assert in_words(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("size", "rows"), [((28, 28), 2), ((64, 48), 2), ((96, 12), 4), ((24, 96), 1), ((256, 256), 2)]
+)
+def test_samples_of_any_proportions_take_about_as_much_room(
+    size: tuple[int, int], rows: int
+) -> None:
+    _, height = tile_size(*size)
+    assert rows_of(height) == rows and rows * height <= 2 * LARGEST_TILE

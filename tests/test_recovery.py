@@ -147,11 +147,11 @@ def test_weights_found_broken_lead_back_at_once(
     class Overflowing(Loop):
         def __init__(self, *args: Any) -> None:
             super().__init__(*args)
-            step, optimizer = self.players.optimizers["model"].step, None
             optimizer = self.players.optimizers["model"]
+            step = optimizer.step
 
-            def overflow() -> None:
-                step()
+            def overflow(**refused: torch.Tensor) -> None:
+                step(**refused)
                 if self.step == 11 and not self.recovery.returns:  # the save of 12 would keep it
                     with torch.no_grad():
                         optimizer.parameters[0].view(-1)[0] = math.nan

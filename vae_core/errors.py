@@ -46,6 +46,7 @@ OUT_OF_MEMORY = (
     "Cannot allocate memory",
     "DefaultCPUAllocator",
     "bad_alloc",
+    "STATUS_ALLOC_FAILED",  # cuBLAS and cuDNN
 )
 """What libraries say, in errors of no class of their own, when they are refused memory."""
 

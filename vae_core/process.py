@@ -13,16 +13,24 @@ from contextlib import suppress
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4  # malloc.h
 NICENESS = 10
 
+SPINS = 1000
+"""Times that a waiting thread of GNU's OpenMP, which is PyTorch's on Linux, looks whether it may go
+on before it sleeps: some ten microseconds, about as long as it waits between two operations. On a
+busy machine 1000 took 1.00 to 1.16 of the speed without any, 10 000 the half of it (`waiting`)."""
+
 
 def prepare() -> None:
-    """For training: keep the memory of a step for the next one, and let waiting threads sleep.
+    """For training: keep the memory of a step for the next one, and let waiting threads sleep soon.
 
     glibc gives large buffers back after every step and takes them again, page fault by page
     fault: keeping them was ×1.23 to ×1.85 faster. OpenMP threads that spin while they wait cost
-    a factor 15 as soon as anything competes for the cores, such as the page one is watching.
+    a factor 15 as soon as anything competes for the cores, such as the page one is watching; so
+    they spin for a moment only.
     Both figures: benchmarks/README.md.
     """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE") == "PASSIVE":  # and no person's choice
+        os.environ.setdefault("GOMP_SPINCOUNT", str(SPINS))  # goes before it; others heed it alone
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # a GPU's sums in one order
     if "torch" in sys.modules:
         raise RuntimeError("prepare() must run before torch is imported")
     keep_memory()

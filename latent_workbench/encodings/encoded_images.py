@@ -89,6 +89,14 @@ class EncodedImages:
         return self.survey.name(row)
 
 
+def told_gone(run: Run) -> bool:
+    """Say that a run was deleted while a page showed it; False where it was not."""
+    if run.path.is_dir():
+        return False
+    st.warning(f"There is no run called {run.id!r} any more. Choose another one.")
+    return True
+
+
 BY_KEY: Any = {EncodedImages: attrgetter("key")}
 """How a cache tells encoded images apart."""
 
@@ -192,8 +200,8 @@ def no_encodings(run: Run) -> None:
         _complete(run)
         return
     st.info(
-        "This run has no encodings yet: they are cached when an epoch ends. "
-        "Train it for one epoch, then come back."
+        "This run has no encodings yet: they are cached when an epoch ends, after the first few of "
+        "a small data set. Train it a little, then come back."
     )
     if st.button("Go to Train", icon=":material/model_training:"):
         st.switch_page("pages/train.py", query_params={"run": run.id})

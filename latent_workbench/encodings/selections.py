@@ -91,7 +91,7 @@ def selection_actions(encoded: EncodedImages, rows: np.ndarray) -> None:
         if save:
             _saved(encoded, name, rows)
             state.typed += 1
-            st.toast(f"Saved “{name.strip()}”.")
+            st.toast(f"Saved “{escape_markdown(name.strip())}”.")
             rerun_fragment()
         with st.container(horizontal=True, gap="small"):
             _train_buttons(encoded, key, rows, name)

@@ -12,6 +12,7 @@ import numpy as np
 import streamlit as st
 
 from latent_workbench.encodings.encoded_images import EncodedImages
+from latent_workbench.shared.formatting import escape_markdown
 from latent_workbench.shared.state import session
 from latent_workbench.shared.tasks import Task, result_of
 from vae_core.data import Progress
@@ -79,8 +80,9 @@ def take_home(encoded: EncodedImages, rows: np.ndarray, key: str, name: str = "s
     packed = result_of(state.task, f"zip-{key}", again)
     if packed is not None:
         st.download_button(
-            f"Download {stem}.zip", packed.content, f"{stem}.zip", "application/zip",
-            key=f"take-packed-{key}", icon=":material/download:", on_click="ignore", type="primary",
+            f"Download {escape_markdown(stem)}.zip", packed.content, f"{stem}.zip",
+            "application/zip", key=f"take-packed-{key}", icon=":material/download:",
+            on_click="ignore", type="primary",
         )  # fmt: skip
         st.caption(f"{packed.size / 1e6:.1f} MB. {packed.note}")
 

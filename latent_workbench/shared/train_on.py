@@ -7,6 +7,7 @@ from typing import Any
 
 import streamlit as st
 
+from latent_workbench.shared.formatting import escape_markdown
 from latent_workbench.shared.state import session
 from latent_workbench.shared.train_start import train_like
 from vae_core.config import RunConfig
@@ -62,7 +63,7 @@ def chosen_images(dataset: str) -> None:
     words, button = st.columns([3, 1], vertical_alignment="center")
     said = "Learns from selection" if use == "only" else "Learns from all but selection"
     name, _, run = reference.rpartition("@")
-    words.info(f"{said} “{name}” of run {run}.", icon=":material/lasso_select:")
+    words.info(f"{said} “{escape_markdown(name)}” of run {run}.", icon=":material/lasso_select:")
     if button.button("Use all", key="train-use-all", help="Learn from every image again"):
         start.dataset, start.data = "", {}
         st.rerun()

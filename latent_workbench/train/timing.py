@@ -103,8 +103,10 @@ def measure_timing(config: RunConfig) -> Timing:
     from vae_core.run_data import data_card
     from vae_core.runs import Store
     from vae_core.selections import selected_dataset
+    from vae_core.settings import is_open
     from vae_core.training.events import Stepped
     from vae_core.training.loop import Loop
+    from vae_core.training.precision_trial import choose_precision
     from vae_core.training.worker import choose_device
 
     quiet = {"log_every": 1, "preview_every": 10**9, "checkpoint_every": 10**9}
@@ -116,7 +118,11 @@ def measure_timing(config: RunConfig) -> Timing:
     device = choose_device(config.train.device)
     model, objective = build(config, data_card(dataset))
     model.to(device).to(memory_format=torch.channels_last)
-    loop = Loop(config, dataset, model, objective.to(device))
+    objective.to(device)
+    if is_open(config.train.precision):
+        choice = choose_precision(config, dataset, model, objective)
+        config = config.updated({"train": {"precision": choice.value}})
+    loop = Loop(config, dataset, model, objective)
     steps, began = 0, 0.0
     for event in loop.run():
         if not isinstance(event, Stepped):

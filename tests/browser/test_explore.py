@@ -42,6 +42,17 @@ def wait_for_change(page: Page, before: str) -> None:
     )
 
 
+def test_a_page_at_rest_animates_nothing(page: Page, app_url: str) -> None:
+    """It would keep the machine busy that trains: places without a picture pulsed for ever."""
+    open_explorer(page, f"{app_url}/explore?run=tiny")
+    root = page.locator(".explorer.full").element_handle()
+    page.wait_for_function(
+        "root => !root.getAnimations({ subtree: true }).some(each => each.playState === 'running')",
+        arg=root,
+        timeout=PATIENCE_MS,
+    )
+
+
 def thumb(page: Page, index: int = 0) -> tuple[float, float]:
     """Where the thumb of a slider at 0 is."""
     box = slider(page, index).bounding_box()

@@ -246,3 +246,31 @@ def test_zooming_into_a_long_history_brings_its_every_point(
              document.querySelector('[data-testid=live-chart]'), {'xaxis.range': [3000, 3200]})"""
     )
     page.wait_for_function(POINTS_IN_SIGHT + " >= 200", timeout=PATIENCE_MS)
+
+
+def test_start_is_in_sight_and_rectangles_have_no_room_of_squares(
+    page: Page, app_url: str, store: Store
+) -> None:
+    trained(store.path, "wide", data={"image_size": (16, 40)})
+    page.goto(f"{app_url}/train?run=wide")
+    expect_state(page, "finished")
+    begin = page.locator(".st-key-start-training button")
+    expect(begin).to_be_enabled()
+    box = begin.bounding_box()
+    assert box is not None and box["y"] + box["height"] <= 800
+    page.locator('.vm canvas[data-name="samples"][data-shown]').wait_for()
+    rows = page.eval_on_selector_all(
+        ".vm-row:not([hidden]) > div",
+        "rows => rows.map(row => [row.clientHeight, row.firstElementChild.clientHeight])",
+    )
+    assert len(rows) == 3 and all(room == height >= 56 for room, height in rows)
+    # What belongs together stays below each other.
+    left = page.eval_on_selector_all(
+        ".vm-row:not([hidden]) > div",
+        """async rows => {
+             rows[0].scrollLeft = 90;
+             await new Promise(tell => setTimeout(tell, 300));
+             return rows.map(row => row.scrollLeft);
+           }""",
+    )
+    assert left == [90, 90, 90]

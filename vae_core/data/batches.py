@@ -10,6 +10,7 @@ from torch import Tensor
 
 from vae_core.config import TrainConfig
 from vae_core.data.dataset import Images, ImageSet
+from vae_core.data.transfer import on_device
 from vae_core.errors import UserError
 
 PIXELS_AT_ONCE = 64 * 64 * 64
@@ -23,8 +24,12 @@ def as_floats(images: np.ndarray, device: torch.device) -> Tensor:
     Bytes travel to the device and become floats there; channels-last is ×1.07 to ×1.23 faster
     for convolutions (benchmarks/README.md).
     """
-    batch = torch.from_numpy(images).to(device, non_blocking=True)
-    return batch.to(torch.float32, memory_format=torch.channels_last).div_(255.0)
+    return to_floats(on_device(images, device))
+
+
+def to_floats(images: Tensor) -> Tensor:
+    """uint8 [B, C, H, W] → floats in [0, 1] in channels-last memory, where they lie."""
+    return images.to(torch.float32, memory_format=torch.channels_last).div_(255.0)
 
 
 def in_order(images: Images, batch_size: int, device: torch.device) -> Iterator[Tensor]:
@@ -51,7 +56,7 @@ def labelled(
 
 def labels_at(part: ImageSet, where: np.ndarray | slice, device: torch.device) -> Tensor | None:
     """The labels at some places of a part, int64 [B]; None where it has none."""
-    return None if part.labels is None else torch.from_numpy(part.labels[where]).to(device)
+    return None if part.labels is None else on_device(part.labels[where], device)
 
 
 def mask_at(part: ImageSet, where: np.ndarray | slice, device: torch.device) -> Tensor | None:
@@ -59,9 +64,13 @@ def mask_at(part: ImageSet, where: np.ndarray | slice, device: torch.device) -> 
     None where all count."""
     if part.boxes is None:
         return None
-    top, left, bottom, right = torch.from_numpy(part.boxes[where]).to(device).T[..., None]
-    _, _, height, width = part.images.shape
-    rows, columns = (torch.arange(side, device=device) for side in (height, width))
+    return inside(on_device(part.boxes[where], device), *part.images.shape[2:])
+
+
+def inside(boxes: Tensor, height: int, width: int) -> Tensor:
+    """1 inside of each box, (top, left, bottom, right) [B, 4], 0 beside it: [B, 1, H, W]."""
+    top, left, bottom, right = boxes.T[..., None]
+    rows, columns = (torch.arange(side, device=boxes.device) for side in (height, width))
     inside_rows = (rows >= top) & (rows < bottom)
     inside_columns = (columns >= left) & (columns < right)
     return (inside_rows[:, None, :, None] & inside_columns[:, None, None, :]).float()

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
-from vae_core.data.augmentation import shifted
+from vae_core.data.augmentation import drawn, moved
 from vae_core.data.dataset import ImageSet
 from vae_core.data.samples import spread
 from vae_core.imaging.resize import thumbnails
@@ -84,7 +85,7 @@ def intrinsic_dimension(points: np.ndarray, neighbours: int = NEIGHBOURS) -> flo
 
 CHANGES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "flip": lambda images: images[..., ::-1],
-    "shift": lambda images: shifted(images, np.random.default_rng(0)),
+    "shift": lambda images: _shifted(images),
 }
 """What an augmentation does to all images, by its name."""
 
@@ -111,6 +112,11 @@ def changes_kind(content: Content, change: str) -> str:
         if lost >= MOST_MISTAKEN:
             return f"{lost:.0%} more of them are taken for another label"
     return ""
+
+
+def _shifted(images: np.ndarray) -> np.ndarray:
+    places = drawn(images.shape, "shift", np.random.default_rng(0))
+    return moved(torch.from_numpy(images), places).numpy()
 
 
 def _told_apart(ours: np.ndarray, theirs: np.ndarray) -> float:

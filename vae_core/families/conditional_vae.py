@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from vae_core.config import ModelConfig
 from vae_core.families.family import ELBO, Built, families
@@ -100,11 +99,11 @@ class ConditionalModel(LatentModel[GaussianPosterior]):
         repeated for every draw of it."""
         if self._labels is None:
             return like.new_zeros(rows, self.labels)
-        # One place more for the unknown, which is cut off again.
-        places = self.labels + 1
-        codes = functional.one_hot(self._labels.to(like.device) % places, places)
+        # One place more for the unknown, which has no column.
+        told = (self._labels.to(like.device) % (self.labels + 1)).unsqueeze(1)
+        codes = told == torch.arange(self.labels, device=like.device)
         # len() would tie an exported graph to one batch size.
-        return codes[:, :-1].to(like.dtype).repeat(rows // codes.shape[0], 1)
+        return codes.to(like.dtype).repeat(rows // codes.shape[0], 1)
 
 
 @families.register(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
 from vae_core.config import ModelConfig
+from vae_core.data.transfer import on_device
 from vae_core.families.codes import CODES, QuantisedObjective, quantised
 from vae_core.families.family import Built, Quantity, families
 from vae_core.families.networks import MapOptions
@@ -99,6 +102,9 @@ class VectorQuantiser(Quantiser):
         self.register_buffer("codebook", torch.randn(codes, dim))
         self.register_buffer("counts", torch.zeros(codes))
         self.register_buffer("sums", torch.zeros(codes, dim))
+        self._begun = False
+        """Known to have begun: the host then need not ask the device. A state may be of before."""
+        self.register_load_state_dict_post_hook(VectorQuantiser._forget)
 
     def indices(self, z: Tensor) -> Tensor:
         """argminₖ |z − eₖ|, found as argmaxₖ z·eₖ − ½|eₖ|²; [B, dim, h, w] → int64 [B, h, w]."""
@@ -113,10 +119,13 @@ class VectorQuantiser(Quantiser):
     @torch.no_grad()
     def start(self, z: Tensor) -> None:
         """Put the codebook onto encodings z [B, dim, h, w], where it has not begun yet."""
-        if not self.counts.any():
+        # Only what a step began with counts: what it does itself may be taken back.
+        self._begun = self._begun or bool(self.counts.any())
+        if not self._begun:
             rows = _rows(z)
             chosen = torch.randperm(len(rows))[torch.arange(self.codes) % len(rows)]
-            self._put(torch.arange(self.codes, device=z.device), rows[chosen.to(z.device)], rows)
+            everywhere = torch.ones_like(self.counts, dtype=torch.bool)
+            self._put(everywhere, rows[chosen.to(z.device)], rows)
 
     @torch.no_grad()
     def follow(self, z: Tensor, indices: Tensor) -> None:
@@ -128,10 +137,13 @@ class VectorQuantiser(Quantiser):
         self.counts.lerp_(used, 1 - self.decay)
         self.sums.lerp_(near, 1 - self.decay)
         known = self.counts > 1e-6  # what nothing came near for ever keeps its place
-        self.codebook[known] = self.sums[known] / self.counts[known, None]
-        dead = (self.counts < self.restart * len(rows) / self.codes).nonzero()[:, 0]
-        fresh = torch.randperm(len(rows))[: len(dead)].to(z.device)
-        self._put(dead[: len(fresh)], rows[fresh], rows)
+        means = self.sums / self.counts[:, None]
+        self.codebook.copy_(torch.where(known[:, None], means, self.codebook))
+        dead = self.counts < self.restart * len(rows) / self.codes
+        fresh = on_device(torch.randperm(len(rows)), z.device)
+        turn = dead.cumsum(0) - 1  # the first of the dead gets the first of the fresh, and so on
+        vectors = rows[fresh[turn.clamp(0, len(rows) - 1)]]
+        self._put(dead & (turn < len(rows)), vectors, rows)
 
     def draw(
         self, shape: tuple[int, ...], generator: Generator | None, temperature: float
@@ -142,12 +154,16 @@ class VectorQuantiser(Quantiser):
         total = torch.Size(shape).numel()
         return torch.multinomial(shares, total, True, generator=generator).view(shape)
 
-    def _put(self, codes: Tensor, vectors: Tensor, rows: Tensor) -> None:
-        """Codes onto vectors, with the count of an even use."""
+    def _put(self, which: Tensor, vectors: Tensor, rows: Tensor) -> None:
+        """Some codes, `which` bool [codes], onto theirs of vectors [codes, dim], with the count of
+        an even use. Masks have one shape whatever they hold: nobody has to wait for it."""
         even = len(rows) / self.codes
-        self.codebook[codes] = vectors
-        self.counts[codes] = even
-        self.sums[codes] = even * vectors
+        self.codebook.copy_(torch.where(which[:, None], vectors, self.codebook))
+        self.counts.masked_fill_(which, even)
+        self.sums.copy_(torch.where(which[:, None], even * vectors, self.sums))
+
+    def _forget(self, incompatible: Any) -> None:
+        self._begun = False
 
 
 def _rows(z: Tensor) -> Tensor:

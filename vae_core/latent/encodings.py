@@ -150,7 +150,7 @@ def encoded_step(run: Run) -> int | None:
 def load_encodings(run: Run) -> Encodings:
     """The encodings cached in a run; a `UserError` for none, or damaged files."""
     if not run.has(ENCODINGS):
-        raise UserError(f"Run {run.id!r} has no encodings yet; they come with its first epoch.")
+        raise UserError(f"Run {run.id!r} has no encodings yet; they come with its first epochs.")
     try:
         with run.tensors(ENCODINGS) as file:
             n, size = file.require("mu", "F32", (None, None)).shape

@@ -51,7 +51,9 @@ def gaussian_nll(
 
     Source: Kingma and Welling (2014), appendix C.2.
     """
-    variance = torch.as_tensor(variance, dtype=x.dtype, device=x.device)
+    if not isinstance(variance, Tensor):  # filled in on the device, which nobody waits for
+        variance = torch.full((), variance, dtype=x.dtype, device=x.device)
+    variance = variance.to(x)
     # One pass over the pixels for the squares: the rest is the same for all that count.
     squares = _counted(functional.mse_loss(mean, x, reduction="none"), mask).flatten(1).sum(1)
     values = x[0].numel() if mask is None else mask.flatten(1).sum(1) * x.shape[1]

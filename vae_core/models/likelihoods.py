@@ -141,7 +141,8 @@ class OptimalGaussian(Gaussian):
         variance = optimal_variance(mean, x, mask).clamp_min(self.FLOOR)
         self.batches += 1
         # A plain average at first, an exponential one later: no bias from the start value.
-        self.variance.lerp_(variance, max(self.MOMENTUM, 1.0 / int(self.batches)))
+        weight = self.batches.to(variance.dtype).reciprocal().clamp_min(self.MOMENTUM)
+        self.variance.lerp_(variance, weight)
         return gaussian_nll(mean, x, variance, mask)
 
 

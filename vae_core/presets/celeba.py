@@ -42,6 +42,7 @@ def faces(name: str, label: str, blurb: str, source: str, published: str, **opti
         train={
             "epochs": 20,
             "batch_size": 64,
+            "validation_images": 2000,
             "learning_rate": 0.005,
             "decay": "exponential",
             "decay_factor": 0.95,

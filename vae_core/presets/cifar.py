@@ -27,7 +27,7 @@ preset(
         f"clamped to ±10; in nats with σ² = ½, β = {BETA:.4g}, the clip {CLIP_IN_NATS:g} "
         f"and Adam's ε {EPSILON:.3g}. "
         "Convolution, ReLU, batch normalisation, in this order. Of the training files 40 000 "
-        "are learned from and 10 000 measured on, picked by what they show; 2000 of these after "
+        "are learned from and 10 000 measured on, picked by what they show; 1000 of these after "
         "every epoch, all at the end."
     ),
     order=30,
@@ -45,7 +45,7 @@ preset(
     train={
         "epochs": 20,
         "batch_size": 32,
-        "validation_images": 2000,
+        "validation_images": 1000,
         "optimizer": "adamw",
         "learning_rate": 1e-3,
         "weight_decay": 1e-5,

@@ -204,6 +204,8 @@ class Environment(Stored):
     python: Short = ""
     platform: Short = ""
     device: Short = ""
+    images_on_device: bool = False
+    """Whether the training images lay in the memory of a GPU."""
     threads: Count = 0
     packages: dict[Short, Short] = {}
     command: Annotated[list[Short], FailFast()] = []

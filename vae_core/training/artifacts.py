@@ -1,7 +1,8 @@
 """What a run has beside its weights: encodings, directions, a thumbnail, and what was measured.
 
-All of it can be made again from weights and images. A worker makes it when an epoch and when the
-training ends; what a stop left out is made when somebody asks for it (`vae_core/completion.py`).
+All of it can be made again from weights and images. A worker makes it when an epoch ends, where
+that takes little, and when the training ends; what a stop left out is made when somebody asks for
+it (`vae_core/completion.py`).
 """
 
 from __future__ import annotations
@@ -26,6 +27,16 @@ from vae_core.types import Context
 
 ENCODED_IMAGES = 3000
 SAMPLES_IN_THUMBNAIL = 16
+
+LEARNED_BEFORE = 5
+"""Images that a run has learned from, for each that it encodes, before it encodes any: to encode
+one takes a quarter of what it takes to learn from it."""
+
+
+def may_encode(learned: int, images: int) -> bool:
+    """Whether encodings are worth their time on the way, once so many images were learned from, of
+    so many training images, those of all epochs counted."""
+    return learned >= LEARNED_BEFORE * min(ENCODED_IMAGES, images)
 
 
 def save_latents(

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from functools import wraps
 from typing import Any
 
+import torch
 from torch import nn
 
 from vae_core import torch_private
@@ -22,15 +24,52 @@ networks together; each is called while training and while measuring, with and w
 
 
 def compile_networks(
-    networks: Iterable[nn.Module], backend: str | Callable[..., Any] = "inductor"
-) -> None:
+    networks: Iterable[nn.Module],
+    backend: str | Callable[..., Any] = "inductor",
+    device: torch.device | None = None,
+) -> Callable[[], None]:
     """Compile what each network's call does; names and weights stay as they are.
 
     A model is called through `encode`, `decode` or `given` as its objective likes, so the model
     itself is the wrong thing to compile; the halves are called by all of them. A list of stages is
     no network that can be called, each of its stages is.
+
+    On a GPU the calls of training alone are compiled, as CUDA graphs where the backend makes them:
+    a graph writes its outputs where the last replay has written them, and only what is called
+    between `begin_step` and the next is sure to have been used by then.
+
+    Returns:
+        What has the networks run as they did before.
     """
     torch_private.set_up_compiler(RECOMPILE_LIMIT)
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_folder() / "compiled"))
-    for network in callable_parts(networks):
-        network.compile(backend=backend)
+    plain = [(network, network.forward) for network in callable_parts(networks)]
+    for network, forward in plain:
+        if device is not None and device.type == "cuda":
+            network.forward = _while_training(network, backend)
+        else:
+            network.forward = torch.compile(forward, backend=backend)
+
+    def take_back() -> None:
+        for network, forward in plain:
+            network.forward = forward
+
+    return take_back
+
+
+def begin_step() -> None:
+    """What the graphs of the step before have put out is no longer needed."""
+    torch.compiler.cudagraph_mark_step_begin()
+
+
+def _while_training(network: nn.Module, backend: str | Callable[..., Any]) -> Callable[..., Any]:
+    plain = network.forward
+    mode = "reduce-overhead" if backend == "inductor" else None
+    compiled = torch.compile(plain, backend=backend, mode=mode)
+
+    @wraps(plain)
+    def forward(*inputs: Any, **named: Any) -> Any:
+        learns = network.training and torch.is_grad_enabled()
+        return (compiled if learns else plain)(*inputs, **named)
+
+    return forward

@@ -15,14 +15,19 @@ from vae_core.runs.migrations import VERSION
 PACKAGES = ("torch", "torchvision", "numpy", "scikit-learn", "pydantic", "safetensors")
 
 
-def save_environment(run: Run, device: torch.device) -> None:
-    """Write `environment.json`: the first session's environment, then every later one's."""
+def save_environment(run: Run, device: str, images_on_device: bool) -> None:
+    """Write `environment.json`: the first session's environment, then every later one's.
+
+    Args:
+        images_on_device: whether the images of the training lie in the memory of a GPU.
+    """
     session = {
         "version": VERSION,
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
-        "device": str(device),
+        "device": device,
+        "images_on_device": images_on_device,
         "threads": torch.get_num_threads(),
         "packages": {name: version(name) for name in PACKAGES},
         "command": ["python", "-m", "vae_core", *without_store(sys.argv[1:])],

@@ -27,6 +27,7 @@ from vae_core.imaging.resize import shown
 from vae_core.metrics import measuring
 from vae_core.models import LatentModel
 from vae_core.objective import MODEL, Objective
+from vae_core.progress import Progress, no_progress
 from vae_core.training.checkpoint import SaveSchedule
 from vae_core.training.compiled import compile_networks
 from vae_core.training.control import Control, Message, no_control
@@ -44,16 +45,62 @@ from vae_core.training.events import (
     Validated,
     ValueSet,
 )
-from vae_core.training.stability import ADVICE, Diverged
+from vae_core.training.stability import ADVICE, Diverged, StepCheck
 from vae_core.training.state import TrainState
-from vae_core.types import LossTerms, merged, total
+from vae_core.types import Context, LossTerms, merged, total
 
 PREVIEWS_PER_RUN = 40
 PREVIEW_SEED = 0
 """Of the samples' z: the same in all runs, whatever their seed, so that they can be compared."""
 PAUSE_POLL_S = 0.05
+UNDECIDED = {"cuda": 16}
+"""Steps that a device may be ahead before it is asked whether they count; where nobody has to wait
+for the answer, each is asked for at once."""
 MAX_WINDOW_S = 0.4
 """A record comes at least this often: charts move twice a second, however slow the steps."""
+
+
+@dataclass(frozen=True)
+class TakenStep:
+    """What a step came to, on the device still: what it sums up over its images, and whether it
+    counts."""
+
+    stamp: tuple[int, int, float]
+    check: StepCheck
+    sums: dict[str, Tensor]
+    counts: dict[str, int]
+    weights: dict[str, float]
+    objective: Tensor
+    """What was minimised, by the model or by who was trained in its place, over all images."""
+    context: Context
+    images: int
+    seconds: float
+
+    @classmethod
+    @torch.no_grad()
+    def of(
+        cls,
+        losses: Mapping[str, LossTerms],
+        check: StepCheck,
+        context: Context,
+        images: int,
+        stamp: tuple[int, int, float],
+        seconds: float,
+    ) -> TakenStep:
+        """A step with these terms of its players."""
+        trained = losses[MODEL] if MODEL in losses else next(iter(losses.values()))
+        terms = merged(losses)
+        return cls(
+            stamp,
+            check,
+            sums={name: term.value.sum() for name, term in terms.items()},
+            counts={name: len(term.value) for name, term in terms.items()},
+            weights={name: term.weight for name, term in terms.items()},
+            objective=total(trained) * images,
+            context=context,
+            images=images,
+            seconds=seconds,
+        )
 
 
 @dataclass
@@ -68,31 +115,24 @@ class MetricWindow:
     images: int = 0
     seconds: float = 0.0
 
-    def add(
-        self,
-        losses: Mapping[str, LossTerms],
-        controls: dict[str, float],
-        images: int,
-        seconds: float,
-    ) -> None:
-        """Take in one step; its total is the model's, or that of who is trained in its place."""
-        trained = losses[MODEL] if MODEL in losses else next(iter(losses.values()))
-        with torch.no_grad():
-            for name, term in merged(losses).items():
-                self.sums[name] = self.sums.get(name, 0.0) + term.value.sum()
-                self.counts[name] = self.counts.get(name, 0) + len(term.value)
-                self.weights[name] = term.weight
-            self.objective = self.objective + total(trained) * images
+    def add(self, step: TakenStep, controls: dict[str, float]) -> None:
+        """Take in one step."""
+        for name, value in step.sums.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value
+            self.counts[name] = self.counts.get(name, 0) + step.counts[name]
+        self.weights |= step.weights
+        self.objective = self.objective + step.objective
         self.controls = controls
-        self.images += images
-        self.seconds += seconds
+        self.images += step.images
+        self.seconds += step.seconds
 
     def close(self, step: int, epoch: int, seconds: float) -> Stepped:
         """The means over all images of the window, or over those of its steps with the term."""
-        start = time.perf_counter()
-        terms = {name: float(value) / self.counts[name] for name, value in self.sums.items()}
-        mean_total = float(self.objective) / self.images
-        self.seconds += time.perf_counter() - start  # a GPU does its queued work only now
+        sums = torch.stack([torch.as_tensor(self.objective), *self.sums.values()])
+        objective, *values = sums.tolist()  # all in one: a GPU is waited for once
+        named = zip(self.sums, values, strict=True)
+        terms = {name: value / self.counts[name] for name, value in named}
+        mean_total = objective / self.images
         speed = self.images / max(self.seconds, 1e-9)
         return Stepped(step, epoch, seconds, terms, self.weights, self.controls, mean_total, speed)
 
@@ -130,6 +170,8 @@ class Loop(TrainState):
         self.stopping = self.paused = False
         self.max_window_s = MAX_WINDOW_S
         self._window = MetricWindow()
+        self._undecided: list[TakenStep] = []
+        """The newest steps, of which nobody has asked the device yet whether they count."""
         self._measured = drawn(
             dataset.validation, config.train.validation_images, config.train.seed
         )
@@ -137,11 +179,15 @@ class Loop(TrainState):
         if state is not None:
             self.restore(state)
         self._kept_in_full = self.keep_layers_in_full()
+        self._take_back: Callable[[], None] = lambda: None
         if config.train.compile:
-            compile_networks(objective.networks(model))
+            self._take_back = compile_networks(objective.networks(model), device=self.device)
 
-    def run(self, control: Control = no_control) -> Iterator[Event]:
-        """Train to the end, or until `control` says stop.
+    def run(
+        self, control: Control = no_control, progress: Progress = no_progress
+    ) -> Iterator[Event]:
+        """Train to the end, or until `control` says stop. `progress` is called where images are
+        copied to the device first.
 
         Raises:
             UserError: when training diverged for good, or a step needs more memory than there is.
@@ -149,6 +195,10 @@ class Loop(TrainState):
         self.model.train()
         self.objective.train()
         self._memory = self.check_memory()
+        if self.config.train.compile:
+            yield from self._check_compiled()
+        if self.resident:
+            self.feed_from(resident=True, progress=progress)
         self.saves.reset()
         if self._kept_in_full:
             yield Noted(*self.stamp(), self._kept_in_full)
@@ -169,33 +219,48 @@ class Loop(TrainState):
         while self.step < self.total_steps and not self.stopping:
             yield from self._epoch(self.step // self.steps_per_epoch, control)
 
+    def _check_compiled(self) -> Iterator[Event]:
+        """A step that is not taken, compiled; where that fails, the run goes on without."""
+        indices = np.arange(self.config.train.batch_size)
+        try:
+            self.players.dry_run(*self.batch(indices))
+        except Exception as error:  # a compiler fails in more ways than torch names
+            self._take_back()
+            reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+            message = f"The networks could not be compiled here and run as they are ({reason})."
+            yield Noted(*self.stamp(), message)
+
     def _epoch(self, epoch: int, control: Control) -> Iterator[Event]:
         train = self.config.train
         batches = epoch_batches(self.dataset.train, train, epoch)
-        for indices in batches[self.step % self.steps_per_epoch :]:
+        left = batches[self.step % self.steps_per_epoch :]
+        for indices, following in zip(left, [*left[1:], None], strict=True):
             yield from self._handle_messages(control)
             if self.stopping:
                 yield from self._save()
                 return
-            yield from self._step(indices)
+            yield from self._step(indices, following)
             ends_epoch = self.step % self.steps_per_epoch == 0
-            slow = self._window.seconds >= self.max_window_s
-            if self.step % train.log_every == 0 or ends_epoch or slow:
+            open_s = self._window.seconds + sum(each.seconds for each in self._undecided)
+            if self.step % train.log_every == 0 or ends_epoch or open_s >= self.max_window_s:
                 yield from self._close_window()
             if self.step % self.preview_every == 0 or self.step == self.total_steps:
+                yield from self._decide()
                 yield self._preview()
             if ends_epoch:
                 yield from self._end_epoch(control)
-            elif self._save_due():
-                yield from self._save()
+            elif self.saves.due(self.step):
+                yield from self._decide()
+                if not self.recovery.skipped:
+                    yield from self._save()
 
-    def _step(self, indices: np.ndarray) -> Iterator[Event]:
+    def _step(self, indices: np.ndarray, following: np.ndarray | None = None) -> Iterator[Event]:
         """One step, which counts whether it was taken or skipped. A Diverged when it was skipped
         and was one too many, a UserError when memory is short."""
         start = time.perf_counter()
         try:
-            x, context = self.batch(indices)
-            losses, problem = self.players.step(x, context, self.recovery.factor)
+            x, context = self.batch(indices, following)
+            losses, check = self.players.step(x, context, self.recovery.factor)
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
@@ -203,15 +268,33 @@ class Loop(TrainState):
                 f"{self._memory.shortage(len(indices))} {self.describe_save()}"
             ) from None
         self.step += 1
-        self.seconds += time.perf_counter() - start
-        if problem:
-            yield Skipped(*self.stamp(), f"Step {self.step} was not taken: {problem}.")
-            self.recovery.step_skipped(problem)
+        seconds = time.perf_counter() - start
+        self.seconds += seconds
+        taken = TakenStep.of(losses, check, context, len(indices), self.stamp(), seconds)
+        self._undecided.append(taken)
+        if len(self._undecided) >= UNDECIDED.get(self.device.type, 1):
+            yield from self._decide()
+
+    def _decide(self) -> Iterator[Event]:
+        """Ask the device which of the newest steps count, all at once. A Diverged when one was
+        skipped that was one too many."""
+        steps, self._undecided = self._undecided, []
+        if not steps:
             return
-        self.recovery.step_taken()
-        self.trained_with = context.overrides
-        controls = self.objective.controls(context)
-        self._window.add(losses, controls, len(indices), time.perf_counter() - start)
+        start = time.perf_counter()
+        refused = torch.stack([each.check.refused for each in steps]).tolist()
+        waited = time.perf_counter() - start  # a GPU does its queued work only now
+        self.seconds += waited
+        self._window.seconds += waited
+        for each, skipped in zip(steps, refused, strict=True):
+            if skipped:
+                problem = each.check.problem()
+                yield Skipped(*each.stamp, f"Step {each.stamp[0]} was not taken: {problem}.")
+                self.recovery.step_skipped(problem)
+                continue
+            self.recovery.step_taken()
+            self.trained_with = each.context.overrides
+            self._window.add(each, self.objective.controls(each.context))
 
     def _end_epoch(self, control: Control) -> Iterator[Event]:
         """Measure and save; a run that was killed or stopped in here does it when it is resumed."""
@@ -226,13 +309,10 @@ class Loop(TrainState):
             return
         if self.step == self.total_steps:
             yield from self._take_best()
-        if self.step == self.total_steps or self._save_due(ends_epoch=True):
+        due = not self.recovery.skipped and self.saves.due(self.step, ends_epoch=True)
+        if self.step == self.total_steps or due:
             yield from self._save()
             yield EpochSaved(*self.stamp())
-
-    def _save_due(self, ends_epoch: bool = False) -> bool:
-        """Whether to save now; not where steps are just being skipped, as weights to go back to."""
-        return not self.recovery.skipped and self.saves.due(self.step, ends_epoch)
 
     def _save(self) -> Iterator[Event]:
         """A save, and how long it takes."""
@@ -274,7 +354,7 @@ class Loop(TrainState):
         recovery, from_step, overrides = self.recovery, self.step, self.overrides
         goes_on, state = recovery.roll_back(), self._last_save()
         self.restore(state)
-        self.recovery, self._window = recovery, MetricWindow()
+        self.recovery, self._window, self._undecided = recovery, MetricWindow(), []
         state = {**state, "recovery": recovery.state_dict()}
         rate = self.config.train.learning_rate * recovery.factor
         message = recovery.describe(problem, from_step, self.step, rate, goes_on)
@@ -311,6 +391,7 @@ class Loop(TrainState):
             time.sleep(PAUSE_POLL_S)
 
     def _close_window(self) -> Iterator[Event]:
+        yield from self._decide()
         if self._window.images:
             stepped = self._window.close(*self.stamp())
             self._window = MetricWindow()

@@ -8,6 +8,7 @@ first, on a few images: what is kept for its backward pass. That grows with the 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ import psutil
 import torch
 from torch import Tensor
 
+from vae_core.data import Images
+
 PROBE_IMAGES = 4
 """Images of the larger of two steps whose difference is counted; the other has half of them."""
 
@@ -23,6 +26,9 @@ MIN_FACTOR, SAFE_FACTOR = 1.25, 2.5
 """A step takes this many times what it keeps for its backward pass, and fits into that many: from
 1.36 for a network with batch normalisation to 2.2 for one with several draws, measured at its peak,
 where it is large enough to matter."""
+
+RESIDENT_SHARE = 0.25
+"""Of the free memory of a GPU: what images may take that are kept there."""
 
 CGROUP = Path("/sys/fs/cgroup")
 
@@ -68,7 +74,8 @@ def free_memory(device: torch.device) -> float:
     """Bytes that this process may still take: of the device, else of machine, container and
     process, whichever is the least."""
     if device.type == "cuda":
-        return float(torch.cuda.mem_get_info(device)[0])
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return float(torch.cuda.mem_get_info(device)[0] + kept)  # what torch keeps, it gives again
     free = [float(psutil.virtual_memory().available + psutil.swap_memory().free)]
     process = psutil.Process()
     if psutil.LINUX:
@@ -77,6 +84,13 @@ def free_memory(device: torch.device) -> float:
             most = process.rlimit(limit)[0]
             free += [] if most == psutil.RLIM_INFINITY else [float(most - taken)]
     return max(0.0, min(*free, *_left_in_cgroups()))
+
+
+def fits_on_device(images: Images, device: torch.device) -> bool:
+    """Whether a GPU has the room to keep all images, as bytes, beside a training and what else it
+    does; the CPU has them where they are."""
+    size = math.prod(images.shape)
+    return device.type == "cuda" and size <= RESIDENT_SHARE * free_memory(device)
 
 
 def _left_in_cgroups() -> list[float]:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.nn import Parameter
 from torch.optim.adam import adam
 
@@ -54,8 +55,15 @@ class Adam:
         return [{"params": self.parameters}]
 
     @torch.no_grad()
-    def step(self) -> None:
-        """Move every parameter that has a gradient."""
+    def step(self, found_inf: Tensor | None = None, grad_scale: Tensor | None = None) -> None:
+        """Move every parameter that has a gradient.
+
+        Args:
+            found_inf: a scalar on the parameters' device; where it is 1.0, nothing is moved and no
+                average and no count of steps changes. Nobody waits for it.
+            grad_scale: a scalar there, what the loss was multiplied by before its backward pass;
+                the gradients are divided by it in place.
+        """
         pairs = zip(self.parameters, self.state, strict=True)
         moved = [(parameter, state) for parameter, state in pairs if parameter.grad is not None]
         adam(
@@ -66,6 +74,8 @@ class Adam:
             [],
             [state["step"] for _, state in moved],
             fused=True,
+            found_inf=found_inf,
+            grad_scale=grad_scale,
             decoupled_weight_decay=self.decoupled,
             amsgrad=False,
             beta1=self.betas[0],

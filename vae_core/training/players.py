@@ -12,9 +12,16 @@ from vae_core.config import TrainConfig
 from vae_core.models import LatentModel
 from vae_core.objective import Objective
 from vae_core.schedules import DECAYS, Span
+from vae_core.training.compiled import begin_step
 from vae_core.training.optim import make_optimizer
 from vae_core.training.precision import Precision, layers_of, refusing
-from vae_core.training.stability import BufferSnapshot, SpikeDetector, check_step, find_non_finite
+from vae_core.training.stability import (
+    BufferSnapshot,
+    SpikeDetector,
+    StepCheck,
+    check_step,
+    find_non_finite,
+)
 from vae_core.types import Context, LossTerms, total
 
 
@@ -25,6 +32,8 @@ class Players:
         self, train: TrainConfig, model: LatentModel, objective: Objective, span: Span
     ) -> None:
         self.model, self.objective, self.clip = model, objective, train.gradient_clip
+        self.graphs = train.compile and model.device.type == "cuda"
+        """Whether networks may have been compiled to CUDA graphs, which are told of every step."""
         self.parameters = objective.players(model)
         self.optimizers = {
             name: make_optimizer(train, parameters, objective.optimizers.get(name, {}))
@@ -40,38 +49,41 @@ class Players:
 
     def step(
         self, x: Tensor, context: Context, factor: float = 1.0
-    ) -> tuple[dict[str, LossTerms], str]:
+    ) -> tuple[dict[str, LossTerms], StepCheck]:
         """One optimiser step for every player that has terms; `factor` is what is left of the
         learning rate. Where its gradients leave the range of fp16 it is computed again at half the
         scale.
 
-        The terms, for the record, and why the step may not count: "" where it may, else weights,
-        buffers and optimisers are as they were before.
+        The terms, for the record, and whether the step counts: where it was refused, weights,
+        buffers and optimisers are as they were before. The device sees to that by itself, so that
+        nobody waits for it but for fp16 and where spikes are looked for.
         """
         self._buffers.take()
-        losses, totals, problem = self._gradients(x, context)
+        losses, totals, check = self._gradients(x, context)
+        problem = check.problem() if self.precision.scales or self.spikes is not None else ""
         while problem and self.precision.back_off(totals.values()):
-            self._buffers.restore()
-            losses, totals, problem = self._gradients(x, context)
-        if not problem and self.spikes is not None:
-            problem = self.spikes.check(totals)
-        if problem:
-            self._buffers.restore()
-            self.precision.step_skipped()
-            return losses, problem
+            self._buffers.restore(check.refused)
+            losses, totals, check = self._gradients(x, context)
+            problem = check.problem()
+        if not problem and self.spikes is not None and (problem := self.spikes.check(totals)):
+            check = check.spiking(problem)
+        self._buffers.restore(check.refused)
         for player in losses:
             optimizer = self.optimizers[player]
             if self.clip is not None:
                 nn.utils.clip_grad_norm_(self.parameters[player], self.clip)
             optimizer.lr = self.learning_rates[player](context.step) * factor
-            optimizer.step()
-        self.precision.step_taken()
-        return losses, ""
+            optimizer.step(found_inf=check.refused)
+        if problem:
+            self.precision.step_skipped()
+        else:
+            self.precision.step_taken()
+        return losses, check
 
     def _gradients(
         self, x: Tensor, context: Context
-    ) -> tuple[dict[str, LossTerms], dict[str, Tensor], str]:
-        """As `backward`, of the losses as they are, and why the step may not count."""
+    ) -> tuple[dict[str, LossTerms], dict[str, Tensor], StepCheck]:
+        """As `backward`, of the losses as they are, and whether the step may count."""
         losses, totals = self.backward(x, context)
         self.precision.unscale(self.optimizers[player] for player in totals)
         return losses, totals, check_step(totals, self.parameters)
@@ -81,6 +93,8 @@ class Players:
     ) -> tuple[dict[str, LossTerms], dict[str, Tensor]]:
         """The terms of every player and what it minimises, scalars; their gradients, scaled in
         fp16, are left in the parameters."""
+        if self.graphs:
+            begin_step()
         with self.precision.computing():
             output = self.objective(self.model, x, context)
             losses = self.objective.losses(x, output, context)
@@ -101,7 +115,7 @@ class Players:
             self.backward(x, context)
         finally:
             self._zero_grad()
-            self._buffers.restore()
+            self._buffers.restore(torch.ones((), device=x.device))
             self.generator.set_state(states[0])
             torch.set_rng_state(states[1])
 

@@ -101,6 +101,11 @@ class Precision:
         finally:
             self._computing = False
 
+    @property
+    def scales(self) -> bool:
+        """Whether losses are scaled, by what the gradients of each step come to."""
+        return self._scaler is not None
+
     def scaled(self, loss: Tensor) -> Tensor:
         """What is to be differentiated in place of a loss, so that its gradients do not vanish."""
         return loss if self._scaler is None else self._scaler.scale(loss)

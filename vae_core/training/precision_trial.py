@@ -186,11 +186,11 @@ class TrialTraining:
         with torch.random.fork_rng([device] if device.type == "cuda" else []):
             torch.manual_seed(state.step)  # some objectives draw from it
             indices = self._batches[state.step % len(self._batches)][:images]
-            losses, problem = state.players.step(*state.batch(indices))
+            losses, check = state.players.step(*state.batch(indices))
             # Read after the step, so that a GPU has done all of it.
             totals = {player: float(total(terms).detach()) for player, terms in losses.items()}
         state.step += 1
-        return dict.fromkeys(totals, math.nan) if problem else totals
+        return dict.fromkeys(totals, math.nan) if check.problem() else totals
 
 
 def _shown(seconds: float) -> str:

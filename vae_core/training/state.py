@@ -14,17 +14,24 @@ from torch import Tensor
 
 from vae_core.config import RunConfig
 from vae_core.data import Dataset
-from vae_core.data.augmentation import augment
-from vae_core.data.batches import as_floats, check_batch_size, check_sampling, labels_at, mask_at
+from vae_core.data.batches import check_batch_size, check_sampling
+from vae_core.data.feed import Feed
 from vae_core.errors import UserError
 from vae_core.families import families
 from vae_core.models import LatentModel
 from vae_core.objective import Objective
+from vae_core.progress import Progress, no_progress
 from vae_core.registry import unknown
 from vae_core.schedules import Span
 from vae_core.training.checkpoint import BestWeights
 from vae_core.training.events import Checkpoint
-from vae_core.training.memory import PROBE_IMAGES, MemoryBudget, free_memory, measure_memory
+from vae_core.training.memory import (
+    PROBE_IMAGES,
+    MemoryBudget,
+    fits_on_device,
+    free_memory,
+    measure_memory,
+)
 from vae_core.training.players import Players
 from vae_core.training.precision import FULL
 from vae_core.training.stability import ADVICE, Diverged, Recovery
@@ -51,6 +58,9 @@ class TrainState:
         self.total_steps = train.total_steps(n)
         span = Span(self.total_steps, self.steps_per_epoch, train.decay_factor, train.continued_at)
         self.players = Players(train, model, objective, span)
+        self.resident = fits_on_device(dataset.train.images, self.device)
+        """Whether the images lie on the device while it trains; decided once."""
+        self.feed_from(resident=False)
         self.recovery, self.best = Recovery(), BestWeights()
         self.step, self.seconds = 0, 0.0
         self.ended_early = False
@@ -100,19 +110,16 @@ class TrainState:
             return False
         return self.step - max(self.best.step, self.config.train.continued_at) >= self.patience
 
-    def batch(self, indices: np.ndarray) -> tuple[Tensor, Context]:
-        """Images of the training part as floats, and the context of a step on them."""
-        part = self.dataset.train
-        labels = labels_at(part, indices, self.device)
-        train = self.config.train
-        images, mask = part.images.gather(indices), mask_at(part, indices, self.device)
-        channels = images.shape[1]
-        if mask is not None:  # it goes wherever its image is moved
-            images = np.concatenate([images, mask.cpu().numpy().astype(np.uint8)], axis=1)
-        images = augment(images, train.augmentation, train.seed, self.step)
-        if mask is not None:
-            mask = torch.from_numpy(images[:, channels:]).to(self.device).float()
-        x = as_floats(np.ascontiguousarray(images[:, :channels]), self.device)
+    def feed_from(self, resident: bool, progress: Progress = no_progress) -> None:
+        """Have the batches come from images on the device, or from where they lie now."""
+        self.feed = Feed(self.dataset.train, self.config.train, self.device, resident, progress)
+
+    def batch(
+        self, indices: np.ndarray, following: np.ndarray | None = None
+    ) -> tuple[Tensor, Context]:
+        """Images of the training part as floats, and the context of a step on them; `following`:
+        the images of the step after it, to be fetched meanwhile."""
+        x, labels, mask = self.feed.at(indices, self.step, following)
         return x, replace(self.context(self.players.generator, labels), mask=mask)
 
     def set(self, name: str, value: float) -> None:

@@ -28,11 +28,12 @@ from vae_core.runs.migrations import to_store
 from vae_core.runs.schemas import Choices, Chosen
 from vae_core.selections import selected_dataset
 from vae_core.settings import is_open
-from vae_core.training.artifacts import save_latents, save_measurement
+from vae_core.training.artifacts import may_encode, save_latents, save_measurement
 from vae_core.training.behind import Behind
 from vae_core.training.checkpoint import TimeBudget, load_best, load_state, save_checkpoint
 from vae_core.training.continuation import continued
 from vae_core.training.control import WorkerControl, control_size
+from vae_core.training.device import describe, make_exact
 from vae_core.training.environment import save_environment
 from vae_core.training.events import Ended, EpochSaved
 from vae_core.training.initial import load_initial
@@ -159,6 +160,7 @@ def _train(
     config = complete(run.config_to_train())
     device = choose_device(config.train.device)
     require_precision(config.train.precision, device)
+    make_exact(device)
     torch.set_num_threads(config.train.threads or os.cpu_count() or 1)
     progress("Preparing the images", None)
     state = load_state(run)
@@ -180,7 +182,6 @@ def _train(
         _keep_choices(run, config, [choice])
     run.write_bytes(PARTS, recorded.to_bytes())
     run.write_json(layout.DATA_CARD, card)
-    save_environment(run, device)
 
     def last_save() -> Mapping[str, Any]:
         recorder.wait()
@@ -195,6 +196,7 @@ def _train(
 
     progress("Getting ready for the first step", None)
     loop = Loop(config, dataset, model, objective, state, last_save, best)
+    save_environment(run, describe(device), images_on_device=loop.resident)
     if state is not None and run.weights_step() != loop.step:
         # An older version wrote the weights after the state, and may have been killed in between.
         save_checkpoint(run, loop.checkpoint())
@@ -209,11 +211,13 @@ def _train(
     budget = TimeBudget()
     progress("Taking the first step", None)
     with recorder:
-        for event in loop.run(control):
+        for event in loop.run(control, progress):
             control.activity = "Training"
             for listen in listeners:
                 listen(event)
-            if isinstance(event, EpochSaved) and loop.step < loop.total_steps and budget.allows():
+            saved = isinstance(event, EpochSaved) and loop.step < loop.total_steps
+            learned, n = loop.step * config.train.batch_size, len(dataset.train)
+            if saved and budget.allows() and may_encode(learned, n):
                 recorder.wait()  # what is kept beside weights is never ahead of them
                 with budget.measure():
                     save_latents(run, model, dataset, loop.step, progress)

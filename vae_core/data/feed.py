@@ -1,0 +1,118 @@
+"""The training images as batches on the device of a training.
+
+A GPU that has the room keeps the images, as bytes: a batch is a row of numbers then. Where it has
+not, or on the CPU, they stay where they are, and for a GPU the next batch is fetched beside the
+step.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vae_core.config import TrainConfig
+from vae_core.data.augmentation import AUGMENTATIONS, drawn, moved
+from vae_core.data.batches import inside, to_floats
+from vae_core.data.dataset import Images, ImageSet
+from vae_core.data.transfer import on_device, pinned, sent
+from vae_core.progress import Progress, no_progress
+
+COPIED_AT_ONCE = 64 * 2**20
+"""Bytes."""
+
+
+class Batch(NamedTuple):
+    """Images as floats in [0, 1], [B, C, H, W], with their labels, int64 [B], and with what of them
+    counts, [B, 1, H, W] as `Context.mask`; None where there are none, or all counts."""
+
+    x: Tensor
+    labels: Tensor | None
+    mask: Tensor | None
+
+
+Gather = Callable[[np.ndarray, Tensor, np.ndarray | None], Tensor]
+"""Images uint8 [B, C, H, W] on the device, by their indices [B] on the host and on the device; the
+last are those of the batch after it, where that is known."""
+
+
+class Feed:
+    """The batches of a part, each as its step is shown it: by indices, seed and step alone.
+
+    They are the same to the bit wherever the images lie.
+    """
+
+    def __init__(
+        self,
+        part: ImageSet,
+        train: TrainConfig,
+        device: torch.device,
+        resident: bool = False,
+        progress: Progress = no_progress,
+    ) -> None:
+        """`resident`: all images are copied to the device at once, which `progress` is told of."""
+        self.train, self.device = train, device
+        self.images: Gather = (
+            Resident(part.images, device, progress) if resident else Streamed(part.images, device)
+        )
+        self._labels, self._boxes = (
+            None if each is None else on_device(np.require(each, requirements="W"), device)
+            for each in (part.labels, part.boxes)
+        )
+
+    def at(self, indices: np.ndarray, step: int, following: np.ndarray | None = None) -> Batch:
+        """The images at `indices` int64 [B] as step number `step` sees them; `following`: those of
+        the step after it."""
+        on_it = on_device(indices, self.device)
+        images = self.images(indices, on_it, following)
+        labels = None if self._labels is None else self._labels[on_it]
+        mask = None if self._boxes is None else inside(self._boxes[on_it], *images.shape[2:])
+        if AUGMENTATIONS[self.train.augmentation]:
+            random = np.random.default_rng((self.train.seed, step))
+            places = drawn(images.shape, self.train.augmentation, random)
+            images = moved(images, places)
+            mask = None if mask is None else moved(mask, places)
+        return Batch(to_floats(images), labels, mask)
+
+
+class Resident:
+    """All images in the memory of the device."""
+
+    def __init__(self, images: Images, device: torch.device, progress: Progress) -> None:
+        n, *shape = images.shape
+        self.pixels = torch.empty((n, *shape), dtype=torch.uint8, device=device)
+        size = max(1, COPIED_AT_ONCE // math.prod(shape))
+        for start in range(0, n, size):
+            progress("Copying the images to the GPU", start / n)
+            indices = np.arange(start, min(start + size, n))
+            self.pixels[indices[0] : indices[-1] + 1] = torch.from_numpy(images.gather(indices))
+
+    def __call__(self, indices: np.ndarray, on_it: Tensor, following: np.ndarray | None) -> Tensor:
+        return self.pixels.index_select(0, on_it)
+
+
+class Streamed:
+    """Images on the host; for a GPU a thread gathers those of the next batch beside the step."""
+
+    def __init__(self, images: Images, device: torch.device) -> None:
+        self._images, self._device = images, device
+        self._ahead: ThreadPoolExecutor | None = None
+        self._next: tuple[np.ndarray, Future[Tensor]] | None = None
+        if device.type == "cuda":
+            self._ahead = ThreadPoolExecutor(1, "next batch")
+
+    def __call__(self, indices: np.ndarray, on_it: Tensor, following: np.ndarray | None) -> Tensor:
+        known, self._next = self._next, None
+        expected = known is not None and known[0] is indices
+        gathered = known[1].result() if known and expected else self._gather(indices)
+        if self._ahead is not None and following is not None:
+            self._next = following, self._ahead.submit(self._gather, following)
+        return sent(gathered, self._device)
+
+    def _gather(self, indices: np.ndarray) -> Tensor:
+        return pinned(self._images.gather(indices), self._device)

@@ -1,0 +1,28 @@
+"""Which device trains, set up so that a training computes the same bits each time."""
+
+from __future__ import annotations
+
+import torch
+
+
+def make_exact(device: torch.device) -> None:
+    """Have a GPU take the algorithms that add in one order: a resumed run then ends with the very
+    weights of one that was never stopped. Where torch has none for an operation it warns.
+
+    cuBLAS reads `CUBLAS_WORKSPACE_CONFIG` (`vae_core.process.prepare`) for the same.
+
+    Source: PyTorch's notes on reproducibility.
+    """
+    if device.type != "cuda":
+        return
+    torch.backends.cudnn.benchmark = False  # it chooses by the clock
+    torch.backends.cudnn.deterministic = True
+    torch.set_deterministic_debug_mode("warn")
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+
+
+def describe(device: torch.device) -> str:
+    """The device as a person knows it: a GPU by the name of its card."""
+    if device.type != "cuda":
+        return str(device)
+    return f"{device} ({torch.cuda.get_device_name(device)})"
