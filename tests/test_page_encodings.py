@@ -24,7 +24,7 @@ from latent_workbench.components.scatter import (
 )
 from latent_workbench.encodings.compare import counterpart_of, rows_of, same_images
 from latent_workbench.encodings.details import nearest_rows
-from latent_workbench.encodings.encoded_images import load_encoded
+from latent_workbench.encodings.encoded_images import told_gone
 from latent_workbench.encodings.explained import heat_map
 from latent_workbench.encodings.plane import STACKED, flat_plane, stacked_plane
 from latent_workbench.encodings.score_view import in_words
@@ -67,21 +67,14 @@ def test_the_page_counts_the_images_and_says_what_to_do(run: Run) -> None:
     assert not app.exception and not app.warning
 
 
-def test_tabs_of_a_run_that_was_deleted_meanwhile_say_so(
-    run: Run, monkeypatch: pytest.MonkeyPatch
+def test_a_run_that_was_deleted_meanwhile_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    app = opened("Outliers", run)
-    # The points stand as they are: a click on a tab runs the tabs alone.
-    monkeypatch.setattr("latent_workbench.encodings.points.scatter_view", lambda encoded: None)
-    monkeypatch.setattr(
-        "latent_workbench.encodings.encoded_images.load_encoded",
-        lambda run, split, load=load_encoded: (load(run, split), shutil.rmtree(run.path))[0],
-    )
-    app.run()
-    assert [each.value for each in app.warning] == [
-        "There is no run called 'tiny' any more. Choose another one."
-    ]
-    assert not app.exception and not app.tabs
+    said: list[str] = []
+    monkeypatch.setattr("latent_workbench.encodings.encoded_images.st.warning", said.append)
+    assert not told_gone(Run(tmp_path)) and said == []
+    assert told_gone(Run(tmp_path / "gone"))
+    assert said == ["There is no run called 'gone' any more. Choose another one."]
 
 
 def test_encodings_that_a_run_lacks_are_made_once_somebody_looks(run: Run) -> None:
