@@ -33,13 +33,15 @@ class Workload:
     side: int | None = None
 
     def prepare(self, folder: Path, data_dir: Path | None, epochs: int, images: int) -> None:
-        """Write into `folder` what the sides need: a run of so many epochs on so many images.
+        """Write into `folder` what the sides need: a run of so many epochs on so many images, two
+        batches at least.
 
         Drawn images are the same each time.
         """
         from vae_core.families import complete
         from vae_core.presets import presets
 
+        images = max(images, 2 * int(presets[self.preset].config.train.batch_size))
         limit = images if images < self.images else None
         changes: dict[str, object] = {"limit": limit, "data_dir": str(data_dir)}
         if self.side is not None:
