@@ -54,8 +54,9 @@ def fill(disk: Path) -> Path:
 
 
 def fix(disk: Path, how: str = "ro") -> None:
-    """Make it read-only, or writable again with "rw"."""
-    subprocess.run(["mount", "-o", f"remount,{how}", str(disk)], check=True)
+    """Make it read-only, between two writes, or writable again with "rw"."""
+    command = ["mount", "-o", f"remount,{how}", str(disk)]
+    until(lambda: subprocess.run(command, capture_output=True, check=False).returncode == 0)
 
 
 def test_a_disk_that_fills_up_fails_the_run_and_keeps_its_last_save(disk: Path) -> None:
@@ -91,6 +92,7 @@ def test_a_disk_that_turns_read_only_leaves_an_interrupted_run(disk: Path) -> No
 
     def at_the_second_save(event: Event) -> None:
         if isinstance(event, Checkpoint) and event.step == 10:
+            until(lambda: run.weights_step() == 10)  # a thread writes it
             fix(disk)
 
     assert in_child(lambda: work(run, lambda total, first: [at_the_second_save])) == 1

@@ -13,11 +13,10 @@ import torch
 import benchmarks.published as benchmark
 import vae_core.data.batches as data_batches
 import vae_core.training.loop as loop_module
-import vae_core.training.state as state_module
 from benchmarks.published import batches, give_weights, tinted, train_twin
 from benchmarks.twins import PUBLISHED, Notebook
 from vae_core.config import DataConfig
-from vae_core.data import ArrayImages, Dataset, ImageSet, load_dataset
+from vae_core.data import ArrayImages, Dataset, ImageSet, feed, load_dataset
 from vae_core.families import build, complete
 from vae_core.presets import presets
 from vae_core.training.events import Stepped
@@ -92,8 +91,9 @@ def test_training_goes_as_the_twins(name: str, monkeypatch: pytest.MonkeyPatch) 
     def in_double(images: np.ndarray, device: torch.device) -> torch.Tensor:
         return torch.from_numpy(images).double() / 255
 
-    for module in (loop_module, state_module, benchmark, data_batches):
+    for module in (loop_module, benchmark, data_batches):
         monkeypatch.setattr(module, "as_floats", in_double)
+    monkeypatch.setattr(feed, "to_floats", lambda images: images.double() / 255)
     published, preset = PUBLISHED[name], presets[name]
     side = preset.image_shape[1]
     whole = digits_28() if side == 28 else tinted(side)

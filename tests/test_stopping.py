@@ -107,15 +107,15 @@ def test_what_a_stop_leaves_out_resume_makes(words: str, whole: Run, tmp_path: P
 def test_what_a_stop_leaves_out_is_made_when_somebody_asks(tmp_path: Path) -> None:
     run = Store(tmp_path).create("tiny", tiny())
     work(run, progress=told_at(run, "Encoding the images", "stop"))
-    assert run.weights_step() == 5 and not is_complete(run) and run.summary() == {}
+    assert run.weights_step() == 10 and not is_complete(run) and run.summary() == {}
     complete(run)
-    assert is_complete(run) and encoded_step(run) == 5 and run.summary()["step"] == 5
-    assert run.file("thumbnail.png").exists() and load_directions(run, 5) is not None
+    assert is_complete(run) and encoded_step(run) == 10 and run.summary()["step"] == 10
+    assert run.file("thumbnail.png").exists() and load_directions(run, 10) is not None
     measured = run.summary()
     assert run.status().state == "stopped"
     assert work(run).finished
-    (first, *_) = [r for r in run.history()[0] if r["kind"] == "validation"]
-    assert measured["recon"] == pytest.approx(first["terms"]["recon"], rel=1e-2)
+    (*_, last) = [r for r in run.history()[0] if r["kind"] == "validation"]
+    assert measured["recon"] == pytest.approx(last["terms"]["recon"], rel=1e-2)
 
 
 def test_nothing_is_completed_beside_a_worker(tmp_path: Path) -> None:
