@@ -282,15 +282,16 @@ def test_outliers_have_every_score_a_threshold_and_a_reason(run: Run) -> None:
     app = scored("Outliers", run)
     options = app.selectbox(key="outliers-score").options
     assert len(options) == 7 and "Distance to neighbours" in options
+    assert app.selectbox(key="outliers-score").value == "knn"  # whatever was known at once
     found = load_scored(run, "cached")
     assert found is not None
-    above = int((found.scores["nelbo"] > threshold(found.normal["nelbo"], 0.05)).sum())
+    above = int((found.scores["knn"] > threshold(found.normal["knn"], 0.05)).sum())
     assert f"**{above}** of 300 images above" in texts(app)
     app.number_input(key="outliers-rate").set_value(0.0).run()
-    strict = int((found.scores["nelbo"] > found.normal["nelbo"].max()).sum())
+    strict = int((found.scores["knn"] > found.normal["knn"].max()).sum())
     assert f"**{strict}** of 300 images above" in texts(app)
     app.segmented_control(key="outliers-by").set_value("By hand").run()
-    app.number_input(key="outliers-threshold-nelbo").set_value(-1e9).run()
+    app.number_input(key="outliers-threshold-knn").set_value(-1e9).run()
     assert "**300** of 300 images above" in texts(app)
     said = texts(app)
     assert "Loss of a pixel" in said and "The way to the nearest training image" in said
@@ -316,7 +317,7 @@ def test_a_model_without_kl_starts_with_another_score(
     monkeypatch.setenv("VAE_STORE", str(tmp_path))
     run = trained(tmp_path, "plain", family="autoencoder", train={"epochs": 1})
     app = opened("Outliers", run)
-    assert app.selectbox(key="outliers-score").value == "recon"
+    assert app.selectbox(key="outliers-at-once-score").value == "recon"
 
 
 def test_new_images_by_a_path_are_scored_and_marked(run: Run, tmp_path: Path) -> None:

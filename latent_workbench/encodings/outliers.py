@@ -13,7 +13,9 @@ from latent_workbench.shared.errors import redact
 
 def draw(encoded: EncodedImages) -> None:
     """The scores of the images that the page is about, and the one that is picked."""
-    found, key = scores_of_part(encoded), "outliers"
+    found = scores_of_part(encoded)
+    # What is known at once has choices of its own: the first of them is not the first of all.
+    key = "outliers" if found.is_full else "outliers-at-once"
     for note in found.scored.notes:
         st.caption(redact(note))
     ranking = draw_scores(found, key, found.scored.survey.label_names)

@@ -43,7 +43,8 @@ class ScoredImages:
     """Scores with what they are of; row i of one is image i of the other.
 
     images, learned: the pictures as they are shown, and those of `scored.reference`. whole: that of
-    a row as the model sees it. key: changes with anything that changes them.
+    a row as the model sees it. key: changes with anything that changes them. is_full: whether all
+    scores are known, and not only those that can be told at once.
     """
 
     run: Run
@@ -52,6 +53,7 @@ class ScoredImages:
     learned: Images
     whole: Callable[[int], ImageSet]
     key: str
+    is_full: bool = True
 
     def name(self, row: int) -> str:
         """What a person calls an image."""
@@ -129,7 +131,8 @@ def scores_of_part(encoded: EncodedImages) -> ScoredImages:
     scored = _at_once(encoded) if full is None else full
     learned = encoded.images if full is None else _learned(encoded.run, full)
     key = f"{encoded.key}/{'quick' if full is None else 'full'}"
-    return ScoredImages(encoded.run, scored, encoded.images, learned, _one_of(encoded, scored), key)
+    one = _one_of(encoded, scored)
+    return ScoredImages(encoded.run, scored, encoded.images, learned, one, key, full is not None)
 
 
 def _one_of(encoded: EncodedImages, scored: Scored) -> Callable[[int], ImageSet]:
