@@ -83,6 +83,21 @@ def test_a_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monk
         load(photos(tmp_path / "x", 2))
 
 
+def test_what_was_left_open_is_not_prepared_again_once_it_is_decided(
+    tmp_path: Path, cache: Path
+) -> None:
+    """A run keeps the configuration that was decided, and is encoded and scored by that."""
+    found = load(photos(tmp_path / "x", 40))
+    assert found.resolved is not None and found.resolved.channels == 3
+    again = load_dataset(found.resolved)
+    assert len(list(cache.glob("folder-*"))) == 1
+    for part, same in ((found.train, again.train), (found.validation, again.validation)):
+        every = np.arange(len(part))
+        np.testing.assert_array_equal(part.images.gather(every), same.images.gather(every))
+    assert load(tmp_path / "x", channels=1).image_shape[0] == 1
+    assert len(list(cache.glob("folder-*"))) == 2
+
+
 @pytest.mark.parametrize("damage", ["cut", "no images", "no about", "not json", "not npy"])
 def test_a_damaged_entry_is_made_again(tmp_path: Path, cache: Path, damage: str) -> None:
     load(photos(tmp_path / "x", 5))

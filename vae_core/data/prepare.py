@@ -14,7 +14,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -117,10 +117,14 @@ def prepare_files(name: str, listing: Listing, target: Target, progress: Progres
         if unread:
             raise _unread(listing, unread, int(writer.done.sum()))
 
-    key = [asdict(target), listing.digest()]
     each = target.height * target.width * (target.channels or 1)
     source = lock_upload(listing.root)
-    stored, skipped = cached_images(name, key, (count, each), fill, progress, source)
+    left_open, key = (
+        [asdict(wanted), listing.digest()] for wanted in (replace(target, channels=None), target)
+    )
+    # With channels left open the same images came out, if they have as many.
+    known = target.channels and _known_images(name, left_open, target.channels, source)
+    stored, skipped = known or cached_images(name, key, (count, each), fill, progress, source)
     kept = np.delete(np.arange(count), list(skipped))
     images: Images | None = stored
     boxes = None
@@ -246,8 +250,7 @@ def cached_images(
     Raises:
         UserError: when the cache cannot be written, or the disk is full.
     """
-    digest = hashlib.sha256(json.dumps([FORMAT, name, key]).encode()).hexdigest()
-    entry = cache_folder() / f"{name}-{digest[:20]}"
+    entry = _entry(name, key)
     try:
         while True:
             found, lock = _look(entry, source)
@@ -275,6 +278,27 @@ def cached_images(
             f"space there, or let the environment variable {CACHE_VARIABLE} name another folder.",
             shell="python -m vae_core cache --clear",
         ) from error
+
+
+def _entry(name: str, key: Any) -> Path:
+    digest = hashlib.sha256(json.dumps([FORMAT, name, key]).encode()).hexdigest()
+    return cache_folder() / f"{name}-{digest[:20]}"
+
+
+def _known_images(name: str, key: Any, channels: int, source: CacheLock | None) -> Cached | None:
+    """What was written for `key`, if it is there and whole and has so many channels."""
+    entry = _entry(name, key)
+    try:
+        if read_summary(entry) is None:
+            return None
+        found, lock = _look(entry, source)
+    except OSError:
+        return None
+    if found is not None and found[0] is not None and found[0].shape[1] == channels:
+        return found
+    if lock is not None:
+        lock.release()
+    return None
 
 
 def _look(entry: Path, source: CacheLock | None) -> tuple[Cached | None, CacheLock | None]:
