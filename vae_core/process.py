@@ -13,10 +13,12 @@ from contextlib import suppress
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4  # malloc.h
 NICENESS = 10
 
-SPINS = 1000
+SPINS = 300
 """Times that a waiting thread of GNU's OpenMP, which is PyTorch's on Linux, looks whether it may go
-on before it sleeps: some ten microseconds, about as long as it waits between two operations. On a
-busy machine 1000 took 1.00 to 1.16 of the speed without any, 10 000 the half of it (`waiting`)."""
+on before it sleeps: a few microseconds, about as long as it waits between two operations. Of the
+speed without any, 300 took 1.02 on a quiet machine, 0.98 beside a busy process and 0.99 beside a
+second training; 1000 took 1.03, 0.95 and 0.95, OpenMP's own default 1.02, 0.62 and 0.11 (`python -m
+benchmarks.waiting`, two cores, AVX2)."""
 
 
 def prepare() -> None:
