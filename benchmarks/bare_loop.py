@@ -43,8 +43,8 @@ def train(folder: Path, precision: str) -> dict[str, Any]:
     from vae_core.data import ArrayImages, Dataset, ImageSet
     from vae_core.data.batches import epoch_batches
     from vae_core.families import build
+    from vae_core.training.device import choose_device
     from vae_core.training.loop import Loop
-    from vae_core.training.worker import choose_device
 
     config = config_of(folder).updated({"train": {"precision": precision}})
     torch.set_num_threads(config.train.threads or os.cpu_count() or 1)

@@ -102,8 +102,8 @@ def _digits(data: DataConfig) -> Dataset:
 def _loop(config: RunConfig, state: Any = None) -> Loop:
     """The loop as the worker puts it together."""
     from vae_core.run_data import data_card
+    from vae_core.training.device import choose_device
     from vae_core.training.loop import Loop
-    from vae_core.training.worker import choose_device
 
     dataset = _digits(config.data)
     model, objective = _built(config, data_card(dataset), choose_device(config.train.device))
@@ -178,7 +178,7 @@ class Task:
     def network(self) -> tuple[LatentModel, Objective, torch.device]:
         """The network that all sides train, and its loss."""
         from vae_core.runs import DataCard
-        from vae_core.training.worker import choose_device
+        from vae_core.training.device import choose_device
 
         device = choose_device(self.config.train.device)
         n, *shape = self.images.shape
@@ -366,8 +366,7 @@ def main(
     from vae_core.errors import UserError
     from vae_core.families import families
     from vae_core.runs import Store
-    from vae_core.training.device import describe, make_exact
-    from vae_core.training.worker import choose_device
+    from vae_core.training.device import choose_device, describe, make_exact
 
     try:
         chosen = choose_device(device)

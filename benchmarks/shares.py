@@ -86,11 +86,12 @@ def measured(preset: str, data_dir: Path, epochs: int) -> dict[str, Any]:
     from vae_core.training import loop, players, recorders, worker
     from vae_core.training.behind import Behind
     from vae_core.training.control import WorkerControl
+    from vae_core.training.window import MetricWindow
 
     watches = Stopwatches()
     watches.time("steps", players.Players, "step")
     watches.time("gathering batches", loop.Loop, "batch")
-    watches.time("adding up terms", loop.MetricWindow, "add")
+    watches.time("adding up terms", MetricWindow, "add")
     watches.time("messages", WorkerControl, "__call__")
     watches.time("looking for numbers that are none", loop.Loop, "require_finite")
     watches.time_each("validation", loop, "measuring")

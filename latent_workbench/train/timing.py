@@ -104,10 +104,10 @@ def measure_timing(config: RunConfig) -> Timing:
     from vae_core.runs import Store
     from vae_core.selections import selected_dataset
     from vae_core.settings import is_open
+    from vae_core.training.device import choose_device
     from vae_core.training.events import Stepped
     from vae_core.training.loop import Loop
     from vae_core.training.precision_trial import choose_precision
-    from vae_core.training.worker import choose_device
 
     quiet = {"log_every": 1, "preview_every": 10**9, "checkpoint_every": 10**9}
     config = config.updated({"train": quiet})

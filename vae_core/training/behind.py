@@ -30,20 +30,16 @@ class Behind:
         """`took` is told how many seconds the writing of each save has taken."""
         self._record, self._took = record, took
         self._events: queue.Queue[Event | None] = queue.Queue(MOST_WAITING)
-        self._saves = 0
+        self.saving = False
+        """Whether a save is not written yet."""
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._work, name="recorder", daemon=True)
-
-    @property
-    def saving(self) -> bool:
-        """Whether a save is not written yet."""
-        return self._saves > 0
 
     def __call__(self, event: Event) -> None:
         """Have an event recorded. Raises what the recorder has raised since."""
         if isinstance(event, Checkpoint):
             self.wait()
-            event, self._saves = copied(event), 1
+            event, self.saving = copied(event), True
         self._events.put(event)
         if isinstance(event, RolledBack):  # its state is taken up, and changed, at once
             self.wait()
@@ -79,5 +75,5 @@ class Behind:
             finally:
                 if isinstance(event, Checkpoint):
                     self._took(time.monotonic() - started)
-                    self._saves = 0
+                    self.saving = False
                 self._events.task_done()

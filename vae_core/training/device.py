@@ -4,6 +4,23 @@ from __future__ import annotations
 
 import torch
 
+from vae_core.errors import UserError
+
+
+def choose_device(name: str) -> torch.device:
+    """The device called `name`; "auto" is a GPU where there is one. A UserError when it is not
+    there."""
+    there = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if name == "auto":
+        name = next(device for device, present in there.items() if present)
+    if not there[name]:
+        raise UserError(f"train.device: there is no {name} device here; use auto or cpu.")
+    return torch.device(name)
+
 
 def make_exact(device: torch.device) -> None:
     """Have a GPU take the algorithms that add in one order: a resumed run then ends with the very

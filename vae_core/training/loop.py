@@ -9,14 +9,12 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from vae_core.config import RunConfig
 from vae_core.data import Dataset, hold_outs
@@ -26,7 +24,7 @@ from vae_core.errors import UserError, is_out_of_memory
 from vae_core.imaging.resize import shown
 from vae_core.metrics import measuring
 from vae_core.models import LatentModel
-from vae_core.objective import MODEL, Objective
+from vae_core.objective import Objective
 from vae_core.progress import Progress, no_progress
 from vae_core.training.checkpoint import SaveSchedule
 from vae_core.training.compiled import compile_networks
@@ -41,13 +39,12 @@ from vae_core.training.events import (
     Previewed,
     RolledBack,
     Skipped,
-    Stepped,
     Validated,
     ValueSet,
 )
-from vae_core.training.stability import ADVICE, Diverged, StepCheck
+from vae_core.training.stability import ADVICE, Diverged
 from vae_core.training.state import TrainState
-from vae_core.types import Context, LossTerms, merged, total
+from vae_core.training.window import MetricWindow, TakenStep
 
 PREVIEWS_PER_RUN = 40
 PREVIEW_SEED = 0
@@ -58,83 +55,6 @@ UNDECIDED = {"cuda": 16}
 for the answer, each is asked for at once."""
 MAX_WINDOW_S = 0.4
 """A record comes at least this often: charts move twice a second, however slow the steps."""
-
-
-@dataclass(frozen=True)
-class TakenStep:
-    """What a step came to, on the device still: what it sums up over its images, and whether it
-    counts."""
-
-    stamp: tuple[int, int, float]
-    check: StepCheck
-    sums: dict[str, Tensor]
-    counts: dict[str, int]
-    weights: dict[str, float]
-    objective: Tensor
-    """What was minimised, by the model or by who was trained in its place, over all images."""
-    context: Context
-    images: int
-    seconds: float
-
-    @classmethod
-    @torch.no_grad()
-    def of(
-        cls,
-        losses: Mapping[str, LossTerms],
-        check: StepCheck,
-        context: Context,
-        images: int,
-        stamp: tuple[int, int, float],
-        seconds: float,
-    ) -> TakenStep:
-        """A step with these terms of its players."""
-        trained = losses[MODEL] if MODEL in losses else next(iter(losses.values()))
-        terms = merged(losses)
-        return cls(
-            stamp,
-            check,
-            sums={name: term.value.sum() for name, term in terms.items()},
-            counts={name: len(term.value) for name, term in terms.items()},
-            weights={name: term.weight for name, term in terms.items()},
-            objective=total(trained) * images,
-            context=context,
-            images=images,
-            seconds=seconds,
-        )
-
-
-@dataclass
-class MetricWindow:
-    """Sums over the steps between two records; tensors stay on the device until it is closed."""
-
-    sums: dict[str, Tensor] = field(default_factory=dict)
-    counts: dict[str, int] = field(default_factory=dict)
-    weights: dict[str, float] = field(default_factory=dict)
-    controls: dict[str, float] = field(default_factory=dict)
-    objective: Tensor | float = 0.0
-    images: int = 0
-    seconds: float = 0.0
-
-    def add(self, step: TakenStep, controls: dict[str, float]) -> None:
-        """Take in one step."""
-        for name, value in step.sums.items():
-            self.sums[name] = self.sums.get(name, 0.0) + value
-            self.counts[name] = self.counts.get(name, 0) + step.counts[name]
-        self.weights |= step.weights
-        self.objective = self.objective + step.objective
-        self.controls = controls
-        self.images += step.images
-        self.seconds += step.seconds
-
-    def close(self, step: int, epoch: int, seconds: float) -> Stepped:
-        """The means over all images of the window, or over those of its steps with the term."""
-        sums = torch.stack([torch.as_tensor(self.objective), *self.sums.values()])
-        objective, *values = sums.tolist()  # all in one: a GPU is waited for once
-        named = zip(self.sums, values, strict=True)
-        terms = {name: value / self.counts[name] for name, value in named}
-        mean_total = objective / self.images
-        speed = self.images / max(self.seconds, 1e-9)
-        return Stepped(step, epoch, seconds, terms, self.weights, self.controls, mean_total, speed)
 
 
 class Loop(TrainState):

@@ -33,7 +33,7 @@ from vae_core.training.behind import Behind
 from vae_core.training.checkpoint import TimeBudget, load_best, load_state, save_checkpoint
 from vae_core.training.continuation import continued
 from vae_core.training.control import WorkerControl, control_size
-from vae_core.training.device import describe, make_exact
+from vae_core.training.device import choose_device, describe, make_exact
 from vae_core.training.environment import save_environment
 from vae_core.training.events import Ended, EpochSaved
 from vae_core.training.initial import load_initial
@@ -306,18 +306,3 @@ def _build(
     load_initial(run, config, card, model, objective)
     model.to(device).to(memory_format=torch.channels_last)
     return model, objective.to(device)
-
-
-def choose_device(name: str) -> torch.device:
-    """The device called `name`; "auto" is a GPU where there is one. A UserError when it is not
-    there."""
-    there = {
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-        "cpu": True,
-    }
-    if name == "auto":
-        name = next(device for device, present in there.items() if present)
-    if not there[name]:
-        raise UserError(f"train.device: there is no {name} device here; use auto or cpu.")
-    return torch.device(name)
