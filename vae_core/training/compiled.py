@@ -1,7 +1,7 @@
 """`train.compile`: the networks that a step calls, each compiled where it stands.
 
-What was compiled is kept in this person's cache, a folder for each network, within the bound of what
-lies there. Left to itself the compiler keeps it in a folder of the machine's temporary files,
+What was compiled is kept in this person's cache, a folder for each network, within the bound of
+what lies there. Left to itself the compiler keeps it in a folder of the machine's temporary files,
 which a restart empties and whoever comes first may own.
 """
 
