@@ -28,6 +28,9 @@ settings.load_profile("steady")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+# UMAP compiles itself for half a minute and runs for a tenth of a second.
+os.environ.setdefault("NUMBA_OPT", "0")
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_folders(tmp_path_factory: pytest.TempPathFactory) -> None:
