@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -51,6 +52,12 @@ def form_of(kind: type[Settings]) -> AppTest:
     return script.run()
 
 
+@cache
+def untouched(kind: type[Settings]) -> AppTest:
+    """The form that several tests look at and none changes."""
+    return form_of(kind)
+
+
 def answer_of(app: AppTest) -> dict[str, Any]:
     assert not app.exception
     answer: dict[str, Any] = app.session_state["answer"]
@@ -83,7 +90,7 @@ def change_widget(kind: str, widget: Any, question: Question) -> None:
 
 @pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
 def test_an_untouched_form_changes_nothing(kind: type[Settings]) -> None:
-    app = form_of(kind)
+    app = untouched(kind)
     assert answer_of(app) == {}
     widgets = [*app.number_input, *app.selectbox, *app.text_input, *app.toggle]
     asked = [question.path[-1] for question in Form().questions(kind())]
@@ -114,7 +121,7 @@ def test_every_field_comes_back_changed_and_valid(kind: type[Settings]) -> None:
 
 @pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
 def test_label_unit_and_help_come_from_the_field(kind: type[Settings]) -> None:
-    app = form_of(kind)
+    app = untouched(kind)
     widgets = [*app.number_input, *app.selectbox, *app.text_input, *app.toggle]
     by_key = {widget.key: widget for widget in widgets}
     for question in Form().questions(kind()):
@@ -210,7 +217,7 @@ def test_answers_survive_another_page() -> None:
 @pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
 def test_no_number_field_keeps_a_value_from_the_server(kind: type[Settings]) -> None:
     """A browser sends nothing that lies beyond the bounds of a field, so fields have none."""
-    for field in form_of(kind).number_input:
+    for field in untouched(kind).number_input:
         assert not field.proto.has_min and not field.proto.has_max, field.label
 
 
