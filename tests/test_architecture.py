@@ -55,7 +55,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "vae_core.score_images",
         "vae_core.curation",
     ),
-    ("vae_core.export", "vae_core.sweeps", "vae_core.completion"),
+    ("vae_core.export", "vae_core.sweeps", "vae_core.completion", "vae_core.follow"),
     ("latent_workbench.shared",),
     ("latent_workbench.live",),
     ("latent_workbench.components",),
