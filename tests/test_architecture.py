@@ -54,6 +54,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "vae_core.scoring",
         "vae_core.score_images",
         "vae_core.curation",
+        "vae_core.hub",
     ),
     ("vae_core.export", "vae_core.sweeps", "vae_core.completion", "vae_core.follow"),
     ("latent_workbench.shared",),
