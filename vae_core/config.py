@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator
 
 from vae_core.errors import UserError
 from vae_core.nested import merged, require_json
@@ -262,6 +262,9 @@ class ModelConfig(Settings):
         return limits
 
 
+TrackerName = Annotated[str, Field(pattern=r"^[a-z0-9_-]+$", max_length=60)]
+
+
 class TrainConfig(Settings):
     """How the weights are found."""
 
@@ -405,6 +408,15 @@ class TrainConfig(Settings):
         False, "Compile", "torch.compile; pays on long runs of large networks only.", more=True
     )
 
+    track: tuple[TrackerName, ...] = setting(
+        (),
+        "Trackers",
+        "Programs of yours in which the training can be watched as well. Their files lie in the "
+        "run, and nothing is sent anywhere.",
+        more=True,
+        max_length=16,
+    )
+
     continued_at: int = setting(
         0,
         "Trained on at",
@@ -422,6 +434,14 @@ class TrainConfig(Settings):
     def total_steps(self, images: int) -> int:
         """Steps of the whole run, unless it ends early."""
         return self.steps_per_epoch(images) * self.epochs
+
+    @field_validator("track", mode="before")
+    @classmethod
+    def _trackers_in_words(cls, names: Any) -> Any:
+        """`tensorboard,wandb` on a command line."""
+        if isinstance(names, str):
+            names = filter(None, re.split("[,\\s]+", names.strip(" ()[]")))
+        return tuple(dict.fromkeys(names)) if isinstance(names, Iterable) else names
 
     @field_validator("adam_betas")
     @classmethod

@@ -39,7 +39,8 @@ class Place:
 class Form:
     """What to ask beyond the fields of a settings object.
 
-    choices: registries to choose from, by dotted path; a plain text field becomes a list.
+    choices: registries to choose from, by dotted path; a plain text field becomes a list, and one
+        of several texts a list of which several can be chosen.
     nested: settings that validate a dictionary field, by dotted path.
     sight, below: dotted paths that are shown in sight, or not, whatever their field says.
     hidden: dotted paths that are not asked.
@@ -103,7 +104,8 @@ class Form:
         if dotted in self.choices:
             registry = self.choices[dotted]
             labels = {entry.name: entry.label for entry in registry}
-            return select(cell, question, key, labels)
+            several = typing.get_origin(question.info.annotation) is tuple
+            return (select_several if several else select)(cell, question, key, labels)
         annotation, optional = without_none(question.info.annotation)
         return widget_for(annotation)(cell, question, key, annotation, optional)
 
@@ -316,6 +318,15 @@ def select(cell: DeltaGenerator, question: Question, key: str, labels: dict[Any,
     restore(key, question.start, labels)
     look = {"options": list(labels), "format_func": lambda option: str(labels.get(option, option))}
     return _ask(cell.selectbox, question, key, question.start, **look)
+
+
+def select_several(
+    cell: DeltaGenerator, question: Question, key: str, labels: dict[Any, Any]
+) -> tuple[Any, ...]:
+    """As `select`, for any number of values."""
+    labels = labels | {value: value for value in question.start if value not in labels}
+    look = {"options": list(labels), "format_func": labels.__getitem__, "placeholder": "none"}
+    return tuple(_ask(cell.multiselect, question, key, list(question.start), **look))
 
 
 def refused(title: str, message: str) -> str:

@@ -92,6 +92,7 @@ class Run(Folder):
                 self.require_file(file.name)
         self.require_file(layout.DIRECTIONS)
         self.require_file(layout.PREVIEWS, "a folder")
+        self.require_file(layout.TRACK, "a folder")
 
     def data_card(self) -> DataCard:
         """What the run knows of its data. A UserError when it is damaged, or missing as training

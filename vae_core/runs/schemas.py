@@ -195,6 +195,13 @@ class Summary(Stored):
     kl_per_dim: Annotated[list[Number] | None, FailFast()] = None
 
 
+class Pulled(Settings):
+    """`pulled.json`: the repository of the hub that a run came from; `revision` is its commit."""
+
+    repository: Short
+    revision: Short
+
+
 class Environment(Stored):
     """`environment.json`: what a run was made with. `started` is ISO 8601."""
 
