@@ -119,11 +119,12 @@ def probed(
 def _asked_by(halves: Halves) -> tuple[int, ...]:
     """The latent shape that a decoder's graph says it takes."""
     asked = halves.latent_shape
-    if asked is None or any(side is None for side in asked):
+    known = tuple(side for side in asked or () if side is not None)
+    if asked is None or len(known) < len(asked):
         raise UserError(
             "How many latents does this decoder take? Its file does not say.", shell="--latent 512"
         )
-    return tuple(asked)
+    return known
 
 
 def _run(half: str, call: Any, values: Tensor) -> Any:

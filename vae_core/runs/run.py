@@ -67,11 +67,7 @@ class Run(Folder):
         """The configuration of a run that is to be trained, here and by this version. Raises as
         `config`, and a UserError when a later version configured it, or something in the folder is
         no file of its own, which training would write through."""
-        if (brought := self.brought()) is not None:
-            raise UserError(
-                f"{self.title} was brought from elsewhere ({brought.kind}) and has no training to "
-                "go on with; here it can be explored."
-            )
+        self.require_trained_here()
         self.require_files()  # damaged weights are written anew from the training state
         stored = self.stored_config()
         if stored.note:
@@ -162,6 +158,14 @@ class Run(Folder):
         """Where a network came from that was not trained here; None for one that was. A UserError
         when brought.json is damaged."""
         return self.parse(layout.BROUGHT, Brought) if self.has(layout.BROUGHT) else None
+
+    def require_trained_here(self) -> None:
+        """Go on only with a run that has a training. A UserError for a network from elsewhere."""
+        if (brought := self.brought()) is not None:
+            raise UserError(
+                f"{self.title} was brought from elsewhere ({brought.kind}) and has no training to "
+                "go on with or to begin like; it can be explored."
+            )
 
     def environment(self) -> Environment:
         """With what the run was made; empty where it does not say. A UserError when
