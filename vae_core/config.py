@@ -286,6 +286,14 @@ class TrainConfig(Settings):
         "many of others.",
         more=True,
     )
+    shuffling: Literal["auto", "whole", "windows"] = setting(
+        "whole",
+        "Shuffling",
+        "whole mixes all images; windows mixes half a GB of them at a time, drawn in blocks from "
+        "everywhere, which a disk reads many times faster where they do not fit in memory. auto "
+        "takes windows from 8 GB on.",
+        more=True,
+    )
     learning_rate: float = setting(
         1e-3, "Learning rate", "Size of a step; halve it when the loss jumps.", gt=0, le=10
     )
