@@ -16,6 +16,7 @@ PACKAGES = {
     "medical": ("nibabel", "pydicom"),
     "onnx": ("onnx", "onnxscript", "onnxruntime"),
     "postgresql": ("psycopg[binary]",),
+    "remote": ("fsspec[http,s3,gs]",),
     "tiff": ("imagecodecs",),
 }
 """What each optional extra of pyproject.toml installs, by the names that pip knows."""
