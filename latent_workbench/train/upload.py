@@ -11,7 +11,6 @@ from latent_workbench.shared import access
 from latent_workbench.shared.state import session
 from vae_core.runs.store import plain_name
 
-
 ELSEWHERE = (
     "Several files go by `train-{000..099}.tar`. An address such as "
     "`https://host/train-{000..099}.tar` or `s3://bucket/folder/` is fetched first."
