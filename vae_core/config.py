@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import Field, ValidationError, field_validator
 
 from vae_core.errors import UserError
+from vae_core.locations import is_address, require_no_secret
 from vae_core.nested import merged, require_json
 from vae_core.schedules import DecayName
 from vae_core.settings import Auto, Settings, explain, setting
@@ -45,7 +46,8 @@ class DataConfig(Settings):
     data_dir: str | None = setting(
         None,
         "Data folder",
-        "Where the data set lies, or your folder or file of images; empty means the data folder.",
+        "Where the data set lies, or your folder or file of images, or the address of archives; "
+        "empty means the data folder.",
         more=True,
     )
     image_size: int | Size | None = setting(
@@ -144,6 +146,13 @@ class DataConfig(Settings):
         "only learns from the selected images alone; without leaves them out.",
         more=True,
     )
+
+    @field_validator("data_dir")
+    @classmethod
+    def _no_secret_in_an_address(cls, place: str | None) -> str | None:
+        if place is not None and is_address(place):
+            require_no_secret(place)
+        return place
 
     @field_validator("image_size", mode="before")
     @classmethod
@@ -287,6 +296,14 @@ class TrainConfig(Settings):
         "Sampling",
         "balanced draws every label equally often, where a few images of one would be lost among "
         "many of others.",
+        more=True,
+    )
+    shuffling: Literal["auto", "whole", "windows"] = setting(
+        "whole",
+        "Shuffling",
+        "whole mixes all images; windows mixes half a GB of them at a time, drawn in blocks from "
+        "everywhere, which a disk reads many times faster where they do not fit in memory. auto "
+        "takes windows from 8 GB on.",
         more=True,
     )
     learning_rate: float = setting(

@@ -18,6 +18,7 @@ PACKAGES = {
     "mlflow": ("mlflow",),
     "onnx": ("onnx", "onnxscript", "onnxruntime"),
     "postgresql": ("psycopg[binary]",),
+    "remote": ("fsspec[http,s3,gs]",),
     "tensorboard": ("tensorboard",),
     "tiff": ("imagecodecs",),
     "trackio": ("trackio",),

@@ -13,6 +13,7 @@ from vae_core import process
 from vae_core.cli.options import RunArgument, StoreOption, print_progress, wait_for_heartbeat
 from vae_core.config import DataConfig, RunConfig, parse_config
 from vae_core.errors import DataChanged, UserError
+from vae_core.locations import is_address
 from vae_core.nested import parse_settings
 from vae_core.runs import Run, Store
 from vae_core.runs.layout import HISTORY
@@ -25,7 +26,9 @@ app = typer.Typer()
 PresetOption = Annotated[str | None, typer.Option(help="A recipe; see `presets`.")]
 FamilyOption = Annotated[str | None, typer.Option(help="What is learned; see `families`.")]
 DatasetOption = Annotated[str | None, typer.Option(help="Name of the data set.")]
-PlaceOption = Annotated[str | None, typer.Option(help="Where it lies; your own images.")]
+PlaceOption = Annotated[
+    str | None, typer.Option(help="Where it lies; your own images, or their address.")
+]
 EpochsOption = Annotated[int | None, typer.Option(help="Passes over the training images.")]
 SetOption = Annotated[
     list[str],
@@ -213,4 +216,6 @@ def _from_run(source: Run, dataset: str | None, data_dir: str | None) -> RunConf
 
 def _place(data_dir: str | None) -> str | None:
     """Absolute, so that the run can be resumed from another folder."""
-    return str(Path(data_dir).expanduser().absolute()) if data_dir else None
+    if not data_dir or is_address(data_dir):
+        return data_dir
+    return str(Path(data_dir).expanduser().absolute())
