@@ -37,7 +37,7 @@ from vae_core.training.worker import work
 
 
 def events_of(run: Run) -> EventAccumulator:
-    found = EventAccumulator(str(run.file("track/tensorboard")), {"images": 0, "scalars": 0})
+    found = EventAccumulator(str(run.file("track/tensorboard/seen")), {"images": 0, "scalars": 0})
     found.Reload()
     return found
 
@@ -138,7 +138,7 @@ def test_tensorboard_has_the_previews_the_settings_and_the_final_measures(tracke
     columns = {each.name.tag for each in board.experiment.metric_infos}
     assert "final/elbo" in columns
     assert found.Scalars("final/elbo")[0].value == pytest.approx(tracked.summary()["elbo"])
-    assert tracked.file("track/tensorboard/sprite.png").exists()
+    assert tracked.file("track/tensorboard/seen/sprite.png").exists()
 
 
 def test_a_resumed_run_and_a_killed_one_have_every_step_once(tracked: Run, tmp_path: Path) -> None:
@@ -263,7 +263,7 @@ def test_every_tracker_is_kept_at_home() -> None:
         assert "{folder}" in each.shows and each.blurb.endswith(".")
 
 
-@pytest.mark.parametrize("place", ["track", "track/memory", "track/memory/inside"])
+@pytest.mark.parametrize("place", ["track", "track/memory"])
 def test_a_link_in_the_run_is_not_written_through(
     empty: Run, registered: Callable[..., None], tmp_path: Path, place: str
 ) -> None:
@@ -276,6 +276,31 @@ def test_a_link_in_the_run_is_not_written_through(
     history(empty, stepped(1), saved(1))
     (said,) = told_of(empty, "memory")
     assert "link" in said and not tracker.moments and not list(outside.iterdir())
+
+
+@pytest.mark.parametrize("place", ["files", "wandb/logs/debug.log"])
+def test_a_link_among_the_files_of_a_tracker_goes_and_what_it_leads_to_stays(
+    empty: Run, registered: Callable[..., None], tmp_path: Path, place: str
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    registered(entry("memory", Remembered()))
+    link = empty.file(f"track/memory/{place}")
+    link.parent.mkdir(parents=True)
+    link.symlink_to(outside)
+    assert told_of(empty, "memory") == [] and outside.is_dir() and not link.is_symlink()
+
+
+def test_an_id_in_a_folder_that_somebody_sent_leads_nowhere(
+    empty: Run, registered: Callable[..., None]
+) -> None:
+    opened = list[About]()
+    registered(entry("memory", Remembered(), opened))
+    kept = empty.file("track/memory/progress.json")
+    kept.parent.mkdir(parents=True)
+    for id in ("../../../out", "/tmp/x", ["no text"]):
+        kept.write_text(json.dumps({"id": id, "saves": "many"}))
+        assert told_of(empty, "memory") == [] and opened[-1].id == ""
 
 
 # --- the worker's side ---------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from vae_core.errors import UserError
 from vae_core.files import replacing
 from vae_core.nested import flat
 from vae_core.runs import Run, layout
+from vae_core.runs.store import is_run_name
 from vae_core.training.trackers import About, Moment, Tracker, TrackerEntry, trackers
 from vae_core.training.trackers.tracker import folder_of
 
@@ -36,7 +37,8 @@ PATIENCE_S = 60.0
 """How long the files of an earlier follower may be busy."""
 
 PROGRESS = "progress.json"
-"""Beside a tracker's files: its id of the run, and how many saves of the run it knows."""
+"""Beside a tracker's files: its id of the run, how many saves of the run it knows, and the step
+whose measures it was told as the final ones."""
 
 _PICTURES = ("reconstructions", "samples")
 _STILLS = {"originals": layout.ORIGINALS, "corrupted": layout.CORRUPTED}
@@ -117,6 +119,7 @@ class Followed:
         with suppress(Exception):
             if tracker is not None:
                 tracker.close()
+                remove_links(self.folder)
         if self._lock is not None:
             self._lock.release()
 
@@ -125,13 +128,17 @@ class Followed:
         return folder_of(self._run, self._entry.name)
 
     def _open(self) -> None:
-        require_own_files(self._run)
+        for place in (layout.TRACK, f"{layout.TRACK}/{self._entry.name}"):
+            self._run.require_file(place, "a folder")
         self.folder.mkdir(parents=True, exist_ok=True)
         self._lock = _wait_for(self.folder)
+        remove_links(self.folder)
         known = _progress(self.folder)
-        about = about_run(self._run, str(known.get("id", "")))
+        id = str(known.get("id", ""))
+        about = about_run(self._run, id if is_run_name(id) else "")  # it becomes part of paths
         self._started = about.started
-        self._skip = int(known.get("saves", 0))
+        saves = known.get("saves", 0)
+        self._skip, self._ended = saves if isinstance(saves, int) else 0, known.get("ended")
         self._tracker = self._entry.build(self.folder, about)
 
     def _write(self) -> None:
@@ -177,16 +184,19 @@ class Followed:
     def _end(self, embeddings: Callable[[], Mapping[str, bytes]]) -> None:
         assert self._tracker is not None
         summary = self._run.summary()
-        if not summary or summary.get("step") != self._run.weights_step():
+        step = summary.get("step")
+        if step is None or step != self._run.weights_step() or step == self._ended:
             return
         measured = {f"final/{name}": value for name, value in numbers(summary) if name != "step"}
-        step = summary["step"]
         moment = Moment(step, self._started + self._seconds, measured, {})
         self._tracker.end(moment, embeddings)
+        self._ended = step
+        self._remember()
 
     def _remember(self) -> None:
         assert self._tracker is not None
-        known = {"id": self._tracker.id, "saves": max(self._saves, self._skip)}
+        saves = max(self._saves, self._skip)
+        known = {"id": self._tracker.id, "saves": saves, "ended": self._ended}
         if known != _progress(self.folder):
             with replacing(self.folder / PROGRESS) as file:
                 file.write(json.dumps(known).encode())
@@ -227,16 +237,14 @@ def about_run(run: Run, id: str = "") -> About:
     return About(run.id, settings, seconds, id)
 
 
-def require_own_files(run: Run) -> None:
-    """Go on only where what trackers write stays in the run: a folder that somebody sent may hold
-    links. A UserError when it does."""
-    run.require_file(layout.TRACK, "a folder")
-    for folder, folders, files in os.walk(run.file(layout.TRACK)):
+def remove_links(folder: Path) -> None:
+    """Remove the links in a tracker's folder: what it writes stays in the run, whoever has sent
+    that, and the run can be copied. Weights & Biases links to logs elsewhere."""
+    for place, folders, files in os.walk(folder):
         for name in (*folders, *files):
-            path = Path(folder, name)
+            path = Path(place, name)
             if path.is_symlink():
-                shown = path.relative_to(run.path)
-                raise UserError(f"{shown} of run {run.id!r} is a link; remove it.")
+                path.unlink()
 
 
 def _progress(folder: Path) -> dict[str, Any]:

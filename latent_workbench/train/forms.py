@@ -20,7 +20,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from latent_workbench.shared.inputs import field_error, step_of
 from latent_workbench.shared.state import persistent, restore
-from vae_core.config import Size, Window
+from vae_core.config import Size, TrackerName, Window
 from vae_core.registry import Registry
 from vae_core.settings import Settings, may_be_open
 
@@ -126,7 +126,7 @@ def _cells(
     container: DeltaGenerator, questions: list[Question]
 ) -> Iterator[tuple[DeltaGenerator, DeltaGenerator, Question]]:
     """Rows of two, so that labels line up, and the place below each row; what asks for several
-    numbers has a row to itself."""
+    values has a row to itself."""
     while questions:
         alone = questions[0].is_several or (questions[1:2] and questions[1].is_several)
         row: Sequence[DeltaGenerator]
@@ -178,8 +178,9 @@ class Question:
 
     @property
     def is_several(self) -> bool:
-        """Whether it asks for several numbers, each in a field of its own."""
-        return without_none(self.info.annotation)[0] in (Size, Window)
+        """Whether it asks for several values, which take a whole row."""
+        annotation = without_none(self.info.annotation)[0]
+        return annotation in (Size, Window, tuple[TrackerName, ...])
 
     @property
     def owner(self) -> str:

@@ -54,8 +54,8 @@ def hub(source: Source) -> Export:
     files = _run_files(loaded, source.which, summary)
     kept = [name for name in (layout.ENCODINGS, layout.THUMBNAILS) if name in files]
     held = (
-        "`thumbnails.png` shows images that it learned from, small, with their encodings beside "
-        "it, so that its latent space can be explored where they are not present."
+        f"`{layout.THUMBNAILS}` shows images that it learned from, small, with their encodings "
+        "beside it, so that its latent space can be explored where they are not present."
         if kept
         else "No image that it learned from is among them."
     )

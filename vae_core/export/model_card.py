@@ -17,7 +17,7 @@ from vae_core.in_force import beta_in_force
 from vae_core.loading import LoadedRun
 from vae_core.models import backbones, likelihoods
 from vae_core.names import readable
-from vae_core.runs import Run, measured_on
+from vae_core.runs import WEIGHTS, Run, layout, measured_on
 
 TASK = {"type": "unconditional-image-generation", "name": "Unconditional image generation"}
 
@@ -73,8 +73,8 @@ from model import decode, encode  # in the folder plain
 
 ## Files
 
-`model.safetensors` holds the weights, `config.json` and `data.json` all that is needed to build the
-network again. {held}
+`{weights}` holds the weights, `{config}` and `{card}` all that is needed to build the network
+again. {held}
 {references}"""
 
 
@@ -108,6 +108,9 @@ def model_card(
         settings=_table(_settings(loaded)),
         shape=", ".join(map(str, card.image_shape)),
         held=held,
+        weights=WEIGHTS,
+        config=layout.CONFIG,
+        card=layout.DATA_CARD,
         references=paper or (f"\n{family.paper}\n" if family.paper else ""),
     ).rstrip() + "\n"  # fmt: skip
 

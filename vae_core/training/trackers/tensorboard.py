@@ -21,9 +21,7 @@ from vae_core.training.trackers.tracker import About, Moment, trackers
     environment={},
 )
 class TensorBoard:
-    """The folder is a log directory. TensorFlow is not needed."""
-
-    id = ""
+    """A log directory, with the run in it under its name. TensorFlow is not needed."""
 
     def __init__(self, folder: Path, about: About) -> None:
         writer, self._summaries, self._events, self._hparams = (
@@ -35,13 +33,14 @@ class TensorBoard:
                 "plugins.hparams.summary_v2",
             )
         )
-        self._folder, self._about = folder, about
-        self._writer = writer.EventFileWriter(str(folder))
+        self.id = about.id or about.name
+        self._folder, self._about = folder / self.id, about
+        self._folder.mkdir(exist_ok=True)
+        self._writer = writer.EventFileWriter(str(self._folder))
         if not about.id:
             settings = dict(about.settings)
             begun = self._hparams.hparams_pb(settings, about.name, about.started)
             self._add(0, about.started, begun)
-        self.id = about.name
 
     def write(self, moments: Sequence[Moment]) -> None:
         for moment in moments:
