@@ -18,6 +18,7 @@ from tests.commands import vae_core
 from vae_core.bring import Bringing, Wishes, bring, doors
 from vae_core.config import DataConfig, RunConfig
 from vae_core.errors import UserError
+from vae_core.export import Source, export
 from vae_core.families import build, families
 from vae_core.latent.directions import load_directions, principal_directions, regressed_directions
 from vae_core.latent.encodings import load_encodings
@@ -228,6 +229,9 @@ def test_a_decoder_alone_is_explored_by_what_it_draws(batch: int | str, tmp_path
         model.encode(torch.rand(1, 3, 12, 9))
     with pytest.raises(UserError, match="came without images"):
         load_part(run, "train")
+    for to in ("onnx", "python"):
+        with pytest.raises(UserError, match="kept as it came"):
+            export(Source(run), to)
     assert "is a decoder that came without" in refused("evaluate", "gan", "--split", "validation")
 
 

@@ -31,13 +31,12 @@ from vae_core.progress import Progress, no_progress
 from vae_core.run_data import data_card
 from vae_core.runs import PARTS, WEIGHTS, DataCard, PartDigests, Run, Status, Store, layout
 from vae_core.runs.schemas import Brought
-from vae_core.runs.store import plain_name
+from vae_core.runs.store import OWN, plain_name
 from vae_core.training.artifacts import save_measurement
 from vae_core.training.environment import save_environment
 from vae_core.trust import digest_of, trust
 from vae_core.types import Context
 
-OWN = "folder"
 NO_IMAGES = "none"
 """What stands for the data set of a run that came without images."""
 

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from pydantic import ValidationError
 
 from vae_core import process
 from vae_core.cli.answering import answering
 from vae_core.cli.options import JsonOption, LinesOption, StoreOption, print_json
+from vae_core.config import DataConfig
 from vae_core.errors import UserError
 from vae_core.runs import Store, layout
+from vae_core.runs.store import OWN
+from vae_core.settings import explain
 
 app = typer.Typer()
 
@@ -70,7 +74,6 @@ def bring(
     process.prepare()
     from vae_core.bring import Wishes
     from vae_core.bring import bring as brought
-    from vae_core.config import DataConfig
 
     if len(source) == 1 and (source[0] / layout.BROUGHT).is_file():
         _trust_run(source[0], trust)
@@ -79,10 +82,13 @@ def bring(
         raise UserError("--images and --dataset exclude each other; give one of them.")
     data = None
     if images is not None or dataset is not None:
-        place = None if images is None else str(images.expanduser().absolute())
-        told = {"dataset": dataset or "folder", "data_dir": place, "image_size": size}
-        told |= {"channels": channels, "limit": limit}
-        data = _validated(DataConfig, told)
+        data = _images(
+            dataset=dataset or OWN,
+            data_dir=None if images is None else str(images.expanduser().absolute()),
+            image_size=size,
+            channels=channels,
+            limit=limit,
+        )
     wishes = Wishes(
         range=_ends("--range", values),
         output_range=None if output_values is None else _ends("--output-range", output_values),
@@ -111,30 +117,21 @@ def bring(
 
 def _trust_run(path: Path, trusted: bool) -> None:
     """Let the code of a run that somebody sent run here from now on."""
-    from vae_core.halves import read_given
+    from vae_core.halves import trust_run
     from vae_core.runs import Run
-    from vae_core.trust import trust
 
     run = Run(path.absolute())
     if not trusted:
-        raise UserError(
-            f"{run.title} is brought already; say that you trust its code.", shell="--trust"
-        )
-    if not run.names(layout.GIVEN):
-        raise UserError(f"{run.title} holds no code; it opens as it is.")
-    trust(read_given(run).digest)
+        raise UserError(f"{run.title} is here already; say that you trust it.", shell="--trust")
+    trust_run(run)
     print(f"The code of {run.id} is trusted here.")
 
 
-def _validated(kind, told):  # type: ignore[no-untyped-def]
-    from pydantic import ValidationError
-
-    from vae_core.settings import explain
-
+def _images(**told: Any) -> DataConfig:
     try:
-        return kind.model_validate(told)
+        return DataConfig.model_validate(told)
     except ValidationError as error:
-        raise UserError(explain(error, "data", kind)) from None
+        raise UserError(explain(error, "data", DataConfig)) from None
 
 
 def _numbers(option: str, text: str) -> tuple[float, ...]:

@@ -13,6 +13,7 @@ from vae_core.halves.kind import (
     halves_of,
     kinds,
     read_given,
+    trust_run,
     tuple_of,
 )
 
@@ -27,5 +28,6 @@ __all__ = [
     "halves_of",
     "kinds",
     "read_given",
+    "trust_run",
     "tuple_of",
 ]

@@ -14,7 +14,7 @@ from vae_core.families.footprint import require_memory_for
 from vae_core.models import GivenModel, Halves, LatentModel
 from vae_core.registry import Entry, Registry
 from vae_core.runs import Run, layout
-from vae_core.trust import digest_of, is_trusted
+from vae_core.trust import digest_of, is_trusted, trust
 
 ENCODER, DECODER = "encoder", "decoder"
 """What the files of the halves are called, before their ending."""
@@ -95,6 +95,17 @@ def read_given(run: Run) -> Given:
     except OSError as error:
         raise run.unreadable(layout.GIVEN, error) from None
     return Given(files, run.path / layout.GIVEN)
+
+
+def trust_run(run: Run) -> None:
+    """Remember that the code of a run, as it is now, may run here.
+
+    Raises:
+        UserError: when it holds none, as `read_given`, or nothing can be remembered.
+    """
+    if not run.names(layout.GIVEN):
+        raise UserError(f"{run.title} holds no code; it opens as it is.")
+    trust(read_given(run).digest)
 
 
 def tuple_of(found: object) -> tuple[Tensor, ...]:
