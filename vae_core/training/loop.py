@@ -26,7 +26,7 @@ from vae_core.metrics import measuring
 from vae_core.models import LatentModel
 from vae_core.objective import Objective
 from vae_core.progress import Progress, no_progress
-from vae_core.training.checkpoint import SaveSchedule
+from vae_core.training.checkpoint import SaveSchedule, TimeBudget
 from vae_core.training.compiled import compile_networks
 from vae_core.training.control import Control, Message, no_control
 from vae_core.training.events import (
@@ -47,6 +47,8 @@ from vae_core.training.state import TrainState
 from vae_core.training.window import MetricWindow, TakenStep
 
 PREVIEWS_PER_RUN = 40
+"""Fewer where they would take more of the time than a `TimeBudget` grants: a short training of a
+large network spent a tenth of it on them."""
 PREVIEW_SEED = 0
 """Of the samples' z: the same in all runs, whatever their seed, so that they can be compared."""
 PAUSE_POLL_S = 0.05
@@ -86,6 +88,7 @@ class Loop(TrainState):
         every = max(1, math.ceil(self.total_steps / PREVIEWS_PER_RUN))
         self.preview_every = config.train.preview_every or every
         self.saves = SaveSchedule(config.train.save_every_s, config.train.checkpoint_every)
+        self.previewing = TimeBudget()
         self._last_save, self._load_best = last_save, load_best
         self.stopping = self.paused = False
         self.max_window_s = MAX_WINDOW_S
@@ -166,7 +169,7 @@ class Loop(TrainState):
             open_s = self._window.seconds + sum(each.seconds for each in self._undecided)
             if self.step % train.log_every == 0 or ends_epoch or open_s >= self.max_window_s:
                 yield from self._close_window()
-            if self.step % self.preview_every == 0 or self.step == self.total_steps:
+            if self._shows_itself():
                 yield from self._decide()
                 yield self._preview()
             if ends_epoch:
@@ -361,9 +364,21 @@ class Loop(TrainState):
         labels = labels_at(part, places, self.device)
         self._preview_model = self.model if labels is None else self.model.conditioned(labels)
 
-    @torch.inference_mode()
+    def _shows_itself(self) -> bool:
+        """Whether a preview comes after this step: where one was asked for, at the end, and else
+        as many as may be had for little time."""
+        if self.step == self.total_steps:
+            return True
+        asked = self.config.train.preview_every is not None
+        return self.step % self.preview_every == 0 and (asked or self.previewing.allows())
+
     def _preview(self) -> Previewed:
-        self.require_finite()
+        with self.previewing.measure():
+            self.require_finite()
+            return self._pictured()
+
+    @torch.inference_mode()
+    def _pictured(self) -> Previewed:
         self.model.eval()
         posterior = self._preview_model.encode(self._inputs)
         # Drawn anew with the same noise: some models learn their prior as they go.
