@@ -286,10 +286,10 @@ def _fetch_all(system: Any, wanted: list[RemoteFile], entry: Path, progress: Pro
         while not all(each.done() for each in fetching):
             progress(come.message(_host(wanted[0].url)), come.share)
             done, _ = wait(fetching, POLL_S)
-            for each in done:
-                each.result()
-        for each in fetching:
-            each.result()
+            for ended in done:
+                ended.result()
+        for ended in fetching:
+            ended.result()
         with replacing(entry / SUMMARY) as file:
             file.write(json.dumps({"files": [[each.name, each.mark] for each in wanted]}).encode())
     except OSError as error:

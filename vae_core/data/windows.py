@@ -73,7 +73,7 @@ def _dealt(window: np.ndarray, batch_size: int, random: np.random.Generator) -> 
 class WindowReader:
     """The images of a part by batches that were announced, read a window ahead, beside the steps.
 
-    Whatever else is asked for is read as it ever was.
+    A batch may be asked for share by share. Whatever else is asked for is read as it ever was.
     """
 
     def __init__(self, images: Images, batch_size: int) -> None:
@@ -105,26 +105,22 @@ class WindowReader:
         Raises:
             UserError: when they cannot be read.
         """
-        if self._now is None or not self._now.batches:
-            if self._next is None or not np.array_equal(self._next.batches[0], indices):
+        if self._now is None or not self._now.holds(indices):
+            if self._next is None or not self._next.holds(indices):
                 return self._images.gather(indices)
             self._now, self._next = self._next, None
             self._next = self._read_on()
-        if not np.array_equal(self._now.batches[0], indices):
-            return self._images.gather(indices)
-        self._now.batches.popleft()
         return self._now.gather(indices)
 
     def _read_on(self) -> _Window | None:
         """Begin to read the next window, into the room of the one before the last."""
         if not self._coming:
             return None
-        batches = self._coming.popleft()
-        rows = np.unique(np.concatenate(batches))
+        rows = np.unique(np.concatenate(self._coming.popleft()))
         self._rooms.reverse()
         if len(self._rooms[0]) < len(rows):
             self._rooms[0] = _room(len(rows), self.shape[1:])
-        return _Window(self._images, batches, rows, self._rooms[0][: len(rows)], self._readers)
+        return _Window(self._images, rows, self._rooms[0][: len(rows)], self._readers)
 
 
 class _Window:
@@ -133,18 +129,21 @@ class _Window:
     def __init__(
         self,
         images: Images,
-        batches: Sequence[np.ndarray],
         rows: np.ndarray,
         room: np.ndarray,
         readers: ThreadPoolExecutor,
     ) -> None:
-        self.batches = deque(batches)
         self._images, self._rows, self._room = images, rows, room
         piece = max(1, BLOCK // math.prod(room.shape[1:]))
         self._reading: list[Future[None]] = [
             readers.submit(self._read, slice(start, start + piece))
             for start in range(0, len(rows), piece)
         ]
+
+    def holds(self, indices: np.ndarray) -> bool:
+        """Whether all of these are among them: a batch, or a share of one."""
+        places = np.minimum(np.searchsorted(self._rows, indices), len(self._rows) - 1)
+        return bool((self._rows[places] == indices).all())
 
     def gather(self, indices: np.ndarray) -> np.ndarray:
         """Some of them, once all are there."""
