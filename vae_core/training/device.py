@@ -5,11 +5,12 @@ from __future__ import annotations
 import torch
 
 from vae_core.errors import UserError
+from vae_core.training.rank import usable_cores
 
 
-def choose_device(name: str) -> torch.device:
-    """The device called `name`; "auto" is a GPU where there is one. A UserError when it is not
-    there."""
+def choose_device(name: str, number: int = 0, processes: int = 1) -> torch.device:
+    """The device called `name`, for process `number` of so many on this machine; "auto" is a GPU
+    where there is one. A UserError when it is not there, or there are not so many."""
     there = {
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),
@@ -19,7 +20,20 @@ def choose_device(name: str) -> torch.device:
         name = next(device for device, present in there.items() if present)
     if not there[name]:
         raise UserError(f"train.device: there is no {name} device here; use auto or cpu.")
-    return torch.device(name)
+    if name != "cpu" and processes > (room := room_for(name)):
+        raise UserError(
+            f"train.device: {processes} processes need a {name} device each, and there is room for "
+            f"{room} here; start as many."
+        )
+    if name != "cuda" or processes == 1:
+        return torch.device(name)
+    torch.cuda.set_device(number)
+    return torch.device(name, number)
+
+
+def room_for(kind: str) -> int:
+    """How many processes can train at once: one on each device of this kind, or on each core."""
+    return {"cuda": torch.cuda.device_count, "cpu": usable_cores}.get(kind, lambda: 1)()
 
 
 def make_exact(device: torch.device) -> None:

@@ -19,8 +19,10 @@ from vae_core.errors import Stopped
 from vae_core.locations import STORE_VARIABLE, module_command, module_environment
 from vae_core.runs import ACTIVE, Run, State, Status, layout
 from vae_core.runs.lease import SHARED_VARIABLE
+from vae_core.runs.migrations import to_store
+from vae_core.training.continuation import continued
 from vae_core.training.control import ControlFile, control_size
-from vae_core.training.rank import LOST
+from vae_core.training.rank import LOST, SILENT
 from vae_core.training.watchdog import SAVE_S, record_stop, watch
 
 BAD_INPUT = 2
@@ -34,9 +36,12 @@ LAST_WORDS_S = 3.0
 
 ENDED_WELL = 0
 
+LOOPBACK = "lo0" if sys.platform == "darwin" else "lo"
+"""On one machine nobody else needs to reach the processes."""
+
 
 def train_in_processes(
-    run: Run, processes: int, command: Sequence[str], offset: int | None = None
+    run: Run, processes: int, command: Sequence[str], offset: int, epochs: str | None = None
 ) -> Status:
     """Train a run in so many processes until it is over, or one of them was lost too often.
 
@@ -44,7 +49,7 @@ def train_in_processes(
 
     Args:
         command: of `python -m vae_core`, what each process does.
-        offset: bytes of the control file that were there before, see `worker.work`.
+        offset, epochs: see `worker.work`.
 
     Returns:
         The last status, which is on the disk as well.
@@ -52,12 +57,14 @@ def train_in_processes(
     Raises:
         UserError: when another process trains the run, or it cannot be written.
     """
-    offset = control_size(run) if offset is None else offset
     with run.lock() as lease:
+        if epochs is not None:
+            run.write_json(layout.CONFIG, to_store(continued(run, epochs)))
         os.environ.update(
             module_environment(**{STORE_VARIABLE: str(run.path.parent)}),
             **{SHARED_VARIABLE: lease.job.token},
         )
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", LOOPBACK)
         stop = _Stop(run, offset)
         watch(stop.asked, stop.exit_status)
         run.set_status(Status(state="starting", message=f"Starting {processes} processes"))
@@ -65,15 +72,16 @@ def train_in_processes(
         while True:
             ended = _start(processes, [*command, "--heard", str(offset)], stop)
             status, saved = run.last_status(), run.weights_step()
-            if status.state not in (*ACTIVE, "interrupted") or BAD_INPUT in ended.values():
+            if status.state in ("finished", "failed") or BAD_INPUT in ended.values():
                 return status
-            if stop.wished:
-                record_stop(run, status.message or "Training")
+            if stop.asked() or stop.wished or not ended:
+                if status.state in ACTIVE:
+                    record_stop(run, status.message or "Training")
                 return run.last_status()
             tries, step = tries + 1 if saved == step else 1, saved
             lost = what_ended(ended, processes, status)
             if tries > MOST_TRIES:
-                return _say(run, "interrupted", f"{lost} That was {tries} times without a new save.")
+                return _say(run, "interrupted", f"{lost} {_often(tries)}")
             offset = control_size(run)
             sentence = f"{lost} All begin anew, {_where(step)}"
             run.append(layout.HISTORY, {"kind": "note", "step": step or 0, "message": sentence})
@@ -84,6 +92,10 @@ def train_in_processes(
 def what_ended(ended: Mapping[int, int], processes: int, status: Status) -> str:
     """Who was lost and how, as a sentence; `ended` has the exit status of each that failed,
     negative for a signal. Those that ended for want of another one are not to blame."""
+    if ended.get(0) == SILENT:
+        return status.message
+    if SILENT in ended.values():
+        return f"Rank 0 of {processes} gave no sign of life."
     for rank, code in sorted(ended.items()):
         who = f"Rank {rank} of {processes}"
         if code == -signal.SIGKILL:
@@ -119,6 +131,7 @@ def _start(processes: int, command: Sequence[str], stop: _Stop) -> dict[int, int
         )
         python, *arguments = module_command("vae_core", *command)
         try:
+            stop.started = True
             elastic_launch(config, python)(*arguments)
         except ChildFailedError as error:
             return {rank: failure.exitcode for rank, failure in error.failures.items()}
@@ -132,7 +145,7 @@ class _Stop:
     processes, and ends them where rank 0, which obeys by itself, has left the others behind."""
 
     def __init__(self, run: Run, offset: int) -> None:
-        self.wished = False
+        self.wished = self.started = False
         self._run, self._messages = run, ControlFile(run, offset)
 
     def asked(self) -> bool:
@@ -144,11 +157,12 @@ class _Stop:
     def exit_status(self, seconds: float, number: int | None) -> int | None:
         """As `watchdog.watch` asks for it."""
         self.wished = True
-        over = self._run.last_status().state not in ACTIVE
-        if seconds < LAST_WORDS_S + (0 if over else SAVE_S):
+        status = self._run.last_status()
+        over = status.state not in ACTIVE
+        if self.started and seconds < LAST_WORDS_S + (0 if over else SAVE_S):
             return None
         if not over:
-            record_stop(self._run, "Training")
+            record_stop(self._run, status.message)
         return ENDED_WELL
 
 
@@ -156,6 +170,10 @@ def _say(run: Run, state: State, sentence: str) -> Status:
     status = run.last_status().model_copy(update={"state": state, "message": sentence})
     run.set_status(status)
     return status
+
+
+def _often(tries: int) -> str:
+    return f"That was {tries} times without a new save; what the last one holds is kept."
 
 
 def _where(step: int | None) -> str:

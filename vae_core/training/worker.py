@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, replace
@@ -16,37 +15,38 @@ from vae_core.config import RunConfig
 from vae_core.data import Dataset
 from vae_core.data.split_record import record_splits
 from vae_core.errors import DataChanged, LeaseLost, Stopped, UserError, is_out_of_memory
-from vae_core.families import build, complete, families
+from vae_core.families import complete, families
 from vae_core.families.footprint import require_memory_to_train
 from vae_core.latent.directions import save_directions
-from vae_core.models import LatentModel
-from vae_core.objective import Objective
 from vae_core.progress import Progress, no_progress
 from vae_core.run_data import data_card, dataset_of, recorded_by, refuse_unknown_labels
-from vae_core.runs import ACTIVE, PARTS, DataCard, PartDigests, Run, State, Status, Store, layout
+from vae_core.runs import ACTIVE, BEST, PARTS, STATE, PartDigests, Run, State, Status, Store, layout
 from vae_core.runs.migrations import to_store
 from vae_core.runs.schemas import Choices, Chosen
 from vae_core.selections import selected_dataset
 from vae_core.settings import is_open
 from vae_core.training.artifacts import may_encode, save_latents, save_measurement
 from vae_core.training.behind import Behind
+from vae_core.training.building import built, prepared_device
 from vae_core.training.checkpoint import TimeBudget, load_best, load_state, save_checkpoint
 from vae_core.training.continuation import continued
 from vae_core.training.control import WorkerControl, control_size
-from vae_core.training.device import choose_device, describe, make_exact
+from vae_core.training.device import describe
+from vae_core.training.distributed import ALONE, Distributed, Lost
 from vae_core.training.environment import save_environment
 from vae_core.training.events import Ended, EpochSaved
-from vae_core.training.initial import load_initial
+from vae_core.training.follower import Hold, agree, share
 from vae_core.training.loop import Loop
-from vae_core.training.precision import require_precision
 from vae_core.training.precision_trial import choose_precision
+from vae_core.training.pulse import Pulse
+from vae_core.training.rank import SILENT
 from vae_core.training.recorders import (
     Recorder,
     RunRecorder,
     record_changed_data,
     truncate_history,
 )
-from vae_core.training.watchdog import record_stop
+from vae_core.training.watchdog import exit_now, record_stop
 
 MakeRecorders = Callable[[int, int], Iterable[Recorder]]
 """Makes further recorders from the total steps and the step begun with."""
@@ -66,6 +66,7 @@ def work(
     accept_changed_data: bool = False,
     control: WorkerControl | None = None,
     epochs: str | None = None,
+    group: Distributed = ALONE,
 ) -> Ended:
     """Train a run from where it stands to its end, or until it is asked to stop.
 
@@ -79,10 +80,12 @@ def work(
         accept_changed_data: go on with the images that there are now, see `resumed_dataset`.
         control: that of a worker that listens already; else one of this call.
         epochs: how many the run is to go on for, see `continued`; None for those it has planned.
+        group: of several processes this is the first; the others `follow`.
 
     Raises:
         DataChanged: when a run is resumed whose images are not as they were; it stays as it is.
         LeaseLost: when the run is deleted or taken over meanwhile; nothing more is written.
+        Lost: when another one of several processes is gone; what the last save holds is kept.
         UserError: what a person can mend, such as that another process trains the run.
     """
     with run.lock(), ExitStack() as stack:
@@ -96,7 +99,9 @@ def work(
         control.started = True
         run.clear_leftovers()
         try:
-            return _train_and_report(run, more_recorders, progress, control, accept_changed_data)
+            return _train_and_report(
+                run, more_recorders, progress, control, accept_changed_data, group
+            )
         except DataChanged as error:
             state: State = "interrupted" if before.state in ACTIVE else before.state
             update = {"state": state, "message": str(error), "acceptable": error.acceptable}
@@ -110,13 +115,29 @@ def _train_and_report(
     progress: Progress,
     control: WorkerControl,
     accept_changed_data: bool,
+    group: Distributed,
 ) -> Ended:
     def report(message: str, share: float | None) -> None:
         progress(message, share)
         control.progress(message, share)
 
+    def lost(sentence: str) -> None:
+        """From a thread, while the main one waits in vain."""
+        _record_end(run, "interrupted", f"{sentence} {_kept(run)}")
+        exit_now(SILENT)
+
     try:
-        return _train(run, more_recorders, report, control, accept_changed_data)
+        group.broadcast(run.id)
+        with Pulse(group, lost) as pulse:
+            try:
+                return _train(run, more_recorders, report, control, accept_changed_data, group)
+            except Lost as error:
+                _record_end(run, "interrupted", str(error))
+                if silent := pulse.who_is_silent():
+                    _record_end(run, "interrupted", f"{silent} is gone. {_kept(run)}")
+                raise
+    except Lost:
+        raise
     except (DataChanged, LeaseLost):
         raise  # nothing has failed; what was changed, others did
     except Stopped:
@@ -135,6 +156,14 @@ def _train_and_report(
             raise UserError(NO_MEMORY) from error
         _record_end(run, "failed", f"{type(error).__name__}: {error}")
         raise
+
+
+def _kept(run: Run) -> str:
+    """What is left of a training that ended in the middle, and what to do, as a sentence."""
+    step = run.weights_step()
+    if step is None:
+        return "Nothing had been saved yet; resume begins it anew."
+    return f"The weights of step {step} are kept; resume goes on from there."
 
 
 def _record_end(run: Run, state: State, reason: str) -> None:
@@ -156,12 +185,12 @@ def _train(
     progress: Progress,
     control: WorkerControl,
     accept_changed_data: bool,
+    group: Distributed,
 ) -> Ended:
     config = complete(run.config_to_train())
-    device = choose_device(config.train.device)
-    require_precision(config.train.precision, device)
-    make_exact(device)
-    torch.set_num_threads(config.train.threads or os.cpu_count() or 1)
+    device = prepared_device(config, group)
+    hold = Hold(group)
+    progress = hold.while_preparing(progress)
     progress("Preparing the images", None)
     state = load_state(run)
     if state is None:
@@ -173,30 +202,35 @@ def _train(
         dataset = resumed_dataset(run, accept_changed_data, progress)
     recorded = record_splits(dataset, None if state is None else recorded_by(run))
     card = data_card(dataset).model_copy(update={"digest": PartDigests(**recorded.digest())})
-    require_memory_to_train(config, card)
+    require_memory_to_train(config, card, group.local_world, group.world)
     progress("Building the model", None)
-    model, objective = _build(run, config, card, device)
+    model, objective = built(run, config, card, device)
     if state is None and is_open(config.train.precision):
         choice = choose_precision(config, dataset, model, objective, progress)
         config = config.updated({"train": {"precision": choice.value}})
         _keep_choices(run, config, [choice])
     run.write_bytes(PARTS, recorded.to_bytes())
     run.write_json(layout.DATA_CARD, card)
+    hold.end()
+    share(run, group)
+    agree(group)
 
     def last_save() -> Mapping[str, Any]:
         recorder.wait()
+        share(run, group, (STATE,))
         saved = load_state(run)
         if saved is None:  # then it is how everything began
-            saved = Loop(config, dataset, *_build(run, config, card, device)).checkpoint().state
+            saved = Loop(config, dataset, *built(run, config, card, device)).checkpoint().state
         return saved
 
     def best() -> None:
         recorder.wait()
+        share(run, group, (BEST,))
         load_best(run, model, objective)
 
     progress("Getting ready for the first step", None)
-    loop = Loop(config, dataset, model, objective, state, last_save, best)
-    save_environment(run, describe(device), images_on_device=loop.resident)
+    loop = Loop(config, dataset, model, objective, state, last_save, best, group=group)
+    save_environment(run, describe(device), loop.resident, group.world)
     if state is not None and run.weights_step() != loop.step:
         # An older version wrote the weights after the state, and may have been killed in between.
         save_checkpoint(run, loop.checkpoint())
@@ -295,14 +329,3 @@ def resumed_dataset(run: Run, accept_changed: bool, progress: Progress = no_prog
             refuse_unknown_labels(run, dataset, images)
         return dataset
     raise DataChanged(f"{difference.sentence} So run {run.id!r} cannot be resumed; {way_out}")
-
-
-def _build(
-    run: Run, config: RunConfig, card: DataCard, device: torch.device
-) -> tuple[LatentModel, Objective]:
-    """Model and objective as the run begins with them."""
-    torch.manual_seed(config.train.seed)
-    model, objective = build(config, card)
-    load_initial(run, config, card, model, objective)
-    model.to(device).to(memory_format=torch.channels_last)
-    return model, objective.to(device)
