@@ -68,6 +68,11 @@ class Share:
         return slice(start, start + self.counted)
 
 
+def share_of(batch: int, group: Group) -> Share | None:
+    """What of a batch this process has, where it is one of several."""
+    return None if group.world == 1 else shares_of(batch, group)[0]
+
+
 def shares_of(batch: int, group: Group, parts: int = 1) -> list[Share]:
     """What of a batch this process has: a share of each of its parts, of which there are `parts`
     where there are so many images. All are rows that follow each other, as even as they come."""

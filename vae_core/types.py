@@ -56,8 +56,8 @@ class Context:
     """Size of the training part, N."""
     total_steps: int = 0
     """Steps of the whole run."""
-    batch: int = 0
-    """Images of the whole batch, where those at hand may be a share of it; 0 where they are all."""
     mask: Tensor | None = None
     """Of the images at hand, [B, 1, H, W]: 1 where a pixel counts, 0 where it is padding; None
     where all count."""
+    batch: int = 0
+    """Images of the whole batch, of which those at hand may be a share; 0 where they are all."""

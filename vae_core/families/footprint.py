@@ -66,6 +66,7 @@ def require_memory_to_train(config: RunConfig, data: DataCard) -> None:
     """Refuse a training that this machine has not the memory for, by a `UserError`."""
     found, batch = footprint(config, data), config.train.batch_size
     batch = min(batch, data.n_train) if data.n_train else batch
+    batch = -(-batch // config.train.accumulate)
     bound = _memory_allowed() or machine_memory()
     fixed, maps = COPIES * found.weights, batch * found.image
     if fixed + maps <= bound:
@@ -74,7 +75,7 @@ def require_memory_to_train(config: RunConfig, data: DataCard) -> None:
     fits = f"a batch size of at most {fitting}" if fitting >= 1 else "a smaller network or images"
     raise UserError(
         f"Training would take {_gb(fixed + maps)} of memory: {_gb(fixed)} for the weights "
-        f"with gradients and averages, {_gb(maps)} for a batch of {batch} images; "
+        f"with gradients and averages, {_gb(maps)} for {batch} images at once; "
         f"{_gb(bound)} are allowed. Use {fits}, or set {MEMORY_VARIABLE} (in GB) to allow more."
     )
 
