@@ -10,6 +10,7 @@ from vae_core.models import DensityPosterior, Likelihood, Output
 from vae_core.objective import MODEL, Objective
 from vae_core.schedules import linear
 from vae_core.settings import Settings, setting
+from vae_core.shares import gathered
 from vae_core.types import Context, Losses, Term
 
 
@@ -51,7 +52,7 @@ class CapacityObjective(Objective[DensityPosterior]):
     def losses(self, x: Tensor, output: Output[DensityPosterior], context: Context) -> Losses:
         losses = super().losses(x, output, context)
         kl, capacity = output.posterior.kl().sum(1), self.controls(context)["capacity"]
-        gap = (kl.mean() - capacity).abs().expand(len(x))
+        gap = (gathered(kl).mean() - capacity).abs().expand(len(x))
         losses[MODEL]["kl"] = Term(kl.detach(), 0.0)
         losses[MODEL]["gap"] = Term(gap, self.gamma)
         losses[MODEL]["capacity"] = Term(kl.new_full(kl.shape, capacity), 0.0)

@@ -73,18 +73,18 @@ def require_memory_to_train(
     """
     found, batch = footprint(config, data), config.train.batch_size
     batch = min(batch, data.n_train) if data.n_train else batch
-    batch = math.ceil(batch / world) * processes
+    parts = world * config.train.accumulate
+    batch = processes * math.ceil(batch / parts)
     bound = _memory_allowed() or machine_memory()
     fixed, maps = processes * COPIES * found.weights, batch * found.image
     if fixed + maps <= bound:
         return
-    fitting = int((bound - fixed) // max(1, found.image)) * world // processes
+    fitting = int((bound - fixed) // max(1, found.image)) * parts // processes
     fits = f"a batch size of at most {fitting}" if fitting >= 1 else "a smaller network or images"
     raise UserError(
         f"Training would take {_gb(fixed + maps)} of memory: {_gb(fixed)} for the weights "
-        f"with gradients and averages{_each(processes)}, {_gb(maps)} for a batch of {batch} "
-        f"images; {_gb(bound)} are allowed. Use {fits}, or set {MEMORY_VARIABLE} (in GB) to allow "
-        "more."
+        f"with gradients and averages{_each(processes)}, {_gb(maps)} for {batch} images at once; "
+        f"{_gb(bound)} are allowed. Use {fits}, or set {MEMORY_VARIABLE} (in GB) to allow more."
     )
 
 

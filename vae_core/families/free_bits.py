@@ -10,6 +10,7 @@ from vae_core.families.vae import VaeObjective, VaeOptions
 from vae_core.models import DensityPosterior, Output
 from vae_core.objective import MODEL
 from vae_core.settings import setting
+from vae_core.shares import gathered
 from vae_core.types import Context, Losses, Term
 
 
@@ -37,7 +38,7 @@ class FreeBitsObjective(VaeObjective):
     def losses(self, x: Tensor, output: Output[DensityPosterior], context: Context) -> Losses:
         losses = super().losses(x, output, context)
         kl = output.posterior.kl()
-        floored = kl.mean(0).clamp_min(self.options.free).sum().expand(len(kl))
+        floored = gathered(kl).mean(0).clamp_min(self.options.free).sum().expand(len(kl))
         losses[MODEL]["kl_floored"] = Term(floored, losses[MODEL]["kl"].weight)
         losses[MODEL]["kl"] = Term(kl.detach().sum(1), 0.0)
         return losses

@@ -69,6 +69,10 @@ class Distributed:
         """Give each tensor, in place, the sum over all processes, which all call this with tensors
         of the same shapes; those of floats travel as `dtype`. A Lost when one does not."""
 
+    def copy(self, tensors: Iterable[Tensor]) -> None:
+        """Give each tensor, in place, the numbers that the first process has in it. A Lost when it
+        is gone."""
+
     def gather(self, value: Any) -> list[Any]:
         """What each process calls this with, in the order of ranks: values that JSON has. A Lost
         when one does not."""
@@ -179,9 +183,16 @@ class Several(Distributed):
                 sent.append((bucket, flat, dist.all_reduce(flat, async_op=True)))
             for bucket, flat, work in sent:
                 work.wait()
-                parts = flat.split([each.numel() for each in bucket])
-                for each, part in zip(bucket, parts, strict=True):
-                    each.detach().copy_(part.view(each.shape))
+                _spread(flat, bucket)
+
+    def copy(self, tensors: Iterable[Tensor]) -> None:
+        import torch.distributed as dist
+
+        with self._waiting("begin alike", self.step_s), torch.no_grad():
+            for bucket in _buckets(tensors):
+                flat = torch.cat([each.detach().reshape(-1) for each in bucket])
+                dist.broadcast(flat, 0)
+                _spread(flat, bucket)
 
     def gather(self, value: Any) -> list[Any]:
         import torch.distributed as dist
@@ -260,6 +271,13 @@ class Several(Distributed):
                 f"has ended, is cut off, or has not answered for {seconds:g} s ({said}). What "
                 "the last save holds is kept; resume the run to go on from there."
             ) from error
+
+
+def _spread(flat: Tensor, bucket: Sequence[Tensor]) -> None:
+    """Give each tensor of a bucket its numbers out of those of all, one after the other."""
+    parts = flat.split([each.numel() for each in bucket])
+    for each, part in zip(bucket, parts, strict=True):
+        each.detach().copy_(part.view(each.shape))
 
 
 def _buckets(tensors: Iterable[Tensor]) -> Iterator[Sequence[Tensor]]:
