@@ -2,24 +2,41 @@
 
 from __future__ import annotations
 
+import os
+
 import torch
 
 from vae_core.errors import UserError
+from vae_core.training.distributed import ALONE, Distributed
 
 
-def choose_device(name: str) -> torch.device:
-    """The device called `name`; "auto" is a GPU where there is one. A UserError when it is not
-    there."""
+def choose_device(name: str, group: Distributed = ALONE) -> torch.device:
+    """The device called `name`; "auto" is a GPU where there is one. Of several processes on a
+    machine each has a GPU of its own. A UserError when it is not there."""
+    several = group.local_world > 1
     there = {
         "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
+        "mps": torch.backends.mps.is_available() and not several,
         "cpu": True,
     }
     if name == "auto":
         name = next(device for device, present in there.items() if present)
     if not there[name]:
         raise UserError(f"train.device: there is no {name} device here; use auto or cpu.")
-    return torch.device(name)
+    if name != "cuda" or not several:
+        return torch.device(name)
+    if group.local_world > torch.cuda.device_count():
+        raise UserError(
+            f"train.device: {group.local_world} processes were started here and there are "
+            f"{torch.cuda.device_count()} GPUs; each needs one of its own."
+        )
+    torch.cuda.set_device(group.local_rank)
+    return torch.device("cuda", group.local_rank)
+
+
+def choose_threads(wish: int | None, group: Distributed = ALONE) -> int:
+    """CPU threads of this process: as many as wished for, or its share of the cores."""
+    return wish or max(1, (os.cpu_count() or 1) // group.local_world)
 
 
 def make_exact(device: torch.device) -> None:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack, suppress
+import io
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, replace
 from typing import Any
 
 import torch
+from torch import nn
 
 from vae_core.auto import resolve
 from vae_core.choices import Choice
-from vae_core.config import RunConfig
+from vae_core.config import RunConfig, parse_config
 from vae_core.data import Dataset
-from vae_core.data.split_record import record_splits
+from vae_core.data.split_record import SplitRecord, record_splits
 from vae_core.errors import DataChanged, LeaseLost, Stopped, UserError, is_out_of_memory
 from vae_core.families import build, complete, families
 from vae_core.families.footprint import require_memory_to_train
@@ -32,8 +34,9 @@ from vae_core.training.artifacts import may_encode, save_latents, save_measureme
 from vae_core.training.behind import Behind
 from vae_core.training.checkpoint import TimeBudget, load_best, load_state, save_checkpoint
 from vae_core.training.continuation import continued
-from vae_core.training.control import WorkerControl, control_size
-from vae_core.training.device import choose_device, describe, make_exact
+from vae_core.training.control import WorkerControl, control_size, ignoring_stops
+from vae_core.training.device import choose_device, choose_threads, describe, make_exact
+from vae_core.training.distributed import ALONE, Dismissed, Distributed
 from vae_core.training.environment import save_environment
 from vae_core.training.events import Ended, EpochSaved
 from vae_core.training.initial import load_initial
@@ -66,6 +69,7 @@ def work(
     accept_changed_data: bool = False,
     control: WorkerControl | None = None,
     epochs: str | None = None,
+    group: Distributed = ALONE,
 ) -> Ended:
     """Train a run from where it stands to its end, or until it is asked to stop.
 
@@ -79,6 +83,8 @@ def work(
         accept_changed_data: go on with the images that there are now, see `resumed_dataset`.
         control: that of a worker that listens already; else one of this call.
         epochs: how many the run is to go on for, see `continued`; None for those it has planned.
+        group: the processes that train it together, of which this is the first; the others
+            `follow`.
 
     Raises:
         DataChanged: when a run is resumed whose images are not as they were; it stays as it is.
@@ -96,7 +102,9 @@ def work(
         control.started = True
         run.clear_leftovers()
         try:
-            return _train_and_report(run, more_recorders, progress, control, accept_changed_data)
+            return _train_and_report(
+                run, more_recorders, progress, control, accept_changed_data, group
+            )
         except DataChanged as error:
             state: State = "interrupted" if before.state in ACTIVE else before.state
             update = {"state": state, "message": str(error), "acceptable": error.acceptable}
@@ -110,13 +118,15 @@ def _train_and_report(
     progress: Progress,
     control: WorkerControl,
     accept_changed_data: bool,
+    group: Distributed,
 ) -> Ended:
     def report(message: str, share: float | None) -> None:
         progress(message, share)
         control.progress(message, share)
 
     try:
-        return _train(run, more_recorders, report, control, accept_changed_data)
+        with _dismissing(group):
+            return _train(run, more_recorders, report, control, accept_changed_data, group)
     except (DataChanged, LeaseLost):
         raise  # nothing has failed; what was changed, others did
     except Stopped:
@@ -156,12 +166,10 @@ def _train(
     progress: Progress,
     control: WorkerControl,
     accept_changed_data: bool,
+    group: Distributed,
 ) -> Ended:
     config = complete(run.config_to_train())
-    device = choose_device(config.train.device)
-    require_precision(config.train.precision, device)
-    make_exact(device)
-    torch.set_num_threads(config.train.threads or os.cpu_count() or 1)
+    device = _set_up(config, group)
     progress("Preparing the images", None)
     state = load_state(run)
     if state is None:
@@ -177,25 +185,31 @@ def _train(
     progress("Building the model", None)
     model, objective = _build(run, config, card, device)
     if state is None and is_open(config.train.precision):
-        choice = choose_precision(config, dataset, model, objective, progress)
+        mine = _share_of(config, group)
+        choice = choose_precision(mine, dataset, model, objective, progress)
         config = config.updated({"train": {"precision": choice.value}})
         _keep_choices(run, config, [choice])
     run.write_bytes(PARTS, recorded.to_bytes())
     run.write_json(layout.DATA_CARD, card)
+    group.broadcast(config.to_json())
+    group.barrier()  # behind it every machine has prepared the images
+    _require_same_images(group, recorded)
+    _same_state(group, state)
 
     def last_save() -> Mapping[str, Any]:
         recorder.wait()
         saved = load_state(run)
         if saved is None:  # then it is how everything began
             saved = Loop(config, dataset, *_build(run, config, card, device)).checkpoint().state
-        return saved
+        return _same_state(group, saved)
 
     def best() -> None:
         recorder.wait()
         load_best(run, model, objective)
+        _same_weights(group, model, objective)
 
     progress("Getting ready for the first step", None)
-    loop = Loop(config, dataset, model, objective, state, last_save, best)
+    loop = Loop(config, dataset, model, objective, state, last_save, best, group)
     save_environment(run, describe(device), images_on_device=loop.resident)
     if state is not None and run.weights_step() != loop.step:
         # An older version wrote the weights after the state, and may have been killed in between.
@@ -236,6 +250,96 @@ def _train(
     else:
         records.close(ended)
     return ended
+
+
+def follow(run: Run, group: Distributed, progress: Progress = no_progress) -> Ended:
+    """Train a run beside the first process of a group, which does its `work`: compute a share of
+    every batch, record nothing, and end with it. Signals to stop are for the first.
+
+    Raises:
+        UserError: when the first is lost, or the images are not those that it has; or as `work`,
+            where training cannot go on.
+    """
+    with ignoring_stops():
+        try:
+            return _follow(run, group, progress)
+        except Dismissed:
+            return Ended(0, 0, 0.0, finished=False)
+
+
+def _follow(run: Run, group: Distributed, progress: Progress) -> Ended:
+    config = parse_config(group.broadcast())
+    device = _set_up(config, group)
+    dataset = dataset_of(run, progress=progress) if group.local_rank == 0 else None
+    group.barrier()
+    if dataset is None:  # the first process of this machine has prepared it
+        dataset = dataset_of(run, progress=progress)
+    _require_same_images(group, record_splits(dataset))
+    model, objective = _build(run, config, run.data_card(), device)
+    loop = Loop(
+        config,
+        dataset,
+        model,
+        objective,
+        _same_state(group),
+        lambda: _same_state(group) or {},
+        lambda: _same_weights(group, model, objective),
+        group,
+    )
+    for _ in loop.run(progress=progress):
+        pass
+    return Ended(*loop.stamp(), finished=not loop.stopping)
+
+
+def _set_up(config: RunConfig, group: Distributed) -> torch.device:
+    """The device of this process, and torch as it is to compute there."""
+    device = choose_device(config.train.device, group)
+    require_precision(config.train.precision, device)
+    make_exact(device)
+    torch.set_num_threads(choose_threads(config.train.threads, group))
+    return device
+
+
+def _share_of(config: RunConfig, group: Distributed) -> RunConfig:
+    """The settings of a training that computes at once what one process of a group does."""
+    at_once = math.ceil(config.train.batch_size / (group.world * config.train.accumulate))
+    return config.updated({"train": {"batch_size": at_once, "accumulate": 1}})
+
+
+def _same_state(group: Distributed, state: Mapping[str, Any] | None = None) -> Any:
+    """The training state that the first process of a group has, None for a beginning."""
+    if group.world == 1:
+        return state
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    told = group.broadcast_bytes(buffer.getvalue())
+    return state if group.is_main else torch.load(io.BytesIO(told), weights_only=True)
+
+
+def _same_weights(group: Distributed, *modules: nn.Module) -> None:
+    """Give modules the weights and buffers that the first process of a group has in them."""
+    group.copy([each for module in modules for each in module.state_dict().values()])
+
+
+def _require_same_images(group: Distributed, recorded: SplitRecord) -> None:
+    """Refuse, in every process of a group alike, images that are not the same in all of them."""
+    digests = group.gather(recorded.digest())
+    if any(each != digests[0] for each in digests):
+        strangers = [str(rank) for rank, each in enumerate(digests) if each != digests[0]]
+        raise UserError(
+            f"The images are not the same everywhere: process {', '.join(strangers)} of "
+            f"{group.world} has others than the first. Give all machines the same files."
+        )
+
+
+@contextmanager
+def _dismissing(group: Distributed) -> Iterator[None]:
+    """Tell the others of a group when this process ends before its time."""
+    try:
+        yield
+    except BaseException as error:
+        group.dismiss(f"The first process has ended: {error or type(error).__name__}")
+        raise
 
 
 def resolved_config(
