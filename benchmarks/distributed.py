@@ -7,20 +7,26 @@ two threads against two processes with one thread each, in turns.
 
 from __future__ import annotations
 
+import json
+import platform
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Annotated, Any
 
 import torch
 import typer
 
+from benchmarks.workloads import config_of, cores
 from vae_core.config import RunConfig, parse_config
 from vae_core.data import Dataset, load_dataset
+from vae_core.data.batches import epoch_batches
 from vae_core.families import build, complete, families
 from vae_core.locations import module_environment
 from vae_core.run_data import data_card
@@ -159,15 +165,17 @@ def weights_apart(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) 
     )
 
 
-def start_ranks(*arguments: str, world: int = 2, **environment: str) -> list[subprocess.Popen[str]]:
-    """Processes of this module that are to train together, as torchrun would start them."""
+def start_ranks(
+    *arguments: str, module: str = "benchmarks.distributed", world: int = 2, **environment: str
+) -> list[subprocess.Popen[str]]:
+    """Processes of a module that are to train together, as torchrun would start them."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     together = {"WORLD_SIZE": str(world), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     return [
         subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.distributed", *arguments],
+            [sys.executable, "-m", module, *arguments],
             env=module_environment(RANK=str(rank), LOCAL_RANK=str(rank), **together, **environment),
             text=True,
         )
@@ -227,6 +235,64 @@ def equality(
         worst = max(worst, records, weights)
     print(f"furthest apart: {worst:.1e} (allowed: {TOLERANCE:g})")
     raise typer.Exit(worst > TOLERANCE)
+
+
+WARM_UP = 6
+"""Steps that are not timed: libraries get ready in them."""
+
+
+@app.command()
+def speed(folder: Path, threads: int, steps: int) -> None:
+    """(One of the processes whose speed is measured, or the only one.)"""
+    torch.set_num_threads(threads)
+    group = join(cuda=False)
+    loop = loop_of(config_of(folder), group)
+    started = 0.0
+    for batch in islice(cycle(epoch_batches(loop.dataset.train, loop.config.train, 0)), steps):
+        if loop.step == WARM_UP:
+            group.barrier()
+            started = time.perf_counter()
+        for _ in loop._step(batch):
+            pass
+        group.broadcast([])  # the messages of a step, and what is decided by the clock
+        group.broadcast([False, False])
+    seconds = time.perf_counter() - started
+    images = (steps - WARM_UP) * loop.config.train.batch_size
+    if group.is_main:
+        (folder / "speed.json").write_text(json.dumps({"images_per_s": images / seconds}))
+    group.close()
+
+
+@app.command()
+def scaling(
+    rounds: Annotated[int, typer.Option(help="Of both, in turns.")] = 5,
+    workload: Annotated[str, typer.Option(help="As `benchmarks.training` has it.")] = "W1",
+    data_dir: Annotated[Path | None, typer.Option(help="Where MNIST lies.")] = None,
+    steps: Annotated[int, typer.Option(help="Of each.")] = 40,
+) -> None:
+    """One process with a thread a core against a process of one thread a core."""
+    from benchmarks.workloads import WORKLOADS
+
+    world = cores()
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        WORKLOADS[workload].prepare(place, data_dir, 1, 4096)
+        one: list[float] = []
+        many: list[float] = []
+        for _ in range(rounds):
+            for speeds, processes in ((one, 1), (many, world)):
+                threads = str(world // processes)
+                out = start_ranks(
+                    "speed", folder, threads, str(steps), world=processes, OMP_WAIT_POLICY="PASSIVE"
+                )
+                assert ended(out, 600) == [0] * processes
+                speeds.append(json.loads((place / "speed.json").read_text())["images_per_s"])
+            print(f"{workload}: 1 × {world} threads {one[-1]:8.0f} images/s, ", end="")
+            print(f"{world} × 1 thread {many[-1]:8.0f} images/s, ", end="")
+            print(f"{many[-1] / one[-1]:.2f}", flush=True)
+    ratios = [two / alone for alone, two in zip(one, many, strict=True)]
+    print(f"{workload}: {statistics.median(ratios):.2f} of the speed of one process (median)")
+    print(f"{platform.machine()}, {world} cores, torch {torch.__version__}")
 
 
 if __name__ == "__main__":

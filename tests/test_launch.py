@@ -21,11 +21,11 @@ from vae_core.errors import UserError
 from vae_core.families.footprint import require_memory_to_train
 from vae_core.runs import DataCard, Run, Status, Store
 from vae_core.training import jobs, pulse
-from vae_core.training.device import choose_device, room_for
+from vae_core.training.device import choose_device, choose_threads, room_for
 from vae_core.training.distributed import Distributed
 from vae_core.training.launch import what_ended
 from vae_core.training.pulse import BEAT_S, LOOK_S, Pulse
-from vae_core.training.rank import LOST, SILENT, own_rank, threads_of
+from vae_core.training.rank import LOST, SILENT, own_rank
 
 ROOT = Path(__file__).resolve().parents[1]
 OFTEN = {"checkpoint_every": 5, "preview_every": 1000, "log_every": 1, "threads": 1}
@@ -155,11 +155,12 @@ def test_the_rank_is_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_cores_and_memory_are_shared(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vae_core.training.rank.usable_cores", lambda: 8)
-    assert [threads_of(n) for n in (1, 3, 8, 20)] == [8, 2, 1, 1]
-    with pytest.raises(UserError, match="2 processes need a mps device each"):
-        monkeypatch.setattr("torch.backends.mps.is_available", lambda: True)
-        choose_device("mps", 0, 2)
+    monkeypatch.setattr("vae_core.training.device.room_for", lambda kind: 8)
+    shares = [choose_threads(None, Distributed(0, n, 0, n)) for n in (1, 3, 8, 20)]
+    assert shares == [8, 2, 1, 1]
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    with pytest.raises(UserError, match="9 processes were started here and there are 8 GPUs"):
+        choose_device("cuda", Distributed(0, 9, 0, 9))
     config, card = (
         tiny(),
         DataCard(dataset="digits", image_shape=(1, 16, 16), n_train=300, n_validation=15),

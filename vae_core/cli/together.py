@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -40,8 +40,8 @@ def leading() -> Iterator[Distributed | None]:
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # who is lost is said in a sentence
     import torch
 
-    from vae_core.training.distributed import Lost, join
-    from vae_core.training.follower import follow
+    from vae_core.training.distributed import join
+    from vae_core.training.worker import follow
 
     group = join(cuda=torch.cuda.is_available())
     if rank:
@@ -50,8 +50,7 @@ def leading() -> Iterator[Distributed | None]:
     try:
         yield group
     except BaseException as error:
-        with suppress(Lost):
-            group.dismiss(str(error))
+        group.dismiss(str(error))
         raise
     group.close()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from vae_core.families.family import KL, RECON, Quantity, families
+from vae_core.families.family import KL, RECON, Quantity, families, need_whole_batches
 from vae_core.families.networks import on_diagonal_gaussian, weight_setting
 from vae_core.models import DensityPosterior, Likelihood, Output
 from vae_core.objective import MODEL, Objective
@@ -74,4 +74,5 @@ families.register(
         "capacity": Quantity("Capacity C", help="The target of the KL at this step."),
     },
     options=CapacityOptions,
+    check=need_whole_batches,
 )(on_diagonal_gaussian(CapacityObjective))

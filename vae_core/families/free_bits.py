@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from vae_core.families.family import KL, RECON, Quantity, families
+from vae_core.families.family import KL, RECON, Quantity, families, need_whole_batches
 from vae_core.families.networks import on_diagonal_gaussian
 from vae_core.families.vae import VaeObjective, VaeOptions
 from vae_core.models import DensityPosterior, Output
@@ -60,4 +60,5 @@ families.register(
         ),
     },
     options=FreeBitsOptions,
+    check=need_whole_batches,
 )(on_diagonal_gaussian(FreeBitsObjective))

@@ -11,7 +11,7 @@ from torch.nn import functional
 from vae_core.config import ModelConfig
 from vae_core.data.transfer import on_device
 from vae_core.families.codes import CODES, QuantisedObjective, quantised
-from vae_core.families.family import Built, Quantity, families
+from vae_core.families.family import Built, Quantity, families, need_whole_batches
 from vae_core.families.networks import MapOptions
 from vae_core.models import Likelihood, Output, QuantisedPosterior, Quantiser
 from vae_core.objective import MODEL
@@ -191,6 +191,7 @@ def _rows(z: Tensor) -> Tensor:
         )
     },
     options=VqVaeOptions,
+    check=need_whole_batches,
 )
 def vq_vae(config: ModelConfig, data: DataCard, options: VqVaeOptions) -> Built[QuantisedPosterior]:
     """`latent_dim` is the length of a code's vector."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -27,6 +27,9 @@ STEP_S = 300.0
 
 MESSAGE_S = 3600.0
 """Longest that one waits for the first process, which prepares images, and encodes beside."""
+
+DISMISSAL_S = 5.0
+"""Longest that the first process waits for the others to hear that it has ended."""
 
 BUCKET_BYTES = 25 * 2**20
 """Of what is added up in one go, as in torch's own DDP."""
@@ -229,23 +232,28 @@ class Several(Distributed):
 
     def dismiss(self, reason: str) -> None:
         if self.is_main:
-            self._tell({"dismissed": reason})
+            with suppress(Lost):  # who is gone needs not be told
+                self._tell({"dismissed": reason}, DISMISSAL_S)
 
     def close(self) -> None:
         import torch.distributed as dist
 
         dist.destroy_process_group()
 
-    def _tell(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The message of the first process, after the eight bytes of its length."""
+    def _tell(self, message: Mapping[str, Any], seconds: float | None = None) -> Mapping[str, Any]:
+        """The message of the first process, after the eight bytes of its length; it waits so many
+        `seconds` for the others to take it."""
         import torch.distributed as dist
 
         said = json.dumps(message).encode() if self.is_main else b""
         said = len(said).to_bytes(8, "little") + said
         first = torch.zeros(MESSAGE_BYTES, dtype=torch.uint8)
         first[: len(said)] = torch.frombuffer(bytearray(said[:MESSAGE_BYTES]), dtype=torch.uint8)
-        with self._waiting("hear from the first", self.message_s):
-            dist.broadcast(first, 0, group=self.messages)
+        seconds = seconds or self.message_s
+        with self._waiting("hear from the first", seconds):
+            sent = dist.broadcast(first, 0, group=self.messages, async_op=True)
+            if sent is not None:
+                sent.wait(timedelta(seconds=seconds))
             told = bytes(first.tolist())
             length = 8 + int.from_bytes(told[:8], "little")
             if length > MESSAGE_BYTES:

@@ -32,16 +32,3 @@ def own_rank() -> int | None:
         f"The environment names a process that cannot be (RANK={rank}, WORLD_SIZE={world}). Start "
         "the processes with torchrun, or unset both."
     )
-
-
-def threads_of(processes: int) -> int:
-    """Threads that one of so many processes on this machine computes with: its part of the cores
-    that this process may use."""
-    return max(1, usable_cores() // processes)
-
-
-def usable_cores() -> int:
-    """Cores that this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
