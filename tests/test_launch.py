@@ -189,6 +189,8 @@ def test_a_silent_process_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
             store.set(other, str(beat))
             time.sleep(BEAT_S)
         assert said == []
-        assert watched.who_is_silent() == "Rank 1 of 2 on elsewhere"
+        assert watched.who_is_missing() == "Rank 1 of 2 on elsewhere is gone."
         until(lambda: bool(said), 20 * BEAT_S + LOOK_S)
+        store.set(other, "parted")
+        assert watched.who_is_missing() == ""
     assert "Rank 1 of 2 on elsewhere has given no sign of life" in said[0]

@@ -16,7 +16,7 @@ ANSWER_S = 30.0
 def meeting_store(patience_s: float = ANSWER_S) -> Any:
     """A connection of its own to the store in which the processes of a training have met. A
     RuntimeError when it does not answer."""
-    from torch.distributed import PrefixStore, TCPStore
+    from torch.distributed import PrefixStore, TCPStore  # type: ignore[attr-defined]
 
     host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
     store = TCPStore(host, port, is_master=False, timeout=timedelta(seconds=patience_s))

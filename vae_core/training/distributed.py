@@ -172,7 +172,9 @@ class Several(Distributed):
         restarts = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
         these = f"{os.environ.get('TORCHELASTIC_RUN_ID', '')}/{restarts}/{self.world}"
         number = store.add(f"vae_core/{these}/{self.rank}", 1)
-        return dist.PrefixStore(f"vae_core/{these}/{number}", store)
+        return dist.PrefixStore(  # type: ignore[attr-defined]
+            f"vae_core/{these}/{number}", store
+        )
 
     def reduce(self, tensors: Iterable[Tensor], dtype: torch.dtype | None = None) -> None:
         import torch.distributed as dist

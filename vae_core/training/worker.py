@@ -144,8 +144,8 @@ def _train_and_report(
                     return _train(run, more_recorders, report, control, accept_changed_data, group)
                 except Lost as error:
                     _record_end(run, "interrupted", str(error))
-                    if silent := pulse.who_is_silent():
-                        _record_end(run, "interrupted", f"{silent} is gone. {_kept(run)}")
+                    if missing := pulse.who_is_missing():
+                        _record_end(run, "interrupted", f"{missing} {_kept(run)}")
                     raise
     except Lost:
         raise
@@ -306,8 +306,12 @@ def follow(group: Distributed, progress: Progress = no_progress) -> Ended:
         with TemporaryDirectory(prefix="rank-") as folder:
             run = Run(Path(folder) / group.broadcast())
             run.path.mkdir()
-            with Pulse(group, lost):
-                return _follow(run, group, progress)
+            with Pulse(group, lost) as pulse:
+                try:
+                    return _follow(run, group, progress)
+                except Lost:
+                    pulse.part()
+                    raise
     except Dismissed:
         return Ended(0, 0, 0.0, finished=False)
 
