@@ -92,7 +92,8 @@ class Pulse:
     def _beat(self) -> None:
         """Count up, and look whether the others do."""
         parent: int | None = os.getppid()
-        store, count = None, 0
+        store: Any = None
+        count = 0
         watch = Watch(longest_gap_s=2 * BEAT_S)
         while not self._ended.wait(BEAT_S):
             if parent is not None and os.getppid() != parent:
