@@ -34,7 +34,8 @@ def _forward(norm: BatchNorm, alone: Callable[[Tensor], Tensor], x: Tensor) -> T
     share = spread()
     if share is None or not norm.training:
         return alone(x)
-    normalised: Tensor = _Standardise.apply(x.float(), norm, share)
+    wide = x.to(torch.promote_types(x.dtype, torch.float32))
+    normalised: Tensor = _Standardise.apply(wide, norm, share)
     if norm.affine:
         weight, bias = (_by_channel(each, x) for each in (norm.weight, norm.bias))
         normalised = torch.addcmul(bias, normalised, weight)

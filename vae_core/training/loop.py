@@ -27,7 +27,7 @@ from vae_core.metrics import measuring
 from vae_core.models import LatentModel
 from vae_core.objective import Objective
 from vae_core.progress import Progress, no_progress
-from vae_core.training.checkpoint import SaveSchedule
+from vae_core.training.checkpoint import SaveSchedule, TimeBudget
 from vae_core.training.compiled import compile_networks
 from vae_core.training.control import Control, Message, no_control
 from vae_core.training.distributed import ALONE, Distributed
@@ -49,6 +49,8 @@ from vae_core.training.state import TrainState
 from vae_core.training.window import MetricWindow, TakenStep
 
 PREVIEWS_PER_RUN = 40
+"""Fewer where they would take more of the time than a `TimeBudget` grants: a short training of a
+large network spent a tenth of it on them."""
 PREVIEW_SEED = 0
 """Of the samples' z: the same in all runs, whatever their seed, so that they can be compared."""
 PAUSE_POLL_S = 0.05
@@ -90,6 +92,7 @@ class Loop(TrainState):
         every = max(1, math.ceil(self.total_steps / PREVIEWS_PER_RUN))
         self.preview_every = config.train.preview_every or every
         self.saves = SaveSchedule(config.train.save_every_s, config.train.checkpoint_every)
+        self.previewing = TimeBudget()
         self._last_save, self._load_best = last_save, load_best
         self.stopping = self.paused = False
         self.max_window_s = MAX_WINDOW_S
@@ -167,17 +170,17 @@ class Loop(TrainState):
             yield from self._step(indices, following)
             ends_epoch = self.step % self.steps_per_epoch == 0
             open_s = self._window.seconds + sum(each.seconds for each in self._undecided)
-            waits, save = self.group.broadcast(
-                [open_s >= self.max_window_s, not ends_epoch and self.saves.due(self.step)]
+            slow, shows, saves = self.group.broadcast(  # by the clock of the first process
+                [open_s >= self.max_window_s, self._shows_itself(), self.saves.due(self.step)]
             )
-            if self.step % train.log_every == 0 or ends_epoch or waits:
+            if self.step % train.log_every == 0 or ends_epoch or slow:
                 yield from self._close_window()
-            if self.step % self.preview_every == 0 or self.step == self.total_steps:
+            if shows:
                 yield from self._decide()
                 yield from self._preview()
             if ends_epoch:
                 yield from self._end_epoch(control)
-            elif save:
+            elif saves:
                 yield from self._decide()
                 if not self.recovery.skipped:
                     yield from self._save()
@@ -374,14 +377,24 @@ class Loop(TrainState):
         labels = labels_at(part, places, self.device)
         self._preview_model = self.model if labels is None else self.model.conditioned(labels)
 
+    def _shows_itself(self) -> bool:
+        """Whether a preview comes after this step: where one was asked for, at the end, and else
+        as many as may be had for little time."""
+        if self.step == self.total_steps:
+            return True
+        asked = self.config.train.preview_every is not None
+        return self.step % self.preview_every == 0 and (asked or self.previewing.allows())
+
     def _preview(self) -> Iterator[Previewed]:
         """A preview, where it is recorded."""
-        self.require_finite()
-        if self.group.is_main:
-            yield self._previewed()
+        with self.previewing.measure():
+            self.require_finite()
+            preview = self._pictured() if self.group.is_main else None
+        if preview is not None:
+            yield preview
 
     @torch.inference_mode()
-    def _previewed(self) -> Previewed:
+    def _pictured(self) -> Previewed:
         self.model.eval()
         posterior = self._preview_model.encode(self._inputs)
         # Drawn anew with the same noise: some models learn their prior as they go.

@@ -26,6 +26,7 @@ from vae_core.families.footprint import require_memory_to_train
 from vae_core.latent.directions import save_directions
 from vae_core.models import LatentModel
 from vae_core.objective import Objective
+from vae_core.process import give_back
 from vae_core.progress import Progress, no_progress
 from vae_core.run_data import data_card, dataset_of, recorded_by, refuse_unknown_labels
 from vae_core.runs import ACTIVE, PARTS, DataCard, PartDigests, Run, State, Status, Store, layout
@@ -257,6 +258,7 @@ def _train(
     listeners: list[Recorder] = [recorder, *more_recorders(loop.total_steps, loop.step)]
     budget = TimeBudget()
     progress("Taking the first step", None)
+    give_back()
     with recorder:
         for event in loop.run(control, progress):
             control.activity = "Training"
