@@ -31,6 +31,7 @@ def choose_processes(place: DeltaGenerator, config: RunConfig) -> tuple[int, str
     most = room_for(kind) if is_open(batch) else min(room_for(kind), batch)
     if most == 1:
         return 1, ""
+    place = place.columns(2, vertical_alignment="bottom", gap="small")[0]  # as all of the form
     if kind == "cpu":
         return bounded(place, "Processes", KEY, 1, most, 1, help=PROCESSES)
     offered = {1: "one", most: f"all {most}"}
