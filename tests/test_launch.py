@@ -179,7 +179,7 @@ class Two(Distributed):
 
 
 def test_a_silent_process_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    store = dist.HashStore()
+    store = dist.HashStore()  # type: ignore[attr-defined]
     monkeypatch.setattr(pulse, "meeting_store", lambda patience: store)
     monkeypatch.setenv("VAE_SILENT_S", str(6 * BEAT_S))
     said: list[str] = []

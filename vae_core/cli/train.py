@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vae_core import process
+from vae_core.cli.errors import BAD_INPUT
 from vae_core.cli.options import RunArgument, StoreOption, print_progress, wait_for_heartbeat
 from vae_core.cli.together import ProcessesOption, leading, require_none_started
 from vae_core.config import DataConfig, RunConfig, parse_config
@@ -63,7 +64,7 @@ def train(
     with leading() as group:
         require_none_started(group, processes)
         runs = Store(store)
-        if earlier := _begun(runs, group):
+        if earlier := _begun(runs):
             wait_for_heartbeat(earlier)
             return _train_here(earlier, store, group)
         start = runs.get(source) if source else None
@@ -74,8 +75,9 @@ def train(
         made = create(runs, name, config)
         try:
             _train_here(made, store, group, processes=processes or 1)
-        except UserError:
-            if not made.has(HISTORY):  # a mistyped path, say: nothing was learned, nothing is kept
+        except (UserError, typer.Exit) as error:
+            mistake = getattr(error, "exit_status", BAD_INPUT) == BAD_INPUT  # and nobody was lost
+            if mistake and not made.has(HISTORY):  # such as a wrong path: there is nothing to keep
                 with suppress(UserError):
                     made.delete()
             raise
@@ -117,7 +119,7 @@ def resume(
         wait_for_heartbeat(found)
         if working := found.busy_message():
             raise UserError(working)
-        if _begun(Store(store), group):
+        if _begun(Store(store)):
             return _train_here(found, store, group, accept_changed_data)
         from vae_core.training.jobs import processes_of, require_more
 
@@ -178,14 +180,12 @@ def _launch(
     return train_in_processes(run, processes, ["work", run.id, *given], offset, epochs)
 
 
-def _begun(runs: Store, group: Distributed | None) -> Run | None:
+def _begun(runs: Store) -> Run | None:
     """The run that an earlier attempt of torchrun has begun with this very command."""
-    if group is None:
-        return None
     from vae_core.training.attempts import begun
 
     name = begun()
-    return None if name is None else runs.get(name)
+    return runs.get(name) if name is not None and (runs.path / name).is_dir() else None
 
 
 def _train_here(
@@ -204,7 +204,7 @@ def _train_here(
     if group is None and processes > 1:
         status = _launch(run, processes, accept_changed_data, epochs, offset, shown=True)
         if status.state == "failed":
-            raise typer.Exit(2)  # the first of them has said why
+            raise typer.Exit(BAD_INPUT)  # the first of them has said why
         finished = status.state == "finished"
     else:
         finished = _train_alone(run, offset, group, accept_changed_data, epochs)
