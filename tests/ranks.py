@@ -12,9 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from tests.engine import make_loop, tiny
+from vae_core.models.batch_norm import normalise_over_all
 from vae_core.runs import Run, Store
+from vae_core.shares import shares_of, sharing
 from vae_core.training.control import Message, send
 from vae_core.training.distributed import Dismissed, Distributed, Lost, join
 from vae_core.training.events import Event, Previewed, Stepped, ValueSet
@@ -61,6 +64,23 @@ def trained(run: Run, group: Distributed, stop_at: int | None = None) -> None:
         follow(group)
 
 
+def normalised(rows: slice = slice(None)) -> dict[str, torch.Tensor]:
+    """Of a batch of seven, some rows: what batch normalisation makes of them and their gradients;
+    and the gradients of its weights, and its statistics afterwards, in which all have a share."""
+    torch.manual_seed(0)
+    norm = nn.BatchNorm2d(3).double()
+    nn.init.normal_(norm.weight), nn.init.normal_(norm.bias)
+    whole, direction = torch.randn(2, 7, 3, 4, 4, dtype=torch.float64)
+    if rows != slice(None):
+        normalise_over_all([norm])
+    x = (5 + whole[rows]).requires_grad_()
+    out = norm(x)
+    (out * direction[rows]).sum().backward()
+    assert x.grad is not None
+    grads = {f"{name}.grad": each.grad for name, each in norm.named_parameters()}
+    return {"out": out.detach(), "x": x.grad, **norm.state_dict(), **grads}  # type: ignore[dict-item]
+
+
 def heard(what: Callable[[], object]) -> str:
     """The sentence of what is raised."""
     try:
@@ -75,6 +95,9 @@ def main(folder: Path) -> None:
     found: dict[str, object] = {"control": controlled(group)}
     for name, stop_at in (("begun-together", STOPPED_AT), ("begun-alone", None)):
         trained(Store(folder).get(name), group, stop_at)
+    (share,) = shares_of(7, group)
+    with sharing(share):
+        torch.save(normalised(share.places), folder / f"normalised-{group.rank}.pt")
     long = "x" * 5000
     found["told"] = group.broadcast([long] if group.is_main else None) == [long]
     found["gathered"] = group.gather({"rank": group.rank})

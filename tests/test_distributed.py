@@ -20,11 +20,11 @@ from benchmarks.distributed import (
     weights_apart,
 )
 from tests.engine import make_loop, tiny, trained
-from tests.ranks import STOPPED_AT
+from tests.ranks import STOPPED_AT, normalised
 from vae_core.data.feed import Feed
 from vae_core.errors import UserError
 from vae_core.families import families
-from vae_core.runs import WEIGHTS, Run, Store
+from vae_core.runs import STATE, Run, Store
 from vae_core.shares import gathered, normal_like, shares_of, sharing
 from vae_core.training.control import send
 from vae_core.training.distributed import ALONE, Distributed, join
@@ -160,7 +160,11 @@ def test_a_process_alone_is_no_group() -> None:
         join(False, {"WORLD_SIZE": "2"})
 
 
-HANDED_ON = {"family": "vq-vae", "objective": {"codes": 16}, "train": {"batch_size": 61}}
+HANDED_ON = {
+    "family": "vq-vae",
+    "objective": {"codes": 16},
+    "train": {"batch_size": 61, "log_every": 1},
+}
 """Codes move by themselves and draw from torch's own generator; batches are uneven."""
 
 
@@ -202,8 +206,8 @@ def test_messages_reach_all_processes_before_the_same_step(together: Path) -> No
 
 
 def weights_of(run: Run) -> dict[str, torch.Tensor]:
-    with run.tensors(WEIGHTS) as file:
-        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    modules = run.training_state(STATE)["modules"]
+    return {name: each for module in modules.values() for name, each in module.items()}
 
 
 def test_a_run_goes_on_in_another_number_of_processes(together: Path, tmp_path: Path) -> None:
@@ -220,6 +224,21 @@ def test_a_run_goes_on_in_another_number_of_processes(together: Path, tmp_path: 
         assert weights_apart(weights_of(whole), weights_of(run)) < TOLERANCE
         measured = (each.summary()["recon"] for each in (whole, run))
         assert next(measured) == pytest.approx(next(measured), rel=TOLERANCE)
+
+
+def test_batch_normalisation_goes_by_the_images_of_all(together: Path) -> None:
+    """As torch's own of the whole batch: four images here and three there."""
+    whole = normalised()
+    parts = [torch.load(together / f"normalised-{rank}.pt", weights_only=True) for rank in range(2)]
+    for name, each in whole.items():
+        if name in ("out", "x"):
+            there = torch.cat([part[name] for part in parts])
+        elif name.endswith(".grad"):
+            there = parts[0][name] + parts[1][name]
+        else:
+            there = parts[0][name]
+            assert torch.equal(there, parts[1][name])
+        torch.testing.assert_close(there, each, rtol=1e-10, atol=1e-12)
 
 
 def test_what_processes_tell_each_other(together: Path) -> None:
