@@ -46,6 +46,8 @@ SHAPES = {
 MB, GB = 1e6, 1e9
 NODES = (1, 8, 64)
 STEPS, SIDE = 5, 1024
+MESSAGES = 2
+"""Of rank 0 in every step: what it was asked, and what it decides by its clock."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,8 @@ class Links:
 
     a1, b1: seconds and bytes/s of one GPU within a node (NVLink 3: 300 GB/s each way). a2, b2: of
     one node's network (200 Gbit/s). peak: FLOP/s of fp32 (A100). call_s: for each call of a step.
-    message_s: for the message of rank 0 to the next, once a step (TCP within a data centre).
+    message_s: for each hop of a message of rank 0, which a tree passes on (TCP within a data
+    centre).
     """
 
     gpus: int = 8
@@ -107,7 +110,7 @@ def efficiency(
     """Images/s of so many nodes, each GPU with `batch` images a step, over so many times those of
     one GPU with as many."""
     work = found.gpu_step_s(batch, links)
-    told = math.ceil(math.log2(nodes * links.gpus)) * links.message_s
+    told = MESSAGES * math.ceil(math.log2(nodes * links.gpus)) * links.message_s
     sums = all_reduce_s(found.weights / compress, nodes, links)
     return work / (work + told + max(0.0, sums - overlap * work))
 
