@@ -22,6 +22,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "vae_core.config",
         "vae_core.choices",
         "vae_core.types",
+        "vae_core.shares",
         "vae_core.losses",
         "vae_core.extras",
         "vae_core.files",

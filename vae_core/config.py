@@ -291,6 +291,16 @@ class TrainConfig(Settings):
         unit="images",
         ge=1,
     )
+    accumulate: int = setting(
+        1,
+        "Gradient accumulation",
+        "Computes a batch in so many parts, one after the other, and takes one step on all of it: "
+        "for batches that need more memory than there is.",
+        unit="parts",
+        more=True,
+        ge=1,
+        le=4096,
+    )
     sampling: Literal["shuffled", "balanced"] = setting(
         "shuffled",
         "Sampling",
@@ -419,6 +429,13 @@ class TrainConfig(Settings):
         "Bits of the numbers that the networks compute with while they learn. bf16 and fp16 have "
         "half as many and are faster where the processor knows them; fp16 is for GPUs. auto tries "
         "and takes the faster where the loss stays the same.",
+        more=True,
+    )
+    compress_gradients: Literal["none", "bf16"] = setting(
+        "none",
+        "Gradients travel as",
+        "bf16 halves what several processes send each other at every step, and rounds it; for "
+        "slow networks between machines.",
         more=True,
     )
     compile: bool = setting(

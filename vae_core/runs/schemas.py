@@ -227,6 +227,8 @@ class Environment(Stored):
     images_on_device: bool = False
     """Whether the training images lay in the memory of a GPU."""
     threads: Count = 0
+    processes: Count = 1
+    """How many trained it together."""
     packages: dict[Short, Short] = {}
     command: Annotated[list[Short], FailFast()] = []
     resumed: Annotated[list[dict[str, Any]], FailFast()] = []
