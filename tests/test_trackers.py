@@ -235,6 +235,23 @@ def test_a_tracker_that_fails_rests_with_one_sentence_and_the_others_go_on(
     assert "RuntimeError" in capsys.readouterr().err, "the log has the traceback"
 
 
+def test_a_run_that_was_deleted_is_not_made_anew_and_an_unknown_tracker_is_told(
+    empty: Run, registered: Callable[..., None]
+) -> None:
+    registered(entry("memory", Remembered()))
+    history(empty, stepped(1), saved(1))
+    said: list[str] = []
+
+    def ended() -> bool:
+        shutil.rmtree(empty.path, ignore_errors=True)
+        return True
+
+    follow.follow(empty, ["gone", "memory"], ended, said.append, no_embeddings)
+    assert "no tracker 'gone'" in said[0] and "was deleted" in said[1]
+    assert "is told no more" in told_of(empty, "memory")[0]
+    assert not empty.path.exists()
+
+
 def test_numbers_that_are_none_are_left_out() -> None:
     record = stepped(3) | {"terms": {"recon": float("nan"), "kl": 2}, "beta": True, "x": "y"}
     assert scalars_of(record) == {"train/kl": 2.0, "train/total": 1.0, "train/epoch": 1.0}
