@@ -101,7 +101,7 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 @pytest.fixture(scope="module")
 def tracked(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    config = tiny(train={"track": ["tensorboard"], "epochs": 2})
+    config = tiny(train={"track": ["tensorboard"], "epochs": 2, "preview_every": 3})
     run = Store(tmp_path_factory.mktemp("tracked")).create("seen", config)
     assert work(run).finished
     return run
