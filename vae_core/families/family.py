@@ -61,8 +61,18 @@ KL = Quantity("KL", help="KL(q(z|x) ‖ p(z)): how much is remembered of each im
 ELBO = {"recon": RECON, "kl": replace(KL, weight=r"\beta")}
 
 
+def need_whole_batches(config: RunConfig, data: DataCard, options: Any) -> None:
+    """The check of families that look at all images of a batch together."""
+    if config.train.accumulate > 1:
+        raise UserError(
+            f"train.accumulate: {families[config.family].label} looks at all images of a batch, "
+            "which are never there together where gradients are accumulated; leave it at 1."
+        )
+
+
 def need_two_images(config: RunConfig, data: DataCard, options: Any) -> None:
     """The check of families that compare the images of a batch with each other."""
+    need_whole_batches(config, data, options)
     if config.train.batch_size < 2:
         raise UserError(
             f"train.batch_size: {families[config.family].label} compares the images of a batch; "

@@ -19,6 +19,7 @@ from vae_core.runs.schemas import (
     DataCard,
     Environment,
     Job,
+    Pulled,
     SavedDirections,
     SavedSelection,
     SavedSelections,
@@ -46,6 +47,7 @@ ENCODINGS = "encodings.safetensors"
 THUMBNAILS = "thumbnails.png"
 THUMBNAIL = "thumbnail.png"
 SUMMARY = "summary.json"
+PULLED = "pulled.json"
 SCORES = "scores.json"
 SAVED_DIRECTIONS = "saved_directions.json"
 SAVED_SELECTIONS = "saved_selections.json"
@@ -53,6 +55,8 @@ SELECTION = "selection.json"
 BROUGHT = "brought.json"
 GIVEN = "brought"
 PREVIEWS = "previews"
+TRACK = "track"
+"""A folder for each tracker that is told of the run: `vae_core/training/trackers/`."""
 ORIGINALS, CORRUPTED = f"{PREVIEWS}/originals.png", f"{PREVIEWS}/corrupted.png"
 
 DIRECTIONS = "directions.safetensors"
@@ -142,6 +146,7 @@ RUN = (
     File(THUMBNAILS, 64 * MB, "small pictures of the images that are encoded"),
     File(THUMBNAIL, 16 * MB, "samples, for a card"),
     File(SUMMARY, 4 * MB, "what was measured of the weights", Summary),
+    File(PULLED, MB, "the repository that the run was pulled from: vae_core/hub.py", Pulled),
     File(SCORES, MB, "disentanglement scores: sweeps/scoring.py"),
     File(SAVED_DIRECTIONS, 16 * MB, "directions that a person named", SavedDirections),
     File(SAVED_SELECTIONS, 256 * MB, "images that a person chose and named", SavedSelections),

@@ -101,6 +101,7 @@ class Run(Folder):
                 self.require_file(file.name)
         self.require_file(layout.DIRECTIONS)
         self.require_file(layout.PREVIEWS, "a folder")
+        self.require_file(layout.TRACK, "a folder")
         self.require_file(layout.GIVEN, "a folder")
 
     def data_card(self) -> DataCard:

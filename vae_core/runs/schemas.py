@@ -208,6 +208,13 @@ class Summary(Stored):
     kl_per_dim: Annotated[list[Number] | None, FailFast()] = None
 
 
+class Pulled(Settings):
+    """`pulled.json`: the repository of the hub that a run came from; `revision` is its commit."""
+
+    repository: Short
+    revision: Short
+
+
 class Environment(Stored):
     """`environment.json`: what a run was made with. `started` is ISO 8601."""
 
@@ -220,6 +227,8 @@ class Environment(Stored):
     images_on_device: bool = False
     """Whether the training images lay in the memory of a GPU."""
     threads: Count = 0
+    processes: Count = 1
+    """How many trained it together."""
     packages: dict[Short, Short] = {}
     command: Annotated[list[Short], FailFast()] = []
     resumed: Annotated[list[dict[str, Any]], FailFast()] = []
