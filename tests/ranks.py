@@ -64,7 +64,7 @@ def trained(run: Run, group: Distributed, stop_at: int | None = None) -> None:
     if group.is_main:
         work(run, lambda total, first: [stop], group=group)
     else:
-        follow(run, group)
+        follow(group)
 
 
 def normalised(rows: slice = slice(None)) -> dict[str, torch.Tensor]:

@@ -6,8 +6,7 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any, Literal
@@ -57,17 +56,6 @@ def send(run: Run, message: dict[str, object]) -> None:
 def control_size(run: Run) -> int:
     """Bytes of messages in the run: those to an earlier worker, if there is none now."""
     return run.size(FILE)
-
-
-@contextmanager
-def ignoring_stops() -> Iterator[None]:
-    """Within it the signals that ask for a stop are somebody else's."""
-    handlers = {each: signal.signal(each, signal.SIG_IGN) for each in STOP_SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
 
 
 class ControlFile:

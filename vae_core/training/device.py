@@ -25,10 +25,10 @@ def choose_device(name: str, group: Distributed = ALONE) -> torch.device:
         raise UserError(f"train.device: there is no {name} device here; use auto or cpu.")
     if name != "cuda" or not several:
         return torch.device(name)
-    if group.local_world > torch.cuda.device_count():
+    if group.local_world > room_for(name):
         raise UserError(
             f"train.device: {group.local_world} processes were started here and there are "
-            f"{torch.cuda.device_count()} GPUs; each needs one of its own."
+            f"{room_for(name)} GPUs; each needs one of its own."
         )
     torch.cuda.set_device(group.local_rank)
     return torch.device("cuda", group.local_rank)
@@ -36,7 +36,16 @@ def choose_device(name: str, group: Distributed = ALONE) -> torch.device:
 
 def choose_threads(wish: int | None, group: Distributed = ALONE) -> int:
     """CPU threads of this process: as many as wished for, or its share of the cores."""
-    return wish or max(1, (os.cpu_count() or 1) // group.local_world)
+    return wish or max(1, room_for("cpu") // group.local_world)
+
+
+def room_for(kind: str) -> int:
+    """How many processes can train at once: one on each device of this kind, or on each core."""
+    if kind == "cuda":
+        return torch.cuda.device_count()
+    if kind != "cpu":
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def make_exact(device: torch.device) -> None:

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from vae_core.errors import UserError
+from vae_core.training.rank import LOST
 
 STEP_S = 300.0
 """Longest that a process waits for the sums of the others: a slow disk, or a GPU's first step."""
@@ -42,6 +43,8 @@ COMPRESSED = {"none": None, "bf16": torch.bfloat16}
 
 class Lost(UserError):
     """Another process of the training is gone, or does not answer."""
+
+    exit_status = LOST
 
 
 class Dismissed(Exception):
@@ -147,12 +150,31 @@ class Several(Distributed):
         with self._waiting("meet", self.step_s):
             dist.init_process_group(
                 backend,
+                store=self._store(),
                 rank=self.rank,
                 world_size=self.world,
                 timeout=timedelta(seconds=self.step_s),
             )
             messages = dist.new_group(backend="gloo", timeout=timedelta(seconds=self.message_s))
         return replace(self, messages=messages)
+
+    def _store(self) -> Any:
+        """Where the processes meet, by names that no earlier ones have used there.
+
+        The agent of torchrun goes on with its store when it starts processes anew, and torch reads
+        from it where those that have ended were to be reached. All processes are started as often
+        as each of them, so that their count names the attempt.
+        """
+        import torch.distributed as dist
+        from torch.distributed.rendezvous import rendezvous
+
+        store, _, _ = next(rendezvous("env://", timeout=timedelta(seconds=self.step_s)))
+        restarts = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+        these = f"{os.environ.get('TORCHELASTIC_RUN_ID', '')}/{restarts}/{self.world}"
+        number = store.add(f"vae_core/{these}/{self.rank}", 1)
+        return dist.PrefixStore(  # type: ignore[attr-defined]
+            f"vae_core/{these}/{number}", store
+        )
 
     def reduce(self, tensors: Iterable[Tensor], dtype: torch.dtype | None = None) -> None:
         import torch.distributed as dist

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import io
 import math
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -14,7 +17,7 @@ from torch import nn
 
 from vae_core.auto import resolve
 from vae_core.choices import Choice
-from vae_core.config import RunConfig, parse_config
+from vae_core.config import RunConfig
 from vae_core.data import Dataset
 from vae_core.data.split_record import SplitRecord, record_splits
 from vae_core.errors import DataChanged, LeaseLost, Stopped, UserError, is_out_of_memory
@@ -35,22 +38,26 @@ from vae_core.training.artifacts import may_encode, save_latents, save_measureme
 from vae_core.training.behind import Behind
 from vae_core.training.checkpoint import TimeBudget, load_best, load_state, save_checkpoint
 from vae_core.training.continuation import continued
-from vae_core.training.control import WorkerControl, control_size, ignoring_stops
+from vae_core.training.control import WorkerControl, control_size
 from vae_core.training.device import choose_device, choose_threads, describe, make_exact
-from vae_core.training.distributed import ALONE, Dismissed, Distributed
+from vae_core.training.distributed import ALONE, Dismissed, Distributed, Lost
 from vae_core.training.environment import save_environment
 from vae_core.training.events import Ended, EpochSaved
+from vae_core.training.following import Following
 from vae_core.training.initial import load_initial
 from vae_core.training.loop import Loop
 from vae_core.training.precision import require_precision
 from vae_core.training.precision_trial import choose_precision
+from vae_core.training.pulse import Pulse
+from vae_core.training.rank import SILENT
 from vae_core.training.recorders import (
     Recorder,
     RunRecorder,
     record_changed_data,
     truncate_history,
 )
-from vae_core.training.watchdog import record_stop
+from vae_core.training.together import Hold, agree, share
+from vae_core.training.watchdog import exit_now, record_stop
 
 MakeRecorders = Callable[[int, int], Iterable[Recorder]]
 """Makes further recorders from the total steps and the step begun with."""
@@ -90,6 +97,7 @@ def work(
     Raises:
         DataChanged: when a run is resumed whose images are not as they were; it stays as it is.
         LeaseLost: when the run is deleted or taken over meanwhile; nothing more is written.
+        Lost: when another process of the group is gone; what the last save holds is kept.
         UserError: what a person can mend, such as that another process trains the run.
     """
     with run.lock(), ExitStack() as stack:
@@ -125,9 +133,24 @@ def _train_and_report(
         progress(message, share)
         control.progress(message, share)
 
+    def lost(sentence: str) -> None:
+        """From a thread, while the main one waits in vain."""
+        _record_end(run, "interrupted", f"{sentence} {_kept(run)}")
+        exit_now(SILENT)
+
     try:
         with _dismissing(group):
-            return _train(run, more_recorders, report, control, accept_changed_data, group)
+            group.broadcast(run.id)
+            with Pulse(group, lost) as pulse:
+                try:
+                    return _train(run, more_recorders, report, control, accept_changed_data, group)
+                except Lost as error:
+                    _record_end(run, "interrupted", str(error))
+                    if missing := pulse.who_is_missing():
+                        _record_end(run, "interrupted", f"{missing} {_kept(run)}")
+                    raise
+    except Lost:
+        raise
     except (DataChanged, LeaseLost):
         raise  # nothing has failed; what was changed, others did
     except Stopped:
@@ -146,6 +169,14 @@ def _train_and_report(
             raise UserError(NO_MEMORY) from error
         _record_end(run, "failed", f"{type(error).__name__}: {error}")
         raise
+
+
+def _kept(run: Run) -> str:
+    """What is left of a training that ended in the middle, and what to do, as a sentence."""
+    step = run.weights_step()
+    if step is None:
+        return "Nothing had been saved yet; resume begins it anew."
+    return f"The weights of step {step} are kept; resume goes on from there."
 
 
 def _record_end(run: Run, state: State, reason: str) -> None:
@@ -171,6 +202,8 @@ def _train(
 ) -> Ended:
     config = complete(run.config_to_train())
     device = _set_up(config, group)
+    hold = Hold(group)
+    progress = hold.while_preparing(progress)
     progress("Preparing the images", None)
     state = load_state(run)
     if state is None:
@@ -182,7 +215,7 @@ def _train(
         dataset = resumed_dataset(run, accept_changed_data, progress)
     recorded = record_splits(dataset, None if state is None else recorded_by(run))
     card = data_card(dataset).model_copy(update={"digest": PartDigests(**recorded.digest())})
-    require_memory_to_train(config, card)
+    require_memory_to_train(config, card, group.local_world, group.world)
     progress("Building the model", None)
     model, objective = _build(run, config, card, device)
     if state is None and is_open(config.train.precision):
@@ -192,8 +225,9 @@ def _train(
         _keep_choices(run, config, [choice])
     run.write_bytes(PARTS, recorded.to_bytes())
     run.write_json(layout.DATA_CARD, card)
-    group.broadcast(config.to_json())
-    group.barrier()  # behind it every machine has prepared the images
+    hold.end()
+    share(run, group)
+    agree(group)  # behind it every machine has prepared the images
     _require_same_images(group, recorded)
     _same_state(group, state)
 
@@ -211,7 +245,7 @@ def _train(
 
     progress("Getting ready for the first step", None)
     loop = Loop(config, dataset, model, objective, state, last_save, best, group)
-    save_environment(run, describe(device), images_on_device=loop.resident)
+    save_environment(run, describe(device), loop.resident, group.world)
     if state is not None and run.weights_step() != loop.step:
         # An older version wrote the weights after the state, and may have been killed in between.
         save_checkpoint(run, loop.checkpoint())
@@ -222,7 +256,8 @@ def _train(
     records = RunRecorder(run, loop.total_steps, loop.step)
     recorder = Behind(records, loop.saves.took_beside)
     control.saving = lambda: recorder.saving
-    listeners: list[Recorder] = [recorder, *more_recorders(loop.total_steps, loop.step)]
+    tracked = Following(run, config.train.track, recorder)
+    listeners: list[Recorder] = [recorder, tracked, *more_recorders(loop.total_steps, loop.step)]
     budget = TimeBudget()
     progress("Taking the first step", None)
     give_back()
@@ -245,6 +280,7 @@ def _train(
         save_measurement(run, model, objective, dataset.validation, context, loop.step, progress)
         # Fitted once, seconds where latents are large. Before that, who explores fits them.
         save_directions(run, mu, loop.step, progress)
+        tracked.finish(ended, records, progress)
     except Stopped:
         left_out = f"Stopped, and the weights are kept. This was left out: {control.activity}."
         ended = replace(ended, finished=False)
@@ -254,26 +290,49 @@ def _train(
     return ended
 
 
-def follow(run: Run, group: Distributed, progress: Progress = no_progress) -> Ended:
-    """Train a run beside the first process of a group, which does its `work`: compute a share of
-    every batch, record nothing, and end with it. Signals to stop are for the first.
+def follow(group: Distributed, progress: Progress = no_progress) -> Ended:
+    """Train beside the first process of a group, which does its `work`: compute a share of every
+    batch, record nothing, and end with it.
+
+    What there is to know of the run the first one tells: its folder lies where that one is. The
+    images have to be on each machine.
 
     Raises:
-        UserError: when the first is lost, or the images are not those that it has; or as `work`,
-            where training cannot go on.
+        Lost: when another process is gone.
+        UserError: when the images are missing here, or are not those that the first has; or as
+            `work`, where training cannot go on.
     """
-    with ignoring_stops():
-        try:
-            return _follow(run, group, progress)
-        except Dismissed:
-            return Ended(0, 0, 0.0, finished=False)
+
+    def lost(sentence: str) -> None:
+        print(sentence, file=sys.stderr, flush=True)
+        exit_now(SILENT)
+
+    try:
+        with TemporaryDirectory(prefix="rank-") as folder:
+            run = Run(Path(folder) / group.broadcast())
+            run.path.mkdir()
+            with Pulse(group, lost) as pulse:
+                try:
+                    return _follow(run, group, progress)
+                except Lost:
+                    pulse.part()
+                    raise
+    except Dismissed:
+        return Ended(0, 0, 0.0, finished=False)
 
 
 def _follow(run: Run, group: Distributed, progress: Progress) -> Ended:
-    config = parse_config(group.broadcast())
-    device = _set_up(config, group)
-    dataset = dataset_of(run, progress=progress) if group.local_rank == 0 else None
-    group.barrier()
+    Hold(group).wait()
+    share(run, group)
+    config = complete(run.config_to_train())
+    try:
+        device = _set_up(config, group)
+        dataset = dataset_of(run, progress=progress) if group.local_rank == 0 else None
+        require_memory_to_train(config, run.data_card(), group.local_world, group.world)
+    except UserError as error:
+        agree(group, str(error))
+        raise
+    agree(group)
     if dataset is None:  # the first process of this machine has prepared it
         dataset = dataset_of(run, progress=progress)
     _require_same_images(group, record_splits(dataset))
