@@ -351,21 +351,28 @@ HUGE = (4000, 3000)
 @pytest.mark.parametrize(
     ("name", "pictures", "sentence"),
     [
-        ("one", [("a.png", picture(0))], "only one image"),
-        ("two", [("a.png", picture(0)), ("b.png", picture(1))], ""),
-        ("alike", [(f"{i}.png", picture(0)) for i in range(30)], "All 30 images are copies of one"),
+        ("one", lambda: [("a.png", picture(0))], "only one image"),
+        ("two", lambda: [("a.png", picture(0)), ("b.png", picture(1))], ""),
+        (
+            "alike",
+            lambda: [(f"{i}.png", picture(0)) for i in range(30)],
+            "All 30 images are copies of one",
+        ),
         (
             "many classes",
-            [(f"{n % 150:03d}/{n}.png", picture(n)) for n in range(290)],
+            lambda: [(f"{n % 150:03d}/{n}.png", picture(n)) for n in range(290)],
             "",
         ),
-        ("huge", [(f"{i}.jpg", picture(i, size=HUGE)) for i in range(5)], ""),
+        ("huge", lambda: [(f"{i}.jpg", picture(i, size=HUGE)) for i in range(5)], ""),
     ],
-)  # fmt: skip
+)
 def test_odd_collections_train_or_say_one_sentence(
-    tmp_path: Path, name: str, pictures: list[tuple[str, Image.Image]], sentence: str
+    tmp_path: Path,
+    name: str,
+    pictures: Callable[[], list[tuple[str, Image.Image]]],  # drawn here: each worker collects all
+    sentence: str,
 ) -> None:
-    done = train(folder(tmp_path / name, iter(pictures)), tmp_path / "runs")
+    done = train(folder(tmp_path / name, iter(pictures())), tmp_path / "runs")
     if sentence:
         assert done.returncode == 2 and sentence in done.stderr.splitlines()[-1]
         return

@@ -13,12 +13,13 @@ import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from platformdirs import user_cache_path, user_data_path
+from platformdirs import user_cache_path, user_config_path, user_data_path
 
 from vae_core.errors import UserError
 
 NAME = "latent-workbench"
 STORE_VARIABLE, DATA_VARIABLE, CACHE_VARIABLE = "VAE_STORE", "VAE_DATA", "VAE_CACHE"
+CONFIG_VARIABLE = "VAE_CONFIG"
 
 PACKAGES = Path(__file__).resolve().parents[1]
 """The folder that `vae_core` and `latent_workbench` are imported from."""
@@ -66,6 +67,17 @@ def cache_folder() -> Path:
     """
     named = os.environ.get(CACHE_VARIABLE)
     return _resolved(named) if named else user_cache_path(NAME, appauthor=False)
+
+
+def config_folder() -> Path:
+    """Where this person's own decisions are kept, such as whose code may run: what VAE_CONFIG
+    names, else the user's configuration folder.
+
+    Raises:
+        UserError: as `store_folder`.
+    """
+    named = os.environ.get(CONFIG_VARIABLE)
+    return _resolved(named) if named else user_config_path(NAME, appauthor=False)
 
 
 _PROTOCOL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*(::[a-z]+)?://")

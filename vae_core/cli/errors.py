@@ -74,7 +74,7 @@ def exit_status(command: Callable[[], object]) -> int:
         if sentence is None:
             raise
         print(f"error: {' '.join(sentence.split())}", file=sys.stderr)
-        return BAD_INPUT
+        return error.exit_status if isinstance(error, UserError) else BAD_INPUT
     return 0
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -35,15 +35,18 @@ def to_floats(images: Tensor) -> Tensor:
 
 
 def in_order(images: Images, batch_size: int, device: torch.device) -> Iterator[Tensor]:
-    """All images once, in order, as float batches [≤ batch_size, C, H, W].
+    """All images once, as float batches [≤ batch_size, C, H, W], see `batches_in_order`."""
+    for indices in batches_in_order(images.shape, batch_size):
+        yield as_floats(images.gather(indices), device)
 
-    Fewer at once where images are large, see `PIXELS_AT_ONCE`.
-    """
-    n, _, height, width = images.shape
+
+def batches_in_order(shape: Sequence[int], batch_size: int) -> Iterator[np.ndarray]:
+    """The numbers of all images of a shape [N, C, H, W], in order, [≤ batch_size]: fewer at once
+    where images are large, see `PIXELS_AT_ONCE`."""
+    n, _, height, width = shape
     size = max(1, min(batch_size, PIXELS_AT_ONCE // (height * width)))
     for start in range(0, n, size):
-        indices = np.arange(start, min(start + size, n))
-        yield as_floats(images.gather(indices), device)
+        yield np.arange(start, min(start + size, n))
 
 
 def labelled(

@@ -37,6 +37,9 @@ class Batch(NamedTuple):
     mask: Tensor | None
 
 
+Places = Callable[[int], np.ndarray]
+"""From the size of a batch to those of its rows, int64 [b], that are at hand here."""
+
 Gather = Callable[[np.ndarray, Tensor, np.ndarray | None], Tensor]
 """Images uint8 [B, C, H, W] on the device, by their indices [B] on the host and on the device; the
 last are those of the batch after it, where that is known."""
@@ -55,9 +58,11 @@ class Feed:
         device: torch.device,
         resident: bool = False,
         progress: Progress = no_progress,
+        places: Places = lambda batch: np.arange(batch),
     ) -> None:
-        """`resident`: all images are copied to the device at once, which `progress` is told of."""
-        self.train, self.device = train, device
+        """`resident`: all images are copied to the device at once, which `progress` is told of.
+        `places`: which rows of a batch are wanted, where it is shared out."""
+        self.train, self.device, self.places = train, device, places
         self._windows: WindowReader | None = None
         self.images: Gather
         if resident:
@@ -82,15 +87,19 @@ class Feed:
             self._windows.expect(batches, first)
 
     def at(self, indices: np.ndarray, step: int, following: np.ndarray | None = None) -> Batch:
-        """The images at `indices` int64 [B] as step number `step` sees them; `following`: those of
-        the step after it."""
+        """The images at `indices` int64 [B] as step number `step` sees them, or those of them that
+        are at hand; `following`: those of the step after it."""
+        batch, at_hand = len(indices), self.places(len(indices))
+        indices = indices[at_hand]
+        following = None if following is None else following[self.places(len(following))]
         on_it = on_device(indices, self.device)
         images = self.images(indices, on_it, following)
         labels = None if self._labels is None else self._labels[on_it]
         mask = None if self._boxes is None else inside(self._boxes[on_it], *images.shape[2:])
         if AUGMENTATIONS[self.train.augmentation]:
             random = np.random.default_rng((self.train.seed, step))
-            places = drawn(images.shape, self.train.augmentation, random)
+            whole = drawn((batch, *images.shape[1:]), self.train.augmentation, random)
+            places = (whole[0][at_hand], whole[1][at_hand])
             images = moved(images, places)
             mask = None if mask is None else moved(mask, places)
         return Batch(to_floats(images), labels, mask)
@@ -124,7 +133,7 @@ class Streamed:
 
     def __call__(self, indices: np.ndarray, on_it: Tensor, following: np.ndarray | None) -> Tensor:
         known, self._next = self._next, None
-        expected = known is not None and known[0] is indices
+        expected = known is not None and np.array_equal(known[0], indices)
         gathered = known[1].result() if known and expected else self._gather(indices)
         if self._ahead is not None and following is not None:
             self._next = following, self._ahead.submit(self._gather, following)
