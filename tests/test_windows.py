@@ -192,6 +192,18 @@ def test_a_run_goes_on_inside_a_window_to_the_same_bits() -> None:
             assert torch.equal(tensor, resumed.model.state_dict()[name]), name
 
 
+def test_the_benchmark_reads_what_it_draws(tmp_path: Path) -> None:
+    from benchmarks.large import Cache, by_batches, draw
+    from vae_core.data.npy import IMAGES, shards_of
+
+    draw(tmp_path, 700)
+    stored = StoredImages(tmp_path / IMAGES)
+    cache = Cache(shards_of(tmp_path / IMAGES))
+    for how in ("whole", "windows"):
+        found = by_batches(stored, how, 10**9, cache)
+        assert found["images"] == 700 and found["images_per_s"] > 0 < found["cpu_us_an_image"]
+
+
 def test_training_from_a_disk_takes_two_windows_of_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
