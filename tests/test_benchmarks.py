@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-import subprocess
-import sys
+import os
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,6 @@ import pytest
 import torch
 
 from benchmarks import growth, report, training
-from benchmarks.app import ROOT
 from benchmarks.published import give_weights
 from benchmarks.pythae_loop import nats_ratio, wrapped
 from benchmarks.twins import PUBLISHED
@@ -70,17 +68,13 @@ def test_all_sides_train_the_same_network_on_the_same_loss(name: str) -> None:
     torch.testing.assert_close(ours - constant, nats_ratio(config, twin) * pythae.loss)
 
 
-def test_a_round_measures_every_side_and_says_where_our_time_went() -> None:
-    command = [sys.executable, "-m", "benchmarks.training", "--json", "--workloads", "W2"]
-    done = subprocess.run(
-        [*command, "--images", "48", "--epochs", "1", "--rounds", "1"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    result = json.loads(done.stdout)
+def test_a_round_measures_every_side_and_says_where_our_time_went(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    before = os.environ["VAE_CACHE"]
+    training.main("W2", rounds=1, epochs=1, images=48, as_json=True)
+    assert os.environ["VAE_CACHE"] == before
+    result = json.loads(capsys.readouterr().out)
     assert result["torch"] and result["cores"] and list(result["workloads"]) == ["W2"]
     found = result["workloads"]["W2"]
     assert found.keys() >= KEYS

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -22,6 +22,12 @@ from vae_core.types import Context, merged, total
 ACTIVE_VARIANCE = 0.01
 """A dimension is active when Var_x(E[z|x]) exceeds this: Burda, Grosse and Salakhutdinov,
 Importance Weighted Autoencoders (2016), section 5.2."""
+
+CODES_AT_ONCE = 1 << 22
+"""So many codes wait on their device before they are counted: 32 MB."""
+
+TERM, TOTAL, SQUARES, COUNTED = "term", "total", "squares", "counted"
+"""Sums over images: of each term, of the objective, of squared errors, and of values that count."""
 
 
 @dataclass(frozen=True)
@@ -108,62 +114,96 @@ def measuring(
     context: Context,
     batch_size: int = 256,
 ) -> Iterator[Measurement | None]:
-    """`measure` for who has something else to do between two batches: None after each of them."""
-    sums: dict[str, float] = {}
+    """`measure` for who has something else to do between two batches: None after each of them.
+
+    What a batch gives stays on its device until all have gone through: a GPU is waited for once.
+    """
+    sums = Sums()
     weights: dict[str, float] = {}
     kl_sum: Tensor | None = None
     mu_moments, codes = MeanAndVariance(), CodeUsage()
-    squares, objective_sum, seconds = 0.0, 0.0, 0.0
-    n, done, counted = len(part), 0, 0.0
+    seconds = 0.0
+    n, done = len(part), 0
     with evaluating(model, objective):
         prior = model.prior()
         start = time.perf_counter()
         for x, labels in labelled(part, batch_size, model.device):
             mask = mask_at(part, slice(done, done + len(x)), model.device)
             done += len(x)
-            counted += x.numel() if mask is None else float(mask.sum()) * x.shape[1]
+            sums.add(COUNTED, x.numel() if mask is None else mask.sum() * x.shape[1])
             here = replace(context, labels=labels, mask=mask)
             output = objective(model, x, here)
             losses = objective.losses(x, output, here)
             for name, term in merged(losses).items():
-                sums[name] = sums.get(name, 0.0) + float(term.value.sum())
+                sums.add((TERM, name), term.value.sum())
                 weights[name] = term.weight
-            objective_sum += float(total(losses[MODEL])) * len(x)
+            sums.add(TOTAL, total(losses[MODEL]), len(x))
             kl = output.posterior.kl(prior)
             if kl is not None:
                 kl_sum = kl.sum(0) if kl_sum is None else kl_sum + kl.sum(0)
-            squares += _squared_error(model, output.x_logits, x, mask)
+            sums.add(SQUARES, _squared_error(model, output.x_logits, x, mask))
             mu_moments.add(model.flatten(output.posterior.mode()))
             if isinstance(output.posterior, QuantisedPosterior):
                 codes.add(output.posterior.indices)
             seconds += time.perf_counter() - start
             yield None  # whoever listens may let us wait, which is no time that measuring takes
             start = time.perf_counter()
+        found = sums.fetch()
+        seconds += time.perf_counter() - start
+    counted = found[COUNTED]
     yield Measurement(
-        terms={name: value / n for name, value in sums.items()} | codes.terms(),
+        terms={name: found[TERM, name] / n for name in weights} | codes.terms(),
         weights=weights,
-        total=objective_sum / n,
+        total=found[TOTAL] / n,
         kl_per_dim=None if kl_sum is None else (kl_sum / n).tolist(),
-        active_units=int((mu_moments.variance() > ACTIVE_VARIANCE).sum()),
+        active_units=int((mu_moments.moments()[1] > ACTIVE_VARIANCE).sum()),
         images=n,
         seconds=seconds,
         codes_drawn=codes.drawn or None,
         controls=objective.controls(context),
         values=counted / n,
-        mse=squares / counted,
+        mse=found[SQUARES] / counted,
         sigma=model.likelihood.noise,
         is_density=model.likelihood.is_density,
         incomparable=model.likelihood.incomparable,
     )
 
 
-def _squared_error(model: LatentModel, x_logits: Tensor, x: Tensor, mask: Tensor | None) -> float:
+class Sums:
+    """Sums over batches, by key: numbers that may lie on a device are fetched all at once."""
+
+    def __init__(self) -> None:
+        self._taken: dict[Hashable, list[tuple[Tensor | float, float]]] = {}
+
+    def add(self, key: Hashable, value: Tensor | float, times: float = 1) -> None:
+        """Take in `times` a value, a number or a tensor of one."""
+        self._taken.setdefault(key, []).append((value, times))
+
+    def fetch(self) -> dict[Hashable, float]:
+        """Every sum, in the order of the batches and as precise as Python's floats."""
+        on_device = [
+            value.reshape(())
+            for taken in self._taken.values()
+            for value, _ in taken
+            if isinstance(value, Tensor)
+        ]
+        fetched = iter(torch.stack(on_device).tolist() if on_device else ())
+        return {
+            key: sum(
+                times * (next(fetched) if isinstance(value, Tensor) else value)
+                for value, times in taken
+            )
+            for key, taken in self._taken.items()
+        }
+
+
+def _squared_error(model: LatentModel, x_logits: Tensor, x: Tensor, mask: Tensor | None) -> Tensor:
     """Sum over images and values that count, the mean over draws, of what is shown as the
     reconstruction."""
     draws = len(x_logits) // len(x)
     pictures = model.picture(x_logits).unflatten(0, (draws, len(x)))
     squares = (pictures - x).square()
-    return float((squares if mask is None else squares * mask).sum()) / draws
+    return (squares if mask is None else squares * mask).sum() / draws
 
 
 def bits_per_dim(nats: float, values: float, *, is_density: bool) -> float:
@@ -180,23 +220,30 @@ def bits_per_dim(nats: float, values: float, *, is_density: bool) -> float:
 
 class CodeUsage:
     """Counts of codes that come in batches, of which one says little: 8 images of 4 places show 32
-    codes at most."""
+    codes at most. They wait on their device until somebody asks, or many have come."""
 
     def __init__(self) -> None:
         self._counts: Counter[int] = Counter()
+        self._waiting: list[Tensor] = []
+        self.drawn = 0
+        """How many codes were taken in, the same ones counted again."""
 
     def add(self, indices: Tensor) -> None:
         """Take in the numbers of codes, int64 of any shape."""
-        numbers, counts = torch.unique(indices, return_counts=True)
-        self._counts.update(dict(zip(numbers.tolist(), counts.tolist(), strict=True)))
+        self._waiting.append(indices.flatten())
+        self.drawn += indices.numel()
+        if sum(map(len, self._waiting)) >= CODES_AT_ONCE:
+            self._count()
 
-    @property
-    def drawn(self) -> int:
-        """How many codes were taken in, the same ones counted again."""
-        return self._counts.total()
+    def _count(self) -> None:
+        numbers, counts = torch.cat(self._waiting).unique(return_counts=True)
+        self._counts.update(dict(zip(numbers.tolist(), counts.tolist(), strict=True)))
+        self._waiting = []
 
     def terms(self) -> dict[str, float]:
         """How many different codes there were, and exp of their entropy; {} before any."""
+        if self._waiting:
+            self._count()
         if not self._counts:
             return {}
         counts = torch.tensor(list(self._counts.values()), dtype=torch.float64)
@@ -205,28 +252,34 @@ class CodeUsage:
 
 
 class MeanAndVariance:
-    """Mean and variance of rows that come in batches.
+    """Mean and variance of rows that come in batches; what each gives stays on its device.
 
     Source: Chan, Golub and LeVeque, Updating Formulae and a Pairwise Algorithm (1979); a plain
-    sum of squares cancels where the mean is large.
+    sum of squares cancels where the mean is large. Rows are taken less the first of them, so that
+    single precision does, and batches are put together in float64 on the host, as not every device
+    knows that.
     """
 
     def __init__(self) -> None:
-        self.n = 0
-        self.mean = torch.zeros(())
-        self.squares = torch.zeros(())
+        self._first: Tensor | None = None
+        self._counts: list[int] = []
+        self._taken: list[Tensor] = []
 
     def add(self, rows: Tensor) -> None:
         """Take in rows [B, D]."""
-        rows = rows.cpu().double()  # on the host: not every device knows float64
-        n, mean = len(rows), rows.mean(0)
-        squares = (rows - mean).square().sum(0)
-        both = self.n + n
-        shift = mean - self.mean
-        self.squares = self.squares + squares + shift.square() * (self.n * n / both)
-        self.mean = self.mean + shift * (n / both)
-        self.n = both
+        if self._first is None:
+            self._first = rows[0].clone()
+        shifted = rows - self._first
+        mean = shifted.mean(0)
+        self._taken.append(torch.stack([mean, (shifted - mean).square().sum(0)]))
+        self._counts.append(len(rows))
 
-    def variance(self) -> Tensor:
-        """Population variance of every column, [D]."""
-        return self.squares / max(1, self.n)
+    def moments(self) -> tuple[Tensor, Tensor]:
+        """Mean and population variance of every column so far, float64 [D] each, on the host."""
+        if self._first is None:
+            return torch.zeros(()), torch.zeros(())
+        counts = torch.tensor(self._counts, dtype=torch.float64)[:, None]
+        means, squares = torch.stack(self._taken, 1).cpu().double()
+        n, mean = counts.sum(), (counts * means).sum(0) / counts.sum()
+        spread = squares.sum(0) + (counts * (means - mean).square()).sum(0)
+        return mean + self._first.cpu().double(), spread / n
