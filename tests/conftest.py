@@ -34,8 +34,8 @@ os.environ.setdefault("NUMBA_OPT", "0")
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_folders(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """One store, data folder and cache for the whole session; workers inherit them."""
-    for variable in ("VAE_STORE", "VAE_DATA", "VAE_CACHE"):
+    """A store, data, cache and configuration folder for the session; workers inherit them."""
+    for variable in ("VAE_STORE", "VAE_DATA", "VAE_CACHE", "VAE_CONFIG"):
         os.environ[variable] = str(tmp_path_factory.mktemp(variable.lower()))
     base = tmp_path_factory.getbasetemp()
     shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared"

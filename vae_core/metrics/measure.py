@@ -4,30 +4,24 @@ from __future__ import annotations
 
 import math
 import time
-from collections import Counter
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from vae_core.data.batches import labelled, mask_at
+from vae_core.data.batches import as_floats, batches_in_order, labels_at, mask_at
 from vae_core.data.dataset import ImageSet
-from vae_core.models import LatentModel, QuantisedPosterior, evaluating
-from vae_core.objective import MODEL, Objective
+from vae_core.metrics.sums import Sums
+from vae_core.models import LatentModel, evaluating
+from vae_core.objective import Objective
 from vae_core.progress import Progress, no_progress
-from vae_core.types import Context, merged, total
+from vae_core.shares import Group, share_of, sharing
+from vae_core.types import Context
 
 ACTIVE_VARIANCE = 0.01
 """A dimension is active when Var_x(E[z|x]) exceeds this: Burda, Grosse and Salakhutdinov,
 Importance Weighted Autoencoders (2016), section 5.2."""
-
-CODES_AT_ONCE = 1 << 22
-"""So many codes wait on their device before they are counted: 32 MB."""
-
-TERM, TOTAL, SQUARES, COUNTED = "term", "total", "squares", "counted"
-"""Sums over images: of each term, of the objective, of squared errors, and of values that count."""
 
 
 @dataclass(frozen=True)
@@ -113,97 +107,54 @@ def measuring(
     part: ImageSet,
     context: Context,
     batch_size: int = 256,
+    group: Group | None = None,
 ) -> Iterator[Measurement | None]:
     """`measure` for who has something else to do between two batches: None after each of them.
+    Until the last one has gone through, a GPU is waited for by none.
 
-    What a batch gives stays on its device until all have gone through: a GPU is waited for once.
+    `group`: the processes that measure together, each a share of every batch; all of them come to
+    the same measurement.
     """
-    sums = Sums()
-    weights: dict[str, float] = {}
-    kl_sum: Tensor | None = None
-    mu_moments, codes = MeanAndVariance(), CodeUsage()
-    seconds = 0.0
-    n, done = len(part), 0
+    sums, seconds = Sums(), 0.0
     with evaluating(model, objective):
         prior = model.prior()
         start = time.perf_counter()
-        for x, labels in labelled(part, batch_size, model.device):
-            mask = mask_at(part, slice(done, done + len(x)), model.device)
-            done += len(x)
-            sums.add(COUNTED, x.numel() if mask is None else mask.sum() * x.shape[1])
-            here = replace(context, labels=labels, mask=mask)
-            output = objective(model, x, here)
-            losses = objective.losses(x, output, here)
-            for name, term in merged(losses).items():
-                sums.add((TERM, name), term.value.sum())
-                weights[name] = term.weight
-            sums.add(TOTAL, total(losses[MODEL]), len(x))
-            kl = output.posterior.kl(prior)
-            if kl is not None:
-                kl_sum = kl.sum(0) if kl_sum is None else kl_sum + kl.sum(0)
-            sums.add(SQUARES, _squared_error(model, output.x_logits, x, mask))
-            mu_moments.add(model.flatten(output.posterior.mode()))
-            if isinstance(output.posterior, QuantisedPosterior):
-                codes.add(output.posterior.indices)
+        for indices in batches_in_order(part.images.shape, batch_size):
+            share = None if group is None else share_of(len(indices), group)
+            own = indices if share is None else indices[share.places]
+            x = as_floats(part.images.gather(own), model.device)
+            labels, mask = (find(part, own, model.device) for find in (labels_at, mask_at))
+            with sharing(share):
+                here = replace(context, labels=labels, mask=mask)
+                output = objective(model, x, here)
+                losses = objective.losses(x, output, here)
+                sums.add(model, x, mask, output, losses, prior, len(indices))
             seconds += time.perf_counter() - start
             yield None  # whoever listens may let us wait, which is no time that measuring takes
             start = time.perf_counter()
-        found = sums.fetch()
+        sums.fetch()
         seconds += time.perf_counter() - start
-    counted = found[COUNTED]
+    if group is not None and group.world > 1:
+        mine, sums = sums.to_json(), Sums()
+        for each in group.gather(mine):
+            sums.merge(each)
+    terms = {name: value / sums.images for name, value in sums.terms.items()}
     yield Measurement(
-        terms={name: found[TERM, name] / n for name in weights} | codes.terms(),
-        weights=weights,
-        total=found[TOTAL] / n,
-        kl_per_dim=None if kl_sum is None else (kl_sum / n).tolist(),
-        active_units=int((mu_moments.moments()[1] > ACTIVE_VARIANCE).sum()),
-        images=n,
+        terms=terms | sums.codes.terms(),
+        weights=sums.weights,
+        total=sums.objective / sums.images,
+        kl_per_dim=None if sums.kl is None else (sums.kl / sums.images).tolist(),
+        active_units=int((sums.modes.variance() > ACTIVE_VARIANCE).sum()),
+        images=sums.images,
         seconds=seconds,
-        codes_drawn=codes.drawn or None,
+        codes_drawn=sums.codes.drawn or None,
         controls=objective.controls(context),
-        values=counted / n,
-        mse=found[SQUARES] / counted,
+        values=sums.values / sums.images,
+        mse=sums.squares / sums.values,
         sigma=model.likelihood.noise,
         is_density=model.likelihood.is_density,
         incomparable=model.likelihood.incomparable,
     )
-
-
-class Sums:
-    """Sums over batches, by key: numbers that may lie on a device are fetched all at once."""
-
-    def __init__(self) -> None:
-        self._taken: dict[Hashable, list[tuple[Tensor | float, float]]] = {}
-
-    def add(self, key: Hashable, value: Tensor | float, times: float = 1) -> None:
-        """Take in `times` a value, a number or a tensor of one."""
-        self._taken.setdefault(key, []).append((value, times))
-
-    def fetch(self) -> dict[Hashable, float]:
-        """Every sum, in the order of the batches and as precise as Python's floats."""
-        on_device = [
-            value.reshape(())
-            for taken in self._taken.values()
-            for value, _ in taken
-            if isinstance(value, Tensor)
-        ]
-        fetched = iter(torch.stack(on_device).tolist() if on_device else ())
-        return {
-            key: sum(
-                times * (next(fetched) if isinstance(value, Tensor) else value)
-                for value, times in taken
-            )
-            for key, taken in self._taken.items()
-        }
-
-
-def _squared_error(model: LatentModel, x_logits: Tensor, x: Tensor, mask: Tensor | None) -> Tensor:
-    """Sum over images and values that count, the mean over draws, of what is shown as the
-    reconstruction."""
-    draws = len(x_logits) // len(x)
-    pictures = model.picture(x_logits).unflatten(0, (draws, len(x)))
-    squares = (pictures - x).square()
-    return (squares if mask is None else squares * mask).sum() / draws
 
 
 def bits_per_dim(nats: float, values: float, *, is_density: bool) -> float:
@@ -216,70 +167,3 @@ def bits_per_dim(nats: float, values: float, *, is_density: bool) -> float:
     section 3.1.
     """
     return nats / values / math.log(2) + 8 * is_density
-
-
-class CodeUsage:
-    """Counts of codes that come in batches, of which one says little: 8 images of 4 places show 32
-    codes at most. They wait on their device until somebody asks, or many have come."""
-
-    def __init__(self) -> None:
-        self._counts: Counter[int] = Counter()
-        self._waiting: list[Tensor] = []
-        self.drawn = 0
-        """How many codes were taken in, the same ones counted again."""
-
-    def add(self, indices: Tensor) -> None:
-        """Take in the numbers of codes, int64 of any shape."""
-        self._waiting.append(indices.flatten())
-        self.drawn += indices.numel()
-        if sum(map(len, self._waiting)) >= CODES_AT_ONCE:
-            self._count()
-
-    def _count(self) -> None:
-        numbers, counts = torch.cat(self._waiting).unique(return_counts=True)
-        self._counts.update(dict(zip(numbers.tolist(), counts.tolist(), strict=True)))
-        self._waiting = []
-
-    def terms(self) -> dict[str, float]:
-        """How many different codes there were, and exp of their entropy; {} before any."""
-        if self._waiting:
-            self._count()
-        if not self._counts:
-            return {}
-        counts = torch.tensor(list(self._counts.values()), dtype=torch.float64)
-        perplexity = torch.special.entr(counts / counts.sum()).sum().exp()
-        return {"codes_in_use": float(len(counts)), "code_perplexity": float(perplexity)}
-
-
-class MeanAndVariance:
-    """Mean and variance of rows that come in batches; what each gives stays on its device.
-
-    Source: Chan, Golub and LeVeque, Updating Formulae and a Pairwise Algorithm (1979); a plain
-    sum of squares cancels where the mean is large. Rows are taken less the first of them, so that
-    single precision does, and batches are put together in float64 on the host, as not every device
-    knows that.
-    """
-
-    def __init__(self) -> None:
-        self._first: Tensor | None = None
-        self._counts: list[int] = []
-        self._taken: list[Tensor] = []
-
-    def add(self, rows: Tensor) -> None:
-        """Take in rows [B, D]."""
-        if self._first is None:
-            self._first = rows[0].clone()
-        shifted = rows - self._first
-        mean = shifted.mean(0)
-        self._taken.append(torch.stack([mean, (shifted - mean).square().sum(0)]))
-        self._counts.append(len(rows))
-
-    def moments(self) -> tuple[Tensor, Tensor]:
-        """Mean and population variance of every column so far, float64 [D] each, on the host."""
-        if self._first is None:
-            return torch.zeros(()), torch.zeros(())
-        counts = torch.tensor(self._counts, dtype=torch.float64)[:, None]
-        means, squares = torch.stack(self._taken, 1).cpu().double()
-        n, mean = counts.sum(), (counts * means).sum(0) / counts.sum()
-        spread = squares.sum(0) + (counts * (means - mean).square()).sum(0)
-        return mean + self._first.cpu().double(), spread / n
