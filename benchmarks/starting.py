@@ -66,8 +66,9 @@ def job_memory(data_dir: Path | None) -> dict[str, float]:
 
 
 def first_page(data_dir: Path | None) -> dict[str, float]:
-    """Seconds until the server answers; and from then until the gallery stands there with its run and
-    what can be done with it, and until its live picture is painted, for which torch is imported."""
+    """Seconds until the server answers; and from then until the gallery stands there with its run
+    and what can be done with it, and until its live picture is painted, for which torch is
+    imported."""
     from playwright.sync_api import sync_playwright
 
     from benchmarks.app import CHROMIUM, served

@@ -50,6 +50,7 @@ from vae_core.runs.schemas import Chosen
 from vae_core.runs.store import name_for
 from vae_core.training import jobs
 from vae_core.training.initial import refuse_misfit
+from vae_core.training.trackers import require_trackers, trackers
 
 FIRST_DATASET = "digits"
 """Built in: whoever opens the page sees real images at once."""
@@ -197,7 +198,11 @@ def _settings(
     own = datasets[dataset].origin == "own"
     hidden = _HIDDEN if access.is_local_visitor() and not own else _HIDDEN | {"data.data_dir"}
     form = Form(
-        choices={"model.backbone": backbones, "model.likelihood": likelihoods},
+        choices={
+            "model.backbone": backbones,
+            "model.likelihood": likelihoods,
+            "train.track": trackers,
+        },
         nested=options_of(base),
         sight=_OWN_SIGHT if own else _SIGHT,
         below=_BELOW,
@@ -216,6 +221,7 @@ def _misfit(
 ) -> str:
     """Why these settings and these images do not go together, "" where they do."""
     try:
+        require_trackers(config.train.track)
         check_batch_size(config.train.batch_size, card.n_train)
         check_sampling(config.train.sampling, dataset.train)
         if recipe.source is not None:

@@ -15,6 +15,7 @@ from vae_core.cli.options import RunArgument, StoreOption, print_progress, wait_
 from vae_core.cli.together import ProcessesOption, leading, require_none_started
 from vae_core.config import DataConfig, RunConfig, parse_config
 from vae_core.errors import DataChanged, UserError
+from vae_core.locations import is_address
 from vae_core.nested import parse_settings
 from vae_core.progress import no_progress
 from vae_core.runs import Run, Status, Store
@@ -32,7 +33,9 @@ app = typer.Typer()
 PresetOption = Annotated[str | None, typer.Option(help="A recipe; see `presets`.")]
 FamilyOption = Annotated[str | None, typer.Option(help="What is learned; see `families`.")]
 DatasetOption = Annotated[str | None, typer.Option(help="Name of the data set.")]
-PlaceOption = Annotated[str | None, typer.Option(help="Where it lies; your own images.")]
+PlaceOption = Annotated[
+    str | None, typer.Option(help="Where it lies; your own images, or their address.")
+]
 EpochsOption = Annotated[int | None, typer.Option(help="Passes over the training images.")]
 SetOption = Annotated[
     list[str],
@@ -300,4 +303,6 @@ def _from_run(source: Run, dataset: str | None, data_dir: str | None) -> RunConf
 
 def _place(data_dir: str | None) -> str | None:
     """Absolute, so that the run can be resumed from another folder."""
-    return str(Path(data_dir).expanduser().absolute()) if data_dir else None
+    if not data_dir or is_address(data_dir):
+        return data_dir
+    return str(Path(data_dir).expanduser().absolute())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch import Tensor
 from vae_core.config import TrainConfig
 from vae_core.data.dataset import Images, ImageSet
 from vae_core.data.transfer import on_device
+from vae_core.data.windows import in_windows
 from vae_core.errors import UserError
 
 PIXELS_AT_ONCE = 64 * 64 * 64
@@ -118,8 +120,11 @@ def epoch_batches(part: ImageSet, train: TrainConfig, epoch: int) -> list[np.nda
 
     They depend on seed, epoch and the labels alone, so that a resumed run goes on inside an epoch.
     """
-    order = SAMPLINGS[train.sampling](part, np.random.default_rng((train.seed, epoch)))
+    random = np.random.default_rng((train.seed, epoch))
+    order = SAMPLINGS[train.sampling](part, random)
     size = train.batch_size
+    if train.shuffling == "windows":
+        order = in_windows(order, math.prod(part.images.shape[1:]), size, random)
     return [order[start : start + size] for start in range(0, len(order), size)]
 
 

@@ -53,7 +53,11 @@ def footprint(config: RunConfig, data: DataCard) -> Footprint:
 
 def require_memory_to_open(config: RunConfig, data: DataCard) -> None:
     """Refuse a model that is too large to be opened beside others, by a `UserError`."""
-    needed = sum(footprint(config, data))
+    require_memory_for(sum(footprint(config, data)))
+
+
+def require_memory_for(needed: int) -> None:
+    """Refuse so many bytes for one model that is opened, by a `UserError`."""
     bound = _memory_allowed() or OPEN_LIMIT
     if needed > bound:
         raise UserError(

@@ -20,6 +20,7 @@ from vae_core.training.continuation import continued
 from vae_core.training.control import control_size, send
 from vae_core.training.device import choose_device, room_for
 from vae_core.training.initial import take_weights
+from vae_core.training.trackers import require_trackers
 
 __all__ = ["create", "require_more", "resume", "send", "spawn", "start"]
 
@@ -43,9 +44,11 @@ def create(store: Store, name: str, config: RunConfig) -> Run:
     """Create a run, with the weights that it starts from where it starts from some.
 
     Raises:
-        UserError: when the configuration is invalid, there is no such run to start from, its
-            weights do not fit, the name is taken, or nothing can be written.
+        UserError: when the configuration is invalid, a tracker is unknown or not installed, there
+            is no such run to start from, its weights do not fit, the name is taken, or nothing can
+            be written.
     """
+    require_trackers(config.train.track)
     source = None if config.start_from is None else store.get(config.start_from)
     run = store.create(name, complete(config))
     try:

@@ -161,7 +161,9 @@ class Loop(TrainState):
     def _epoch(self, epoch: int, control: Control) -> Iterator[Event]:
         train = self.config.train
         batches = epoch_batches(self.dataset.train, train, epoch)
-        left = batches[self.step % self.steps_per_epoch :]
+        first = self.step % self.steps_per_epoch
+        left = batches[first:]
+        self.feed.expect(left, first)
         for indices, following in zip(left, [*left[1:], None], strict=True):
             yield from self._handle_messages(control)
             if self.stopping:

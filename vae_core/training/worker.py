@@ -43,6 +43,7 @@ from vae_core.training.device import choose_device, choose_threads, describe, ma
 from vae_core.training.distributed import ALONE, Dismissed, Distributed, Lost
 from vae_core.training.environment import save_environment
 from vae_core.training.events import Ended, EpochSaved
+from vae_core.training.following import Following
 from vae_core.training.initial import load_initial
 from vae_core.training.loop import Loop
 from vae_core.training.precision import require_precision
@@ -255,7 +256,8 @@ def _train(
     records = RunRecorder(run, loop.total_steps, loop.step)
     recorder = Behind(records, loop.saves.took_beside)
     control.saving = lambda: recorder.saving
-    listeners: list[Recorder] = [recorder, *more_recorders(loop.total_steps, loop.step)]
+    tracked = Following(run, config.train.track, recorder)
+    listeners: list[Recorder] = [recorder, tracked, *more_recorders(loop.total_steps, loop.step)]
     budget = TimeBudget()
     progress("Taking the first step", None)
     give_back()
@@ -278,6 +280,7 @@ def _train(
         save_measurement(run, model, objective, dataset.validation, context, loop.step, progress)
         # Fitted once, seconds where latents are large. Before that, who explores fits them.
         save_directions(run, mu, loop.step, progress)
+        tracked.finish(ended, records, progress)
     except Stopped:
         left_out = f"Stopped, and the weights are kept. This was left out: {control.activity}."
         ended = replace(ended, finished=False)
