@@ -11,7 +11,7 @@ from tests.test_sweeps import spec
 from vae_core.config import RunConfig
 from vae_core.errors import UserError
 from vae_core.registry import Entry
-from vae_core.runs import Run, Status, Store
+from vae_core.runs import Folder, Run, Status, Store
 from vae_core.sweeps import BETA, SweepState
 from vae_core.sweeps.scheduler import work as work_through
 from vae_core.sweeps.sweep import create_sweep
@@ -35,14 +35,16 @@ class Shed:
     def threads(self, together: int) -> int | None:
         return int(self.share.cpus or together)
 
-    def submit(self, store: Store, name: str, config: RunConfig) -> Run:
+    def submit(
+        self, store: Store, name: str, config: RunConfig, owner: Folder | None = None
+    ) -> Run:
         self._answer()
         run = jobs.create(store, name, config)
         assert not self.waiting, "there is no room for two"
         self.waiting.append(run.id)
         return run
 
-    def resume(self, run: Run) -> None:
+    def resume(self, run: Run, owner: Folder | None = None) -> None:
         self._answer()
         self.waiting.append(run.id)
 

@@ -14,11 +14,11 @@ from vae_core.cli.options import RunArgument, StoreOption, print_progress, wait_
 from vae_core.config import DataConfig, RunConfig, parse_config
 from vae_core.errors import DataChanged, UserError
 from vae_core.nested import parse_settings
-from vae_core.runs import Run, Store
+from vae_core.runs import Folder, Run, Store
 from vae_core.runs.layout import HISTORY
 from vae_core.runs.store import name_for
 from vae_core.training.control import WorkerControl, control_size, send
-from vae_core.training.watchdog import watch_worker
+from vae_core.training.watchdog import stop_after, watch_worker
 
 app = typer.Typer()
 
@@ -114,6 +114,9 @@ def work(
     store: StoreOption = None,
     epochs: MoreOption = None,
     accept_changed_data: AcceptOption = False,
+    owner: Annotated[
+        Path | None, typer.Option(help="Folder; the run stops once nobody works on it any more.")
+    ] = None,
 ) -> None:
     """What the app starts in the background: train a created run, tell its folder alone."""
     process.prepare()
@@ -121,6 +124,8 @@ def work(
     found = Store(store).get(run)
     # Its heart beats, and it takes messages, while torch is imported.
     with found.lock(), listening(found, offset) as control:
+        if owner is not None:
+            stop_after(Folder(owner), found)
         from vae_core.training import worker
 
         worker.work(found, accept_changed_data=accept_changed_data, control=control, epochs=epochs)

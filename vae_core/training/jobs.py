@@ -23,15 +23,18 @@ from vae_core.training.initial import take_weights
 __all__ = ["create", "require_more", "resume", "send", "spawn", "start"]
 
 
-def start(store: Store, name: str, config: RunConfig) -> Run:
+def start(store: Store, name: str, config: RunConfig, owner: Folder | None = None) -> Run:
     """Create a run and train it in a process of its own.
+
+    Args:
+        owner: a folder; the run stops once nobody works on it any more.
 
     Raises:
         UserError: when the configuration is invalid, the name is taken, or nothing can be written.
     """
     run = create(store, name, config)
     try:
-        _launch(run)
+        _launch(run, _owned(owner))
     except UserError:
         shutil.rmtree(run.path, ignore_errors=True)  # it never began: its name is free again
         raise
@@ -61,6 +64,7 @@ def resume(
     accept_changed_data: bool = False,
     epochs: str | None = None,
     beta: float | None = None,
+    owner: Folder | None = None,
 ) -> None:
     """Go on with a run that was stopped, interrupted or failed, or wake a paused one; train on one
     that is finished.
@@ -71,6 +75,7 @@ def resume(
     Args:
         epochs: how many it is to go on for, see `continued`; a finished run needs some.
         beta: its β from now on, set as by hand.
+        owner: as of `start`.
 
     Raises:
         UserError: when it is finished and shall have no more epochs, its configuration is damaged,
@@ -83,7 +88,7 @@ def resume(
         send(run, {"command": "resume"})
         return
     require_more(run, epochs)
-    options = ["--accept-changed-data"] if accept_changed_data else []
+    options = _owned(owner) + (["--accept-changed-data"] if accept_changed_data else [])
     if epochs is not None:
         options += ["--epochs", epochs]
     _launch(
@@ -137,6 +142,10 @@ def spawn(folder: Folder, command: list[str], store: Path) -> None:
             f"{error.strerror or error}."
         ) from error
     lease.hand_over(process.pid)
+
+
+def _owned(owner: Folder | None) -> list[str]:
+    return [] if owner is None else ["--owner", str(owner.path)]
 
 
 def _launch(
