@@ -487,9 +487,41 @@ def test_the_point_of_a_silent_machine_is_given_to_another_once(
     assert waiting[1].number == 1, "who beats is believed"
     assert here.tell(0, -9.0) is False, "it came too late"
     assert [taken(here, 0, held=0), taken(there, 0)] == [2, None], "and has it once more"
-    assert here.tell(2, -9.0)
+    assert there.tell_of(0, -9.0), "who is done with it tells so, and others need not go on"
+    assert not there.tell_of(0, -8.0) and here.standing()[0].value == -9.0
     states = [trial.state.name for trial in open_study(here.url, "s").get_trials()]
     assert states == ["FAIL", "RUNNING", "COMPLETE"]
+
+
+def test_a_machine_that_comes_back_tells_what_it_has_and_the_others_stop(
+    tmp_path: Path, begin: Any, short_silence: None
+) -> None:
+    """Its scheduler died when the run was done but not told; another one has begun it anew."""
+    here, _ = machines(tmp_path, vary={BETA: (1.0,)})
+    begin(at_once)
+    first = Scheduler(get_sweep(Store(tmp_path / "here"), "s"))
+    first._ask_the_study()
+    first._fill_workers()
+    first._save()
+    begun = begin(lambda run: run.set_status(Status(state="starting")))
+    second = Scheduler(get_sweep(Store(tmp_path / "there"), "s"))
+    end = time.monotonic() + 30
+    while not second.state.in_state("running") and time.monotonic() < end:
+        second._beats_at = 0.0
+        second._ask_the_study()
+        second._fill_workers()
+        time.sleep(0.2)
+    assert begun == ["s-beta1"]
+    (told,) = work(get_sweep(Store(tmp_path / "here"), "s")).entries
+    assert (told.state, told.reported) == ("finished", True)
+    second._beats_at = 0.0
+    second._ask_the_study()
+    second._beats_at = 0.0
+    second._ask_the_study()
+    (entry,) = second.state.entries
+    assert (entry.state, entry.value) == ("elsewhere", told.value)
+    assert '"stop"' in Store(tmp_path / "there").get("s-beta1").text("control.jsonl")
+    assert [t.state.name for t in open_study(here.url, "s").get_trials()] == ["FAIL", "COMPLETE"]
 
 
 def test_nobody_is_buried_by_who_has_not_listened(

@@ -96,7 +96,7 @@ def sweep(
     from vae_core.sweeps.sweep import create_sweep, get_sweep, has_sweep, join_sweep, launch
 
     count = WORKERS if workers is None else workers
-    place = {"place": on, "share": parsed_share(cpus, gpus)}
+    place: dict[str, Any] = {"place": on, "share": parsed_share(cpus, gpus)}
     if varied:
         base = config_from(preset, family, dataset, data_dir, epochs, settings)
         spec = SweepSpec(

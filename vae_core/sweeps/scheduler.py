@@ -89,9 +89,9 @@ class Scheduler:
             self.sweep.check_lease()
             before = self.state
             self._read_messages()
-            self._ask_the_study()
             for entry in self.state.in_state("running"):
                 self._update(entry)
+            self._ask_the_study()
             if self._is_known:
                 self._fill_workers()
                 self._report_results()
@@ -114,7 +114,8 @@ class Scheduler:
             if run is None:
                 self._replace(entry, state="waiting", run="")
             elif self.is_shared:
-                self._replace(entry, state="waiting")
+                if not self._has_finished(run):
+                    self._replace(entry, state="waiting")
             else:
                 self._try_to_resume(entry, run)
 
@@ -159,11 +160,11 @@ class Scheduler:
 
     def _settle(self, entry: Entry, trial: FrozenTrial) -> None:
         """Bring an entry in line with the trial that counts of its point."""
-        is_over = trial.state.is_finished()
-        if entry.state == "running" and entry.trial not in (None, trial.number):
-            self._command(entry, "stop")  # it was silent for so long that others do not wait
+        is_ours = trial.number == entry.trial and trial.state == TrialState.RUNNING
+        if entry.state == "running" and not is_ours:
+            self._command(entry, "stop")  # this machine was silent for so long that others did it
             self._replace(entry, **ELSEWHERE)
-        elif entry.state == "elsewhere" and is_over:
+        elif entry.state == "elsewhere" and trial.state.is_finished():
             message = f"Another machine did it: {trial.state.name.lower()}."
             self._replace(entry, value=trial.value, message=message, reported=True)
         elif entry.state == "elsewhere" and trial.state == TrialState.WAITING:
@@ -300,8 +301,8 @@ class Scheduler:
                     pruned = entry.state == "pruned"
                     if self.study.tell(entry.trial, entry.value, pruned, entry.message):
                         self._replace(entry, reported=True)
-                    elif again := self.study.take(entry.number):  # nobody has taken it over yet
-                        self._replace(entry, trial=again.number)
+                    elif entry.value is not None and self.study.tell_of(entry.number, entry.value):
+                        self._replace(entry, reported=True)  # before the others were done with it
                     else:
                         self._replace(entry, **ELSEWHERE)
                     self._storage_ok()
@@ -358,6 +359,12 @@ class Scheduler:
         value = summary.get("elbo")
         value = -summary["recon"] if value is None else value
         self._replace(entry, state="finished", value=value, message="")
+
+    def _has_finished(self, run: Run) -> bool:
+        try:
+            return self.executor.poll(run).state == "finished"
+        except UserError:
+            return True  # it is damaged, as the first round says
 
     def _command(self, entry: Entry, command: str) -> None:
         """Send a message to a run's worker, once."""

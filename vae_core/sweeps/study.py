@@ -107,6 +107,18 @@ class SharedStudy:
             values = value if state == TrialState.COMPLETE else None
             return study.tell(trial, values, state=state, skip_if_finished=True).state == state
 
+    def tell_of(self, point: int, value: float) -> bool:
+        """What came out of a point that was given to others meanwhile, who need not go on; False
+        where they are done with it."""
+        with self._opened() as study:
+            trial = standing(study, self.spec)[point]
+            if trial.state.is_finished() or (
+                trial.state == TrialState.WAITING and self._taken(study, trial) is None
+            ):
+                return False
+            told = study.tell(trial.number, value, skip_if_finished=True)
+            return told.value == value
+
     # --- life and death ------------------------------------------------------------------------
 
     def beat(self, held: Iterable[int]) -> dict[int, FrozenTrial]:
