@@ -31,7 +31,7 @@ from vae_core.sweeps import BETA, Sweep
 from vae_core.sweeps.study import open_study, standing
 
 NAME = "machines"
-SILENT_S = 15
+SILENT_S = 30
 """After so long a machine is taken for dead; an app waits a minute."""
 
 FAST = ("--dataset", "digits", "--set", "model.backbone=mlp", "--set", "model.latent_dim=2",

@@ -1,5 +1,5 @@
-"""What is kept to save time: prepared images, what was derived from runs, and uploads; its bound
-and who uses it.
+"""What is kept to save time: prepared images, what was derived from runs, compiled networks, and
+uploads; its bound and who uses it.
 
 Many may use an entry, one alone may fill or remove it: by the system's locks on files, which end
 with the process that holds them however it ends. Nothing asks for process ids or for the time.
@@ -36,13 +36,14 @@ DEFAULT_LIMIT_GB = 20.0
 DEFAULT_SHARE = 0.1
 """Of the disk, where that is less."""
 
-Kind = Literal["prepared", "unfinished", "derived", "upload"]
-REPRODUCIBLE: tuple[Kind, ...] = ("prepared", "unfinished", "derived")
+Kind = Literal["prepared", "unfinished", "derived", "compiled", "upload"]
+REPRODUCIBLE: tuple[Kind, ...] = ("prepared", "unfinished", "derived", "compiled")
 """What costs nothing but time when it is missed."""
 
 _NAMES: dict[Kind, re.Pattern[str]] = {
-    "prepared": re.compile(r"(?!derived-)[a-z0-9_]+-[0-9a-f]{20}|\.preparing-\w+"),
+    "prepared": re.compile(r"(?!derived-|compiled-)[a-z0-9_]+-[0-9a-f]{20}|\.preparing-\w+"),
     "derived": re.compile(r"derived-[0-9a-f]{20}"),
+    "compiled": re.compile(r"compiled(-[0-9a-f]{20})?"),  # earlier versions had one for all
     "upload": re.compile(r"[0-9a-f]{32}|.+-[0-9a-f]{12}(\.zip)?"),
 }
 """The names that we give. What else lies in these folders is not ours to remove."""
@@ -101,7 +102,8 @@ def mark_used(entry: Path) -> None:
 
 @dataclass(frozen=True)
 class CacheEntry:
-    """One set of prepared images, what was derived from one run, or one upload.
+    """One set of prepared images, what was derived from one run, what was compiled of one network,
+    or one upload.
 
     size: bytes on the disk. used: when it was used last, in seconds since 1970.
     """
@@ -150,6 +152,7 @@ def entries() -> list[CacheEntry]:
     found = [
         *_within(cache_folder(), "prepared"),
         *_within(cache_folder(), "derived"),
+        *_within(cache_folder(), "compiled"),
         *_within(uploads_folder(), "upload"),
     ]
     return sorted(found, key=lambda entry: entry.used)
@@ -220,11 +223,13 @@ def _within(folder: Path, kind: Kind) -> Iterator[CacheEntry]:
 
 def _size(path: Path) -> int:
     """Bytes on the disk, the holes of a file not counted."""
-    files = [path, *path.rglob("*")] if path.is_dir() else [path]
+    files = [str(path)]
+    for folder, folders, names in os.walk(path):  # which passes over what vanishes meanwhile
+        files += [os.path.join(folder, name) for name in (*folders, *names)]
     total = 0
     for file in files:
         with suppress(OSError):
-            found = file.lstat()
+            found = os.lstat(file)
             total += getattr(found, "st_blocks", -(-found.st_size // 512)) * 512
     return total
 

@@ -40,17 +40,18 @@ def job_of(pid: int, lease: int, token: str) -> Job:
         pids=pids,
         token=token,
         lease=lease,
-        silent_s=longest_silence_s(),
+        silent_s=silence_s(),
     )
 
 
-def longest_silence_s() -> float:
-    """For how long one may be silent who is believed to live, as this process was told."""
+def silence_s() -> float:
+    """After how many seconds without a sign of life others are taken for dead, as VAE_SILENT_S says
+    where it says what can be."""
     try:
-        silent_s = float(os.environ.get(SILENT_VARIABLE) or SILENT_S)
+        seconds = float(os.environ.get(SILENT_VARIABLE) or SILENT_S)
     except ValueError:
         return SILENT_S
-    return silent_s if 0 < silent_s <= LONGEST_SILENCE_S else SILENT_S
+    return seconds if 0 < seconds <= LONGEST_SILENCE_S else SILENT_S
 
 
 def is_running(job: Job) -> bool | None:

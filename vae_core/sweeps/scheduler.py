@@ -17,7 +17,7 @@ from optuna.trial import FrozenTrial, TrialState
 from vae_core.errors import LeaseLost, UserError
 from vae_core.families import complete
 from vae_core.runs import Run, layout
-from vae_core.runs.process import longest_silence_s
+from vae_core.runs.process import silence_s
 from vae_core.sweeps.spec import Params
 from vae_core.sweeps.state import (
     COMMANDS,
@@ -143,7 +143,7 @@ class Scheduler:
                 return
             at_work = [e.trial for e in self.state.in_state("running") if e.trial is not None]
             standing = self.study.beat(at_work) if self.is_shared else self.study.standing()
-            self._beats_at = time.monotonic() + longest_silence_s() / BEATS
+            self._beats_at = time.monotonic() + silence_s() / BEATS
             self._storage_ok()
         except StorageError as error:
             self._storage_failed(error)
@@ -368,11 +368,10 @@ class Scheduler:
 
     def _command(self, entry: Entry, command: str) -> None:
         """Send a message to a run's worker, once."""
-        if self._commanded.get(entry.number, "resume") != command:
+        run = self._run_of(entry)
+        if run is not None and self._commanded.get(entry.number, "resume") != command:
             self._commanded[entry.number] = command
-            run = self._run_of(entry)
-            if run is not None:
-                self.executor.command(run, command)
+            self.executor.command(run, command)
 
     def _run_of(self, entry: Entry) -> Run | None:
         """The entry's run, None where it has none yet or it was deleted."""

@@ -27,7 +27,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from vae_core.errors import UserError
 from vae_core.extras import extra
-from vae_core.runs.process import Watch, longest_silence_s
+from vae_core.runs.process import Watch, silence_s
 
 SQLITE_TIMEOUT_S = 30
 """How long SQLite waits for another writer."""
@@ -92,7 +92,7 @@ class Journal(JournalStorage, BaseHeartbeat):
         running = self.get_all_trials(study_id, deepcopy=False, states=(TrialState.RUNNING,))
         beats = {trial._trial_id: trial.system_attrs.get(BEAT, 0) for trial in running}
         silent = {each: self._watch.unchanged_s(each, partial(beats.get, each)) for each in beats}
-        return [each for each, seconds in silent.items() if seconds > longest_silence_s()]
+        return [each for each, seconds in silent.items() if seconds > silence_s()]
 
     def get_heartbeat_interval(self) -> int | None:
         return 1  # on
@@ -130,7 +130,7 @@ def _database(address: URL) -> BaseStorage:
             address.render_as_string(hide_password=False),
             engine_kwargs=options,
             heartbeat_interval=1,  # on; how often one beats is the scheduler's to say
-            grace_period=math.ceil(longest_silence_s()),
+            grace_period=math.ceil(silence_s()),
             heartbeat_stale_trial_callback=retry(),
         )
 

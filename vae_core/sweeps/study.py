@@ -29,7 +29,7 @@ from optuna.storages import fail_stale_trials
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from vae_core.runs import layout
-from vae_core.runs.process import longest_silence_s
+from vae_core.runs.process import silence_s
 from vae_core.sweeps.spec import BETA, Params, PrunerName, SamplerName, SweepSpec
 from vae_core.sweeps.storage import StorageError, open_storage, retry, storage_errors
 from vae_core.sweeps.sweep import Sweep
@@ -200,7 +200,7 @@ class SharedStudy:
                 if self._study is None:
                     self._storage = open_storage(self.url)
                     self._study = self._loaded()
-                    self._patient_until = time.monotonic() + longest_silence_s()
+                    self._patient_until = time.monotonic() + silence_s()
                 yield self._study
         except StorageError as error:
             self._study = None  # a journal's last line may be unfinished

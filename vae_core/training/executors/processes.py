@@ -30,7 +30,7 @@ class Processes:
     ) -> Run:
         from vae_core.training import jobs  # imports torch
 
-        return jobs.start(store, name, config, owner)
+        return jobs.start(store, name, config, owner=owner)
 
     def resume(self, run: Run, owner: Folder | None = None) -> None:
         from vae_core.training import jobs
