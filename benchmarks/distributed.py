@@ -62,12 +62,12 @@ BATCH_NORM = {"backbone": "conv-bn", "options": {"channels": [8, 16]}}
 CALM = {"adam_epsilon": 1e-2, "batch_size": 32}
 """A bias before batch normalisation has a gradient of nothing but rounding, which Adam divides by
 itself: a whole step in a direction that no two machines agree on. With this it stays one of
-nothing. The last batch of an epoch has four images: statistics of one magnify every rounding."""
+nothing. The last batch of an epoch has 24 images: statistics of one magnify every rounding."""
 OTHERS: dict[str, dict[str, Any]] = {
     "vae, batch norm, σ learned": {
         "family": "vae",
         "model": {**BATCH_NORM, "likelihood": "gaussian-optimal"},
-        "train": CALM,
+        "train": CALM | {"adam_epsilon": 1e-3},
     },
     "vamp, batch norm": {
         "family": "vamp",
