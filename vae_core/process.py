@@ -44,6 +44,11 @@ def keep_memory() -> None:
     set_malloc({M_MMAP_MAX: 0, M_TRIM_THRESHOLD: 2**31 - 1, M_TOP_PAD: 64 * 2**20})
 
 
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def give_back() -> None:
     """Hand the memory that lies ready to the system: what preparing has used is of no use to the
     steps, whose buffers are of other sizes. 50 MB of a training of the course network on MNIST."""

@@ -32,6 +32,7 @@ from vae_core.cli.train import (
 )
 from vae_core.errors import UserError
 from vae_core.runs import Store
+from vae_core.training.executors import HERE, parsed_share
 from vae_core.training.watchdog import unwatch
 
 if TYPE_CHECKING:
@@ -55,17 +56,26 @@ def sweep(
         Literal["grid", "random", "tpe"], typer.Option(help="grid tries all; the others draw.")
     ] = "grid",
     trials: Annotated[int, typer.Option(help="How many runs random and tpe draw.")] = 0,
+    pruner: Annotated[
+        Literal["none", "median", "hyperband"],
+        typer.Option(help="Stops runs early whose ELBO is hopeless beside that of the others."),
+    ] = "none",
     workers: Annotated[
-        int | None, typer.Option(help="Runs at a time, one thread each; 2, or as before.")
+        int | None, typer.Option(help="Runs at a time, sharing all cores; 2, or as before.")
     ] = None,
     storage: Annotated[
         str | None,
         typer.Option(
             envvar="VAE_STORAGE",
-            help="URL of a database that several machines share; one with a password is better "
-            "told by the variable, which others on this machine cannot read.",
+            help="URL of a database or a journal that machines share; one with a password is "
+            "better told by the variable, which others on this machine cannot read.",
         ),
     ] = None,
+    on: Annotated[
+        str, typer.Option(metavar="PLACE", help="Where runs are trained: here, or an address.")
+    ] = HERE,
+    cpus: Annotated[float | None, typer.Option(help="Cores of one run there.")] = None,
+    gpus: Annotated[float, typer.Option(help="Graphics cards of one run there; 0.5 shares.")] = 0.0,
     preset: PresetOption = None,
     family: FamilyOption = None,
     dataset: DatasetOption = None,
@@ -86,14 +96,22 @@ def sweep(
     from vae_core.sweeps.sweep import create_sweep, get_sweep, has_sweep, join_sweep, launch
 
     count = WORKERS if workers is None else workers
+    place: dict[str, Any] = {"place": on, "share": parsed_share(cpus, gpus)}
     if varied:
         base = config_from(preset, family, dataset, data_dir, epochs, settings)
         spec = SweepSpec(
-            base=base, vary=varied, sampler=sampler, trials=trials, workers=count, storage=storage
+            base=base,
+            vary=varied,
+            sampler=sampler,
+            trials=trials,
+            pruner=pruner,
+            workers=count,
+            storage=storage,
+            **place,
         )
         made = create_sweep(runs, name, spec)
     elif storage is not None and not has_sweep(runs, name):
-        made = join_sweep(runs, name, storage, count)
+        made = join_sweep(runs, name, storage, count, **place)
     else:
         made = get_sweep(runs, name)
         wait_for_heartbeat(made)

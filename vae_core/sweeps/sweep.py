@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -67,15 +66,11 @@ class Sweep(Folder):
         return self.parse(layout.SWEEP_STATE, SweepState)
 
     def storage(self) -> str:
-        """URL of the study. A UserError when the study in the folder is no file of its own."""
-        for end in ("", "-journal", "-wal"):
-            self.require_file(layout.STUDY + end)
-        return self.spec().storage or f"sqlite:///{self.file(layout.STUDY)}"
-
-    def identity(self) -> str:
-        """What tells this folder from all others that take part in the same study; "" in those of
-        a time before it was kept. A UserError when it cannot be read."""
-        return self.text(layout.IDENTITY).strip() if self.has(layout.IDENTITY) else ""
+        """Address of the study. A UserError when the study in the folder is no file of its own."""
+        for name in (layout.STUDY, layout.EARLIER_STUDY):
+            for end in ("", ".lock", ".new", "-journal", "-wal"):
+                self.require_file(name + end)
+        return self.spec().storage or f"journal:///{self.file(layout.STUDY).absolute()}"
 
     def send(self, command: str, **values: Any) -> None:
         """Send a message to the scheduler, which reads it at once; see `apply_message`."""
@@ -113,15 +108,16 @@ def create_sweep(store: Store, name: str, spec: SweepSpec) -> Sweep:
     return sweep
 
 
-def join_sweep(store: Store, name: str, storage: str, workers: int) -> Sweep:
-    """Take part, from this store, in a sweep that another machine began. A UserError when the
-    storage cannot be reached or has no such sweep, or the name is taken."""
+def join_sweep(store: Store, name: str, storage: str, workers: int, **here: Any) -> Sweep:
+    """Take part, from this store, in a sweep that another machine began; `here` is what else of the
+    specification is one's own, such as the place. A UserError when the storage cannot be reached
+    or has no such sweep, or the name is taken."""
     from vae_core.sweeps.study import open_study, read_spec
 
     found = read_spec(open_study(storage, _checked(name)), storage)
     if found is None:
         raise UserError(f"There is no sweep called {name!r} to join; give values of β to begin it.")
-    spec = found.model_copy(update={"storage": storage, "workers": workers})
+    spec = found.model_copy(update={"storage": storage, "workers": workers, **here})
     with _new_folder(store, name, spec) as sweep:
         return sweep
 
@@ -165,7 +161,6 @@ def _new_folder(store: Store, name: str, spec: SweepSpec) -> Iterator[Sweep]:
         reason = error.strerror or error
         raise UserError(f"The sweep cannot be created in {store.path}: {reason}.") from None
     try:
-        sweep.write_bytes(layout.IDENTITY, secrets.token_hex(16).encode())
         with_password = spec.storage is not None
         sweep.write_json(layout.SWEEP_SPEC, spec, private=with_password)
         yield sweep

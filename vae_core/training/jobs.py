@@ -25,15 +25,20 @@ from vae_core.training.trackers import require_trackers
 __all__ = ["create", "require_more", "resume", "send", "spawn", "start"]
 
 
-def start(store: Store, name: str, config: RunConfig, processes: int = 1) -> Run:
+def start(
+    store: Store, name: str, config: RunConfig, processes: int = 1, owner: Folder | None = None
+) -> Run:
     """Create a run and train it in a process of its own, or in several.
+
+    Args:
+        owner: a folder; the run stops once nobody works on it any more.
 
     Raises:
         UserError: when the configuration is invalid, the name is taken, or nothing can be written.
     """
     run = create(store, name, config)
     try:
-        _launch(run, processes=processes)
+        _launch(run, _owned(owner), processes=processes)
     except UserError:
         shutil.rmtree(run.path, ignore_errors=True)  # it never began: its name is free again
         raise
@@ -65,6 +70,7 @@ def resume(
     accept_changed_data: bool = False,
     epochs: str | None = None,
     beta: float | None = None,
+    owner: Folder | None = None,
     processes: int | None = None,
 ) -> None:
     """Go on with a run that was stopped, interrupted or failed, or wake a paused one; train on one
@@ -76,6 +82,7 @@ def resume(
     Args:
         epochs: how many it is to go on for, see `continued`; a finished run needs some.
         beta: its β from now on, set as by hand.
+        owner: as of `start`.
         processes: how many train it; None for as many as last time, see `processes_of`.
 
     Raises:
@@ -89,7 +96,7 @@ def resume(
         send(run, {"command": "resume"})
         return
     require_more(run, epochs)
-    options = ["--accept-changed-data"] if accept_changed_data else []
+    options = _owned(owner) + (["--accept-changed-data"] if accept_changed_data else [])
     if epochs is not None:
         options += ["--epochs", epochs]
     messages = [] if beta is None else [{"command": "set", "name": "beta", "value": beta}]
@@ -155,6 +162,10 @@ def spawn(folder: Folder, command: list[str], store: Path) -> None:
             f"{error.strerror or error}."
         ) from error
     lease.hand_over(process.pid)
+
+
+def _owned(owner: Folder | None) -> list[str]:
+    return [] if owner is None else ["--owner", str(owner.path)]
 
 
 def _launch(
