@@ -31,6 +31,20 @@ WeightsOption = Annotated[
     Literal["last", "best"],
     typer.Option(help="Of the last save, or of the best validation at the final β."),
 ]
+OnOption = Annotated[
+    str | None,
+    typer.Option(
+        "--on",
+        metavar="here|ray[://HOST:10001]",
+        help="Where it is trained: here, or on a cluster; ray is that of RAY_ADDRESS.",
+    ),
+]
+CpusOption = Annotated[
+    float, typer.Option("--cpus-per-run", help="CPUs that a run takes of a cluster's machine.")
+]
+GpusOption = Annotated[
+    float, typer.Option("--gpus-per-run", help="GPUs, or a part of one such as 0.5.")
+]
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Name of a run.")]
 
 

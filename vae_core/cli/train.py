@@ -10,7 +10,17 @@ from typing import Annotated, Any
 import typer
 
 from vae_core import process
-from vae_core.cli.options import RunArgument, StoreOption, print_progress, wait_for_heartbeat
+from vae_core.cli.answering import end_with_parent
+from vae_core.cli.options import (
+    CpusOption,
+    GpusOption,
+    OnOption,
+    RunArgument,
+    StoreOption,
+    print_progress,
+    wait_for_heartbeat,
+)
+from vae_core.cli.there import train_there, work_there
 from vae_core.config import DataConfig, RunConfig, parse_config
 from vae_core.errors import DataChanged, UserError
 from vae_core.nested import parse_settings
@@ -47,18 +57,26 @@ def train(
     ] = None,
     settings: SetOption = [],  # noqa: B006 — typer wants a list and copies it
     store: StoreOption = None,
+    on: OnOption = None,
+    cpus: CpusOption = 1.0,
+    gpus: GpusOption = 0.0,
 ) -> None:
     """Train a model in the foreground. Ctrl-C saves and stops."""
     process.prepare()
     runs = Store(store)
     start = runs.get(source) if source else None
     config = config_from(preset, family, dataset, data_dir, epochs, settings, start)
+    from vae_core.training.cluster.placed import address_for, put_on_cluster
     from vae_core.training.jobs import create
 
     name = run or runs.free_name(name_for(config, config.preset or config.family))
     made = create(runs, name, config)
     try:
-        _train_here(made, store)
+        if on is not None and (address := address_for(made, on)):
+            put_on_cluster(made, cpus, gpus)
+            train_there(made, address, store)
+        else:
+            _train_here(made, store)
     except UserError:
         if not made.has(HISTORY):  # a mistyped path, say: nothing was learned that is worth keeping
             with suppress(UserError):
@@ -88,6 +106,7 @@ def resume(
     epochs: MoreOption = None,
     beta: Annotated[float | None, typer.Option(help="β from now on, as if set by hand.")] = None,
     accept_changed_data: AcceptOption = False,
+    on: OnOption = None,
 ) -> None:
     """Go on with a run exactly where its last save left it; with more epochs, a finished one too.
 
@@ -99,10 +118,14 @@ def resume(
     wait_for_heartbeat(found)
     if working := found.busy_message():
         raise UserError(working)
+    from vae_core.training.cluster.placed import address_to_resume
     from vae_core.training.jobs import require_more
 
     require_more(found, epochs)
-    _train_here(found, store, accept_changed_data, epochs, beta)
+    if address := address_to_resume(found, on):
+        train_there(found, address, store, accept_changed_data, epochs, beta)
+    else:
+        _train_here(found, store, accept_changed_data, epochs, beta)
 
 
 @app.command(hidden=True)
@@ -114,11 +137,16 @@ def work(
     store: StoreOption = None,
     epochs: MoreOption = None,
     accept_changed_data: AcceptOption = False,
+    on: OnOption = None,
 ) -> None:
     """What the app starts in the background: train a created run, tell its folder alone."""
+    end_with_parent()
     process.prepare()
     process.yield_to_others()
     found = Store(store).get(run)
+    if on is not None:
+        work_there(found, on, offset, accept_changed_data, epochs)
+        return
     # Its heart beats, and it takes messages, while torch is imported.
     with found.lock(), listening(found, offset) as control:
         from vae_core.training import worker

@@ -16,6 +16,7 @@ from vae_core.locations import STORE_VARIABLE, module_command, module_environmen
 from vae_core.runs import Folder, Run, Store, layout
 from vae_core.runs.atomic import open_to_append
 from vae_core.runs.lease import TOKEN_VARIABLE
+from vae_core.training.cluster.placed import address_to_resume, put_on_cluster
 from vae_core.training.continuation import continued
 from vae_core.training.control import control_size, send
 from vae_core.training.initial import take_weights
@@ -23,15 +24,23 @@ from vae_core.training.initial import take_weights
 __all__ = ["create", "require_more", "resume", "send", "spawn", "start"]
 
 
-def start(store: Store, name: str, config: RunConfig) -> Run:
+def start(
+    store: Store, name: str, config: RunConfig, on_cluster: tuple[float, float] | None = None
+) -> Run:
     """Create a run and train it in a process of its own.
+
+    Args:
+        on_cluster: CPUs and GPUs that it takes of a machine of the cluster that is known here;
+            None trains it on this machine.
 
     Raises:
         UserError: when the configuration is invalid, the name is taken, or nothing can be written.
     """
     run = create(store, name, config)
     try:
-        _launch(run)
+        if on_cluster is not None:
+            put_on_cluster(run, *on_cluster)
+        _launch(run, _on(address_to_resume(run)))
     except UserError:
         shutil.rmtree(run.path, ignore_errors=True)  # it never began: its name is free again
         raise
@@ -61,6 +70,7 @@ def resume(
     accept_changed_data: bool = False,
     epochs: str | None = None,
     beta: float | None = None,
+    on: str | None = None,
 ) -> None:
     """Go on with a run that was stopped, interrupted or failed, or wake a paused one; train on one
     that is finished.
@@ -71,10 +81,11 @@ def resume(
     Args:
         epochs: how many it is to go on for, see `continued`; a finished run needs some.
         beta: its β from now on, set as by hand.
+        on: where, see `address_to_resume`; None goes on where it was.
 
     Raises:
         UserError: when it is finished and shall have no more epochs, its configuration is damaged,
-            or nothing can be written.
+            it was on a cluster and none is known, or nothing can be written.
     """
     run.config_to_train()
     if run.is_alive():
@@ -83,7 +94,8 @@ def resume(
         send(run, {"command": "resume"})
         return
     require_more(run, epochs)
-    options = ["--accept-changed-data"] if accept_changed_data else []
+    options = _on(address_to_resume(run, on))
+    options += ["--accept-changed-data"] if accept_changed_data else []
     if epochs is not None:
         options += ["--epochs", epochs]
     _launch(
@@ -137,6 +149,10 @@ def spawn(folder: Folder, command: list[str], store: Path) -> None:
             f"{error.strerror or error}."
         ) from error
     lease.hand_over(process.pid)
+
+
+def _on(address: str | None) -> list[str]:
+    return [] if address is None else ["--on", address]
 
 
 def _launch(
