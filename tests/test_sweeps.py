@@ -82,10 +82,24 @@ def test_a_grid_is_every_combination_and_names_tell_what_differs() -> None:
     )
     config = made.config(made.points()[1])
     assert config.objective["beta"] == 0.3 and config.model.latent_dim == 8
-    assert config.train.threads == 1
     assert made.run_name("s", made.points()[1]) == "s-beta0.3-latent_dim8"
-    alone = spec(workers=1, base=tiny(train={"threads": None}))
-    assert alone.config({BETA: 1.0}).train.threads is None, "a single worker takes every core"
+
+
+@pytest.mark.parametrize(
+    "cores, together, threads", [(16, 1, None), (16, 2, 8), (16, 5, 3), (2, 2, 1), (2, 64, 1)]
+)
+def test_runs_share_out_the_cores_of_their_machine(
+    store: Store, begin: Any, monkeypatch: pytest.MonkeyPatch, cores: int, together: int,
+    threads: int | None,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("vae_core.training.executors.processes.cores", lambda: cores)
+    begin(at_once)
+    base = tiny(model=MLP, train={"epochs": 1, "threads": None})
+    vary = {BETA: (1.0,), SEED: tuple(range(64))}
+    scheduler = Scheduler(create_sweep(store, "s", spec(base=base, vary=vary, workers=together)))
+    scheduler._start_next(scheduler.state.in_state("waiting")[0])
+    (run,) = store
+    assert run.config().train.threads == threads, "a single one takes every core"
 
 
 def test_a_family_can_be_varied_and_takes_its_own_options() -> None:

@@ -67,7 +67,7 @@ def sweep_form() -> str | None:
             values = _values("Its values", f"sweep-{second}", second, SECOND[second][1])
     left, right = st.columns(2)
     epochs, of_epochs = bounded(left, "Epochs", "sweep-epochs", 1, 100_000, base.train.epochs)
-    beside = "Runs beside each other, one thread each."
+    beside = "Runs beside each other; they share out all cores."
     workers, of_workers = bounded(right, "At a time", "sweep-workers", 1, 64, 2, help=beside)
     with st.expander("More"):
         seeds, sampler, trials, storage, of_more = _more()

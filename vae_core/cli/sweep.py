@@ -32,6 +32,7 @@ from vae_core.cli.train import (
 )
 from vae_core.errors import UserError
 from vae_core.runs import Store
+from vae_core.training.executors import HERE, parsed_share
 from vae_core.training.watchdog import unwatch
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def sweep(
     ] = "grid",
     trials: Annotated[int, typer.Option(help="How many runs random and tpe draw.")] = 0,
     workers: Annotated[
-        int | None, typer.Option(help="Runs at a time, one thread each; 2, or as before.")
+        int | None, typer.Option(help="Runs at a time, sharing all cores; 2, or as before.")
     ] = None,
     storage: Annotated[
         str | None,
@@ -66,6 +67,11 @@ def sweep(
             "told by the variable, which others on this machine cannot read.",
         ),
     ] = None,
+    on: Annotated[
+        str, typer.Option(metavar="PLACE", help="Where runs are trained: here, or an address.")
+    ] = HERE,
+    cpus: Annotated[float | None, typer.Option(help="Cores of one run there.")] = None,
+    gpus: Annotated[float, typer.Option(help="Graphics cards of one run there; 0.5 shares.")] = 0.0,
     preset: PresetOption = None,
     family: FamilyOption = None,
     dataset: DatasetOption = None,
@@ -86,14 +92,16 @@ def sweep(
     from vae_core.sweeps.sweep import create_sweep, get_sweep, has_sweep, join_sweep, launch
 
     count = WORKERS if workers is None else workers
+    place = {"place": on, "share": parsed_share(cpus, gpus)}
     if varied:
         base = config_from(preset, family, dataset, data_dir, epochs, settings)
         spec = SweepSpec(
-            base=base, vary=varied, sampler=sampler, trials=trials, workers=count, storage=storage
-        )
+            base=base, vary=varied, sampler=sampler, trials=trials, workers=count, storage=storage,
+            **place,
+        )  # fmt: skip
         made = create_sweep(runs, name, spec)
     elif storage is not None and not has_sweep(runs, name):
-        made = join_sweep(runs, name, storage, count)
+        made = join_sweep(runs, name, storage, count, **place)
     else:
         made = get_sweep(runs, name)
         wait_for_heartbeat(made)

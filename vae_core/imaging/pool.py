@@ -6,7 +6,6 @@ lock to and fro (`python -m benchmarks.preparing`).
 
 from __future__ import annotations
 
-import os
 import queue
 import threading
 import time
@@ -25,6 +24,7 @@ from vae_core.imaging.kinds import NotAnImage
 from vae_core.imaging.listing import Listing
 from vae_core.imaging.look import Look, look
 from vae_core.imaging.reading import Picture, Refused, reason_of
+from vae_core.process import cores
 
 Result = Image | Look | str | OSError
 """An image and its box, or what a picture holds; why there is none; or why that is not known."""
@@ -69,7 +69,7 @@ def decode_all(
         tick()
     if first is None:
         return
-    pool = _Pool(listing, chain([first], waiting), target, _cores())
+    pool = _Pool(listing, chain([first], waiting), target, cores())
     try:
         yield from pool.results(tick)
     finally:
@@ -82,7 +82,7 @@ def batch_spans(wanted: np.ndarray, sizes: np.ndarray) -> Iterator[range]:
     Args:
         sizes: int64 [N], bytes of each.
     """
-    most = min(max(int(wanted.sum()) // (SHARES * _cores()), 1), BATCH)
+    most = min(max(int(wanted.sum()) // (SHARES * cores()), 1), BATCH)
     start, total = 0, 0
     for i, (is_wanted, size) in enumerate(zip(wanted.tolist(), sizes.tolist(), strict=True)):
         if i > start and not (is_wanted and i - start < most and total + size <= BATCH_BYTES):
@@ -247,8 +247,3 @@ def _decode_here(read: Picture | str | OSError, target: Target | None) -> Result
         return fitted(reader.values(read, enough(target)), target)
     except NotAnImage as reason:
         return str(reason)
-
-
-def _cores() -> int:
-    """Those that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

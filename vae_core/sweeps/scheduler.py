@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Any
 
 from optuna.trial import FrozenTrial
@@ -29,7 +29,7 @@ from vae_core.sweeps.state import (
 from vae_core.sweeps.storage import StorageError
 from vae_core.sweeps.study import SharedStudy
 from vae_core.sweeps.sweep import Sweep
-from vae_core.training import jobs
+from vae_core.training.executors import Unreachable, open_executor
 
 POLL_S = 0.25
 
@@ -49,7 +49,9 @@ def work(sweep: Sweep, watch: Watcher = lambda state: None) -> SweepState:
     every new state. A UserError when another process works on it, or its folder is damaged."""
     with sweep.lock():
         sweep.clear_leftovers()
-        return Scheduler(sweep, watch).run()
+        scheduler = Scheduler(sweep, watch)
+        with closing(scheduler.executor):
+            return scheduler.run()
 
 
 class Scheduler:
@@ -62,6 +64,7 @@ class Scheduler:
         if self.state.target != "pause":
             self.state = self.state.model_copy(update={"target": "run"})
         self.study = SharedStudy(sweep)
+        self.executor = open_executor(self.spec.place, self.spec.share)
         self._commanded: dict[int, str] = {}
         """The last command sent to each entry's worker, so that none is sent twice."""
 
@@ -113,7 +116,7 @@ class Scheduler:
             self._replace(entry, state="cancelled", message="Its run was deleted.")
             return
         try:
-            status = run.status()
+            status = self.executor.poll(run)
         except UserError as error:
             self._replace(entry, state="failed", message=str(error))
             return
@@ -125,7 +128,7 @@ class Scheduler:
             case "interrupted" if self.state.target != "run":
                 self._replace(entry, **WITHOUT_WORKER[self.state.target])
             case "interrupted" if entry.attempts < MAX_ATTEMPTS:
-                self._try_to_resume(self._replace(entry, attempts=entry.attempts + 1), run)
+                self._try_to_resume(entry, run, attempts=entry.attempts + 1)
             case "interrupted":
                 tail = run.log_tail(5)
                 message = f"Its worker was ended {MAX_ATTEMPTS} times. {tail}".strip()
@@ -143,10 +146,15 @@ class Scheduler:
         has_started = True
         while has_started and self.state.target == "run":
             waiting = self.state.in_state("waiting")
-            all_busy = len(self.state.in_state("running")) >= self.state.workers
+            all_busy = len(self.state.in_state("running")) >= self._together()
             if all_busy or not (waiting or self._may_draw()):
                 return
             has_started = self._start_next(waiting[0] if waiting else None)
+
+    def _together(self) -> int:
+        """How many runs may be at work at a time."""
+        room = self.executor.capacity()
+        return self.state.workers if room is None else min(self.state.workers, room)
 
     def _may_draw(self) -> bool:
         return len(self.state.entries) < self.spec.total
@@ -168,6 +176,9 @@ class Scheduler:
             return True
         except StorageError as error:
             self._storage_failed(error)
+            return False
+        except Unreachable as error:
+            self._change(message=str(error))
             return False
         except UserError as error:
             self._pause(error)
@@ -218,29 +229,32 @@ class Scheduler:
     def _start(self, entry: Entry) -> None:
         """Create the entry's run and start its worker; settings that do not fit fail it alone."""
         try:
-            config = complete(self.spec.config(entry.params))
+            together = max(1, min(self._together(), self.spec.total))
+            threads = self.executor.threads(together)
+            config = complete(self.spec.config(entry.params, threads))
         except UserError as error:
             self._replace(entry, state="failed", message=str(error))
             return
         name = self.store.free_name(self.spec.run_name(self.sweep.id, entry.params))
         entry = self._replace(entry, run=name)
         self._save()  # so that a scheduler that comes later knows whose run it is
-        jobs.start(self.store, name, config)
+        self.executor.submit(self.store, name, config)
         self._replace(entry, state="running", attempts=1)
 
     def _resume(self, entry: Entry, run: Run) -> None:
         """Put a worker to a run that was begun before, unless it has one or needs none."""
-        if run.status().state in ("interrupted", "stopped"):
-            jobs.resume(run)
+        if self.executor.poll(run).state in ("interrupted", "stopped"):
+            self.executor.resume(run)
         self._replace(entry, state="running")
         self._commanded.pop(entry.number, None)
 
-    def _try_to_resume(self, entry: Entry, run: Run) -> None:
+    def _try_to_resume(self, entry: Entry, run: Run, **changes: Any) -> None:
         """As `_resume`; where nothing can be written, the sweep pauses and the entry waits."""
         try:
-            self._resume(entry, run)
+            self._resume(entry.model_copy(update=changes), run)
+        except Unreachable as error:
+            self._change(message=str(error))  # the next round asks again
         except UserError as error:
-            self._replace(entry, attempts=entry.attempts - 1)
             self._pause(error)
 
     def _finish(self, entry: Entry, run: Run) -> None:
@@ -255,7 +269,7 @@ class Scheduler:
             self._commanded[entry.number] = command
             run = self._run_of(entry)
             if run is not None:
-                jobs.send(run, {"command": command})
+                self.executor.command(run, command)
 
     def _run_of(self, entry: Entry) -> Run | None:
         """The entry's run, None where it has none yet or it was deleted."""

@@ -15,6 +15,7 @@ from vae_core.config import RunConfig
 from vae_core.errors import UserError
 from vae_core.nested import merged, parse_settings, require_shallow
 from vae_core.settings import Settings
+from vae_core.training.executors import HERE, Share, check_place
 
 BETA, SEED, SIGMA = "objective.beta", "train.seed", "model.sigma"
 MOST_RUNS = 1000
@@ -50,6 +51,8 @@ class SweepSpec(Settings):
         β between the smallest and the largest, and choose among the values of other settings.
     trials: how many runs random and TPE draw.
     storage: URL of a database that machines share; None keeps the study in the sweep's folder.
+    place: address of where its runs are trained, see `training/executors/`; share: what each of
+        them takes of a machine there.
     """
 
     base: RunConfig
@@ -61,6 +64,8 @@ class SweepSpec(Settings):
     trials: int = 0
     workers: int = 2
     storage: str | None = None
+    place: str = HERE
+    share: Share = Share()
 
     @field_validator("base")
     @classmethod
@@ -85,14 +90,14 @@ class SweepSpec(Settings):
             for values in itertools.product(*self.vary.values())
         ]
 
-    def config(self, params: Mapping[str, Any]) -> RunConfig:
-        """The configuration of one run. A UserError when a value does not fit its setting, or there
-        is no such setting."""
+    def config(self, params: Mapping[str, Any], threads: int | None = None) -> RunConfig:
+        """The configuration of one run, with so many threads, or with those of `base`. A UserError
+        when a value does not fit its setting, or there is no such setting."""
         changes: dict[str, Any] = {}
         for key, value in params.items():
             changes = merged(changes, parse_settings([f"{key}={json.dumps(value)}"]))
-        if self.workers > 1:  # one thread each: together they do what one run with all threads does
-            changes = merged({"train": {"threads": 1}}, changes)
+        if threads is not None:
+            changes = merged({"train": {"threads": threads}}, changes)
         return self.base.updated(changes)
 
     def run_name(self, sweep: str, params: Mapping[str, Any]) -> str:
@@ -150,6 +155,7 @@ def check(spec: SweepSpec) -> SweepSpec:
     UserError in one sentence that names the setting where it is not."""
     for key, values in spec.vary.items():
         check_values(key, values)
+    check_place(spec.place)
     if spec.workers < 1:
         raise UserError(f"workers: at least one is needed (it is {spec.workers}).")
     if spec.sampler != "grid" and spec.trials < 1:

@@ -113,15 +113,16 @@ def create_sweep(store: Store, name: str, spec: SweepSpec) -> Sweep:
     return sweep
 
 
-def join_sweep(store: Store, name: str, storage: str, workers: int) -> Sweep:
-    """Take part, from this store, in a sweep that another machine began. A UserError when the
-    storage cannot be reached or has no such sweep, or the name is taken."""
+def join_sweep(store: Store, name: str, storage: str, workers: int, **here: Any) -> Sweep:
+    """Take part, from this store, in a sweep that another machine began; `here` is what else of the
+    specification is one's own, such as the place. A UserError when the storage cannot be reached
+    or has no such sweep, or the name is taken."""
     from vae_core.sweeps.study import open_study, read_spec
 
     found = read_spec(open_study(storage, _checked(name)), storage)
     if found is None:
         raise UserError(f"There is no sweep called {name!r} to join; give values of β to begin it.")
-    spec = found.model_copy(update={"storage": storage, "workers": workers})
+    spec = found.model_copy(update={"storage": storage, "workers": workers, **here})
     with _new_folder(store, name, spec) as sweep:
         return sweep
 

@@ -1,0 +1,101 @@
+"""Places to train in: their addresses, and a sweep in one that is full and at times unreachable."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.test_sweeps import spec
+from vae_core.config import RunConfig
+from vae_core.errors import UserError
+from vae_core.registry import Entry
+from vae_core.runs import Run, Status, Store
+from vae_core.sweeps import BETA, SweepState
+from vae_core.sweeps.scheduler import work as work_through
+from vae_core.sweeps.sweep import create_sweep
+from vae_core.training import jobs, worker
+from vae_core.training.executors import Share, Unreachable, executors, open_executor, parsed_share
+
+
+class Shed:
+    """A place with room for one run, which is trained when somebody looks; it answers every other
+    time."""
+
+    def __init__(self, address: str, share: Share) -> None:
+        self.address, self.share = address, share
+        self.waiting: list[str] = []
+        self.heard: list[str] = []
+        self.asked, self.closed = 0, False
+
+    def capacity(self) -> int | None:
+        return 1
+
+    def threads(self, together: int) -> int | None:
+        return int(self.share.cpus or together)
+
+    def submit(self, store: Store, name: str, config: RunConfig) -> Run:
+        self._answer()
+        run = jobs.create(store, name, config)
+        assert not self.waiting, "there is no room for two"
+        self.waiting.append(run.id)
+        return run
+
+    def resume(self, run: Run) -> None:
+        self._answer()
+        self.waiting.append(run.id)
+
+    def poll(self, run: Run) -> Status:
+        if run.id in self.waiting:
+            self.waiting.remove(run.id)
+            worker.work(run)
+        return run.status()
+
+    def command(self, run: Run, command: str) -> None:
+        self.heard.append(command)
+
+    def close(self) -> None:
+        self.closed = True
+
+    def _answer(self) -> None:
+        self.asked += 1
+        if self.asked % 2:
+            raise Unreachable("The shed does not answer.")
+
+
+@pytest.fixture
+def sheds() -> Iterator[list[Shed]]:
+    """The places that were opened as `shed` or `shed://…`."""
+    opened: list[Shed] = []
+
+    def build(address: str, share: Share) -> Shed:
+        opened.append(Shed(address, share))
+        return opened[-1]
+
+    executors.add(Entry(name="shed", label="a shed", blurb="For tests.", build=build))
+    yield opened
+    del executors._entries["shed"]
+
+
+def test_a_sweep_asks_its_place_for_all_it_needs(tmp_path: Path, sheds: list[Shed]) -> None:
+    place = {"place": "shed://behind:1", "share": Share(cpus=3, gpus=0.5)}
+    made = create_sweep(Store(tmp_path), "s", spec(vary={BETA: (1.0, 3.0, 9.0)}, **place))
+    seen: list[SweepState] = []
+    ended = work_through(made, seen.append)
+    assert [entry.state for entry in ended.entries] == ["finished"] * 3 and ended.message == ""
+    assert any("does not answer" in state.message for state in seen)
+    assert not any(state.state == "paused" for state in seen), "nobody has to mend anything"
+    (shed,) = sheds
+    assert (shed.address, shed.share.gpus, shed.closed) == ("shed://behind:1", 0.5, True)
+    assert {run.config().train.threads for run in Store(tmp_path)} == {3}
+
+
+def test_a_place_that_there_is_not(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"no place to train in 'rey'; choose one of here"):
+        open_executor("rey://host:10001")
+    with pytest.raises(UserError, match="no place to train in 'moon'"):
+        create_sweep(Store(tmp_path), "s", spec(place="moon"))
+    with pytest.raises(UserError, match="cpus"):
+        parsed_share(0, 0.0)
+    assert list(Store(tmp_path)) == [] and not list(tmp_path.glob(".sweeps/*"))
