@@ -35,6 +35,7 @@ from vae_core.errors import UserError
 from vae_core.families import complete
 from vae_core.runs import DataCard, Run, Status, Store
 from vae_core.training import jobs, loop, precision_trial
+from vae_core.training.executors import Share
 
 PAGE = str(Path(__file__).resolve().parents[1] / "pages" / "train.py")
 FORM = "train.digits-vae.digits"
@@ -56,7 +57,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, RunConfig]]:
     """What `jobs.start` was asked for; the run is made, no process is."""
     calls: list[tuple[str, RunConfig]] = []
 
-    def start(store: Store, name: str, config: RunConfig) -> Run:
+    def start(store: Store, name: str, config: RunConfig, share: Share | None = None) -> Run:
         run = store.create(name, complete(config))
         run.claim(os.getpid())
         calls.append((name, config))

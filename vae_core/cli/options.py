@@ -40,11 +40,9 @@ OnOption = Annotated[
     ),
 ]
 CpusOption = Annotated[
-    float, typer.Option("--cpus-per-run", help="CPUs that a run takes of a cluster's machine.")
+    float | None, typer.Option(help="Cores of one run there, which are its threads.")
 ]
-GpusOption = Annotated[
-    float, typer.Option("--gpus-per-run", help="GPUs, or a part of one such as 0.5.")
-]
+GpusOption = Annotated[float, typer.Option(help="Graphics cards of one run there; 0.5 shares.")]
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Name of a run.")]
 
 

@@ -58,7 +58,7 @@ def train(
     settings: SetOption = [],  # noqa: B006 — typer wants a list and copies it
     store: StoreOption = None,
     on: OnOption = None,
-    cpus: CpusOption = 1.0,
+    cpus: CpusOption = None,
     gpus: GpusOption = 0.0,
 ) -> None:
     """Train a model in the foreground. Ctrl-C saves and stops."""
@@ -67,13 +67,14 @@ def train(
     start = runs.get(source) if source else None
     config = config_from(preset, family, dataset, data_dir, epochs, settings, start)
     from vae_core.training.cluster.placed import address_for, put_on_cluster
+    from vae_core.training.executors import parsed_share
     from vae_core.training.jobs import create
 
     name = run or runs.free_name(name_for(config, config.preset or config.family))
     made = create(runs, name, config)
     try:
         if on is not None and (address := address_for(made, on)):
-            put_on_cluster(made, cpus, gpus)
+            put_on_cluster(made, parsed_share(cpus, gpus))
             train_there(made, address, store)
         else:
             _train_here(made, store)

@@ -19,27 +19,26 @@ from vae_core.runs.lease import TOKEN_VARIABLE
 from vae_core.training.cluster.placed import address_to_resume, put_on_cluster
 from vae_core.training.continuation import continued
 from vae_core.training.control import control_size, send
+from vae_core.training.executors import Share
 from vae_core.training.initial import take_weights
 
 __all__ = ["create", "require_more", "resume", "send", "spawn", "start"]
 
 
-def start(
-    store: Store, name: str, config: RunConfig, on_cluster: tuple[float, float] | None = None
-) -> Run:
+def start(store: Store, name: str, config: RunConfig, share: Share | None = None) -> Run:
     """Create a run and train it in a process of its own.
 
     Args:
-        on_cluster: CPUs and GPUs that it takes of a machine of the cluster that is known here;
-            None trains it on this machine.
+        share: what it takes of a machine of the cluster that is known here; None trains it on this
+            machine.
 
     Raises:
         UserError: when the configuration is invalid, the name is taken, or nothing can be written.
     """
     run = create(store, name, config)
     try:
-        if on_cluster is not None:
-            put_on_cluster(run, *on_cluster)
+        if share is not None:
+            put_on_cluster(run, share)
         _launch(run, _on(address_to_resume(run)))
     except UserError:
         shutil.rmtree(run.path, ignore_errors=True)  # it never began: its name is free again

@@ -31,8 +31,11 @@ GOES = (
     layout.INITIAL_CARD,
     layout.SELECTION,
     *SAVE,
+    layout.NEXT_STATE,
+    layout.NEXT_BEST,
 )
-"""All that a worker reads of the run that it begins or goes on with."""
+"""All that a worker reads of the run that it begins or goes on with; the last two where a save was
+cut off, which it completes."""
 
 COMES = (
     layout.CONFIG,

@@ -9,8 +9,9 @@ mirror finds it by its name.
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from pydantic import ValidationError
@@ -52,6 +53,10 @@ MOST_LOSSES = 3
 """Places that may be lost without a new save between them; then the run itself is what kills."""
 
 Tick = Callable[[], None]
+
+
+class Left(BaseException):
+    """Nobody follows the run any more, and its place goes on."""
 
 
 class Gone(Exception):
@@ -122,7 +127,12 @@ class Mirror:
         self._activity, self._reported_at = "Connecting to the cluster", 0.0
         self._paused = self._following = False
         self._stopped_at: float | None = None
+        self._leaving = threading.Event()
         self._forget_place()
+
+    def leave(self) -> None:
+        """From another thread: follow no more, and let the place go on."""
+        self._leaving.set()
 
     def follow(self) -> Status:
         """Train the run to its end, or until it is stopped; its last status.
@@ -158,6 +168,8 @@ class Mirror:
                 if remote is not None:
                     remote.end()
                 record_stop(self.run, self._activity)
+                return self.run.last_status()
+            except Left:
                 return self.run.last_status()
             except LeaseLost:
                 if remote is not None and not self.run.path.is_dir():
@@ -311,7 +323,9 @@ class Mirror:
         if config != self.run.config():
             self.run.write_json(layout.CONFIG, to_store(config))
 
-    def _take_save(self, remote: Remote, files: Any) -> None:
+    def _take_save(self, remote: Remote, files: Mapping[str, Found]) -> None:
+        for name in filter(files.__contains__, SAVE):
+            within(name, files[name].size)  # before any of them is written
         weights, state = (
             self._fetched(remote, name, files[name]) for name in (layout.WEIGHTS, layout.STATE)
         )
@@ -374,6 +388,8 @@ class Mirror:
 
     def _tick(self) -> None:
         """Look for messages. A `Stopped` where there is nothing to save, or no time for it."""
+        if self._leaving.is_set():
+            raise Left
         for message in self._control():
             match message.command:
                 case "stop":

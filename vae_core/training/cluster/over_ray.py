@@ -100,12 +100,12 @@ class RayCluster:
             said += f", {free.get('GPU', 0.0):g} of {gpus:g} GPUs"
         return said
 
-    def room(self, placement: Placement) -> int:
-        """For how many such places the machines are large enough, those that are taken counted. An
-        `Away`."""
+    def room(self, cpus: float, gpus: float) -> int:
+        """For how many places of such a share the machines are large enough, those that are taken
+        counted. An `Away`."""
         with _telling(self._ray):
             machines = [each["Resources"] for each in self._ray.nodes() if each["Alive"]]
-        asked = {"CPU": placement.cpus, "GPU": placement.gpus}
+        asked = {"CPU": cpus, "GPU": gpus}
         return sum(
             int(min(machine.get(name, 0.0) / most for name, most in asked.items() if most) + 1e-6)
             for machine in machines
@@ -137,7 +137,6 @@ class RayCluster:
                     f"No cluster answers at {where} ({reason}). See to it that it is up, and that "
                     "it runs the versions of Ray and Python that this machine has."
                 ) from error
-
 
     def _initialize(self) -> None:
         self._ray.init(

@@ -19,9 +19,10 @@ from vae_core.runs.migrations import to_store
 from vae_core.runs.schemas import Placement
 from vae_core.training.cluster.mirror import Cluster, Mirror
 from vae_core.training.control import WorkerControl
+from vae_core.training.executors import HERE, Share
 
-HERE, RAY = "here", "ray"
-"""Addresses: this machine; the cluster that RAY_ADDRESS names, or this machine is part of."""
+RAY = "ray"
+"""The address of the cluster that RAY_ADDRESS names, or that this machine is part of."""
 
 ADDRESS_VARIABLE = "RAY_ADDRESS"
 
@@ -56,21 +57,20 @@ def placement_of(run: Run) -> Placement | None:
     return None
 
 
-def put_on_cluster(run: Run, cpus: float = 1.0, gpus: float = 0.0) -> None:
-    """From now on the run is trained on a cluster, with so many CPUs, which are its threads where
-    it does not say otherwise, and GPUs. A UserError when that cannot be written, or no machine can
-    have so much."""
-    if not 0 < cpus <= 4096 or not 0 <= gpus <= 1024:
-        raise UserError(
-            f"A run cannot take {cpus:g} CPUs and {gpus:g} GPUs; it needs some of a CPU, and may "
-            "take part of a GPU, such as 0.5."
-        )
+def put_on_cluster(run: Run, share: Share) -> None:
+    """From now on the run is trained on a cluster, where it takes this share of a machine: one CPU
+    where it names none. A UserError when that cannot be written."""
     config = run.config()
     if config.train.threads is None:
-        config = config.updated({"train": {"threads": max(1, int(cpus))}})
+        config = config.updated({"train": {"threads": threads_of(share)}})
         run.write_json(layout.CONFIG, to_store(config))
-    placement = Placement(id=secrets.token_hex(16), cpus=cpus, gpus=gpus)
+    placement = Placement(id=secrets.token_hex(16), cpus=share.cpus or 1.0, gpus=share.gpus)
     run.write_json(layout.PLACEMENT, placement)
+
+
+def threads_of(share: Share) -> int:
+    """The threads of a run that takes this share."""
+    return max(1, int(share.cpus or 1))
 
 
 def address_for(run: Run, on: str) -> str | None:
@@ -89,7 +89,7 @@ def address_to_resume(run: Run, on: str | None = None) -> str | None:
     if on is not None:
         address = address_for(run, on)
         if address is not None and placement is None:
-            put_on_cluster(run)
+            put_on_cluster(run, Share())
         return address
     if placement is None:
         return None
