@@ -34,6 +34,7 @@ from typing import IO, Any
 
 import psutil
 
+from vae_core.errors import UserError
 from vae_core.locations import module_command, module_environment
 from vae_core.runs import Store, layout
 from vae_core.sweeps.results import results
@@ -43,7 +44,7 @@ from vae_core.training.cluster.place import FOLDER
 MACHINES = 3
 AWAY_S, START_S = 40.0, 300.0
 NAME = "cluster"
-RUN = ("--dataset", "digits", "--family", "vae", "--epochs", "30", "--set", "model.backbone=mlp",
+RUN = ("--dataset", "digits", "--family", "vae", "--epochs", "12", "--set", "model.backbone=mlp",
        "--set", "train.device=cpu", "--set", "train.precision=fp32", "--set", "model.latent_dim=4",
        "--set", "train.save_every_s=1", "--set", "train.log_every=5")  # fmt: skip
 
@@ -252,12 +253,12 @@ def driver(store: Path, address: str, log: IO[str], *arguments: str) -> Iterator
         kill_tree(process)
 
 
-def wait_for(finished: int, sweep: Callable[[], Sweep | None], process: Any) -> None:
+def wait_for(results: int, store: Path, process: Any) -> None:
     """Return once so many results are there."""
     while True:
-        found = sweep()
-        if found is not None and len(found.state().in_state("finished")) >= finished:
-            return
+        with suppress(UserError):  # it is just being made
+            if len(get_sweep(Store(store), NAME).state().in_state("finished")) >= results:
+                return
         if process.poll() is not None:
             raise RuntimeError(f"the driver ended with status {process.returncode}; see its log")
         time.sleep(0.5)
@@ -273,35 +274,30 @@ def scenario(folder: Path, storage: str, runs: int) -> None:
     first = ("--beta", betas, "--seeds", "0,1", "--on", "ray", "--cpus", "1", "--workers", "6",
              "--storage", database.url, *RUN)  # fmt: skip
 
-    def sweep() -> Sweep | None:
-        with suppress(Exception):
-            return get_sweep(Store(store), NAME)
-        return None
-
     watch, cluster = Watch(folder), None
     try:
         cluster = Machines(folder)
         with (folder / "driver.log").open("a") as log:
             with driver(store, cluster.address, log, *first) as process:
-                wait_for(runs // 6, sweep, process)
+                wait_for(runs // 6, store, process)
                 while (found := watch.training()) is None:
                     time.sleep(0.2)
                 machine, run = found
                 say(f"KILL machine {machine}, in the middle of {run}")
                 cluster.kill_one(machine)
-                wait_for(runs // 3, sweep, process)
+                wait_for(runs // 3, store, process)
                 say(f"STOP the database for {AWAY_S:.0f} s")
                 database.stop()
                 time.sleep(AWAY_S)
                 database.start()
                 say("the database is back")
-                wait_for(runs // 3 + runs // 4, sweep, process)
+                wait_for(runs // 3 + runs // 4, store, process)
                 say("KILL the driver, the head and all machines")
                 process.send_signal(signal.SIGKILL)
                 cluster.kill()
             cluster = Machines(folder)
             with driver(store, cluster.address, log, "--storage", database.url) as process:
-                wait_for(runs, sweep, process)
+                wait_for(runs, store, process)
                 process.wait(60)
         time.sleep(1)
         watch.stop()

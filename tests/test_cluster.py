@@ -459,3 +459,20 @@ def test_a_place_that_nobody_asks_any_more_is_given_up(monkeypatch: pytest.Monke
     assert place.is_forgotten()
     place.end()
     assert threading.active_count() < 50
+
+
+def test_a_token_of_this_machine_is_shown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from vae_core.training.cluster.over_ray import _show_token
+
+    for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    _show_token()
+    assert "RAY_AUTH_MODE" not in os.environ
+    (tmp_path / ".ray").mkdir()
+    (tmp_path / ".ray" / "auth_token").touch()
+    _show_token()
+    assert os.environ["RAY_AUTH_MODE"] == "token"
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")  # as somebody has said
+    _show_token()
+    assert os.environ["RAY_AUTH_MODE"] == "disabled"

@@ -150,7 +150,9 @@ class Mirror:
                 remote.end()
                 if status.state not in ACTIVE:
                     return status
-                raise Gone("its worker was killed there")
+                raise Gone(
+                    f"its worker ended there, {self.run.log_tail(1) or 'killed'}".rstrip(".")
+                )
             except Gone as lost:
                 if self._stopped_at is not None:
                     record_stop(self.run, self._activity)

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -56,6 +57,7 @@ class RayCluster:
         that this machine is part of, else begins one with this machine alone, which ends with this
         process. A UserError where none answers."""
         self._address = address
+        _show_token()
         self._ray = extra("ray", "cluster", "Training on a cluster")
         self._shared: dict[str, Any] = {}
         self._connect()
@@ -134,8 +136,9 @@ class RayCluster:
                 reason = str(error).strip().splitlines()[0].rstrip(".")
                 where = self._address or os.environ.get("RAY_ADDRESS") or "this machine"
                 raise UserError(
-                    f"No cluster answers at {where} ({reason}). See to it that it is up, and that "
-                    "it runs the versions of Ray and Python that this machine has."
+                    f"No cluster answers at {where} ({reason}). See to it that it is up, that it "
+                    "runs the versions of Ray and Python that this machine has, and that both have "
+                    "the same token."
                 ) from error
 
     def _initialize(self) -> None:
@@ -180,6 +183,17 @@ class RayPlace:
             self._ray.kill(self._actor, no_restart=True)
 
 
+def _show_token() -> None:
+    """Where there is a token of Ray's on this machine, show it to the cluster that is connected to,
+    which needs it from Ray 2.59 on; of itself Ray's client shows it from 2.61 on only.
+
+    https://docs.ray.io/en/latest/ray-security/token-auth.html
+    """
+    known = any(os.environ.get(name) for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"))
+    if known or (Path.home() / ".ray" / "auth_token").is_file():
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+
+
 def _in_lasting_thread(work: Callable[[], None]) -> None:
     """Do it in a thread that ends with this process, and raise what it raises.
 
@@ -221,6 +235,8 @@ def _telling(ray: ModuleType) -> Iterator[None]:
         raise Gone(_first(error)) from error
     except (errors.RaySystemError, errors.RpcError, ConnectionError) as error:
         raise Away(_first(error)) from error
+    except errors.RayError as error:  # what it was about to answer is lost with its machine, say
+        raise Gone(_first(error)) from error
 
 
 def _first(error: BaseException) -> str:

@@ -44,6 +44,9 @@ OUT = "out"
 INLINE = 64 * 1024
 """Bytes of a file that come with the news of it."""
 
+MOST_AT_ONCE = 100
+"""Files that are told of at a time."""
+
 FORGOTTEN_S, NEVER_BEGUN_S = 24 * 3600.0, 900.0
 """A place that nobody has asked anything for so long is given up: one whose worker has ended, and
 one that never got all it needed for a worker."""
@@ -141,13 +144,13 @@ class Place:
         self._asked = time.monotonic()
         over = self._worker is None or self._worker.poll() is not None  # first: all else is later
         status = self._read(layout.STATUS, 0, layout.MB)
-        files = self._files(seen)  # before the history, which is then never behind a save
+        files, cut = self._files(seen)  # before the history, which is then never behind a save
         at = history[0] if self._continues(*history) else 0
         lines = self._read(layout.HISTORY, at, PIECE)
         lines = lines[: lines.rfind(b"\n") + 1]
         self._log_sent = self._log_sent if log is None else log
         said = self._read(layout.LOG, self._log_sent, PIECE)
-        more = len(lines) > PIECE // 2 or len(said) == PIECE
+        more = cut or len(lines) > PIECE // 2 or len(said) == PIECE
         if not over:  # a line that is still being written comes when it is whole
             said = said[: said.rfind(b"\n") + 1] or said[: PIECE * (len(said) == PIECE)]
         host = socket.gethostname()
@@ -197,16 +200,19 @@ class Place:
         except OSError:
             return b""
 
-    def _files(self, seen: dict[str, str]) -> dict[str, Found]:
-        """What was written since, linked into a place of its own; a save as a whole or not yet."""
+    def _files(self, seen: dict[str, str]) -> tuple[dict[str, Found], bool]:
+        """What was written since, linked into a place of its own; a save as a whole or not yet. And
+        whether there is more of it than is told at once."""
         for old in (self._home / OUT).iterdir():
             old.unlink()
         previews = [f"{layout.PREVIEWS}/{name}" for name in self.run.names(layout.PREVIEWS)]
         found = {}
         for name in (*COMES, *filter(_is_preview, previews)):
+            if len(found) == MOST_AT_ONCE:
+                return found, True
             if (token := self._token(name)) and token != seen.get(name) and self._link(name):
                 found[name] = self._found(name, token)
-        return found | self._save(seen)
+        return found | self._save(seen), False
 
     def _save(self, seen: dict[str, str]) -> dict[str, Found]:
         before = self._save_tokens()
