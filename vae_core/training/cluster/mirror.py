@@ -128,7 +128,10 @@ class Mirror:
         self._paused = self._following = False
         self._stopped_at: float | None = None
         self._leaving = threading.Event()
-        self._forget_place()
+        # Of the place that is followed: the files that came from it, bytes of its log, its status.
+        self._seen: dict[str, str] = {}
+        self._log: int | None = None
+        self._said, self._status = b"", Status()
 
     def leave(self) -> None:
         """From another thread: follow no more, and let the place go on."""
@@ -332,9 +335,10 @@ class Mirror:
             self._fetched(remote, name, files[name]) for name in (layout.WEIGHTS, layout.STATE)
         )
         best = files.get(layout.BEST)
-        is_new = best is not None and best.token != self._seen.get(layout.BEST)
-        best_pieces = self._fetched(remote, layout.BEST, best) if is_new else None
-        write_save(self.run, weights, state, best_pieces)
+        if best is not None and best.token == self._seen.get(layout.BEST):
+            best = None
+        better = None if best is None else self._fetched(remote, layout.BEST, best)
+        write_save(self.run, weights, state, better)
         self._seen.update({name: files[name].token for name in SAVE if name in files})
 
     def _fetched(self, remote: Remote, name: str, found: Found) -> Iterator[bytes]:
@@ -428,10 +432,8 @@ class Mirror:
 
     def _forget_place(self) -> None:
         """What is known of a place is not known of the next one."""
-        self._seen: dict[str, str] = {}
-        self._log: int | None = None
-        self._said = b""
-        self._status = Status()
+        self._seen, self._log = {}, None
+        self._said, self._status = b"", Status()
 
 
 def _in_words(status: Status, host: str) -> tuple[str, float | None]:
