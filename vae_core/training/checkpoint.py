@@ -133,7 +133,9 @@ def save_checkpoint(run: Run, checkpoint: Checkpoint) -> None:
     """Write weights and state as one step, see `write_save`. A UserError when the disk is full or
     the folder cannot be written."""
     state = _to_cpu(checkpoint.state)
-    best = checkpoint.best and _weights(checkpoint.best, state["best"]["step"])
+    best = None
+    if checkpoint.best is not None:
+        best = _weights(checkpoint.best, state["best"]["step"])
     buffer = io.BytesIO()
     torch.save(state, buffer)
     write_save(run, _weights(state["modules"], checkpoint.step), buffer.getvalue(), best)

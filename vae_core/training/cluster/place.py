@@ -206,7 +206,7 @@ class Place:
         for old in (self._home / OUT).iterdir():
             old.unlink()
         previews = [f"{layout.PREVIEWS}/{name}" for name in self.run.names(layout.PREVIEWS)]
-        found = {}
+        found: dict[str, Found] = {}
         for name in (*COMES, *filter(_is_preview, previews)):
             if len(found) == MOST_AT_ONCE:
                 return found, True
