@@ -10,6 +10,7 @@ https://docs.ray.io/en/latest/ray-core/actors/named-actors.html
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -57,7 +58,8 @@ class RayCluster:
         that this machine is part of, else begins one with this machine alone, which ends with this
         process. A UserError where none answers."""
         self._address = address
-        _show_token()
+        if address is not None and "ray" not in sys.modules:  # which reads this once
+            _show_token()
         self._ray = extra("ray", "cluster", "Training on a cluster")
         self._shared: dict[str, Any] = {}
         self._connect()
@@ -184,8 +186,9 @@ class RayPlace:
 
 
 def _show_token() -> None:
-    """Where there is a token of Ray's on this machine, show it to the cluster that is connected to,
-    which needs it from Ray 2.59 on; of itself Ray's client shows it from 2.61 on only.
+    """Where there is a token of Ray's on this machine, let Ray's client show it to the cluster. A
+    cluster asks for it from 2.59 on where its machines have one; the client, unlike a driver on one
+    of them, knows nothing of that before 2.61.
 
     https://docs.ray.io/en/latest/ray-security/token-auth.html
     """
