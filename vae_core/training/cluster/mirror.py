@@ -164,6 +164,8 @@ class Mirror:
                 losses = [step for step in losses if step == saved] + [saved]
                 print(f"The place of {self.run.id} is lost: {lost}.", flush=True)
                 if len(losses) >= MOST_LOSSES:
+                    if remote is not None:
+                        remote.end()  # nobody is sure what it does
                     return self._close(
                         "interrupted", f"It was lost {MOST_LOSSES} times: {lost}. Resume to retry."
                     )

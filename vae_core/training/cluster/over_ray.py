@@ -165,6 +165,9 @@ class RayPlace:
 
     def ask(self, method: str, *arguments: Any, tick: Tick) -> Any:
         errors = self._ray.exceptions
+        # A place may be lost, which is told soon. Or an answer is, and the place goes on: seen
+        # under a load of forty. What a place is asked may be asked twice.
+        lost = (errors.ActorUnavailableError, errors.ObjectLostError)
         with _telling(self._ray):
             answer = getattr(self._actor, method).remote(*arguments)
             while True:
@@ -172,7 +175,7 @@ class RayPlace:
                     return self._ray.get(answer, timeout=TICK_S)
                 except errors.GetTimeoutError:
                     pass
-                except errors.ActorUnavailableError:  # it may be lost, which is told soon
+                except lost:
                     time.sleep(TICK_S)
                     answer = getattr(self._actor, method).remote(*arguments)
                 tick()
