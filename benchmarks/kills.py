@@ -4,6 +4,9 @@ Runs of three families are trained in processes of their own and sent SIGKILL by
 does not know what they are at; they save so often that many are hit in a save. Of every run is
 asked: does it open, does it resume, and does it end with the very numbers of a run that nobody
 disturbed (weights, best weights, optimisers, noise, and the whole history but for its times)?
+
+With `--processes`, several train each run together. One of them is killed, or the agent that has
+started them; the others have to begin anew from the last save by themselves, or end.
 """
 
 from __future__ import annotations
@@ -20,13 +23,15 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
+import psutil
 import torch
 import typer
 
 from vae_core.config import RunConfig, parse_config
 from vae_core.families import complete
 from vae_core.loading import load_run
-from vae_core.runs import BEST, NEXT_STATE, STATE, WEIGHTS, Run, Store
+from vae_core.runs import BEST, NEXT_STATE, STATE, WEIGHTS, Job, Run, Store, layout
+from vae_core.training import jobs
 from vae_core.training.worker import work
 
 FAMILIES: dict[str, dict[str, Any]] = {
@@ -146,6 +151,86 @@ def kills(store: Store, count: int, seed: int, epochs: int) -> list[dict[str, An
     return found
 
 
+def ranks_of(agent: int) -> dict[int, int]:
+    """The process ids of those that an agent has started, by rank."""
+    found = {}
+    try:
+        for child in psutil.Process(agent).children(recursive=True):
+            found[int(child.environ()["RANK"])] = child.pid
+    except (psutil.Error, KeyError):  # one is just beginning, or ending
+        pass
+    return found
+
+
+def ended(run: Run) -> Run:
+    """The run, once nobody works on it any more."""
+    while run.is_alive():
+        time.sleep(0.1)
+    return run
+
+
+def kill_together(
+    store: Store, name: str, config: RunConfig, processes: int, after_s: float, victim: int
+) -> dict[str, Any] | None:
+    """Train a run in several processes and kill one of them after some seconds: that of the rank
+    `victim`, or the agent where there is no such rank. None where all had ended before."""
+    run = jobs.start(store, name, config, processes)
+    agent = run.parse(layout.JOB, Job).pid
+    time.sleep(after_s)
+    ranks = ranks_of(agent)
+    if not run.is_alive():
+        return None
+    seen = run.status().step
+    os.kill(ranks.get(victim, agent), signal.SIGKILL)
+    ended(run)
+    left = [pid for pid in ranks.values() if psutil.pid_exists(pid)]
+    state, written = run.status().state, run.weights_step()
+    if state != "finished":
+        time.sleep(3.0)  # an agent's processes see within a second that it is gone
+        left = [pid for pid in ranks.values() if psutil.pid_exists(pid)]
+        jobs.resume(run, processes=processes)
+        ended(run)
+    steps = [record["step"] for record in run.history()[0] if record["kind"] == "step"]
+    finished = run.status().state == "finished" and steps == sorted(set(steps))
+    return {
+        "family": config.family,
+        "victim": f"rank {victim}" if victim in ranks else "agent",
+        "after_s": round(after_s, 3),
+        "state": state,
+        "saved_step": written,
+        "seen_step": seen,
+        "in_a_save": False,
+        "opens": written is None or load_run(run).step == run.weights_step(),
+        "resumes": not left,
+        "finished": finished,
+    }
+
+
+def kills_together(
+    store: Store, count: int, seed: int, epochs: int, processes: int
+) -> list[dict[str, Any]]:
+    """As `kills`, of runs that several processes train; the agent is killed as often as each."""
+    luck = random.Random(seed)
+    undisturbed, lasts = {}, {}
+    for family in FAMILIES:
+        started = time.monotonic()
+        run = ended(jobs.start(store, f"{family}-1", config_of(family, epochs), processes))
+        lasts[family], undisturbed[family] = time.monotonic() - started, outcome(run)
+    found: list[dict[str, Any]] = []
+    number = 0
+    while len(found) < count:
+        number += 1
+        family = list(FAMILIES)[len(found) % len(FAMILIES)]
+        victim, moment = luck.randrange(processes + 1), luck.uniform(0, lasts[family])
+        name, config = f"killed-{number}", config_of(family, epochs)
+        each = kill_together(store, name, config, processes, moment, victim)
+        if each is not None:
+            each["identical"] = equal(outcome(store.get(name)), undisturbed[family])
+            found.append(each)
+            print(f"{len(found):3}  {each['victim']:<6}  {in_a_row(each)}", file=sys.stderr)
+    return found
+
+
 def in_a_row(each: dict[str, Any]) -> str:
     """One kill as a line of the table."""
     saved = "nothing saved" if each["saved_step"] is None else f"step {each['saved_step']} saved"
@@ -173,11 +258,16 @@ def main(
     count: Annotated[int, typer.Option(min=1, help="Workers to kill.")] = 50,
     seed: Annotated[int, typer.Option(help="Of the moments.")] = 0,
     epochs: Annotated[int, typer.Option(min=2, help="Of every run, 5 steps each.")] = 10,
+    processes: Annotated[int, typer.Option(min=1, help="That train each run together.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Kill training processes at random moments, resume each, compare with undisturbed ones."""
     with tempfile.TemporaryDirectory() as folder:
-        found = kills(Store(Path(folder)), count, seed, epochs)
+        store = Store(Path(folder))
+        if processes > 1:
+            found = kills_together(store, count, seed, epochs, processes)
+        else:
+            found = kills(store, count, seed, epochs)
     result = report(found)
     if as_json:
         print(json.dumps(result, indent=2))

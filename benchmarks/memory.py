@@ -27,6 +27,8 @@ import psutil
 import typer
 from PIL import Image
 
+from vae_core.data import StoredImages
+from vae_core.data.npy import IMAGES
 from vae_core.runs import DataCard, Run
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -183,8 +185,8 @@ def main(
         place = (data_dir or folder / "images").resolve()
         phases = peaks(place, folder, preset, [f"data.limit={learn}", *settings])
         card = Run(folder / "runs" / "memory").data_card()
-        (prepared,) = (folder / "cache").glob("*/images.npy")
-        shape = np.load(prepared, mmap_mode="r").shape
+        (about,) = (folder / "cache").glob("folder-*/about.json")
+        shape = StoredImages(about.with_name(IMAGES)).shape
         # Before clearing up, which takes minutes where the disk is busy.
         show(report(phases, shape, card, preset, settings), as_json)
 

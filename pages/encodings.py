@@ -10,6 +10,7 @@ from latent_workbench.encodings.encoded_images import (
     CACHED,
     EncodedImages,
     PartImages,
+    drawn_instead,
     load_encoded,
     no_encodings,
     outdated_encodings,
@@ -42,6 +43,7 @@ def page(run: Run) -> None:
         no_encodings(run)
         return
     outdated_encodings(run)
+    drawn_instead(run)
     key, splits = f"encodings-part-{run.id}", splits_of(run)
     restore(key, CACHED, splits)
     split = persistent(

@@ -32,6 +32,8 @@ def hero(facts: RunFacts) -> None:
     known = facts.dataset in datasets and datasets[facts.dataset].subject
     what = known or f"images ({facts.dataset})"
     title = f"A model that has seen {grouped(facts.n_train or 0)} {what}. Drag."
+    if facts.brought:
+        title = "A network from elsewhere. Drag."
     with errors_shown(st.warning):
         explorer(facts.run, "hero", title)
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -27,11 +28,14 @@ settings.load_profile("steady")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+# UMAP compiles itself for half a minute and runs for a tenth of a second.
+os.environ.setdefault("NUMBA_OPT", "0")
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_folders(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """One store, data folder and cache for the whole session; workers inherit them."""
-    for variable in ("VAE_STORE", "VAE_DATA", "VAE_CACHE"):
+    """A store, data, cache and configuration folder for the session; workers inherit them."""
+    for variable in ("VAE_STORE", "VAE_DATA", "VAE_CACHE", "VAE_CONFIG"):
         os.environ[variable] = str(tmp_path_factory.mktemp(variable.lower()))
     base = tmp_path_factory.getbasetemp()
     shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared"
@@ -39,10 +43,15 @@ def _own_folders(tmp_path_factory: pytest.TempPathFactory) -> None:
     os.environ["VAE_TEST_SHARED"] = str(shared)
 
 
+_stores = count()
+
+
 @pytest.fixture(autouse=True)
 def _own_store(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A store of its own for each test."""
-    monkeypatch.setenv("VAE_STORE", str(tmp_path_factory.mktemp("store")))
+    """A store of its own for each test, numbered here: pytest reads all names to find a free one,
+    which by the thousandth test takes milliseconds."""
+    place = tmp_path_factory.mktemp(f"store-{next(_stores)}", numbered=False)
+    monkeypatch.setenv("VAE_STORE", str(place))
 
 
 @pytest.fixture(autouse=True)

@@ -18,6 +18,7 @@ from vae_core.data import Dataset, load_dataset
 from vae_core.families import build, complete
 from vae_core.run_data import data_card
 from vae_core.runs import Run, Store
+from vae_core.training.distributed import ALONE, Distributed
 from vae_core.training.loop import Loop
 from vae_core.training.worker import work
 
@@ -45,14 +46,19 @@ def built_in(data: DataConfig) -> Dataset:
     return load_dataset(data)
 
 
-def make_loop(config: RunConfig, state: Any = None, dataset: Dataset | None = None) -> Loop:
+def make_loop(
+    config: RunConfig,
+    state: Any = None,
+    dataset: Dataset | None = None,
+    group: Distributed = ALONE,
+) -> Loop:
     """The loop as the worker puts it together."""
     torch.manual_seed(config.train.seed)
     if dataset is None:
         dataset = (built_in if config.data.dataset == "digits" else load_dataset)(config.data)
     model, objective = build(config, data_card(dataset))
     model.to(memory_format=torch.channels_last)
-    loop = Loop(config, dataset, model, objective, state)
+    loop = Loop(config, dataset, model, objective, state, group=group)
     loop.max_window_s = math.inf  # what is recorded shall not depend on the machine's speed
     return loop
 

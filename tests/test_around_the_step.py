@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from benchmarks import waiting
 from tests.engine import tiny
 from vae_core.data import Dataset
 from vae_core.models import LatentModel
@@ -17,34 +15,27 @@ from vae_core.runs import Run, Store
 from vae_core.training import worker
 from vae_core.training.artifacts import may_encode
 
-ROOT = Path(__file__).resolve().parent.parent
+
+def test_every_situation_is_measured_in_processes_of_its_own() -> None:
+    """Beside a busy process, and two at once, whose speeds add up."""
+    assert waiting.measured("passive", "busy", 0.1) > 0
+    assert waiting.measured("1000", "two", 0.1) > 0
 
 
-def told(*command: str) -> Any:
-    done = subprocess.run(
-        [sys.executable, "-m", *command, "--json"], capture_output=True, text=True, cwd=ROOT
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    return json.loads(done.stdout)
+def test_ways_of_waiting_take_turns_and_ratios_are_of_rounds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    speeds, turns = iter([10.0, 20.0, 60.0, 20.0, 5.0, 10.0]), []
 
+    def measured(way: str, situation: str, seconds: float) -> float:
+        turns.append((way, situation))
+        return next(speeds)
 
-def test_shares_are_told_of_all_that_surrounds_a_step() -> None:
-    found = told("benchmarks.shares", "--preset", "digits-vae", "--epochs", "1")
-    shares = found["shares"]
-    assert shares["steps"]["calls"] == found["steps"] > 20
-    for part in ("validation", "previews", "saving, beside", "encodings", "the last measurement"):
-        assert shares[part]["calls"] > 0 and 0 < shares[part]["wall"] < 1, part
-    beside = {name for name in shares if name.endswith("beside")}
-    assert sum(each["wall"] for name, each in shares.items() if name not in beside) < 1
-
-
-@pytest.mark.parametrize("situation", ["busy", "two"])
-def test_waiting_threads_are_compared_in_every_situation(situation: str) -> None:
-    few = ("--ways", "passive,1000", "--situations", situation, "--rounds", "1")
-    found = told("benchmarks.waiting", *few, "--seconds", "0.1")["images_per_s"]
-    assert list(found) == [situation] and list(found[situation]) == ["passive", "1000"]
-    assert found[situation]["passive"]["ratio_passive"] == 1.0
-    assert all(each["images_per_s"] > 0 for each in found[situation].values())
+    monkeypatch.setattr(waiting, "measured", measured)
+    found = waiting.compare(["passive", "1000"], ["quiet"], 3, 0.1)["quiet"]
+    assert [way for way, _ in turns] == ["passive", "1000", "1000", "passive", "passive", "1000"]
+    assert found["passive"] == {"images_per_s": 10, "ratio_passive": 1.0}
+    assert found["1000"] == {"images_per_s": 20, "ratio_passive": 2.0}  # of 2, 3 and 2
 
 
 def test_a_few_images_are_encoded_on_the_way_once_that_takes_little(

@@ -15,7 +15,15 @@ from benchmarks.collections_drawn import cut_scene, draw_face
 from tests.commands import vae_core
 from tests.engine import built_in, make_loop, tiny
 from tests.pictures import picture
-from vae_core.auto import DECISIONS, Known, open_settings, resolve, usual, validation_images
+from vae_core.auto import (
+    DECISIONS,
+    Known,
+    open_settings,
+    resolve,
+    shuffling,
+    usual,
+    validation_images,
+)
 from vae_core.choices import BY_MACHINE
 from vae_core.config import DataConfig, RunConfig, parse_config
 from vae_core.data import ArrayImages, Dataset, ImageSet
@@ -35,7 +43,8 @@ from vae_core.presets import LEFT_TO_THE_DATA
 from vae_core.runs import Choices, DataCard, Run, Store, layout
 
 OPEN = {"model.likelihood", "model.latent_dim", "train.batch_size", "train.augmentation",
-        "train.epochs", "train.early_stopping_patience", "train.validation_images"}  # fmt: skip
+        "train.epochs", "train.early_stopping_patience", "train.validation_images",
+        "train.shuffling"}  # fmt: skip
 
 
 def left_open(**changes: Any) -> RunConfig:
@@ -217,12 +226,20 @@ def test_so_many_images_are_measured_each_epoch(learned: int, held_out: int, mea
     assert count == measured and str(measured or held_out) in reason
 
 
+@pytest.mark.parametrize(("learned", "how"), [(650_000, "whole"), (660_000, "windows")])
+def test_images_beyond_8_gb_are_shuffled_by_windows(learned: int, how: str) -> None:
+    card = DataCard(dataset="folder", image_shape=(3, 64, 64), n_train=learned, n_validation=9)
+    known = Known(tiny(), card, look_at(collection(noise(30)).train))
+    chosen, reason = shuffling(known)
+    assert chosen == how and {"whole": "7.99 GB", "windows": "8.11 GB"}[how] in reason
+
+
 @pytest.mark.parametrize(
     ("path", "value"),
     [
         ("model.latent_dim", 3), ("model.likelihood", "bernoulli"), ("train.batch_size", 7),
         ("train.epochs", 2), ("train.augmentation", "none"), ("train.early_stopping_patience", 0),
-        ("train.validation_images", 11),
+        ("train.validation_images", 11), ("train.shuffling", "windows"),
     ],
 )  # fmt: skip
 def test_what_is_fixed_is_not_touched(path: str, value: object) -> None:
@@ -334,21 +351,28 @@ HUGE = (4000, 3000)
 @pytest.mark.parametrize(
     ("name", "pictures", "sentence"),
     [
-        ("one", [("a.png", picture(0))], "only one image"),
-        ("two", [("a.png", picture(0)), ("b.png", picture(1))], ""),
-        ("alike", [(f"{i}.png", picture(0)) for i in range(30)], "All 30 images are copies of one"),
+        ("one", lambda: [("a.png", picture(0))], "only one image"),
+        ("two", lambda: [("a.png", picture(0)), ("b.png", picture(1))], ""),
+        (
+            "alike",
+            lambda: [(f"{i}.png", picture(0)) for i in range(30)],
+            "All 30 images are copies of one",
+        ),
         (
             "many classes",
-            [(f"{n % 150:03d}/{n}.png", picture(n)) for n in range(290)],
+            lambda: [(f"{n % 150:03d}/{n}.png", picture(n)) for n in range(290)],
             "",
         ),
-        ("huge", [(f"{i}.jpg", picture(i, size=HUGE)) for i in range(5)], ""),
+        ("huge", lambda: [(f"{i}.jpg", picture(i, size=HUGE)) for i in range(5)], ""),
     ],
-)  # fmt: skip
+)
 def test_odd_collections_train_or_say_one_sentence(
-    tmp_path: Path, name: str, pictures: list[tuple[str, Image.Image]], sentence: str
+    tmp_path: Path,
+    name: str,
+    pictures: Callable[[], list[tuple[str, Image.Image]]],  # drawn here: each worker collects all
+    sentence: str,
 ) -> None:
-    done = train(folder(tmp_path / name, iter(pictures)), tmp_path / "runs")
+    done = train(folder(tmp_path / name, iter(pictures())), tmp_path / "runs")
     if sentence:
         assert done.returncode == 2 and sentence in done.stderr.splitlines()[-1]
         return

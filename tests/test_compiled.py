@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,9 +14,10 @@ import torch
 from tests.engine import make_loop, tiny
 from tests.test_families import FAMILIES, OBJECTIVE_SETTINGS
 from vae_core.config import RunConfig
+from vae_core.data.cache import LIMIT_VARIABLE, entries, prune
 from vae_core.errors import UserError
 from vae_core.training import loop as loop_module
-from vae_core.training.compiled import callable_parts, compile_networks
+from vae_core.training.compiled import KEPT_AT, callable_parts, compile_networks
 from vae_core.training.events import Noted, Stepped, Validated
 from vae_core.training.loop import Loop
 from vae_core.training.memory import MemoryBudget
@@ -104,8 +107,11 @@ def test_gradients_pass_through_the_compilers_own_graphs(family: str) -> None:
         assert ours == pytest.approx(theirs, rel=1e-3, abs=1e-3)
 
 
-def test_the_setting_compiles_for_good() -> None:
-    """With the real compiler, from the setting to the last validation."""
+def test_the_setting_compiles_for_good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the real compiler, from the setting to the last validation; what it made is kept within
+    the bound of the cache, while this process uses it beyond that."""
+    monkeypatch.setenv("VAE_CACHE", str(tmp_path))
+    monkeypatch.setenv(KEPT_AT, str(tmp_path / "of-another-network"))
     model = {"backbone": "mlp", "latent_dim": 2, "options": {"hidden": [8]}}
     settings: dict[str, Any] = {
         "data": {"limit": 100},
@@ -123,6 +129,37 @@ def test_the_setting_compiles_for_good() -> None:
     for ours, theirs in zip(told(loop), expected, strict=True):
         assert ours == pytest.approx(theirs, rel=1e-3)
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] > before
+    (kept,) = entries()
+    assert kept.kind == "compiled" and kept.in_use and any(kept.path.rglob("*.so"))
+    assert prune(0) == [] and kept.path.exists()
+
+
+def test_each_network_has_a_folder_and_the_oldest_makes_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VAE_CACHE", str(tmp_path))
+    monkeypatch.delenv(KEPT_AT, raising=False)
+    folders = []
+    for width in (2, 3, 2):
+        compile_networks([torch.nn.Linear(width, 1)], "eager")
+        folders.append(Path(os.environ[KEPT_AT]))
+    assert folders[0] == folders[2] != folders[1]
+    left = tmp_path / f"compiled-{'0' * 20}"  # of a process that has ended
+    (left / "ab").mkdir(parents=True)
+    (left / "ab" / "kernel.so").write_bytes(bytes(100_000))
+    (tmp_path / "compiled").mkdir()  # of an earlier version
+    assert {entry.path for entry in entries()} == {*folders, left, tmp_path / "compiled"}
+    monkeypatch.setenv(LIMIT_VARIABLE, "0")
+    compile_networks([torch.nn.Linear(4, 1)], "eager")
+    assert {entry.path for entry in entries()} == {*folders, Path(os.environ[KEPT_AT])}
+
+
+def test_a_folder_that_a_person_chose_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(KEPT_AT, str(tmp_path))
+    compile_networks([torch.nn.Linear(2, 1)], "eager")
+    assert os.environ[KEPT_AT] == str(tmp_path) and list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("family", ["vae", "vamp", "hierarchical", "factor-vae"])

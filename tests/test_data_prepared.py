@@ -8,6 +8,8 @@ import resource
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +20,10 @@ from hypothesis import strategies as st
 
 from tests.pictures import encoded, lay_out, picture, png
 from vae_core.config import DataConfig
-from vae_core.data import ArrayImages, StoredImages, load_dataset
+from vae_core.data import ArrayImages, StoredImages, load_dataset, npy
 from vae_core.data import prepare as module
-from vae_core.data.npy import NpyWriter, read_summary
+from vae_core.data.hashes import hash_rows
+from vae_core.data.npy import NpyWriter, read_summary, shards_of
 from vae_core.errors import UserError
 from vae_core.imaging import pool
 from vae_core.imaging.resize import resize, with_channels
@@ -153,11 +156,19 @@ def test_two_processes_prepare_the_same_at_once(tmp_path: Path, cache: Path) -> 
     st.integers(1, 9),
     st.integers(0, 12),
     st.integers(0, 12),
+    st.booleans(),
 )
 def test_rows_hold_what_was_written_in_any_order_and_after_a_kill(
-    channels: list[int | None], side: int, killed_after: int, seed: int
+    channels: list[int | None], side: int, killed_after: int, seed: int, sharded: bool
 ) -> None:
-    """None stands for a file that is no image."""
+    """None stands for a file that is no image; three grey images or one in colour are a shard."""
+    with pytest.MonkeyPatch.context() as patch:
+        if sharded:
+            patch.setattr(npy, "SHARD", 3 * side * (side + 1))
+        _write_and_read(channels, side, killed_after, seed)
+
+
+def _write_and_read(channels: list[int | None], side: int, killed_after: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     shapes = [c and (c, side, side + 1) for c in channels]
     images = [s and rng.integers(0, 256, s, dtype=np.uint8) for s in shapes]
@@ -179,16 +190,72 @@ def test_rows_hold_what_was_written_in_any_order_and_after_a_kill(
         assert read_summary(folder) == (
             len(images), {i: "no image" for i in range(len(images)) if i not in kept},
         )  # fmt: skip
-        assert sorted(path.name for path in folder.iterdir()) == (
-            ["about.json", "images.npy"] if kept else ["about.json"]
-        )
+        found = {path.name for path in folder.iterdir()}
+        if not kept:
+            assert found == {"about.json"}
         if kept:
+            shards = {path.name for path in shards_of(folder / "images.npy")}
+            hashes = {"images.hashes.npy"} if len(shards) > 1 else set()
+            assert found == {"about.json"} | shards | hashes
             wide = max(channels[i] for i in kept)
             expected = np.stack([np.repeat(images[i], wide // channels[i], axis=0) for i in kept])
             stored = StoredImages(folder / "images.npy")
             assert stored.shape == (len(images), wide, side, side + 1)
             mixed = rng.permutation(len(kept))
             assert (stored.gather(np.array(kept)[mixed]) == expected[mixed]).all()
+            assert (stored.gather(np.array(kept)) == expected).all()
+            assert (stored.hashes()[kept] == hash_rows(expected)).all()
+
+
+def test_shards_that_do_not_belong_together_are_no_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(npy, "SHARD", 3 * 64)
+    writer = NpyWriter(tmp_path, 7)
+    for i in range(7):
+        writer.write(i, np.full((1, 8, 8), i, np.uint8))
+    writer.finish()
+    shards = [tmp_path / f"images-0000{i}-of-00003.npy" for i in range(3)]
+    assert StoredImages(tmp_path / "images.npy").gather(np.arange(7))[:, 0, 0, 0].tolist() == [
+        *range(7)
+    ]
+    middle = shards[1].read_bytes()
+    shards[1].unlink()
+    with pytest.raises(ValueError, match=r"some of the images in .* are missing"):
+        StoredImages(tmp_path / "images.npy")
+    np.save(shards[1], np.zeros((2, 1, 8, 8), np.uint8))
+    with pytest.raises(ValueError, match="holds other images"):
+        StoredImages(tmp_path / "images.npy")
+    shards[1].write_bytes(middle[:-1])
+    with pytest.raises(ValueError, match="cut short"):
+        StoredImages(tmp_path / "images.npy")
+
+
+def test_images_strewn_over_a_large_file_are_asked_for_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of 100 requests takes 20 ms, as on a disk that has to seek."""
+    array = np.random.default_rng(0).integers(0, 256, (5000, 1, 16, 16), dtype=np.uint8)
+    np.save(tmp_path / "a.npy", array)
+    monkeypatch.setattr(npy, "IN_MEMORY", 1000)
+    images = StoredImages(tmp_path / "a.npy")
+    waits, at_once, most = threading.Lock(), 0, 0
+    read = npy._Shard._read_at
+
+    def slow(shard: object, pieces: list[memoryview], place: int) -> int:
+        nonlocal at_once, most
+        with waits:
+            at_once += 1
+            most = max(most, at_once)
+        time.sleep(0.02)
+        with waits:
+            at_once -= 1
+        return read(shard, pieces, place)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(npy._Shard, "_read_at", slow)
+    places = np.random.default_rng(1).permutation(5000)[:100]
+    assert (images.gather(places) == array[places]).all()
+    assert most == npy.SEEKERS
 
 
 def test_reading_a_large_file_stays_small_in_memory(tmp_path: Path) -> None:

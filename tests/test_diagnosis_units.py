@@ -19,7 +19,7 @@ from vae_core.diagnosis import diagnose, learning_curves
 from vae_core.diagnosis.symptoms import seen_of_even_use
 from vae_core.families import families
 from vae_core.metrics import measure
-from vae_core.metrics.measure import CodeUsage
+from vae_core.metrics.sums import CodeUsage
 from vae_core.training.control import Message
 from vae_core.types import Context
 

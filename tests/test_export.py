@@ -23,6 +23,7 @@ from tests.pictures import lay_out, png
 from tests.surveys import constructed
 from vae_core import extras
 from vae_core.analysis import survey_of
+from vae_core.bring import bring
 from vae_core.cli.app import app
 from vae_core.config import parse_config
 from vae_core.data import ArrayImages
@@ -34,7 +35,7 @@ from vae_core.families import build
 from vae_core.imaging.png import from_png, untile
 from vae_core.latent.survey import Survey
 from vae_core.loading import load_part, load_run
-from vae_core.runs import DataCard, Run
+from vae_core.runs import DataCard, Run, Store
 
 CARD = DataCard(
     dataset="digits",
@@ -61,7 +62,7 @@ def survey(run: Run) -> Survey:
 
 
 def test_every_format_is_registered_with_words_for_a_person() -> None:
-    names = ["csv", "parquet", "npz", "projector", "safetensors", "onnx", "python"]
+    names = ["csv", "parquet", "npz", "projector", "safetensors", "onnx", "python", "hub"]
     assert [entry.name for entry in formats] == names
     assert all(entry.label and entry.blurb.endswith(".") for entry in formats)
 
@@ -203,6 +204,25 @@ def test_onnx_agrees_with_pytorch_at_any_batch_size(run: Run, graphs: Export) ->
             np.testing.assert_allclose(theirs, ours, atol=1e-4)
         decoder = InferenceSession(made.files["decoder.onnx"])
         np.testing.assert_allclose(decoder.run(["x_hat"], {"z": expected[0]})[0], x_hat, atol=1e-4)
+
+
+def test_an_exported_pair_comes_back_with_the_same_pixels(
+    run: Run, graphs: Export, tmp_path: Path
+) -> None:
+    for name, data in graphs.files.items():
+        (tmp_path / name).write_bytes(data)
+    brought = bring([tmp_path], Store(), "back", run.config().data)
+    ours, back, x = load_run(run).model, load_run(brought.run).model, pictures(run)
+    with torch.inference_mode():
+        posterior, theirs = ours.encode(x), back.encode(x)
+        z = posterior.sample(torch.Generator().manual_seed(0))
+        again = back.picture(back.decode(z))
+        torch.testing.assert_close(again, ours.picture(ours.decode(z)), atol=1e-5, rtol=0)
+        torch.testing.assert_close(theirs.mode(), posterior.mode(), atol=1e-5, rtol=1e-4)
+        logvars = theirs.log_variance(), posterior.log_variance()
+        torch.testing.assert_close(*logvars, atol=1e-5, rtol=1e-4)
+    # At one draw of z each, on the same image that is held out.
+    assert brought.run.summary()["mse"] == pytest.approx(run.summary()["mse"], rel=0.2)
 
 
 def test_the_graphs_of_a_conditional_model_take_the_label_and_the_note_says_so(

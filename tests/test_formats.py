@@ -943,7 +943,7 @@ def _whole_files() -> dict[str, bytes]:
 WHOLE = _whole_files()
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(
     st.sampled_from(sorted(WHOLE)),
     st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), max_size=5),

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
 import pytest
+from pydantic.fields import FieldInfo
 from streamlit.testing.v1 import AppTest
 
 from latent_workbench.shared.inputs import step_of
 from latent_workbench.train.forms import Form, Question, widget_for, widget_key
-from vae_core.config import DataConfig, ModelConfig, RunConfig, TrainConfig
+from vae_core.config import DataConfig, ModelConfig, RunConfig, TrackerName, TrainConfig
 from vae_core.families import complete, families
 from vae_core.models import backbones
 from vae_core.settings import Settings, setting
@@ -41,6 +43,12 @@ SEVERAL = {
 }
 """Settings of several numbers, each of which has a field; and what is typed there."""
 
+
+def is_named(info: FieldInfo) -> bool:
+    """Whether a field takes the name of something registered, or several."""
+    return info.annotation is str or info.annotation == tuple[TrackerName, ...]
+
+
 TYPED = {"shown_channels": "4, 2, 1"}
 
 
@@ -49,6 +57,12 @@ def form_of(kind: type[Settings]) -> AppTest:
         draw, default_timeout=30, kwargs={"module": kind.__module__, "name": kind.__name__}
     )
     return script.run()
+
+
+@cache
+def untouched(kind: type[Settings]) -> AppTest:
+    """The form that several tests look at and none changes."""
+    return form_of(kind)
 
 
 def answer_of(app: AppTest) -> dict[str, Any]:
@@ -83,7 +97,7 @@ def change_widget(kind: str, widget: Any, question: Question) -> None:
 
 @pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
 def test_an_untouched_form_changes_nothing(kind: type[Settings]) -> None:
-    app = form_of(kind)
+    app = untouched(kind)
     assert answer_of(app) == {}
     widgets = [*app.number_input, *app.selectbox, *app.text_input, *app.toggle]
     asked = [question.path[-1] for question in Form().questions(kind())]
@@ -95,7 +109,7 @@ def test_an_untouched_form_changes_nothing(kind: type[Settings]) -> None:
 def test_every_field_comes_back_changed_and_valid(kind: type[Settings]) -> None:
     app = form_of(kind)
     for question in Form().questions(kind()):
-        if question.info.annotation is str:  # names of registered things; they are chosen below
+        if is_named(question.info):  # they are chosen below
             continue
         key, name = widget_key("form", kind.__name__, question.path), question.path[-1]
         for field, value in SEVERAL.get(name, {}).items():
@@ -105,7 +119,7 @@ def test_every_field_comes_back_changed_and_valid(kind: type[Settings]) -> None:
         elif name not in SEVERAL:
             other_value(app, key, question)
     answer = answer_of(app.run())
-    texts = {name for name, info in kind.model_fields.items() if info.annotation is str}
+    texts = {name for name, info in kind.model_fields.items() if is_named(info)}
     dictionaries = {"options"} if kind is ModelConfig else set()
     assert answer.keys() == kind.model_fields.keys() - texts - dictionaries
     changed = kind.model_validate(answer)
@@ -114,7 +128,7 @@ def test_every_field_comes_back_changed_and_valid(kind: type[Settings]) -> None:
 
 @pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
 def test_label_unit_and_help_come_from_the_field(kind: type[Settings]) -> None:
-    app = form_of(kind)
+    app = untouched(kind)
     widgets = [*app.number_input, *app.selectbox, *app.text_input, *app.toggle]
     by_key = {widget.key: widget for widget in widgets}
     for question in Form().questions(kind()):
@@ -147,10 +161,12 @@ def draw_whole() -> None:
     from vae_core.config import RunConfig
     from vae_core.families import complete
     from vae_core.models import backbones, likelihoods
+    from vae_core.training.trackers import trackers
 
     config = complete(RunConfig())
+    named = {"model.backbone": backbones, "model.likelihood": likelihoods}
     form = Form(
-        choices={"model.backbone": backbones, "model.likelihood": likelihoods},
+        choices=named | {"train.track": trackers},
         nested=options_of(config),
         hidden=frozenset({"family", "preset", "data.dataset"}),
     )
@@ -182,6 +198,16 @@ def test_likelihood_offers_auto_beside_the_registered() -> None:
     assert box.value == "auto" and "auto" in box.options and len(box.options) == 4
 
 
+def test_any_number_of_trackers_can_be_chosen() -> None:
+    app = AppTest.from_function(draw_whole, default_timeout=30).run()
+    box = app.multiselect(key="form.TrainConfig.train.track")
+    assert box.value == [] and box.options[0] == "TensorBoard" and len(box.options) == 4
+    box.set_value(["mlflow", "tensorboard"])
+    changes = answer_of(app.run())
+    assert changes == {"train": {"track": ("mlflow", "tensorboard")}}
+    assert RunConfig().updated(changes).train.track == ("mlflow", "tensorboard")
+
+
 def test_what_is_no_list_of_numbers_is_kept_as_typed() -> None:
     app = form_of(TrainConfig)
     app.text_input(key="form.TrainConfig.adam_betas").input("much, little")
@@ -210,7 +236,7 @@ def test_answers_survive_another_page() -> None:
 @pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
 def test_no_number_field_keeps_a_value_from_the_server(kind: type[Settings]) -> None:
     """A browser sends nothing that lies beyond the bounds of a field, so fields have none."""
-    for field in form_of(kind).number_input:
+    for field in untouched(kind).number_input:
         assert not field.proto.has_min and not field.proto.has_max, field.label
 
 

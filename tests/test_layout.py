@@ -28,6 +28,7 @@ PATTERNS = [file.name for file in layout.ALL if "*" in file.name and file.name[0
 
 OTHERS = {
     "vae_core/export/weights.py": "a file of the same name that a person takes along",
+    "vae_core/bring/diffusers.py": "a file of the same name in the folder of another program",
     "vae_core/sweeps/storage.py": "an address to copy, of a database elsewhere",
 }
 

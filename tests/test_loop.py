@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -82,8 +83,30 @@ def test_an_epoch_is_measured_on_the_same_few_images_and_the_run_on_all(tmp_path
     assert run.summary()["images"] == len(everything)
 
 
+def test_previews_that_nobody_asked_for_take_little_of_the_time() -> None:
+    def steps(**train: int) -> list[int]:
+        loop = make_loop(tiny(train={"epochs": 2} | train))
+        shown, picture = [], loop._pictured
+
+        def slowly() -> Previewed:
+            time.sleep(0.2)
+            return picture()
+
+        loop._pictured = slowly  # type: ignore[method-assign]
+        for event in loop.run():
+            if isinstance(event, Previewed):
+                shown.append(event.step)
+        assert loop.step == loop.total_steps > 8
+        return shown
+
+    assert (shown := steps())[0] == 0 and len(shown) == 2, "the first and the last"
+    every = steps(preview_every=3)
+    assert every[:4] == [0, 3, 6, 9], "those that were asked for come"
+
+
 def test_hold_outs_and_prior_draws_are_the_same_all_through() -> None:
-    previews = [e for e in make_loop(tiny()).run() if isinstance(e, Previewed)]
+    loop = make_loop(tiny(train={"preview_every": 4}))
+    previews = [e for e in loop.run() if isinstance(e, Previewed)]
     assert len(previews) > 3
     assert all(torch.equal(e.originals, previews[0].originals) for e in previews)
     assert len(previews[0].originals) == 10

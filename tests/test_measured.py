@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from latent_workbench.shared.catalog import facts_of
+from tests.commands import vae_core
 from tests.engine import tiny
 from vae_core.cli.app import app
 from vae_core.config import RunConfig
@@ -142,21 +143,11 @@ def test_errors_that_pages_show_name_no_options_of_a_shell() -> None:
     assert [pair for pair in said if re.search(r"(^|[\s(`])--[a-z]|python -m", pair[1])] == []
 
 
-def test_a_shell_is_told_the_option(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import sys
-
-    from vae_core.cli.app import main
-
+def test_a_shell_is_told_the_option(tmp_path: Path) -> None:
     pool = ImageSet(ArrayImages(np.arange(64, dtype=np.uint8).reshape(16, 1, 2, 2)))
     dataset = split_dataset("x", pool, None, tiny().data)
     with pytest.raises(UserError) as told:
         part_of(dataset, "test")
     assert "--" not in str(told.value) and told.value.shell == "--split validation"
-    monkeypatch.setattr("vae_core.process.prepare", lambda: None)  # torch is loaded here
-    command = ["vae", "train", "--dataset", "folder", "--store", str(tmp_path)]
-    monkeypatch.setattr(sys, "argv", command)
-    with pytest.raises(SystemExit):
-        main()
-    assert "(--data-dir)" in capsys.readouterr().err
+    done = vae_core("train", "--dataset", "folder", "--store", str(tmp_path))
+    assert "(--data-dir)" in done.stderr

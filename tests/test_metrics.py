@@ -8,7 +8,7 @@ import torch
 
 from tests.engine import make_loop, tiny
 from vae_core.metrics import measure
-from vae_core.metrics.measure import MeanAndVariance
+from vae_core.metrics.sums import MeanAndVariance
 from vae_core.types import Context
 
 

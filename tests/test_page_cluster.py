@@ -28,7 +28,9 @@ def test_a_run_goes_to_the_cluster_with_its_share(
 ) -> None:
     asked: list[Share | None] = []
 
-    def start(store: Store, name: str, config: RunConfig, share: Share | None = None) -> Run:
+    def start(
+        store: Store, name: str, config: RunConfig, processes: int = 1, share: Share | None = None
+    ) -> Run:
         run = store.create(name, complete(config))
         run.claim(os.getpid())
         asked.append(share)
@@ -78,6 +80,6 @@ def test_a_run_of_a_cluster_that_is_away_can_go_on_here(monkeypatch: pytest.Monk
     assert any("is trained on a cluster" in error.value for error in app.error)
 
     resumed: list[str | None] = []
-    monkeypatch.setattr(jobs, "_launch", lambda run, options=(), messages=(): resumed.append(None))
+    monkeypatch.setattr(jobs, "_launch", lambda run, *more: resumed.append(None))
     app.button(key="resume-here").click().run()
     assert resumed == [None] and not run.has("placement.json")

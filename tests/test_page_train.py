@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from safetensors.numpy import save
 from streamlit.testing.v1 import AppTest
@@ -52,15 +53,26 @@ def _no_timing(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-@pytest.fixture
-def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, RunConfig]]:
-    """What `jobs.start` was asked for; the run is made, no process is."""
-    calls: list[tuple[str, RunConfig]] = []
+class Started(list[tuple[str, RunConfig]]):
+    """Names and configurations of runs that were started, and in how many processes each."""
 
-    def start(store: Store, name: str, config: RunConfig, share: Share | None = None) -> Run:
+    def __init__(self) -> None:
+        super().__init__()
+        self.processes: list[int] = []
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> Started:
+    """What `jobs.start` was asked for; the run is made, no process is."""
+    calls = Started()
+
+    def start(
+        store: Store, name: str, config: RunConfig, processes: int = 1, share: Share | None = None
+    ) -> Run:
         run = store.create(name, complete(config))
         run.claim(os.getpid())
         calls.append((name, config))
+        calls.processes.append(processes)
         return run
 
     monkeypatch.setattr(jobs, "start", start)
@@ -155,6 +167,36 @@ def test_a_family_that_the_images_cannot_serve_says_so_before_the_start() -> Non
     (error,) = app.error
     assert "“Batch size”: β-TCVAE compares the images of a batch" in error.value
     assert app.button(key="start-training").disabled
+
+
+def test_a_model_is_trained_in_several_processes(
+    started: Started, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("latent_workbench.train.devices.room_for", lambda kind: 4)
+    app = open_page()
+    app.number_input(key="train-processes").set_value(5)
+    settled(app.run())
+    assert any("Processes lies between 1 and 4" in error.value for error in app.error)
+    assert app.button(key="start-training").disabled
+    app.number_input(key="train-processes").set_value(3)
+    settled(app.run()).button(key="start-training").click().run()
+    assert not app.exception and started.processes == [3]
+
+
+def test_of_several_gpus_one_or_all_train(
+    started: Started, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gpu = torch.device("cuda")
+    monkeypatch.setattr("latent_workbench.train.devices.choose_device", lambda name: gpu)
+    monkeypatch.setattr("latent_workbench.train.devices.room_for", lambda kind: 2)
+    app = open_page()
+    devices = app.selectbox(key="train-processes-cuda")
+    assert devices.label == "Devices" and devices.options == ["one", "all 2"]
+    devices.set_value(2)
+    settled(app.run()).button(key="start-training").click().run()
+    assert not app.exception and started.processes == [2]
+    monkeypatch.setattr("latent_workbench.train.devices.room_for", lambda kind: 1)
+    assert "train-processes-cuda" not in {each.key for each in open_page().selectbox}
 
 
 def test_without_a_name_a_free_one_is_taken(started: list[tuple[str, RunConfig]]) -> None:

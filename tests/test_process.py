@@ -47,3 +47,31 @@ def test_it_comes_before_torch() -> None:
             [sys.executable, "-c", "import torch\nfrom vae_core import process\nprocess.prepare()"],
             capture_output=True, check=True,
         )  # fmt: skip
+
+
+def leaves(script: str) -> subprocess.CompletedProcess[str]:
+    """A process that ends as a command does, with `script` run before and in it."""
+    code = (
+        "import atexit, sys\nfrom vae_core.cli.errors import exit_after\n"
+        "class Library:\n    def __del__(self): print('unloaded', flush=True)\n"
+        "sys.library = Library()\n"  # what a module holds goes when the interpreter is taken down
+        f"def command():\n    atexit.register(print, 'cleaned up')\n    {script}\n"
+        "exit_after(command)"
+    )
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+
+
+@pytest.mark.parametrize(
+    ("script", "status", "said"),
+    [
+        ("print('done')", 0, ""),
+        ("from vae_core.errors import UserError; raise UserError('no such run')", 2, "no such run"),
+        ("raise ValueError('a defect')", 1, "Traceback"),
+    ],
+)
+def test_a_command_leaves_without_unloading_what_it_has_loaded(
+    script: str, status: int, said: str
+) -> None:
+    done = leaves(script)
+    assert (done.returncode, said in done.stderr) == (status, True)
+    assert done.stdout.split("\n")[-2] == "cleaned up", "and cleans up all the same"

@@ -19,10 +19,10 @@ from vae_core.child import in_process
 from vae_core.config import RunConfig
 from vae_core.errors import UserError
 from vae_core.loading import load_part, weights_step
+from vae_core.nested import flat
 from vae_core.runs import Run, Store
 from vae_core.scoring import remarks, score, scores
 from vae_core.sweeps.aggregate import average_seeds
-from vae_core.sweeps.resolved import flat
 from vae_core.sweeps.results import Result, curves, differences, result_of, results, table, to_csv
 from vae_core.sweeps.suggestions import advise
 

@@ -16,6 +16,7 @@ from vae_core.choices import Choice
 from vae_core.config import RunConfig
 from vae_core.data import Dataset
 from vae_core.data.content import Content, changes_kind, dimensions, look_at, two_tone
+from vae_core.data.windows import IN_MEMORY
 from vae_core.errors import UserError
 from vae_core.families import meta_model
 from vae_core.families.footprint import footprint, machine_memory
@@ -24,6 +25,7 @@ from vae_core.progress import Progress, no_progress
 from vae_core.run_data import data_card
 from vae_core.runs import DataCard
 from vae_core.settings import is_open
+from vae_core.units import gigabytes
 
 LEAST_LATENTS, MOST_LATENTS = 16, 128
 BATCHES_PER_EPOCH = 8
@@ -160,6 +162,17 @@ def validation_images(known: Known) -> tuple[int, str]:
     )
 
 
+def shuffling(known: Known) -> tuple[str, str]:
+    """All at once where a usual computer's memory has room for them, else by windows."""
+    size = known.card.n_train * math.prod(known.card.image_shape)
+    if size <= IN_MEMORY:
+        return "whole", f"{known.card.n_train} images of {gigabytes(size)} fit in memory."
+    return "windows", (
+        f"{gigabytes(size)} of images may not fit in memory, and a disk reads blocks of them many "
+        "times faster than one here, one there."
+    )
+
+
 DECISIONS: dict[str, Decision] = {
     "model.likelihood": likelihood,
     "model.latent_dim": latent_dim,
@@ -168,6 +181,7 @@ DECISIONS: dict[str, Decision] = {
     "train.epochs": epochs,
     "train.early_stopping_patience": early_stopping_patience,
     "train.validation_images": validation_images,
+    "train.shuffling": shuffling,
 }
 """By the path of the setting, in the order in which they are made: each sees those before."""
 

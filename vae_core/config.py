@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator
 
 from vae_core.errors import UserError
+from vae_core.locations import is_address, require_no_secret
 from vae_core.nested import merged, require_json
 from vae_core.schedules import DecayName
 from vae_core.settings import Auto, Settings, explain, setting
@@ -45,7 +46,8 @@ class DataConfig(Settings):
     data_dir: str | None = setting(
         None,
         "Data folder",
-        "Where the data set lies, or your folder or file of images; empty means the data folder.",
+        "Where the data set lies, or your folder or file of images, or the address of archives; "
+        "empty means the data folder.",
         more=True,
     )
     image_size: int | Size | None = setting(
@@ -144,6 +146,13 @@ class DataConfig(Settings):
         "only learns from the selected images alone; without leaves them out.",
         more=True,
     )
+
+    @field_validator("data_dir")
+    @classmethod
+    def _no_secret_in_an_address(cls, place: str | None) -> str | None:
+        if place is not None and is_address(place):
+            require_no_secret(place)
+        return place
 
     @field_validator("image_size", mode="before")
     @classmethod
@@ -262,6 +271,9 @@ class ModelConfig(Settings):
         return limits
 
 
+TrackerName = Annotated[str, Field(pattern=r"^[a-z0-9_-]+$", max_length=60)]
+
+
 class TrainConfig(Settings):
     """How the weights are found."""
 
@@ -279,11 +291,29 @@ class TrainConfig(Settings):
         unit="images",
         ge=1,
     )
+    accumulate: int = setting(
+        1,
+        "Gradient accumulation",
+        "Computes a batch in so many parts, one after the other, and takes one step on all of it: "
+        "for batches that need more memory than there is.",
+        unit="parts",
+        more=True,
+        ge=1,
+        le=4096,
+    )
     sampling: Literal["shuffled", "balanced"] = setting(
         "shuffled",
         "Sampling",
         "balanced draws every label equally often, where a few images of one would be lost among "
         "many of others.",
+        more=True,
+    )
+    shuffling: Literal["auto", "whole", "windows"] = setting(
+        "whole",
+        "Shuffling",
+        "whole mixes all images; windows mixes half a GB of them at a time, drawn in blocks from "
+        "everywhere, which a disk reads many times faster where they do not fit in memory. auto "
+        "takes windows from 8 GB on.",
         more=True,
     )
     learning_rate: float = setting(
@@ -401,8 +431,24 @@ class TrainConfig(Settings):
         "and takes the faster where the loss stays the same.",
         more=True,
     )
+    compress_gradients: Literal["none", "bf16"] = setting(
+        "none",
+        "Gradients travel as",
+        "bf16 halves what several processes send each other at every step, and rounds it; for "
+        "slow networks between machines.",
+        more=True,
+    )
     compile: bool = setting(
         False, "Compile", "torch.compile; pays on long runs of large networks only.", more=True
+    )
+
+    track: tuple[TrackerName, ...] = setting(
+        (),
+        "Trackers",
+        "Programs of yours in which the training can be watched as well. Their files lie in the "
+        "run, and nothing is sent anywhere.",
+        more=True,
+        max_length=16,
     )
 
     continued_at: int = setting(
@@ -422,6 +468,14 @@ class TrainConfig(Settings):
     def total_steps(self, images: int) -> int:
         """Steps of the whole run, unless it ends early."""
         return self.steps_per_epoch(images) * self.epochs
+
+    @field_validator("track", mode="before")
+    @classmethod
+    def _trackers_in_words(cls, names: Any) -> Any:
+        """`tensorboard,wandb` on a command line."""
+        if isinstance(names, str):
+            names = filter(None, re.split("[,\\s]+", names.strip(" ()[]")))
+        return tuple(dict.fromkeys(names)) if isinstance(names, Iterable) else names
 
     @field_validator("adam_betas")
     @classmethod

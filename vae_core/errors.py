@@ -10,7 +10,10 @@ class UserError(Exception):
     raised is a defect of ours and keeps its traceback.
 
     shell: what helps in a shell alone, such as an option; the command line adds it to the sentence.
+    exit_status: that of a command which it ends.
     """
+
+    exit_status = 2
 
     def __init__(self, message: str = "", *, shell: str = "") -> None:
         super().__init__(message)

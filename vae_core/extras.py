@@ -13,11 +13,17 @@ PACKAGES = {
     "cluster": ("ray[client]",),
     "hdf5": ("h5py",),
     "heic": ("pillow-heif",),
+    "hub": ("huggingface-hub",),
     "maps": ("openTSNE", "umap-learn"),
     "medical": ("nibabel", "pydicom"),
+    "mlflow": ("mlflow",),
     "onnx": ("onnx", "onnxscript", "onnxruntime"),
     "postgresql": ("psycopg[binary]",),
+    "remote": ("fsspec[http,s3,gs]",),
+    "tensorboard": ("tensorboard",),
     "tiff": ("imagecodecs",),
+    "trackio": ("trackio",),
+    "wandb": ("wandb",),
 }
 """What each optional extra of pyproject.toml installs, by the names that pip knows."""
 

@@ -14,6 +14,7 @@ from vae_core.data import Dataset, ImageSet, Progress, no_progress
 from vae_core.errors import UserError
 from vae_core.families import build, build_on_meta, families
 from vae_core.families.footprint import require_memory_to_open
+from vae_core.halves import connect
 from vae_core.models import LatentModel
 from vae_core.objective import Objective
 from vae_core.registry import unknown
@@ -68,6 +69,7 @@ def load_run(run: Run, device: str = "cpu", which: str = "last") -> LoadedRun:
         with run.tensors(name) as file:
             has_own = require_weights(file, *build_on_meta(config, card))
             model, objective = build(config, card)
+            connect(model, run)
             model.load_state_dict(read_weights(file, model, ""))
             step = _step(file)
             own = read_weights(file, objective, OBJECTIVE) if has_own else None

@@ -8,15 +8,18 @@ lie inside the package `latent_workbench`, where pyproject.toml puts them.
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from platformdirs import user_cache_path, user_data_path
+from platformdirs import user_cache_path, user_config_path, user_data_path
 
 from vae_core.errors import UserError
 
 NAME = "latent-workbench"
 STORE_VARIABLE, DATA_VARIABLE, CACHE_VARIABLE = "VAE_STORE", "VAE_DATA", "VAE_CACHE"
+CONFIG_VARIABLE = "VAE_CONFIG"
 
 PACKAGES = Path(__file__).resolve().parents[1]
 """The folder that `vae_core` and `latent_workbench` are imported from."""
@@ -64,6 +67,52 @@ def cache_folder() -> Path:
     """
     named = os.environ.get(CACHE_VARIABLE)
     return _resolved(named) if named else user_cache_path(NAME, appauthor=False)
+
+
+def config_folder() -> Path:
+    """Where this person's own decisions are kept, such as whose code may run: what VAE_CONFIG
+    names, else the user's configuration folder.
+
+    Raises:
+        UserError: as `store_folder`.
+    """
+    named = os.environ.get(CONFIG_VARIABLE)
+    return _resolved(named) if named else user_config_path(NAME, appauthor=False)
+
+
+_PROTOCOL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*(::[a-z]+)?://")
+
+
+def is_address(place: str) -> bool:
+    """Whether a place of data is an address, such as https://…, and no path."""
+    return _PROTOCOL.match(place) is not None
+
+
+def require_no_secret(address: str) -> None:
+    """Refuse an address that may hold a password or a key: where data lie is recorded and shown.
+
+    Raises:
+        UserError: without repeating any of it.
+    """
+    try:
+        parts = urlsplit(address)
+        problem = (
+            "a name or password before its host"
+            if "@" in parts.netloc
+            else "something after a question mark or #, where keys stand"
+            if parts.query or parts.fragment or address.endswith(("?", "#"))
+            else "an address in an address"
+            if "::" in address
+            else ""
+        )
+    except ValueError:
+        raise UserError("The address of the data is none; check it for typing errors.") from None
+    if problem:
+        raise UserError(
+            f"The address of the data has {problem}, and runs record where their data lie. Leave "
+            "it out: what a server has to know of you is taken from where its tools keep it, such "
+            "as ~/.netrc for https and the environment for s3 and gs."
+        )
 
 
 def module_command(module: str, *arguments: str) -> list[str]:

@@ -37,6 +37,15 @@ def require_json(value: Any, path: str = "") -> None:
         raise UserError(f"{path}: {value!r} is no valid text; a file name there has to be renamed.")
 
 
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings by dotted name."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        name = f"{prefix}{key}"
+        found |= flat(value, f"{name}.") if isinstance(value, Mapping) else {name: value}
+    return found
+
+
 DEEPEST = 32
 """Brackets in brackets of a configuration or another file of a run."""
 

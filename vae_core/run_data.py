@@ -64,6 +64,11 @@ def dataset_of(
         UserError: when it is not present, or its images are of another shape.
     """
     config, card, recorded = run.config().data, run.data_card(), recorded_by(run)
+    if not card.n_train and run.brought() is not None:
+        raise UserError(
+            f"Run {run.id!r} is a decoder that came without images, so that there is nothing to "
+            "encode or to measure. Its own pictures can be explored."
+        )
     config = config.model_copy(update={"data_dir": data_dir or config.data_dir})
     dataset = load_dataset(config, progress)
     if dataset.image_shape != card.image_shape and config.channels is None:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from torch import Generator, Tensor
 
+from vae_core.shares import batch_mean
+
 
 @dataclass(frozen=True)
 class Term:
@@ -28,8 +30,9 @@ Losses = dict[str, LossTerms]
 
 
 def total(terms: LossTerms) -> Tensor:
-    """What is minimised: Σ weight · mean over the batch, in nats per image (scalar)."""
-    weighted = [term.weight * term.value.mean() for term in terms.values()]
+    """What is minimised: Σ weight · mean over the batch, in nats per image (scalar); of a share of
+    a batch, what it adds to that."""
+    weighted = [term.weight * batch_mean(term.value) for term in terms.values()]
     return sum(weighted[1:], start=weighted[0])
 
 
@@ -56,3 +59,5 @@ class Context:
     mask: Tensor | None = None
     """Of the images at hand, [B, 1, H, W]: 1 where a pixel counts, 0 where it is padding; None
     where all count."""
+    batch: int = 0
+    """Images of the whole batch, of which those at hand may be a share; 0 where they are all."""

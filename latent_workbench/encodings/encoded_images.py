@@ -193,6 +193,16 @@ def outdated_encodings(run: Run) -> None:
     _complete(run)
 
 
+def drawn_instead(run: Run) -> None:
+    """Say that the points are draws, of a network that came without an encoder."""
+    if run.brought() is None or run.data_card().n_train:
+        return
+    st.info(
+        "The points are draws from N(0, I), shown with the pictures that the decoder makes of "
+        f"them. {model_of(run).no_encoder}"
+    )
+
+
 def no_encodings(run: Run) -> None:
     """Have them made, or say what to do, where there are none."""
     if run.weights_step() is not None and run.status().state not in ACTIVE:

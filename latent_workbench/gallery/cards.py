@@ -39,7 +39,10 @@ def card(facts: RunFacts) -> None:
             f"**{facts.id}**  \n:gray[:small[{about}]]  \n:small[{figures}]", help=_meaning(facts)
         )
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            state_badge(facts.state, facts.host)
+            if facts.brought:
+                st.badge("brought", icon=":material/input:", color="blue")
+            else:
+                state_badge(facts.state, facts.host)
             st.space("stretch")
             if facts.usable and st.button("Explore", key=f"explore-{facts.id}", type="tertiary"):
                 open_run(facts.id)
@@ -59,7 +62,7 @@ def _picture(facts: RunFacts) -> None:
 
 def _numbers(facts: RunFacts) -> str:
     if facts.recon is None:
-        return "Not measured yet."
+        return "Decoder alone, not measured." if facts.brought else "Not measured yet."
     dims = f"{number(facts.active_units)}/{number(facts.latent_size)} active"
     return _dotted(
         comparable(facts).replace(" bits", "\u00a0bits"), dims, _unbroken(facts.measured_on)
@@ -111,7 +114,7 @@ def _menu(facts: RunFacts) -> None:
         with errors_shown():
             access.authorized(resume)(facts.run)
             open_run(facts.id, "train")
-    if facts.usable and st.button(
+    if facts.usable and not facts.brought and st.button(
         "Start from its weights", key=f"weights-{facts.id}", icon=":material/account_tree:",
         width="stretch",
         **access.widget_options("A new run goes on from what this one has learned."),

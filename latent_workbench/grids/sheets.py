@@ -16,6 +16,7 @@ from streamlit.delta_generator import DeltaGenerator
 from latent_workbench.live.models import ready_torch, weights_version
 from latent_workbench.live.resources import encodings_of, model_of
 from latent_workbench.shared.state import session
+from vae_core.errors import UserError
 from vae_core.imaging.png import tile
 from vae_core.imaging.resize import shown
 from vae_core.names import readable, shortened
@@ -175,6 +176,8 @@ def _images(path: Path, version: int | None) -> RealImages:
 
     run = Run(path)
     loaded, cached = load_run(run), encodings_of(run)
+    if loaded.model.no_encoder:
+        raise UserError(loaded.model.no_encoder)
     kept = None if cached is None else cached.as_images(loaded.card.image_shape)
     if cached is not None and kept is not None:
         part, names = kept, cached.label_names

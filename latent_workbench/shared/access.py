@@ -36,6 +36,7 @@ from latent_workbench.shared.streamlit_private import (
     secrets_singleton,
 )
 from vae_core.errors import UserError
+from vae_core.locations import is_address, require_no_secret
 from vae_core.settings import Settings, explain
 
 READ_ONLY_FLAG, READ_ONLY_VARIABLE = "--read-only", "VAE_READ_ONLY"
@@ -199,8 +200,11 @@ def may_name_folders() -> bool:
 
 
 def folder_allowed(typed: str) -> str:
-    """The path of a folder or file that a visitor typed, as it is to be opened; raises UserError
-    where it does not lie in a folder that visitors may name."""
+    """The path of a folder or file that a visitor typed, or the address of one, as it is to be
+    opened; raises UserError where it does not lie in a folder that visitors may name, and of an
+    address that holds a secret. Only who sits at this computer has it fetch from others."""
+    if is_address(typed):
+        require_no_secret(typed)
     if is_local_visitor():
         return typed
     path = Path(typed).resolve()

@@ -23,6 +23,7 @@ THUMBNAIL = layout.THUMBNAIL
 RESUMABLE = frozenset({"interrupted", "stopped", "failed"})
 _READ = (
     layout.CONFIG,
+    layout.BROUGHT,
     layout.DATA_CARD,
     layout.ENVIRONMENT,
     layout.STATUS,
@@ -54,6 +55,8 @@ class RunFacts:
     """What a later version wrote into its settings, "" where there is nothing."""
     thumbnail: bytes | None = None
     """The tile of prior samples as PNG, where there is one."""
+    brought: str = ""
+    """Of a network that was not trained here: by which door it came, and what it was called."""
     family: str = ""
     dataset: str = ""
     beta: float | None = None
@@ -163,10 +166,11 @@ def _read(path: Path, versions: tuple[int | None, ...]) -> RunFacts:
     try:
         run.check()
         stored, status, picture = run.stored_config(), run.last_status(), _thumbnail(run)
+        brought = run.brought()
         config = stored.config
         status = status if status.state in ACTIVE else run.status()
-        card = run.data_card() if versions[1] else None
-        summary, measured = run.summary(), measured_on(run) if versions[1] else None
+        card = run.data_card() if versions[_READ.index(layout.DATA_CARD)] else None
+        summary, measured = run.summary(), measured_on(run) if card else None
         # When it was trained: the file's own time is that of a copy in a clone or an unpacked zip.
         started = run.environment().started
         made = datetime.fromisoformat(started).timestamp() if started else made
@@ -183,8 +187,9 @@ def _read(path: Path, versions: tuple[int | None, ...]) -> RunFacts:
         made,
         status.state,
         redact(status.message) if status.state == "failed" else "",
-        note=run.notes(stored),
+        note=" ".join(filter(None, (run.notes(stored), *(brought.notes if brought else ())))),
         thumbnail=picture,
+        brought=f"{brought.kind}: {brought.source}" if brought else "",
         family=config.family,
         dataset=config.data.dataset,
         beta=_beta(run, config, summary, has_weights),

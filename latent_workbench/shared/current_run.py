@@ -157,7 +157,9 @@ def run_picker() -> None:
 
 
 def describe(facts: RunFacts) -> str:
-    """A run in half a line: family, data, β."""
+    """A run in half a line: family, data, β; or where it came from, and its images."""
     beta = "" if facts.beta is None else f"β\u00a0{number(facts.beta)}"
-    named = (escape_markdown(name, LONGEST_NAME) for name in (facts.family, facts.dataset))
+    what = f"from {facts.brought}" if facts.brought else facts.family
+    images = "no images" if facts.brought and not facts.n_train else facts.dataset
+    named = (escape_markdown(name, LONGEST_NAME) for name in (what, images))
     return " · ".join(part for part in (*named, beta) if part)

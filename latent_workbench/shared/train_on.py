@@ -40,6 +40,7 @@ def train_on(run: Run, reference: str, use: str) -> None:
     Raises:
         UserError: to leave images out of those of a run that learns from a selection itself.
     """
+    run.require_trained_here()
     data = run.config().data
     if use == "without" and data.selection is not None:
         raise UserError(

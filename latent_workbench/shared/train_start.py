@@ -57,8 +57,9 @@ def train_like(run: Run, *, weights: bool = False) -> None:
     """Put the settings of a run into the form, once it is drawn, or its weights to start from.
 
     Raises:
-        UserError: when its configuration is damaged.
+        UserError: when its configuration is damaged, or it was not trained here.
     """
+    run.require_trained_here()
     start = session(TrainStart)
     start.dataset = run.config().data.dataset
     start.run_id, start.weights, start.number = run.id, weights, start.number + 1

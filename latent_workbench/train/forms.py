@@ -20,7 +20,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from latent_workbench.shared.inputs import field_error, step_of
 from latent_workbench.shared.state import persistent, restore
-from vae_core.config import Size, Window
+from vae_core.config import Size, TrackerName, Window
 from vae_core.registry import Registry
 from vae_core.settings import Settings, may_be_open
 
@@ -39,7 +39,8 @@ class Place:
 class Form:
     """What to ask beyond the fields of a settings object.
 
-    choices: registries to choose from, by dotted path; a plain text field becomes a list.
+    choices: registries to choose from, by dotted path; a plain text field becomes a list, and one
+        of several texts a list of which several can be chosen.
     nested: settings that validate a dictionary field, by dotted path.
     sight, below: dotted paths that are shown in sight, or not, whatever their field says.
     hidden: dotted paths that are not asked.
@@ -103,7 +104,8 @@ class Form:
         if dotted in self.choices:
             registry = self.choices[dotted]
             labels = {entry.name: entry.label for entry in registry}
-            return select(cell, question, key, labels)
+            several = typing.get_origin(question.info.annotation) is tuple
+            return (select_several if several else select)(cell, question, key, labels)
         annotation, optional = without_none(question.info.annotation)
         return widget_for(annotation)(cell, question, key, annotation, optional)
 
@@ -124,7 +126,7 @@ def _cells(
     container: DeltaGenerator, questions: list[Question]
 ) -> Iterator[tuple[DeltaGenerator, DeltaGenerator, Question]]:
     """Rows of two, so that labels line up, and the place below each row; what asks for several
-    numbers has a row to itself."""
+    values has a row to itself."""
     while questions:
         alone = questions[0].is_several or (questions[1:2] and questions[1].is_several)
         row: Sequence[DeltaGenerator]
@@ -176,8 +178,9 @@ class Question:
 
     @property
     def is_several(self) -> bool:
-        """Whether it asks for several numbers, each in a field of its own."""
-        return without_none(self.info.annotation)[0] in (Size, Window)
+        """Whether it asks for several values, which take a whole row."""
+        annotation = without_none(self.info.annotation)[0]
+        return annotation in (Size, Window, tuple[TrackerName, ...])
 
     @property
     def owner(self) -> str:
@@ -316,6 +319,15 @@ def select(cell: DeltaGenerator, question: Question, key: str, labels: dict[Any,
     restore(key, question.start, labels)
     look = {"options": list(labels), "format_func": lambda option: str(labels.get(option, option))}
     return _ask(cell.selectbox, question, key, question.start, **look)
+
+
+def select_several(
+    cell: DeltaGenerator, question: Question, key: str, labels: dict[Any, Any]
+) -> tuple[Any, ...]:
+    """As `select`, for any number of values."""
+    labels = labels | {value: value for value in question.start if value not in labels}
+    look = {"options": list(labels), "format_func": labels.__getitem__, "placeholder": "none"}
+    return tuple(_ask(cell.multiselect, question, key, list(question.start), **look))
 
 
 def refused(title: str, message: str) -> str:

@@ -30,6 +30,7 @@ from latent_workbench.shared.train_on import TrainOn, chosen_images
 from latent_workbench.shared.train_start import DATASET, TrainStart, apply_start, recipe_key
 from latent_workbench.train.dataset_preview import dataset_preview
 from latent_workbench.train.decided import decided, shown
+from latent_workbench.train.devices import choose_processes
 from latent_workbench.train.family_help import about_choice
 from latent_workbench.train.forms import Form, Place, widget_key
 from latent_workbench.train.timing import Stopwatch, Timing
@@ -51,6 +52,7 @@ from vae_core.runs.store import name_for
 from vae_core.training import jobs
 from vae_core.training.executors import Share
 from vae_core.training.initial import refuse_misfit
+from vae_core.training.trackers import require_trackers, trackers
 
 FIRST_DATASET = "digits"
 """Built in: whoever opens the page sees real images at once."""
@@ -101,13 +103,16 @@ def train_form() -> None:
             about_choice(config)
     share, unplaced = choose_where(st.container(), more)
     plan: Plan | None = None
+    processes, crowded = 1, ""
+    if config is not None and share is None:
+        processes, crowded = choose_processes(more, config)
     with samples:
         if config is not None and (not own or config.data.data_dir):
-            plan = _plan(config, recipe)
+            plan = _plan(config, recipe, processes)
         elif own:
             st.caption("Your images appear here once you name or upload them.")
     if plan is not None:
-        problem = problem or plan.problem
+        problem = problem or crowded or plan.problem
         decided(plan.chosen, "train-decided", CHANGE)
         if plan.config is not None and not problem:
             with more:
@@ -116,7 +121,7 @@ def train_form() -> None:
         typed, free = _choose_name(config)
         refusal = Store().refusal(typed) if typed else ""
         field_error(name, refusal)
-    _start(config, plan, problem or unplaced or refusal, typed or free, share)
+    _start(config, plan, problem or unplaced or refusal, typed or free, processes, share)
 
 
 @dataclass(frozen=True)
@@ -133,7 +138,7 @@ class Plan:
     problem: str = ""
 
 
-def _plan(config: RunConfig, recipe: Recipe) -> Plan | None:
+def _plan(config: RunConfig, recipe: Recipe, processes: int) -> Plan | None:
     """The settings on their images; None while these are being loaded."""
     dataset = dataset_preview(config.data, config.train.sampling)
     if dataset is None:
@@ -147,7 +152,7 @@ def _plan(config: RunConfig, recipe: Recipe) -> Plan | None:
     resolved, choices = found
     chosen = tuple(Chosen(**asdict(choice)) for choice in choices)
     session(TrainForm).decided = {each.setting: shown(each.value) for each in chosen}
-    return Plan(card, resolved, chosen, _misfit(resolved, dataset, card, recipe))
+    return Plan(card, resolved, chosen, _misfit(resolved, dataset, card, recipe, processes))
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
@@ -198,7 +203,11 @@ def _settings(
     own = datasets[dataset].origin == "own"
     hidden = _HIDDEN if access.is_local_visitor() and not own else _HIDDEN | {"data.data_dir"}
     form = Form(
-        choices={"model.backbone": backbones, "model.likelihood": likelihoods},
+        choices={
+            "model.backbone": backbones,
+            "model.likelihood": likelihoods,
+            "train.track": trackers,
+        },
         nested=options_of(base),
         sight=_OWN_SIGHT if own else _SIGHT,
         below=_BELOW,
@@ -212,15 +221,18 @@ def _settings(
         return None, redact(error)
 
 
-def _misfit(config: RunConfig, dataset: Dataset, card: DataCard, recipe: Recipe) -> str:
+def _misfit(
+    config: RunConfig, dataset: Dataset, card: DataCard, recipe: Recipe, processes: int
+) -> str:
     """Why these settings and these images do not go together, "" where they do."""
     try:
+        require_trackers(config.train.track)
         check_batch_size(config.train.batch_size, card.n_train)
         check_sampling(config.train.sampling, dataset.train)
         if recipe.source is not None:
             refuse_misfit(config, card, recipe.source)
         _weights(config.to_json(), card)
-        require_memory_to_train(config, card)
+        require_memory_to_train(config, card, processes, processes)
     except UserError as error:
         return redact(error)
     return ""
@@ -250,7 +262,12 @@ def _choose_name(config: RunConfig | None) -> tuple[str, str]:
 
 
 def _start(
-    config: RunConfig | None, plan: Plan | None, problem: str, name: str, share: Share | None
+    config: RunConfig | None,
+    plan: Plan | None,
+    problem: str,
+    name: str,
+    processes: int,
+    share: Share | None,
 ) -> None:
     """The button that starts what the form says, and how long that will take here: in sight however
     long the form is, with what keeps it from starting."""
@@ -277,7 +294,7 @@ def _start(
     if pressed and ready and config is not None:
         session(TrainForm).stopwatch.cancel()
         with errors_shown():
-            run = access.authorized(jobs.start)(Store(), name, config, share=share)
+            run = access.authorized(jobs.start)(Store(), name, config, processes, share)
             session(TrainForm).started += 1
             choose_run(run.id)
             st.rerun()

@@ -11,6 +11,11 @@ from latent_workbench.shared import access
 from latent_workbench.shared.state import session
 from vae_core.runs.store import plain_name
 
+ELSEWHERE = (
+    "Several files go by `train-{000..099}.tar`. An address such as "
+    "`https://host/train-{000..099}.tar` or `s3://bucket/folder/` is fetched first."
+)
+
 
 @dataclass
 class OwnUploads:
@@ -26,7 +31,9 @@ def own_images() -> str | None:
     """
     uploads = own_uploads()
     uploader("train-upload", uploads, off=access.read_only_reason())
-    is_typed, path = typed_path("train-path", "Or the path of a folder or file of images")
+    is_typed, path = typed_path(
+        "train-path", "Or the path of a folder or file of images", ELSEWHERE
+    )
     if is_typed:
         return path
     return str(uploads.finished.path) if uploads.finished is not None else None

@@ -18,6 +18,7 @@ from latent_workbench.shared.state import session
 from latent_workbench.shared.train_start import train_like
 from latent_workbench.train.decided import decided, decided_in
 from latent_workbench.train.family_help import about_run
+from latent_workbench.train.tracked import tracked
 from vae_core.config import RunConfig
 from vae_core.errors import UserError
 from vae_core.families import Quantity, families
@@ -76,6 +77,7 @@ def watch(run: Run) -> None:
     monitor(run, state, _terms(run, config))
     with errors_shown(st.warning):
         decided(decided_in(run), f"run-decided-{run.id}")
+    tracked(run)
     if state in RESUMABLE:
         _log(run, state)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import shutil
 
 import numpy as np
@@ -99,7 +100,7 @@ def test_the_shaders_paint_what_is_written_pixel_by_pixel(browser: Browser) -> N
     look = MEASURE[: MEASURE.index("/** Milliseconds")] + (
         "const { canvas, renderer } = scatter, { width: w, height: h } = canvas;"
         "const { data: values } = canvas.getContext('2d').getImageData(0, 0, w, h);"
-        "return [renderer.layer.constructor.name, Array.from(values)]; };"
+        "return [renderer.layer.constructor.name, new Uint8Array(values.buffer).toBase64()]; };"
     )
     software = browser.browser_type.launch(
         executable_path=shutil.which("chromium"), args=WITHOUT_A_CARD
@@ -115,7 +116,9 @@ def test_the_shaders_paint_what_is_written_pixel_by_pixel(browser: Browser) -> N
                 page.goto(url)
                 layer, values = page.evaluate(look, {"module": module, "moves": 0})
                 assert layer == ("Shaded" if shaded else "Stamped")
-                found[shaded] = np.array(values, np.int16).reshape(-1, 4)
+                # Text: playwright wraps each number of an array, a minute for millions.
+                pixels_rgba = np.frombuffer(base64.b64decode(values), np.uint8)
+                found[shaded] = pixels_rgba.astype(np.int16).reshape(-1, 4)
                 page.close()
         painted = found[False][:, 3] > 0
         apart = np.abs(found[True] - found[False]).max(axis=1) > 40

@@ -8,7 +8,18 @@ from collections.abc import Sequence
 import typer
 from typer.main import get_command
 
-from vae_core.cli import catalogue, curate, export, inspect, score_images, sweep, train
+from vae_core.cli import (
+    bring,
+    catalogue,
+    curate,
+    export,
+    inspect,
+    pull,
+    score_images,
+    sweep,
+    track,
+    train,
+)
 from vae_core.cli.errors import NAME, exit_after
 
 app = typer.Typer(
@@ -17,7 +28,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for module in (train, sweep, inspect, score_images, curate, export, catalogue):
+for module in (
+    train,
+    bring,
+    sweep,
+    track,
+    inspect,
+    score_images,
+    curate,
+    export,
+    pull,
+    catalogue,
+):
     app.add_typer(module.app)
 
 

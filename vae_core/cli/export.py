@@ -95,25 +95,39 @@ def export(
     run: RunArgument,
     to: Annotated[
         list[str],
-        typer.Option(help="csv, parquet, npz, projector, safetensors, onnx or python; repeat it."),
+        typer.Option(
+            help="csv, parquet, npz, projector, safetensors, onnx, python, hub; repeat it."
+        ),
     ],
     out: Annotated[Path, typer.Option(help="Folder to write into.")] = Path("."),
     split: SplitOption = "train",
     data_dir: DataDirOption = None,
     weights: WeightsOption = "last",
+    repository: Annotated[
+        str | None, typer.Option("--repo", metavar="USER/NAME", help="Of hub; else yours/RUN.")
+    ] = None,
+    license: Annotated[str, typer.Option(help="That hub is to name, such as mit.")] = "",
     store: StoreOption = None,
 ) -> None:
-    """Write a run's encodings or its model for other programs."""
+    """Write a run's encodings or its model for other programs.
+
+    hub also uploads what it has written, where the hub's own tools are logged in.
+    """
     process.prepare()
     from vae_core.export import Source, formats, write_export
     from vae_core.export import export as made_of
 
     found = Store(store).get(run)
-    source = Source(found, split, data_dir, progress=print_progress(), which=weights)
-    for name in [formats[name].name for name in to]:  # all names are checked before any work
-        made = made_of(source, name)
+    say = print_progress()
+    source = Source(found, split, data_dir, progress=say, which=weights, license=license)
+    for entry in [formats[name] for name in to]:  # all names are checked before any work
+        name, made = entry.name, made_of(source, entry.name)
         suffix = f"-{name}" if len(made.files) > 1 else ""
-        print(f"{write_export(made, out, run + suffix)}: {made.note}")
+        written = write_export(made, out, run + suffix)
+        print(f"{written}: {made.note}")
+        if entry.publish is not None:
+            say("Uploading", None)
+            print(entry.publish(written, repository or run))
     if source.images_note:
         print(source.images_note, file=sys.stderr)
 

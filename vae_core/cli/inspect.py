@@ -22,6 +22,7 @@ from vae_core.cli.options import (
 )
 from vae_core.errors import UserError
 from vae_core.runs import BEST, WEIGHTS, Run, Store, in_words, layout, measured_on
+from vae_core.runs.schemas import Pulled
 
 app = typer.Typer()
 
@@ -45,6 +46,8 @@ def list_runs(store: StoreOption = None, as_json: JsonOption = False) -> None:
 @app.command()
 def show(run: RunArgument, store: StoreOption = None, as_json: JsonOption = False) -> None:
     """Show a run: configuration, data, state, measurements."""
+    from vae_core.training.trackers import tracks
+
     found = Store(store).get(run)
     shown: dict[str, Any] = {
         "run": found.id,
@@ -55,6 +58,10 @@ def show(run: RunArgument, store: StoreOption = None, as_json: JsonOption = Fals
         "summary": found.summary(),
         "in_force": {"beta": _beta(found, None)},
         "measured_on": str(measured_on(found) or ""),
+        "pulled_from": found.parse(layout.PULLED, Pulled).model_dump()
+        if found.has(layout.PULLED)
+        else {},
+        "track": {entry.name: command for entry, _, command in tracks(found)},
         "weights": {"last": found.weights_step(), "best": found.weights_step(BEST)},
     }
     if as_json:

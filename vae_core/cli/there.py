@@ -11,6 +11,16 @@ from vae_core.runs import Run, Status
 from vae_core.training.control import control_size, send
 
 
+def require_one_process(on: str | None, several: bool) -> None:
+    """A run on a cluster is trained by one process there. A UserError where several were asked
+    for."""
+    if on is not None and several:
+        raise UserError(
+            "On a cluster a run is trained in one process.",
+            shell="Leave out --processes, or --on; torchrun trains in several of several machines",
+        )
+
+
 def train_there(
     run: Run,
     address: str,
@@ -39,10 +49,9 @@ def train_there(
 
 
 def work_there(
-    run: Run, address: str, offset: int | None, accept_changed_data: bool, epochs: str | None
+    run: Run, address: str, offset: int, accept_changed_data: bool, epochs: str | None
 ) -> None:
     """As the app starts it: what becomes of the run, its folder says alone."""
-    offset = control_size(run) if offset is None else offset
     _follow(run, address, offset, no_progress, accept_changed_data, epochs)
 
 

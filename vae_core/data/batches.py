@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 from vae_core.config import TrainConfig
 from vae_core.data.dataset import Images, ImageSet
 from vae_core.data.transfer import on_device
+from vae_core.data.windows import in_windows
 from vae_core.errors import UserError
 
 PIXELS_AT_ONCE = 64 * 64 * 64
@@ -33,15 +35,18 @@ def to_floats(images: Tensor) -> Tensor:
 
 
 def in_order(images: Images, batch_size: int, device: torch.device) -> Iterator[Tensor]:
-    """All images once, in order, as float batches [≤ batch_size, C, H, W].
+    """All images once, as float batches [≤ batch_size, C, H, W], see `batches_in_order`."""
+    for indices in batches_in_order(images.shape, batch_size):
+        yield as_floats(images.gather(indices), device)
 
-    Fewer at once where images are large, see `PIXELS_AT_ONCE`.
-    """
-    n, _, height, width = images.shape
+
+def batches_in_order(shape: Sequence[int], batch_size: int) -> Iterator[np.ndarray]:
+    """The numbers of all images of a shape [N, C, H, W], in order, [≤ batch_size]: fewer at once
+    where images are large, see `PIXELS_AT_ONCE`."""
+    n, _, height, width = shape
     size = max(1, min(batch_size, PIXELS_AT_ONCE // (height * width)))
     for start in range(0, n, size):
-        indices = np.arange(start, min(start + size, n))
-        yield as_floats(images.gather(indices), device)
+        yield np.arange(start, min(start + size, n))
 
 
 def labelled(
@@ -115,8 +120,11 @@ def epoch_batches(part: ImageSet, train: TrainConfig, epoch: int) -> list[np.nda
 
     They depend on seed, epoch and the labels alone, so that a resumed run goes on inside an epoch.
     """
-    order = SAMPLINGS[train.sampling](part, np.random.default_rng((train.seed, epoch)))
+    random = np.random.default_rng((train.seed, epoch))
+    order = SAMPLINGS[train.sampling](part, random)
     size = train.batch_size
+    if train.shuffling == "windows":
+        order = in_windows(order, math.prod(part.images.shape[1:]), size, random)
     return [order[start : start + size] for start in range(0, len(order), size)]
 
 

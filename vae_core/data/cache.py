@@ -1,5 +1,5 @@
-"""What is kept to save time: prepared images, what was derived from runs, images that were sent to
-this machine of a cluster, and uploads; its bound and who uses it.
+"""What is kept to save time: prepared images, what was derived from runs, compiled networks, images
+that were sent to this machine of a cluster, and uploads; its bound and who uses it.
 
 Many may use an entry, one alone may fill or remove it: by the system's locks on files, which end
 with the process that holds them however it ends. Nothing asks for process ids or for the time.
@@ -36,13 +36,14 @@ DEFAULT_LIMIT_GB = 20.0
 DEFAULT_SHARE = 0.1
 """Of the disk, where that is less."""
 
-Kind = Literal["prepared", "unfinished", "derived", "sent", "upload"]
-REPRODUCIBLE: tuple[Kind, ...] = ("prepared", "unfinished", "derived", "sent")
+Kind = Literal["prepared", "unfinished", "derived", "compiled", "sent", "upload"]
+REPRODUCIBLE: tuple[Kind, ...] = ("prepared", "unfinished", "derived", "compiled", "sent")
 """What costs nothing but time when it is missed."""
 
 _NAMES: dict[Kind, re.Pattern[str]] = {
-    "prepared": re.compile(r"(?!derived-)[a-z0-9_]+-[0-9a-f]{20}|\.preparing-\w+"),
+    "prepared": re.compile(r"(?!derived-|compiled-)[a-z0-9_]+-[0-9a-f]{20}|\.preparing-\w+"),
     "derived": re.compile(r"derived-[0-9a-f]{20}"),
+    "compiled": re.compile(r"compiled(-[0-9a-f]{20})?"),  # earlier versions had one for all
     "sent": re.compile(r"sent-[0-9a-f]{64}"),
     "upload": re.compile(r"[0-9a-f]{32}|.+-[0-9a-f]{12}(\.zip)?"),
 }
@@ -102,8 +103,8 @@ def mark_used(entry: Path) -> None:
 
 @dataclass(frozen=True)
 class CacheEntry:
-    """One set of prepared images, what was derived from one run, one collection that was sent here,
-    or one upload.
+    """One set of prepared images, what was derived from one run, what was compiled of one network,
+    one collection that was sent here, or one upload.
 
     size: bytes on the disk. used: when it was used last, in seconds since 1970.
     """
@@ -152,6 +153,7 @@ def entries() -> list[CacheEntry]:
     found = [
         *_within(cache_folder(), "prepared"),
         *_within(cache_folder(), "derived"),
+        *_within(cache_folder(), "compiled"),
         *_within(cache_folder(), "sent"),
         *_within(uploads_folder(), "upload"),
     ]
@@ -223,11 +225,13 @@ def _within(folder: Path, kind: Kind) -> Iterator[CacheEntry]:
 
 def _size(path: Path) -> int:
     """Bytes on the disk, the holes of a file not counted."""
-    files = [path, *path.rglob("*")] if path.is_dir() else [path]
+    files = [str(path)]
+    for folder, folders, names in os.walk(path):  # which passes over what vanishes meanwhile
+        files += [os.path.join(folder, name) for name in (*folders, *names)]
     total = 0
     for file in files:
         with suppress(OSError):
-            found = file.lstat()
+            found = os.lstat(file)
             total += getattr(found, "st_blocks", -(-found.st_size // 512)) * 512
     return total
 

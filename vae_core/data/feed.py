@@ -1,14 +1,14 @@
 """The training images as batches on the device of a training.
 
 A GPU that has the room keeps the images, as bytes: a batch is a row of numbers then. Where it has
-not, or on the CPU, they stay where they are, and for a GPU the next batch is fetched beside the
-step.
+not, or on the CPU, they stay where they are, and the next batch is fetched beside the step: for a
+GPU, and wherever they do not fit in memory.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -21,6 +21,7 @@ from vae_core.data.augmentation import AUGMENTATIONS, drawn, moved
 from vae_core.data.batches import inside, to_floats
 from vae_core.data.dataset import Images, ImageSet
 from vae_core.data.transfer import on_device, pinned, sent
+from vae_core.data.windows import IN_MEMORY, WindowReader
 from vae_core.progress import Progress, no_progress
 
 COPIED_AT_ONCE = 64 * 2**20
@@ -35,6 +36,9 @@ class Batch(NamedTuple):
     labels: Tensor | None
     mask: Tensor | None
 
+
+Places = Callable[[int], np.ndarray]
+"""From the size of a batch to those of its rows, int64 [b], that are at hand here."""
 
 Gather = Callable[[np.ndarray, Tensor, np.ndarray | None], Tensor]
 """Images uint8 [B, C, H, W] on the device, by their indices [B] on the host and on the device; the
@@ -54,27 +58,48 @@ class Feed:
         device: torch.device,
         resident: bool = False,
         progress: Progress = no_progress,
+        places: Places = lambda batch: np.arange(batch),
     ) -> None:
-        """`resident`: all images are copied to the device at once, which `progress` is told of."""
-        self.train, self.device = train, device
-        self.images: Gather = (
-            Resident(part.images, device, progress) if resident else Streamed(part.images, device)
-        )
+        """`resident`: all images are copied to the device at once, which `progress` is told of.
+        `places`: which rows of a batch are wanted, where it is shared out."""
+        self.train, self.device, self.places = train, device, places
+        self._windows: WindowReader | None = None
+        self.images: Gather
+        if resident:
+            self.images = Resident(part.images, device, progress)
+        elif train.shuffling == "windows":
+            self._windows = WindowReader(part.images, train.batch_size)
+            self.images = Streamed(self._windows, device)
+        else:
+            self.images = Streamed(part.images, device)
         self._labels, self._boxes = (
             None if each is None else on_device(np.require(each, requirements="W"), device)
             for each in (part.labels, part.boxes)
         )
 
+    def expect(self, batches: Sequence[np.ndarray], first: int = 0) -> None:
+        """Announce the batches to come, each as the indices that `at` will be asked for.
+
+        Args:
+            first: which batch of its epoch the first of them is.
+        """
+        if self._windows is not None:
+            self._windows.expect(batches, first)
+
     def at(self, indices: np.ndarray, step: int, following: np.ndarray | None = None) -> Batch:
-        """The images at `indices` int64 [B] as step number `step` sees them; `following`: those of
-        the step after it."""
+        """The images at `indices` int64 [B] as step number `step` sees them, or those of them that
+        are at hand; `following`: those of the step after it."""
+        batch, at_hand = len(indices), self.places(len(indices))
+        indices = indices[at_hand]
+        following = None if following is None else following[self.places(len(following))]
         on_it = on_device(indices, self.device)
         images = self.images(indices, on_it, following)
         labels = None if self._labels is None else self._labels[on_it]
         mask = None if self._boxes is None else inside(self._boxes[on_it], *images.shape[2:])
         if AUGMENTATIONS[self.train.augmentation]:
             random = np.random.default_rng((self.train.seed, step))
-            places = drawn(images.shape, self.train.augmentation, random)
+            whole = drawn((batch, *images.shape[1:]), self.train.augmentation, random)
+            places = (whole[0][at_hand], whole[1][at_hand])
             images = moved(images, places)
             mask = None if mask is None else moved(mask, places)
         return Batch(to_floats(images), labels, mask)
@@ -97,18 +122,18 @@ class Resident:
 
 
 class Streamed:
-    """Images on the host; for a GPU a thread gathers those of the next batch beside the step."""
+    """Images on the host; for a GPU, or from a disk, a thread gathers the next batch meanwhile."""
 
     def __init__(self, images: Images, device: torch.device) -> None:
         self._images, self._device = images, device
         self._ahead: ThreadPoolExecutor | None = None
         self._next: tuple[np.ndarray, Future[Tensor]] | None = None
-        if device.type == "cuda":
+        if device.type == "cuda" or math.prod(images.shape) > IN_MEMORY:
             self._ahead = ThreadPoolExecutor(1, "next batch")
 
     def __call__(self, indices: np.ndarray, on_it: Tensor, following: np.ndarray | None) -> Tensor:
         known, self._next = self._next, None
-        expected = known is not None and known[0] is indices
+        expected = known is not None and np.array_equal(known[0], indices)
         gathered = known[1].result() if known and expected else self._gather(indices)
         if self._ahead is not None and following is not None:
             self._next = following, self._ahead.submit(self._gather, following)

@@ -1,4 +1,7 @@
-"""N images in one `.npy` file: read when they are asked for, and written by whoever may be killed.
+"""N images in `.npy` files: read when they are asked for, and written by whoever may be killed.
+
+One file, `images.npy`, or shards of 2 GB, `images-00003-of-00058.npy`, each an ordinary file for
+anyone: no drive and no program has to take a file of hundreds of GB.
 
 Read, not mapped: a map of a file that somebody cuts short, or of a disk that fails, ends the
 process with a signal and no word. Nor have pages of a map to be given back to stay few.
@@ -15,49 +18,76 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
-from vae_core.data.hashes import hashed
+from vae_core.data.hashes import hash_rows, hashed
+from vae_core.data.windows import IN_MEMORY
 from vae_core.errors import UserError
 from vae_core.files import replacing
 from vae_core.imaging.reading import reason_of
 from vae_core.imaging.resize import with_channels
 
 IMAGES, JOURNAL, SUMMARY = "images.npy", "journal.jsonl", "about.json"
+SHARDS = "images-?????-of-?????.npy"
+SHARD = 2**31
+"""Bytes of images in one file at most, as they are when the first is written."""
+
 HASHES = "images.hashes.npy"
+WIDE = ".wide"
 BOXES = "images.boxes.npy"
 """int16 [N, 4] beside images with padding: where in each of them the picture lies."""
+
+BRIDGED = 2**16
+"""Bytes between two images that are read along: a new request costs more."""
+
+MOST_PIECES = 1000
+"""Pieces of memory that one request may fill; POSIX promises 1024 on Linux."""
+
+SEEKERS = 8
+"""Requests at once for images strewn over files that memory does not keep."""
 
 SYNC_EVERY_S = 2.0
 """Of work that a kill may cost. Each time waits for the disk."""
 
 
 class StoredImages:
-    """The images of a `.npy` file: uint8 [N, C, H, W], C order. Any thread may read them.
+    """The images of a `.npy` file or its shards: uint8 [N, C, H, W], C order. Any thread may read
+    them.
 
     Args:
+        path: of the file that they would be if they were one.
         locks: kept for as long as the images are, such as that of their place in the cache.
 
     boxes: int16 [N, 4], (top, left, bottom, right) of the picture in each image, beside which there
         is padding; None where there is none in any.
 
     Raises:
-        ValueError: when the file is no such array or is cut short.
-        OSError: when it cannot be read.
+        ValueError: when the files are no such arrays, one is missing, or one is cut short.
+        OSError: when they cannot be read.
     """
 
     def __init__(self, path: Path, locks: Sequence[object] = ()) -> None:
         self.path = path
         self._locks = tuple(locks)
-        self._turn = threading.Lock()
-        self._file = path.open("rb", buffering=0)
-        self.shape, self._offset = read_header(self._file)
-        if os.fstat(self._file.fileno()).st_size < self._offset + int(np.prod(self.shape)):
-            raise ValueError(f"{path} is cut short")
+        self._shards = [_Shard(each) for each in shards_of(path)]
+        first, last = self._shards[0], self._shards[-1]
+        self._rows = first.shape[0]
+        for each in self._shards:
+            same = each.shape[1:] == first.shape[1:]
+            if not same or (each is not last and each.shape[0] != self._rows):
+                raise ValueError(f"{each.path} holds other images than {first.path.name}")
+        count = self._rows * (len(self._shards) - 1) + last.shape[0]
+        self.shape: tuple[int, int, int, int] = (count, *first.shape[1:])
+        self._one = int(np.prod(self.shape[1:]))
+        self._seekers: ThreadPoolExecutor | None = None
+        if count * self._one > IN_MEMORY:
+            self._seekers = ThreadPoolExecutor(SEEKERS, "images")
         self.boxes: np.ndarray | None = None
         with suppress(FileNotFoundError):
             self.boxes = np.load(path.with_suffix(".boxes.npy"), allow_pickle=False)
@@ -68,19 +98,28 @@ class StoredImages:
         """The images at `indices` [B], in that order: uint8 [B, C, H, W], owned by the caller.
 
         Raises:
-            UserError: when the file is no longer what it was, or its disk fails.
+            UserError: when the files are no longer what they were, or their disk fails.
         """
         count = self.shape[0]
         if len(indices) and not (-count <= indices.min() and indices.max() < count):
             raise IndexError(f"there are {count} images, not all of {indices}")
         indices = np.where(indices < 0, indices + count, indices)
         out = np.empty((len(indices), *self.shape[1:]), np.uint8)
-        # Images that lie side by side are read together.
-        starts = np.append(0, np.flatnonzero(np.diff(indices) != 1) + 1)
-        ends = np.append(starts[1:], len(indices)).tolist()
-        for start, end in zip(starts.tolist(), ends, strict=True):
-            if end > start:
-                self._read(out[start:end], int(indices[start]))
+        # Images that lie side by side, or nearly, are read together.
+        step = np.diff(indices)
+        apart = (step < 1) | (step > 1 + BRIDGED // self._one)
+        apart |= np.diff(indices // self._rows) != 0
+        cuts = [0, *(np.flatnonzero(apart) + 1).tolist(), len(indices)]
+        spans = [(a, b) for a, b in pairwise(cuts) if b > a]
+
+        def read(some: Sequence[tuple[int, int]]) -> None:
+            for a, b in some:
+                self._read(out[a:b], indices[a:b])
+
+        if self._seekers is None or len(spans) < 2 * SEEKERS:
+            read(spans)
+        else:
+            list(self._seekers.map(read, (spans[i::SEEKERS] for i in range(SEEKERS))))
         return out
 
     def hashes(self) -> np.ndarray:
@@ -96,28 +135,79 @@ class StoredImages:
             np.save(file, found)
         return found
 
-    def _read(self, out: np.ndarray, first: int) -> None:
-        """Fill `out` [n, C, H, W] with the images from `first` on."""
-        room = out.data.cast("B")
-        place = self._offset + first * (out.nbytes // len(out))
+    def _read(self, out: np.ndarray, rows: np.ndarray) -> None:
+        """Fill `out` [n, C, H, W] with the images at `rows`, ascending and close together."""
+        number, first = divmod(int(rows[0]), self._rows)
+        flat, between = out.reshape(-1).data, memoryview(bytearray(BRIDGED))
+        pieces: list[memoryview] = []
+        cuts = (np.flatnonzero(np.diff(rows) != 1) + 1).tolist()
+        for a, b in pairwise((0, *cuts, len(rows))):
+            if a:
+                pieces.append(between[: int(rows[a] - rows[a - 1] - 1) * self._one])
+            pieces.append(flat[a * self._one : b * self._one])
         try:
-            while room:
-                count = self._read_at(room, place)
-                if not count:
-                    raise OSError("it was cut short")
-                room, place = room[count:], place + count
+            self._shards[number].read(pieces, first * self._one)
         except OSError as error:
             raise UserError(
                 f"The prepared images in {self.path.parent} cannot be read any more: "
                 f"{reason_of(error)}. Remove that folder and try again; they are prepared anew."
             ) from error
 
-    def _read_at(self, room: memoryview, place: int) -> int:
+
+class _Shard:
+    """One file of images, open."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._turn = threading.Lock()
+        self._file = path.open("rb", buffering=0)
+        self.shape, self._offset = read_header(self._file)
+        if os.fstat(self._file.fileno()).st_size < self._offset + int(np.prod(self.shape)):
+            raise ValueError(f"{path} is cut short")
+
+    def read(self, pieces: list[memoryview], place: int) -> None:
+        """Fill the pieces with what lies there from byte `place` of the first image on.
+
+        Raises:
+            OSError: when not all of it comes.
+        """
+        place += self._offset
+        while pieces:
+            count = self._read_at(pieces[:MOST_PIECES], place)
+            if not count:
+                raise OSError("it was cut short")
+            place += count
+            while pieces and count >= len(pieces[0]):
+                count -= len(pieces.pop(0))
+            if count:
+                pieces[0] = pieces[0][count:]
+
+    def _read_at(self, pieces: list[memoryview], place: int) -> int:
         if hasattr(os, "preadv"):
-            return os.preadv(self._file.fileno(), [room], place)
+            return os.preadv(self._file.fileno(), pieces, place)
         with self._turn:
             self._file.seek(place)
-            return self._file.readinto(room)
+            return self._file.readinto(pieces[0])
+
+
+def shards_of(path: Path) -> list[Path]:
+    """The file of images at `path`, or the shards beside it that stand for it, in their order.
+
+    Raises:
+        ValueError: when some of these are missing.
+        OSError: when there is neither.
+    """
+    found = sorted(path.parent.glob(SHARDS)) if not path.exists() else [path]
+    if not found:
+        raise FileNotFoundError(f"there are no images at {path}")
+    if found != [path] and [each.name for each in found] != shard_names(len(found)):
+        raise ValueError(f"some of the images in {path.parent} are missing")
+    return found
+
+
+def shard_names(count: int) -> list[str]:
+    """What so many files of images are called."""
+    return [f"images-{i:05}-of-{count:05}.npy" for i in range(count)] if count > 1 else [IMAGES]
 
 
 def read_header(file: BinaryIO) -> tuple[tuple[int, int, int, int], int]:
@@ -142,7 +232,8 @@ class WriteFailed(Exception):
 class NpyWriter:
     """Images in the making in `folder`: what an earlier attempt left there is taken over.
 
-    Starts with the channels of the first image; a colour image among grey ones widens the file.
+    Starts with the channels of the first image; a colour image among grey ones widens the files.
+    Of images in shards the hashes are kept as they come: to read them all again takes long.
     Plain writes, not a writable map: on a full disk these raise an `OSError` instead of a signal.
 
     done: bool [N], whose images are there or known to be none.
@@ -154,9 +245,9 @@ class NpyWriter:
         self.done = np.zeros(count, bool)
         self.skipped: dict[int, str] = {}
         self._shape: tuple[int, ...] = ()
-        self._offset = 0
-        self._file: BinaryIO | None = None
-        self._boxes: BinaryIO | None = None
+        self._rows = count  # of a shard
+        self._shards: list[tuple[BinaryIO, int]] = []  # and where its images begin
+        self._beside: dict[str, BinaryIO] = {}
         self._pending: list[list[Any]] = []
         self._synced = time.monotonic()
         if not self._resume():
@@ -180,7 +271,7 @@ class NpyWriter:
                 self._prepare_for(result.shape)
                 self._put(index, result)
                 if box is not None:
-                    self._put_box(index, box)
+                    self._put_row(BOXES, index, np.asarray(box, np.int16))
         self.done[index] = True
         if not self._pending or self._pending[-1][1] != index:
             self._pending.append([index, index, {}])
@@ -197,9 +288,8 @@ class NpyWriter:
             WriteFailed: as `write`.
         """
         with _writing():
-            for file in (self._file, self._boxes):
-                if file is not None:
-                    os.fsync(file.fileno())
+            for file in self._files():
+                os.fsync(file.fileno())
             lines = [json.dumps(each).encode() + b"\n" for each in self._pending]
             self._journal.write(b"".join(lines))
             os.fsync(self._journal.fileno())
@@ -219,9 +309,12 @@ class NpyWriter:
 
     def close(self) -> None:
         """Let go of the files; what the journal names stays for the next attempt."""
-        for file in (self._journal, self._file, self._boxes):
-            if file is not None:
-                file.close()
+        for file in (self._journal, *self._files()):
+            file.close()
+
+    def _files(self) -> Iterator[BinaryIO]:
+        yield from (file for file, _ in self._shards)
+        yield from self._beside.values()
 
     def _resume(self) -> bool:
         """Go on where the journal ends; False where nothing fits."""
@@ -232,72 +325,97 @@ class NpyWriter:
                 self.skipped |= {int(i): str(reason) for i, reason in skipped.items()}
             if self.done.sum() == len(self.skipped):  # there is no image yet
                 return True
-            self._file = (self.folder / IMAGES).open("r+b", buffering=0)
-            (count, *shape), self._offset = read_header(self._file)
-            self._shape = tuple(shape)
-            return count == len(self.done)
+            total = 0
+            for path in shards_of(self.folder / IMAGES):
+                file = path.open("r+b", buffering=0)
+                (count, *shape), offset = read_header(file)
+                self._shards.append((file, offset))
+                if len(self._shards) == 1:
+                    self._rows, self._shape = count, tuple(shape)
+                if self._shape != tuple(shape):
+                    return False  # killed while it was widened
+                total += count
+            if len(self._shards) > 1:
+                self._beside[HASHES] = (self.folder / HASHES).open("r+b", buffering=0)
+            return total == len(self.done)
         except (OSError, ValueError, TypeError, AttributeError, MemoryError):
             return False
 
     def _reset(self) -> None:
         self.done[:] = False
         self.skipped = {}
-        self._shape, self._file = (), None
+        for file in self._files():
+            file.close()
+        self._shape, self._shards, self._beside = (), [], {}
         for name in (SUMMARY, HASHES, JOURNAL, IMAGES, BOXES):
             (self.folder / name).unlink(missing_ok=True)
+        for path in self.folder.glob(SHARDS):
+            path.unlink()
 
     def _prepare_for(self, shape: tuple[int, ...]) -> None:
-        if self._file is None:
-            self._file, self._offset = self._create(self.folder / IMAGES, shape)
-            self._shape = shape
+        if not self._shards:
+            self._rows = max(1, min(SHARD // int(np.prod(shape)), len(self.done)))
+            self._shards, self._shape = self._create(shape), shape
         elif 1 not in (shape[0], own := self._shape[0]) and shape[0] != own:
             raise ValueError(f"it has {shape[0]} channels, and others here have {own}")
         elif shape[0] > own:
             self._widen(shape)
 
-    def _create(self, path: Path, shape: tuple[int, ...]) -> tuple[BinaryIO, int]:
-        """A file of N empty images, which takes no room on the disk yet."""
-        file = path.open("w+b", buffering=0)
-        head = {"descr": "|u1", "fortran_order": False, "shape": (len(self.done), *shape)}
-        np.lib.format.write_array_header_1_0(file, head)
-        offset = file.tell()
-        file.truncate(offset + len(self.done) * int(np.prod(shape)))
-        return file, offset
+    def _paths(self) -> list[Path]:
+        return [self.folder / name for name in shard_names(-(-len(self.done) // self._rows))]
+
+    def _create(self, shape: tuple[int, ...], ending: str = "") -> list[tuple[BinaryIO, int]]:
+        """Files of N empty images, which take no room on the disk yet."""
+        shards: list[tuple[BinaryIO, int]] = []
+        for number, path in enumerate(self._paths()):
+            count = min(self._rows, len(self.done) - number * self._rows)
+            file = path.with_name(path.name + ending).open("w+b", buffering=0)
+            head = {"descr": "|u1", "fortran_order": False, "shape": (count, *shape)}
+            np.lib.format.write_array_header_1_0(file, head)
+            shards.append((file, file.tell()))
+            file.truncate(file.tell() + count * int(np.prod(shape)))
+        return shards
 
     def _put(self, index: int, image: np.ndarray) -> None:
-        assert self._file is not None
         data = np.ascontiguousarray(with_channels(image, self._shape[0]))
-        self._file.seek(self._offset + index * data.nbytes)
+        number, row = divmod(index, self._rows)
+        file, offset = self._shards[number]
+        file.seek(offset + row * data.nbytes)
         room = data.data.cast("B")
         while room:
-            room = room[self._file.write(room) :]
+            room = room[file.write(room) :]
+        if len(self._shards) > 1:
+            self._put_row(HASHES, index, hash_rows(data[None])[0])
 
-    def _put_box(self, index: int, box: Sequence[int]) -> None:
-        if self._boxes is None:
-            path = self.folder / BOXES
+    def _put_row(self, name: str, index: int, row: np.ndarray) -> None:
+        """One row of an array [N, …] in a file beside the images."""
+        if name not in self._beside:
+            path = self.folder / name
             if not path.exists():
-                np.save(path, np.zeros((len(self.done), 4), np.int16))
-            self._boxes = path.open("r+b", buffering=0)
-        row = np.asarray(box, np.int16)
-        self._boxes.seek(index * row.nbytes - len(self.done) * row.nbytes, os.SEEK_END)
-        self._boxes.write(row.data)
+                np.save(path, np.zeros((len(self.done), *row.shape), row.dtype))
+            self._beside[name] = path.open("r+b", buffering=0)
+        file = self._beside[name]
+        file.seek((index - len(self.done)) * row.nbytes, os.SEEK_END)
+        file.write(row.tobytes())
 
     def _widen(self, shape: tuple[int, ...]) -> None:
-        """Make colour of grey: the images so far, into a file that then replaces this one."""
-        narrow, old_shape, old_offset = self._file, self._shape, self._offset
-        assert narrow is not None
-        wide = self.folder / f"{IMAGES}.wide"
-        self._file, self._offset = self._create(wide, shape)
-        self._shape = shape
+        """Make colour of grey: the images so far, into files that then replace these."""
+        narrow, old_shape = self._shards, self._shape
+        self._shards, self._shape = self._create(shape, WIDE), shape
         one = int(np.prod(old_shape))
         for index in np.flatnonzero(self.done).tolist():
             if index not in self.skipped:
-                narrow.seek(old_offset + index * one)
-                image = np.frombuffer(narrow.read(one), np.uint8).reshape(old_shape)
+                number, row = divmod(index, self._rows)
+                file, offset = narrow[number]
+                file.seek(offset + row * one)
+                image = np.frombuffer(file.read(one), np.uint8).reshape(old_shape)
                 self._put(index, image)
-        narrow.close()
-        os.fsync(self._file.fileno())
-        os.replace(wide, self.folder / IMAGES)
+        for file, _ in narrow:
+            file.close()
+        for file, _ in self._shards:
+            os.fsync(file.fileno())
+        for path in self._paths():
+            os.replace(path.with_name(path.name + WIDE), path)
 
 
 @contextmanager

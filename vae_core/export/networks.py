@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vae_core.models import LatentModel
+from vae_core.errors import UserError
+from vae_core.models import GivenModel, LatentModel
 
 EXAMPLES = 2
 
@@ -52,7 +53,13 @@ Inputs = dict[str, Tensor]
 @torch.no_grad()
 def try_inputs(model: LatentModel, n: int, seed: int = 0) -> tuple[Inputs, Inputs]:
     """n pictures that the model itself draws, the latents they come from, and their labels where
-    it takes any: ({"x": …}, {"z": …}), both with "label" for a conditional model."""
+    it takes any: ({"x": …}, {"z": …}), both with "label" for a conditional model. A UserError for a
+    network whose operations are not ours."""
+    if isinstance(model, GivenModel):
+        raise UserError(
+            "This network is kept as it came, in the folder “brought” of its run: take it from "
+            "there, or export its encodings."
+        )
     z = model.flatten(model.sample_prior(n, torch.Generator(model.device).manual_seed(seed)))
     label = torch.arange(n, device=z.device) % (model.labels + 1) - 1
     labels = {"label": label} if model.labels else {}

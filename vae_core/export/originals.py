@@ -11,13 +11,14 @@ from typing import BinaryIO
 import numpy as np
 
 from vae_core.data.dataset import Images
+from vae_core.data.remote import brought_here
+from vae_core.data.sets.folder import open_images
 from vae_core.errors import UserError
 from vae_core.imaging.kinds import NotAnImage
-from vae_core.imaging.listing import Listing, open_pictures
+from vae_core.imaging.listing import Listing
 from vae_core.imaging.png import to_png
 from vae_core.imaging.reading import Place, Refused, read_whole
 from vae_core.latent.survey import Survey
-from vae_core.locations import data_folder, uploads_folder
 from vae_core.names import readable
 from vae_core.progress import Progress, no_progress
 from vae_core.runs import Run, in_words
@@ -66,10 +67,11 @@ def zip_images(
     if not survey.files or not config.data_dir:
         _write(_as_png(survey, rows, images), len(rows), most, to, progress)
         return f"{in_words(grouped(len(rows)), survey.split)}, as the model sees them."
-    path = data_folder(config.data_dir)
-    links = not path.is_relative_to(uploads_folder())
     wanted = dict.fromkeys(survey.files[int(row)] for row in rows)
-    with open_pictures(path, progress, links=links, pages=config.pages) as listing:
+    with (
+        brought_here(config.data_dir, progress) as path,
+        open_images(path, progress, config.pages) as listing,
+    ):
         places = {name: i for i, name in enumerate(listing.names) if name in wanted}
         if gone := len(wanted) - len(places):
             raise UserError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 
@@ -33,6 +34,7 @@ class Source:
     rows: places in the split, int64 [M], of a selection; None for all of it.
     which: the last weights, or the best: those of the best validation.
     at_hand: the encodings of the last weights on `split`, where somebody has read them already.
+    license: what the person puts it under, where a format says so; "" is silent on it.
     """
 
     run: Run
@@ -42,6 +44,7 @@ class Source:
     progress: Progress = no_progress
     which: str = "last"
     at_hand: Survey | None = None
+    license: str = ""
 
     @cached_property
     def loaded(self) -> LoadedRun:
@@ -66,7 +69,18 @@ class Source:
         return self.survey.note if "survey" in vars(self) else ""
 
 
-formats: Registry[Entry[Callable[[Source], Export]]] = Registry("export format", Entry)
+@dataclass(frozen=True, kw_only=True)
+class Format(Entry[Callable[[Source], Export]]):
+    """An export format.
+
+    publish: brings a folder that was written to where others find it, under a name that is wished
+        for, and says in a sentence what was done; None where there is no such place.
+    """
+
+    publish: Callable[[Path, str], str] | None = None
+
+
+formats: Registry[Format] = Registry("export format", Format)
 """Functions `Source -> Export`."""
 
 

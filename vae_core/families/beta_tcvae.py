@@ -14,6 +14,7 @@ from vae_core.losses import gaussian_log_density, standard_normal_log_density
 from vae_core.models import GaussianPosterior, Output
 from vae_core.objective import MODEL, Objective
 from vae_core.settings import Settings, setting
+from vae_core.shares import at_hand, batch_size, gathered
 from vae_core.types import Context, Losses, Term
 
 
@@ -56,7 +57,7 @@ class BetaTcvaeObjective(Objective[GaussianPosterior]):
     def losses(self, x: Tensor, output: Output[GaussianPosterior], context: Context) -> Losses:
         losses = super().losses(x, output, context)
         mu, logvar = output.posterior.mu, output.posterior.logvar
-        batch = len(x)
+        batch = batch_size(x)
         log_weights = ESTIMATORS[self.options.estimator](batch, max(batch, context.train_images))
         parts = decomposition(output.z, mu, logvar, log_weights.to(mu))
         weights = (self.options.alpha, self.controls(context)["beta"], self.options.gamma)
@@ -76,7 +77,9 @@ def decomposition(
     z, mu and logvar are [B, D], a draw and its posterior for each image; `log_weights` [B, B] those
     of image j's posterior (column) in the mixture that stands for q(z) at draw i (row).
     """
-    log_q = gaussian_log_density(z[:, None], mu[None], logvar[None])  # [draw, posterior, D]
+    every = gathered(mu), gathered(logvar)
+    log_weights = at_hand(log_weights)
+    log_q = gaussian_log_density(z[:, None], *every)  # [draw, posterior, D]
     log_q_given_x = gaussian_log_density(z, mu, logvar).sum(1)
     log_q_z = torch.logsumexp(log_weights + log_q.sum(2), 1)
     log_q_product = torch.logsumexp(log_weights[:, :, None] + log_q, 1).sum(1)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from vae_core.families.family import KL, RECON, Quantity, families
+from vae_core.families.family import KL, RECON, Quantity, families, need_whole_batches
 from vae_core.families.networks import on_diagonal_gaussian, weight_setting
 from vae_core.models import DensityPosterior, Likelihood, Output
 from vae_core.objective import MODEL, Objective
 from vae_core.schedules import linear
 from vae_core.settings import Settings, setting
+from vae_core.shares import gathered
 from vae_core.types import Context, Losses, Term
 
 
@@ -51,7 +52,7 @@ class CapacityObjective(Objective[DensityPosterior]):
     def losses(self, x: Tensor, output: Output[DensityPosterior], context: Context) -> Losses:
         losses = super().losses(x, output, context)
         kl, capacity = output.posterior.kl().sum(1), self.controls(context)["capacity"]
-        gap = (kl.mean() - capacity).abs().expand(len(x))
+        gap = (gathered(kl).mean() - capacity).abs().expand(len(x))
         losses[MODEL]["kl"] = Term(kl.detach(), 0.0)
         losses[MODEL]["gap"] = Term(gap, self.gamma)
         losses[MODEL]["capacity"] = Term(kl.new_full(kl.shape, capacity), 0.0)
@@ -73,4 +74,5 @@ families.register(
         "capacity": Quantity("Capacity C", help="The target of the KL at this step."),
     },
     options=CapacityOptions,
+    check=need_whole_batches,
 )(on_diagonal_gaussian(CapacityObjective))

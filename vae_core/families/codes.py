@@ -22,6 +22,7 @@ from vae_core.models import (
 )
 from vae_core.objective import MODEL, Objective
 from vae_core.runs import DataCard
+from vae_core.shares import gathered_part
 from vae_core.types import Context, Losses, Term
 
 
@@ -43,7 +44,7 @@ class QuantisedObjective(Objective[QuantisedPosterior]):
         watched = x.new_ones(len(x))
         losses[MODEL]["kl"] = Term(watched * (indices[0].numel() * self.nats_per_place))
         if self.training:
-            used, perplexity = usage(indices)
+            used, perplexity = usage(gathered_part(indices))
             losses[MODEL]["perplexity"] = Term(watched * perplexity, 0.0)
             losses[MODEL]["codes_used"] = Term(watched * used, 0.0)
         return losses

@@ -24,6 +24,7 @@ from vae_core.models import (
 from vae_core.models.backbones import Backbone
 from vae_core.runs import DataCard
 from vae_core.settings import setting
+from vae_core.shares import uniform_like
 from vae_core.types import Context
 
 UNKNOWN_LABEL = -1
@@ -56,7 +57,7 @@ class ConditionalObjective(VaeObjective):
         self, model: LatentModel[DensityPosterior], x: Tensor, context: Context
     ) -> Output[DensityPosterior]:
         if self.training and context.labels is not None:
-            chance = torch.rand(len(x), generator=context.generator, device=x.device)
+            chance = uniform_like(x.flatten(1)[:, 0], context.generator)
             labels = context.labels.masked_fill(chance < self.options.withheld, UNKNOWN_LABEL)
             context = replace(context, labels=labels)
         return super().forward(model, x, context)

@@ -15,6 +15,7 @@ from vae_core.models import LatentModel, Output, PointPosterior
 from vae_core.objective import MODEL, Objective
 from vae_core.runs import DataCard
 from vae_core.settings import Settings, setting
+from vae_core.shares import gathered
 from vae_core.types import Context, Losses, Term
 
 
@@ -89,6 +90,7 @@ def relative_jacobian(norms: Tensor, z: Tensor) -> Tensor:
     The norm [B] alone is met by smaller codes z [B, D], which a decoder without tied weights scales
     up again. [B], per squared pixel value; 0 for a single image, which has no variance.
     """
+    z = gathered(z)
     if len(z) < 2:
         return torch.zeros_like(norms)
     return norms / z.var(0).sum().clamp_min(torch.finfo(z.dtype).tiny)

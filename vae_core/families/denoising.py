@@ -12,10 +12,10 @@ from vae_core.config import ModelConfig
 from vae_core.families.family import RECON, Built, families
 from vae_core.families.networks import deterministic
 from vae_core.models import PointPosterior
-from vae_core.models.posterior import normal_like
 from vae_core.objective import Objective
 from vae_core.runs import DataCard
 from vae_core.settings import Settings, setting
+from vae_core.shares import normal_like, uniform_like
 
 
 class DenoisingOptions(Settings):
@@ -55,21 +55,17 @@ def gaussian(x: Tensor, level: float, generator: Generator | None) -> Tensor:
 
 def masking(x: Tensor, level: float, generator: Generator | None) -> Tensor:
     """Each value is set to 0 with probability `level`."""
-    return torch.where(_uniform_like(x, generator) < level, torch.zeros_like(x), x)
+    return torch.where(uniform_like(x, generator) < level, torch.zeros_like(x), x)
 
 
 def salt_and_pepper(x: Tensor, level: float, generator: Generator | None) -> Tensor:
     """Each value is set to 0 or to 1, at equal chance, with probability `level`."""
-    chance = _uniform_like(x, generator)
+    chance = uniform_like(x, generator)
     peppered = torch.where(chance < level / 2, torch.zeros_like(x), x)
     return torch.where((level / 2 <= chance) & (chance < level), torch.ones_like(x), peppered)
 
 
 CORRUPTIONS = {"gaussian": gaussian, "masking": masking, "salt-and-pepper": salt_and_pepper}
-
-
-def _uniform_like(x: Tensor, generator: Generator | None) -> Tensor:
-    return torch.rand(x.shape, generator=generator, dtype=x.dtype, device=x.device)
 
 
 REPAIRED = replace(

@@ -12,6 +12,7 @@ from vae_core.families.networks import on_diagonal_gaussian, weight_setting
 from vae_core.models import GaussianPosterior, Output
 from vae_core.objective import MODEL, Objective
 from vae_core.settings import Settings, setting
+from vae_core.shares import gathered
 from vae_core.types import Context, Losses, Term
 
 
@@ -43,9 +44,9 @@ class DipObjective(Objective[GaussianPosterior]):
 
     def losses(self, x: Tensor, output: Output[GaussianPosterior], context: Context) -> Losses:
         losses = super().losses(x, output, context)
-        of_codes = covariance(output.posterior.mu)
+        of_codes = covariance(gathered(output.posterior.mu))
         if self.options.kind == "II":
-            of_codes = of_codes + output.posterior.logvar.exp().mean(0).diag()
+            of_codes = of_codes + gathered(output.posterior.logvar).exp().mean(0).diag()
         off, on = off_and_on_diagonal(of_codes)
         losses[MODEL]["kl"] = Term(output.posterior.kl().sum(1))
         losses[MODEL]["off_diagonal"] = Term(off.expand(len(x)), self.options.off_diagonal)

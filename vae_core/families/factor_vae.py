@@ -16,6 +16,7 @@ from vae_core.models import DensityPosterior, LatentModel, Likelihood, Output
 from vae_core.objective import MODEL, Objective
 from vae_core.runs import DataCard
 from vae_core.settings import Settings, setting
+from vae_core.shares import at_hand, gathered, uniform_like
 from vae_core.types import Context, Losses, Term
 
 CRITIC = "critic"
@@ -99,8 +100,8 @@ def permuted(z: Tensor, generator: Generator | None = None) -> Tensor:
 
     Source: Kim and Mnih, Disentangling by Factorising (2018), algorithm 1.
     """
-    order = torch.rand(z.shape, generator=generator, device=z.device).argsort(0)
-    return z.gather(0, order)
+    order = gathered(uniform_like(z, generator)).argsort(0)
+    return at_hand(gathered(z).gather(0, order))
 
 
 def density_ratio(logits: Tensor) -> Tensor:

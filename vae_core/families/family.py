@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -61,8 +61,18 @@ KL = Quantity("KL", help="KL(q(z|x) ‖ p(z)): how much is remembered of each im
 ELBO = {"recon": RECON, "kl": replace(KL, weight=r"\beta")}
 
 
+def need_whole_batches(config: RunConfig, data: DataCard, options: Any) -> None:
+    """The check of families that look at all images of a batch together."""
+    if config.train.accumulate > 1:
+        raise UserError(
+            f"train.accumulate: {families[config.family].label} looks at all images of a batch, "
+            "which are never there together where gradients are accumulated; leave it at 1."
+        )
+
+
 def need_two_images(config: RunConfig, data: DataCard, options: Any) -> None:
     """The check of families that compare the images of a batch with each other."""
+    need_whole_batches(config, data, options)
     if config.train.batch_size < 2:
         raise UserError(
             f"train.batch_size: {families[config.family].label} compares the images of a batch; "
@@ -78,6 +88,7 @@ class Family(Entry[Build]):
     when: one sentence about when to take it.
     terms: what it logs, by the name of the term.
     check: raises a `UserError` that names the setting, where data or settings do not fit.
+    brought: its networks come from elsewhere, and nothing is trained with it: lists leave it out.
     before: what a run stands for that was configured before a setting of the objective existed.
     """
 
@@ -86,6 +97,7 @@ class Family(Entry[Build]):
     terms: Mapping[str, Quantity]
     check: Check = lambda config, data, options: None
     needs_labels: bool = False
+    brought: bool = False
     before: Mapping[str, Any] = field(default_factory=dict)
 
     def weights_in(
@@ -118,6 +130,13 @@ class Families(Registry[Family]):
     def add(self, entry: Family) -> None:
         super().add(entry)
         LEGACY_DEFAULTS[entry.name] = entry.before
+
+    def __iter__(self) -> Iterator[Family]:
+        """Those that something can be trained with."""
+        return (entry for entry in super().__iter__() if not entry.brought)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 families = Families("family", Family)

@@ -53,7 +53,11 @@ def footprint(config: RunConfig, data: DataCard) -> Footprint:
 
 def require_memory_to_open(config: RunConfig, data: DataCard) -> None:
     """Refuse a model that is too large to be opened beside others, by a `UserError`."""
-    needed = sum(footprint(config, data))
+    require_memory_for(sum(footprint(config, data)))
+
+
+def require_memory_for(needed: int) -> None:
+    """Refuse so many bytes for one model that is opened, by a `UserError`."""
     bound = _memory_allowed() or OPEN_LIMIT
     if needed > bound:
         raise UserError(
@@ -62,21 +66,34 @@ def require_memory_to_open(config: RunConfig, data: DataCard) -> None:
         )
 
 
-def require_memory_to_train(config: RunConfig, data: DataCard) -> None:
-    """Refuse a training that this machine has not the memory for, by a `UserError`."""
+def require_memory_to_train(
+    config: RunConfig, data: DataCard, processes: int = 1, world: int = 1
+) -> None:
+    """Refuse a training that this machine has not the memory for, by a `UserError`.
+
+    Args:
+        processes: how many of it run on this machine, each with all weights and its share of the
+            batch. world: how many there are.
+    """
     found, batch = footprint(config, data), config.train.batch_size
     batch = min(batch, data.n_train) if data.n_train else batch
+    parts = world * config.train.accumulate
+    batch = processes * math.ceil(batch / parts)
     bound = _memory_allowed() or machine_memory()
-    fixed, maps = COPIES * found.weights, batch * found.image
+    fixed, maps = processes * COPIES * found.weights, batch * found.image
     if fixed + maps <= bound:
         return
-    fitting = int((bound - fixed) // max(1, found.image))
+    fitting = int((bound - fixed) // max(1, found.image)) * parts // processes
     fits = f"a batch size of at most {fitting}" if fitting >= 1 else "a smaller network or images"
     raise UserError(
         f"Training would take {_gb(fixed + maps)} of memory: {_gb(fixed)} for the weights "
-        f"with gradients and averages, {_gb(maps)} for a batch of {batch} images; "
+        f"with gradients and averages{_each(processes)}, {_gb(maps)} for {batch} images at once; "
         f"{_gb(bound)} are allowed. Use {fits}, or set {MEMORY_VARIABLE} (in GB) to allow more."
     )
+
+
+def _each(processes: int) -> str:
+    return f" in each of {processes} processes" if processes > 1 else ""
 
 
 def machine_memory() -> float:

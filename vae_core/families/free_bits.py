@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from vae_core.families.family import KL, RECON, Quantity, families
+from vae_core.families.family import KL, RECON, Quantity, families, need_whole_batches
 from vae_core.families.networks import on_diagonal_gaussian
 from vae_core.families.vae import VaeObjective, VaeOptions
 from vae_core.models import DensityPosterior, Output
 from vae_core.objective import MODEL
 from vae_core.settings import setting
+from vae_core.shares import gathered
 from vae_core.types import Context, Losses, Term
 
 
@@ -37,7 +38,7 @@ class FreeBitsObjective(VaeObjective):
     def losses(self, x: Tensor, output: Output[DensityPosterior], context: Context) -> Losses:
         losses = super().losses(x, output, context)
         kl = output.posterior.kl()
-        floored = kl.mean(0).clamp_min(self.options.free).sum().expand(len(kl))
+        floored = gathered(kl).mean(0).clamp_min(self.options.free).sum().expand(len(kl))
         losses[MODEL]["kl_floored"] = Term(floored, losses[MODEL]["kl"].weight)
         losses[MODEL]["kl"] = Term(kl.detach().sum(1), 0.0)
         return losses
@@ -59,4 +60,5 @@ families.register(
         ),
     },
     options=FreeBitsOptions,
+    check=need_whole_batches,
 )(on_diagonal_gaussian(FreeBitsObjective))

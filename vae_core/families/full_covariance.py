@@ -16,8 +16,8 @@ from vae_core.families.family import ELBO, Built, families
 from vae_core.families.networks import latent_model
 from vae_core.families.vae import VaeObjective, VaeOptions
 from vae_core.models import Bottleneck, DensityPosterior
-from vae_core.models.posterior import normal_like
 from vae_core.runs import DataCard
+from vae_core.shares import normal_like
 
 
 @dataclass(frozen=True)

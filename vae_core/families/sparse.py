@@ -22,6 +22,7 @@ from vae_core.models import (
 from vae_core.objective import MODEL, Objective
 from vae_core.runs import DataCard
 from vae_core.settings import Settings, setting
+from vae_core.shares import gathered
 from vae_core.types import Context, Losses, LossTerms, Term
 
 
@@ -107,7 +108,7 @@ def mean_rate(activations: Tensor) -> Tensor:
 
     Source: Ng, Sparse Autoencoder, CS294A lecture notes (2011), section 3.
     """
-    return activations.mean(0)
+    return gathered(activations).mean(0)
 
 
 def firing_share(activations: Tensor) -> Tensor:
@@ -118,6 +119,7 @@ def firing_share(activations: Tensor) -> Tensor:
     Source: Rolls and Tovee, Sparseness of the Neuronal Representation of Stimuli in the Primate
     Temporal Visual Cortex (1995), equation 1; by unit: Willmore and Tolhurst (2001), equation 2.
     """
+    activations = gathered(activations)
     return activations.mean(0).square() / activations.square().mean(0).clamp_min(_SMALLEST**2)
 
 

@@ -22,7 +22,6 @@ from vae_core.models import (
     Output,
     evaluating,
 )
-from vae_core.models.posterior import normal_like
 from vae_core.runs import DataCard
 from vae_core.settings import setting
 from vae_core.types import Context
@@ -99,7 +98,8 @@ class VampModel(LatentModel[GaussianPosterior]):
         mixture = self.prior()
         chosen = torch.randint(len(mixture.mu), (n,), generator=generator, device=mixture.mu.device)
         mu, logvar = mixture.mu[chosen], mixture.logvar[chosen]
-        return mu + temperature * (0.5 * logvar).exp() * normal_like(mu, generator)
+        noise = torch.randn(mu.shape, generator=generator, device=mu.device)
+        return mu + temperature * (0.5 * logvar).exp() * noise
 
 
 @families.register(

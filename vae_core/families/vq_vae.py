@@ -11,12 +11,13 @@ from torch.nn import functional
 from vae_core.config import ModelConfig
 from vae_core.data.transfer import on_device
 from vae_core.families.codes import CODES, QuantisedObjective, quantised
-from vae_core.families.family import Built, Quantity, families
+from vae_core.families.family import Built, Quantity, families, need_whole_batches
 from vae_core.families.networks import MapOptions
 from vae_core.models import Likelihood, Output, QuantisedPosterior, Quantiser
 from vae_core.objective import MODEL
 from vae_core.runs import DataCard
 from vae_core.settings import setting
+from vae_core.shares import gathered
 from vae_core.types import Context, Losses, Term
 
 
@@ -122,7 +123,7 @@ class VectorQuantiser(Quantiser):
         # Only what a step began with counts: what it does itself may be taken back.
         self._begun = self._begun or bool(self.counts.any())
         if not self._begun:
-            rows = _rows(z)
+            rows = _rows(gathered(z))
             chosen = torch.randperm(len(rows))[torch.arange(self.codes) % len(rows)]
             everywhere = torch.ones_like(self.counts, dtype=torch.bool)
             self._put(everywhere, rows[chosen.to(z.device)], rows)
@@ -131,7 +132,7 @@ class VectorQuantiser(Quantiser):
     def follow(self, z: Tensor, indices: Tensor) -> None:
         """Move every code towards the mean of the encodings z [B, dim, h, w] it stood for:
         N ← γN + (1−γ)n, m ← γm + (1−γ)Σz, e = m/N (appendix A.1, equations 6 to 8)."""
-        rows, chosen = _rows(z), indices.flatten()
+        rows, chosen = _rows(gathered(z)), gathered(indices).flatten()
         used = torch.zeros_like(self.counts).index_add_(0, chosen, torch.ones_like(rows[:, 0]))
         near = torch.zeros_like(self.sums).index_add_(0, chosen, rows)
         self.counts.lerp_(used, 1 - self.decay)
@@ -190,6 +191,7 @@ def _rows(z: Tensor) -> Tensor:
         )
     },
     options=VqVaeOptions,
+    check=need_whole_batches,
 )
 def vq_vae(config: ModelConfig, data: DataCard, options: VqVaeOptions) -> Built[QuantisedPosterior]:
     """`latent_dim` is the length of a code's vector."""

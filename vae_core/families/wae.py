@@ -12,10 +12,10 @@ from vae_core.config import ModelConfig
 from vae_core.families.family import RECON, Built, Quantity, families, need_two_images
 from vae_core.families.networks import latent_model, weight_setting
 from vae_core.models import Deterministic, Output, PointPosterior
-from vae_core.models.posterior import normal_like
 from vae_core.objective import MODEL, Objective, P
 from vae_core.runs import DataCard
 from vae_core.settings import Settings, setting
+from vae_core.shares import at_hand, gathered, normal_like
 from vae_core.types import Context, Losses, Term
 
 
@@ -45,9 +45,9 @@ class WaeObjective(Objective[P]):
     def losses(self, x: Tensor, output: Output[P], context: Context) -> Losses:
         losses = super().losses(x, output, context)
         z = output.z.flatten(1)
-        prior = normal_like(z, context.generator)
-        discrepancy = mmd(z, prior, KERNELS[self.options.kernel])
-        losses[MODEL]["mmd"] = Term(discrepancy, self.options.mmd)
+        codes, prior = gathered(z), gathered(normal_like(z, context.generator))
+        discrepancy = mmd(codes, prior, KERNELS[self.options.kernel])
+        losses[MODEL]["mmd"] = Term(at_hand(discrepancy), self.options.mmd)
         return losses
 
 

@@ -22,6 +22,7 @@ import numpy as np
 
 from vae_core.errors import UserError
 from vae_core.imaging.archive import Limits, Told, Unreadable, Unsafe
+from vae_core.imaging.braces import expanded
 from vae_core.imaging.counting import Counted, count_pictures
 from vae_core.imaging.files import KEPT_OPEN, Files, Folder, Packed
 from vae_core.imaging.kinds import (
@@ -52,8 +53,8 @@ from vae_core.progress import Progress, no_progress
 from vae_core.units import gigabytes, grouped
 
 LISTING = "Looking through the files"
-MOST_FILES = 5_000_000
-"""About 1 GB of names and times."""
+MOST_FILES = 20_000_000
+"""About 4 GB of names and times."""
 
 DEEPEST = 2
 """Archives in one another that are opened."""
@@ -122,6 +123,8 @@ def open_pictures(
 ) -> Iterator[Listing]:
     """The pictures in a folder, an archive or a file; `read` works inside the `with` block.
 
+    A path with braces, such as `train-{000..099}.tar`, names several, see `braces.expanded`.
+
     Args:
         links: as `list_folder`.
         pages: whether each picture of a file of several counts, or the first alone.
@@ -132,10 +135,17 @@ def open_pictures(
             read, or is an archive that is damaged or unsafe.
     """
     progress(LISTING, None)
-    kind = _kind_of_place(path)
+    several = [] if os.path.lexists(path) else expanded(str(path))
+    if several == [str(path)]:
+        several = []
+    kind = None if several else _kind_of_place(path)
+    if several:
+        path = Path(os.path.commonpath([os.path.dirname(each) for each in several]))
     walk = _Walk(path, progress, links, MOST_FILES, limits or Limits())
     try:
-        if kind is None:
+        if several:
+            walk.several(several)
+        elif kind is None:
             walk.folder()
         elif isinstance(kind, ArchiveFormat):
             walk.root_archive(kind)
@@ -215,7 +225,39 @@ class _Walk:
     def folder(self) -> None:
         """Take what lies in the root, a folder."""
         self.files.holders.append(Folder(self._root))
-        waiting = [""]
+        self._folders([""])
+
+    def several(self, paths: Sequence[str]) -> None:
+        """Take some files and folders below the root.
+
+        Raises:
+            UserError: when one of them is not there.
+        """
+        self.files.holders.append(Folder(self._root))
+        wanted = {Path(path).relative_to(self._root).as_posix(): None for path in paths}
+        for inside in {name.rpartition("/")[0]: None for name in wanted}:
+            before = f"{inside}/" if inside else ""
+            for entry in _entries(self._root, before):
+                name = before + entry.name
+                if name not in wanted:
+                    continue
+                del wanted[name]
+                self._count()
+                try:
+                    if entry.is_dir(follow_symlinks=False):
+                        self._folders([f"{name}/"])
+                    else:
+                        self._take(entry, name)
+                except OSError as error:
+                    raise _unreachable(Path(entry.path), error) from None
+        if wanted:
+            more = f", nor are {len(wanted) - 1} more" if len(wanted) > 1 else ""
+            raise UserError(
+                f"{next(iter(wanted))} is not in {self._root}{more} of the {len(paths)} that the "
+                "name with braces stands for; check it."
+            )
+
+    def _folders(self, waiting: list[str]) -> None:
         while waiting:
             inside = waiting.pop()
             for entry in _entries(self._root, inside):

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import torch
+from safetensors.numpy import save
 
 from vae_core.data import Progress, no_progress
 from vae_core.latent.region import Region
@@ -128,6 +129,30 @@ def _directions(
     return Directions(*(np.ascontiguousarray(part, np.float32) for part in parts))
 
 
+def regressed_directions(z: np.ndarray, features: np.ndarray) -> Directions:
+    """In which ways pictures vary whose latents z [N, D] were drawn: the principal components of
+    their `features` [N, F], each led back to the latents that explain it.
+
+    A least-squares fit of z to the coordinates of features gives a vector for each component. As
+    coordinates are uncorrelated, it is the mean of z weighted by them. Vectors are made orthogonal
+    in their order, as the map of the first two measures in them; `explained` is the share of the
+    features' variance.
+
+    Source: Härkönen et al., GANSpace (2020), section 2.2 (BigGAN), with pictures in place of the
+    activations of an early layer, as a network that is run as it came shows no others.
+    """
+    # As float64: what a component has of z is a small difference of large sums.
+    inner = principal_directions(features)
+    k = min(MOST_DIRECTIONS, z.shape[1], len(inner.vectors))
+    moving = inner.deviations[:k] > inner.deviations[0] * 1e-6  # the others are rounding
+    coordinates = (features - inner.center) @ inner.vectors[:k][moving].T
+    centred = z - z.mean(axis=0, dtype=np.float64)
+    unit, upper = np.linalg.qr(centred.T.astype(np.float64) @ coordinates)
+    vectors = unit.T * np.where(np.diag(upper) < 0, -1.0, 1.0)[:, None]
+    found = measured_directions(z, vectors)
+    return replace(found, explained=inner.explained[:k][moving])
+
+
 def prior_axes(latent_size: int) -> Directions:
     """The first 64 raw latent dimensions in units of the prior N(0, 1), where no encodings are
     known."""
@@ -146,6 +171,15 @@ def save_directions(run: Run, mu: np.ndarray, step: int, progress: Progress = no
     progress("Finding the directions", None)
     made_of = {"step": str(step), "of": derived.fingerprint(run, ENCODINGS)}
     derived.keep(run, DIRECTIONS, asdict(principal_directions(mu)), made_of)
+
+
+def write_directions(run: Run, directions: Directions, step: int) -> None:
+    """Put directions into the run itself, for the encodings that it has of the checkpoint of
+    `step`: those that cannot be made again from its encodings alone. Raises as
+    `Run.write_bytes`."""
+    made_of = {"step": str(step), "of": derived.fingerprint(run, ENCODINGS)}
+    arrays = {name: np.ascontiguousarray(each) for name, each in asdict(directions).items()}
+    run.write_bytes(DIRECTIONS, save(arrays, made_of))
 
 
 def load_directions(run: Run, step: int, size: int | None = None) -> Directions | None:

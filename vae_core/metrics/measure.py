@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import math
 import time
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from vae_core.data.batches import labelled, mask_at
+from vae_core.data.batches import as_floats, batches_in_order, labels_at, mask_at
 from vae_core.data.dataset import ImageSet
-from vae_core.models import LatentModel, QuantisedPosterior, evaluating
-from vae_core.objective import MODEL, Objective
+from vae_core.metrics.sums import Sums
+from vae_core.models import LatentModel, evaluating
+from vae_core.objective import Objective
 from vae_core.progress import Progress, no_progress
-from vae_core.types import Context, merged, total
+from vae_core.shares import Group, share_of, sharing
+from vae_core.types import Context
 
 ACTIVE_VARIANCE = 0.01
 """A dimension is active when Var_x(E[z|x]) exceeds this: Burda, Grosse and Salakhutdinov,
@@ -107,63 +107,51 @@ def measuring(
     part: ImageSet,
     context: Context,
     batch_size: int = 256,
+    group: Group | None = None,
 ) -> Iterator[Measurement | None]:
-    """`measure` for who has something else to do between two batches: None after each of them."""
-    sums: dict[str, float] = {}
-    weights: dict[str, float] = {}
-    kl_sum: Tensor | None = None
-    mu_moments, codes = MeanAndVariance(), CodeUsage()
-    squares, objective_sum, seconds = 0.0, 0.0, 0.0
-    n, done, counted = len(part), 0, 0.0
+    """`measure` for who has something else to do between two batches: None after each of them.
+
+    `group`: the processes that measure together, each a share of every batch; all of them come to
+    the same measurement.
+    """
+    sums, seconds = Sums(), 0.0
     with evaluating(model, objective):
         prior = model.prior()
         start = time.perf_counter()
-        for x, labels in labelled(part, batch_size, model.device):
-            mask = mask_at(part, slice(done, done + len(x)), model.device)
-            done += len(x)
-            counted += x.numel() if mask is None else float(mask.sum()) * x.shape[1]
-            here = replace(context, labels=labels, mask=mask)
-            output = objective(model, x, here)
-            losses = objective.losses(x, output, here)
-            for name, term in merged(losses).items():
-                sums[name] = sums.get(name, 0.0) + float(term.value.sum())
-                weights[name] = term.weight
-            objective_sum += float(total(losses[MODEL])) * len(x)
-            kl = output.posterior.kl(prior)
-            if kl is not None:
-                kl_sum = kl.sum(0) if kl_sum is None else kl_sum + kl.sum(0)
-            squares += _squared_error(model, output.x_logits, x, mask)
-            mu_moments.add(model.flatten(output.posterior.mode()))
-            if isinstance(output.posterior, QuantisedPosterior):
-                codes.add(output.posterior.indices)
+        for indices in batches_in_order(part.images.shape, batch_size):
+            share = None if group is None else share_of(len(indices), group)
+            own = indices if share is None else indices[share.places]
+            x = as_floats(part.images.gather(own), model.device)
+            labels, mask = (find(part, own, model.device) for find in (labels_at, mask_at))
+            with sharing(share):
+                here = replace(context, labels=labels, mask=mask)
+                output = objective(model, x, here)
+                losses = objective.losses(x, output, here)
+                sums.add(model, x, mask, output, losses, prior, len(indices))
             seconds += time.perf_counter() - start
             yield None  # whoever listens may let us wait, which is no time that measuring takes
             start = time.perf_counter()
+    if group is not None and group.world > 1:
+        mine, sums = sums.to_json(), Sums()
+        for each in group.gather(mine):
+            sums.merge(each)
+    terms = {name: value / sums.images for name, value in sums.terms.items()}
     yield Measurement(
-        terms={name: value / n for name, value in sums.items()} | codes.terms(),
-        weights=weights,
-        total=objective_sum / n,
-        kl_per_dim=None if kl_sum is None else (kl_sum / n).tolist(),
-        active_units=int((mu_moments.variance() > ACTIVE_VARIANCE).sum()),
-        images=n,
+        terms=terms | sums.codes.terms(),
+        weights=sums.weights,
+        total=sums.objective / sums.images,
+        kl_per_dim=None if sums.kl is None else (sums.kl / sums.images).tolist(),
+        active_units=int((sums.modes.variance() > ACTIVE_VARIANCE).sum()),
+        images=sums.images,
         seconds=seconds,
-        codes_drawn=codes.drawn or None,
+        codes_drawn=sums.codes.drawn or None,
         controls=objective.controls(context),
-        values=counted / n,
-        mse=squares / counted,
+        values=sums.values / sums.images,
+        mse=sums.squares / sums.values,
         sigma=model.likelihood.noise,
         is_density=model.likelihood.is_density,
         incomparable=model.likelihood.incomparable,
     )
-
-
-def _squared_error(model: LatentModel, x_logits: Tensor, x: Tensor, mask: Tensor | None) -> float:
-    """Sum over images and values that count, the mean over draws, of what is shown as the
-    reconstruction."""
-    draws = len(x_logits) // len(x)
-    pictures = model.picture(x_logits).unflatten(0, (draws, len(x)))
-    squares = (pictures - x).square()
-    return float((squares if mask is None else squares * mask).sum()) / draws
 
 
 def bits_per_dim(nats: float, values: float, *, is_density: bool) -> float:
@@ -176,57 +164,3 @@ def bits_per_dim(nats: float, values: float, *, is_density: bool) -> float:
     section 3.1.
     """
     return nats / values / math.log(2) + 8 * is_density
-
-
-class CodeUsage:
-    """Counts of codes that come in batches, of which one says little: 8 images of 4 places show 32
-    codes at most."""
-
-    def __init__(self) -> None:
-        self._counts: Counter[int] = Counter()
-
-    def add(self, indices: Tensor) -> None:
-        """Take in the numbers of codes, int64 of any shape."""
-        numbers, counts = torch.unique(indices, return_counts=True)
-        self._counts.update(dict(zip(numbers.tolist(), counts.tolist(), strict=True)))
-
-    @property
-    def drawn(self) -> int:
-        """How many codes were taken in, the same ones counted again."""
-        return self._counts.total()
-
-    def terms(self) -> dict[str, float]:
-        """How many different codes there were, and exp of their entropy; {} before any."""
-        if not self._counts:
-            return {}
-        counts = torch.tensor(list(self._counts.values()), dtype=torch.float64)
-        perplexity = torch.special.entr(counts / counts.sum()).sum().exp()
-        return {"codes_in_use": float(len(counts)), "code_perplexity": float(perplexity)}
-
-
-class MeanAndVariance:
-    """Mean and variance of rows that come in batches.
-
-    Source: Chan, Golub and LeVeque, Updating Formulae and a Pairwise Algorithm (1979); a plain
-    sum of squares cancels where the mean is large.
-    """
-
-    def __init__(self) -> None:
-        self.n = 0
-        self.mean = torch.zeros(())
-        self.squares = torch.zeros(())
-
-    def add(self, rows: Tensor) -> None:
-        """Take in rows [B, D]."""
-        rows = rows.cpu().double()  # on the host: not every device knows float64
-        n, mean = len(rows), rows.mean(0)
-        squares = (rows - mean).square().sum(0)
-        both = self.n + n
-        shift = mean - self.mean
-        self.squares = self.squares + squares + shift.square() * (self.n * n / both)
-        self.mean = self.mean + shift * (n / both)
-        self.n = both
-
-    def variance(self) -> Tensor:
-        """Population variance of every column, [D]."""
-        return self.squares / max(1, self.n)

@@ -1,6 +1,7 @@
 """LatentModel and what it is made of: backbones, bottlenecks, posteriors, likelihoods."""
 
 from vae_core.models.backbones import backbones
+from vae_core.models.given import GivenModel, Halves, Scale
 from vae_core.models.latent_model import Autoencoder, LatentModel, Output, evaluating
 from vae_core.models.likelihoods import Likelihood, likelihoods
 from vae_core.models.posterior import (
@@ -30,6 +31,8 @@ __all__ = [
     "DiagonalGaussian",
     "GaussianMixture",
     "GaussianPosterior",
+    "GivenModel",
+    "Halves",
     "LatentModel",
     "Likelihood",
     "Output",
@@ -39,6 +42,7 @@ __all__ = [
     "QuantisedModel",
     "QuantisedPosterior",
     "Quantiser",
+    "Scale",
     "backbones",
     "evaluating",
     "likelihoods",

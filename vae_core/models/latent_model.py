@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Generic
 
 import torch
@@ -68,6 +69,9 @@ class LatentModel(nn.Module, Generic[P_co]):
     no_density = ""
     """Where the model has no density p(z): the sentence that says why."""
 
+    no_encoder = ""
+    """Where the model only decodes: the sentence that says what that leaves out."""
+
     @property
     def latent_note(self) -> str:
         """What a person who moves latents should know, one sentence; "" where there is nothing."""
@@ -107,7 +111,7 @@ class LatentModel(nn.Module, Generic[P_co]):
     @property
     def device(self) -> torch.device:
         """Where the weights lie."""
-        return next(self.parameters()).device
+        return next(chain(self.parameters(), self.buffers())).device
 
     def conditioned(self, labels: Tensor | None) -> LatentModel[P_co]:
         """The model as it is for images of these labels, int64 [B]; itself unless conditional, and

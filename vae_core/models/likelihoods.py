@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from vae_core.config import ModelConfig
 from vae_core.losses import bernoulli_nll, gaussian_nll, optimal_variance
 from vae_core.registry import Entry, Registry
+from vae_core.shares import mean_of_shares
 
 likelihoods: Registry[Entry[Callable[[ModelConfig], Likelihood]]] = Registry("likelihood", Entry)
 
@@ -138,7 +139,8 @@ class OptimalGaussian(Gaussian):
         mean = self.mean(x_logits)
         if not self.training:
             return gaussian_nll(mean, x, self.variance, mask)
-        variance = optimal_variance(mean, x, mask).clamp_min(self.FLOOR)
+        seen = x.numel() if mask is None else mask.sum() * x.shape[1]
+        variance = mean_of_shares(optimal_variance(mean, x, mask), seen).clamp_min(self.FLOOR)
         self.batches += 1
         # A plain average at first, an exponential one later: no bias from the start value.
         weight = self.batches.to(variance.dtype).reciprocal().clamp_min(self.MOMENTUM)

@@ -24,6 +24,7 @@ LEFT_TO_THE_DATA: dict[str, Any] = {
         "augmentation": AUTO,
         "early_stopping_patience": AUTO,
         "validation_images": AUTO,
+        "shuffling": AUTO,
         "decay": "cosine",
     },
 }

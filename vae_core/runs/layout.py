@@ -14,11 +14,13 @@ from fnmatch import fnmatchcase
 from pydantic import BaseModel
 
 from vae_core.runs.schemas import (
+    Brought,
     Choices,
     DataCard,
     Environment,
     Job,
     Placement,
+    Pulled,
     SavedDirections,
     SavedSelection,
     SavedSelections,
@@ -47,11 +49,16 @@ ENCODINGS = "encodings.safetensors"
 THUMBNAILS = "thumbnails.png"
 THUMBNAIL = "thumbnail.png"
 SUMMARY = "summary.json"
+PULLED = "pulled.json"
 SCORES = "scores.json"
 SAVED_DIRECTIONS = "saved_directions.json"
 SAVED_SELECTIONS = "saved_selections.json"
 SELECTION = "selection.json"
+BROUGHT = "brought.json"
+GIVEN = "brought"
 PREVIEWS = "previews"
+TRACK = "track"
+"""A folder for each tracker that is told of the run: `vae_core/training/trackers/`."""
 ORIGINALS, CORRUPTED = f"{PREVIEWS}/originals.png", f"{PREVIEWS}/corrupted.png"
 
 DIRECTIONS = "directions.safetensors"
@@ -71,6 +78,11 @@ LEASE = re.compile(r"lease-([0-9]{1,9})")
 def lease(number: int) -> str:
     """The lease of this number."""
     return f"lease-{number}"
+
+
+def given(name: str) -> str:
+    """A file of a network that was brought as it was."""
+    return f"{GIVEN}/{name}"
 
 
 def preview(step: int, kind: str) -> str:
@@ -137,10 +149,12 @@ RUN = (
     File(THUMBNAILS, 64 * MB, "small pictures of the images that are encoded"),
     File(THUMBNAIL, 16 * MB, "samples, for a card"),
     File(SUMMARY, 4 * MB, "what was measured of the weights", Summary),
+    File(PULLED, MB, "the repository that the run was pulled from: vae_core/hub.py", Pulled),
     File(SCORES, MB, "disentanglement scores: sweeps/scoring.py"),
     File(SAVED_DIRECTIONS, 16 * MB, "directions that a person named", SavedDirections),
     File(SAVED_SELECTIONS, 256 * MB, "images that a person chose and named", SavedSelections),
     File(SELECTION, 64 * MB, "the images that it learns from alone, or not", SavedSelection),
+    File(BROUGHT, MB, "of a network from elsewhere: what it is, and where it came from", Brought),
     File("worker.lock", MB, "of earlier versions"),
 )
 
@@ -166,6 +180,9 @@ SWEEP = (
 
 ALL = (*RUN, *DERIVED, *PICTURES, *SWEEP)
 
+MOST_GIVEN = 16 * GB
+"""Of a file in `GIVEN`: the halves of a network from elsewhere, as they came."""
+
 QUICKLY = 4 * MB
 """Of a .jsonl file, looked at by who shows a long history as a curve: half a second."""
 
@@ -175,6 +192,8 @@ AT_ONCE = 16 * MB
 
 def largest(name: str) -> int:
     """Bytes that a file of this name may have; 1 MB where it is no file of a run."""
+    if name.startswith(f"{GIVEN}/"):
+        return MOST_GIVEN
     last = name.rpartition("/")[2]
     return next((file.most for file in ALL if fnmatchcase(last, file.name)), MB)
 

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 TOKEN_VARIABLE = "VAE_LEASE"
 """In the environment of a process that was started to work under a lease: the token of it."""
 
+SHARED_VARIABLE = "VAE_SHARED_LEASE"
+"""In that of one which writes under the lease of whoever started it, who goes on holding it."""
+
 BEATS = 12
 """Heartbeats in the time after whose silence a holder is taken for dead."""
 
@@ -154,13 +157,16 @@ class Lease:
         with suppress(OSError):
             os.truncate(self.path, COUNTER)
 
+    def leave(self) -> None:
+        """Write under it no more, and let whoever it is shared with go on holding it."""
+        self._stop_beating()
+        self.folder.lease = None
+
     def release(self) -> None:
         """Say that this work has ended. What cannot be written is told by the process's end."""
         if self._ended.is_set():
             return
-        self._ended.set()
-        if self._heart.is_alive():
-            self._heart.join(timeout=self.job.silent_s)
+        self._stop_beating()
         try:
             self._write_job(self.job.model_copy(update={"ended": True}))
         except LeaseLost:
@@ -172,6 +178,11 @@ class Lease:
             self.folder.lease = None
         with suppress(OSError):
             self.path.unlink()
+
+    def _stop_beating(self) -> None:
+        self._ended.set()
+        if self._heart.is_alive():
+            self._heart.join(timeout=self.job.silent_s)
 
     def _write_job(self, job: Job) -> None:
         self.job = job
@@ -221,24 +232,26 @@ def acquire(folder: Folder, pid: int) -> Lease:
 
 @contextmanager
 def locked(folder: Folder) -> Iterator[Lease]:
-    """Hold the folder for this process, and beat; a process that was started for it was given it.
-    Who holds it already goes on holding it. A UserError while somebody else holds it, or when it
-    cannot be written; a LeaseLost when it was given, and has been taken or deleted since."""
+    """Hold the folder for this process, and beat; a process that was started for it was given it,
+    or shares it with whoever started it. Who holds it already goes on holding it. A UserError while
+    somebody else holds it, or when it cannot be written; a LeaseLost when it was given, and has
+    been taken or deleted since."""
     if folder.lease is not None:
         yield folder.lease
         return
-    token = os.environ.pop(TOKEN_VARIABLE, "")
-    if token:
+    token, shared = (os.environ.pop(name, "") for name in (TOKEN_VARIABLE, SHARED_VARIABLE))
+    if token or shared:
         job = current_job(folder) or Job(pid=0)
-        folder.lease = lease = Lease(folder, job.model_copy(update={"token": token}))
-        lease.take_up()
+        given = job.model_copy(update={"token": token or shared})
+        folder.lease = lease = Lease(folder, given)
+        lease.require() if shared else lease.take_up()
     else:
         lease = acquire(folder, os.getpid())
     lease.keep()
     try:
         yield lease
     finally:
-        lease.release()
+        lease.leave() if shared else lease.release()
 
 
 def _numbers(folder: Folder) -> set[int]:

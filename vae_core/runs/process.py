@@ -32,11 +32,6 @@ def job_of(pid: int, lease: int, token: str) -> Job:
     """The process `pid` of this host, named for everybody."""
     boot, pids = _place(os.getpid())
     host = re.sub(r"[^A-Za-z0-9._-]+", "-", socket.gethostname())[:253]
-    try:
-        silent_s = float(os.environ.get(SILENT_VARIABLE) or SILENT_S)
-        silent_s = silent_s if 0 < silent_s <= LONGEST_SILENCE_S else SILENT_S
-    except ValueError:
-        silent_s = SILENT_S
     return Job(
         pid=pid,
         started=_start_time(pid) or 0.0,
@@ -45,8 +40,18 @@ def job_of(pid: int, lease: int, token: str) -> Job:
         pids=pids,
         token=token,
         lease=lease,
-        silent_s=silent_s,
+        silent_s=silence_s(),
     )
+
+
+def silence_s() -> float:
+    """After how many seconds without a sign of life others are taken for dead, as VAE_SILENT_S says
+    where it says what can be."""
+    try:
+        seconds = float(os.environ.get(SILENT_VARIABLE) or SILENT_S)
+    except ValueError:
+        return SILENT_S
+    return seconds if 0 < seconds <= LONGEST_SILENCE_S else SILENT_S
 
 
 def is_running(job: Job) -> bool | None:

@@ -185,6 +185,15 @@ class Reader:
             for record in _records_in(lines):
                 yield record, end
 
+    def placed_records(self, name: str, offset: int = 0) -> Iterator[tuple[dict[str, Any], int]]:
+        """Every record of a .jsonl file from byte `offset` on, and the byte at which it ends; else
+        as `records`."""
+        for lines, end in self._blocks(name, offset):
+            at = end - sum(len(line) + 1 for line in lines)
+            for line in lines:
+                at += len(line) + 1
+                yield from ((record, at) for record in _records_in([line]))
+
     def last_records(self, name: str, most: int = AT_ONCE) -> list[dict[str, Any]]:
         """The records in the last `most` bytes of a .jsonl file; else as `records`."""
         return self.records(name, max(0, self.size(name) - min(most, AT_ONCE)))[0]

@@ -13,7 +13,15 @@ from vae_core.runs import derived, layout
 from vae_core.runs.folder import Folder
 from vae_core.runs.lease import silence_message
 from vae_core.runs.migrations import StoredConfig, first_of, stored_config
-from vae_core.runs.schemas import ACTIVE, DataCard, Environment, Status, Summary, unknown_keys
+from vae_core.runs.schemas import (
+    ACTIVE,
+    Brought,
+    DataCard,
+    Environment,
+    Status,
+    Summary,
+    unknown_keys,
+)
 from vae_core.runs.tensors import Tensors, load_state
 
 MOST_SET = 100_000
@@ -59,6 +67,7 @@ class Run(Folder):
         """The configuration of a run that is to be trained, here and by this version. Raises as
         `config`, and a UserError when a later version configured it, or something in the folder is
         no file of its own, which training would write through."""
+        self.require_trained_here()
         self.require_files()  # damaged weights are written anew from the training state
         stored = self.stored_config()
         if stored.note:
@@ -92,6 +101,8 @@ class Run(Folder):
                 self.require_file(file.name)
         self.require_file(layout.DIRECTIONS)
         self.require_file(layout.PREVIEWS, "a folder")
+        self.require_file(layout.TRACK, "a folder")
+        self.require_file(layout.GIVEN, "a folder")
 
     def data_card(self) -> DataCard:
         """What the run knows of its data. A UserError when it is damaged, or missing as training
@@ -143,6 +154,19 @@ class Run(Folder):
         """What was measured of the trained model; {} before it has been. A UserError when
         summary.json is damaged."""
         return self.parse_if_there(layout.SUMMARY, Summary).model_dump(exclude_unset=True)
+
+    def brought(self) -> Brought | None:
+        """Where a network came from that was not trained here; None for one that was. A UserError
+        when brought.json is damaged."""
+        return self.parse(layout.BROUGHT, Brought) if self.has(layout.BROUGHT) else None
+
+    def require_trained_here(self) -> None:
+        """Go on only with a run that has a training. A UserError for a network from elsewhere."""
+        if (brought := self.brought()) is not None:
+            raise UserError(
+                f"{self.title} was brought from elsewhere ({brought.kind}) and has no training to "
+                "go on with or to begin like; it can be explored."
+            )
 
     def environment(self) -> Environment:
         """With what the run was made; empty where it does not say. A UserError when

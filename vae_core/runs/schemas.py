@@ -81,6 +81,19 @@ class DataCard(Settings):
     """None in runs that were trained before it was kept."""
 
 
+class Brought(Settings):
+    """`brought.json`: a network that came from elsewhere, and was not trained here.
+
+    kind: by which door, such as "diffusers". source: what its file or folder is called.
+    digest: SHA-256 of what was brought. notes: sentences for the person.
+    """
+
+    kind: Short
+    source: Short
+    digest: Short = ""
+    notes: Annotated[tuple[Short, ...], FailFast(), Field(max_length=100)] = ()
+
+
 class Chosen(Settings):
     """A setting that was left to the data, as `vae_core.choices.Choice` has it."""
 
@@ -207,6 +220,13 @@ class Summary(Stored):
     kl_per_dim: Annotated[list[Number] | None, FailFast()] = None
 
 
+class Pulled(Settings):
+    """`pulled.json`: the repository of the hub that a run came from; `revision` is its commit."""
+
+    repository: Short
+    revision: Short
+
+
 class Environment(Stored):
     """`environment.json`: what a run was made with. `started` is ISO 8601."""
 
@@ -219,6 +239,8 @@ class Environment(Stored):
     images_on_device: bool = False
     """Whether the training images lay in the memory of a GPU."""
     threads: Count = 0
+    processes: Count = 1
+    """How many trained it together."""
     packages: dict[Short, Short] = {}
     command: Annotated[list[Short], FailFast()] = []
     resumed: Annotated[list[dict[str, Any]], FailFast()] = []

@@ -33,9 +33,9 @@ does not grow with the weights."""
 
 DTYPES = {
     "BOOL": "?", "U8": "u1", "I8": "i1", "U16": "<u2", "I16": "<i2", "U32": "<u4", "I32": "<i4",
-    "U64": "<u8", "I64": "<i8", "F16": "<f2", "F32": "<f4", "F64": "<f8",
+    "U64": "<u8", "I64": "<i8", "F16": "<f2", "F32": "<f4", "F64": "<f8", "BF16": "<u2",
 }  # fmt: skip
-"""NumPy's names of the types that runs are written in."""
+"""NumPy's names of the types that are known; BF16, which it has not, as the upper half of F32."""
 
 
 @dataclass(frozen=True)

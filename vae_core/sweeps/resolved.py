@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from vae_core.config import RunConfig
 from vae_core.data import datasets
 from vae_core.families import build, complete
 from vae_core.models import likelihoods
+from vae_core.nested import flat
 from vae_core.runs import Run, layout
 from vae_core.sweeps.spec import BETA, SEED
 
@@ -29,6 +29,7 @@ WITHOUT_EFFECT = frozenset(
         "train.preview_every",
         "train.checkpoint_every",
         "train.save_every_s",
+        "train.track",
     }
 )
 """Settings that say where a run came from, how fast it went or how often it was looked at."""
@@ -105,12 +106,3 @@ def _resolved(path: Path, versions: tuple[int | None, ...]) -> Resolved:
     told = card.model_dump(mode="json", exclude={"notes", "label_names", "factor_names"})
     images = tuple((f"images.{key}", repr(value)) for key, value in told.items())
     return Resolved(config, likelihood + sigma, images)
-
-
-def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings by dotted name."""
-    found: dict[str, Any] = {}
-    for key, value in values.items():
-        name = f"{prefix}{key}"
-        found |= flat(value, f"{name}.") if isinstance(value, Mapping) else {name: value}
-    return found

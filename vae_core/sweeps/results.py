@@ -11,10 +11,11 @@ from typing import Any, TypeVar
 from vae_core.diagnosis.symptoms import COLLAPSED
 from vae_core.errors import UserError
 from vae_core.in_force import beta_in_force
+from vae_core.nested import flat
 from vae_core.runs import Run, layout, measured_on
 from vae_core.scoring import columns, scores
 from vae_core.sweeps.convergence import not_converged
-from vae_core.sweeps.resolved import flat, resolved
+from vae_core.sweeps.resolved import resolved
 
 K = TypeVar("K")
 

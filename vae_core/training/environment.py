@@ -15,11 +15,12 @@ from vae_core.runs.migrations import VERSION
 PACKAGES = ("torch", "torchvision", "numpy", "scikit-learn", "pydantic", "safetensors")
 
 
-def save_environment(run: Run, device: str, images_on_device: bool) -> None:
+def save_environment(run: Run, device: str, images_on_device: bool, processes: int = 1) -> None:
     """Write `environment.json`: the first session's environment, then every later one's.
 
     Args:
         images_on_device: whether the images of the training lie in the memory of a GPU.
+        processes: how many trained it together.
     """
     session = {
         "version": VERSION,
@@ -29,6 +30,7 @@ def save_environment(run: Run, device: str, images_on_device: bool) -> None:
         "device": device,
         "images_on_device": images_on_device,
         "threads": torch.get_num_threads(),
+        "processes": processes,
         "packages": {name: version(name) for name in PACKAGES},
         "command": ["python", "-m", "vae_core", *without_store(sys.argv[1:])],
     }

@@ -30,6 +30,7 @@ def config_from_run(source: Run, data: DataConfig | None = None) -> RunConfig:
     Raises:
         UserError: when files of the run are missing or damaged.
     """
+    source.require_trained_here()
     config, card = source.config(), source.data_card()
     likelihood = resolve_likelihood(config.model.likelihood, card.image_shape[0])
     kept = {"start_from": source.id, "model": {"likelihood": likelihood}}

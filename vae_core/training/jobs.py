@@ -19,14 +19,22 @@ from vae_core.runs.lease import TOKEN_VARIABLE
 from vae_core.training.cluster.placed import address_to_resume, put_on_cluster
 from vae_core.training.continuation import continued
 from vae_core.training.control import control_size, send
+from vae_core.training.device import choose_device, room_for
 from vae_core.training.executors import Share
 from vae_core.training.initial import take_weights
+from vae_core.training.trackers import require_trackers
 
 __all__ = ["create", "require_more", "resume", "send", "spawn", "start"]
 
 
-def start(store: Store, name: str, config: RunConfig, share: Share | None = None) -> Run:
-    """Create a run and train it in a process of its own.
+def start(
+    store: Store,
+    name: str,
+    config: RunConfig,
+    processes: int = 1,
+    share: Share | None = None,
+) -> Run:
+    """Create a run and train it in a process of its own, or in several.
 
     Args:
         share: what it takes of a machine of the cluster that is known here; None trains it on this
@@ -39,7 +47,7 @@ def start(store: Store, name: str, config: RunConfig, share: Share | None = None
     try:
         if share is not None:
             put_on_cluster(run, share)
-        _launch(run, _on(address_to_resume(run)))
+        _launch(run, _on(address_to_resume(run)), processes=processes)
     except UserError:
         shutil.rmtree(run.path, ignore_errors=True)  # it never began: its name is free again
         raise
@@ -50,9 +58,11 @@ def create(store: Store, name: str, config: RunConfig) -> Run:
     """Create a run, with the weights that it starts from where it starts from some.
 
     Raises:
-        UserError: when the configuration is invalid, there is no such run to start from, its
-            weights do not fit, the name is taken, or nothing can be written.
+        UserError: when the configuration is invalid, a tracker is unknown or not installed, there
+            is no such run to start from, its weights do not fit, the name is taken, or nothing can
+            be written.
     """
+    require_trackers(config.train.track)
     source = None if config.start_from is None else store.get(config.start_from)
     run = store.create(name, complete(config))
     try:
@@ -69,6 +79,7 @@ def resume(
     accept_changed_data: bool = False,
     epochs: str | None = None,
     beta: float | None = None,
+    processes: int | None = None,
     on: str | None = None,
 ) -> None:
     """Go on with a run that was stopped, interrupted or failed, or wake a paused one; train on one
@@ -80,6 +91,7 @@ def resume(
     Args:
         epochs: how many it is to go on for, see `continued`; a finished run needs some.
         beta: its β from now on, set as by hand.
+        processes: how many train it; None for as many as last time, see `processes_of`.
         on: where, see `address_to_resume`; None goes on where it was.
 
     Raises:
@@ -97,9 +109,22 @@ def resume(
     options += ["--accept-changed-data"] if accept_changed_data else []
     if epochs is not None:
         options += ["--epochs", epochs]
-    _launch(
-        run, options, [] if beta is None else [{"command": "set", "name": "beta", "value": beta}]
-    )
+    messages = [] if beta is None else [{"command": "set", "name": "beta", "value": beta}]
+    there = "--on" in options
+    _launch(run, options, messages, 1 if there else processes or processes_of(run))
+
+
+def processes_of(run: Run) -> int:
+    """How many processes trained a run last, as far as there is room for them here: it goes on in
+    as many."""
+    environment = run.environment()
+    last = {"processes": environment.processes} | (environment.resumed or [{}])[-1]
+    try:
+        room = room_for(choose_device(run.config().train.device).type)
+    except UserError:  # the worker says it
+        return 1
+    trained = last["processes"]
+    return max(1, min(trained, room)) if isinstance(trained, int) else 1
 
 
 def require_more(run: Run, epochs: str | None) -> None:
@@ -155,8 +180,13 @@ def _on(address: str | None) -> list[str]:
 
 
 def _launch(
-    run: Run, options: Sequence[str] = (), messages: Sequence[dict[str, object]] = ()
+    run: Run,
+    options: Sequence[str] = (),
+    messages: Sequence[dict[str, object]] = (),
+    processes: int = 1,
 ) -> None:
+    if processes > 1:
+        options = [*options, "--processes", str(processes)]
     offset, before = control_size(run), run.status()
     lease = run.claim(os.getpid())
     update = {"state": "starting", "message": "", "acceptable": False}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -26,9 +27,10 @@ from vae_core.metrics import measuring
 from vae_core.models import LatentModel
 from vae_core.objective import Objective
 from vae_core.progress import Progress, no_progress
-from vae_core.training.checkpoint import SaveSchedule
+from vae_core.training.checkpoint import SaveSchedule, TimeBudget
 from vae_core.training.compiled import compile_networks
 from vae_core.training.control import Control, Message, no_control
+from vae_core.training.distributed import ALONE, Distributed
 from vae_core.training.events import (
     BestTaken,
     Ended,
@@ -47,6 +49,8 @@ from vae_core.training.state import TrainState
 from vae_core.training.window import MetricWindow, TakenStep
 
 PREVIEWS_PER_RUN = 40
+"""Fewer where they would take more of the time than a `TimeBudget` grants: a short training of a
+large network spent a tenth of it on them."""
 PREVIEW_SEED = 0
 """Of the samples' z: the same in all runs, whatever their seed, so that they can be compared."""
 PAUSE_POLL_S = 0.05
@@ -74,18 +78,21 @@ class Loop(TrainState):
         state: Mapping[str, Any] | None = None,
         last_save: Callable[[], Mapping[str, Any]] | None = None,
         load_best: Callable[[], None] | None = None,
+        group: Distributed = ALONE,
     ) -> None:
         """`state` is that of a `Checkpoint` of the same configuration; it restores everything.
 
         `last_save` brings the newest one, for who has come to weights that cannot be gone on with;
         without it such a run ends. `load_best` gives model and objective the weights of the best
         validation that a save has taken along; without it these stay in memory where the run is to
-        end with them.
+        end with them. `group`: the processes that train together, each in a loop of its own over
+        the same events; previews come from the first alone, which hears the messages.
         """
-        super().__init__(config, dataset, model, objective)
+        super().__init__(config, dataset, model, objective, group)
         every = max(1, math.ceil(self.total_steps / PREVIEWS_PER_RUN))
         self.preview_every = config.train.preview_every or every
         self.saves = SaveSchedule(config.train.save_every_s, config.train.checkpoint_every)
+        self.previewing = TimeBudget()
         self._last_save, self._load_best = last_save, load_best
         self.stopping = self.paused = False
         self.max_window_s = MAX_WINDOW_S
@@ -115,13 +122,15 @@ class Loop(TrainState):
         self.model.train()
         self.objective.train()
         self._memory = self.check_memory()
+        self.group.copy(self.players.tensors())
         if self.config.train.compile:
             yield from self._check_compiled()
         if self.resident:
             self.feed_from(resident=True, progress=progress)
         self.saves.reset()
-        if self._kept_in_full:
-            yield Noted(*self.stamp(), self._kept_in_full)
+        for said in (self._kept_in_full, self.seen_in_parts()):
+            if said:
+                yield Noted(*self.stamp(), said)
         events: Iterator[Event] | None = self._train(control)
         while events is not None:
             try:
@@ -133,7 +142,7 @@ class Loop(TrainState):
 
     def _train(self, control: Control) -> Iterator[Event]:
         if self.step == 0:
-            yield self._preview()
+            yield from self._preview()
         if self.step % self.steps_per_epoch == 0 and self.validated < self.step:
             yield from self._end_epoch(control)
         while self.step < self.total_steps and not self.stopping:
@@ -141,9 +150,8 @@ class Loop(TrainState):
 
     def _check_compiled(self) -> Iterator[Event]:
         """A step that is not taken, compiled; where that fails, the run goes on without."""
-        indices = np.arange(self.config.train.batch_size)
         try:
-            self.players.dry_run(*self.batch(indices))
+            self.players.dry_run(*self.probe(self.at_once))
         except Exception as error:  # a compiler fails in more ways than torch names
             self._take_back()
             reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
@@ -153,7 +161,9 @@ class Loop(TrainState):
     def _epoch(self, epoch: int, control: Control) -> Iterator[Event]:
         train = self.config.train
         batches = epoch_batches(self.dataset.train, train, epoch)
-        left = batches[self.step % self.steps_per_epoch :]
+        first = self.step % self.steps_per_epoch
+        left = batches[first:]
+        self.feed.expect(left, first)
         for indices, following in zip(left, [*left[1:], None], strict=True):
             yield from self._handle_messages(control)
             if self.stopping:
@@ -162,14 +172,17 @@ class Loop(TrainState):
             yield from self._step(indices, following)
             ends_epoch = self.step % self.steps_per_epoch == 0
             open_s = self._window.seconds + sum(each.seconds for each in self._undecided)
-            if self.step % train.log_every == 0 or ends_epoch or open_s >= self.max_window_s:
+            slow, shows, saves = self.group.broadcast(  # by the clock of the first process
+                [open_s >= self.max_window_s, self._shows_itself(), self.saves.due(self.step)]
+            )
+            if self.step % train.log_every == 0 or ends_epoch or slow:
                 yield from self._close_window()
-            if self.step % self.preview_every == 0 or self.step == self.total_steps:
+            if shows:
                 yield from self._decide()
-                yield self._preview()
+                yield from self._preview()
             if ends_epoch:
                 yield from self._end_epoch(control)
-            elif self.saves.due(self.step):
+            elif saves:
                 yield from self._decide()
                 if not self.recovery.skipped:
                     yield from self._save()
@@ -180,7 +193,7 @@ class Loop(TrainState):
         start = time.perf_counter()
         try:
             x, context = self.batch(indices, following)
-            losses, check = self.players.step(x, context, self.recovery.factor)
+            sums, check = self.players.step(x, context, self.recovery.factor)
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
@@ -190,8 +203,7 @@ class Loop(TrainState):
         self.step += 1
         seconds = time.perf_counter() - start
         self.seconds += seconds
-        taken = TakenStep.of(losses, check, context, len(indices), self.stamp(), seconds)
-        self._undecided.append(taken)
+        self._undecided.append(TakenStep(self.stamp(), check, sums, context, seconds))
         if len(self._undecided) >= UNDECIDED.get(self.device.type, 1):
             yield from self._decide()
 
@@ -218,7 +230,7 @@ class Loop(TrainState):
 
     def _end_epoch(self, control: Control) -> Iterator[Event]:
         """Measure and save; a run that was killed or stopped in here does it when it is resumed."""
-        if self.saves.overdue():  # and measuring may take long
+        if self.group.broadcast(self.saves.overdue()):  # and measuring may take long
             yield from self._save()
         yield from self._validate(control)
         if self.out_of_patience and not self.stopping:
@@ -229,7 +241,8 @@ class Loop(TrainState):
             return
         if self.step == self.total_steps:
             yield from self._take_best()
-        due = not self.recovery.skipped and self.saves.due(self.step, ends_epoch=True)
+        due = self.group.broadcast(self.saves.due(self.step, ends_epoch=True))
+        due = due and not self.recovery.skipped
         if self.step == self.total_steps or due:
             yield from self._save()
             yield EpochSaved(*self.stamp())
@@ -263,7 +276,7 @@ class Loop(TrainState):
             "validation was best."
         )
         yield BestTaken(*self.stamp(), best, message, self.ended_early)
-        yield self._preview()
+        yield from self._preview()
 
     def _roll_back(self, problem: Diverged) -> Iterator[Event]:
         """Begin again at the last save with half the learning rate; a UserError ends the run there
@@ -290,7 +303,7 @@ class Loop(TrainState):
     def _handle_messages(self, control: Control) -> Iterator[Event]:
         """Do what was asked; while paused, wait here."""
         while True:
-            for message in control():
+            for message in self._told(control):
                 match message.command:
                     case "pause" | "resume":
                         self.paused = message.command == "pause"
@@ -309,6 +322,12 @@ class Loop(TrainState):
             if not self.paused or self.stopping:
                 return
             time.sleep(PAUSE_POLL_S)
+
+    def _told(self, control: Control) -> list[Message]:
+        """The messages since the last look; those of the first process are for all, before the
+        same step."""
+        heard = [asdict(each) for each in control()] if self.group.is_main else []
+        return [Message(**each) for each in self.group.broadcast(heard)]
 
     def _close_window(self) -> Iterator[Event]:
         yield from self._decide()
@@ -334,7 +353,8 @@ class Loop(TrainState):
         self.require_finite()
         generator = torch.Generator(self.device).manual_seed(self.config.train.seed + 1)
         context = self.last_context(generator)
-        for found in measuring(self.model, self.objective, self._measured, context):
+        measured = measuring(self.model, self.objective, self._measured, context, group=self.group)
+        for found in measured:
             if found is None:
                 yield from self._handle_messages(control)
                 if self.stopping:
@@ -359,9 +379,24 @@ class Loop(TrainState):
         labels = labels_at(part, places, self.device)
         self._preview_model = self.model if labels is None else self.model.conditioned(labels)
 
+    def _shows_itself(self) -> bool:
+        """Whether a preview comes after this step: where one was asked for, at the end, and else
+        as many as may be had for little time."""
+        if self.step == self.total_steps:
+            return True
+        asked = self.config.train.preview_every is not None
+        return self.step % self.preview_every == 0 and (asked or self.previewing.allows())
+
+    def _preview(self) -> Iterator[Previewed]:
+        """A preview, where it is recorded."""
+        with self.previewing.measure():
+            self.require_finite()
+            preview = self._pictured() if self.group.is_main else None
+        if preview is not None:
+            yield preview
+
     @torch.inference_mode()
-    def _preview(self) -> Previewed:
-        self.require_finite()
+    def _pictured(self) -> Previewed:
         self.model.eval()
         posterior = self._preview_model.encode(self._inputs)
         # Drawn anew with the same noise: some models learn their prior as they go.

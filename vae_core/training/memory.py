@@ -35,14 +35,18 @@ CGROUP = Path("/sys/fs/cgroup")
 
 @dataclass(frozen=True)
 class MemoryBudget:
-    """What a step keeps for each image, and what was free before the first; in bytes."""
+    """What a step keeps for each image, and what was free before the first; in bytes.
+
+    shares: into how many a batch is divided, of which one is computed at once.
+    """
 
     per_image: float
     free: float
+    shares: int = 1
 
     def refusal(self, batch: int) -> str:
         """Why a step on `batch` images cannot be tried, "" where it can."""
-        least = MIN_FACTOR * self.per_image * batch
+        least = MIN_FACTOR * self.per_image * batch / self.shares
         if least <= self.free:
             return ""
         needed = f"A step on {batch} images needs at least {_size(least)} of memory"
@@ -56,7 +60,7 @@ class MemoryBudget:
     def _advice(self, batch: int) -> str:
         """What to do about a batch that did not fit: the half, quarter, … that does."""
         fits = batch // 2
-        while fits and self.per_image * fits * SAFE_FACTOR > self.free:
+        while fits and self.per_image * fits / self.shares * SAFE_FACTOR > self.free:
             fits //= 2
         if not fits:
             return "Train a smaller network or smaller images, or free memory and resume."

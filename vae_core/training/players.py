@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -10,9 +11,12 @@ from torch import Tensor, nn
 
 from vae_core.config import TrainConfig
 from vae_core.models import LatentModel
+from vae_core.models.batch_norm import normalise_over_all
 from vae_core.objective import Objective
 from vae_core.schedules import DECAYS, Span
+from vae_core.shares import Share, shares_of, sharing
 from vae_core.training.compiled import begin_step
+from vae_core.training.distributed import ALONE, COMPRESSED, Distributed
 from vae_core.training.optim import make_optimizer
 from vae_core.training.precision import Precision, layers_of, refusing
 from vae_core.training.stability import (
@@ -21,16 +25,32 @@ from vae_core.training.stability import (
     StepCheck,
     check_step,
     find_non_finite,
+    named_tensors,
 )
-from vae_core.types import Context, LossTerms, total
+from vae_core.training.window import StepSums
+from vae_core.types import Context, total
 
 
 class Players:
-    """Model and objective with the optimisers and the random numbers that change them."""
+    """Model and objective with the optimisers and the random numbers that change them.
+
+    Each process of a group has all of it, and computes a share of every batch. Gradients, and what
+    the terms come to, are added up over all of them and over the parts of a batch; so whatever is
+    decided by them is decided alike by every process.
+    """
 
     def __init__(
-        self, train: TrainConfig, model: LatentModel, objective: Objective, span: Span
+        self,
+        train: TrainConfig,
+        model: LatentModel,
+        objective: Objective,
+        span: Span,
+        group: Distributed = ALONE,
     ) -> None:
+        self.group, self.parts = group, train.accumulate
+        self._travels_as = COMPRESSED[train.compress_gradients]
+        if group.world > 1:
+            normalise_over_all([model, objective])
         self.model, self.objective, self.clip = model, objective, train.gradient_clip
         self.graphs = train.compile and model.device.type == "cuda"
         """Whether networks may have been compiled to CUDA graphs, which are told of every step."""
@@ -47,28 +67,26 @@ class Players:
         networks, layers = objective.networks(model), layers_of(model, objective)
         self.precision = Precision(train.precision, model.device, networks, layers)
 
-    def step(
-        self, x: Tensor, context: Context, factor: float = 1.0
-    ) -> tuple[dict[str, LossTerms], StepCheck]:
-        """One optimiser step for every player that has terms; `factor` is what is left of the
-        learning rate. Where its gradients leave the range of fp16 it is computed again at half the
-        scale.
+    def step(self, x: Tensor, context: Context, factor: float = 1.0) -> tuple[StepSums, StepCheck]:
+        """One optimiser step for every player that has terms, on the images at hand, see `shares`;
+        `factor` is what is left of the learning rate. Where its gradients leave the range of fp16
+        it is computed again at half the scale.
 
-        The terms, for the record, and whether the step counts: where it was refused, weights,
-        buffers and optimisers are as they were before. The device sees to that by itself, so that
-        nobody waits for it but for fp16 and where spikes are looked for.
+        What the terms come to, for the record, and whether the step counts: where it was refused,
+        weights, buffers and optimisers are as they were before. The device sees to that by itself,
+        so that nobody waits for it but for fp16 and where spikes are looked for.
         """
         self._buffers.take()
-        losses, totals, check = self._gradients(x, context)
+        sums, check = self._gradients(x, context)
         problem = check.problem() if self.precision.scales or self.spikes is not None else ""
-        while problem and self.precision.back_off(totals.values()):
+        while problem and self.precision.back_off(sums.totals.values()):
             self._buffers.restore(check.refused)
-            losses, totals, check = self._gradients(x, context)
+            sums, check = self._gradients(x, context)
             problem = check.problem()
-        if not problem and self.spikes is not None and (problem := self.spikes.check(totals)):
+        if not problem and self.spikes is not None and (problem := self.spikes.check(sums.totals)):
             check = check.spiking(problem)
         self._buffers.restore(check.refused)
-        for player in losses:
+        for player in sums.totals:
             optimizer = self.optimizers[player]
             if self.clip is not None:
                 nn.utils.clip_grad_norm_(self.parameters[player], self.clip)
@@ -78,46 +96,74 @@ class Players:
             self.precision.step_skipped()
         else:
             self.precision.step_taken()
-        return losses, check
+        return sums, check
 
-    def _gradients(
-        self, x: Tensor, context: Context
-    ) -> tuple[dict[str, LossTerms], dict[str, Tensor], StepCheck]:
+    def _gradients(self, x: Tensor, context: Context) -> tuple[StepSums, StepCheck]:
         """As `backward`, of the losses as they are, and whether the step may count."""
-        losses, totals = self.backward(x, context)
-        self.precision.unscale(self.optimizers[player] for player in totals)
-        return losses, totals, check_step(totals, self.parameters)
+        sums = self.backward(x, context)
+        self.precision.unscale(self.optimizers[player] for player in sums.totals)
+        return sums, check_step(sums.totals, self.parameters)
 
-    def backward(
-        self, x: Tensor, context: Context
-    ) -> tuple[dict[str, LossTerms], dict[str, Tensor]]:
-        """The terms of every player and what it minimises, scalars; their gradients, scaled in
-        fp16, are left in the parameters."""
+    def shares(self, batch: int) -> list[Share | None]:
+        """What of a batch of so many images this process computes, one after the other; [None] for
+        all of them at once."""
+        if not batch or (self.group.world == 1 and self.parts == 1):
+            return [None]
+        return [*shares_of(batch, self.group, self.parts)]
+
+    def backward(self, x: Tensor, context: Context) -> StepSums:
+        """What the terms of every player come to; the gradients of what each minimises, scaled in
+        fp16, are left in the parameters. Every part of a batch has the noise of the whole."""
+        self._zero_grad()
+        shares = self.shares(context.batch)
+        rows = [len(x) if each is None else each.rows for each in shares]
+        labels, mask = (
+            [None] * len(rows) if each is None else each.split(rows)
+            for each in (context.labels, context.mask)
+        )
+        states = self._random_states() if len(rows) > 1 else None
+        found: list[StepSums] = []
+        for share, *seen in zip(shares, x.split(rows), labels, mask, strict=True):
+            if found and states is not None:
+                self._set_random_states(states)
+            with sharing(share):
+                found.append(
+                    self._backward(seen[0], replace(context, labels=seen[1], mask=seen[2]))
+                )
+        sums = sum(found[1:], start=found[0])
+        if context.batch and self.group.world > 1:
+            weights = [each for player in sums.totals for each in self.parameters[player]]
+            gradients = [each.grad for each in dict.fromkeys(weights) if each.grad is not None]
+            self.group.reduce(gradients, self._travels_as)
+            self.group.reduce(sums.tensors())
+        return sums
+
+    def _backward(self, x: Tensor, context: Context) -> StepSums:
+        """As `backward`, for the images that are computed at once; gradients are added to those
+        that are there."""
         if self.graphs:
             begin_step()
         with self.precision.computing():
             output = self.objective(self.model, x, context)
             losses = self.objective.losses(x, output, context)
-        self._zero_grad()
         totals = {player: total(terms) for player, terms in losses.items()}
         last = len(totals) - 1
         for i, (player, loss) in enumerate(totals.items()):
             self.precision.scaled(loss).backward(
                 inputs=self.parameters[player], retain_graph=i < last
             )
-        return losses, totals
+        return StepSums.of(losses, totals, context.batch or len(x))
 
     def dry_run(self, x: Tensor, context: Context) -> None:
         """A step that is not taken, and leaves no trace in the random numbers either."""
-        states = self.generator.get_state(), torch.get_rng_state()
+        states = self._random_states()
         self._buffers.take()
         try:
             self.backward(x, context)
         finally:
             self._zero_grad()
             self._buffers.restore(torch.ones((), device=x.device))
-            self.generator.set_state(states[0])
-            torch.set_rng_state(states[1])
+            self._set_random_states(states)
 
     def keep_layers_in_full(self, x: Tensor, context: Context) -> str:
         """Let layers that this machine cannot compute in the precision of this training stay in
@@ -135,9 +181,10 @@ class Players:
 
     def state_dict(self) -> dict[str, Any]:
         """What `load_state_dict` takes; tensors are the very ones in use."""
+        noise, global_noise = self._random_states()
         return {
-            "noise": self.generator.get_state(),
-            "torch": torch.get_rng_state(),
+            "noise": noise,
+            "torch": global_noise,
             "optimizers": self._optimizer_states(),
             "modules": self.modules(),
             **({} if self.spikes is None else {"spikes": self.spikes.state_dict()}),
@@ -149,11 +196,15 @@ class Players:
         self.load_modules(state["modules"])
         for name, optimizer in self.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][name])
-        self.generator.set_state(state["noise"].cpu())
-        torch.set_rng_state(state["torch"].cpu())
+        self._set_random_states((state["noise"].cpu(), state["torch"].cpu()))
         if self.spikes is not None:
             self.spikes.load_state_dict(state.get("spikes", {}))
         self.precision.load_state_dict(state.get("precision", {}))
+
+    def tensors(self) -> list[Tensor]:
+        """All that a step changes on the device: weights, buffers, averages of optimisers."""
+        state = {"modules": self.modules(), "optimizers": self._optimizer_states()}
+        return [each for _, each in named_tensors(state, "")]
 
     def load_modules(self, modules: Mapping[str, Mapping[str, Tensor]]) -> None:
         """Take other weights and buffers, as `modules` gives them."""
@@ -163,6 +214,14 @@ class Players:
     def modules(self) -> dict[str, Any]:
         """The weights and buffers of model and objective, the very ones in use."""
         return {"model": self.model.state_dict(), "objective": self.objective.state_dict()}
+
+    def _random_states(self) -> tuple[Tensor, Tensor]:
+        """Of the noise, and of torch's own generator."""
+        return self.generator.get_state(), torch.get_rng_state()
+
+    def _set_random_states(self, states: tuple[Tensor, Tensor]) -> None:
+        self.generator.set_state(states[0])
+        torch.set_rng_state(states[1])
 
     def _zero_grad(self) -> None:
         for optimizer in self.optimizers.values():

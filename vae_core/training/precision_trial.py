@@ -28,7 +28,6 @@ from vae_core.progress import Progress, no_progress
 from vae_core.training.memory import PROBE_IMAGES, free_memory
 from vae_core.training.precision import FULL, CannotCompute, lower_precision
 from vae_core.training.state import TrainState
-from vae_core.types import total
 
 SETTING = "train.precision"
 
@@ -186,9 +185,9 @@ class TrialTraining:
         with torch.random.fork_rng([device] if device.type == "cuda" else []):
             torch.manual_seed(state.step)  # some objectives draw from it
             indices = self._batches[state.step % len(self._batches)][:images]
-            losses, check = state.players.step(*state.batch(indices))
+            sums, check = state.players.step(*state.batch(indices))
             # Read after the step, so that a GPU has done all of it.
-            totals = {player: float(total(terms).detach()) for player, terms in losses.items()}
+            totals = {player: float(each) for player, each in sums.totals.items()}
         state.step += 1
         return dict.fromkeys(totals, math.nan) if check.problem() else totals
 

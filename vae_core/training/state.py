@@ -19,11 +19,13 @@ from vae_core.data.feed import Feed
 from vae_core.errors import UserError
 from vae_core.families import families
 from vae_core.models import LatentModel
+from vae_core.models.batch_norm import batch_norms
 from vae_core.objective import Objective
 from vae_core.progress import Progress, no_progress
 from vae_core.registry import unknown
 from vae_core.schedules import Span
 from vae_core.training.checkpoint import BestWeights
+from vae_core.training.distributed import ALONE, Distributed
 from vae_core.training.events import Checkpoint
 from vae_core.training.memory import (
     PROBE_IMAGES,
@@ -47,8 +49,14 @@ class TrainState:
     """
 
     def __init__(
-        self, config: RunConfig, dataset: Dataset, model: LatentModel, objective: Objective
+        self,
+        config: RunConfig,
+        dataset: Dataset,
+        model: LatentModel,
+        objective: Objective,
+        group: Distributed = ALONE,
     ) -> None:
+        """`group`: the processes that train together, with the same of everything."""
         train, n = config.train, len(dataset.train)
         check_batch_size(train.batch_size, n)
         check_sampling(train.sampling, dataset.train)
@@ -57,7 +65,8 @@ class TrainState:
         self.steps_per_epoch = train.steps_per_epoch(n)
         self.total_steps = train.total_steps(n)
         span = Span(self.total_steps, self.steps_per_epoch, train.decay_factor, train.continued_at)
-        self.players = Players(train, model, objective, span)
+        self.group = group
+        self.players = Players(train, model, objective, span, group)
         self.resident = fits_on_device(dataset.train.images, self.device)
         """Whether the images lie on the device while it trains; decided once."""
         self.feed_from(resident=False)
@@ -112,15 +121,38 @@ class TrainState:
 
     def feed_from(self, resident: bool, progress: Progress = no_progress) -> None:
         """Have the batches come from images on the device, or from where they lie now."""
-        self.feed = Feed(self.dataset.train, self.config.train, self.device, resident, progress)
+        part, train = self.dataset.train, self.config.train
+        self.feed = Feed(part, train, self.device, resident, progress, self._places)
+
+    def _places(self, batch: int) -> np.ndarray:
+        """Which rows of a batch of so many images this process computes."""
+        shares = self.players.shares(batch)
+        return np.concatenate(
+            [np.arange(batch)[slice(None) if each is None else each.places] for each in shares]
+        )
 
     def batch(
         self, indices: np.ndarray, following: np.ndarray | None = None
     ) -> tuple[Tensor, Context]:
-        """Images of the training part as floats, and the context of a step on them; `following`:
-        the images of the step after it, to be fetched meanwhile."""
+        """Images of the training part as floats, and the context of a step on them; of those at
+        hand, where several processes share them out. `following`: the images of the step after it,
+        to be fetched meanwhile."""
         x, labels, mask = self.feed.at(indices, self.step, following)
+        context = self.context(self.players.generator, labels)
+        return x, replace(context, mask=mask, batch=len(indices))
+
+    def probe(self, images: int) -> tuple[Tensor, Context]:
+        """The first so many images of the training part as this process alone would see them, for
+        a step that is not taken."""
+        feed = Feed(self.dataset.train, self.config.train, self.device)
+        x, labels, mask = feed.at(np.arange(images), self.step)
         return x, replace(self.context(self.players.generator, labels), mask=mask)
+
+    @property
+    def at_once(self) -> int:
+        """Images of a full batch that this process computes at once."""
+        shares = self.players.shares(self.config.train.batch_size)
+        return max(self.config.train.batch_size if each is None else each.rows for each in shares)
 
     def set(self, name: str, value: float) -> None:
         """Take a value where the objective has such a control and its setting allows it; else a
@@ -141,7 +173,8 @@ class TrainState:
         dry_run, train = self.players.dry_run, self.config.train
         if train.compile or train.batch_size <= PROBE_IMAGES:  # it compiles for sizes never to come
             return MemoryBudget(0.0, free_memory(self.device))
-        budget = measure_memory(lambda n: dry_run(*self.batch(np.arange(n))), self.device)
+        budget = measure_memory(lambda n: dry_run(*self.probe(n)), self.device)
+        budget = replace(budget, shares=train.accumulate * self.group.world)
         if refusal := budget.refusal(train.batch_size):
             raise UserError(f"{refusal} {self.describe_save()}")
         return budget
@@ -160,7 +193,20 @@ class TrainState:
         if self.players.precision.name == FULL:
             return ""
         images = min(PROBE_IMAGES, self.config.train.batch_size)
-        return self.players.keep_layers_in_full(*self.batch(np.arange(images)))
+        return self.players.keep_layers_in_full(*self.probe(images))
+
+    def seen_in_parts(self) -> str:
+        """What looks at a part of a batch alone where gradients are accumulated, as a sentence; ""
+        where nothing does."""
+        seen = ["batch normalisation"] if batch_norms([self.model, self.objective]) else []
+        seen += ["σ"] if self.model.likelihood.learns_noise else []
+        if self.config.train.accumulate == 1 or not seen:
+            return ""
+        return (
+            f"Gradients are accumulated: {' and '.join(seen)} {'go' if seen[1:] else 'goes'} by "
+            f"{-(-self.config.train.batch_size // self.config.train.accumulate)} images at a time, "
+            "all else by whole batches."
+        )
 
     def require_finite(self) -> None:
         """Nothing is shown, measured or saved of what is not finite: a Diverged in its place."""

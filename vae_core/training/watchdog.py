@@ -27,6 +27,9 @@ POLL_S = 0.1
 GRACE_S = 1.3
 """From the request to the end of a worker, where it does not end by itself."""
 
+FOLLOWER_GRACE_S = GRACE_S + 1.0
+"""From the request to the end of a process beside the first, which comes to it by itself sooner."""
+
 SAVE_S = 30.0
 """A save that is being written may take so long: a slow disk shall cost nobody his training."""
 
@@ -76,6 +79,14 @@ def exit_now(status: int) -> None:
         with suppress(psutil.Error):
             child.kill()
     os._exit(status)
+
+
+def watch_follower() -> None:
+    """Watch over a process beside the first of several: that one obeys, and this one ends with it,
+    or by itself where the first cannot tell it to. It has nothing to save."""
+    for number in STOP_SIGNALS:
+        signal.signal(number, lambda number, frame: None)
+    watch(lambda: False, lambda seconds, number: None if seconds < FOLLOWER_GRACE_S else 0)
 
 
 def watch_worker(run: Run, offset: int, control: WorkerControl) -> None:

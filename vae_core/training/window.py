@@ -9,52 +9,65 @@ import torch
 from torch import Tensor
 
 from vae_core.objective import MODEL
+from vae_core.shares import counted
 from vae_core.training.events import Stepped
 from vae_core.training.stability import StepCheck
-from vae_core.types import Context, LossTerms, merged, total
+from vae_core.types import Context, LossTerms, merged
 
 
 @dataclass(frozen=True)
-class TakenStep:
-    """What a step came to, on the device still: what it sums up over its images, and whether it
-    counts."""
+class StepSums:
+    """What the terms of a step come to, on the device still, over the images that count.
 
-    stamp: tuple[int, int, float]
-    check: StepCheck
-    sums: dict[str, Tensor]
-    counts: dict[str, int]
-    weights: dict[str, float]
-    objective: Tensor
-    """What was minimised, by the model or by who was trained in its place, over all images."""
-    context: Context
+    sums: of the values of each term. weights: of the terms. totals: what each player minimises, a
+        mean over the batch. images: of the whole batch.
+    """
+
+    sums: Mapping[str, Tensor]
+    weights: Mapping[str, float]
+    totals: Mapping[str, Tensor]
     images: int
-    seconds: float
 
     @classmethod
     @torch.no_grad()
     def of(
-        cls,
-        losses: Mapping[str, LossTerms],
-        check: StepCheck,
-        context: Context,
-        images: int,
-        stamp: tuple[int, int, float],
-        seconds: float,
-    ) -> TakenStep:
-        """A step with these terms of its players."""
-        trained = losses[MODEL] if MODEL in losses else next(iter(losses.values()))
+        cls, losses: Mapping[str, LossTerms], totals: Mapping[str, Tensor], images: int
+    ) -> StepSums:
+        """Of the images at hand, of so many in the batch."""
         terms = merged(losses)
         return cls(
-            stamp,
-            check,
-            sums={name: term.value.sum() for name, term in terms.items()},
-            counts={name: len(term.value) for name, term in terms.items()},
-            weights={name: term.weight for name, term in terms.items()},
-            objective=total(trained) * images,
-            context=context,
-            images=images,
-            seconds=seconds,
+            {name: counted(term.value).sum() for name, term in terms.items()},
+            {name: term.weight for name, term in terms.items()},
+            {player: each.detach() for player, each in totals.items()},
+            images,
         )
+
+    def __add__(self, other: StepSums) -> StepSums:
+        """Those of both parts of one batch."""
+        sums = {name: each + other.sums[name] for name, each in self.sums.items()}
+        totals = {player: each + other.totals[player] for player, each in self.totals.items()}
+        return StepSums(sums, self.weights, totals, self.images)
+
+    def tensors(self) -> list[Tensor]:
+        """The very tensors in use."""
+        return [*self.sums.values(), *self.totals.values()]
+
+    @property
+    def objective(self) -> Tensor:
+        """What was minimised, by the model or by who was trained in its place, over all images."""
+        trained = self.totals.get(MODEL)
+        return self.images * (next(iter(self.totals.values())) if trained is None else trained)
+
+
+@dataclass(frozen=True)
+class TakenStep:
+    """A step that may count: whether it does is on the device still."""
+
+    stamp: tuple[int, int, float]
+    check: StepCheck
+    sums: StepSums
+    context: Context
+    seconds: float
 
 
 @dataclass
@@ -71,13 +84,14 @@ class MetricWindow:
 
     def add(self, step: TakenStep, controls: dict[str, float]) -> None:
         """Take in one step."""
-        for name, value in step.sums.items():
+        found = step.sums
+        for name, value in found.sums.items():
             self.sums[name] = self.sums.get(name, 0.0) + value
-            self.counts[name] = self.counts.get(name, 0) + step.counts[name]
-        self.weights |= step.weights
-        self.objective = self.objective + step.objective
+            self.counts[name] = self.counts.get(name, 0) + found.images
+        self.weights |= found.weights
+        self.objective = self.objective + found.objective
         self.controls = controls
-        self.images += step.images
+        self.images += found.images
         self.seconds += step.seconds
 
     def close(self, step: int, epoch: int, seconds: float) -> Stepped:

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack, suppress
+import io
+import math
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
+from torch import nn
 
 from vae_core.auto import resolve
 from vae_core.choices import Choice
 from vae_core.config import RunConfig
 from vae_core.data import Dataset
-from vae_core.data.split_record import record_splits
+from vae_core.data.split_record import SplitRecord, record_splits
 from vae_core.errors import DataChanged, LeaseLost, Stopped, UserError, is_out_of_memory
 from vae_core.families import build, complete, families
 from vae_core.families.footprint import require_memory_to_train
 from vae_core.latent.directions import save_directions
 from vae_core.models import LatentModel
 from vae_core.objective import Objective
+from vae_core.process import give_back
 from vae_core.progress import Progress, no_progress
 from vae_core.run_data import data_card, dataset_of, recorded_by, refuse_unknown_labels
 from vae_core.runs import ACTIVE, PARTS, DataCard, PartDigests, Run, State, Status, Store, layout
@@ -33,20 +39,25 @@ from vae_core.training.behind import Behind
 from vae_core.training.checkpoint import TimeBudget, load_best, load_state, save_checkpoint
 from vae_core.training.continuation import continued
 from vae_core.training.control import WorkerControl, control_size
-from vae_core.training.device import choose_device, describe, make_exact
+from vae_core.training.device import choose_device, choose_threads, describe, make_exact
+from vae_core.training.distributed import ALONE, Dismissed, Distributed, Lost
 from vae_core.training.environment import save_environment
 from vae_core.training.events import Ended, EpochSaved
+from vae_core.training.following import Following
 from vae_core.training.initial import load_initial
 from vae_core.training.loop import Loop
 from vae_core.training.precision import require_precision
 from vae_core.training.precision_trial import choose_precision
+from vae_core.training.pulse import Pulse
+from vae_core.training.rank import SILENT
 from vae_core.training.recorders import (
     Recorder,
     RunRecorder,
     record_changed_data,
     truncate_history,
 )
-from vae_core.training.watchdog import record_stop
+from vae_core.training.together import Hold, agree, share
+from vae_core.training.watchdog import exit_now, record_stop
 
 MakeRecorders = Callable[[int, int], Iterable[Recorder]]
 """Makes further recorders from the total steps and the step begun with."""
@@ -66,6 +77,7 @@ def work(
     accept_changed_data: bool = False,
     control: WorkerControl | None = None,
     epochs: str | None = None,
+    group: Distributed = ALONE,
 ) -> Ended:
     """Train a run from where it stands to its end, or until it is asked to stop.
 
@@ -79,10 +91,13 @@ def work(
         accept_changed_data: go on with the images that there are now, see `resumed_dataset`.
         control: that of a worker that listens already; else one of this call.
         epochs: how many the run is to go on for, see `continued`; None for those it has planned.
+        group: the processes that train it together, of which this is the first; the others
+            `follow`.
 
     Raises:
         DataChanged: when a run is resumed whose images are not as they were; it stays as it is.
         LeaseLost: when the run is deleted or taken over meanwhile; nothing more is written.
+        Lost: when another process of the group is gone; what the last save holds is kept.
         UserError: what a person can mend, such as that another process trains the run.
     """
     with run.lock(), ExitStack() as stack:
@@ -96,7 +111,9 @@ def work(
         control.started = True
         run.clear_leftovers()
         try:
-            return _train_and_report(run, more_recorders, progress, control, accept_changed_data)
+            return _train_and_report(
+                run, more_recorders, progress, control, accept_changed_data, group
+            )
         except DataChanged as error:
             state: State = "interrupted" if before.state in ACTIVE else before.state
             update = {"state": state, "message": str(error), "acceptable": error.acceptable}
@@ -110,13 +127,30 @@ def _train_and_report(
     progress: Progress,
     control: WorkerControl,
     accept_changed_data: bool,
+    group: Distributed,
 ) -> Ended:
     def report(message: str, share: float | None) -> None:
         progress(message, share)
         control.progress(message, share)
 
+    def lost(sentence: str) -> None:
+        """From a thread, while the main one waits in vain."""
+        _record_end(run, "interrupted", f"{sentence} {_kept(run)}")
+        exit_now(SILENT)
+
     try:
-        return _train(run, more_recorders, report, control, accept_changed_data)
+        with _dismissing(group):
+            group.broadcast(run.id)
+            with Pulse(group, lost) as pulse:
+                try:
+                    return _train(run, more_recorders, report, control, accept_changed_data, group)
+                except Lost as error:
+                    _record_end(run, "interrupted", str(error))
+                    if missing := pulse.who_is_missing():
+                        _record_end(run, "interrupted", f"{missing} {_kept(run)}")
+                    raise
+    except Lost:
+        raise
     except (DataChanged, LeaseLost):
         raise  # nothing has failed; what was changed, others did
     except Stopped:
@@ -135,6 +169,14 @@ def _train_and_report(
             raise UserError(NO_MEMORY) from error
         _record_end(run, "failed", f"{type(error).__name__}: {error}")
         raise
+
+
+def _kept(run: Run) -> str:
+    """What is left of a training that ended in the middle, and what to do, as a sentence."""
+    step = run.weights_step()
+    if step is None:
+        return "Nothing had been saved yet; resume begins it anew."
+    return f"The weights of step {step} are kept; resume goes on from there."
 
 
 def _record_end(run: Run, state: State, reason: str) -> None:
@@ -156,12 +198,12 @@ def _train(
     progress: Progress,
     control: WorkerControl,
     accept_changed_data: bool,
+    group: Distributed,
 ) -> Ended:
     config = complete(run.config_to_train())
-    device = choose_device(config.train.device)
-    require_precision(config.train.precision, device)
-    make_exact(device)
-    torch.set_num_threads(config.train.threads or os.cpu_count() or 1)
+    device = _set_up(config, group)
+    hold = Hold(group)
+    progress = hold.while_preparing(progress)
     progress("Preparing the images", None)
     state = load_state(run)
     if state is None:
@@ -173,30 +215,37 @@ def _train(
         dataset = resumed_dataset(run, accept_changed_data, progress)
     recorded = record_splits(dataset, None if state is None else recorded_by(run))
     card = data_card(dataset).model_copy(update={"digest": PartDigests(**recorded.digest())})
-    require_memory_to_train(config, card)
+    require_memory_to_train(config, card, group.local_world, group.world)
     progress("Building the model", None)
     model, objective = _build(run, config, card, device)
     if state is None and is_open(config.train.precision):
-        choice = choose_precision(config, dataset, model, objective, progress)
+        mine = _share_of(config, group)
+        choice = choose_precision(mine, dataset, model, objective, progress)
         config = config.updated({"train": {"precision": choice.value}})
         _keep_choices(run, config, [choice])
     run.write_bytes(PARTS, recorded.to_bytes())
     run.write_json(layout.DATA_CARD, card)
+    hold.end()
+    share(run, group)
+    agree(group)  # behind it every machine has prepared the images
+    _require_same_images(group, recorded)
+    _same_state(group, state)
 
     def last_save() -> Mapping[str, Any]:
         recorder.wait()
         saved = load_state(run)
         if saved is None:  # then it is how everything began
             saved = Loop(config, dataset, *_build(run, config, card, device)).checkpoint().state
-        return saved
+        return _same_state(group, saved)
 
     def best() -> None:
         recorder.wait()
         load_best(run, model, objective)
+        _same_weights(group, model, objective)
 
     progress("Getting ready for the first step", None)
-    loop = Loop(config, dataset, model, objective, state, last_save, best)
-    save_environment(run, describe(device), images_on_device=loop.resident)
+    loop = Loop(config, dataset, model, objective, state, last_save, best, group)
+    save_environment(run, describe(device), loop.resident, group.world)
     if state is not None and run.weights_step() != loop.step:
         # An older version wrote the weights after the state, and may have been killed in between.
         save_checkpoint(run, loop.checkpoint())
@@ -207,9 +256,11 @@ def _train(
     records = RunRecorder(run, loop.total_steps, loop.step)
     recorder = Behind(records, loop.saves.took_beside)
     control.saving = lambda: recorder.saving
-    listeners: list[Recorder] = [recorder, *more_recorders(loop.total_steps, loop.step)]
+    tracked = Following(run, config.train.track, recorder)
+    listeners: list[Recorder] = [recorder, tracked, *more_recorders(loop.total_steps, loop.step)]
     budget = TimeBudget()
     progress("Taking the first step", None)
+    give_back()
     with recorder:
         for event in loop.run(control, progress):
             control.activity = "Training"
@@ -229,6 +280,7 @@ def _train(
         save_measurement(run, model, objective, dataset.validation, context, loop.step, progress)
         # Fitted once, seconds where latents are large. Before that, who explores fits them.
         save_directions(run, mu, loop.step, progress)
+        tracked.finish(ended, records, progress)
     except Stopped:
         left_out = f"Stopped, and the weights are kept. This was left out: {control.activity}."
         ended = replace(ended, finished=False)
@@ -236,6 +288,119 @@ def _train(
     else:
         records.close(ended)
     return ended
+
+
+def follow(group: Distributed, progress: Progress = no_progress) -> Ended:
+    """Train beside the first process of a group, which does its `work`: compute a share of every
+    batch, record nothing, and end with it.
+
+    What there is to know of the run the first one tells: its folder lies where that one is. The
+    images have to be on each machine.
+
+    Raises:
+        Lost: when another process is gone.
+        UserError: when the images are missing here, or are not those that the first has; or as
+            `work`, where training cannot go on.
+    """
+
+    def lost(sentence: str) -> None:
+        print(sentence, file=sys.stderr, flush=True)
+        exit_now(SILENT)
+
+    try:
+        with TemporaryDirectory(prefix="rank-") as folder:
+            run = Run(Path(folder) / group.broadcast())
+            run.path.mkdir()
+            with Pulse(group, lost) as pulse:
+                try:
+                    return _follow(run, group, progress)
+                except Lost:
+                    pulse.part()
+                    raise
+    except Dismissed:
+        return Ended(0, 0, 0.0, finished=False)
+
+
+def _follow(run: Run, group: Distributed, progress: Progress) -> Ended:
+    Hold(group).wait()
+    share(run, group)
+    config = complete(run.config_to_train())
+    try:
+        device = _set_up(config, group)
+        dataset = dataset_of(run, progress=progress) if group.local_rank == 0 else None
+        require_memory_to_train(config, run.data_card(), group.local_world, group.world)
+    except UserError as error:
+        agree(group, str(error))
+        raise
+    agree(group)
+    if dataset is None:  # the first process of this machine has prepared it
+        dataset = dataset_of(run, progress=progress)
+    _require_same_images(group, record_splits(dataset))
+    model, objective = _build(run, config, run.data_card(), device)
+    loop = Loop(
+        config,
+        dataset,
+        model,
+        objective,
+        _same_state(group),
+        lambda: _same_state(group) or {},
+        lambda: _same_weights(group, model, objective),
+        group,
+    )
+    for _ in loop.run(progress=progress):
+        pass
+    return Ended(*loop.stamp(), finished=not loop.stopping)
+
+
+def _set_up(config: RunConfig, group: Distributed) -> torch.device:
+    """The device of this process, and torch as it is to compute there."""
+    device = choose_device(config.train.device, group)
+    require_precision(config.train.precision, device)
+    make_exact(device)
+    torch.set_num_threads(choose_threads(config.train.threads, group))
+    return device
+
+
+def _share_of(config: RunConfig, group: Distributed) -> RunConfig:
+    """The settings of a training that computes at once what one process of a group does."""
+    at_once = math.ceil(config.train.batch_size / (group.world * config.train.accumulate))
+    return config.updated({"train": {"batch_size": at_once, "accumulate": 1}})
+
+
+def _same_state(group: Distributed, state: Mapping[str, Any] | None = None) -> Any:
+    """The training state that the first process of a group has, None for a beginning."""
+    if group.world == 1:
+        return state
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    told = group.broadcast_bytes(buffer.getvalue())
+    return state if group.is_main else torch.load(io.BytesIO(told), weights_only=True)
+
+
+def _same_weights(group: Distributed, *modules: nn.Module) -> None:
+    """Give modules the weights and buffers that the first process of a group has in them."""
+    group.copy([each for module in modules for each in module.state_dict().values()])
+
+
+def _require_same_images(group: Distributed, recorded: SplitRecord) -> None:
+    """Refuse, in every process of a group alike, images that are not the same in all of them."""
+    digests = group.gather(recorded.digest())
+    if any(each != digests[0] for each in digests):
+        strangers = [str(rank) for rank, each in enumerate(digests) if each != digests[0]]
+        raise UserError(
+            f"The images are not the same everywhere: process {', '.join(strangers)} of "
+            f"{group.world} has others than the first. Give all machines the same files."
+        )
+
+
+@contextmanager
+def _dismissing(group: Distributed) -> Iterator[None]:
+    """Tell the others of a group when this process ends before its time."""
+    try:
+        yield
+    except BaseException as error:
+        group.dismiss(f"The first process has ended: {error or type(error).__name__}")
+        raise
 
 
 def resolved_config(

@@ -62,6 +62,8 @@ export class LatentMap {
   pressed = null;
   /** @type {[number, number] | null} */
   at = null;
+  /** Of the field, in pixels. To ask the page for it in each frame has it laid out once more. */
+  size = { width: 0, height: 0 };
 
   /** @param {Explorer} explorer @param {PlaneData} plane @param {StartingPoints} starts */
   constructor(explorer, plane, starts) {
@@ -115,7 +117,7 @@ export class LatentMap {
 
   /** @param {number} x @param {number} y @returns {[number, number]} */
   toPixels(x, y) {
-    const { width, height } = this.field.getBoundingClientRect();
+    const { width, height } = this.size;
     return [(0.5 + x / (2 * this.reach)) * width, (0.5 - y / (2 * this.reach)) * height];
   }
 
@@ -137,7 +139,8 @@ export class LatentMap {
   // --- drawing ------------------------------------------------------------------------------------
 
   paint() {
-    const { width, height } = this.field.getBoundingClientRect();
+    this.size = this.field.getBoundingClientRect();
+    const { width, height } = this.size;
     if (!width) return;
     const scale = devicePixelRatio;
     [this.canvas.width, this.canvas.height] = [width * scale, height * scale];

@@ -1,7 +1,7 @@
 // One direction: its name, a slider in σ, and a strip of pictures of where it leads.
 
-import { drawPixels } from "../shared/canvas.js";
-import { element, pictureButton } from "../shared/elements.js";
+import { drawRow } from "../shared/canvas.js";
+import { button, element } from "../shared/elements.js";
 import { signed } from "../shared/format.js";
 import { clamp } from "../shared/vectors.js";
 import { Player } from "./animation.js";
@@ -57,13 +57,13 @@ export class SliderRow {
       this.player.button,
       this.output,
     ]);
-    this.cells = STOPS.map((stop) => {
-      const cell = pictureButton(`Set direction ${name} to ${stop} σ`, () => this.set(stop));
-      cell.tabIndex = -1; // the slider above it does the same for the keyboard
-      cell.picture.classList.toggle("shrunk", Math.max(shape[1], shape[2]) > LARGE_PX);
-      return cell;
-    });
-    const strip = element("div", { class: "strip" }, this.cells);
+    const shrunk = Math.max(shape[1], shape[2]) > LARGE_PX;
+    this.pictures = element("canvas", { class: shrunk ? "shrunk" : "", "aria-hidden": "true" });
+    // The slider above them does the same for the keyboard.
+    this.cells = STOPS.map((stop) =>
+      button("", `Set direction ${name} to ${stop} σ`, () => this.set(stop), { tabindex: -1 }),
+    );
+    const strip = element("div", { class: "strip" }, [this.pictures, ...this.cells]);
     const kind = directions.dead[k] ? "row dead" : "row";
     this.root = element("div", { class: kind }, [heading, this.slider, strip]);
   }
@@ -95,7 +95,7 @@ export class SliderRow {
 
   /** @param {import("../shared/canvas.js").Pixels} pictures @param {number} first */
   drawStrip(pictures, first) {
-    this.cells.forEach((cell, i) => drawPixels(cell.picture, pictures, first + i));
+    drawRow(this.pictures, pictures, first, STOPS.length);
   }
 
   /** Play from where the slider stands. */

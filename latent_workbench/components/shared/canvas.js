@@ -40,6 +40,28 @@ export function drawPixels(canvas, { channels, height, width, pixels }, index) {
 }
 
 /**
+ * Square cells in a row, a picture in the middle of each. A canvas of its own for every picture
+ * costs a page that moves: it is a layer, which each frame puts together anew.
+ *
+ * @param {HTMLCanvasElement} canvas
+ * @param {Pixels} pictures
+ * @param {number} first
+ * @param {number} count
+ */
+export function drawRow(canvas, { channels, height, width, pixels }, first, count) {
+  const margin = Math.ceil(Math.max(height, width) / 18);
+  const side = Math.max(height, width) + 2 * margin;
+  resize(canvas, count * side, side);
+  const image = context(canvas).createImageData(width, height);
+  for (let i = 0; i < count; i++) {
+    copyPixels(image.data, pixels, (first + i) * height * width * channels, channels);
+    const left = i * side + Math.floor((side - width) / 2);
+    context(canvas).putImageData(image, left, Math.floor((side - height) / 2));
+  }
+  canvas.classList.add("drawn");
+}
+
+/**
  * One or three channels, from the place `from` on, as RGBA.
  *
  * @param {Uint8ClampedArray} target

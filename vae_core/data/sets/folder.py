@@ -27,13 +27,14 @@ from vae_core.data.meanings import (
     natural_order,
 )
 from vae_core.data.prepare import prepare_files
+from vae_core.data.remote import brought_here
 from vae_core.data.shaping import flatness_notes, require_difference, require_shown, shaped
 from vae_core.data.source import datasets
 from vae_core.data.splits import split_dataset
 from vae_core.errors import UserError
 from vae_core.imaging.kinds import Format, kind_of
 from vae_core.imaging.listing import Listing, Pages, open_pictures
-from vae_core.locations import data_folder, uploads_folder
+from vae_core.locations import is_address, uploads_folder
 from vae_core.progress import Progress
 from vae_core.units import grouped
 
@@ -65,8 +66,12 @@ def load_folder(config: DataConfig, progress: Progress) -> Dataset:
         raise UserError(
             "Name the folder or file with your images as the data folder.", shell="--data-dir"
         )
-    path = data_folder(config.data_dir)
-    with open_images(path, progress, config.pages) as listing:
+    path: Path | str = config.data_dir
+    with (
+        brought_here(config.data_dir, progress) as here,
+        open_images(here, progress, config.pages) as listing,
+    ):
+        path = path if is_address(config.data_dir) else here
         said = said_of(listing, progress)
         pictures = without(listing, said.used)
         shaping = shaped(config, pictures, progress)

@@ -23,7 +23,7 @@ from vae_core.data.source import datasets
 from vae_core.errors import UserError
 from vae_core.files import replacing
 from vae_core.imaging.listing import is_system_file
-from vae_core.locations import cache_folder, data_folder, uploads_folder
+from vae_core.locations import cache_folder, data_folder, is_address, uploads_folder
 from vae_core.progress import Progress
 from vae_core.units import gigabytes
 
@@ -36,13 +36,15 @@ ARCHIVE, IMAGES = ".archive", "images"
 
 def place_of(config: DataConfig) -> Path | None:
     """The folder or file whose content has to be sent: the person's own images, or where they say
-    that a known data set lies. None for a set that each machine makes, finds or downloads by
-    itself.
+    that a known data set lies. None for a set that each machine makes, finds, downloads or reads
+    from its address by itself.
 
     Raises:
         UserError: when there is nothing at that place.
     """
-    if config.data_dir is None or datasets[config.dataset].origin == "built in":
+    if config.data_dir is None or is_address(config.data_dir):
+        return None
+    if datasets[config.dataset].origin == "built in":
         return None
     path = data_folder(config.data_dir)
     if not path.exists():
