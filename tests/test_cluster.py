@@ -25,6 +25,7 @@ from vae_core.training.cluster import luggage
 from vae_core.training.cluster.collection import Collection, Shelf
 from vae_core.training.cluster.luggage import Found
 from vae_core.training.cluster.mirror import MOST_LOSSES
+from vae_core.training.cluster.place import Place
 from vae_core.training.cluster.placed import address_to_resume, put_on_cluster, require_address
 from vae_core.training.control import send
 from vae_core.training.executors import Share
@@ -131,6 +132,44 @@ def test_a_run_elsewhere_looks_as_if_it_were_here(run: Run, finished: Run) -> No
     assert run.summary() == finished.summary()
     assert "worker: hello" in run.log_tail()
     assert not Run(run.path).is_alive()
+
+
+def test_trackers_follow_at_home(
+    tmp_path: Path, finished: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What they write lies where the person is, and not in a folder that is removed."""
+    told: list[object] = []
+
+    class Following:
+        def __init__(self, run: Run, names: object, note: object) -> None:
+            told.extend([run.id, names])
+
+        def finish(self, last: object, note: object) -> None:
+            told.append(last)
+
+    monkeypatch.setattr("vae_core.training.following.Following", Following)
+    run = Store(tmp_path / "store").create("followed", tiny(train={"track": ["tensorboard"]}))
+    there: list[object] = []
+    look: Act = lambda at: there.append(at.config().train.track)  # noqa: E731
+    machines = scripted([look, takes(finished), says("finished", 10)])
+    make = machines.make
+
+    def as_begun(run_id: str, gpus: float) -> object:
+        place = make(run_id, gpus)
+        scripted_begin = place.begin
+
+        def begin(options: list[str]) -> None:
+            monkeypatch.setattr("subprocess.Popen", lambda *args, **more: None)
+            Place.begin(place, options)
+            scripted_begin(options)
+
+        place.begin = begin  # type: ignore[method-assign]
+        return place
+
+    machines.make = as_begun  # type: ignore[assignment]
+    follow(run, machines)
+    assert there == [()] and run.config().train.track == ("tensorboard",)
+    assert told[:2] == ["followed", ("tensorboard",)] and len(told) == 3
 
 
 def test_history_that_went_back_is_taken_anew(run: Run) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import ValidationError
 
@@ -40,6 +40,9 @@ from vae_core.training.cluster.luggage import (
 from vae_core.training.control import Control
 from vae_core.training.watchdog import record_stop
 from vae_core.units import gigabytes
+
+if TYPE_CHECKING:
+    from vae_core.training.events import Event
 
 POLL_S = 0.3
 """Between two looks at what is new: so live are the charts."""
@@ -122,7 +125,8 @@ class Mirror:
         self.run, self.cluster = run, cluster
         self._control, self._progress, self._options = control, progress, list(options)
         self.placement = run.parse(layout.PLACEMENT, Placement)
-        self._data_dir = run.config().data.data_dir
+        config = run.config()
+        self._data_dir, self._track = config.data.data_dir, config.train.track
         self._messages: list[dict[str, Any]] = []
         self._activity, self._reported_at = "Connecting to the cluster", 0.0
         self._paused = self._following = False
@@ -144,6 +148,20 @@ class Mirror:
             LeaseLost: when the run is deleted or taken over meanwhile.
             UserError: what a person can mend; it is in the status too.
         """
+        if not self._track:
+            return self._follow()
+        from vae_core.training.events import Ended  # torch
+        from vae_core.training.following import Following
+
+        def note(event: Event) -> None:
+            print(getattr(event, "message", ""), flush=True)
+
+        tracked = Following(self.run, self._track, note)
+        status = self._follow()
+        tracked.finish(Ended(status.step, status.epoch, 0.0, status.state == "finished"), note)
+        return status
+
+    def _follow(self) -> Status:
         losses: list[int | None] = []
         while True:
             remote: Remote | None = None
@@ -320,13 +338,15 @@ class Mirror:
         self._seen[name] = found.token
 
     def _take_config(self, content: bytes) -> None:
-        """The settings as the worker resolved them, with the images where they lie here."""
+        """The settings as the worker resolved them, with what is of this machine: where the images
+        lie, and who follows."""
         try:
             config = stored_config(content.decode()).config
         except UnicodeDecodeError as error:
             raise self.run.damaged(layout.CONFIG, str(error)) from None
         data = config.data.model_copy(update={"data_dir": self._data_dir})
-        config = config.model_copy(update={"data": data})
+        train = config.train.model_copy(update={"track": self._track})
+        config = config.model_copy(update={"data": data, "train": train})
         if config != self.run.config():
             self.run.write_json(layout.CONFIG, to_store(config))
 

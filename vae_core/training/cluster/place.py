@@ -104,10 +104,12 @@ class Place:
         """Start the worker, once; `options` are those of the command `work`."""
         if self.begun():
             return
+        config = self.run.config()
+        # Trackers follow at home.
+        update: dict[str, Any] = {"train": config.train.model_copy(update={"track": ()})}
         if self._shelf is not None:
-            config = self.run.config()
-            data = config.data.model_copy(update={"data_dir": str(self._shelf.path)})
-            self.run.write_json(layout.CONFIG, to_store(config.model_copy(update={"data": data})))
+            update["data"] = config.data.model_copy(update={"data_dir": str(self._shelf.path)})
+        self.run.write_json(layout.CONFIG, to_store(config.model_copy(update=update)))
         variables = {
             STORE_VARIABLE: str(self._home),
             PARENT_VARIABLE: str(os.getpid()),
