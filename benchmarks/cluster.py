@@ -137,7 +137,7 @@ class Journal:
         self._drive, self._link = folder / "drive", folder / "share"
         self._drive.mkdir()
         self._link.symlink_to(self._drive)
-        self.url = f"journal:///{str(self._link / 'study.journal').lstrip('/')}"
+        self.url = f"journal:///{self._link / 'study.log'}"  # an absolute path: four slashes
 
     def stop(self) -> None:
         self._link.unlink()

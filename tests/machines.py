@@ -44,8 +44,8 @@ class ScriptedPlace(Place):
 
     acts: Sequence[Act] = ()
 
-    def begin(self, options: list[str]) -> None:
-        self.options = options
+    def begin(self, options: list[str], needed_s: float | None = None) -> None:
+        self._needed_s = needed_s
         self._worker: Any = ScriptedWorker(self.acts)
 
     def changes(self, seen: dict[str, str], history: tuple[int, str], log: int | None) -> Changes:

@@ -6,7 +6,6 @@ import io
 import json
 import os
 import tarfile
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import pytest
 
 from tests.engine import tiny, trained
 from tests.folders import digit_files, on_folder
-from tests.machines import Act, Machines, follow, mirrored, no_waiting, scripted
+from tests.machines import Act, Machines, ScriptedPlace, follow, mirrored, no_waiting, scripted
 from vae_core.errors import LeaseLost, UserError
 from vae_core.progress import no_progress
 from vae_core.runs import Run, Status, Store, layout
@@ -158,7 +157,7 @@ def test_trackers_follow_at_home(
         place = make(run_id, gpus)
         scripted_begin = place.begin
 
-        def begin(options: list[str]) -> None:
+        def begin(options: list[str], needed_s: float | None = None) -> None:
             monkeypatch.setattr("subprocess.Popen", lambda *args, **more: None)
             Place.begin(place, options)
             scripted_begin(options)
@@ -492,12 +491,26 @@ def test_threads_are_the_cpus_that_a_run_takes(run: Run) -> None:
 def test_a_place_that_nobody_asks_any_more_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     from vae_core.training.cluster import place as place_module
 
-    place = place_module.Place("forgotten", 0)
+    place = ScriptedPlace("forgotten", 0)
     assert not place.is_forgotten()
     monkeypatch.setattr(place_module, "NEVER_BEGUN_S", -1)
     assert place.is_forgotten()
-    place.end()
-    assert threading.active_count() < 50
+
+    place.begin([])
+    monkeypatch.setattr(place_module, "FORGOTTEN_S", -1)
+    assert not place.is_forgotten(), "its worker goes on"
+    place._worker.over = 0
+    assert place.is_forgotten()
+
+    needed = ScriptedPlace("needed", 0)
+    needed.begin([], needed_s=60)
+    assert not needed.is_forgotten()
+    needed._asked -= 61
+    assert needed.is_forgotten(), "somebody else does what it was to do"
+    needed.send([])
+    assert not needed.is_forgotten()
+    for each in (place, needed):
+        each.end()
 
 
 def test_a_token_of_this_machine_is_shown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

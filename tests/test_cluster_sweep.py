@@ -64,8 +64,9 @@ def test_a_sweep_goes_through_a_cluster(tmp_path: Path, machines: Machines) -> N
 
 def test_who_closes_a_place_leaves_its_runs_at_work(tmp_path: Path, machines: Machines) -> None:
     machines.full = 10**6
+    store = Store(tmp_path / "store")
     executor = open_executor("ray", Share())
-    run = executor.submit(Store(tmp_path / "store"), "waits", spec().base)
+    run = executor.submit(store, "waits", spec().base)
     assert executor.poll(run).state == "starting" and run.is_alive()
     executor.close()
     assert executor.poll(Run(run.path)).state == "interrupted"

@@ -120,10 +120,13 @@ class Mirror:
         control: Control,
         progress: Progress = no_progress,
         options: Sequence[str] = (),
+        needed_s: float | None = None,
     ) -> None:
-        """`control`: messages to the run, which are handed on. `options`: of the command `work`."""
+        """`control`: messages to the run, which are handed on. `options`, `needed_s`: as
+        `Place.begin` has them."""
         self.run, self.cluster = run, cluster
-        self._control, self._progress, self._options = control, progress, list(options)
+        self._control, self._progress = control, progress
+        self._options, self._needed_s = list(options), needed_s
         self.placement = run.parse(layout.PLACEMENT, Placement)
         config = run.config()
         self._data_dir, self._track = config.data.data_dir, config.train.track
@@ -244,7 +247,7 @@ class Mirror:
             for offset, piece in self._pieces(name):
                 remote.ask("take", name, offset, piece, tick=self._tick)
         self._report("Starting in the cluster")
-        remote.ask("begin", self._options, tick=self._tick)
+        remote.ask("begin", self._options, self._needed_s, tick=self._tick)
 
     def _send_images(self, remote: Remote, collection: Collection) -> None:
         def progress(message: str, share: float | None) -> None:

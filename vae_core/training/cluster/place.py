@@ -66,6 +66,7 @@ class Place:
         self._shelf: Shelf | None = None
         self._worker: subprocess.Popen[bytes] | None = None
         self._log_sent = 0
+        self._needed_s: float | None = None
         self._asked = time.monotonic()
 
     # --- before it begins ----------------------------------------------------------------------
@@ -100,8 +101,15 @@ class Place:
         self._the_shelf().finish()
         self._asked = time.monotonic()
 
-    def begin(self, options: list[str]) -> None:
-        """Start the worker, once; `options` are those of the command `work`."""
+    def begin(self, options: list[str], needed_s: float | None = None) -> None:
+        """Start the worker, once.
+
+        Args:
+            options: those of the command `work`.
+            needed_s: the place is given up, and its worker ended, when nobody has asked for so
+                long: somebody else then has what it was to do. None goes on to the end.
+        """
+        self._needed_s = needed_s
         if self.begun():
             return
         config = self.run.config()
@@ -180,6 +188,8 @@ class Place:
         idle = time.monotonic() - self._asked
         if self._worker is None:
             return idle > NEVER_BEGUN_S
+        if self._needed_s is not None and idle > self._needed_s:
+            return True
         return self._worker.poll() is not None and idle > FORGOTTEN_S
 
     # --- inside --------------------------------------------------------------------------------

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from vae_core.config import RunConfig
 from vae_core.errors import LeaseLost, UserError
-from vae_core.runs import Run, Status, Store
+from vae_core.runs import Folder, Run, Status, Store
 from vae_core.runs.lease import Lease
+from vae_core.runs.process import silence_s
 from vae_core.training.control import ControlFile, control_size, send
 from vae_core.training.executors.executor import Share, executors
 
@@ -52,20 +53,22 @@ class Cluster:
 
         return threads_of(self._share)
 
-    def submit(self, store: Store, name: str, config: RunConfig) -> Run:
+    def submit(
+        self, store: Store, name: str, config: RunConfig, owner: Folder | None = None
+    ) -> Run:
         from vae_core.training import jobs  # imports torch
         from vae_core.training.cluster.placed import put_on_cluster
 
         run = jobs.create(store, name, config)
         try:
             put_on_cluster(run, self._share)
-            self._follow(run)
+            self._follow(run, owner)
         except UserError:
             shutil.rmtree(run.path, ignore_errors=True)
             raise
         return run
 
-    def resume(self, run: Run) -> None:
+    def resume(self, run: Run, owner: Folder | None = None) -> None:
         from vae_core.training import jobs
         from vae_core.training.cluster.placed import placement_of, put_on_cluster
 
@@ -76,7 +79,7 @@ class Cluster:
         jobs.require_more(run, None)
         if placement_of(run) is None:
             put_on_cluster(run, self._share)
-        self._follow(Run(run.path))
+        self._follow(Run(run.path), owner)
 
     def poll(self, run: Run) -> Status:
         return run.status()
@@ -90,8 +93,10 @@ class Cluster:
         for thread in self._mirrors:
             thread.join(2.0)
 
-    def _follow(self, run: Run) -> None:
-        """Hold the run and mirror it, from now on."""
+    def _follow(self, run: Run, owner: Folder | None) -> None:
+        """Hold the run and mirror it, from now on. One that has an owner is ended in its place
+        where this process, and with it the owner, has been silent for as long as tells others that
+        it is dead."""
         from vae_core.training.cluster.mirror import Mirror
 
         offset, before = control_size(run), run.status()
@@ -99,7 +104,9 @@ class Cluster:
         try:
             update = {"state": "starting", "message": "", "acceptable": False}
             run.set_status(before.model_copy(update=update))
-            mirror = Mirror(run, self._cluster, ControlFile(run, offset))
+            needed_s = None if owner is None else silence_s()
+            control = ControlFile(run, offset)
+            mirror = Mirror(run, self._cluster, control, needed_s=needed_s)
         except LeaseLost:
             raise
         except UserError:
