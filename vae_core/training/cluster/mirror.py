@@ -219,8 +219,10 @@ class Mirror:
         remote = self.cluster.find(name)
         if remote is not None:
             self._report("Taking up what goes on in the cluster")
+            self._following = True  # a stop is for its worker to obey
             if remote.ask("begun", tick=self._tick):
                 return remote
+            self._following = False
             remote.end()  # the mirror that sent things there is no more
         remote = self.cluster.begin(name, self.placement)
         try:
