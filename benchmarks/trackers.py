@@ -82,7 +82,7 @@ def read_wandb(folder: Path) -> Read:
             step = record.history.step.num
             for name in CURVES.keys() & row.keys():
                 curves[name].append((step, row[name]))
-            pictures += "previews/samples" in row
+            pictures += any(name.startswith("previews/samples") for name in row)
     return Read(curves, pictures, runs)
 
 

@@ -83,7 +83,9 @@ def test_the_card_is_what_the_hub_reads_and_what_the_run_has_measured(
     card = ModelCard.load(folder / "README.md")
     told = card.data.to_dict()
     assert told["license"] == "mit" and told["library_name"] == "latent-workbench"
-    assert "vae" in told["tags"] and "datasets" not in told, "one's own are on no hub"
+    assert told["tags"][0] == "vae" and len(told["tags"]) == len(set(told["tags"]))
+    assert "datasets" not in told, "images of one's own are on no hub"
+    assert "−log p(x\\|z)" in card.text, "a cell of a table"
     summary = run.summary()
     results = {each.metric_type: each for each in card.data.eval_results}
     assert results["elbo"].metric_value == summary["elbo"]
@@ -134,8 +136,10 @@ def test_torch_and_safetensors_alone_open_the_plain_part(run: Run, folder: Path)
 
 
 def test_without_a_token_the_folder_is_made_and_a_sentence_says_how_to_go_on(
-    hub: Hub, run: Run, tmp_path: Path
+    hub: Hub, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for module in [name for name in sys.modules if name.split(".")[0] == "huggingface_hub"]:
+        monkeypatch.delitem(sys.modules, module)  # nothing of it has been asked for yet
     out = vae_core(
         "export", run.id, "--to", "hub", "--out", str(tmp_path), "--store", str(run.path.parent)
     )

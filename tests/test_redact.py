@@ -86,6 +86,7 @@ def spelled_out(path: Path) -> list[int]:
 
 
 DEEPER = {
+    "latent_workbench/__main__.py",
     "latent_workbench/shared/tasks.py",
     "latent_workbench/shared/access.py",
     "latent_workbench/train/timing.py",

@@ -101,7 +101,7 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 @pytest.fixture(scope="module")
 def tracked(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    config = tiny(train={"track": ["tensorboard"], "epochs": 2})
+    config = tiny(train={"track": ["tensorboard"], "epochs": 2, "preview_every": 3})
     run = Store(tmp_path_factory.mktemp("tracked")).create("seen", config)
     assert work(run).finished
     return run
@@ -233,6 +233,23 @@ def test_a_tracker_that_fails_rests_with_one_sentence_and_the_others_go_on(
     ]
     assert len(good.moments) == 2 and bad.closed == 1 and bad.ended is None
     assert "RuntimeError" in capsys.readouterr().err, "the log has the traceback"
+
+
+def test_a_run_that_was_deleted_is_not_made_anew_and_an_unknown_tracker_is_told(
+    empty: Run, registered: Callable[..., None]
+) -> None:
+    registered(entry("memory", Remembered()))
+    history(empty, stepped(1), saved(1))
+    said: list[str] = []
+
+    def ended() -> bool:
+        shutil.rmtree(empty.path, ignore_errors=True)
+        return True
+
+    follow.follow(empty, ["gone", "memory"], ended, said.append, no_embeddings)
+    assert "no tracker 'gone'" in said[0] and "was deleted" in said[1]
+    assert "is told no more" in told_of(empty, "memory")[0]
+    assert not empty.path.exists()
 
 
 def test_numbers_that_are_none_are_left_out() -> None:

@@ -60,7 +60,7 @@ def follow(
     Args:
         embeddings: makes the files of TensorBoard's Embedding Projector.
     """
-    entries = [trackers[name] for name in dict.fromkeys(names)]
+    entries = list(_known(names, say))
     stay_at_home(entries)
     followed = [Followed(run, entry, say) for entry in entries]
     while True:
@@ -72,6 +72,15 @@ def follow(
         time.sleep(LOOK_EVERY_S)
     for each in followed:
         each.end(embeddings)
+
+
+def _known(names: Iterable[str], say: Callable[[str], None]) -> Iterator[TrackerEntry]:
+    """The trackers of these names, but for those of plug-ins that are not installed here."""
+    for name in dict.fromkeys(names):
+        try:
+            yield trackers[name]
+        except UserError as error:
+            say(str(error))
 
 
 def stay_at_home(entries: Iterable[TrackerEntry]) -> None:
@@ -130,7 +139,8 @@ class Followed:
     def _open(self) -> None:
         for place in (layout.TRACK, f"{layout.TRACK}/{self._entry.name}"):
             self._run.require_file(place, "a folder")
-        self.folder.mkdir(parents=True, exist_ok=True)
+        for folder in (self.folder.parent, self.folder):  # the run itself is never made anew
+            folder.mkdir(exist_ok=True)
         self._lock = _wait_for(self.folder)
         remove_links(self.folder)
         known = _progress(self.folder)
@@ -143,6 +153,8 @@ class Followed:
 
     def _write(self) -> None:
         assert self._tracker is not None
+        if not self._run.has(layout.CONFIG):
+            raise UserError("the run was deleted.")
         moments = filter(None, map(self._moment, self._saved_records()))
         while some := list(islice(moments, AT_ONCE)):
             self._tracker.write(some)

@@ -121,8 +121,10 @@ def pull(
 
 
 def _library(doing: str) -> ModuleType:
-    hub = extra("huggingface_hub", "hub", doing)
-    hub.utils.disable_progress_bars()  # ours says what goes on
+    hub, _, utils = (
+        extra(f"huggingface_hub{part}", "hub", doing) for part in ("", ".errors", ".utils")
+    )
+    utils.disable_progress_bars()  # ours says what goes on
     return hub
 
 

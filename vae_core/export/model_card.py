@@ -37,7 +37,7 @@ CARD = """---
 
 # {name}
 
-{what} It was trained with {label} ([{family}]) on {data}, by the latent workbench.
+{what} It was trained with {label} ({family}) on {data}, by the latent workbench.
 
 {pictures}
 ## Measured
@@ -95,13 +95,12 @@ def model_card(
     """  # fmt: skip
     run, config, card = loaded.run, loaded.config, loaded.card
     family = families[config.family]
-    paper = f"\n[{family.name}]: {family.paper}\n" if family.paper.startswith("http") else ""
     return CARD.format(
         head=yaml.safe_dump(_head(loaded, summary, license), sort_keys=False, allow_unicode=True),
         name=run.id,
         what=family.blurb,
         label=family.label,
-        family=family.name if paper else "family " + family.name,
+        family=f"family `{family.name}`",
         data=f"{card.n_train} images of {_data_name(loaded)}",
         pictures="".join(f"![{said}]({file})\n\n{said}\n\n" for file, said in pictures.items()),
         measured=_measured(run, summary),
@@ -111,7 +110,7 @@ def model_card(
         weights=WEIGHTS,
         config=layout.CONFIG,
         card=layout.DATA_CARD,
-        references=paper or (f"\n{family.paper}\n" if family.paper else ""),
+        references=f"\n## Paper\n\n{family.paper}\n" if family.paper else "",
     ).rstrip() + "\n"  # fmt: skip
 
 
@@ -120,7 +119,8 @@ def _head(loaded: LoadedRun, summary: Mapping[str, Any], license: str) -> dict[s
     head: dict[str, Any] = {"license": license} if license else {}
     head |= {"library_name": LIBRARY, "pipeline_tag": TASK["type"]}
     head |= {} if own else {"datasets": [config.data.dataset]}
-    head["tags"] = ["vae", "variational-autoencoder", "latent-space", config.family]
+    tags = ("vae", "variational-autoencoder", "latent-space", config.family)
+    head["tags"] = list(dict.fromkeys(tags))
     metrics = [
         {"type": name, "name": f"{MEASURES[name][0]} ({MEASURES[name][1]})".removesuffix(" ()"),
          "value": value}
@@ -172,7 +172,7 @@ def _settings(loaded: LoadedRun) -> list[tuple[str, str]]:
 
 
 def _table(rows: list[tuple[str, str]]) -> str:
-    return "\n".join(["| | |", "| --- | --- |", *(f"| {name} | {_cell(v)} |" for name, v in rows)])
+    return "\n".join(["| | |", "| --- | --- |", *(f"| {_cell(k)} | {_cell(v)} |" for k, v in rows)])
 
 
 def _cell(text: str) -> str:
