@@ -35,8 +35,9 @@ def sgemm_gflops() -> float:
     return 2 * SIDE**3 / statistics.median(taken) / 1e9
 
 
-def train(folder: Path, precision: str) -> dict[str, Any]:
-    """As many steps as the run has: their seconds, images, and what they are held against."""
+def train(folder: Path, changes: dict[str, Any]) -> dict[str, Any]:
+    """As many steps as the run has, with changes of `train`: their seconds, images, and what they
+    are held against."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -46,7 +47,7 @@ def train(folder: Path, precision: str) -> dict[str, Any]:
     from vae_core.training.device import choose_device
     from vae_core.training.loop import Loop
 
-    config = config_of(folder).updated({"train": {"precision": precision}})
+    config = config_of(folder, **changes)
     torch.set_num_threads(config.train.threads or os.cpu_count() or 1)
     torch.manual_seed(config.train.seed)
     train_part, validation = (ImageSet(ArrayImages(part_of(folder, name))) for name in PARTS)
@@ -81,4 +82,4 @@ def train(folder: Path, precision: str) -> dict[str, Any]:
 
 if __name__ == "__main__":
     process.prepare()
-    print(json.dumps(train(Path(sys.argv[1]), sys.argv[3])))
+    print(json.dumps(train(Path(sys.argv[1]), json.loads(sys.argv[3]))))

@@ -1,8 +1,8 @@
 """Every family on a GPU, and images/s beside both rivals on the same card: `make test-gpu`.
 
 Each family trains some steps, is stopped, saved, resumed and measured: what it ends with has to be,
-to the bit, what it ends with unstopped. Then our worker, a tutorial's loop and pythae's trainer
-train the same networks on the same images in turns. `--device cpu` takes the same way in tiny
+to the bit, what it ends with unstopped. Then the sides of `benchmarks.training` train there, our
+worker also with `train.compile`, the compiling left out. `--device cpu` takes the same way in tiny
 sizes, which checks the way and measures nothing.
 """
 
@@ -10,22 +10,19 @@ from __future__ import annotations
 
 import json
 import math
-import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import redirect_stdout
-from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
 import typer
 
+from benchmarks import training
+from benchmarks.workloads import ON_A_GPU
 from vae_core import process
 
 if TYPE_CHECKING:
@@ -128,227 +125,23 @@ def _flat(state: Any, name: str = "") -> dict[str, torch.Tensor]:
 
 # --- speed ----------------------------------------------------------------------------------------
 
+AIMS = {"W1": 5.0, "W3": 2.0}
+"""How many times as fast as either rival we want to be."""
 
-@dataclass(frozen=True)
-class Workload:
-    """A preset on so many images of noise: what they show costs no time. Aims: how many times as
-    fast as either rival we want to be."""
-
-    preset: str
-    shape: tuple[int, int, int]
-    images: int
-    batch: int
-    epochs: int
-    aim: float
-
-    def tiny(self) -> Workload:
-        """The same network for two steps."""
-        return Workload(self.preset, self.shape, 96, 40, 1, self.aim)
-
-    def config(self, place: Path, device: str, compiled: bool) -> RunConfig:
-        """Our run on images that lie in `place`."""
-        from vae_core.families import complete
-        from vae_core.presets import presets
-
-        data = {
-            "dataset": "folder", "data_dir": str(place), "image_size": self.shape[1], "limit": None,
-            "validation_fraction": 0.1,
-        }  # fmt: skip
-        train = {
-            "epochs": self.epochs, "batch_size": self.batch, "device": device, "compile": compiled,
-        }  # fmt: skip
-        return complete(presets[self.preset].config.updated({"data": data, "train": train}))
+SIDES = ("ours", "ours_compiled", "tutorial", "pythae")
 
 
-WORKLOADS: Mapping[str, Workload] = {
-    "W1": Workload("course-vae", (1, 28, 28), images=60_000, batch=512, epochs=5, aim=5.0),
-    "W3": Workload("pytorch-vae", (3, 64, 64), images=12_000, batch=64, epochs=3, aim=2.0),
-}
-
-
-@dataclass(frozen=True)
-class Task:
-    """What a side is to train: our configuration, the images of its training part, uint8
-    [N, C, H, W], and a folder of its own."""
-
-    config: RunConfig
-    images: np.ndarray
-    folder: Path
-
-    def network(self) -> tuple[LatentModel, Objective, torch.device]:
-        """The network that all sides train, and its loss."""
-        from vae_core.runs import DataCard
-        from vae_core.training.device import choose_device
-
-        device = choose_device(self.config.train.device)
-        n, *shape = self.images.shape
-        card = DataCard(dataset="noise", image_shape=tuple(shape), n_train=n, n_validation=n // 10)
-        return *_built(self.config, card, device), device
-
-
-def ours(task: Task) -> float:
-    """Our worker, with all that a run records; seconds from its first event to its last."""
-    from vae_core.runs import Store
-    from vae_core.training.worker import work
-
-    times: list[float] = []
-
-    def listeners(total_steps: int, first_step: int) -> Iterable[Callable[[Any], None]]:
-        return [lambda event: times.append(time.perf_counter())]
-
-    work(Store(task.folder).create("bench", task.config), listeners)
-    return times[-1] - times[0]
-
-
-def ours_compiled(task: Task) -> float:
-    """The same with `train.compile`, the compiling left out: it is done before the first event."""
-    config = task.config.updated({"train": {"compile": True}})
-    return ours(Task(config, task.images, task.folder))
-
-
-def tutorial(task: Task) -> float:
-    """The loop that tutorials teach: a transform for each sample, a DataLoader, `.item()` on every
-    loss, a validation pass and saved weights after each epoch."""
-    import torch
-    from torch.utils import data
-    from torchvision import transforms
-
-    from vae_core.objective import MODEL
-    from vae_core.types import Context, total
-
-    model, objective, device = task.network()
-    transform, pictures = transforms.ToTensor(), task.images.transpose(0, 2, 3, 1).copy()
-
-    class Samples(data.Dataset[torch.Tensor]):
-        def __len__(self) -> int:
-            return len(pictures)
-
-        def __getitem__(self, index: int) -> torch.Tensor:
-            return transform(pictures[index])
-
-    samples = Samples()
-    train = task.config.train
-    pinned = device.type == "cuda"
-    loader = data.DataLoader(samples, train.batch_size, shuffle=True, pin_memory=pinned)
-    held_out = data.Subset(samples, range(len(samples) // 10))
-    optimizer = torch.optim.Adam(model.parameters(), lr=train.learning_rate)
-
-    def loss_of(x: torch.Tensor) -> torch.Tensor:
-        x, context = x.to(device), Context(step=0)
-        return total(objective.losses(x, objective(model, x, context), context)[MODEL])
-
-    start = time.perf_counter()
-    for _ in range(train.epochs):
-        model.train(), objective.train()
-        for x in loader:
-            loss = loss_of(x)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            loss.item()
-        model.eval(), objective.eval()
-        with torch.no_grad():
-            for x in data.DataLoader(held_out, train.batch_size):
-                loss_of(x).item()
-        torch.save(model.state_dict(), task.folder / "model.pt")
-    return time.perf_counter() - start
-
-
-def pythae(task: Task) -> float:
-    """pythae's trainer around the same network, its data set in memory as floats."""
-    import torch
-    from pythae.data.datasets import BaseDataset
-    from pythae.models import BetaVAE, BetaVAEConfig
-    from pythae.models.base.base_utils import ModelOutput
-    from pythae.models.nn import BaseDecoder, BaseEncoder
-    from pythae.trainers import BaseTrainer, BaseTrainerConfig
-
-    model, _, device = task.network()
-
-    class Encoder(BaseEncoder):
-        def __init__(self) -> None:
-            super().__init__()
-            self.model = model
-
-        def forward(self, x: torch.Tensor) -> ModelOutput:
-            posterior = self.model.encode(x)
-            return ModelOutput(embedding=posterior.mu, log_covariance=posterior.logvar)
-
-    class Decoder(BaseDecoder):
-        def __init__(self) -> None:
-            super().__init__()
-            self.decoder = model.decoder
-
-        def forward(self, z: torch.Tensor) -> ModelOutput:
-            return ModelOutput(reconstruction=model.picture(self.decoder(z)))
-
-    x = torch.from_numpy(task.images).float() / 255
-    shape, train = tuple(x.shape[1:]), task.config.train
-    peer = BetaVAEConfig(
-        input_dim=shape, latent_dim=task.config.model.latent_dim, reconstruction_loss="mse"
-    )
-    trainer = BaseTrainer(
-        BetaVAE(peer, encoder=Encoder(), decoder=Decoder()),
-        BaseDataset(x, torch.zeros(len(x))),
-        BaseDataset(x[: len(x) // 10], torch.zeros(len(x) // 10)),
-        BaseTrainerConfig(
-            output_dir=str(task.folder),
-            num_epochs=train.epochs,
-            learning_rate=train.learning_rate,
-            per_device_train_batch_size=train.batch_size,
-            per_device_eval_batch_size=train.batch_size,
-            no_cuda=device.type != "cuda",
-        ),
-    )
-    start = time.perf_counter()
-    with redirect_stdout(sys.stderr):  # it tells of itself, where our JSON belongs
-        trainer.train()
-    return time.perf_counter() - start
-
-
-SIDES: Mapping[str, Callable[[Task], float]] = {
-    "ours": ours,
-    "ours_compiled": ours_compiled,
-    "tutorial": tutorial,
-    "pythae": pythae,
-}
-
-
-def sides_here(device: str) -> Iterator[str]:
+def sides_here(device: str) -> list[str]:
     """Those that can be measured: pythae where it is installed, compiled graphs on a GPU."""
-    for name in SIDES:
-        missing = name == "pythae" and find_spec("pythae") is None
-        if not missing and not (name == "ours_compiled" and device == "cpu"):
-            yield name
+    here = {"pythae": find_spec("pythae") is not None, "ours_compiled": device != "cpu"}
+    return [side for side in SIDES if here.get(side, True)]
 
 
-def speeds(workload: Workload, device: str, rounds: int) -> dict[str, Any]:
-    """Images/s of every side, medians over rounds in which they take turns, and our ratios."""
-    random = np.random.default_rng(0)
-    n, names = workload.images, list(sides_here(device))
-    found: dict[str, list[float]] = {name: [] for name in names}
-    with tempfile.TemporaryDirectory() as place:
-        images = random.integers(0, 256, (n, *workload.shape)).astype(np.uint8)
-        path = Path(place) / "images.npy"
-        np.save(path, images)
-        config = workload.config(path, device, compiled=False)
-        training = images[: n - n // 10]
-        for number in range(rounds):
-            for name in names if number % 2 == 0 else names[::-1]:
-                folder = Path(place) / f"{name}-{number}"
-                folder.mkdir()
-                seconds = SIDES[name](Task(config, training, folder))
-                found[name].append(workload.epochs * len(training) / seconds)
-                print(f"{workload.preset}: {name} {found[name][-1]:,.0f} images/s", file=sys.stderr)
-    medians = {name: statistics.median(each) for name, each in found.items()}
-    ratios = {
-        f"ratio_{rival}": statistics.median(
-            a / b for a, b in zip(found["ours"], found[rival], strict=True)
-        )
-        for rival in ("tutorial", "pythae")
-        if rival in found
-    }
-    return {**{name: round(each) for name, each in medians.items()}, **ratios, "aim": workload.aim}
+def speeds(name: str, device: str, rounds: int) -> dict[str, Any]:
+    """What `benchmarks.training` tells of a workload, on a device; of two steps on the CPU."""
+    tiny = {"epochs": 1, "images": 1} if device == "cpu" else {}
+    with training.prepared(ON_A_GPU[name], None, device=device, **tiny) as folder:
+        return training.compare(name, folder, sides_here(device), rounds) | {"aim": AIMS[name]}
 
 
 def main(
@@ -378,11 +171,8 @@ def main(
     with tempfile.TemporaryDirectory() as store:
         rows = [family_row(name, Store(Path(store)), device) for name in names]
     tiny = chosen.type == "cpu"
-    asked = [name for name in workloads.split(",") if name]
-    measured = {
-        name: speeds(WORKLOADS[name].tiny() if tiny else WORKLOADS[name], device, rounds)
-        for name in asked
-    }
+    asked = training.chosen(workloads, list(ON_A_GPU), "--workloads")
+    measured = {name: speeds(name, device, rounds) for name in asked}
     result = {
         "device": describe(chosen), "torch": version("torch"), "tiny": tiny, "families": rows,
         "workloads": measured,
@@ -400,7 +190,8 @@ def main(
             ),
         ])  # fmt: skip
         for name, each in measured.items():
-            told = ", ".join(f"{key} {value:,.4g}" for key, value in each.items())
+            shown = [key for key in each if key in (*sides_here(device), "aim") or "ratio" in key]
+            told = ", ".join(f"{key} {each[key]:,.4g}" for key in shown if each[key] is not None)
             print(f"{name}, images/s: {told}{' (tiny: no measurement)' if tiny else ''}")
     if asked and find_spec("pythae") is None:
         print("pythae is not installed here, so it is not among the rivals.", file=sys.stderr)

@@ -121,18 +121,19 @@ def by_batches(images: Any, how: str, most: int, cache: Cache) -> dict[str, Any]
     feed = Feed(part, train, torch.device("cpu"))
     before = io_bytes()
     with cache.kept_empty() as resident:
-        began = time.perf_counter()
+        began, used = time.perf_counter(), time.process_time()
         feed.expect(batches)
         for step, (indices, following) in enumerate(
             zip(batches, [*batches[1:], None], strict=True)
         ):
             feed.at(indices, step, following)
-        seconds = time.perf_counter() - began
+        seconds, used = time.perf_counter() - began, time.process_time() - used
     count = sum(map(len, batches))
     return {
         "images": count,
         "images_per_s": round(count / seconds),
         "mb_per_s": round(count * one / seconds / 1e6, 1),
+        "cpu_us_an_image": round(1e6 * used / count, 1),
         "read_from_disk_of_it": round((io_bytes() - before) / (count * one), 2),
         "seconds_to_order_an_epoch": round(ordered, 2),
         "resident_mb": over_time(resident),

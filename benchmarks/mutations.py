@@ -30,7 +30,7 @@ MOST_S, MOST_MB = 2.0, 300.0
 MOST_SPACE = 3 * 10**9
 READINGS = ("config", "notes", "config_to_train", "data_card", "status", "summary", "history",
             "environment", "set_by_hand", "log_tail", "weights_step", "has_state")  # fmt: skip
-SWEEP_READINGS = ("spec", "state", "written_state", "storage", "identity", "log_tail",
+SWEEP_READINGS = ("spec", "state", "written_state", "storage", "log_tail",
                   "busy_message", "remote_host", "is_alive")  # fmt: skip
 SWEEPS = ".sweeps"
 PAGES = ("gallery", "train", "explore", "grids", "encodings", "tune_beta")

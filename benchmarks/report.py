@@ -10,6 +10,8 @@ import html
 import json
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,6 +25,8 @@ from benchmarks.workloads import WORKLOADS
 OUTPUT = training.ROOT / "build" / "benchmarks.html"
 QUICK_IMAGES = 200
 COLOURS = {"ours": "#1f6feb", "bare": "#8b949e", "pythae": "#d29922", "tutorial": "#bc4c00"}
+SHARES = ("#1f6feb", "#2da44e", "#8250df", "#d29922", "#bc4c00", "#8b949e", "#57606a")
+"""Of where our time goes, in the order in which it is told."""
 
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -30,7 +34,8 @@ PAGE = """<!doctype html>
 body {{ font: 15px/1.5 system-ui, sans-serif; color: #1f2328; background: #fff;
   max-width: 1080px; margin: 2rem auto; padding: 0 1rem; }}
 h1 {{ font-size: 1.6rem; }} h2 {{ font-size: 1.15rem; margin: 2.2rem 0 .3rem; }}
-p {{ margin: .2rem 0 .8rem; }} code {{ background: #f1f3f5; padding: .1rem .3rem; }}
+h2 {{ border-top: 1px solid #d8dee4; padding-top: 1.2rem; }}
+p {{ margin: .2rem 0 .8rem; color: #57606a; }} code {{ background: #f1f3f5; padding: .1rem .3rem; }}
 table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; }}
 th, td {{ text-align: right; padding: .25rem .7rem; border-bottom: 1px solid #d8dee4; }}
 th {{ font-weight: 600; }} th:first-child, td:first-child {{ text-align: left; }}
@@ -67,7 +72,9 @@ def drawn(figure: go.Figure, x: str, y: str) -> str:
         margin={"l": 55, "r": 15, "t": 15, "b": 45},
         xaxis_title=x,
         yaxis_title=y,
-        legend={"orientation": "h", "y": 1.12},
+        legend={"orientation": "h", "yanchor": "bottom", "y": 1.02, "traceorder": "normal"},
+        font={"family": "system-ui, sans-serif", "color": "#1f2328"},
+        colorway=[COLOURS["ours"]],
     )
     found: str = figure.to_html(
         full_html=False, include_plotlyjs=False, config={"displayModeBar": False}
@@ -91,7 +98,9 @@ def of_training(result: dict[str, Any], command: str) -> str:
             None if not (found[side] and found["bare"]) else 100 * found[side] / found["bare"]
             for found in workloads.values()
         ]
-        figure.add_bar(name=side, x=list(workloads), y=shares, marker_color=colour)
+        if side != "bare":
+            figure.add_bar(name=side, x=list(workloads), y=shares, marker_color=colour)
+    figure.add_hline(100, line={"color": COLOURS["bare"], "dash": "dash"})
     speeds = [*COLOURS, "ratio_bare", "ratio_pythae", "ratio_tutorial", "precision"]
     rows = [[name, *(found[key] for key in speeds)] for name, found in workloads.items()]
     kinds = list(next(iter(workloads.values()))["shares"])
@@ -99,6 +108,13 @@ def of_training(result: dict[str, Any], command: str) -> str:
         [name, *(f"{found['shares'][kind]:.1%}" for kind in kinds)]
         for name, found in workloads.items()
     ]
+    spent = go.Figure()
+    for kind, colour in zip(kinds, SHARES, strict=False):
+        width = [100 * found["shares"].get(kind, 0.0) for found in workloads.values()]
+        name = kind.replace("_", " ")
+        spent.add_bar(name=name, y=list(workloads), x=width, marker_color=colour, orientation="h")
+    spent.update_layout(barmode="stack")
+    spent.update_yaxes(autorange="reversed")
     bound = [
         [
             name,
@@ -120,8 +136,13 @@ def of_training(result: dict[str, Any], command: str) -> str:
             "the same round.",
             table(["", *(key.replace("_", " ") for key in speeds)], rows),
         )
-        + section("In per cent of our bare steps", "", drawn(figure, "", "%"))
-        + section("The bound, and where our time goes", "", "<br>".join(tables))
+        + section(
+            "Beside our bare steps, and where our time goes",
+            "In per cent: images/s of the bare steps, which are the dashed line; time of a run.",
+            drawn(figure, "", "%"),
+            drawn(spent, "%", ""),
+        )
+        + section("The bound, and the shares in figures", "", "<br>".join(tables))
     )
 
 
@@ -155,6 +176,12 @@ def of_starting(result: dict[str, Any], command: str) -> str:
     )
 
 
+def measured_growth(name: str, quick: bool) -> str:
+    """Measure one kind of growth, and draw it."""
+    command = f"python -m benchmarks.growth --json --only {name}{' --quick' if quick else ''}"
+    return of_growth(GROWTHS[name], grown(name, quick), command)
+
+
 def page(about: dict[str, Any], sections: list[str]) -> str:
     """The whole page, plotly's script inside."""
     from plotly.offline import get_plotlyjs
@@ -184,27 +211,46 @@ def main(
     left_out = training.chosen(without, training.RIVALS, "--without")
     grow = training.chosen(growths, list(GROWTHS), "--growths")
     begin = training.chosen(parts, list(starting.PARTS), "--parts")
-    sections: list[str] = []
+    parts_of_page: list[tuple[str, Callable[[], str]]] = []
     if names:
         sides = training.sides_without(left_out)
+        if any(WORKLOADS[name].shape is None for name in names):
+            data_dir = training.mnist_folder(data_dir)  # at once, and not when it is their turn
         small: dict[str, Any] = {"epochs": 1, "images": QUICK_IMAGES} if quick else {}
-        found = training.run(names, sides, rounds, data_dir, **small)
         words = [f"--workloads {','.join(names)}", f"--rounds {rounds}"]
         words += [f"--{key} {value}" for key, value in small.items()]
         words += [f"--without {','.join(left_out)}"] if left_out else []
         command = f"python -m benchmarks.training --json {' '.join(words)}"
-        sections.append(of_training(found, command))
-        print(json.dumps(found), file=sys.stderr)
+
+        def trained() -> str:
+            found = training.run(names, sides, rounds, data_dir, **small)
+            print(json.dumps(found), file=sys.stderr)
+            return of_training(found, command)
+
+        parts_of_page.append(("Training, images/s", trained))
     if begin:
         asked = f"python -m benchmarks.starting --json --only {','.join(begin)} --rounds {rounds}"
-        sections.append(of_starting(starting.measure(begin, rounds, data_dir), asked))
+        begun = partial(starting.measure, begin, rounds, data_dir)
+        parts_of_page.append(("Beginning", lambda: of_starting(begun(), asked)))
     for name in grow:
-        asked = f"python -m benchmarks.growth --json --only {name}{' --quick' if quick else ''}"
-        sections.append(of_growth(GROWTHS[name], grown(name, quick), asked))
+        parts_of_page.append((GROWTHS[name].title, partial(measured_growth, name, quick)))
+    sections, failed = [], []
+    for title, measure in parts_of_page:
+        try:
+            sections.append(measure())
+        except (Exception, SystemExit) as error:  # what the other parts have measured is kept
+            print(f"{title}: {error}", file=sys.stderr)
+            failed.append(title)
+            reason = (
+                "see the terminal" if isinstance(error, SystemExit) else html.escape(str(error))
+            )
+            sections.append(section(title, f"This could not be measured: {reason}"))
     about = {**training.machine(), "minutes": round((time.monotonic() - began) / 60, 1)}
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(page(about, sections), encoding="utf-8")
     print(output)
+    if failed:
+        raise training.refuse(f"not measured: {', '.join(failed)}; what was said is above.")
 
 
 if __name__ == "__main__":

@@ -246,9 +246,9 @@ def plot(found: Sequence[Measured], links: Links, overlap: float, batch: int) ->
     most = max(NODES) * links.gpus
     counts = [links.gpus * 2**n for n in range(int(math.log2(max(NODES))) + 1)]
     panels: tuple[tuple[str, Callable[[Measured, int], float]], ...] = (
-        ("Weak: the preset's batch on each GPU",
+        ("Efficiency, weak: the preset's batch on each GPU",
          lambda each, n: weak(each, n, links, overlap=overlap)),
-        (f"Strong: {batch} images a step, shared out",
+        (f"Efficiency, strong: {batch} images a step, shared out",
          lambda each, n: strong(each, n, links, batch, overlap=overlap)),
     )  # fmt: skip
     width, height = 2 * (LEFT + WIDTH) + GAP + 110, TOP + HEIGHT + 50

@@ -18,7 +18,9 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -27,14 +29,31 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmarks.workloads import WORKLOADS, cores
+from benchmarks.workloads import WORKLOADS, Workload, cores
 from vae_core.locations import CACHE_VARIABLE
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared" / "data"
-LOOPS = {"ours": "workbench", "bare": "bare", "pythae": "pythae", "tutorial": "tutorial"}
-"""The sides, and what their process runs."""
-RIVALS = [side for side in LOOPS if side != "ours"]
+
+
+@dataclass(frozen=True)
+class Side:
+    """Who trains: what its process runs, and what it changes of our `train`, given the precision
+    that ours has found to be faster."""
+
+    loop: str
+    changes: Callable[[str], dict[str, Any]] = lambda precision: {}
+
+
+SIDES: Mapping[str, Side] = {
+    "ours": Side("workbench"),
+    "bare": Side("bare", lambda precision: {"precision": precision}),
+    "pythae": Side("pythae"),
+    "tutorial": Side("tutorial"),
+    "ours_compiled": Side("workbench", lambda precision: {"compile": True}),
+}
+USUAL = ("ours", "bare", "pythae", "tutorial")
+RIVALS = [side for side in USUAL if side != "ours"]
 
 
 def measured(side: str, folder: Path, precision: str) -> dict[str, Any]:
@@ -47,9 +66,10 @@ def measured(side: str, folder: Path, precision: str) -> dict[str, Any]:
         SystemExit: when that process fails; the end of what it said was printed.
     """
     with tempfile.TemporaryDirectory() as place, tempfile.TemporaryFile("w+") as said:
-        command = [sys.executable, "-m", f"benchmarks.{LOOPS[side]}_loop"]
+        command = [sys.executable, "-m", f"benchmarks.{SIDES[side].loop}_loop"]
+        changes = json.dumps(SIDES[side].changes(precision))
         done = subprocess.run(
-            [*command, str(folder), str(Path(place) / "out"), precision],
+            [*command, str(folder), str(Path(place) / "out"), changes],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=said,
@@ -87,8 +107,9 @@ def compare(name: str, folder: Path, sides: Sequence[str], rounds: int) -> dict[
         return round(statistics.median(a["images_per_s"] / b["images_per_s"] for a, b in pairs), 3)
 
     ours = found["ours"][0]
-    result: dict[str, Any] = {side: speed(side) for side in ("ours", "pythae", "tutorial", "bare")}
-    result |= {f"ratio_{side}": ratio(side) for side in ("pythae", "tutorial", "bare")}
+    shown = dict.fromkeys(("ours", "pythae", "tutorial", "bare", *sides))
+    result: dict[str, Any] = {side: speed(side) for side in shown}
+    result |= {f"ratio_{side}": ratio(side) for side in shown if side != "ours"}
     result |= {
         "precision": ours["precision"],
         "preset": WORKLOADS[name].preset,
@@ -191,7 +212,7 @@ def sides_without(left_out: list[str]) -> list[str]:
     Raises:
         SystemExit: where pythae is one of them and is not installed.
     """
-    sides = [side for side in LOOPS if side not in left_out]
+    sides = [side for side in USUAL if side not in left_out]
     if "pythae" in sides and find_spec("pythae") is None:
         raise refuse(
             "pythae is not installed; install it with `pip install pythae==0.1.2`, or leave it "
@@ -212,14 +233,25 @@ def run(
     found: dict[str, Any] = {}
     for name in names:
         workload = WORKLOADS[name]
-        place = mnist_folder(data_dir) if workload.side is None else None
-        with tempfile.TemporaryDirectory() as folder:
-            os.environ[CACHE_VARIABLE] = str(Path(folder) / "cache")
-            workload.prepare(
-                Path(folder), place, epochs or workload.epochs, images or workload.images
-            )
-            found[name] = compare(name, Path(folder), sides, rounds)
+        place = mnist_folder(data_dir) if workload.shape is None else None
+        with prepared(workload, place, epochs, images) as folder:
+            found[name] = compare(name, folder, sides, rounds)
     return {"workloads": found, **machine()}
+
+
+@contextmanager
+def prepared(workload: Workload, *wishes: Any, **more: Any) -> Iterator[Path]:
+    """A folder with what the sides need, see `Workload.prepare`; caches are kept in it too."""
+    before = os.environ.get(CACHE_VARIABLE)
+    with tempfile.TemporaryDirectory() as place:
+        os.environ[CACHE_VARIABLE] = str(Path(place) / "cache")
+        try:
+            workload.prepare(Path(place), *wishes, **more)
+            yield Path(place)
+        finally:
+            os.environ.pop(CACHE_VARIABLE)
+            if before is not None:
+                os.environ[CACHE_VARIABLE] = before
 
 
 def show(result: dict[str, Any]) -> None:

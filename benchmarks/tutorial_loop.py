@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 from benchmarks.workloads import PARTS, config_of, part_of, published_of
+from vae_core.training.device import choose_device
 
 
 class Pictures(Dataset[Tensor]):
@@ -48,15 +49,17 @@ def train(folder: Path, place: Path) -> dict[str, Any]:
     config = config_of(folder)
     published = published_of(config)
     torch.manual_seed(config.train.seed)
-    model = published.make()
+    device = choose_device(config.train.device)
+    model = published.make().to(device)
     steps = [transforms.ToTensor()]
     if (model.mean, model.std) != (0.0, 1.0):
         steps.append(transforms.Normalize((model.mean,), (model.std,)))
     transform = transforms.Compose(steps)
     training, validation = (Pictures(part_of(folder, name), transform) for name in PARTS)
     size = config.train.batch_size
-    training_loader = DataLoader(training, batch_size=size, shuffle=True)
-    validation_loader = DataLoader(validation, batch_size=size)
+    pinned = device.type == "cuda"
+    training_loader = DataLoader(training, batch_size=size, shuffle=True, pin_memory=pinned)
+    validation_loader = DataLoader(validation, batch_size=size, pin_memory=pinned)
     optimizer = published.optimizer(model.parameters())
     place.mkdir()
 
@@ -65,7 +68,7 @@ def train(folder: Path, place: Path) -> dict[str, Any]:
         losses = []
         model.train()
         for x in training_loader:
-            loss = published.loss(model, x, None)
+            loss = published.loss(model, x.to(device), None)
             optimizer.zero_grad()
             loss.backward()
             if published.clip is not None:
@@ -74,7 +77,9 @@ def train(folder: Path, place: Path) -> dict[str, Any]:
             losses.append(loss.item())
         model.eval()
         with torch.no_grad():
-            validated = [published.loss(model, x, None).item() for x in validation_loader]
+            validated = [
+                published.loss(model, x.to(device), None).item() for x in validation_loader
+            ]
         torch.save(model.state_dict(), place / "model.pt")
         with (place / "history.jsonl").open("a", encoding="utf-8") as file:
             record = {"epoch": epoch, "loss": losses, "validation": sum(validated) / len(validated)}

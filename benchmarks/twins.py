@@ -43,7 +43,8 @@ class Twin(nn.Module):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """x [B, C, H, W] → reconstruction, mean and log σ² [B, L]."""
         mu, logvar = self.encode(x)
-        z = mu + (0.5 * logvar).exp() * torch.randn(mu.shape, generator=noise, dtype=mu.dtype)
+        drawn = torch.randn(mu.shape, generator=noise, dtype=mu.dtype, device=mu.device)
+        z = mu + (0.5 * logvar).exp() * drawn
         return self.picture(self.decoder(z)), mu, logvar
 
 

@@ -68,13 +68,13 @@ class Stopwatch:
         self.seconds[AFTER] = time.perf_counter() - self._last
 
 
-def train(folder: Path, place: Path) -> dict[str, Any]:
-    """Train in a store at `place`: seconds from before the first step until after the last record
-    of training, where they went, and what follows training."""
+def train(folder: Path, place: Path, changes: dict[str, Any]) -> dict[str, Any]:
+    """Train in a store at `place`, with changes of `train`: seconds from before the first step to
+    the last record of training, where they went, and what follows training."""
     from vae_core.runs import Store
     from vae_core.training.worker import work
 
-    run = Store(place).create("bench", config_of(folder))
+    run = Store(place).create("bench", config_of(folder, **changes))
     watch = Stopwatch()
     work(run, watch.listeners, watch.progress)
     watch.end()
@@ -90,4 +90,4 @@ def train(folder: Path, place: Path) -> dict[str, Any]:
 
 if __name__ == "__main__":
     process.prepare()
-    print(json.dumps(train(Path(sys.argv[1]), Path(sys.argv[2]))))
+    print(json.dumps(train(Path(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3]))))

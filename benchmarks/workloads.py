@@ -1,5 +1,5 @@
-"""What `benchmarks.training` trains: three networks, their images, and where a measurement finds
-them.
+"""What `benchmarks.training` and `benchmarks.gpu` train: networks, their images, and where a
+measurement finds them.
 
 Every side is a process of its own that is given a folder. In it lie the configuration of our run,
 and the very images of its parts, which the rivals learn from and measure on.
@@ -11,7 +11,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,14 +25,21 @@ CONFIG, IMAGES, PARTS = "config.json", "images.npy", ("train", "validation")
 
 @dataclass(frozen=True)
 class Workload:
-    """A preset on images: MNIST where `side` is None, else so many drawn ones in colour."""
+    """A preset on images: MNIST where `shape` (C, H, W) is None, else so many drawn ones."""
 
     preset: str
     epochs: int
     images: int
-    side: int | None = None
+    shape: tuple[int, int, int] | None = None
 
-    def prepare(self, folder: Path, data_dir: Path | None, epochs: int, images: int) -> None:
+    def prepare(
+        self,
+        folder: Path,
+        data_dir: Path | None,
+        epochs: int | None = None,
+        images: int | None = None,
+        device: str = "auto",
+    ) -> None:
         """Write into `folder` what the sides need: a run of so many epochs on so many images, two
         batches at least.
 
@@ -41,39 +48,56 @@ class Workload:
         from vae_core.families import complete
         from vae_core.presets import presets
 
-        images = max(images, 2 * int(presets[self.preset].config.train.batch_size))
+        base = presets[self.preset].config
+        images = max(images or self.images, 2 * int(base.train.batch_size))
         limit = images if images < self.images else None
-        changes: dict[str, object] = {"limit": limit, "data_dir": str(data_dir)}
-        if self.side is not None:
-            np.save(folder / IMAGES, drawn(images, self.side))
+        data: dict[str, object] = {"limit": limit, "data_dir": str(data_dir)}
+        if self.shape is not None:
+            np.save(folder / IMAGES, drawn(images, self.shape))
             place = str(folder / IMAGES)
-            changes = {"dataset": "folder", "data_dir": place, "image_size": self.side}
-            changes["validation_fraction"] = VALIDATION
-        config = complete(
-            presets[self.preset].config.updated({"data": changes, "train": {"epochs": epochs}})
-        )
+            data = {"dataset": "folder", "data_dir": place, "image_size": self.shape[1]}
+            data["validation_fraction"] = VALIDATION
+        train = {"epochs": epochs or self.epochs, "device": device}
+        config = complete(base.updated({"data": data, "train": train}))
         (folder / CONFIG).write_text(config.to_json(), encoding="utf-8")
         write_parts(config, folder)
 
 
 WORKLOADS: Mapping[str, Workload] = {
     "W1": Workload("course-vae", epochs=2, images=60_000),
-    "W2": Workload("cifar-vae", epochs=3, images=4_000, side=32),
-    "W3": Workload("pytorch-vae", epochs=3, images=2_400, side=64),
+    "W2": Workload("cifar-vae", epochs=3, images=4_000, shape=(3, 32, 32)),
+    "W3": Workload("pytorch-vae", epochs=3, images=2_400, shape=(3, 64, 64)),
 }
 """A round of all of them takes six to eight minutes on two quiet cores."""
 
 VALIDATION = 0.05
 """Of the drawn images, as of MNIST. What is measured each epoch is a fiftieth of CIFAR's images."""
 
+ON_A_GPU: Mapping[str, Workload] = {
+    "W1": Workload("course-vae", epochs=5, images=60_000, shape=(1, 28, 28)),
+    "W3": Workload("pytorch-vae", epochs=3, images=12_000, shape=(3, 64, 64)),
+}
+"""More images, all of them drawn: a card is at work for seconds, and needs no MNIST."""
 
-def drawn(count: int, side: int) -> np.ndarray:
-    """Cut-outs of two photographs, uint8 [count, 3, side, side]."""
+CUT = 250
+"""So many images are cut out, 3 ms each; a further one is one of these, shifted round its edges."""
+
+
+def drawn(count: int, shape: tuple[int, int, int]) -> np.ndarray:
+    """Cut-outs of two photographs, in grey where there is one channel, uint8 [count, *shape]."""
     from benchmarks.collections_drawn import cut_scene
 
-    random = np.random.default_rng(0)
-    pictures = (np.asarray(cut_scene(random, (side, side))) for _ in range(count))
-    return np.stack([picture.transpose(2, 0, 1) for picture in pictures])
+    random, (channels, height, width) = np.random.default_rng(0), shape
+    mode = "L" if channels == 1 else "RGB"
+    cut = np.stack(
+        [
+            np.asarray(cut_scene(random, (width, height)).convert(mode)).reshape(height, width, -1)
+            for _ in range(min(count, CUT))
+        ]
+    ).transpose(0, 3, 1, 2)
+    rounds = -(-count // CUT)
+    shifted = [np.roll(cut, divmod(number, width), (2, 3)) for number in range(rounds)]
+    return np.ascontiguousarray(np.concatenate(shifted)[:count])
 
 
 def write_parts(config: RunConfig, folder: Path) -> None:
@@ -85,9 +109,10 @@ def write_parts(config: RunConfig, folder: Path) -> None:
         np.save(folder / f"{name}.npy", part.images.gather(np.arange(len(part))))
 
 
-def config_of(folder: Path) -> RunConfig:
-    """The configuration of our run."""
-    return parse_config((folder / CONFIG).read_text(encoding="utf-8"))
+def config_of(folder: Path, **train: Any) -> RunConfig:
+    """The configuration of our run, with changes of its `train`."""
+    config = parse_config((folder / CONFIG).read_text(encoding="utf-8"))
+    return config.updated({"train": train}) if train else config
 
 
 def part_of(folder: Path, name: str) -> np.ndarray:

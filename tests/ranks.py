@@ -15,9 +15,12 @@ import torch
 from torch import nn
 
 from tests.engine import make_loop, tiny
+from vae_core.families.beta_tcvae import decomposition, stratified
+from vae_core.families.contractive import relative_jacobian
+from vae_core.families.sparse import activation_kl, firing_share
 from vae_core.models.batch_norm import normalise_over_all
 from vae_core.runs import Run, Store
-from vae_core.shares import shares_of, sharing
+from vae_core.shares import batch_mean, shares_of, sharing
 from vae_core.training.control import Message, send
 from vae_core.training.distributed import Dismissed, Distributed, Lost, join
 from vae_core.training.events import Event, Previewed, Stepped, ValueSet
@@ -81,6 +84,22 @@ def normalised(rows: slice = slice(None)) -> dict[str, torch.Tensor]:
     return {"out": out.detach(), "x": x.grad, **norm.state_dict(), **grads}  # type: ignore[dict-item]
 
 
+def compared(rows: slice = slice(None)) -> dict[str, torch.Tensor]:
+    """Of a batch of seven codes, some rows: what terms that look at the whole batch come to, whose
+    values add up, and the gradients of these rows."""
+    torch.manual_seed(1)
+    whole = torch.rand(7, 4, dtype=torch.float64)
+    z = whole[rows].requires_grad_()
+    shares = activation_kl(z, 0.1, firing_share)
+    tilted = relative_jacobian(z.square().sum(1), z)
+    parts = decomposition(z, 2 * z, -z, stratified(7, 50).double())
+    terms = [shares, tilted, *parts]
+    values = torch.stack([batch_mean(each) for each in terms])
+    (values * torch.arange(1, 6)).sum().backward()
+    assert z.grad is not None
+    return {"sums": values.detach(), "z": z.grad}
+
+
 def heard(what: Callable[[], object]) -> str:
     """The sentence of what is raised."""
     try:
@@ -98,6 +117,7 @@ def main(folder: Path) -> None:
     (share,) = shares_of(7, group)
     with sharing(share):
         torch.save(normalised(share.places), folder / f"normalised-{group.rank}.pt")
+        torch.save(compared(share.places), folder / f"compared-{group.rank}.pt")
     long = "x" * 5000
     found["told"] = group.broadcast([long] if group.is_main else None) == [long]
     found["gathered"] = group.gather({"rank": group.rank})

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-import subprocess
-import sys
+import os
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import growth, report, training
-from benchmarks.app import ROOT
+from benchmarks import growth, report, starting, training
 from benchmarks.published import give_weights
 from benchmarks.pythae_loop import nats_ratio, wrapped
 from benchmarks.twins import PUBLISHED
@@ -70,17 +68,13 @@ def test_all_sides_train_the_same_network_on_the_same_loss(name: str) -> None:
     torch.testing.assert_close(ours - constant, nats_ratio(config, twin) * pythae.loss)
 
 
-def test_a_round_measures_every_side_and_says_where_our_time_went() -> None:
-    command = [sys.executable, "-m", "benchmarks.training", "--json", "--workloads", "W2"]
-    done = subprocess.run(
-        [*command, "--images", "48", "--epochs", "1", "--rounds", "1"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    result = json.loads(done.stdout)
+def test_a_round_measures_every_side_and_says_where_our_time_went(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    before = os.environ["VAE_CACHE"]
+    training.main("W2", rounds=1, epochs=1, images=48, as_json=True)
+    assert os.environ["VAE_CACHE"] == before
+    result = json.loads(capsys.readouterr().out)
     assert result["torch"] and result["cores"] and list(result["workloads"]) == ["W2"]
     found = result["workloads"]["W2"]
     assert found.keys() >= KEYS
@@ -190,6 +184,26 @@ def test_the_report_is_one_file_that_asks_for_no_other() -> None:
     assert reader.asked == []
     assert {"ratio tutorial", "75.0%", "–", "1,000,000", "1.25", "fp32"} <= set(reader.cells)
     assert page.count("Plotly.newPlot") >= 2 and "cores 2; torch 2.14" in page
+
+
+def test_a_part_that_fails_costs_the_report_no_other(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Half an hour of measurements was lost with the last of them."""
+
+    def broken(*asked: Any) -> dict[str, Any]:
+        raise RuntimeError("The training made no step: <too late>")
+
+    rows = [{"records": 10.0, "refresh, ms": 1.5}, {"records": 1e6, "refresh, ms": 1.25}]
+    monkeypatch.setattr(starting, "measure", broken)
+    monkeypatch.setattr(report, "grown", lambda name, quick: rows)
+    place = tmp_path / "new" / "report.html"
+    with pytest.raises(SystemExit) as ended:
+        report.main(workloads="", growths="history", output=place)
+    assert ended.value.code == 2
+    page = place.read_text(encoding="utf-8")
+    assert "made no step: &lt;too late&gt;" in page and "1,000,000" in page
+    assert capsys.readouterr().err.splitlines()[-1].startswith("error: not measured: Beginning;")
 
 
 @pytest.mark.parametrize("name", ["data", "side", "latents", "history"])

@@ -49,7 +49,7 @@ def test_every_page_of_a_brought_network_opens(store: Store, name: str) -> None:
     note = "no pictures" if name == "maps" else "has no encoder"
     assert any(note in each.value for each in app.caption)
     app = open_page("encodings", run=name)
-    assert not app.error
+    assert not app.error and not app.warning
     assert ("draws from N(0, I)" in texts(app)) == (name == "gan")
     app = open_page("grids", run=name)
     for kind in KINDS:

@@ -21,6 +21,7 @@ from benchmarks.distributed import (
 )
 from tests.engine import make_loop, tiny, trained
 from tests.ranks import STOPPED_AT, normalised
+from tests.ranks import compared as compared_terms
 from vae_core.data.feed import Feed
 from vae_core.errors import UserError
 from vae_core.families import families
@@ -224,6 +225,13 @@ def test_a_run_goes_on_in_another_number_of_processes(together: Path, tmp_path: 
         assert weights_apart(weights_of(whole), weights_of(run)) < TOLERANCE
         measured = (each.summary()["recon"] for each in (whole, run))
         assert next(measured) == pytest.approx(next(measured), rel=TOLERANCE)
+
+
+def test_terms_of_the_whole_batch_have_its_gradients(together: Path) -> None:
+    whole = compared_terms()
+    parts = [torch.load(together / f"compared-{rank}.pt", weights_only=True) for rank in range(2)]
+    there = parts[0]["sums"] + parts[1]["sums"], torch.cat([part["z"] for part in parts])
+    torch.testing.assert_close(there, (whole["sums"], whole["z"]), rtol=1e-10, atol=1e-12)
 
 
 def test_batch_normalisation_goes_by_the_images_of_all(together: Path) -> None:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.engine import tiny
+from tests.test_jobs import until
 from tests.test_sweeps import spec
 from vae_core.config import RunConfig
 from vae_core.errors import UserError
 from vae_core.registry import Entry
-from vae_core.runs import Run, Status, Store
+from vae_core.runs import Folder, Run, Status, Store
 from vae_core.sweeps import BETA, SweepState
+from vae_core.sweeps.scheduler import Scheduler
 from vae_core.sweeps.scheduler import work as work_through
 from vae_core.sweeps.sweep import create_sweep
 from vae_core.training import jobs, worker
 from vae_core.training.executors import Share, Unreachable, executors, open_executor, parsed_share
+from vae_core.training.watchdog import OWNER_POLL_S, stop_after
 
 
 class Shed:
@@ -35,14 +40,16 @@ class Shed:
     def threads(self, together: int) -> int | None:
         return int(self.share.cpus or together)
 
-    def submit(self, store: Store, name: str, config: RunConfig) -> Run:
+    def submit(
+        self, store: Store, name: str, config: RunConfig, owner: Folder | None = None
+    ) -> Run:
         self._answer()
         run = jobs.create(store, name, config)
         assert not self.waiting, "there is no room for two"
         self.waiting.append(run.id)
         return run
 
-    def resume(self, run: Run) -> None:
+    def resume(self, run: Run, owner: Folder | None = None) -> None:
         self._answer()
         self.waiting.append(run.id)
 
@@ -99,3 +106,31 @@ def test_a_place_that_there_is_not(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cpus"):
         parsed_share(0, 0.0)
     assert list(Store(tmp_path)) == [] and not list(tmp_path.glob(".sweeps/*"))
+
+
+def test_a_run_stops_once_nobody_works_on_its_owner(tmp_path: Path) -> None:
+    """Somebody elsewhere does its point anew; without an owner it goes on, whoever has died."""
+    run, owner = Store(tmp_path).create("a", tiny()), Folder(tmp_path / "owner")
+    owner.path.mkdir()
+    stop_after(owner, run)
+    time.sleep(2 * OWNER_POLL_S)
+    assert not run.has("control.jsonl"), "a folder that says nothing is no sign"
+    with owner.lock():
+        time.sleep(2 * OWNER_POLL_S)
+        assert not run.has("control.jsonl")
+    until(lambda: run.has("control.jsonl"))
+    assert '"stop"' in run.text("control.jsonl")
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_only_runs_of_shared_sweeps_have_an_owner(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared: bool
+) -> None:
+    commands: list[list[str]] = []
+    monkeypatch.setattr(jobs, "spawn", lambda run, command, store: commands.append(command))
+    url = {"storage": f"journal:///{tmp_path}/shared.log"} if shared else {}
+    made = create_sweep(Store(tmp_path), "s", spec(**url))
+    scheduler = Scheduler(made)
+    scheduler._ask_the_study()
+    assert scheduler._start_next(scheduler.state.in_state("waiting")[0])
+    assert commands[0][4:] == (["--owner", str(made.path)] if shared else [])

@@ -6,31 +6,76 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
+from benchmarks import gpu, training, workloads
+from benchmarks.workloads import ON_A_GPU, Workload, config_of
 from tests.test_families import FAMILIES
+from vae_core.families import complete
+from vae_core.presets import presets
 from vae_core.training import worker
 from vae_core.training.device import describe, make_exact
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def test_the_way_of_a_gpu_is_taken_on_the_cpu() -> None:
-    """Every family resumes to the same bits, and our worker and a tutorial's loop train both
-    networks; their figures say nothing here."""
-    command = [sys.executable, "-m", "benchmarks.gpu", "--device", "cpu", "--rounds", "1", "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
-    told = json.loads(done.stdout)
+def test_the_way_of_a_gpu_is_taken_on_the_cpu(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every family resumes to the same bits, and each side trains the networks; their figures say
+    nothing here."""
+    monkeypatch.setattr(gpu.process, "prepare", lambda: None)  # of a process of its own
+    gpu.main("cpu", workloads="W1", rounds=1, as_json=True)
+    told = json.loads(capsys.readouterr().out)
     assert told["device"] == "cpu" and told["tiny"]
     assert [row["family"] for row in told["families"]] == FAMILIES
     for row in told["families"]:
         assert row["ok"] and row["differ"] == [] and 0 < row["resumed_at"] < row["steps"] == 6
-    assert told["workloads"].keys() == {"W1", "W3"}
-    for each in told["workloads"].values():
-        assert each["ours"] > 0 and each["tutorial"] > 0 and each["ratio_tutorial"] > 0
+    (found,) = told["workloads"].values()
+    assert found["preset"] == "course-vae" and found["aim"] == 5.0 and found["bare"] is None
+    assert found["ratio_tutorial"] > 0 and found["ratio_pythae"] > 0
+    (images,) = {found["images"]}
+    assert 900 < images < 1024, "two batches, less what is held out"
+
+
+def test_what_trains_on_a_gpu_is_what_trains_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same sides on the device that was asked for, and ours compiled besides."""
+    asked: list[tuple[str, str, bool]] = []
+
+    def measured(side: str, folder: Path, precision: str) -> dict[str, Any]:
+        config = config_of(folder, **training.SIDES[side].changes(precision))
+        asked.append((side, config.train.device, config.train.compile))
+        found = {"images": 100, "precision": "bf16", "shares": {"steps": 1.0}}
+        return {**found, "seconds": 1.0, "whole_seconds": 2.0, "images_per_s": len(asked)}
+
+    monkeypatch.setattr(training, "measured", measured)
+    monkeypatch.setattr(ON_A_GPU["W3"].__class__, "prepare", small)
+    found = gpu.speeds("W3", "cuda", 1)
+    assert asked == [
+        ("ours", "cuda", False), ("ours_compiled", "cuda", True), ("tutorial", "cuda", False),
+        ("pythae", "cuda", False),
+    ]  # fmt: skip
+    assert (found["ours_compiled"], found["ratio_pythae"], found["aim"]) == (2, 0.25, 2.0)
+
+
+def small(workload: Workload, folder: Path, *wishes: Any, device: str) -> None:
+    config = presets[workload.preset].config.updated({"train": {"device": device}})
+    (folder / "config.json").write_text(complete(config).to_json())
+
+
+def test_drawn_images_are_as_many_as_are_asked_for_and_no_two_alike(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(workloads, "CUT", 8)
+    images = workloads.drawn(20, (1, 28, 28))
+    assert images.shape == (20, 1, 28, 28) and images.dtype == np.uint8
+    assert len(np.unique(images.reshape(20, -1), axis=0)) == 20
+    assert (images[8:16] == np.roll(images[:8], 1, 3)).all()
+    assert workloads.drawn(3, (3, 16, 12)).shape == (3, 3, 16, 12)
 
 
 def test_a_gpu_that_is_not_there_is_said(capsys: pytest.CaptureFixture[str]) -> None:

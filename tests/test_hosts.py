@@ -26,8 +26,7 @@ from vae_core.runs import Run, Store
 from vae_core.runs.process import Watch
 from vae_core.sweeps import BETA, SweepSpec
 from vae_core.sweeps.scheduler import work as work_through
-from vae_core.sweeps.study import SharedStudy
-from vae_core.sweeps.sweep import create_sweep, join_sweep
+from vae_core.sweeps.sweep import create_sweep
 from vae_core.training import jobs
 
 SILENT_S = 4.0
@@ -214,28 +213,6 @@ def test_silence_is_what_one_has_seen_oneself() -> None:
 
 
 # --- sweeps --------------------------------------------------------------------------------------
-
-CLAIMS = """
-import sys
-from vae_core.runs import Store
-from vae_core.sweeps import BETA
-from vae_core.sweeps.study import SharedStudy
-from vae_core.sweeps.sweep import get_sweep
-print(SharedStudy(get_sweep(Store(sys.argv[1]), "s")).claim({BETA: 1.0}))
-"""
-
-
-def test_a_trial_belongs_to_a_folder_whatever_its_host_is_called(tmp_path: Path) -> None:
-    """A container that is started anew has another name, and another folder may have its path."""
-    url = f"sqlite:///{tmp_path / 'shared.db'}"
-    spec = SweepSpec(base=tiny(), vary={BETA: (1.0,)}, storage=url)
-    here = create_sweep(Store(tmp_path / "a"), "s", spec)
-    there = join_sweep(Store(tmp_path / "b"), "s", url, workers=1)
-    assert here.identity() != there.identity()
-    assert SharedStudy(here).claim({BETA: 1.0}) == 0
-    for store, answer in ((here.store, "0"), (there.store, "None")):
-        told = on_other_host("-c", CLAIMS, store.path).communicate(timeout=120)
-        assert told[0].strip() == answer, told[1]
 
 
 @pytest.mark.timeout(240)

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from tests.engine import make_loop, tiny
-from vae_core.metrics import measure
-from vae_core.metrics.sums import MeanAndVariance
+from vae_core.metrics import measure, sums
+from vae_core.metrics.sums import CodeUsage, MeanAndVariance
 from vae_core.types import Context
 
 
@@ -17,8 +17,30 @@ def test_running_moments_equal_those_of_the_whole() -> None:
     moments = MeanAndVariance()
     for part in rows.split(13):
         moments.add(part)
-    torch.testing.assert_close(moments.mean, rows.mean(0))
     torch.testing.assert_close(moments.variance(), rows.var(0, unbiased=False))
+    torch.testing.assert_close(moments.mean, rows.mean(0))
+
+
+def test_running_moments_of_single_precision_do_not_cancel() -> None:
+    """A device without float64 keeps them; σ is a hundred thousandth of the mean."""
+    rows = (1e4 + 0.1 * torch.randn(512, 3)).float()
+    moments = MeanAndVariance()
+    for part in rows.split(64):
+        moments.add(part)
+    exact = rows.double().var(0, unbiased=False)
+    torch.testing.assert_close(moments.variance(), exact, rtol=1e-4, atol=0)
+
+
+def test_codes_are_counted_before_they_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sums, "CODES_AT_ONCE", 5)
+    usage = CodeUsage()
+    for batch in ([1, 1, 2], [2, 3, 3], [1]):
+        usage.add(torch.tensor(batch))
+    assert len(usage._waiting) == 1 and usage.drawn == 7
+    shares = torch.tensor([3, 2, 2]) / 7
+    expected = float((-(shares * shares.log()).sum()).exp())
+    found = usage.terms()
+    assert found["codes_in_use"] == 3 and found["code_perplexity"] == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("batch_size", [7, 256])

@@ -22,6 +22,7 @@ from tests.test_families import FAMILIES, OBJECTIVE_SETTINGS
 from vae_core.config import RunConfig
 from vae_core.errors import UserError
 from vae_core.families.vq_vae import VectorQuantiser
+from vae_core.metrics.measure import Measurement, measuring
 from vae_core.models.likelihoods import OptimalGaussian
 from vae_core.training import loop as loop_module
 from vae_core.training.events import Checkpoint, Ended, RolledBack, Skipped, Stepped, Validated
@@ -112,6 +113,19 @@ def test_no_step_of_any_family_waits_for_the_device(
     assert loop.step == len(loop._undecided) == 4
     list(loop._decide())
     assert loop.recovery.skipped == 0 and loop._window.images == 64
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_measuring_waits_for_the_device_once(family: str) -> None:
+    """A batch of any family asks for nothing; all is fetched behind the last. The first one may
+    ask what the prior is."""
+    loop = make_loop(config_of(family))
+    found = measuring(loop.model, loop.objective, loop.dataset.validation, Context(step=0), 4)
+    assert next(found) is None
+    with NoReads(), NoCopies():
+        assert [next(found), next(found)] == [None, None]
+    *batches, measurement = found
+    assert not any(batches) and isinstance(measurement, Measurement)
 
 
 @pytest.mark.parametrize("likelihood", ["gaussian", "gaussian-optimal", "bernoulli"])

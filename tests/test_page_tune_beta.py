@@ -82,7 +82,7 @@ def test_a_collapse_is_told_on_every_tab_and_its_remedy_starts_a_mended_run(
         record = {"kind": "step", "step": step, "epoch": 2, "time": 1.0, "terms": terms}
         run.append("history.jsonl", record | {"total": 200.1, "beta": 100.0, "images_per_s": 1.0})
     started: list[Run] = []
-    launch = lambda run, **options: started.append(run)  # noqa: E731
+    launch = lambda run, *told, **more: started.append(run)  # noqa: E731
     monkeypatch.setattr("vae_core.training.jobs._launch", launch)
     for tab in ("Live", "Sweep", "Units"):
         app = tune(tab)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +18,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from optuna import Study
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+)
+from optuna.trial import TrialState, create_trial
 
 from tests.engine import tiny
 from tests.test_jobs import until
 from vae_core.cli.sweep import list_sweeps
 from vae_core.cli.sweep import sweep as go_on
+from vae_core.config import RunConfig
 from vae_core.errors import UserError
-from vae_core.runs import Run, Status, Store
+from vae_core.registry import Entry as RegistryEntry
+from vae_core.runs import Folder, Run, Status, Store
 from vae_core.sweeps import BETA, SEED, Entry, Sweep, SweepSpec, SweepState, parse_values
+from vae_core.sweeps import study as study_module
 from vae_core.sweeps.scheduler import MAX_ATTEMPTS, Scheduler, work
 from vae_core.sweeps.state import apply_message
 from vae_core.sweeps.study import SharedStudy, open_study
 from vae_core.sweeps.sweep import create_sweep, get_sweep, join_sweep, sweeps_of
 from vae_core.training import jobs, worker
+from vae_core.training.executors import Share, executors
 
 ROOT = Path(__file__).resolve().parents[1]
 MLP = {"backbone": "mlp", "latent_dim": 2, "options": {"hidden": [16]}}
@@ -97,6 +108,7 @@ def test_runs_share_out_the_cores_of_their_machine(
     base = tiny(model=MLP, train={"epochs": 1, "threads": None})
     vary = {BETA: (1.0,), SEED: tuple(range(64))}
     scheduler = Scheduler(create_sweep(store, "s", spec(base=base, vary=vary, workers=together)))
+    scheduler._ask_the_study()
     scheduler._start_next(scheduler.state.in_state("waiting")[0])
     (run,) = store
     assert run.config().train.threads == threads, "a single one takes every core"
@@ -351,10 +363,10 @@ def test_a_storage_that_goes_away_loses_no_result(
     assert all(t.value is not None for t in open_study(made.storage(), "s").get_trials())
 
 
-def test_two_machines_share_one_study(tmp_path: Path, begin: Any) -> None:
-    """Two stores, one database: every point is done once."""
+def test_two_machines_share_one_study(tmp_path: Path, begin: Any, short_silence: None) -> None:
+    """Two stores, one journal: every point is done once, those of a machine that died too."""
     begin(at_once)
-    url = f"sqlite:///{tmp_path / 'shared.db'}"
+    url = f"journal:///{tmp_path / 'shared.log'}"
     here, there = Store(tmp_path / "here"), Store(tmp_path / "there")
     shared = spec(vary={BETA: (1.0, 3.0, 10.0)}, storage=url)
     first = create_sweep(here, "s", shared)
@@ -363,68 +375,195 @@ def test_two_machines_share_one_study(tmp_path: Path, begin: Any) -> None:
     second = join_sweep(there, "s", url, workers=1)
     assert second.spec().vary == shared.vary
 
-    one = Scheduler(first)
-    assert one._start_next(one.state.in_state("waiting")[0])
-    one._save()
-    ended = work(second)
-    assert [entry.state for entry in ended.entries] == ["elsewhere", "finished", "finished"]
-    assert [run.id for run in here] == ["s-beta1"] and len(list(there)) == 2
+    died = Scheduler(first)
+    died._ask_the_study()
+    assert died._start_next(died.state.in_state("waiting")[0])
+    died._save()
+    states: list[SweepState] = []
+    ended = work(second, states.append)
+    assert [entry.state for entry in ended.entries] == ["finished"] * 3
+    assert any(len(state.in_state("elsewhere")) == 1 for state in states), "first it was waited for"
+    assert [run.id for run in here] == ["s-beta1"] and len(list(there)) == 3
     rest = work(first)
-    assert [entry.state for entry in rest.entries] == ["finished", "elsewhere", "elsewhere"]
+    assert [entry.state for entry in rest.entries] == ["elsewhere"] * 3
+    assert [entry.value for entry in rest.entries] == [entry.value for entry in ended.entries]
+    assert rest.state == "finished"
     trials = open_study(url, "s").get_trials()
-    assert sorted(trial.params[BETA] for trial in trials) == [1.0, 3.0, 10.0]
-    assert all(trial.value is not None for trial in trials)
+    assert [trial.state.name for trial in trials] == ["FAIL", *["COMPLETE"] * 3]
+    assert sorted(t.params[BETA] for t in trials if t.value is not None) == [1.0, 3.0, 10.0]
     with pytest.raises(UserError, match="no sweep called 'x' to join"):
         join_sweep(there, "x", url, workers=1)
 
 
-def machines(tmp_path: Path, **changes: Any) -> tuple[SharedStudy, SharedStudy]:
+ADDRESSES = {"journal": "journal:///{}/shared.log", "database": "sqlite:///{}/shared.db"}
+
+
+@pytest.fixture(params=ADDRESSES)
+def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where a study is kept that machines share."""
+    return ADDRESSES[request.param].format(tmp_path)
+
+
+@pytest.fixture
+def short_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Machines are dead that were not heard for two seconds."""
+    monkeypatch.setenv("VAE_SILENT_S", "2")
+
+
+def machines(tmp_path: Path, url: str = "", **changes: Any) -> tuple[SharedStudy, SharedStudy]:
     """One shared study, seen from two stores."""
-    url = f"sqlite:///{tmp_path / 'shared.db'}"
+    url = url or f"journal:///{tmp_path.absolute()}/shared.log"
+    tmp_path.mkdir(exist_ok=True)
     here = create_sweep(Store(tmp_path / "here"), "s", spec(storage=url, **changes))
     return SharedStudy(here), SharedStudy(
         join_sweep(Store(tmp_path / "there"), "s", url, workers=1)
     )
 
 
-def test_a_point_belongs_to_one_machine_and_asking_again_changes_nothing(tmp_path: Path) -> None:
-    here, there = machines(tmp_path)
-    one, three = {BETA: 1.0}, {BETA: 3.0}
-    assert [here.claim(one), here.claim(one), there.claim(one)] == [0, 0, None]
-    assert [there.claim(three), here.claim(three)] == [1, None]
-    here.tell(0, -9.0)
-    assert here.claim(one) is None, "a trial that is done is not done again"
+def taken(study: SharedStudy, point: int, held: int | None = None) -> int | None:
+    """The number of the trial by which a machine has a point."""
+    trial = study.take(point, held)
+    return None if trial is None else trial.number
+
+
+def test_a_point_belongs_to_one_machine_and_asking_again_changes_nothing(
+    tmp_path: Path, address: str
+) -> None:
+    here, there = machines(tmp_path, address)
+    assert [taken(here, 0), taken(here, 0, held=0), taken(there, 0)] == [0, 0, None]
+    assert [taken(there, 1), taken(here, 1)] == [1, None]
+    assert here.tell(0, -9.0) and here.tell(0, -9.0)
+    assert taken(here, 0, held=0) is None, "a trial that is done is not done again"
     assert len(open_study(here.url, "s").get_trials()) == 2
 
 
-def test_of_two_that_take_a_point_at_once_the_first_has_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_of_two_that_take_a_point_at_once_one_has_it(
+    tmp_path: Path, address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Both have looked before either has written."""
-    here, there = machines(tmp_path)
-    point, add = {BETA: 1.0}, Study.add_trial
+    here, there = machines(tmp_path, address)
+    look, seen = study_module.standing, []
 
-    def overtaken(study: Study, trial: Any) -> None:
-        monkeypatch.setattr(Study, "add_trial", add)
-        assert there.claim(point) == 0
-        add(study, trial)
+    def overtaken(study: Study, of: SweepSpec) -> Any:
+        found = look(study, of)
+        monkeypatch.setattr(study_module, "standing", look)
+        seen.append(there.take(0))
+        return found
 
-    monkeypatch.setattr(Study, "add_trial", overtaken)
-    assert here.claim(point) is None
+    monkeypatch.setattr(study_module, "standing", overtaken)
+    assert here.take(0) is None and seen[0].number == 0
+
+
+def test_two_that_queue_the_points_at_once_have_each_point_once(
+    tmp_path: Path, address: str
+) -> None:
+    """As machines do that go on with a study of an earlier version, which had no queue."""
+    here, there = machines(tmp_path, address)
+    for each in here, there:
+        with each._opened() as study:
+            for point, beta in enumerate((1.0, 3.0)):
+                twin = {BETA: CategoricalDistribution((1.0, 3.0))}
+                attributes = {study_module.POINT: point}
+                study.add_trial(
+                    create_trial(
+                        state=TrialState.WAITING, params={BETA: beta}, distributions=twin,
+                        user_attrs=attributes,
+                    )
+                )  # fmt: skip
+    assert [taken(here, 0), taken(there, 0), taken(there, 1), taken(here, 1)] == [0, None, 1, None]
+    assert here.tell(0, -1.0) and there.tell(1, -3.0)
+    assert {point: trial.value for point, trial in here.standing().items()} == {0: -1.0, 1: -3.0}
+
+
+def test_the_point_of_a_silent_machine_is_given_to_another_once(
+    tmp_path: Path, address: str, short_silence: None
+) -> None:
+    here, there = machines(tmp_path, address)
+    assert taken(here, 0) == 0 and taken(there, 1) == 1
+    end = time.monotonic() + 30
+    while not (waiting := there.beat([1]))[0].number and time.monotonic() < end:
+        time.sleep(0.3)
+    assert waiting[0].number == 2 and waiting[0].params == {BETA: 1.0}
+    assert waiting[1].number == 1, "who beats is believed"
+    assert here.tell(0, -9.0) is False, "it came too late"
+    assert [taken(here, 0, held=0), taken(there, 0)] == [2, None], "and has it once more"
+    assert there.tell_of(0, -9.0), "who is done with it tells so, and others need not go on"
+    assert not there.tell_of(0, -8.0) and here.standing()[0].value == -9.0
     states = [trial.state.name for trial in open_study(here.url, "s").get_trials()]
-    assert states == ["RUNNING", "PRUNED"]
+    assert states == ["FAIL", "RUNNING", "COMPLETE"]
 
 
-def test_machines_draw_as_many_together_as_were_asked_for(tmp_path: Path, begin: Any) -> None:
+def test_a_machine_that_comes_back_tells_what_it_has_and_the_others_stop(
+    tmp_path: Path, begin: Any, short_silence: None
+) -> None:
+    """Its scheduler died when the run was done but not told; another one has begun it anew."""
+    here, _ = machines(tmp_path, vary={BETA: (1.0,)})
+    begin(at_once)
+    first = Scheduler(get_sweep(Store(tmp_path / "here"), "s"))
+    first._ask_the_study()
+    first._fill_workers()
+    first._save()
+    begun = begin(lambda run: run.set_status(Status(state="starting")))
+    second = Scheduler(get_sweep(Store(tmp_path / "there"), "s"))
+    end = time.monotonic() + 30
+    while not second.state.in_state("running") and time.monotonic() < end:
+        second._beats_at = 0.0
+        second._ask_the_study()
+        second._fill_workers()
+        time.sleep(0.2)
+    assert begun == ["s-beta1"]
+    (told,) = work(get_sweep(Store(tmp_path / "here"), "s")).entries
+    assert (told.state, told.reported) == ("finished", True)
+    second._beats_at = 0.0
+    second._ask_the_study()
+    second._beats_at = 0.0
+    second._ask_the_study()
+    (entry,) = second.state.entries
+    assert (entry.state, entry.value) == ("elsewhere", told.value)
+    assert '"stop"' in Store(tmp_path / "there").get("s-beta1").text("control.jsonl")
+    assert [t.state.name for t in open_study(here.url, "s").get_trials()] == ["FAIL", "COMPLETE"]
+
+
+def test_nobody_is_buried_by_who_has_not_listened(
+    tmp_path: Path, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A database that was away for long comes back: all are given the time to be heard."""
+    here, _ = machines(tmp_path, address)
+    assert taken(here, 0) == 0
+    monkeypatch.setenv("VAE_SILENT_S", "3")
+    time.sleep(3.5)
+    late = SharedStudy(get_sweep(Store(tmp_path / "there"), "s"))
+    assert late.beat([])[0].number == 0
+    here.beat([0])
+    assert late.beat([])[0].number == 0
+
+
+def test_who_dies_between_failing_a_trial_and_queueing_it_anew_loses_no_point(
+    tmp_path: Path, address: str
+) -> None:
+    here, there = machines(tmp_path, address)
+    assert taken(here, 0) == 0 and taken(here, 1) == 1
+    here.tell(1, None, reason="The loss is nan.")
+    with here._opened() as study:
+        study.tell(0, state=TrialState.FAIL)
+    there.standing()
+    there._patient_until = 0.0
+    standing = there.beat([])
+    assert standing[0].state == TrialState.WAITING and standing[0].number == 2
+    assert standing[1].state == TrialState.FAIL, "a run that failed by itself is not repeated"
+
+
+def test_machines_draw_as_many_together_as_were_asked_for(
+    tmp_path: Path, begin: Any, short_silence: None
+) -> None:
     begin(at_once)
     here, _ = machines(tmp_path, vary={BETA: (0.1, 10.0)}, sampler="random", trials=3)
-    drawn = here.ask(set())
-    assert drawn is not None and drawn.number == 0
-    assert here.ask(set()) == drawn, "what was drawn before its scheduler was killed"
+    drawn = here.draw(())
+    assert drawn is not None and drawn[0] == 0
     ended = work(get_sweep(Store(tmp_path / "there"), "s"))
-    assert [entry.state for entry in ended.entries] == ["finished", "finished", "elsewhere"]
-    assert ended.entries[2].params == drawn.params
-    assert here.ask({0}) is None and len(list(Store(tmp_path / "there"))) == 2
+    assert [entry.state for entry in ended.entries] == ["finished"] * 3, "one machine has died"
+    assert ended.entries[2].params == drawn[1].params, "what it had drawn is done by another"
+    assert here.draw({0}) is None and len(list(Store(tmp_path / "there"))) == 3
 
 
 BETWEEN = {"vary": {BETA: (0.1, 10.0), "model.latent_dim": (2, 3)}, "trials": 6}
@@ -434,10 +573,11 @@ def draws(study: SharedStudy, count: int) -> list[tuple[int, dict[str, Any]]]:
     """So many trials of one process, each told before the next is drawn."""
     found = []
     for _ in range(count):
-        trial = study.ask({number for number, _ in found})
-        assert trial is not None
+        drawn = study.draw({point for point, _ in found})
+        assert drawn is not None
+        point, trial = drawn
         study.tell(trial.number, -100.0 - trial.params[BETA])
-        found.append((trial.number, trial.params))
+        found.append((point, trial.params))
     return found
 
 
@@ -458,6 +598,142 @@ def test_every_process_draws_points_of_its_own_and_together_those_of_one(
     base = tiny(model=MLP, train={"epochs": 1, "seed": 1})
     other, _ = machines(tmp_path / "other", sampler=sampler, base=base, **BETWEEN)
     assert not {params[BETA] for _, params in draws(other, 6)} & set(betas)
+
+
+class Staged:
+    """A place where runs make an epoch whenever somebody looks; their ELBO is about −100 β."""
+
+    def __init__(self, address: str, share: Share) -> None:
+        self.told: dict[str, list[str]] = {}
+
+    def capacity(self) -> int | None:
+        return None
+
+    def threads(self, together: int) -> int | None:
+        return None
+
+    def submit(
+        self, store: Store, name: str, config: RunConfig, owner: Folder | None = None
+    ) -> Run:
+        self.told[name] = []
+        return jobs.create(store, name, config)
+
+    def resume(self, run: Run, owner: Folder | None = None) -> None:
+        raise AssertionError("nobody resumes what was given up")
+
+    def poll(self, run: Run) -> Status:
+        if "stop" in self.told[run.id]:
+            return Status(state="stopped")
+        epoch = len(run.history()[0]) + 1
+        terms = {"recon": 100 * run.config().objective["beta"], "kl": 1.0 / epoch}
+        run.append("history.jsonl", {"kind": "validation", "epoch": epoch, "terms": terms})
+        if epoch < 4:
+            return Status(state="training", step=epoch)
+        run.write_json("summary.json", {"elbo": -terms["recon"] - terms["kl"]})
+        return Status(state="finished")
+
+    def command(self, run: Run, command: str) -> None:
+        self.told[run.id].append(command)
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture
+def staged() -> Iterator[str]:
+    """The address of a place of the kind `Staged`."""
+    executors.add(RegistryEntry(name="staged", label="staged", blurb="For tests.", build=Staged))
+    yield "staged"
+    del executors._entries["staged"]
+
+
+@pytest.mark.parametrize("pruner", ["none", "median", "hyperband"])
+def test_a_pruner_stops_what_is_hopeless_and_says_why(
+    store: Store, staged: str, pruner: str
+) -> None:
+    vary = {BETA: (1.0, 1.1, 1.2, 1.3, 1.4, 9.0, 0.9)}
+    base = tiny(model=MLP, train={"epochs": 4})
+    made = create_sweep(
+        store, "s", spec(base=base, vary=vary, workers=1, pruner=pruner, place=staged)
+    )
+    ended = work(made)
+    states = {entry.params[BETA]: entry.state for entry in ended.entries}
+    pruned = {beta for beta, state in states.items() if state == "pruned"}
+    assert ended.state == "finished" and set(states.values()) <= {"finished", "pruned"}
+    if pruner == "none":
+        assert not pruned
+        return
+    assert 9.0 in pruned and states[1.0] == "finished", "the worst, and never the first"
+    assert pruner != "median" or pruned == {9.0}
+    (worst,) = (entry for entry in ended.entries if entry.params[BETA] == 9.0)
+    assert re.search(rf"after epoch \d: an ELBO of −90[01].*hopeless.*{pruner}", worst.message)
+    standing = SharedStudy(made).standing()
+    names = {trial.params[BETA]: trial.state.name for trial in standing.values()}
+    assert {beta for beta, name in names.items() if name == "PRUNED"} == pruned
+    assert all(trial.intermediate_values for trial in standing.values())
+
+
+def test_a_pruner_refuses_runs_whose_nats_do_not_compare(store: Store) -> None:
+    vary = {BETA: (1.0, 3.0), "model.likelihood": ("bernoulli", "gaussian")}
+    with pytest.raises(UserError, match=r"a pruner stops runs.*other nats; let all runs end"):
+        create_sweep(store, "s", spec(vary=vary, pruner="median"))
+
+
+@pytest.mark.parametrize("sampler", ["grid", "random"])
+def test_a_sweep_whose_study_was_a_database_goes_on(store: Store, begin: Any, sampler: str) -> None:
+    """As earlier versions left it: one point is done, one was taken by a scheduler that died before
+    it had written that down, one waits."""
+    begun = begin(at_once)
+    trials = {} if sampler == "grid" else {"sampler": sampler, "trials": 3}
+    made = create_sweep(store, "s", spec(vary={BETA: (1.0, 3.0, 10.0)}, **trials))
+    made.file("study.log").unlink()
+    study = open_study(f"sqlite:///{made.file('study.db')}", "s")
+    betas: BaseDistribution = CategoricalDistribution((1.0, 3.0, 10.0))
+    betas = betas if sampler == "grid" else FloatDistribution(1.0, 10.0, log=True)
+    for beta, value in ((1.0, -77.0), (3.0, None)):
+        state = TrialState.RUNNING if value is None else TrialState.COMPLETE
+        study.add_trial(
+            create_trial(
+                state=state, value=value, params={BETA: beta}, distributions={BETA: betas},
+                user_attrs={"machine": "5f"},
+            )
+        )  # fmt: skip
+    written = made.written_state()
+    done = Entry(
+        number=0, params={BETA: 1.0}, state="finished", trial=0, value=-77.0, reported=True
+    )
+    entries = (done, *written.entries[1:])
+    made.write_json("state.json", written.model_copy(update={"entries": entries}))
+    ended = work(made)
+    assert [entry.state for entry in ended.entries] == ["finished"] * 3 and len(begun) == 2
+    assert ended.entries[0].value == -77.0 and ended.entries[1].params == {BETA: 3.0}
+    standing = SharedStudy(made).standing()
+    assert [standing[e.number].value for e in ended.entries] == [e.value for e in ended.entries]
+
+
+def test_a_journal_that_ends_in_the_middle_of_a_line_is_read_and_gone_on_with(
+    store: Store,
+) -> None:
+    """A full disk, or the end of its writer, came in between."""
+    made = create_sweep(store, "s", spec())
+    SharedStudy(made).fill()
+    with made.file("study.log").open("ab") as file:
+        file.write(b'{"op_code":5,"worker_id":"a-')
+    study = SharedStudy(made)
+    assert taken(study, 0) == 0
+    assert SharedStudy(made).standing()[0].state == TrialState.RUNNING
+    lines = made.file("study.log").read_bytes().splitlines(keepends=True)
+    made.file("study.log").write_bytes(b"".join([*lines[:2], b"{}}\n", *lines[2:]]))
+    with pytest.raises(UserError, match="the journal is damaged"):
+        SharedStudy(made).standing()
+
+
+def test_a_study_that_is_not_there_is_not_made_anew(store: Store) -> None:
+    """A network drive that is not mounted is an empty folder; all would be done once more."""
+    made = create_sweep(store, "s", spec())
+    made.file("study.log").unlink()
+    with pytest.raises(UserError, match="no study called 's'"):
+        SharedStudy(made).standing()
 
 
 def test_tpe_refuses_runs_whose_nats_do_not_compare(store: Store) -> None:
@@ -554,6 +830,7 @@ def test_a_scheduler_takes_up_what_another_left(store: Store, begin: Any) -> Non
     made = create_sweep(store, "s", spec(workers=1))
     first = Scheduler(made)
     first._recover()
+    first._ask_the_study()
     first._fill_workers()
     first._save()
     assert made.state().state == "interrupted"  # nobody holds it

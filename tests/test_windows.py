@@ -16,8 +16,10 @@ from tests.engine import built_in, make_loop, tiny
 from vae_core.config import TrainConfig
 from vae_core.data import ArrayImages, ImageSet, StoredImages
 from vae_core.data import windows as module
-from vae_core.data.batches import epoch_batches
+from vae_core.data.batches import as_floats, epoch_batches
+from vae_core.data.feed import Feed
 from vae_core.data.windows import WindowReader, in_windows, window_batches
+from vae_core.shares import shares_of
 from vae_core.training.events import Checkpoint, Stepped
 
 BYTES, BLOCK, WINDOW = 64, 5 * 64, 100 * 64
@@ -138,6 +140,40 @@ def test_a_window_is_read_beside_the_steps_on_the_one_before() -> None:
         assert np.array_equal(reader.gather(batch), images.images.gather(batch))
 
 
+@pytest.mark.parametrize("accumulated", [1, 2])
+def test_processes_that_train_together_read_each_image_once(accumulated: int) -> None:
+    """Each the rows that `shares_of` gives it, in the blocks that nobody else reads."""
+    train = TrainConfig(batch_size=20, shuffling="windows")
+    blocks: list[set[int]] = []
+    read: list[np.ndarray] = []
+    for rank in range(2):
+        group, images = Pair(rank), Reads(noise(1000))
+
+        def places(batch: int, group: Any = group) -> np.ndarray:
+            shares = shares_of(batch, group, accumulated)
+            return np.concatenate([np.arange(batch)[each.places] for each in shares])
+
+        feed = Feed(ImageSet(images), train, torch.device("cpu"), places=places)
+        batches = epoch_batches(ImageSet(images), train, 0)
+        feed.expect(batches)
+        for step, batch in enumerate(batches):
+            x = feed.at(batch, step).x
+            assert torch.equal(x, as_floats(images.images.gather(batch[places(20)]), x.device))
+        read.append(np.concatenate(images.asked))
+        blocks.append(set((read[-1] // 5).tolist()))
+    assert np.array_equal(np.sort(np.concatenate(read)), np.arange(1000))
+    assert not blocks[0] & blocks[1]
+
+
+class Pair:
+    """One of two processes."""
+
+    world = 2
+
+    def __init__(self, rank: int) -> None:
+        self.rank = rank
+
+
 def test_a_run_goes_on_inside_a_window_to_the_same_bits() -> None:
     config = tiny(train={"shuffling": "windows", "epochs": 2, "checkpoint_every": 3})
     images = built_in(config.data).train.images
@@ -154,6 +190,18 @@ def test_a_run_goes_on_inside_a_window_to_the_same_bits() -> None:
         assert len([each for each in resumed.run() if isinstance(each, Stepped)]) > 1
         for name, tensor in whole.model.state_dict().items():
             assert torch.equal(tensor, resumed.model.state_dict()[name]), name
+
+
+def test_the_benchmark_reads_what_it_draws(tmp_path: Path) -> None:
+    from benchmarks.large import Cache, by_batches, draw
+    from vae_core.data.npy import IMAGES, shards_of
+
+    draw(tmp_path, 700)
+    stored = StoredImages(tmp_path / IMAGES)
+    cache = Cache(shards_of(tmp_path / IMAGES))
+    for how in ("whole", "windows"):
+        found = by_batches(stored, how, 10**9, cache)
+        assert found["images"] == 700 and found["images_per_s"] > 0 < found["cpu_us_an_image"]
 
 
 def test_training_from_a_disk_takes_two_windows_of_memory(

@@ -145,7 +145,7 @@ def kept_images(run: Run) -> tuple[Survey, Images]:
     kept, found = load_encodings(run), _survey_of_cache(run)
     loaded = load_run(run)
     part = kept.as_images(loaded.card.image_shape)
-    if part is not None and np.isfinite(found.mu).all():
+    if part is not None and not loaded.model.no_encoder and np.isfinite(found.mu).all():
         context = Context(loaded.step, train_images=loaded.card.n_train)
         measured = survey(loaded.model, loaded.objective, part, (), CACHED, context)
         found = replace(found, recon=measured.recon, kl=measured.kl, kl_error=measured.kl_error)

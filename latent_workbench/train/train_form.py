@@ -294,7 +294,7 @@ def _start(
     if pressed and ready and config is not None:
         session(TrainForm).stopwatch.cancel()
         with errors_shown():
-            run = access.authorized(jobs.start)(Store(), name, config, processes, share)
+            run = access.authorized(jobs.start)(Store(), name, config, processes, share=share)
             session(TrainForm).started += 1
             choose_run(run.id)
             st.rerun()

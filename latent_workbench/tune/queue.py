@@ -26,6 +26,7 @@ ICONS = {
     "running": ":blue[:material/play_circle:]",
     "finished": ":green[:material/check_circle:]",
     "failed": ":red[:material/error:]",
+    "pruned": ":orange[:material/content_cut:]",
     "cancelled": ":gray[:material/cancel:]",
     "elsewhere": ":gray[:material/lan:]",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -19,7 +20,7 @@ from vae_core.errors import UserError
 from vae_core.families import families
 from vae_core.runs import Store
 from vae_core.sweeps import BETA, SEED, SweepSpec, parse_values
-from vae_core.sweeps.spec import MOST_RUNS, SamplerName, check
+from vae_core.sweeps.spec import MOST_RUNS, PrunerName, SamplerName, check
 from vae_core.sweeps.sweep import create_sweep, launch, sweeps_of
 
 NOTHING = "nothing"
@@ -37,6 +38,13 @@ SAMPLERS: dict[SamplerName, str] = {
     "random": "random draws between the ends",
     "tpe": "TPE: towards the best ELBO",
 }
+PRUNERS: dict[PrunerName, str] = {
+    "none": "nothing: all runs end",
+    "median": "what is below the median",
+    "hyperband": "what loses in Hyperband",
+}
+"""What is stopped early."""
+
 CURRENT = "current"
 
 
@@ -70,7 +78,7 @@ def sweep_form() -> str | None:
     beside = "Runs beside each other; they share out all cores."
     workers, of_workers = bounded(right, "At a time", "sweep-workers", 1, 64, 2, help=beside)
     with st.expander("More"):
-        seeds, sampler, trials, storage, of_more = _more()
+        seeds, more, of_more = _more()
     if problem := of_epochs or of_workers or of_more:
         st.error(problem)
         return None
@@ -84,10 +92,8 @@ def sweep_form() -> str | None:
             SweepSpec(
                 base=base.updated({"train": {"epochs": epochs, "seed": found[0]}}),
                 vary=varied,
-                sampler=sampler,
-                trials=trials,
                 workers=workers,
-                storage=storage or None,
+                **more,
             )
         )
     except UserError as error:
@@ -110,8 +116,8 @@ def sweep_form() -> str | None:
     return None
 
 
-def _more() -> tuple[str, SamplerName, int, str, str]:
-    """Seeds, order, number of runs, storage, and why one of them cannot be taken."""
+def _more() -> tuple[str, dict[str, Any], str]:
+    """Seeds, what else the specification is made of, and why one of them cannot be taken."""
     left, right = st.columns(2)
     with left:
         seeds = _values("Seeds", "sweep-seeds", SEED, "0", "One run of each β for each seed.")
@@ -119,17 +125,21 @@ def _more() -> tuple[str, SamplerName, int, str, str]:
         "Order", list(SAMPLERS), key="sweep-sampler", format_func=SAMPLERS.__getitem__
     )
     left, right = st.columns(2)
-    trials, problem = 0, ""
+    more: dict[str, Any] = {"sampler": sampler}
+    more["pruner"] = left.selectbox(
+        "Stop early", list(PRUNERS), key="sweep-pruner", format_func=PRUNERS.__getitem__,
+        help="Runs whose ELBO on unseen images falls behind that of the others at the same epoch.",
+    )  # fmt: skip
+    problem = ""
     if sampler != "grid":
-        trials, problem = bounded(left, "How many runs", "sweep-trials", 1, MOST_RUNS, 12)
-    storage = ""
+        more["trials"], problem = bounded(right, "How many runs", "sweep-trials", 1, MOST_RUNS, 12)
     if access.is_local_visitor():  # a visitor could make this server call, or write to, anything
-        with right:
-            storage = persistent(
-                st.text_input, "Shared storage", key="sweep-storage", default="",
-                help="URL of a database; empty: here.", type="password",  # it may hold one
-            ).strip()  # fmt: skip
-    return seeds, sampler, trials, storage, problem
+        storage = persistent(
+            st.text_input, "Shared storage", key="sweep-storage", default="",
+            help="URL of a database or a journal; empty: here.", type="password",  # it may hold one
+        ).strip()  # fmt: skip
+        more["storage"] = storage or None
+    return seeds, more, problem
 
 
 def _base() -> RunConfig:

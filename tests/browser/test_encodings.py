@@ -46,10 +46,16 @@ def scatter(page: Page, app_url: str) -> Locator:
     canvas = page.get_by_test_id("scatter")
     canvas.wait_for()
     page.get_by_text("300 images", exact=True).wait_for()
+    return settled(canvas)
+
+
+def settled(canvas: Locator) -> Locator:
+    """A canvas once it stays where it is: what is above it on the page may still be laid out, and
+    a pointer that was moved to one of its points a moment ago is then over none."""
     before = None
-    while (box := canvas.bounding_box()) != before:  # the page may still be laid out
+    while (box := canvas.bounding_box()) != before:
         before = box
-        page.wait_for_timeout(300)
+        canvas.page.wait_for_timeout(300)
     return canvas
 
 
@@ -157,6 +163,7 @@ def test_images_of_a_whole_part_are_fetched_one_by_one(
     found, part = survey_of(run, "validation"), load_part(run, "validation")[1]
     page.get_by_role("option", name=f"All {len(found)} validation images", exact=True).click()
     page.locator(f'canvas[aria-label="{len(found)} encodings"]').wait_for()
+    settled(scatter)
     directions = principal_directions(load_encodings(run).mu)
     along = (found.mu - directions.center) @ directions.vectors[:2].T / directions.deviations[:2]
     row = int(np.argmin(along[:, 1]))
@@ -330,6 +337,7 @@ def test_points_are_called_by_their_files_and_coloured_by_what_a_table_says(
     choice = page.get_by_label("Colour by")
     choice.select_option("place")
     expect(chips).to_have_text([*(f"place {i:02}" for i in range(9)), "other (3 more)"])
+    settled(canvas)  # the chips of another colouring take other room
     at, row = pixels(canvas, points), int(np.argmax(points[:, 0]))
     canvas.hover(position=place(at[row]))
     hovered = page.locator(".hover.shown span")

@@ -56,6 +56,10 @@ def sweep(
         Literal["grid", "random", "tpe"], typer.Option(help="grid tries all; the others draw.")
     ] = "grid",
     trials: Annotated[int, typer.Option(help="How many runs random and tpe draw.")] = 0,
+    pruner: Annotated[
+        Literal["none", "median", "hyperband"],
+        typer.Option(help="Stops runs early whose ELBO is hopeless beside that of the others."),
+    ] = "none",
     workers: Annotated[
         int | None, typer.Option(help="Runs at a time, sharing all cores; 2, or as before.")
     ] = None,
@@ -63,8 +67,8 @@ def sweep(
         str | None,
         typer.Option(
             envvar="VAE_STORAGE",
-            help="URL of a database that several machines share; one with a password is better "
-            "told by the variable, which others on this machine cannot read.",
+            help="URL of a database or a journal that machines share; one with a password is "
+            "better told by the variable, which others on this machine cannot read.",
         ),
     ] = None,
     on: Annotated[
@@ -92,13 +96,19 @@ def sweep(
     from vae_core.sweeps.sweep import create_sweep, get_sweep, has_sweep, join_sweep, launch
 
     count = WORKERS if workers is None else workers
-    place = {"place": on, "share": parsed_share(cpus, gpus)}
+    place: dict[str, Any] = {"place": on, "share": parsed_share(cpus, gpus)}
     if varied:
         base = config_from(preset, family, dataset, data_dir, epochs, settings)
         spec = SweepSpec(
-            base=base, vary=varied, sampler=sampler, trials=trials, workers=count, storage=storage,
+            base=base,
+            vary=varied,
+            sampler=sampler,
+            trials=trials,
+            pruner=pruner,
+            workers=count,
+            storage=storage,
             **place,
-        )  # fmt: skip
+        )
         made = create_sweep(runs, name, spec)
     elif storage is not None and not has_sweep(runs, name):
         made = join_sweep(runs, name, storage, count, **place)

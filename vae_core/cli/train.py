@@ -28,12 +28,12 @@ from vae_core.errors import DataChanged, UserError
 from vae_core.locations import is_address
 from vae_core.nested import parse_settings
 from vae_core.progress import no_progress
-from vae_core.runs import Run, Status, Store
+from vae_core.runs import Folder, Run, Status, Store
 from vae_core.runs.layout import HISTORY
 from vae_core.runs.store import name_for
 from vae_core.training.control import WorkerControl, control_size, send
 from vae_core.training.rank import own_rank
-from vae_core.training.watchdog import watch_worker
+from vae_core.training.watchdog import stop_after, watch_worker
 
 if TYPE_CHECKING:
     from vae_core.training.distributed import Distributed
@@ -165,6 +165,9 @@ def work(
     store: StoreOption = None,
     epochs: MoreOption = None,
     accept_changed_data: AcceptOption = False,
+    owner: Annotated[
+        Path | None, typer.Option(help="Folder; the run stops once nobody works on it any more.")
+    ] = None,
     processes: ProcessesOption = None,
     shown: Annotated[bool, typer.Option("--shown", help="In a terminal that is watched.")] = False,
     on: OnOption = None,
@@ -175,6 +178,8 @@ def work(
     if not shown:
         process.yield_to_others()
     found = Store(store).get(run)
+    if owner is not None:
+        stop_after(Folder(owner), found)
     offset = control_size(found) if offset is None else offset
     if on is not None:
         work_there(found, on, offset, accept_changed_data, epochs)

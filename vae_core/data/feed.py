@@ -78,13 +78,15 @@ class Feed:
         )
 
     def expect(self, batches: Sequence[np.ndarray], first: int = 0) -> None:
-        """Announce the batches to come, each as the indices that `at` will be asked for.
+        """Announce the batches to come, each as the indices that `at` will be asked for: what of
+        them is at hand here is read ahead, and nothing else.
 
         Args:
             first: which batch of its epoch the first of them is.
         """
         if self._windows is not None:
-            self._windows.expect(batches, first)
+            rows = {size: self.places(size) for size in set(map(len, batches))}
+            self._windows.expect([each[rows[len(each)]] for each in batches], first)
 
     def at(self, indices: np.ndarray, step: int, following: np.ndarray | None = None) -> Batch:
         """The images at `indices` int64 [B] as step number `step` sees them, or those of them that

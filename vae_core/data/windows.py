@@ -85,6 +85,7 @@ class WindowReader:
         self._coming: deque[Sequence[np.ndarray]] = deque()
         self._now: _Window | None = None
         self._next: _Window | None = None
+        self._turn = threading.Lock()  # a batch may still be on its way when others are announced
 
     def expect(self, batches: Sequence[np.ndarray], first: int = 0) -> None:
         """Announce the batches to come, each as indices, in their order.
@@ -92,12 +93,14 @@ class WindowReader:
         Args:
             first: which batch of its epoch the first of them is.
         """
-        for window in (self._now, self._next):
-            if window is not None:
-                window.abandon()
         cuts = range(self._size - first % self._size, len(batches), self._size)
-        self._coming = deque(batches[a:b] for a, b in pairwise((0, *cuts, len(batches))) if b > a)
-        self._now, self._next = None, self._read_on()
+        spans = pairwise((0, *cuts, len(batches)))
+        with self._turn:
+            for window in (self._now, self._next):
+                if window is not None:
+                    window.abandon()
+            self._coming = deque(batches[a:b] for a, b in spans if b > a)
+            self._now, self._next = None, self._read_on()
 
     def gather(self, indices: np.ndarray) -> np.ndarray:
         """The images at `indices` [B], in that order: uint8 [B, C, H, W], owned by the caller.
@@ -105,12 +108,13 @@ class WindowReader:
         Raises:
             UserError: when they cannot be read.
         """
-        if self._now is None or not self._now.holds(indices):
-            if self._next is None or not self._next.holds(indices):
-                return self._images.gather(indices)
-            self._now, self._next = self._next, None
-            self._next = self._read_on()
-        return self._now.gather(indices)
+        with self._turn:
+            if self._now is None or not self._now.holds(indices):
+                if self._next is None or not self._next.holds(indices):
+                    return self._images.gather(indices)
+                self._now, self._next = self._next, None
+                self._next = self._read_on()
+            return self._now.gather(indices)
 
     def _read_on(self) -> _Window | None:
         """Begin to read the next window, into the room of the one before the last."""

@@ -110,6 +110,7 @@ def measuring(
     group: Group | None = None,
 ) -> Iterator[Measurement | None]:
     """`measure` for who has something else to do between two batches: None after each of them.
+    Until the last one has gone through, a GPU is waited for by none.
 
     `group`: the processes that measure together, each a share of every batch; all of them come to
     the same measurement.
@@ -131,6 +132,8 @@ def measuring(
             seconds += time.perf_counter() - start
             yield None  # whoever listens may let us wait, which is no time that measuring takes
             start = time.perf_counter()
+        sums.fetch()
+        seconds += time.perf_counter() - start
     if group is not None and group.world > 1:
         mine, sums = sums.to_json(), Sums()
         for each in group.gather(mine):

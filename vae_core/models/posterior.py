@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Generic, Self, TypeVar, get_args, overload
 
 import torch
@@ -34,7 +35,7 @@ class GaussianMixture:
         zeros = torch.zeros((1, dims), device=device)
         return cls(zeros, zeros)
 
-    @property
+    @cached_property  # a GPU is waited for to know it
     def standard(self) -> bool:
         """Whether this is N(0, I)."""
         return len(self.mu) == 1 and not (self.mu.any() or self.logvar.any())

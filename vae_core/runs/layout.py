@@ -65,8 +65,7 @@ DIRECTIONS = "directions.safetensors"
 
 SWEEP_SPEC = "sweep.json"
 SWEEP_STATE = "state.json"
-IDENTITY = "identity"
-STUDY = "study.db"
+STUDY, EARLIER_STUDY = "study.log", "study.db"
 
 OBJECTIVE = "objective."
 """What the names of weights begin with that belong to the objective and not to the model."""
@@ -173,8 +172,8 @@ DERIVED = (
 SWEEP = (
     File(SWEEP_SPEC, 4 * MB, "the SweepSpec; private where it names a storage"),
     File(SWEEP_STATE, 16 * MB, "the SweepState: a thousand entries"),
-    File(IDENTITY, MB, "a random name, by which the study tells whose a trial is"),
-    File(f"{STUDY}*", 64 * GB, "Optuna's database, which reads of itself what it needs"),
+    File(f"{STUDY}*", 64 * GB, "Optuna's journal"),
+    File(f"{EARLIER_STUDY}*", 64 * GB, "the study of an earlier version, a database"),
 )
 """And `JOB`, leases, `CONTROL` and `LOG`, as in a run."""
 

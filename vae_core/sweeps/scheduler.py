@@ -12,11 +12,13 @@ from collections.abc import Callable
 from contextlib import closing, suppress
 from typing import Any
 
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from vae_core.errors import LeaseLost, UserError
 from vae_core.families import complete
 from vae_core.runs import Run, layout
+from vae_core.runs.process import silence_s
+from vae_core.sweeps.spec import Params
 from vae_core.sweeps.state import (
     COMMANDS,
     ENDS,
@@ -27,19 +29,23 @@ from vae_core.sweeps.state import (
     apply_message,
 )
 from vae_core.sweeps.storage import StorageError
-from vae_core.sweeps.study import SharedStudy
+from vae_core.sweeps.study import SharedStudy, to_journal
 from vae_core.sweeps.sweep import Sweep
+from vae_core.sweeps.validation import elbo_by_epoch
 from vae_core.training.executors import Unreachable, open_executor
 
 POLL_S = 0.25
+
+BEATS = 4
+"""Heartbeats of a run in the time after whose silence its machine is taken for dead."""
 
 MAX_ATTEMPTS = 2
 """A worker that was killed is replaced once; a run that kills two of them is given up."""
 
 ELSEWHERE: dict[str, Any] = dict(
-    state="elsewhere", message="Another machine does it.", reported=True
+    state="elsewhere", message="Another machine does it.", trial=None, reported=False
 )
-"""What an entry becomes whose trial another machine took."""
+"""What an entry becomes whose point another machine has."""
 
 Watcher = Callable[[SweepState], None]
 
@@ -49,6 +55,7 @@ def work(sweep: Sweep, watch: Watcher = lambda state: None) -> SweepState:
     every new state. A UserError when another process works on it, or its folder is damaged."""
     with sweep.lock():
         sweep.clear_leftovers()
+        to_journal(sweep)
         scheduler = Scheduler(sweep, watch)
         with closing(scheduler.executor):
             return scheduler.run()
@@ -65,8 +72,15 @@ class Scheduler:
             self.state = self.state.model_copy(update={"target": "run"})
         self.study = SharedStudy(sweep)
         self.executor = open_executor(self.spec.place, self.spec.share)
+        self.is_shared = self.spec.storage is not None
+        self.owner = sweep if self.is_shared else None
         self._commanded: dict[int, str] = {}
         """The last command sent to each entry's worker, so that none is sent twice."""
+        self._read: dict[int, int] = {}
+        """Of each entry's run: how many bytes of its history the pruner knows."""
+        self._adopted: set[int] = set()
+        """Entries whose worker outlived its scheduler, for which it may have begun to stop."""
+        self._is_known, self._beats_at = False, 0.0
 
     def run(self) -> SweepState:
         """Schedule until the end; returns the last state."""
@@ -77,8 +91,10 @@ class Scheduler:
             self._read_messages()
             for entry in self.state.in_state("running"):
                 self._update(entry)
-            self._fill_workers()
-            self._report_results()
+            self._ask_the_study()
+            if self._is_known:
+                self._fill_workers()
+                self._report_results()
             self._set_state()
             if self.state != before or before.state == "starting":
                 self._save()
@@ -89,13 +105,17 @@ class Scheduler:
     # --- one round -----------------------------------------------------------------------------
 
     def _recover(self) -> None:
-        """Go on with the runs that an earlier scheduler left when it died or the machine did."""
+        """Go on with the runs that an earlier scheduler left when it died or the machine did; where
+        others may have taken them over meanwhile, once the study says that they are ours."""
         message = self.state.message if self.state.target == "pause" else ""
         self._change(state="starting", message=message)
         for entry in self.state.in_state("running"):
             run = self._run_of(entry)
             if run is None:
                 self._replace(entry, state="waiting", run="")
+            elif self.is_shared:
+                if not self._has_finished(run):
+                    self._replace(entry, state="waiting")
             else:
                 self._try_to_resume(entry, run)
 
@@ -109,6 +129,47 @@ class Scheduler:
             if entry.number in running and entry.state == "cancelled":
                 self._command(entry, "stop")
 
+    def _ask_the_study(self) -> None:
+        """Queue all points when this begins; then, where machines share the study, let it hear of
+        what is at work here, and hear what became of the rest."""
+        held = {entry.trial for entry in self.state.entries if entry.trial is not None}
+        try:
+            if not self._is_known:
+                self.study.fill()
+                if not self.is_shared:
+                    self.study.take_over(held)
+                self._is_known = True
+            elif not self.is_shared or time.monotonic() < self._beats_at:
+                return
+            at_work = [e.trial for e in self.state.in_state("running") if e.trial is not None]
+            standing = self.study.beat(at_work) if self.is_shared else self.study.standing()
+            self._beats_at = time.monotonic() + silence_s() / BEATS
+            self._storage_ok()
+        except StorageError as error:
+            self._storage_failed(error)
+            return
+        points: dict[int | None, int] = {each.number: point for point, each in standing.items()}
+        entries = [  # numbered otherwise by earlier versions
+            entry.model_copy(update={"number": points.get(entry.trial, entry.number)})
+            for entry in self.state.entries
+        ]
+        self._change(entries=tuple(entries))
+        for entry in entries:
+            if (trial := standing.get(entry.number)) is not None:
+                self._settle(entry, trial)
+
+    def _settle(self, entry: Entry, trial: FrozenTrial) -> None:
+        """Bring an entry in line with the trial that counts of its point."""
+        is_ours = trial.number == entry.trial and trial.state == TrialState.RUNNING
+        if entry.state == "running" and not is_ours:
+            self._command(entry, "stop")  # this machine was silent for so long that others did it
+            self._replace(entry, **ELSEWHERE)
+        elif entry.state == "elsewhere" and trial.state.is_finished():
+            message = f"Another machine did it: {trial.state.name.lower()}."
+            self._replace(entry, value=trial.value, message=message, reported=True)
+        elif entry.state == "elsewhere" and trial.state == TrialState.WAITING:
+            self._replace(entry, state="waiting", message="")
+
     def _update(self, entry: Entry) -> None:
         """Move one entry on by what has become of its run."""
         run = self._run_of(entry)
@@ -120,11 +181,15 @@ class Scheduler:
         except UserError as error:
             self._replace(entry, state="failed", message=str(error))
             return
+        reason = self._told_of_epochs(entry, run)
         match status.state:
             case "finished":
                 self._finish(entry, run)
             case "failed":
                 self._replace(entry, state="failed", message=status.message or run.log_tail(5))
+            case _ if reason:
+                self._command(entry, "stop")
+                self._replace(entry, state="pruned", value=None, message=reason)
             case "interrupted" if self.state.target != "run":
                 self._replace(entry, **WITHOUT_WORKER[self.state.target])
             case "interrupted" if entry.attempts < MAX_ATTEMPTS:
@@ -137,10 +202,33 @@ class Scheduler:
                 pass  # it writes its last words
             case "stopped" if self.state.target == "stop":
                 self._replace(entry, **WITHOUT_WORKER["stop"])
+            case "stopped" if entry.number in self._adopted:
+                self._adopted.discard(entry.number)
+                self._try_to_resume(entry, run)
             case "stopped":
                 self._replace(entry, state="cancelled", message="Stopped by hand.")
             case _:
                 self._command(entry, COMMANDS[self.state.target])
+
+    def _told_of_epochs(self, entry: Entry, run: Run) -> str:
+        """Tell the pruner of the epochs that it does not know; why it gives the run up, "" where it
+        does not."""
+        if self.spec.pruner == "none" or entry.trial is None or self.state.target != "run":
+            return ""
+        try:
+            values, offset = elbo_by_epoch(run, self._read.get(entry.number, 0))
+            for epoch, value in values.items():
+                if self.study.report(entry.trial, epoch, value):
+                    return (
+                        f"Stopped after epoch {epoch}: an ELBO of {value:.4g} is hopeless beside "
+                        f"that of the others ({self.spec.pruner})."
+                    ).replace("-", "−")
+            self._read[entry.number] = offset
+        except StorageError as error:
+            self._storage_failed(error)
+        except UserError:
+            pass  # a damaged history; how the run ends is told all the same
+        return ""
 
     def _fill_workers(self) -> None:
         has_started = True
@@ -162,10 +250,7 @@ class Scheduler:
     def _start_next(self, entry: Entry | None) -> bool:
         """Start one run; False where that has to wait."""
         try:
-            if entry is None:
-                entry = self._draw()
-            elif entry.trial is None:
-                entry = self._claim(entry)
+            entry = self._draw() if entry is None else self._claim(entry)
             if entry is None:
                 return True
             run = self._run_of(entry)
@@ -186,30 +271,40 @@ class Scheduler:
 
     def _claim(self, entry: Entry) -> Entry | None:
         """The entry once the study has it as ours; None when another machine has the point."""
-        trial = self.study.claim(entry.params)
+        trial = self.study.take(entry.number, entry.trial)
         self._storage_ok()
         if trial is None:
+            self._command(entry, "stop")  # if it has a run, that goes on for nobody
             self._replace(entry, **ELSEWHERE)
             return None
-        return self._replace(entry, trial=trial)
+        return self._replace(entry, trial=trial.number)
 
     def _draw(self) -> Entry | None:
-        """A new entry, as the sampler chose it; None when the study has drawn all its trials."""
-        known = {entry.trial for entry in self.state.entries if entry.trial is not None}
-        trial = self.study.ask(known)
-        others = [] if trial else self.study.other_trials(known)
+        """A new entry, as the sampler drew it; None when there is nothing to draw any more, and
+        those of other machines are in the queue."""
+        known = {entry.number for entry in self.state.entries}
+        drawn = self.study.draw(known)
+        others = {} if drawn else self.study.standing()
         self._storage_ok()
-        for each in others:
-            self._append(each, **ELSEWHERE)
-        return self._append(trial) if trial else None
+        if drawn:
+            point, trial = drawn
+            return self._append(point, trial.params, trial=trial.number)
+        for point in others.keys() - known:
+            self._append(point, others[point].params, **ELSEWHERE)
+        return None
 
     def _report_results(self) -> None:
         """Let the study know of results; those that cannot be told now are told later."""
         try:
             for entry in self.state.entries:
-                if entry.trial is not None and entry.is_to_report:
-                    self.study.tell(entry.trial, entry.value)
-                    self._replace(entry, reported=True)
+                if entry.is_to_report and entry.trial is not None:
+                    pruned = entry.state == "pruned"
+                    if self.study.tell(entry.trial, entry.value, pruned, entry.message):
+                        self._replace(entry, reported=True)
+                    elif entry.value is not None and self.study.tell_of(entry.number, entry.value):
+                        self._replace(entry, reported=True)  # before the others were done with it
+                    else:
+                        self._replace(entry, **ELSEWHERE)
                     self._storage_ok()
         except StorageError as error:
             self._storage_failed(error)
@@ -238,13 +333,15 @@ class Scheduler:
         name = self.store.free_name(self.spec.run_name(self.sweep.id, entry.params))
         entry = self._replace(entry, run=name)
         self._save()  # so that a scheduler that comes later knows whose run it is
-        self.executor.submit(self.store, name, config)
+        self.executor.submit(self.store, name, config, self.owner)
         self._replace(entry, state="running", attempts=1)
 
     def _resume(self, entry: Entry, run: Run) -> None:
         """Put a worker to a run that was begun before, unless it has one or needs none."""
         if self.executor.poll(run).state in ("interrupted", "stopped"):
-            self.executor.resume(run)
+            self.executor.resume(run, self.owner)
+        elif self.is_shared:
+            self._adopted.add(entry.number)
         self._replace(entry, state="running")
         self._commanded.pop(entry.number, None)
 
@@ -263,13 +360,18 @@ class Scheduler:
         value = -summary["recon"] if value is None else value
         self._replace(entry, state="finished", value=value, message="")
 
+    def _has_finished(self, run: Run) -> bool:
+        try:
+            return self.executor.poll(run).state == "finished"
+        except UserError:
+            return True  # it is damaged, as the first round says
+
     def _command(self, entry: Entry, command: str) -> None:
         """Send a message to a run's worker, once."""
-        if self._commanded.get(entry.number, "resume") != command:
+        run = self._run_of(entry)
+        if run is not None and self._commanded.get(entry.number, "resume") != command:
             self._commanded[entry.number] = command
-            run = self._run_of(entry)
-            if run is not None:
-                self.executor.command(run, command)
+            self.executor.command(run, command)
 
     def _run_of(self, entry: Entry) -> Run | None:
         """The entry's run, None where it has none yet or it was deleted."""
@@ -291,9 +393,8 @@ class Scheduler:
         if self.state.target == "run":  # else the message says why it waits
             self._change(message="")
 
-    def _append(self, trial: FrozenTrial, **more: Any) -> Entry:
-        number = len(self.state.entries)
-        entry = Entry(number=number, trial=trial.number, params=dict(trial.params), **more)
+    def _append(self, point: int, params: Params, **more: Any) -> Entry:
+        entry = Entry(number=point, params=params, **more)
         self._change(entries=(*self.state.entries, entry))
         return entry
 

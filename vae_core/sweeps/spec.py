@@ -18,6 +18,7 @@ from vae_core.settings import Settings
 from vae_core.training.executors import HERE, Share, check_place
 
 BETA, SEED, SIGMA = "objective.beta", "train.seed", "model.sigma"
+EPOCHS = "train.epochs"
 MOST_RUNS = 1000
 
 OTHER_NATS = frozenset(
@@ -41,6 +42,7 @@ Params = dict[str, Any]
 """Values by dotted setting, such as {"objective.beta": 0.3}."""
 
 SamplerName = Literal["grid", "random", "tpe"]
+PrunerName = Literal["none", "median", "hyperband"]
 
 
 class SweepSpec(Settings):
@@ -50,7 +52,9 @@ class SweepSpec(Settings):
     vary: the values of each varied setting. The grid tries every combination; random and TPE draw
         β between the smallest and the largest, and choose among the values of other settings.
     trials: how many runs random and TPE draw.
-    storage: URL of a database that machines share; None keeps the study in the sweep's folder.
+    pruner: what stops runs early whose ELBO is hopeless beside that of the others.
+    storage: URL of a journal or a database that machines share; None keeps the study in the
+        sweep's folder.
     place: address of where its runs are trained, see `training/executors/`; share: what each of
         them takes of a machine there.
     """
@@ -62,6 +66,7 @@ class SweepSpec(Settings):
     ]
     sampler: SamplerName = "grid"
     trials: int = 0
+    pruner: PrunerName = "none"
     workers: int = 2
     storage: str | None = None
     place: str = HERE
@@ -80,6 +85,11 @@ class SweepSpec(Settings):
         if self.sampler != "grid":
             return self.trials
         return math.prod(len(values) for values in self.vary.values())
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs the longest run has."""
+        return max(map(int, self.vary.get(EPOCHS, (self.base.train.epochs,))))
 
     def points(self) -> list[Params]:
         """What is known beforehand of the runs: every combination of a grid, in order."""
@@ -176,20 +186,23 @@ def check(spec: SweepSpec) -> SweepSpec:
                 "the same; set model.likelihood=gaussian."
             )
     if spec.sampler == "tpe":
-        _check_that_nats_compare(spec)
+        _check_that_nats_compare(
+            spec, "TPE looks for the best ELBO", "take every combination or random draws"
+        )
+    if spec.pruner != "none":
+        _check_that_nats_compare(spec, "a pruner stops runs of a low ELBO", "let all runs end")
     return spec
 
 
-def _check_that_nats_compare(spec: SweepSpec) -> None:
-    """TPE goes where the ELBO is higher, so all of its runs have to mean the same by it."""
+def _check_that_nats_compare(spec: SweepSpec, why: str, remedy: str) -> None:
+    """Who goes by the ELBO needs runs that all mean the same by it."""
     from vae_core.families import families
 
     for key, values in spec.vary.items():
         with_elbo = {"kl" in families[str(name)].terms for name in values if key == "family"}
         if len(with_elbo) > 1 or (key in OTHER_NATS and len(values) > 1):
             raise UserError(
-                f"{key}: TPE looks for the best ELBO, and runs that differ in this measure other "
-                "nats; take every combination or random draws."
+                f"{key}: {why}, and runs that differ in this measure other nats; {remedy}."
             )
 
 

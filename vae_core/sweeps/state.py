@@ -11,7 +11,7 @@ from vae_core.runs.store import is_run_name
 from vae_core.settings import Settings
 from vae_core.sweeps.spec import BETA, Value
 
-EntryState = Literal["waiting", "running", "finished", "failed", "cancelled", "elsewhere"]
+EntryState = Literal["waiting", "running", "finished", "failed", "pruned", "cancelled", "elsewhere"]
 SweepStateName = Literal[
     "starting", "running", "paused", "finished", "stopped", "cancelled", "failed", "interrupted"
 ]
@@ -19,6 +19,8 @@ Target = Literal["run", "pause", "stop", "cancel"]
 """What the sweep is asked to do."""
 
 ACTIVE: frozenset[SweepStateName] = frozenset({"starting", "running", "paused"})
+
+OVER: frozenset[EntryState] = frozenset({"finished", "failed", "pruned", "cancelled"})
 
 COMMANDS: dict[Target, str] = {"run": "resume", "pause": "pause", "stop": "stop", "cancel": "stop"}
 """The message to a running worker when the sweep is to do this."""
@@ -60,12 +62,14 @@ class Stored(Settings):
 class Entry(Stored):
     """One run of a sweep.
 
-    number: its name for messages, fixed however the queue is ordered.
-    trial: its number in Optuna's study, once it was claimed there.
+    number: its name for messages, fixed however the queue is ordered; which point of the sweep it
+        is, in Optuna's study too.
+    trial: of the study's trials of this point, the one that this machine has.
     attempts: how often a worker was started for it; a killed one is replaced once.
     value: the ELBO on validation images, or −recon where there is none.
     reported: whether the study knows how it ended.
-    elsewhere: another machine that shares the study does it.
+    elsewhere: another machine that shares the study does it, or has done it where it is reported.
+    pruned: it was stopped because its ELBO was hopeless beside that of the others.
     """
 
     number: Count
@@ -81,7 +85,7 @@ class Entry(Stored):
     @property
     def is_over(self) -> bool:
         """True once nothing will happen to it any more."""
-        return self.state in ("finished", "failed", "cancelled", "elsewhere")
+        return self.state in OVER or (self.state == "elsewhere" and self.reported)
 
     @property
     def is_to_report(self) -> bool:

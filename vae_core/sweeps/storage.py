@@ -1,22 +1,33 @@
-"""The database of a study: its URL, how it is opened, and its errors in a sentence.
+"""Where a study is kept: its address, how it is opened, and its errors in a sentence.
 
-Imports SQLAlchemy and Optuna, so it is imported where a study is opened.
+A journal, one file that machines may share, or a database. Imports SQLAlchemy and Optuna, so it is
+imported where a study is opened.
 """
 
 from __future__ import annotations
 
+import math
+import os
 import re
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
 from typing import Any
 
-from optuna.exceptions import StorageInternalError
-from optuna.storages import RDBStorage
-from sqlalchemy.engine import make_url
+from optuna.exceptions import ExperimentalWarning, StorageInternalError
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages import RetryHeartbeatStaleTrialCallback as Retry
+from optuna.storages._heartbeat import BaseHeartbeat
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna.trial import TrialState
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from vae_core.errors import UserError
 from vae_core.extras import extra
+from vae_core.runs.process import Watch, silence_s
 
 SQLITE_TIMEOUT_S = 30
 """How long SQLite waits for another writer."""
@@ -33,25 +44,123 @@ ENGINES: dict[str, dict[str, Any]] = {
 }
 """What SQLAlchemy is told of a database. A pinged connection outlives a restart of its server."""
 
+JOURNAL = "journal"
+
+MOST_RETRIES = 8
+"""A point whose machines died so often is given up: it may be what kills them."""
+
+LONGEST_LINE = 2**20
+"""Bytes of a record of a journal; the longest has the specification."""
+
+BEAT = "beat"
+"""A trial's attribute in a journal: how often the machine that has it was heard."""
+
 
 class StorageError(UserError):
-    """The study's database cannot be reached; what was not told can be told later."""
+    """The study cannot be reached; what was not told can be told later."""
 
 
-def open_storage(url: str) -> RDBStorage:
-    """Optuna's storage at a database URL; what SQLAlchemy raises is not translated. A StorageError
-    when it is no URL, a UserError when a driver is an extra that is not installed."""
+class JournalFile(JournalFileBackend):
+    """Optuna's file, whose damage is told as that of any other file."""
+
+    def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
+        try:
+            yield from super().read_logs(log_number_from)
+        except ValueError as error:
+            raise OSError(f"the journal is damaged: {error}") from error
+
+
+class Journal(JournalStorage, BaseHeartbeat):
+    """Optuna's journal, with the heartbeats that only its databases have.
+
+    They are counters among the trials' attributes. A journal has no clock that all machines share,
+    so a trial is stale whose counter this process has seen unchanged for long enough.
+    """
+
+    def __init__(self, path: str) -> None:
+        # A lock that is a file of its own: symbolic links are not to be had everywhere.
+        lock = JournalFileOpenLock(path)
+        _cut_unfinished(path, lock)
+        super().__init__(JournalFile(path, lock))
+        self._watch = Watch()
+
+    def record_heartbeat(self, trial_id: int) -> None:
+        count = self.get_trial(trial_id).system_attrs.get(BEAT, 0)
+        self.set_trial_system_attr(trial_id, BEAT, count + 1)
+
+    def _get_stale_trial_ids(self, study_id: int) -> list[int]:
+        running = self.get_all_trials(study_id, deepcopy=False, states=(TrialState.RUNNING,))
+        beats = {trial._trial_id: trial.system_attrs.get(BEAT, 0) for trial in running}
+        silent = {each: self._watch.unchanged_s(each, partial(beats.get, each)) for each in beats}
+        return [each for each, seconds in silent.items() if seconds > silence_s()]
+
+    def get_heartbeat_interval(self) -> int | None:
+        return 1  # on
+
+    def get_heartbeat_stale_trial_callback(self) -> Retry:
+        return retry()
+
+
+def open_storage(url: str) -> BaseStorage:
+    """Optuna's storage at an address; what SQLAlchemy raises is not translated. A StorageError when
+    it is no address, a UserError when a driver is an extra that is not installed."""
     try:
         address = make_url(url)
     except ValueError:  # a port that is no number
         raise _no_url(url) from None
+    return OPENED.get(address.get_backend_name(), _database)(address)
+
+
+def _journal(address: URL) -> BaseStorage:
+    path = Path(address.database or "")
+    if not path.name:
+        raise _no_url(str(address))
+    return Journal(str(path))
+
+
+def _database(address: URL) -> BaseStorage:
     # One driver, whichever of them is the default of the installed SQLAlchemy.
     if address.drivername == "postgresql":
         address = address.set(drivername="postgresql+psycopg")
     if address.drivername == "postgresql+psycopg":
         extra("psycopg", "postgresql", "A study in PostgreSQL")
     options = ENGINES.get(address.get_backend_name(), {"pool_pre_ping": True})
-    return RDBStorage(address.render_as_string(hide_password=False), engine_kwargs=options)
+    with warnings.catch_warnings(action="ignore", category=ExperimentalWarning):
+        return RDBStorage(
+            address.render_as_string(hide_password=False),
+            engine_kwargs=options,
+            heartbeat_interval=1,  # on; how often one beats is the scheduler's to say
+            grace_period=math.ceil(silence_s()),
+            heartbeat_stale_trial_callback=retry(),
+        )
+
+
+OPENED: dict[str, Callable[[URL], BaseStorage]] = {JOURNAL: _journal}
+"""What opens an address, by its scheme; all others are databases."""
+
+
+def retry() -> Retry:
+    """Queues the point of a trial once more whose machine has died."""
+    with warnings.catch_warnings(action="ignore", category=ExperimentalWarning):
+        return Retry(max_retry=MOST_RETRIES)
+
+
+def _cut_unfinished(path: str, lock: JournalFileOpenLock) -> None:
+    """Cut off what somebody who died, or a full disk, has left of a last line: Optuna would append
+    to it, and nobody could read that."""
+    try:
+        with open(path, "r+b") as file:
+            lock.acquire()
+            try:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - LONGEST_LINE))
+                start = file.tell()
+                tail = file.read()
+                if not tail.endswith(b"\n"):
+                    file.truncate(start + tail.rfind(b"\n") + 1)
+            finally:
+                lock.release()
+    except FileNotFoundError:
+        pass
 
 
 @contextmanager
@@ -91,7 +200,7 @@ def redacted(url: str) -> str:
 def _no_url(text: str) -> StorageError:
     return StorageError(
         f"{redacted(text)} is no database URL; write one such as "
-        "postgresql://user@host/database or sqlite:////folder/study.db."
+        "postgresql://user@host/database or journal:////folder/study.log."
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -67,15 +66,11 @@ class Sweep(Folder):
         return self.parse(layout.SWEEP_STATE, SweepState)
 
     def storage(self) -> str:
-        """URL of the study. A UserError when the study in the folder is no file of its own."""
-        for end in ("", "-journal", "-wal"):
-            self.require_file(layout.STUDY + end)
-        return self.spec().storage or f"sqlite:///{self.file(layout.STUDY)}"
-
-    def identity(self) -> str:
-        """What tells this folder from all others that take part in the same study; "" in those of
-        a time before it was kept. A UserError when it cannot be read."""
-        return self.text(layout.IDENTITY).strip() if self.has(layout.IDENTITY) else ""
+        """Address of the study. A UserError when the study in the folder is no file of its own."""
+        for name in (layout.STUDY, layout.EARLIER_STUDY):
+            for end in ("", ".lock", ".new", "-journal", "-wal"):
+                self.require_file(name + end)
+        return self.spec().storage or f"journal:///{self.file(layout.STUDY).absolute()}"
 
     def send(self, command: str, **values: Any) -> None:
         """Send a message to the scheduler, which reads it at once; see `apply_message`."""
@@ -166,7 +161,6 @@ def _new_folder(store: Store, name: str, spec: SweepSpec) -> Iterator[Sweep]:
         reason = error.strerror or error
         raise UserError(f"The sweep cannot be created in {store.path}: {reason}.") from None
     try:
-        sweep.write_bytes(layout.IDENTITY, secrets.token_hex(16).encode())
         with_password = spec.storage is not None
         sweep.write_json(layout.SWEEP_SPEC, spec, private=with_password)
         yield sweep

@@ -25,7 +25,7 @@ def meeting_store(patience_s: float = ANSWER_S) -> Any:
 
 def begun() -> str | None:
     """The run that an earlier attempt has begun, None where this is the first."""
-    if not _has_agent():
+    if not has_agent():
         return None
     store = meeting_store()
     return store.get("run").decode() if store.check(["run"]) else None
@@ -33,9 +33,10 @@ def begun() -> str | None:
 
 def begin(name: str) -> None:
     """Leave the name of the run for later attempts."""
-    if _has_agent():
+    if has_agent():
         meeting_store().set("run", name)
 
 
-def _has_agent() -> bool:
+def has_agent() -> bool:
+    """Whether an agent of torch has started this process, and has the store."""
     return os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"

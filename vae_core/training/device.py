@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-
 import torch
 
 from vae_core.errors import UserError
+from vae_core.process import cores
 from vae_core.training.distributed import ALONE, Distributed
 
 
@@ -45,7 +44,7 @@ def room_for(kind: str) -> int:
         return torch.cuda.device_count()
     if kind != "cpu":
         return 1
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cores()
 
 
 def make_exact(device: torch.device) -> None:

@@ -32,11 +32,13 @@ def start(
     name: str,
     config: RunConfig,
     processes: int = 1,
+    owner: Folder | None = None,
     share: Share | None = None,
 ) -> Run:
     """Create a run and train it in a process of its own, or in several.
 
     Args:
+        owner: a folder; the run stops once nobody works on it any more.
         share: what it takes of a machine of the cluster that is known here; None trains it on this
             machine.
 
@@ -47,7 +49,8 @@ def start(
     try:
         if share is not None:
             put_on_cluster(run, share)
-        _launch(run, _on(address_to_resume(run)), processes=processes)
+        options = _on(address_to_resume(run)) + _owned(owner)
+        _launch(run, options, processes=processes)
     except UserError:
         shutil.rmtree(run.path, ignore_errors=True)  # it never began: its name is free again
         raise
@@ -79,6 +82,7 @@ def resume(
     accept_changed_data: bool = False,
     epochs: str | None = None,
     beta: float | None = None,
+    owner: Folder | None = None,
     processes: int | None = None,
     on: str | None = None,
 ) -> None:
@@ -91,6 +95,7 @@ def resume(
     Args:
         epochs: how many it is to go on for, see `continued`; a finished run needs some.
         beta: its β from now on, set as by hand.
+        owner: as of `start`.
         processes: how many train it; None for as many as last time, see `processes_of`.
         on: where, see `address_to_resume`; None goes on where it was.
 
@@ -105,7 +110,7 @@ def resume(
         send(run, {"command": "resume"})
         return
     require_more(run, epochs)
-    options = _on(address_to_resume(run, on))
+    options = _on(address_to_resume(run, on)) + _owned(owner)
     options += ["--accept-changed-data"] if accept_changed_data else []
     if epochs is not None:
         options += ["--epochs", epochs]
@@ -177,6 +182,10 @@ def spawn(folder: Folder, command: list[str], store: Path) -> None:
 
 def _on(address: str | None) -> list[str]:
     return [] if address is None else ["--on", address]
+
+
+def _owned(owner: Folder | None) -> list[str]:
+    return [] if owner is None else ["--owner", str(owner.path)]
 
 
 def _launch(

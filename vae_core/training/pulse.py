@@ -19,7 +19,7 @@ from functools import partial
 from typing import Any
 
 from vae_core.runs.process import Watch, silence_s
-from vae_core.training.attempts import meeting_store
+from vae_core.training.attempts import has_agent, meeting_store
 from vae_core.training.distributed import Distributed
 
 BEAT_S = 0.3
@@ -91,7 +91,7 @@ class Pulse:
 
     def _beat(self) -> None:
         """Count up, and look whether the others do."""
-        parent: int | None = os.getppid()
+        parent = os.getppid() if has_agent() else None
         store: Any = None
         count = 0
         watch = Watch(longest_gap_s=2 * BEAT_S)

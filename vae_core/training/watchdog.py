@@ -19,10 +19,12 @@ from contextlib import suppress
 import psutil
 
 from vae_core.errors import UserError
-from vae_core.runs import ACTIVE, Run
-from vae_core.training.control import STOP_SIGNALS, ControlFile, WorkerControl
+from vae_core.runs import ACTIVE, Folder, Run
+from vae_core.runs.lease import current_job, is_alive
+from vae_core.training.control import STOP_SIGNALS, ControlFile, WorkerControl, send
 
 POLL_S = 0.1
+OWNER_POLL_S = 0.5
 
 GRACE_S = 1.3
 """From the request to the end of a worker, where it does not end by itself."""
@@ -111,6 +113,19 @@ def watch_worker(run: Run, offset: int, control: WorkerControl) -> None:
         return 0
 
     watch(lambda: any(message.command == "stop" for message in messages()), exit_status)
+
+
+def stop_after(owner: Folder, run: Run) -> None:
+    """Ask the worker of a run to stop once whoever works on the folder `owner` has died or ended,
+    from a thread, from now on. It is no sign of that when the folder cannot be read."""
+
+    def keep_watch() -> None:
+        while (job := current_job(owner)) is None or is_alive(owner, job):
+            time.sleep(OWNER_POLL_S)
+        with suppress(UserError):
+            send(run, {"command": "stop"})
+
+    threading.Thread(target=keep_watch, name="owner", daemon=True).start()
 
 
 def record_stop(run: Run, activity: str) -> str:

@@ -12,7 +12,9 @@ import tarfile
 import threading
 import zipfile
 import zlib
+from array import array
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any, BinaryIO, cast
 
 from vae_core.imaging.archive import (
@@ -38,6 +40,29 @@ LONGEST_SIDECAR = 2**16
 _DAMAGED = (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, ValueError, OverflowError)
 
 
+class Stamps(Sequence[Stamp]):
+    """What files of a tar are known by: a few bytes each, where millions are listed."""
+
+    def __init__(self) -> None:
+        self.mark, self.sizes, self.starts = 0, array("q"), array("q")
+
+    def add(self, size: int, start: int) -> None:
+        """A file of so many bytes that begins there."""
+        self.sizes.append(size)
+        self.starts.append(start)
+
+    def keep(self, places: Sequence[int]) -> None:
+        """Those alone."""
+        self.sizes = array("q", (self.sizes[i] for i in places))
+        self.starts = array("q", (self.starts[i] for i in places))
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.sizes[index], (self.mark + self.starts[index]) % 2**63
+
+
 class TarMembers:
     """The files in an open tar. See `archive.Members`."""
 
@@ -49,10 +74,9 @@ class TarMembers:
         self._file = cast(BinaryIO, io.BufferedReader(unpacked, 2**16)) if unpacked else file
         self._turn = threading.Lock()
         self.names: list[str] = []
-        self.stamps: list[Stamp] = []
+        self.stamps = Stamps()
         self.skipped: list[Skip] = []
         self.told: dict[int, Told] = {}
-        self._starts: list[int] = []
         try:
             self._list()
         except _DAMAGED as error:
@@ -61,10 +85,10 @@ class TarMembers:
 
     def read(self, index: int) -> bytes:
         """All bytes of one; see `archive.Members`."""
-        size = self.stamps[index][0]
+        size = self.stamps.sizes[index]
         try:
             with self._turn:
-                self._file.seek(self._starts[index])
+                self._file.seek(self.stamps.starts[index])
                 data = self._file.read(size)
         except _DAMAGED as error:
             raise NotAnImage(f"damaged in the archive: {error}".rstrip(".")) from error
@@ -74,11 +98,12 @@ class TarMembers:
 
     def open(self, index: int) -> BinaryIO:
         """One of them, to look at its head."""
-        return ranged(self._file, self._starts[index], self.stamps[index][0], self._turn)
+        stamps = self.stamps
+        return ranged(self._file, stamps.starts[index], stamps.sizes[index], self._turn)
 
     def _list(self) -> None:
         total, seen = 0, 0
-        packed, mark = self._packed_size(), self._mark()
+        packed, self.stamps.mark = self._packed_size(), self._mark()
         # Kept, for it would take the file along when it goes.
         self._bounded = Bounded(self._file, self._limits)
         with tarfile.open(fileobj=cast(Any, self._bounded), mode="r:") as tar:
@@ -102,8 +127,7 @@ class TarMembers:
                     self.skipped.append(Skip(name, "no ordinary file"))
                 else:
                     self.names.append(name)
-                    self.stamps.append((info.size, (mark + info.offset_data) % 2**63))
-                    self._starts.append(info.offset_data)
+                    self.stamps.add(info.size, info.offset_data)
 
     def _mark(self) -> int:
         """What tells this tar from one of the same sizes, for it has no sums of its files."""
@@ -130,24 +154,25 @@ class TarMembers:
             elif has_image_name(name):
                 pictures[key].append(i)
         used: set[int] = set()
+        labels: dict[str, Told] = {}  # one for all pictures of which no more is said
         for key, places in pictures.items():
             label, columns = "", dict[str, Cell]()
             for i in beside.get(key, ()):
-                if self.stamps[i][0] > LONGEST_SIDECAR:
+                if self.stamps.sizes[i] > LONGEST_SIDECAR:
                     continue
                 used.add(i)
                 said_label, said = _SIDECARS[self.names[i][len(key) :].lower()](self._text(i))
                 label = label or said_label
                 columns.update(said)
             if label or columns:
-                self.told.update(dict.fromkeys(places, Told(label, columns)))
+                told = Told(label, columns) if columns else labels.setdefault(label, Told(label))
+                self.told.update(dict.fromkeys(places, told))
         if used:
             kept = [i for i in range(len(self.names)) if i not in used]
             place = {old: new for new, old in enumerate(kept)}
             self.told = {place[i]: told for i, told in self.told.items()}
             self.names = [self.names[i] for i in kept]
-            self.stamps = [self.stamps[i] for i in kept]
-            self._starts = [self._starts[i] for i in kept]
+            self.stamps.keep(kept)
 
     def _text(self, index: int) -> str:
         try:

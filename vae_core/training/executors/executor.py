@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError
 from vae_core.config import RunConfig
 from vae_core.errors import UserError
 from vae_core.registry import Entry, Registry
-from vae_core.runs import Run, Status, Store
+from vae_core.runs import Folder, Run, Status, Store
 from vae_core.settings import Settings, explain
 
 HERE = "here"
@@ -47,7 +47,9 @@ class Executor(Protocol):
     previews and weights come to lie there while it goes on, and its control file is obeyed. So
     whoever looks at a run reads its folder, and the executor need not be asked. It may be closed
     or killed while runs go on; another one for the same address finds them by their folders.
-    `submit` and `resume` raise `Unreachable` where that may be over in a while.
+    `submit` and `resume` raise `Unreachable` where that may be over in a while. A run that has an
+    `owner` saves itself and stops once nobody works on that folder any more: somebody elsewhere
+    then does it anew. Others go on whatever becomes of whoever started them.
     """
 
     def capacity(self) -> int | None:
@@ -58,12 +60,14 @@ class Executor(Protocol):
         """How many threads a run is to have, where so many are trained together; None where it
         has the machine for itself."""
 
-    def submit(self, store: Store, name: str, config: RunConfig) -> Run:
+    def submit(
+        self, store: Store, name: str, config: RunConfig, owner: Folder | None = None
+    ) -> Run:
         """Create a run and have it trained; returns at once, though the run may have to wait for
         its turn. A UserError when the configuration is invalid, the name is taken or nothing can
         be started, and then nothing is left of the run."""
 
-    def resume(self, run: Run) -> None:
+    def resume(self, run: Run, owner: Folder | None = None) -> None:
         """Go on with a run that was stopped, interrupted or failed, from its last save; wake a
         paused one. A UserError when it is finished or cannot be started."""
 

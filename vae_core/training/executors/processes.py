@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vae_core.config import RunConfig
 from vae_core.process import cores
-from vae_core.runs import Run, Status, Store
+from vae_core.runs import Folder, Run, Status, Store
 from vae_core.training.control import send
 from vae_core.training.executors.executor import HERE, Share, executors
 
@@ -25,15 +25,17 @@ class Processes:
             return None
         return max(1, int(self._share.cpus or cores() // together))
 
-    def submit(self, store: Store, name: str, config: RunConfig) -> Run:
+    def submit(
+        self, store: Store, name: str, config: RunConfig, owner: Folder | None = None
+    ) -> Run:
         from vae_core.training import jobs  # imports torch
 
-        return jobs.start(store, name, config)
+        return jobs.start(store, name, config, owner=owner)
 
-    def resume(self, run: Run) -> None:
+    def resume(self, run: Run, owner: Folder | None = None) -> None:
         from vae_core.training import jobs
 
-        jobs.resume(run)
+        jobs.resume(run, owner=owner)
 
     def poll(self, run: Run) -> Status:
         return run.status()
