@@ -100,7 +100,8 @@ def test_a_killed_machine_costs_nothing_that_had_come_back(tmp_path: Path) -> No
     alone = trained(tmp_path / "alone", "alone", data=config.data.model_dump(), **changes)
     assert run.read(layout.PARTS) == alone.read(layout.PARTS)
     assert run.read(layout.WEIGHTS) == alone.read(layout.WEIGHTS)
-    assert steps_of(run) == steps_of(alone)
+    steps = steps_of(run)  # on a busy machine there are more records, of fewer steps each
+    assert steps == sorted(set(steps)) and steps[-1] == steps_of(alone)[-1]
     assert Run(run.path).status().state == "finished"  # with all that belongs to it
 
 
