@@ -112,3 +112,21 @@ def test_the_health_check_asks_below_the_base_path(port: int, base: str, healthy
     command = [sys.executable, "deploy/healthy.py"]
     ended = subprocess.run(command, cwd=ROOT, env=os.environ | environment, capture_output=True)
     assert (ended.returncode == 0) == healthy
+
+
+def test_a_cluster_lets_nobody_in_but_the_app() -> None:
+    cluster, policy = documents(DEPLOY / "kuberay.yaml")
+    assert (
+        cluster["apiVersion"] == "ray.io/v1" and cluster["spec"]["authOptions"]["mode"] == "token"
+    )
+    head = cluster["spec"]["headGroupSpec"]["template"]["spec"]["containers"][0]
+    (workers,) = cluster["spec"]["workerGroupSpecs"]
+    (worker,) = workers["template"]["spec"]["containers"]
+    assert head["image"] == worker["image"]  # one version of Ray and Python
+    assert {port["containerPort"] for port in head["ports"]} == {6379, 10001}
+    own, app = policy["spec"]["ingress"]
+    assert policy["spec"]["podSelector"]["matchLabels"] == {"ray.io/cluster": "training"}
+    assert own["from"][0]["podSelector"] == policy["spec"]["podSelector"]
+    deployment = documents(DEPLOY / "kubernetes.yaml")[1]
+    assert app["from"][0]["podSelector"] == deployment["spec"]["selector"]
+    assert app["ports"] == [{"port": 10001}]

@@ -36,6 +36,7 @@ from vae_core.errors import UserError
 from vae_core.families import complete
 from vae_core.runs import DataCard, Run, Status, Store
 from vae_core.training import jobs, loop, precision_trial
+from vae_core.training.executors import Share
 
 PAGE = str(Path(__file__).resolve().parents[1] / "pages" / "train.py")
 FORM = "train.digits-vae.digits"
@@ -65,7 +66,9 @@ def started(monkeypatch: pytest.MonkeyPatch) -> Started:
     """What `jobs.start` was asked for; the run is made, no process is."""
     calls = Started()
 
-    def start(store: Store, name: str, config: RunConfig, processes: int = 1) -> Run:
+    def start(
+        store: Store, name: str, config: RunConfig, processes: int = 1, share: Share | None = None
+    ) -> Run:
         run = store.create(name, complete(config))
         run.claim(os.getpid())
         calls.append((name, config))

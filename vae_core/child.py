@@ -18,11 +18,9 @@ import psutil
 from vae_core.data import Progress, no_progress
 from vae_core.errors import UserError
 from vae_core.locations import STORE_VARIABLE, module_command, module_environment
+from vae_core.process import PARENT_VARIABLE
 from vae_core.progress import with_heartbeat
 from vae_core.runs import Run, layout
-
-PARENT_VARIABLE = "VAE_PARENT"
-"""Names the process that waits for the answer: without it there is nothing to work for."""
 
 MAX_LINES = 200
 

@@ -10,6 +10,7 @@ from types import ModuleType
 from vae_core.errors import UserError
 
 PACKAGES = {
+    "cluster": ("ray[client]",),
     "hdf5": ("h5py",),
     "heic": ("pillow-heif",),
     "hub": ("huggingface-hub",),

@@ -22,6 +22,10 @@ second training; 1000 took 1.03, 0.95 and 0.95, OpenMP's own default 1.02, 0.62 
 benchmarks.waiting`, two cores, AVX2)."""
 
 
+PARENT_VARIABLE = "VAE_PARENT"
+"""In the environment of a process that is to end with the one that started it: the id of that."""
+
+
 def prepare() -> None:
     """For training: keep the memory of a step for the next one, and let waiting threads sleep soon.
 

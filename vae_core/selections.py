@@ -141,15 +141,24 @@ def selected_dataset(
     """
     if config.selection is None:
         return load_dataset(config, progress)
-    if run is not None and run.has(SELECTION):
-        chosen = _unpacked(run.parse(SELECTION, SavedSelection).hashes)
+    if run is None:
+        chosen = _referred(config.selection, store).hashes
     else:
-        found = _referred(config.selection, store)
-        chosen = found.hashes
-        if run is not None:
-            run.write_json(SELECTION, _packed(found))
+        take_selection(run, config, store)
+        chosen = _unpacked(run.parse(SELECTION, SavedSelection).hashes)
     everything = load_dataset(config.model_copy(update={"limit": None}), progress)
     return restricted(everything, chosen, config)
+
+
+def take_selection(run: Run, config: DataConfig, store: Store) -> None:
+    """Write the selection that `config` names into a run that has none yet, so that the run may be
+    moved and the selection changed.
+
+    Raises:
+        UserError: when there is no such selection, or nothing can be written.
+    """
+    if config.selection is not None and not run.has(SELECTION):
+        run.write_json(SELECTION, _packed(_referred(config.selection, store)))
 
 
 def _referred(text: str, store: Store) -> Selection:

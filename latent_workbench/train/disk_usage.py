@@ -15,7 +15,7 @@ from vae_core.units import gigabytes
 from vae_core.upkeep import clear_disk
 
 _SHOWN: dict[str, tuple[Kind, ...]] = {
-    "Prepared images": ("prepared", "unfinished"),
+    "Prepared images": ("prepared", "unfinished", "sent"),
     "Surveys, maps and priors of runs": ("derived",),
     "Compiled networks": ("compiled",),
     "Uploads": ("upload",),

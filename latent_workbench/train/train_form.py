@@ -35,6 +35,7 @@ from latent_workbench.train.family_help import about_choice
 from latent_workbench.train.forms import Form, Place, widget_key
 from latent_workbench.train.timing import Stopwatch, Timing
 from latent_workbench.train.upload import own_images, uploaded_name
+from latent_workbench.train.where import choose_where
 from vae_core.auto import resolve
 from vae_core.choices import Choice
 from vae_core.config import RunConfig, parse_config
@@ -49,6 +50,7 @@ from vae_core.runs import ACTIVE, DataCard, Store
 from vae_core.runs.schemas import Chosen
 from vae_core.runs.store import name_for
 from vae_core.training import jobs
+from vae_core.training.executors import Share
 from vae_core.training.initial import refuse_misfit
 from vae_core.training.trackers import require_trackers, trackers
 
@@ -99,8 +101,11 @@ def train_form() -> None:
     if config is not None:
         with about:
             about_choice(config)
+    share, unplaced = choose_where(st.container(), more)
     plan: Plan | None = None
-    processes, crowded = (1, "") if config is None else choose_processes(more, config)
+    processes, crowded = 1, ""
+    if config is not None and share is None:
+        processes, crowded = choose_processes(more, config)
     with samples:
         if config is not None and (not own or config.data.data_dir):
             plan = _plan(config, recipe, processes)
@@ -116,7 +121,7 @@ def train_form() -> None:
         typed, free = _choose_name(config)
         refusal = Store().refusal(typed) if typed else ""
         field_error(name, refusal)
-    _start(config, plan, problem or refusal, typed or free, processes)
+    _start(config, plan, problem or unplaced or refusal, typed or free, processes, share)
 
 
 @dataclass(frozen=True)
@@ -257,10 +262,15 @@ def _choose_name(config: RunConfig | None) -> tuple[str, str]:
 
 
 def _start(
-    config: RunConfig | None, plan: Plan | None, problem: str, name: str, processes: int
+    config: RunConfig | None,
+    plan: Plan | None,
+    problem: str,
+    name: str,
+    processes: int,
+    share: Share | None,
 ) -> None:
-    """The button that starts what the form says, and how long that will take: in sight however long
-    the form is, with what keeps it from starting."""
+    """The button that starts what the form says, and how long that will take here: in sight however
+    long the form is, with what keeps it from starting."""
     ready = config is not None and plan is not None and not problem
     with kept_in_sight("train-start"):
         if problem:
@@ -276,11 +286,15 @@ def _start(
     )
     with estimate.container(key="train-estimate", height=44, border=False):
         if ready and plan is not None and plan.config is not None:
-            _estimate(plan.config, _weights(plan.config.to_json(), plan.card))
+            weights = _weights(plan.config.to_json(), plan.card)
+            if share is None:
+                _estimate(plan.config, weights)
+            else:
+                _two_lines(f"{grouped(weights)} weights", "on the cluster")
     if pressed and ready and config is not None:
         session(TrainForm).stopwatch.cancel()
         with errors_shown():
-            run = access.authorized(jobs.start)(Store(), name, config, processes)
+            run = access.authorized(jobs.start)(Store(), name, config, processes, share=share)
             session(TrainForm).started += 1
             choose_run(run.id)
             st.rerun()

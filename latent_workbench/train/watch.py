@@ -25,6 +25,8 @@ from vae_core.families import Quantity, families
 from vae_core.in_force import beta_in_force
 from vae_core.runs import ACTIVE, Run, layout
 from vae_core.training import jobs
+from vae_core.training.cluster.placed import placement_of
+from vae_core.training.executors import HERE
 
 BETAS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0,
          24.0, 32.0, 64.0, 100.0)  # fmt: skip
@@ -167,6 +169,12 @@ def _idle_buttons(run: Run, config: RunConfig, state: str) -> None:
         "Resume", key="resume-training", icon=":material/play_arrow:", **access.widget_options()
     ):
         _resume(run)
+    if state in RESUMABLE and placement_of(run) is not None and st.button(
+        "Resume on this machine", key="resume-here", icon=":material/computer:",
+        **access.widget_options("Goes on here, from the last save that came back from the cluster. "
+        "What may still go on there is not waited for."),
+    ):  # fmt: skip
+        _resume(run, on=HERE)
     if state in RESUMABLE and run.status().acceptable and st.button(
         "Resume on these images", key="accept-training", icon=":material/published_with_changes:",
         **access.widget_options("Go on with the images as they are now. What the run was measured "
@@ -233,9 +241,9 @@ def _begin_with(run: Run) -> None:
                 st.rerun()
 
 
-def _resume(run: Run, accept_changed_data: bool = False) -> None:
+def _resume(run: Run, accept_changed_data: bool = False, on: str | None = None) -> None:
     with errors_shown():
-        access.authorized(jobs.resume)(run, accept_changed_data)
+        access.authorized(jobs.resume)(run, accept_changed_data, on=on)
         st.rerun()
 
 

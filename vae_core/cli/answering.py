@@ -11,10 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from vae_core.child import PARENT_VARIABLE
 from vae_core.cli.options import print_progress
 from vae_core.errors import UserError
-from vae_core.process import prepare, yield_to_others
+from vae_core.process import PARENT_VARIABLE, prepare, yield_to_others
 from vae_core.training.watchdog import exit_now
 
 if TYPE_CHECKING:
@@ -39,9 +38,7 @@ def answering(as_lines: bool) -> Iterator[Progress]:
     sys.stdout.flush()
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    parent = os.environ.get(PARENT_VARIABLE, "")
-    if parent.isdigit():
-        threading.Thread(target=_end_with, args=(int(parent),), daemon=True).start()
+    end_with_parent()
 
     def say(message: str, share: float | None) -> None:
         print(json.dumps({"message": message, "share": share}), file=answers, flush=True)
@@ -51,6 +48,13 @@ def answering(as_lines: bool) -> Iterator[Progress]:
     except UserError as error:
         print(json.dumps({"error": str(error)}), file=answers, flush=True)
         raise
+
+
+def end_with_parent() -> None:
+    """Where the process that started this one names itself, end when that one has."""
+    parent = os.environ.pop(PARENT_VARIABLE, "")  # not for those that this one starts
+    if parent.isdigit():
+        threading.Thread(target=_end_with, args=(int(parent),), daemon=True).start()
 
 
 def _end_with(parent: int) -> None:

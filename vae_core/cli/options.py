@@ -31,6 +31,18 @@ WeightsOption = Annotated[
     Literal["last", "best"],
     typer.Option(help="Of the last save, or of the best validation at the final β."),
 ]
+OnOption = Annotated[
+    str | None,
+    typer.Option(
+        "--on",
+        metavar="here|ray[://HOST:10001]",
+        help="Where it is trained: here, or on a cluster; ray is that of RAY_ADDRESS.",
+    ),
+]
+CpusOption = Annotated[
+    float | None, typer.Option(help="Cores of one run there, which are its threads.")
+]
+GpusOption = Annotated[float, typer.Option(help="Graphics cards of one run there; 0.5 shares.")]
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Name of a run.")]
 
 

@@ -10,8 +10,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vae_core import process
+from vae_core.cli.answering import end_with_parent
 from vae_core.cli.errors import BAD_INPUT
-from vae_core.cli.options import RunArgument, StoreOption, print_progress, wait_for_heartbeat
+from vae_core.cli.options import (
+    CpusOption,
+    GpusOption,
+    OnOption,
+    RunArgument,
+    StoreOption,
+    print_progress,
+    wait_for_heartbeat,
+)
+from vae_core.cli.there import require_one_process, train_there, work_there
 from vae_core.cli.together import ProcessesOption, leading, require_none_started
 from vae_core.config import DataConfig, RunConfig, parse_config
 from vae_core.errors import DataChanged, UserError
@@ -58,6 +68,9 @@ def train(
     settings: SetOption = [],  # noqa: B006 — typer wants a list and copies it
     store: StoreOption = None,
     processes: ProcessesOption = None,
+    on: OnOption = None,
+    cpus: CpusOption = None,
+    gpus: GpusOption = 0.0,
 ) -> None:
     """Train a model in the foreground. Ctrl-C saves and stops.
 
@@ -66,18 +79,25 @@ def train(
     process.prepare()
     with leading() as group:
         require_none_started(group, processes)
+        require_one_process(on, group is not None or processes is not None)
         runs = Store(store)
         if earlier := _begun(runs):
             wait_for_heartbeat(earlier)
             return _train_here(earlier, store, group)
         start = runs.get(source) if source else None
         config = config_from(preset, family, dataset, data_dir, epochs, settings, start)
+        from vae_core.training.cluster.placed import address_for, put_on_cluster
+        from vae_core.training.executors import parsed_share
         from vae_core.training.jobs import create
 
         name = run or runs.free_name(name_for(config, config.preset or config.family))
         made = create(runs, name, config)
         try:
-            _train_here(made, store, group, processes=processes or 1)
+            if on is not None and (address := address_for(made, on)):
+                put_on_cluster(made, parsed_share(cpus, gpus))
+                train_there(made, address, store)
+            else:
+                _train_here(made, store, group, processes=processes or 1)
         except (UserError, typer.Exit) as error:
             mistake = getattr(error, "exit_status", BAD_INPUT) == BAD_INPUT  # and nobody was lost
             if mistake and not made.has(HISTORY):  # such as a wrong path: there is nothing to keep
@@ -109,6 +129,7 @@ def resume(
     beta: Annotated[float | None, typer.Option(help="β from now on, as if set by hand.")] = None,
     accept_changed_data: AcceptOption = False,
     processes: ProcessesOption = None,
+    on: OnOption = None,
 ) -> None:
     """Go on with a run exactly where its last save left it; with more epochs, a finished one too.
 
@@ -117,6 +138,7 @@ def resume(
     process.prepare()
     with leading() as group:
         require_none_started(group, processes)
+        require_one_process(on, group is not None or processes is not None)
         found = Store(store).get(run)
         found.config_to_train()
         wait_for_heartbeat(found)
@@ -124,9 +146,12 @@ def resume(
             raise UserError(working)
         if _begun(Store(store)):
             return _train_here(found, store, group, accept_changed_data)
+        from vae_core.training.cluster.placed import address_to_resume
         from vae_core.training.jobs import processes_of, require_more
 
         require_more(found, epochs)
+        if address := address_to_resume(found, on):
+            return train_there(found, address, store, accept_changed_data, epochs, beta)
         started = processes or processes_of(found)
         _train_here(found, store, group, accept_changed_data, epochs, beta, started)
 
@@ -145,8 +170,10 @@ def work(
     ] = None,
     processes: ProcessesOption = None,
     shown: Annotated[bool, typer.Option("--shown", help="In a terminal that is watched.")] = False,
+    on: OnOption = None,
 ) -> None:
     """What the app starts in the background: train a created run, tell its folder alone."""
+    end_with_parent()
     process.prepare()
     if not shown:
         process.yield_to_others()
@@ -154,6 +181,9 @@ def work(
     if owner is not None:
         stop_after(Folder(owner), found)
     offset = control_size(found) if offset is None else offset
+    if on is not None:
+        work_there(found, on, offset, accept_changed_data, epochs)
+        return
     if processes is not None and processes > 1:
         _launch(found, processes, accept_changed_data, epochs, offset)
         return

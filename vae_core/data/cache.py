@@ -1,5 +1,5 @@
-"""What is kept to save time: prepared images, what was derived from runs, compiled networks, and
-uploads; its bound and who uses it.
+"""What is kept to save time: prepared images, what was derived from runs, compiled networks, images
+that were sent to this machine of a cluster, and uploads; its bound and who uses it.
 
 Many may use an entry, one alone may fill or remove it: by the system's locks on files, which end
 with the process that holds them however it ends. Nothing asks for process ids or for the time.
@@ -36,14 +36,15 @@ DEFAULT_LIMIT_GB = 20.0
 DEFAULT_SHARE = 0.1
 """Of the disk, where that is less."""
 
-Kind = Literal["prepared", "unfinished", "derived", "compiled", "upload"]
-REPRODUCIBLE: tuple[Kind, ...] = ("prepared", "unfinished", "derived", "compiled")
+Kind = Literal["prepared", "unfinished", "derived", "compiled", "sent", "upload"]
+REPRODUCIBLE: tuple[Kind, ...] = ("prepared", "unfinished", "derived", "compiled", "sent")
 """What costs nothing but time when it is missed."""
 
 _NAMES: dict[Kind, re.Pattern[str]] = {
     "prepared": re.compile(r"(?!derived-|compiled-)[a-z0-9_]+-[0-9a-f]{20}|\.preparing-\w+"),
     "derived": re.compile(r"derived-[0-9a-f]{20}"),
     "compiled": re.compile(r"compiled(-[0-9a-f]{20})?"),  # earlier versions had one for all
+    "sent": re.compile(r"sent-[0-9a-f]{64}"),
     "upload": re.compile(r"[0-9a-f]{32}|.+-[0-9a-f]{12}(\.zip)?"),
 }
 """The names that we give. What else lies in these folders is not ours to remove."""
@@ -103,7 +104,7 @@ def mark_used(entry: Path) -> None:
 @dataclass(frozen=True)
 class CacheEntry:
     """One set of prepared images, what was derived from one run, what was compiled of one network,
-    or one upload.
+    one collection that was sent here, or one upload.
 
     size: bytes on the disk. used: when it was used last, in seconds since 1970.
     """
@@ -153,6 +154,7 @@ def entries() -> list[CacheEntry]:
         *_within(cache_folder(), "prepared"),
         *_within(cache_folder(), "derived"),
         *_within(cache_folder(), "compiled"),
+        *_within(cache_folder(), "sent"),
         *_within(uploads_folder(), "upload"),
     ]
     return sorted(found, key=lambda entry: entry.used)
@@ -216,7 +218,7 @@ def _within(folder: Path, kind: Kind) -> Iterator[CacheEntry]:
     with suppress(OSError):  # there is no such folder, or another process has just removed one
         for path in folder.iterdir():
             if _NAMES[kind].fullmatch(path.name) and not path.is_symlink():
-                finished = kind != "prepared" or (path / SUMMARY).exists()
+                finished = kind not in ("prepared", "sent") or (path / SUMMARY).exists()
                 found = kind if finished else "unfinished"
                 yield CacheEntry(path, found, _size(path), _used(path, kind))
 

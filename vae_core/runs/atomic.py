@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,17 +17,18 @@ TEMPORARY = ".writing-"
 _watch = Watch()
 
 
-def write_temporary(parent: Path, data: bytes, *, private: bool = False) -> Path:
+def write_temporary(parent: Path, data: bytes | Iterable[bytes], *, private: bool = False) -> Path:
     """Write a new file beside its place, to be moved there; it outlives a power cut. An OSError
     when it cannot be written; nothing is left of it then.
 
     Args:
+        data: all of it, or pieces of what is too large for the memory.
         private: nobody but its owner can read it, from the first byte on.
     """
     handle, path = new_name(parent, f"{TEMPORARY}{writer_name(os.getpid())}-", private=private)
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(data)
+            file.writelines([data] if isinstance(data, bytes) else data)
             file.flush()
             os.fsync(file.fileno())
     except BaseException:

@@ -81,10 +81,13 @@ class Folder(Reader):
         text = value.model_dump_json(indent=2) if plain else json.dumps(value, indent=2)
         self.write_bytes(name, text.encode() + b"\n", private=private)
 
-    def write_bytes(self, name: str, data: bytes, *, private: bool = False) -> None:
+    def write_bytes(
+        self, name: str, data: bytes | Iterable[bytes], *, private: bool = False
+    ) -> None:
         """Write a file so that a reader sees the old one or the new one, never a part.
 
         Args:
+            data: all of it, or pieces of what is too large for the memory.
             private: nobody but its owner can read it, at any moment; once so, it stays so.
 
         Raises:
@@ -136,19 +139,22 @@ class Folder(Reader):
                 path.unlink(missing_ok=True)
 
     def append(self, name: str, record: dict[str, Any]) -> None:
-        """Append one JSON record as a line, in a single write.
+        """Append one JSON record as a line, in a single write. Raises as `write_bytes`."""
+        self.append_lines(name, _line(record))
+
+    def append_lines(self, name: str, lines: bytes) -> None:
+        """Append whole lines, in a single write.
 
         A line that an earlier writer left torn is ended first, so that it spoils no other. Raises
         as `write_bytes`.
         """
-        line = _line(record)
         self._require_lease()
         try:
             with open_to_append(self.file(name)) as file:
                 if file.seek(0, os.SEEK_END):
                     file.seek(-1, os.SEEK_END)
-                    line = line if file.read(1) == b"\n" else b"\n" + line
-                if file.write(line) < len(line):
+                    lines = lines if file.read(1) == b"\n" else b"\n" + lines
+                if file.write(lines) < len(lines):
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
             raise self.unwritable(name, error) from error

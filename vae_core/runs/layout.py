@@ -19,6 +19,7 @@ from vae_core.runs.schemas import (
     DataCard,
     Environment,
     Job,
+    Placement,
     Pulled,
     SavedDirections,
     SavedSelection,
@@ -36,6 +37,7 @@ PARTS = "parts.safetensors"
 ENVIRONMENT = "environment.json"
 JOB = "job.json"
 STATUS = "status.json"
+PLACEMENT = "placement.json"
 CONTROL = "control.jsonl"
 HISTORY = "history.jsonl"
 LOG = "log.txt"
@@ -130,6 +132,7 @@ RUN = (
     File(ENVIRONMENT, MB, "versions, machine and command, of each session", Environment),
     File(JOB, 64 * KB, "host, boot and process of whoever works on it: lease.py", Job),
     File("lease-*", MB, "its right to write here, and its heartbeat"),
+    File(PLACEMENT, 64 * KB, "that a cluster trains it, and with how much of a machine", Placement),
     File(STATUS, MB, "what the worker last said of itself", Status),
     File(CONTROL, 64 * MB, "messages to the worker, appended by the app"),
     File(HISTORY, GB, "steps, validations, previews, changes, notes; four million records"),

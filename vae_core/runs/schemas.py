@@ -131,6 +131,18 @@ class Job(Settings):
     create_time: float | None = None
 
 
+class Placement(Settings):
+    """`placement.json`: that a cluster trains the run. Its address is no part of it: whoever
+    connects to a cluster trusts it, which a folder that somebody has sent shall decide for nobody.
+
+    id: names its work in the cluster. cpus, gpus: what it takes of a machine there.
+    """
+
+    id: str = Field(pattern=r"^[0-9a-f]{32}$")
+    cpus: float = Field(default=1.0, gt=0, le=4096)
+    gpus: float = Field(default=0.0, ge=0, le=1024)
+
+
 class Status(Settings):
     """`status.json`: what the worker last said of itself. `updated` is ISO 8601 in UTC."""
 

@@ -19,7 +19,8 @@ from torch import Tensor, nn
 
 from vae_core.errors import UserError
 from vae_core.metrics import Measurement
-from vae_core.runs import BEST, NEXT_BEST, NEXT_STATE, OBJECTIVE, STATE, WEIGHTS, Run
+from vae_core.runs import BEST, NEXT_BEST, NEXT_STATE, OBJECTIVE, STATE, Run
+from vae_core.runs.saves import commit, write_save
 from vae_core.training.events import Checkpoint
 from vae_core.weights import load_weights
 
@@ -129,24 +130,15 @@ class BestWeights:
 
 
 def save_checkpoint(run: Run, checkpoint: Checkpoint) -> None:
-    """Write weights and state as one step: a process killed anywhere leaves the old or the new.
-
-    The state, and the best weights where they are new, come whole under names of their own. The
-    weights, which say their step, replace those before them, and with that the save counts. Then
-    the others take their places; where that is not reached, `load_state` does it. A UserError when
-    the disk is full or the folder cannot be written.
-    """
+    """Write weights and state as one step, see `write_save`. A UserError when the disk is full or
+    the folder cannot be written."""
     state = _to_cpu(checkpoint.state)
+    best = None
     if checkpoint.best is not None:
-        run.write_bytes(NEXT_BEST, _weights(checkpoint.best, state["best"]["step"]))
+        best = _weights(checkpoint.best, state["best"]["step"])
     buffer = io.BytesIO()
     torch.save(state, buffer)
-    run.write_bytes(NEXT_STATE, buffer.getvalue())
-    run.sync()
-    run.write_bytes(WEIGHTS, _weights(state["modules"], checkpoint.step))
-    run.sync()
-    _commit(run)
-    run.sync()
+    write_save(run, _weights(state["modules"], checkpoint.step), buffer.getvalue(), best)
 
 
 def copied(checkpoint: Checkpoint) -> Checkpoint:
@@ -165,7 +157,7 @@ def load_state(run: Run) -> Mapping[str, Any] | None:
     step = run.weights_step()
     has_next = step is not None and run.file(NEXT_STATE).exists()
     if has_next and _read(run, NEXT_STATE)["step"] == step:
-        _commit(run)
+        commit(run)
     for cut_off in (NEXT_STATE, NEXT_BEST):
         run.file(cut_off).unlink(missing_ok=True)
     if run.file(STATE).exists():
@@ -194,13 +186,6 @@ def load_best(run: Run, model: nn.Module, objective: nn.Module) -> None:
             load_weights(file, model, objective)
     except (OSError, ValueError) as error:
         raise UserError(f"{BEST} of run {run.id!r} is damaged: {error}.") from None
-
-
-def _commit(run: Run) -> None:
-    """Give what a save has written beside its weights the places of what was before."""
-    if run.file(NEXT_BEST).exists():
-        run.rename(NEXT_BEST, BEST)
-    run.rename(NEXT_STATE, STATE)
 
 
 def _to_cpu(state: Any, *, copy: bool = False) -> Any:

@@ -16,9 +16,11 @@ from vae_core.locations import STORE_VARIABLE, module_command, module_environmen
 from vae_core.runs import Folder, Run, Store, layout
 from vae_core.runs.atomic import open_to_append
 from vae_core.runs.lease import TOKEN_VARIABLE
+from vae_core.training.cluster.placed import address_to_resume, put_on_cluster
 from vae_core.training.continuation import continued
 from vae_core.training.control import control_size, send
 from vae_core.training.device import choose_device, room_for
+from vae_core.training.executors import Share
 from vae_core.training.initial import take_weights
 from vae_core.training.trackers import require_trackers
 
@@ -26,19 +28,29 @@ __all__ = ["create", "require_more", "resume", "send", "spawn", "start"]
 
 
 def start(
-    store: Store, name: str, config: RunConfig, processes: int = 1, owner: Folder | None = None
+    store: Store,
+    name: str,
+    config: RunConfig,
+    processes: int = 1,
+    owner: Folder | None = None,
+    share: Share | None = None,
 ) -> Run:
     """Create a run and train it in a process of its own, or in several.
 
     Args:
         owner: a folder; the run stops once nobody works on it any more.
+        share: what it takes of a machine of the cluster that is known here; None trains it on this
+            machine.
 
     Raises:
         UserError: when the configuration is invalid, the name is taken, or nothing can be written.
     """
     run = create(store, name, config)
     try:
-        _launch(run, _owned(owner), processes=processes)
+        if share is not None:
+            put_on_cluster(run, share)
+        options = _on(address_to_resume(run)) + _owned(owner)
+        _launch(run, options, processes=processes)
     except UserError:
         shutil.rmtree(run.path, ignore_errors=True)  # it never began: its name is free again
         raise
@@ -72,6 +84,7 @@ def resume(
     beta: float | None = None,
     owner: Folder | None = None,
     processes: int | None = None,
+    on: str | None = None,
 ) -> None:
     """Go on with a run that was stopped, interrupted or failed, or wake a paused one; train on one
     that is finished.
@@ -84,10 +97,11 @@ def resume(
         beta: its β from now on, set as by hand.
         owner: as of `start`.
         processes: how many train it; None for as many as last time, see `processes_of`.
+        on: where, see `address_to_resume`; None goes on where it was.
 
     Raises:
         UserError: when it is finished and shall have no more epochs, its configuration is damaged,
-            or nothing can be written.
+            it was on a cluster and none is known, or nothing can be written.
     """
     run.config_to_train()
     if run.is_alive():
@@ -96,11 +110,13 @@ def resume(
         send(run, {"command": "resume"})
         return
     require_more(run, epochs)
-    options = _owned(owner) + (["--accept-changed-data"] if accept_changed_data else [])
+    options = _on(address_to_resume(run, on)) + _owned(owner)
+    options += ["--accept-changed-data"] if accept_changed_data else []
     if epochs is not None:
         options += ["--epochs", epochs]
     messages = [] if beta is None else [{"command": "set", "name": "beta", "value": beta}]
-    _launch(run, options, messages, processes or processes_of(run))
+    there = "--on" in options
+    _launch(run, options, messages, 1 if there else processes or processes_of(run))
 
 
 def processes_of(run: Run) -> int:
@@ -162,6 +178,10 @@ def spawn(folder: Folder, command: list[str], store: Path) -> None:
             f"{error.strerror or error}."
         ) from error
     lease.hand_over(process.pid)
+
+
+def _on(address: str | None) -> list[str]:
+    return [] if address is None else ["--on", address]
 
 
 def _owned(owner: Folder | None) -> list[str]:
