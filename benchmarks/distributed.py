@@ -59,10 +59,11 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "iwae": {"samples": 3},
 }
 BATCH_NORM = {"backbone": "conv-bn", "options": {"channels": [8, 16]}}
-CALM = {"adam_epsilon": 1e-2, "batch_size": 32}
+CALM = {"adam_epsilon": 1e-2, "learning_rate": 1e-4, "batch_size": 32}
 """A bias before batch normalisation has a gradient of nothing but rounding, which Adam divides by
 itself: a whole step in a direction that no two machines agree on. With this it stays one of
-nothing. The last batch of an epoch has four images: statistics of one magnify every rounding."""
+nothing. The last batch of an epoch has 24 images: statistics of one magnify every rounding. Steps
+are small: a value that rounding takes across the corner of a ReLU has another gradient."""
 OTHERS: dict[str, dict[str, Any]] = {
     "vae, batch norm, σ learned": {
         "family": "vae",

@@ -56,12 +56,16 @@ def journal(folder: Path) -> Iterator[tuple[str, Away]]:
     yield f"journal:///{drive}/study.log", away
 
 
+def pg_ctl() -> str:
+    """The program that starts a PostgreSQL server, "" where none is installed."""
+    there = sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin/pg_ctl")))
+    return shutil.which("pg_ctl") or (there[-1] if there else "")
+
+
 @contextmanager
 def postgresql(folder: Path) -> Iterator[tuple[str, Away]]:
     """A server of our own on a free port, stopped without a word and started again."""
-    binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-    found = shutil.which("pg_ctl") or (str(binaries[-1] / "pg_ctl") if binaries else "")
-    if not found:
+    if not (found := pg_ctl()):
         raise UserError("PostgreSQL is not installed; it is Debian's package postgresql.")
     bin, data = Path(found).resolve().parent, folder / "data"
     with socket.socket() as free:

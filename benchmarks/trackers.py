@@ -137,7 +137,7 @@ def _saves(run: Run) -> int:
 def train_killed_and_resumed(store: Path, names: list[str]) -> Run:
     """A run whose worker was killed -9 once it had saved a few times, and which was resumed."""
     settings = {
-        "train.track": ",".join(names), "train.save_every_s": 1, "train.log_every": 1,
+        "train.track": ",".join(names), "train.checkpoint_every": 10, "train.log_every": 1,
         "train.epochs": 20, "train.precision": "fp32", "data.limit": 600, "train.threads": 1,
     }  # fmt: skip
     words = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]

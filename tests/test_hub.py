@@ -20,10 +20,11 @@ from tests.hub_server import TOKEN, Hub, serving
 from tests.pictures import lay_out, png
 from vae_core.errors import UserError
 from vae_core.export import Source, export, write_export
+from vae_core.export.model_card import model_card
 from vae_core.hub import RUN_FILES, publish, pull
 from vae_core.loading import load_run
 from vae_core.runs import Run, Store, layout
-from vae_core.runs.schemas import Pulled
+from vae_core.runs.schemas import Brought, Pulled
 
 REPOSITORY = "someone/cats"
 
@@ -130,6 +131,15 @@ def test_torch_and_safetensors_alone_open_the_plain_part(run: Run, folder: Path)
     with torch.inference_mode():
         ours = model.picture(model.decode(model.unflatten(z)))
     torch.testing.assert_close(x_hat, ours, atol=1e-5, rtol=1e-5)
+
+
+def test_a_network_from_elsewhere_is_not_said_to_be_trained_here(run: Run, tmp_path: Path) -> None:
+    shutil.copytree(run.path, tmp_path / "kl")
+    brought = Store(tmp_path).get("kl")
+    brought.write_json(layout.BROUGHT, Brought(kind="diffusers", source="a folder"))
+    card = model_card(load_run(brought), {}, {}, "")
+    assert "It was not trained here: it came as diffusers" in card
+    assert "Learning rate" not in card and "Nothing was measured" in card
 
 
 # --- up ------------------------------------------------------------------------------------------

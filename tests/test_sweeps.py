@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,6 +26,7 @@ from optuna.distributions import (
 )
 from optuna.trial import TrialState, create_trial
 
+from benchmarks.machines import pg_ctl, postgresql
 from tests.engine import tiny
 from tests.test_jobs import until
 from vae_core.cli.sweep import list_sweeps
@@ -398,10 +400,26 @@ def test_two_machines_share_one_study(tmp_path: Path, begin: Any, short_silence:
 ADDRESSES = {"journal": "journal:///{}/shared.log", "database": "sqlite:///{}/shared.db"}
 
 
-@pytest.fixture(params=ADDRESSES)
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a PostgreSQL server that is started for these tests."""
+    if not pg_ctl():
+        pytest.skip("PostgreSQL is not installed")
+    with tempfile.TemporaryDirectory() as folder, postgresql(Path(folder)) as (url, _):
+        yield url
+
+
+@pytest.fixture(params=[*ADDRESSES, "postgresql"])
 def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Where a study is kept that machines share."""
-    return ADDRESSES[request.param].format(tmp_path)
+    if request.param in ADDRESSES:
+        return ADDRESSES[request.param].format(tmp_path)
+    import psycopg
+
+    url, name = request.getfixturevalue("server"), f"d{time.monotonic_ns()}"
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")  # type: ignore[call-overload]
+    return f"{url.rpartition('/')[0]}/{name}"
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ LIBRARY = "latent-workbench"
 RUN_FILES = (
     layout.CONFIG, layout.CHOICES, layout.DATA_CARD, layout.PARTS, layout.ENVIRONMENT,
     layout.STATUS, layout.HISTORY, WEIGHTS, layout.ENCODINGS, layout.THUMBNAILS, layout.THUMBNAIL,
-    layout.SUMMARY, layout.SAVED_DIRECTIONS,
+    layout.SUMMARY, layout.SAVED_DIRECTIONS, layout.BROUGHT,
 )  # fmt: skip
 """The files of a run that a repository may have; who pulls it takes no others."""
 

@@ -29,7 +29,7 @@ WIDTH = 640
 
 AS_THEY_ARE = (
     layout.DATA_CARD, layout.CHOICES, layout.PARTS, layout.ENCODINGS, layout.THUMBNAILS,
-    layout.THUMBNAIL, layout.SAVED_DIRECTIONS,
+    layout.THUMBNAIL, layout.SAVED_DIRECTIONS, layout.BROUGHT,
 )  # fmt: skip
 """Of the files that a repository may have (`vae_core.hub.RUN_FILES`), those that are copied."""
 
@@ -47,6 +47,7 @@ _TOLD = frozenset({"step", "validation", "set", "checkpoint"})
 def hub(source: Source) -> Export:
     """README.md, pictures/, the files of the run that `pull` takes, and plain/ as `python`."""
     run, loaded = source.run, source.loaded
+    plain = python(source).files  # first: it refuses networks that cannot be taken along
     source.progress("Drawing the pictures", None)
     pictures = _pictures(loaded)
     measured = run.summary().get("step") == loaded.step
@@ -62,7 +63,7 @@ def hub(source: Source) -> Export:
     captions = {name: said for name, (_, said) in pictures.items()}
     card = model_card(loaded, summary, captions, held, source.license)
     files |= {name: png for name, (png, _) in pictures.items()}
-    files |= {f"plain/{name}": data for name, data in python(source).files.items()}
+    files |= {f"plain/{name}": data for name, data in plain.items()}
     note = "It holds pictures of images that the model learned from. " if kept else ""
     return Export({"README.md": card.encode(), **files}, f"A repository's folder. {note}".strip())
 

@@ -18,6 +18,7 @@ from vae_core.loading import LoadedRun
 from vae_core.models import backbones, likelihoods
 from vae_core.names import readable
 from vae_core.runs import WEIGHTS, Run, layout, measured_on
+from vae_core.runs.schemas import Brought
 
 TASK = {"type": "unconditional-image-generation", "name": "Unconditional image generation"}
 
@@ -32,19 +33,23 @@ MEASURES = {
 }
 """Of a run's summary: what each is called, and its unit."""
 
+TRAINING = frozenset(
+    {"Steps", "Batch size", "Learning rate", "Precision", "Seed", "Device", "PyTorch", "β"}
+)
+
 CARD = """---
 {head}---
 
 # {name}
 
-{what} It was trained with {label} ({family}) on {data}, by the latent workbench.
+{what} {came}
 
 {pictures}
 ## Measured
 
 {measured}
 
-## How it was trained
+## What it is
 
 {settings}
 
@@ -99,9 +104,7 @@ def model_card(
         head=yaml.safe_dump(_head(loaded, summary, license), sort_keys=False, allow_unicode=True),
         name=run.id,
         what=family.blurb,
-        label=family.label,
-        family=f"family `{family.name}`",
-        data=f"{card.n_train} images of {_data_name(loaded)}",
+        came=_came(loaded),
         pictures="".join(f"![{said}]({file})\n\n{said}\n\n" for file, said in pictures.items()),
         measured=_measured(run, summary),
         settings=_table(_settings(loaded)),
@@ -112,6 +115,17 @@ def model_card(
         card=layout.DATA_CARD,
         references=f"\n## Paper\n\n{family.paper}\n" if family.paper else "",
     ).rstrip() + "\n"  # fmt: skip
+
+
+def _came(loaded: LoadedRun) -> str:
+    """Where the weights are from."""
+    run, family = loaded.run, families[loaded.config.family]
+    called = f"{family.label} (family `{family.name}`)"
+    if run.has(layout.BROUGHT):
+        brought = run.parse(layout.BROUGHT, Brought)
+        return f"It was not trained here: it came as {_cell(brought.kind)}, and is {called}."
+    images = f"{loaded.card.n_train} images of {_data_name(loaded)}"
+    return f"It was trained with {called} on {images}, by the latent workbench."
 
 
 def _head(loaded: LoadedRun, summary: Mapping[str, Any], license: str) -> dict[str, Any]:
@@ -168,6 +182,8 @@ def _settings(loaded: LoadedRun) -> list[tuple[str, str]]:
         "Device": environment.device,
         "PyTorch": environment.packages.get("torch"),
     }
+    if loaded.run.has(layout.BROUGHT):  # nothing was trained: these were nobody's choice
+        rows = {name: value for name, value in rows.items() if name not in TRAINING}
     return [(name, str(value)) for name, value in rows.items() if value not in (None, "")]
 
 
