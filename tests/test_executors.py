@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,8 +19,9 @@ from vae_core.runs import Folder, Run, Status, Store
 from vae_core.sweeps import BETA, SweepState
 from vae_core.sweeps.scheduler import Scheduler
 from vae_core.sweeps.scheduler import work as work_through
-from vae_core.sweeps.sweep import create_sweep
+from vae_core.sweeps.sweep import create_sweep, get_sweep
 from vae_core.training import jobs, worker
+from vae_core.training.cluster.placed import by_name
 from vae_core.training.executors import Share, Unreachable, executors, open_executor, parsed_share
 from vae_core.training.watchdog import OWNER_POLL_S, stop_after
 
@@ -86,7 +88,7 @@ def sheds() -> Iterator[list[Shed]]:
 
 
 def test_a_sweep_asks_its_place_for_all_it_needs(tmp_path: Path, sheds: list[Shed]) -> None:
-    place = {"place": "shed://behind:1", "share": Share(cpus=3, gpus=0.5)}
+    place = {"place": "shed", "share": Share(cpus=3, gpus=0.5)}
     made = create_sweep(Store(tmp_path), "s", spec(vary={BETA: (1.0, 3.0, 9.0)}, **place))
     seen: list[SweepState] = []
     ended = work_through(made, seen.append)
@@ -94,7 +96,7 @@ def test_a_sweep_asks_its_place_for_all_it_needs(tmp_path: Path, sheds: list[She
     assert any("does not answer" in state.message for state in seen)
     assert not any(state.state == "paused" for state in seen), "nobody has to mend anything"
     (shed,) = sheds
-    assert (shed.address, shed.share.gpus, shed.closed) == ("shed://behind:1", 0.5, True)
+    assert (shed.address, shed.share.gpus, shed.closed) == ("shed", 0.5, True)
     assert {run.config().train.threads for run in Store(tmp_path)} == {3}
 
 
@@ -106,6 +108,23 @@ def test_a_place_that_there_is_not(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cpus"):
         parsed_share(0, 0.0)
     assert list(Store(tmp_path)) == [] and not list(tmp_path.glob(".sweeps/*"))
+
+
+def test_a_sweep_that_was_sent_makes_nobody_connect(
+    tmp_path: Path, sheds: list[Shed], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder names a kind of place; its address is told by whoever starts it."""
+    monkeypatch.setenv("RAY_ADDRESS", "")
+    assert by_name("here") == "here" and by_name("ray://head:10001") == "ray"
+    assert os.environ["RAY_ADDRESS"] == "ray://head:10001", "and those that it starts have it"
+    with pytest.raises(UserError, match="no address"):
+        by_name("ray://a b")
+    made = create_sweep(Store(tmp_path), "s", spec(vary={BETA: (1.0,)}, place="shed"))
+    file = made.path / "sweep.json"
+    file.write_text(file.read_text().replace('"shed"', '"shed://of-a-stranger:1"'))
+    with pytest.raises(UserError, match="place"):
+        work_through(get_sweep(Store(tmp_path), "s"))
+    assert sheds == []
 
 
 def test_a_run_stops_once_nobody_works_on_its_owner(tmp_path: Path) -> None:

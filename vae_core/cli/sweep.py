@@ -94,9 +94,10 @@ def sweep(
 
     from vae_core.sweeps.scheduler import work
     from vae_core.sweeps.sweep import create_sweep, get_sweep, has_sweep, join_sweep, launch
+    from vae_core.training.cluster.placed import by_name
 
     count = WORKERS if workers is None else workers
-    place: dict[str, Any] = {"place": on, "share": parsed_share(cpus, gpus)}
+    place: dict[str, Any] = {"place": by_name(on), "share": parsed_share(cpus, gpus)}
     if varied:
         base = config_from(preset, family, dataset, data_dir, epochs, settings)
         spec = SweepSpec(

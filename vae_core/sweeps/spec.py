@@ -55,8 +55,9 @@ class SweepSpec(Settings):
     pruner: what stops runs early whose ELBO is hopeless beside that of the others.
     storage: URL of a journal or a database that machines share; None keeps the study in the
         sweep's folder.
-    place: address of where its runs are trained, see `training/executors/`; share: what each of
-        them takes of a machine there.
+    place: where its runs are trained, by the name of one of `training/executors/`: a folder that
+        somebody sent shall make nobody connect to an address; share: what each of them takes of a
+        machine there.
     """
 
     base: RunConfig
@@ -69,7 +70,7 @@ class SweepSpec(Settings):
     pruner: PrunerName = "none"
     workers: int = 2
     storage: str | None = None
-    place: str = HERE
+    place: Annotated[str, Field(pattern=r"^[a-z-]+$")] = HERE
     share: Share = Share()
 
     @field_validator("base")

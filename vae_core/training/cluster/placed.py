@@ -39,6 +39,15 @@ def require_address(text: str) -> str:
     )
 
 
+def by_name(on: str) -> str:
+    """The place that somebody chose, without its address, which no folder keeps: this process and
+    those that it starts have it from RAY_ADDRESS. A UserError where it is none of a cluster."""
+    if not on.startswith(f"{RAY}:"):
+        return on
+    os.environ[ADDRESS_VARIABLE] = require_address(on)
+    return RAY
+
+
 def unavailable() -> str:
     """Why no cluster can be used from here without naming one, in a sentence; "" where one can."""
     if find_spec("ray") is None:
