@@ -83,7 +83,7 @@ def _small(family: str, device: str) -> dict[str, Any]:
         "model": {"latent_dim": 4, "options": {"channels": [8, 16], "hidden": 32}},
         "train": {
             "epochs": 1, "batch_size": 32, "threads": 1, "device": device,
-            "augmentation": "flip+shift",
+            "augmentation": "flip+shift", "preview_every": 1,
         },
     }  # fmt: skip
 

@@ -36,7 +36,7 @@ SIDE = 64
 A_FOLDER = 1000
 SAMPLE_EVERY_S, LOOK_EVERY_S = 0.01, 0.05
 """Phases: preparing (up to the first step, imports included), training, finishing (validation,
-encodings, directions, summary), leaving (unloading its libraries makes more of them resident)."""
+encodings, directions, summary), leaving."""
 
 
 def draw_folder(root: Path, number: int, count: int) -> None:

@@ -90,9 +90,9 @@ def test_measurement_encodings_and_previews_are_given_labels() -> None:
     with_labels, _ = encode(loop.model, validation)
     without, _ = encode(loop.model, unlabelled)
     assert abs(with_labels - without).max() > 1e-4
-    first = loop._preview()
+    first = loop._pictured()
     loop._preview_model = loop.model
-    assert not torch.allclose(loop._preview().reconstructions, first.reconstructions)
+    assert not torch.allclose(loop._pictured().reconstructions, first.reconstructions)
 
 
 def test_a_run_is_trained_measured_and_rebuilt(tmp_path: Path) -> None:

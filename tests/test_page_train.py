@@ -487,7 +487,7 @@ def test_a_killed_worker_offers_its_log_and_a_resume(monkeypatch: pytest.MonkeyP
     run.set_status(Status(state="training", step=5, total_steps=50))
     run.file("log.txt").write_text("first line\nKilled by somebody\n")
     resumed: list[str] = []
-    monkeypatch.setattr(jobs, "resume", lambda run, accept: resumed.append(run.id))
+    monkeypatch.setattr(jobs, "resume", lambda run, *how, **more: resumed.append(run.id))
     app = open_page(run)
     assert "pause-training" not in buttons(app)
     assert any("Killed by somebody" in code.value for code in app.code)
@@ -499,7 +499,7 @@ def test_a_resume_that_fails_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     run = Store().create("stopped", complete(SMALL))
     run.set_status(Status(state="stopped"))
 
-    def resume(run: Run, accept: bool) -> None:
+    def resume(run: Run, *how: object, **more: object) -> None:
         raise UserError("The training state is damaged.")
 
     monkeypatch.setattr(jobs, "resume", resume)
@@ -514,7 +514,7 @@ def test_a_resume_that_was_refused_for_other_images_may_be_asked_for(
     run = Store().create("changed", complete(SMALL))
     run.set_status(Status(state="stopped", message="3 images are gone."))
     asked: list[bool] = []
-    monkeypatch.setattr(jobs, "resume", lambda run, accept: asked.append(accept))
+    monkeypatch.setattr(jobs, "resume", lambda run, accept, **more: asked.append(accept))
     app = open_page(run)
     assert "accept-training" not in buttons(app), "offered only where it can be accepted"
     assert [info.value for info in app.info] == ["3 images are gone."]
