@@ -518,7 +518,8 @@ def test_a_token_of_this_machine_is_shown(monkeypatch: pytest.MonkeyPatch, tmp_p
     from vae_core.training.cluster.over_ray import _show_token
 
     for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
-        monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv(name, "")  # so that it is put back, whatever becomes of it here
+        monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path))
     _show_token()
     assert "RAY_AUTH_MODE" not in os.environ
@@ -526,6 +527,6 @@ def test_a_token_of_this_machine_is_shown(monkeypatch: pytest.MonkeyPatch, tmp_p
     (tmp_path / ".ray" / "auth_token").touch()
     _show_token()
     assert os.environ["RAY_AUTH_MODE"] == "token"
-    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")  # as somebody has said
+    os.environ["RAY_AUTH_MODE"] = "disabled"  # as somebody has said
     _show_token()
     assert os.environ["RAY_AUTH_MODE"] == "disabled"

@@ -22,8 +22,14 @@ __all__ = ["no_waiting"]
 
 
 @pytest.fixture
-def cluster(monkeypatch: pytest.MonkeyPatch, no_waiting: None) -> Iterator[RayCluster]:
-    """A cluster of this machine alone, with room for one run."""
+def cluster(
+    monkeypatch: pytest.MonkeyPatch, no_waiting: None, tmp_path: Path
+) -> Iterator[RayCluster]:
+    """A cluster of this machine alone, with room for one run; its token is in no home of ours."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
     monkeypatch.setenv("RAY_ADDRESS", "local")
     monkeypatch.setenv("RAY_OVERRIDE_RESOURCES", '{"CPU": 1}')
     yield RayCluster(None)
