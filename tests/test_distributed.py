@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -75,18 +74,12 @@ def test_augmentation_is_drawn_for_the_whole_batch() -> None:
         assert torch.equal(x, whole[share.places])
 
 
-@pytest.fixture(scope="module")
-def differences() -> Iterator[dict[str, tuple[float, float]]]:
-    """Every case once with one process and once with two, all in one go."""
-    yield {name: (records, weights) for name, records, weights in compared([*cases()])}
-
-
-@pytest.mark.parametrize("name", sorted(cases()))
-def test_two_processes_train_as_one(name: str, differences: Any) -> None:
-    """At the same batch, the last one of each epoch a single image: losses, validations and weights
-    after 20 steps."""
-    records, weights = differences[name]
-    assert records <= TOLERANCE and weights <= TOLERANCE
+def test_two_processes_train_as_one() -> None:
+    """Every case at the same batch, the last one of each epoch a single image: losses, validations
+    and weights after 20 steps. All in one go, as beginning three processes takes longest."""
+    apart = {name: max(records, weights) for name, records, weights in compared([*cases()])}
+    assert {name: far for name, far in apart.items() if not far <= TOLERANCE} == {}
+    assert apart.keys() == cases().keys()
 
 
 def test_every_family_is_compared() -> None:

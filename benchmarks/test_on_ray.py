@@ -1,4 +1,8 @@
-"""A run on Ray itself: a place that is killed, and one that a second driver finds."""
+"""A run on Ray itself: a place that is killed, and one that a second driver finds.
+
+Needs the extra `cluster`, and a machine that has time for Ray's own processes: `python -m pytest
+benchmarks/test_on_ray.py`, half a minute. tests/test_cluster.py has what needs no Ray.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import ray
 
 from tests.engine import tiny
 from tests.machines import no_waiting
@@ -17,7 +22,6 @@ from vae_core.training.cluster.placed import put_on_cluster
 from vae_core.training.control import ControlFile
 from vae_core.training.executors import Share
 
-ray = pytest.importorskip("ray")
 __all__ = ["no_waiting"]
 
 
@@ -36,7 +40,6 @@ def cluster(
     ray.shutdown()
 
 
-@pytest.mark.training
 def test_a_run_outlives_its_place_and_its_driver(cluster: RayCluster, tmp_path: Path) -> None:
     assert cluster.room(1, 0) == 1 and cluster.room(2, 0) == 0 and cluster.room(0.5, 0) == 2
     assert (
