@@ -34,7 +34,7 @@ def test_a_zip_is_dropped_started_trained_on_and_started_from(
         expect(page.get_by_test_id("upload-state")).to_contain_text("Drop images")
         assert page.get_by_test_id("upload-place").bounding_box()["y"] < 400  # type: ignore[index]
         page.get_by_test_id("upload-files-input").set_input_files(packed)
-        reasons = page.get_by_text("Decided from the images: 9 settings")
+        reasons = page.get_by_text("Decided from the images: 10 settings")
         expect(reasons).to_be_visible()
         reasons.click()
         expect(page.get_by_text("training images make")).to_be_visible()
