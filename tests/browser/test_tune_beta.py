@@ -24,7 +24,7 @@ MLP = {"backbone": "mlp", "latent_dim": 4, "options": {"hidden": [64]}}
 
 
 def start(store: Store, name: str, **changes: Any) -> Run:
-    run = jobs.start(store, name, tiny(**changes))
+    run = jobs.start(store, store.free_name(name), tiny(**changes))  # a second try has another
     until(lambda: run.status().step > 0)
     return run
 
@@ -35,9 +35,9 @@ def changes(run: Run) -> list[dict[str, Any]]:
 
 def test_beta_is_turned_and_the_worker_takes_it(page: Page, app_url: str, store: Store) -> None:
     run = start(store, "turned", train={"epochs": 5000, "preview_every": 500, "log_every": 20})
-    page.goto(f"{app_url}/tune-beta?run=turned")
+    page.goto(f"{app_url}/tune-beta?run={run.id}")
     expect_state(page, "training")
-    slider = page.locator(".st-key-beta-turned input[type=range]")
+    slider = page.locator(f".st-key-beta-{run.id} input[type=range]")
     slider.focus()
     page.keyboard.press("End")
     until(lambda: bool(changes(run)))
