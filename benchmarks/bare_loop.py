@@ -8,7 +8,6 @@ multiplies large matrices, and how many operations an image takes.
 from __future__ import annotations
 
 import json
-import os
 import statistics
 import sys
 import time
@@ -44,11 +43,11 @@ def train(folder: Path, changes: dict[str, Any]) -> dict[str, Any]:
     from vae_core.data import ArrayImages, Dataset, ImageSet
     from vae_core.data.batches import epoch_batches
     from vae_core.families import build
-    from vae_core.training.device import choose_device
+    from vae_core.training.device import choose_device, choose_threads
     from vae_core.training.loop import Loop
 
     config = config_of(folder, **changes)
-    torch.set_num_threads(config.train.threads or os.cpu_count() or 1)
+    torch.set_num_threads(choose_threads(config.train.threads))
     torch.manual_seed(config.train.seed)
     train_part, validation = (ImageSet(ArrayImages(part_of(folder, name))) for name in PARTS)
     dataset = Dataset("bench", train_part, validation)

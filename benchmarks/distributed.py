@@ -23,12 +23,13 @@ from typing import Annotated, Any
 import torch
 import typer
 
-from benchmarks.workloads import config_of, cores
+from benchmarks.workloads import config_of
 from vae_core.config import RunConfig, parse_config
 from vae_core.data import Dataset, load_dataset
 from vae_core.data.batches import epoch_batches
 from vae_core.families import build, complete, families
 from vae_core.locations import module_environment
+from vae_core.process import cores
 from vae_core.run_data import data_card
 from vae_core.training.distributed import ALONE, Distributed, join
 from vae_core.training.events import Stepped, Validated

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -67,9 +66,10 @@ def loop_on(config: RunConfig, dataset: Dataset) -> Loop:
     import torch
 
     from vae_core.families import build, complete
+    from vae_core.training.device import choose_threads
     from vae_core.training.loop import Loop
 
-    torch.set_num_threads(config.train.threads or os.cpu_count() or 1)
+    torch.set_num_threads(choose_threads(config.train.threads))
     torch.manual_seed(0)
     config = complete(config.updated({"train": {"precision": "fp32"}}))
     model, objective = build(config, dataset.image_shape)

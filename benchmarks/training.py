@@ -29,8 +29,9 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmarks.workloads import WORKLOADS, Workload, cores
+from benchmarks.workloads import WORKLOADS, Workload
 from vae_core.locations import CACHE_VARIABLE
+from vae_core.process import cores
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared" / "data"

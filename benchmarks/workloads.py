@@ -7,7 +7,6 @@ and the very images of its parts, which the rivals learn from and measure on.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,10 +126,3 @@ def published_of(config: RunConfig) -> Published:
 
     assert config.preset is not None
     return PUBLISHED[config.preset]
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

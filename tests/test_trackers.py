@@ -266,7 +266,7 @@ def test_no_path_and_no_key_is_told(
     stay_at_home([entry("memory", Remembered())])
     assert "CLOUD_API_KEY" not in os.environ
     assert os.environ["OTHER"] == "kept" and os.environ["KEPT_AT_HOME"] == "1"
-    config = tiny(data={"dataset": "folder", "data_dir": "/home/someone/cats"})
+    config = tiny(data={"dataset": "folder", "data_dir": "/of-one-machine/cats"})
     run = Store(empty.path.parent).create("cats", config)
     about = about_run(run)
     assert about.settings["data.data_dir"] == "cats"

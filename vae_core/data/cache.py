@@ -19,7 +19,8 @@ from typing import BinaryIO, Literal, cast
 
 from vae_core.data.npy import SUMMARY
 from vae_core.errors import UserError
-from vae_core.locations import cache_folder, uploads_folder
+from vae_core.locations import CACHE_VARIABLE, cache_folder, uploads_folder
+from vae_core.units import gigabytes
 
 try:
     import fcntl
@@ -200,6 +201,27 @@ def free_space(size: int, folder: Path) -> None:
             return
         if entry.kind in REPRODUCIBLE:
             _remove(entry.path)
+
+
+def require_space(size: int, entry: Path, what: str, less: str = "") -> None:
+    """Refuse at the start what would fail after hours, once all has gone that can be made again.
+
+    Args:
+        size: bytes that are to come into `entry`.
+        what: what they are, as the beginning of a sentence.
+        less: how one could do with fewer, with a comma and a space behind it.
+
+    Raises:
+        UserError: when they are more than is free there.
+    """
+    free_space(size, entry)
+    free = shutil.disk_usage(entry).free
+    if free < size:
+        raise UserError(
+            f"{what} take {gigabytes(size)}, and {gigabytes(free)} are free in {entry.parent}. "
+            f"Free some space there, {less}or let the environment variable {CACHE_VARIABLE} name "
+            "another folder."
+        )
 
 
 def lock_upload(path: Path) -> CacheLock | None:

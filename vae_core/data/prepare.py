@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from vae_core.config import DataConfig
-from vae_core.data.cache import CacheLock, acquire, free_space, lock_upload, mark_used, prune
+from vae_core.data.cache import CacheLock, acquire, lock_upload, mark_used, prune, require_space
 from vae_core.data.dataset import Dataset, Images, ImageSet
 from vae_core.data.hashes import content_hashes
 from vae_core.data.images import ArrayImages, SubsetImages
@@ -37,7 +37,7 @@ from vae_core.imaging.reading import CHANGES, Skip, reason_of
 from vae_core.imaging.resize import resize_all
 from vae_core.locations import CACHE_VARIABLE, cache_folder
 from vae_core.progress import Progress, ProgressMeter, no_progress
-from vae_core.units import gigabytes, grouped
+from vae_core.units import grouped
 
 LARGE = 256 * 2**20
 """Arrays beyond this many bytes are kept in the cache instead of in memory."""
@@ -342,7 +342,8 @@ def _fill(entry: Path, size: tuple[int, int], fill: Callable[[NpyWriter], None])
     """Fill the entry; what ends it on the way leaves what can be gone on from."""
     writer = NpyWriter(entry, size[0])
     try:
-        _require_space(entry, (size[0] - int(writer.done.sum())) * size[1])
+        needed = (size[0] - int(writer.done.sum())) * size[1]
+        require_space(needed, entry, "The prepared images", "take a smaller image size, ")
         fill(writer)
         writer.finish()
     except WriteFailed:  # on a full disk what is half done is in everybody's way
@@ -356,15 +357,3 @@ def _fill(entry: Path, size: tuple[int, int], fill: Callable[[NpyWriter], None])
         raise
     finally:
         writer.close()
-
-
-def _require_space(entry: Path, needed: int) -> None:
-    """Refuse at the start what would fail after hours."""
-    free_space(needed, entry)
-    free = shutil.disk_usage(entry).free
-    if free < needed:
-        raise UserError(
-            f"The prepared images take {gigabytes(needed)}, and {gigabytes(free)} are free in "
-            f"{entry.parent}. Free some space there, take a smaller image size, or let the "
-            f"environment variable {CACHE_VARIABLE} name another folder."
-        )

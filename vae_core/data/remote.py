@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import shutil
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +23,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from vae_core.data.cache import CacheLock, acquire, free_space, mark_used
+from vae_core.data.cache import CacheLock, acquire, mark_used, require_space
 from vae_core.data.npy import SUMMARY
 from vae_core.errors import UserError
 from vae_core.extras import PACKAGES, extra
@@ -275,7 +274,7 @@ def _fetch_all(system: Any, wanted: list[RemoteFile], entry: Path, progress: Pro
     except OSError as error:
         raise _unwritable(entry, error) from None
     come = _Come(left, parts, folder)
-    _require_space(entry, come.total - come.bytes)
+    require_space(come.total - come.bytes, entry, "The files")
     over = threading.Event()
     pool = ThreadPoolExecutor(AT_ONCE, "fetch")
     fetching = [
@@ -415,17 +414,6 @@ def _is_whole(path: Path, file: RemoteFile) -> bool:
         found = path.stat()
         return found.st_mtime_ns == _moment(file) and file.size in (None, found.st_size)
     return False
-
-
-def _require_space(entry: Path, needed: int) -> None:
-    free_space(needed, entry)
-    free = shutil.disk_usage(entry).free
-    if free < needed:
-        raise UserError(
-            f"The files take {gigabytes(needed)}, and {gigabytes(free)} are free in "
-            f"{entry.parent}. Free some space there, or let the environment variable "
-            f"{CACHE_VARIABLE} name another folder."
-        )
 
 
 def _unwritable(entry: Path, error: OSError) -> UserError:

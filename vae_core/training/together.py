@@ -1,4 +1,5 @@
-"""What the first process of a group tells the others before the first step.
+"""What the first process of a group tells the others, before the first step and where all go back
+to a save.
 
 The folder of a run lies where the first one is, and there alone: the others are sent copies of what
 they have to know. The images have to be on each machine, under the same name.
@@ -6,8 +7,15 @@ they have to know. The images have to be on each machine, under the same name.
 
 from __future__ import annotations
 
+import io
 import socket
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
 
 from vae_core.errors import UserError
 from vae_core.progress import Progress
@@ -82,3 +90,40 @@ def agree(group: Distributed, problem: str = "") -> None:
     for rank, (host, said) in enumerate(group.gather((socket.gethostname(), problem))):
         if said:
             raise UserError(f"Rank {rank} of {group.world}, on {host}: {said}")
+
+
+def same_state(group: Distributed, state: Mapping[str, Any] | None = None) -> Any:
+    """The training state that the first process of a group has, None for a beginning."""
+    if group.world == 1:
+        return state
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    told = group.broadcast_bytes(buffer.getvalue())
+    return state if group.is_main else torch.load(io.BytesIO(told), weights_only=True)
+
+
+def same_weights(group: Distributed, *modules: nn.Module) -> None:
+    """Give modules the weights and buffers that the first process of a group has in them."""
+    group.copy([each for module in modules for each in module.state_dict().values()])
+
+
+def require_same_images(group: Distributed, digest: Mapping[str, str]) -> None:
+    """Refuse, in every process of a group alike, images that are not the same in all of them;
+    `digest` as `SplitRecord` has it. A UserError that names who has others."""
+    digests = group.gather(digest)
+    if any(each != digests[0] for each in digests):
+        strangers = [str(rank) for rank, each in enumerate(digests) if each != digests[0]]
+        raise UserError(
+            f"The images are not the same everywhere: process {', '.join(strangers)} of "
+            f"{group.world} has others than the first. Give all machines the same files."
+        )
+
+
+@contextmanager
+def dismissing(group: Distributed) -> Iterator[None]:
+    """Tell the others of a group when this process ends before its time."""
+    try:
+        yield
+    except BaseException as error:
+        group.dismiss(f"The first process has ended: {error or type(error).__name__}")
+        raise

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import io
 import math
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
-from torch import nn
 
 from vae_core.auto import resolve
 from vae_core.choices import Choice
 from vae_core.config import RunConfig
 from vae_core.data import Dataset
-from vae_core.data.split_record import SplitRecord, record_splits
+from vae_core.data.split_record import record_splits
 from vae_core.errors import DataChanged, LeaseLost, Stopped, UserError, is_out_of_memory
 from vae_core.families import build, complete, families
 from vae_core.families.footprint import require_memory_to_train
@@ -56,7 +54,15 @@ from vae_core.training.recorders import (
     record_changed_data,
     truncate_history,
 )
-from vae_core.training.together import Hold, agree, share
+from vae_core.training.together import (
+    Hold,
+    agree,
+    dismissing,
+    require_same_images,
+    same_state,
+    same_weights,
+    share,
+)
 from vae_core.training.watchdog import exit_now, record_stop
 
 MakeRecorders = Callable[[int, int], Iterable[Recorder]]
@@ -139,7 +145,7 @@ def _train_and_report(
         exit_now(SILENT)
 
     try:
-        with _dismissing(group):
+        with dismissing(group):
             group.broadcast(run.id)
             with Pulse(group, lost) as pulse:
                 try:
@@ -214,7 +220,8 @@ def _train(
     else:
         dataset = resumed_dataset(run, accept_changed_data, progress)
     recorded = record_splits(dataset, None if state is None else recorded_by(run))
-    card = data_card(dataset).model_copy(update={"digest": PartDigests(**recorded.digest())})
+    digest = recorded.digest()
+    card = data_card(dataset).model_copy(update={"digest": PartDigests(**digest)})
     require_memory_to_train(config, card, group.local_world, group.world)
     progress("Building the model", None)
     model, objective = _build(run, config, card, device)
@@ -228,20 +235,20 @@ def _train(
     hold.end()
     share(run, group)
     agree(group)  # behind it every machine has prepared the images
-    _require_same_images(group, recorded)
-    _same_state(group, state)
+    require_same_images(group, digest)
+    same_state(group, state)
 
     def last_save() -> Mapping[str, Any]:
         recorder.wait()
         saved = load_state(run)
         if saved is None:  # then it is how everything began
             saved = Loop(config, dataset, *_build(run, config, card, device)).checkpoint().state
-        return _same_state(group, saved)
+        return same_state(group, saved)
 
     def best() -> None:
         recorder.wait()
         load_best(run, model, objective)
-        _same_weights(group, model, objective)
+        same_weights(group, model, objective)
 
     progress("Getting ready for the first step", None)
     loop = Loop(config, dataset, model, objective, state, last_save, best, group)
@@ -335,16 +342,16 @@ def _follow(run: Run, group: Distributed, progress: Progress) -> Ended:
     agree(group)
     if dataset is None:  # the first process of this machine has prepared it
         dataset = dataset_of(run, progress=progress)
-    _require_same_images(group, record_splits(dataset))
+    require_same_images(group, record_splits(dataset).digest())
     model, objective = _build(run, config, run.data_card(), device)
     loop = Loop(
         config,
         dataset,
         model,
         objective,
-        _same_state(group),
-        lambda: _same_state(group) or {},
-        lambda: _same_weights(group, model, objective),
+        same_state(group),
+        lambda: same_state(group) or {},
+        lambda: same_weights(group, model, objective),
         group,
     )
     for _ in loop.run(progress=progress):
@@ -365,42 +372,6 @@ def _share_of(config: RunConfig, group: Distributed) -> RunConfig:
     """The settings of a training that computes at once what one process of a group does."""
     at_once = math.ceil(config.train.batch_size / (group.world * config.train.accumulate))
     return config.updated({"train": {"batch_size": at_once, "accumulate": 1}})
-
-
-def _same_state(group: Distributed, state: Mapping[str, Any] | None = None) -> Any:
-    """The training state that the first process of a group has, None for a beginning."""
-    if group.world == 1:
-        return state
-    buffer = io.BytesIO()
-    torch.save(state, buffer)
-    told = group.broadcast_bytes(buffer.getvalue())
-    return state if group.is_main else torch.load(io.BytesIO(told), weights_only=True)
-
-
-def _same_weights(group: Distributed, *modules: nn.Module) -> None:
-    """Give modules the weights and buffers that the first process of a group has in them."""
-    group.copy([each for module in modules for each in module.state_dict().values()])
-
-
-def _require_same_images(group: Distributed, recorded: SplitRecord) -> None:
-    """Refuse, in every process of a group alike, images that are not the same in all of them."""
-    digests = group.gather(recorded.digest())
-    if any(each != digests[0] for each in digests):
-        strangers = [str(rank) for rank, each in enumerate(digests) if each != digests[0]]
-        raise UserError(
-            f"The images are not the same everywhere: process {', '.join(strangers)} of "
-            f"{group.world} has others than the first. Give all machines the same files."
-        )
-
-
-@contextmanager
-def _dismissing(group: Distributed) -> Iterator[None]:
-    """Tell the others of a group when this process ends before its time."""
-    try:
-        yield
-    except BaseException as error:
-        group.dismiss(f"The first process has ended: {error or type(error).__name__}")
-        raise
 
 
 def resolved_config(
