@@ -94,7 +94,7 @@ def test_training_loads_no_library_that_it_does_not_need(dataset: str, tmp_path:
 
 
 def test_the_benchmark_tells_the_peak_of_each_phase() -> None:
-    wishes = ["model.options.channels=[8,8,8]", "model.options.hidden=8", "train.batch_size=20"]
+    wishes = ["model.options.channels=[8,8,8]", "model.options.hidden=8", "train.batch_size=1"]
     wishes += ["train.device=cpu"]
     command = [
         sys.executable,
@@ -113,6 +113,5 @@ def test_the_benchmark_tells_the_peak_of_each_phase() -> None:
     said = json.loads(done.stdout)
     assert said["images"] == [60, 3, 64, 64]
     assert (said["learned_from"], said["measured_on"]) == (40, 9)
-    phases = set(said["phases"])  # two steps may pass between two looks
-    assert "preparing" in phases and phases - {"preparing"} <= {"training", "finishing", "leaving"}
+    assert {"preparing", "training", "finishing"} <= set(said["phases"])
     assert 100 < said["phases"]["preparing"]["peak_mb"] <= said["peak_mb"] < 1000
