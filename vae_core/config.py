@@ -433,7 +433,7 @@ class TrainConfig(Settings):
     )
     compress_gradients: Literal["none", "bf16"] = setting(
         "none",
-        "Gradients travel as",
+        "Compress gradients",
         "bf16 halves what several processes send each other at every step, and rounds it; for "
         "slow networks between machines.",
         more=True,

@@ -51,7 +51,7 @@ def by_name(on: str) -> str:
 def unavailable() -> str:
     """Why no cluster can be used from here without naming one, in a sentence; "" where one can."""
     if find_spec("ray") is None:
-        return "Ray is not installed here, through which runs go to a cluster."
+        return "Ray, which takes runs to a cluster, is not installed here."
     if not os.environ.get(ADDRESS_VARIABLE):
         return f"No cluster is known here: {ADDRESS_VARIABLE} names none."
     return ""
