@@ -51,7 +51,7 @@ def by_name(on: str) -> str:
 def unavailable() -> str:
     """Why no cluster can be used from here without naming one, in a sentence; "" where one can."""
     if find_spec("ray") is None:
-        return "Ray, which takes runs to a cluster, is not installed here."
+        return "Ray is not installed here; it is what takes runs to a cluster."
     if not os.environ.get(ADDRESS_VARIABLE):
         return f"No cluster is known here: {ADDRESS_VARIABLE} names none."
     return ""
