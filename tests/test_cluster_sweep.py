@@ -67,12 +67,12 @@ def test_who_closes_a_place_leaves_its_runs_at_work(tmp_path: Path, machines: Ma
     store = Store(tmp_path / "store")
     executor = open_executor("ray", Share())
     run = executor.submit(store, "waits", spec().base)
-    assert executor.poll(run).state == "starting" and run.is_alive()
+    assert run.status().state == "starting" and run.is_alive()
     executor.close()
-    assert executor.poll(Run(run.path)).state == "interrupted"
+    assert Run(run.path).status().state == "interrupted"
     machines.full = 0
     again = open_executor("ray", Share())
     again.resume(Run(run.path))
-    while (status := again.poll(Run(run.path))).state != "finished":
+    while (status := Run(run.path).status()).state != "finished":
         assert status.state in ("starting", "training"), status
     again.close()

@@ -264,6 +264,29 @@ def test_a_sweep_to_its_end(store: Store, begin: Any) -> None:
         assert len(pictures) == 1
 
 
+def test_a_long_queue_says_how_far_it_is_and_can_be_stopped(
+    store: Store, tmp_path: Path, begin: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(study_module, "REPORT_S", 0.0)
+    begun = begin(at_once)
+    made = create_sweep(store, "s", spec(vary={BETA: (1.0, 3.0, 10.0)}))
+    said: list[str] = []
+
+    def watch(state: SweepState) -> None:
+        said.append(state.message)
+        if state.message == "Queuing the runs: 1 of 3.":
+            made.send("stop")
+
+    assert work(made, watch).state == "stopped" and said[-1] == "" and not begun
+    assert "Queuing the runs: 1 of 3." in said
+    assert len(open_study(made.storage(), "s").get_trials()) == 2
+    assert work(made).state == "finished" and len(begun) == 3
+    assert len(open_study(made.storage(), "s").get_trials()) == 3
+    shared = spec(storage=f"journal:///{tmp_path}/shared.log")
+    create_sweep(store, "t", shared, lambda message, share: said.append(f"{message} {share}"))
+    assert said[-1] == "Queuing the runs: 1 of 2. 0.5"
+
+
 def test_a_killed_worker_is_replaced_once(store: Store, begin: Any) -> None:
     begun: list[str] = []
 
@@ -450,7 +473,7 @@ def test_a_point_belongs_to_one_machine_and_asking_again_changes_nothing(
     here, there = machines(tmp_path, address)
     assert [taken(here, 0), taken(here, 0, held=0), taken(there, 0)] == [0, 0, None]
     assert [taken(there, 1), taken(here, 1)] == [1, None]
-    assert here.tell(0, -9.0) and here.tell(0, -9.0)
+    assert here.tell(0, 0, -9.0) and here.tell(0, 0, -9.0)
     assert taken(here, 0, held=0) is None, "a trial that is done is not done again"
     assert len(open_study(here.url, "s").get_trials()) == 2
 
@@ -489,7 +512,7 @@ def test_two_that_queue_the_points_at_once_have_each_point_once(
                     )
                 )  # fmt: skip
     assert [taken(here, 0), taken(there, 0), taken(there, 1), taken(here, 1)] == [0, None, 1, None]
-    assert here.tell(0, -1.0) and there.tell(1, -3.0)
+    assert here.tell(0, 0, -1.0) and there.tell(1, 1, -3.0)
     assert {point: trial.value for point, trial in here.standing().items()} == {0: -1.0, 1: -3.0}
 
 
@@ -503,10 +526,9 @@ def test_the_point_of_a_silent_machine_is_given_to_another_once(
         time.sleep(0.3)
     assert waiting[0].number == 2 and waiting[0].params == {BETA: 1.0}
     assert waiting[1].number == 1, "who beats is believed"
-    assert here.tell(0, -9.0) is False, "it came too late"
-    assert [taken(here, 0, held=0), taken(there, 0)] == [2, None], "and has it once more"
-    assert there.tell_of(0, -9.0), "who is done with it tells so, and others need not go on"
-    assert not there.tell_of(0, -8.0) and here.standing()[0].value == -9.0
+    assert [taken(there, 0), taken(here, 0, held=0)] == [2, None]
+    assert here.tell(0, 0, -9.0), "who is done with it tells so, and others need not go on"
+    assert not here.tell(0, 0, -8.0) and there.standing()[0].value == -9.0
     states = [trial.state.name for trial in open_study(here.url, "s").get_trials()]
     assert states == ["FAIL", "RUNNING", "COMPLETE"]
 
@@ -525,16 +547,16 @@ def test_a_machine_that_comes_back_tells_what_it_has_and_the_others_stop(
     second = Scheduler(get_sweep(Store(tmp_path / "there"), "s"))
     end = time.monotonic() + 30
     while not second.state.in_state("running") and time.monotonic() < end:
-        second._beats_at = 0.0
+        second._asks_at = 0.0
         second._ask_the_study()
         second._fill_workers()
         time.sleep(0.2)
     assert begun == ["s-beta1"]
     (told,) = work(get_sweep(Store(tmp_path / "here"), "s")).entries
     assert (told.state, told.reported) == ("finished", True)
-    second._beats_at = 0.0
+    second._asks_at = 0.0
     second._ask_the_study()
-    second._beats_at = 0.0
+    second._asks_at = 0.0
     second._ask_the_study()
     (entry,) = second.state.entries
     assert (entry.state, entry.value) == ("elsewhere", told.value)
@@ -561,11 +583,9 @@ def test_who_dies_between_failing_a_trial_and_queueing_it_anew_loses_no_point(
 ) -> None:
     here, there = machines(tmp_path, address)
     assert taken(here, 0) == 0 and taken(here, 1) == 1
-    here.tell(1, None, reason="The loss is nan.")
+    here.tell(1, 1, None, reason="The loss is nan.")
     with here._opened() as study:
         study.tell(0, state=TrialState.FAIL)
-    there.standing()
-    there._patient_until = 0.0
     standing = there.beat([])
     assert standing[0].state == TrialState.WAITING and standing[0].number == 2
     assert standing[1].state == TrialState.FAIL, "a run that failed by itself is not repeated"
@@ -594,7 +614,7 @@ def draws(study: SharedStudy, count: int) -> list[tuple[int, dict[str, Any]]]:
         drawn = study.draw({point for point, _ in found})
         assert drawn is not None
         point, trial = drawn
-        study.tell(trial.number, -100.0 - trial.params[BETA])
+        study.tell(point, trial.number, -100.0 - trial.params[BETA])
         found.append((point, trial.params))
     return found
 
@@ -619,10 +639,10 @@ def test_every_process_draws_points_of_its_own_and_together_those_of_one(
 
 
 class Staged:
-    """A place where runs make an epoch whenever somebody looks; their ELBO is about −100 β."""
+    """A place where runs stand still."""
 
     def __init__(self, address: str, share: Share) -> None:
-        self.told: dict[str, list[str]] = {}
+        pass
 
     def capacity(self) -> int | None:
         return None
@@ -633,33 +653,30 @@ class Staged:
     def submit(
         self, store: Store, name: str, config: RunConfig, owner: Folder | None = None
     ) -> Run:
-        self.told[name] = []
         return jobs.create(store, name, config)
 
     def resume(self, run: Run, owner: Folder | None = None) -> None:
         raise AssertionError("nobody resumes what was given up")
 
-    def poll(self, run: Run) -> Status:
-        if "stop" in self.told[run.id]:
-            return Status(state="stopped")
-        epoch = len(run.history()[0]) + 1
-        terms = {"recon": 100 * run.config().objective["beta"], "kl": 1.0 / epoch}
-        run.append("history.jsonl", {"kind": "validation", "epoch": epoch, "terms": terms})
-        if epoch < 4:
-            return Status(state="training", step=epoch)
-        run.write_json("summary.json", {"elbo": -terms["recon"] - terms["kl"]})
-        return Status(state="finished")
-
-    def command(self, run: Run, command: str) -> None:
-        self.told[run.id].append(command)
-
     def close(self) -> None:
         pass
 
 
+def an_epoch_further(run: Run) -> Status:
+    """Of a run that makes an epoch whenever somebody looks; its ELBO is about −100 β."""
+    if run.has("control.jsonl"):
+        return Status(state="stopped")
+    epoch = len(run.history()[0]) + 1
+    terms = {"recon": 100 * run.config().objective["beta"], "kl": 1.0 / epoch}
+    run.append("history.jsonl", {"kind": "validation", "epoch": epoch, "terms": terms})
+    run.write_json("summary.json", {"elbo": -terms["recon"] - terms["kl"]})
+    return Status(state="training" if epoch < 4 else "finished", step=epoch)
+
+
 @pytest.fixture
-def staged() -> Iterator[str]:
-    """The address of a place of the kind `Staged`."""
+def staged(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The address of a place of the kind `Staged`, whose runs go on nevertheless."""
+    monkeypatch.setattr(Run, "status", an_epoch_further)
     executors.add(RegistryEntry(name="staged", label="staged", blurb="For tests.", build=Staged))
     yield "staged"
     del executors._entries["staged"]

@@ -18,6 +18,7 @@ from vae_core.cli.options import (
     RunArgument,
     StoreOption,
     print_json,
+    print_progress,
     print_table,
     wait_for_heartbeat,
 )
@@ -110,7 +111,7 @@ def sweep(
             storage=storage,
             **place,
         )
-        made = create_sweep(runs, name, spec)
+        made = create_sweep(runs, name, spec, print_progress())
     elif storage is not None and not has_sweep(runs, name):
         made = join_sweep(runs, name, storage, count, **place)
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from vae_core.families import build, complete
 from vae_core.models import likelihoods
 from vae_core.nested import flat
 from vae_core.runs import Run, layout
-from vae_core.sweeps.spec import BETA, SEED
+from vae_core.sweeps.spec import BETA, OTHER_NATS, SEED, SIGMA
 
 FIXED_SIGMA = "gaussian"
 """The likelihood that takes its σ from the settings."""
@@ -54,22 +55,25 @@ class Resolved:
         found = flat(self.config.model_dump(mode="json"))
         kept = {key: value for key, value in found.items() if key not in WITHOUT_EFFECT}
         if self.config.model.likelihood != FIXED_SIGMA:
-            del kept["model.sigma"]
+            del kept[SIGMA]
         return kept
 
     @property
     def nats(self) -> tuple[object, ...]:
         """What a nat per image is measured of: runs that share it can be compared."""
-        data = self.config.data
-        shape = dict(self.images).get("images.image_shape")
-        scale = (data.resize, data.mask_padding, data.window, data.windowed)
-        return (data.dataset, data.data_dir, shape, *scale, self.pixels)
+        kept = {key: repr(value) for key, value in self.settings.items()}
+        return tuple(each for each in kept.items() if _is_below(each[0], OTHER_NATS))
 
     @property
     def condition(self) -> tuple[tuple[str, str], ...]:
         """What seeds of one β share: every setting but these two, and the images."""
         shared = {key: repr(value) for key, value in self.settings.items()}
         return (*((k, v) for k, v in shared.items() if k not in (BETA, SEED)), *self.images)
+
+
+def _is_below(key: str, names: Iterable[str]) -> bool:
+    """True of a setting itself and of what it is made of, such as the ends of a window."""
+    return any(f"{key}.".startswith(f"{name}.") for name in names)
 
 
 def resolved(run: Run) -> Resolved:

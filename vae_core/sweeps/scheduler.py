@@ -14,7 +14,7 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-from vae_core.errors import LeaseLost, UserError
+from vae_core.errors import LeaseLost, Stopped, UserError
 from vae_core.families import complete
 from vae_core.runs import Run, layout
 from vae_core.runs.process import silence_s
@@ -32,6 +32,7 @@ from vae_core.sweeps.storage import StorageError
 from vae_core.sweeps.study import SharedStudy, to_journal
 from vae_core.sweeps.sweep import Sweep
 from vae_core.sweeps.validation import elbo_by_epoch
+from vae_core.training.control import send
 from vae_core.training.executors import Unreachable, open_executor
 
 POLL_S = 0.25
@@ -80,7 +81,7 @@ class Scheduler:
         """Of each entry's run: how many bytes of its history the pruner knows."""
         self._adopted: set[int] = set()
         """Entries whose worker outlived its scheduler, for which it may have begun to stop."""
-        self._is_known, self._beats_at = False, 0.0
+        self._is_known, self._asks_at = False, 0.0
 
     def run(self) -> SweepState:
         """Schedule until the end; returns the last state."""
@@ -130,23 +131,22 @@ class Scheduler:
                 self._command(entry, "stop")
 
     def _ask_the_study(self) -> None:
-        """Queue all points when this begins; then, where machines share the study, let it hear of
-        what is at work here, and hear what became of the rest."""
-        held = {entry.trial for entry in self.state.entries if entry.trial is not None}
+        """Queue all points when this begins; then let the study hear now and then of what is at
+        work here, and hear what became of the rest."""
+        if self._is_known and time.monotonic() < self._asks_at:
+            return
         try:
             if not self._is_known:
-                self.study.fill()
-                if not self.is_shared:
-                    self.study.take_over(held)
+                self.study.fill(self._filling)
                 self._is_known = True
-            elif not self.is_shared or time.monotonic() < self._beats_at:
-                return
-            at_work = [e.trial for e in self.state.in_state("running") if e.trial is not None]
-            standing = self.study.beat(at_work) if self.is_shared else self.study.standing()
-            self._beats_at = time.monotonic() + silence_s() / BEATS
+            mine = (e for e in self.state.entries if e.state == "running" or not self.is_shared)
+            standing = self.study.beat({e.trial for e in mine if e.trial is not None})
+            self._asks_at = time.monotonic() + silence_s() / BEATS
             self._storage_ok()
         except StorageError as error:
             self._storage_failed(error)
+            return
+        except Stopped:
             return
         points: dict[int | None, int] = {each.number: point for point, each in standing.items()}
         entries = [  # numbered otherwise by earlier versions
@@ -157,6 +157,14 @@ class Scheduler:
         for entry in entries:
             if (trial := standing.get(entry.number)) is not None:
                 self._settle(entry, trial)
+
+    def _filling(self, message: str, share: float | None) -> None:
+        """Say how far the queue is, and look whether it is still wanted."""
+        self._change(message=message)
+        self._read_messages()
+        self._save()
+        if self.state.target in ENDS:
+            raise Stopped(message)
 
     def _settle(self, entry: Entry, trial: FrozenTrial) -> None:
         """Bring an entry in line with the trial that counts of its point."""
@@ -177,7 +185,7 @@ class Scheduler:
             self._replace(entry, state="cancelled", message="Its run was deleted.")
             return
         try:
-            status = self.executor.poll(run)
+            status = run.status()
         except UserError as error:
             self._replace(entry, state="failed", message=str(error))
             return
@@ -298,13 +306,9 @@ class Scheduler:
         try:
             for entry in self.state.entries:
                 if entry.is_to_report and entry.trial is not None:
-                    pruned = entry.state == "pruned"
-                    if self.study.tell(entry.trial, entry.value, pruned, entry.message):
-                        self._replace(entry, reported=True)
-                    elif entry.value is not None and self.study.tell_of(entry.number, entry.value):
-                        self._replace(entry, reported=True)  # before the others were done with it
-                    else:
-                        self._replace(entry, **ELSEWHERE)
+                    pruned, said = entry.state == "pruned", entry.message
+                    is_known = self.study.tell(entry.number, entry.trial, entry.value, pruned, said)
+                    self._replace(entry, **({"reported": True} if is_known else ELSEWHERE))
                     self._storage_ok()
         except StorageError as error:
             self._storage_failed(error)
@@ -338,7 +342,7 @@ class Scheduler:
 
     def _resume(self, entry: Entry, run: Run) -> None:
         """Put a worker to a run that was begun before, unless it has one or needs none."""
-        if self.executor.poll(run).state in ("interrupted", "stopped"):
+        if run.status().state in ("interrupted", "stopped"):
             self.executor.resume(run, self.owner)
         elif self.is_shared:
             self._adopted.add(entry.number)
@@ -362,7 +366,7 @@ class Scheduler:
 
     def _has_finished(self, run: Run) -> bool:
         try:
-            return self.executor.poll(run).state == "finished"
+            return run.status().state == "finished"
         except UserError:
             return True  # it is damaged, as the first round says
 
@@ -371,7 +375,7 @@ class Scheduler:
         run = self._run_of(entry)
         if run is not None and self._commanded.get(entry.number, "resume") != command:
             self._commanded[entry.number] = command
-            self.executor.command(run, command)
+            send(run, {"command": command})
 
     def _run_of(self, entry: Entry) -> Run | None:
         """The entry's run, None where it has none yet or it was deleted."""

@@ -6,28 +6,21 @@ imported where a study is opened.
 
 from __future__ import annotations
 
-import math
 import os
 import re
-import warnings
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from optuna.exceptions import ExperimentalWarning, StorageInternalError
+from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
-from optuna.storages import RetryHeartbeatStaleTrialCallback as Retry
-from optuna.storages._heartbeat import BaseHeartbeat
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
-from optuna.trial import TrialState
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from vae_core.errors import UserError
 from vae_core.extras import extra
-from vae_core.runs.process import Watch, silence_s
 
 SQLITE_TIMEOUT_S = 30
 """How long SQLite waits for another writer."""
@@ -46,14 +39,8 @@ ENGINES: dict[str, dict[str, Any]] = {
 
 JOURNAL = "journal"
 
-MOST_RETRIES = 8
-"""A point whose machines died so often is given up: it may be what kills them."""
-
 LONGEST_LINE = 2**20
 """Bytes of a record of a journal; the longest has the specification."""
-
-BEAT = "beat"
-"""A trial's attribute in a journal: how often the machine that has it was heard."""
 
 
 class StorageError(UserError):
@@ -70,37 +57,6 @@ class JournalFile(JournalFileBackend):
             raise OSError(f"the journal is damaged: {error}") from error
 
 
-class Journal(JournalStorage, BaseHeartbeat):
-    """Optuna's journal, with the heartbeats that only its databases have.
-
-    They are counters among the trials' attributes. A journal has no clock that all machines share,
-    so a trial is stale whose counter this process has seen unchanged for long enough.
-    """
-
-    def __init__(self, path: str) -> None:
-        # A lock that is a file of its own: symbolic links are not to be had everywhere.
-        lock = JournalFileOpenLock(path)
-        _cut_unfinished(path, lock)
-        super().__init__(JournalFile(path, lock))
-        self._watch = Watch()
-
-    def record_heartbeat(self, trial_id: int) -> None:
-        count = self.get_trial(trial_id).system_attrs.get(BEAT, 0)
-        self.set_trial_system_attr(trial_id, BEAT, count + 1)
-
-    def _get_stale_trial_ids(self, study_id: int) -> list[int]:
-        running = self.get_all_trials(study_id, deepcopy=False, states=(TrialState.RUNNING,))
-        beats = {trial._trial_id: trial.system_attrs.get(BEAT, 0) for trial in running}
-        silent = {each: self._watch.unchanged_s(each, partial(beats.get, each)) for each in beats}
-        return [each for each, seconds in silent.items() if seconds > silence_s()]
-
-    def get_heartbeat_interval(self) -> int | None:
-        return 1  # on
-
-    def get_heartbeat_stale_trial_callback(self) -> Retry:
-        return retry()
-
-
 def open_storage(url: str) -> BaseStorage:
     """Optuna's storage at an address; what SQLAlchemy raises is not translated. A StorageError when
     it is no address, a UserError when a driver is an extra that is not installed."""
@@ -108,14 +64,17 @@ def open_storage(url: str) -> BaseStorage:
         address = make_url(url)
     except ValueError:  # a port that is no number
         raise _no_url(url) from None
-    return OPENED.get(address.get_backend_name(), _database)(address)
+    return _journal(address) if address.get_backend_name() == JOURNAL else _database(address)
 
 
 def _journal(address: URL) -> BaseStorage:
-    path = Path(address.database or "")
-    if not path.name:
+    path = address.database or ""
+    if not Path(path).name:
         raise _no_url(str(address))
-    return Journal(str(path))
+    # A lock that is a file of its own: symbolic links are not to be had everywhere.
+    lock = JournalFileOpenLock(path)
+    _cut_unfinished(path, lock)
+    return JournalStorage(JournalFile(path, lock))
 
 
 def _database(address: URL) -> BaseStorage:
@@ -125,24 +84,7 @@ def _database(address: URL) -> BaseStorage:
     if address.drivername == "postgresql+psycopg":
         extra("psycopg", "postgresql", "A study in PostgreSQL")
     options = ENGINES.get(address.get_backend_name(), {"pool_pre_ping": True})
-    with warnings.catch_warnings(action="ignore", category=ExperimentalWarning):
-        return RDBStorage(
-            address.render_as_string(hide_password=False),
-            engine_kwargs=options,
-            heartbeat_interval=1,  # on; how often one beats is the scheduler's to say
-            grace_period=math.ceil(silence_s()),
-            heartbeat_stale_trial_callback=retry(),
-        )
-
-
-OPENED: dict[str, Callable[[URL], BaseStorage]] = {JOURNAL: _journal}
-"""What opens an address, by its scheme; all others are databases."""
-
-
-def retry() -> Retry:
-    """Queues the point of a trial once more whose machine has died."""
-    with warnings.catch_warnings(action="ignore", category=ExperimentalWarning):
-        return Retry(max_retry=MOST_RETRIES)
+    return RDBStorage(address.render_as_string(hide_password=False), engine_kwargs=options)
 
 
 def _cut_unfinished(path: str, lock: JournalFileOpenLock) -> None:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from vae_core.errors import UserError
+from vae_core.progress import Progress, no_progress
 from vae_core.runs import Folder, Store, layout
 from vae_core.runs.lease import silence_message
 from vae_core.runs.migrations import first_of
@@ -89,7 +90,9 @@ def get_sweep(store: Store, name: str) -> Sweep:
     return Sweep(store, name)
 
 
-def create_sweep(store: Store, name: str, spec: SweepSpec) -> Sweep:
+def create_sweep(
+    store: Store, name: str, spec: SweepSpec, progress: Progress = no_progress
+) -> Sweep:
     """Claim the name, open the study and write the queue; nothing is left behind on an error. A
     UserError when the specification is not possible, the name is in use here or in the shared
     storage, the storage cannot be reached or nothing can be written."""
@@ -104,7 +107,7 @@ def create_sweep(store: Store, name: str, spec: SweepSpec) -> Sweep:
                 f"The shared storage already has a sweep called {name!r}; choose another name, or "
                 "leave out the values of β to join it."
             )
-        write_spec(study, spec, storage)
+        write_spec(study, spec, storage, progress)
     return sweep
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from vae_core.config import RunConfig
 from vae_core.errors import LeaseLost, UserError
-from vae_core.runs import Folder, Run, Status, Store
+from vae_core.runs import Folder, Run, Store
 from vae_core.runs.lease import Lease
 from vae_core.runs.process import silence_s
 from vae_core.training.control import ControlFile, control_size, send
@@ -80,12 +80,6 @@ class Cluster:
         if placement_of(run) is None:
             put_on_cluster(run, self._share)
         self._follow(Run(run.path), owner)
-
-    def poll(self, run: Run) -> Status:
-        return run.status()
-
-    def command(self, run: Run, command: str) -> None:
-        send(run, {"command": command})
 
     def close(self) -> None:
         for mirror in self._mirrors.values():

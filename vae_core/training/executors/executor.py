@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError
 from vae_core.config import RunConfig
 from vae_core.errors import UserError
 from vae_core.registry import Entry, Registry
-from vae_core.runs import Folder, Run, Status, Store
+from vae_core.runs import Folder, Run, Store
 from vae_core.settings import Settings, explain
 
 HERE = "here"
@@ -45,8 +45,8 @@ class Executor(Protocol):
 
     A run is known by its folder in the store, wherever it is trained: status, history, log,
     previews and weights come to lie there while it goes on, and its control file is obeyed. So
-    whoever looks at a run reads its folder, and the executor need not be asked. It may be closed
-    or killed while runs go on; another one for the same address finds them by their folders.
+    whoever looks at a run or tells it something goes to its folder, not to the executor. That may
+    be closed or killed while runs go on; another one for the same address finds them there.
     `submit` and `resume` raise `Unreachable` where that may be over in a while. A run that has an
     `owner` saves itself and stops once nobody works on that folder any more: somebody elsewhere
     then does it anew. Others go on whatever becomes of whoever started them.
@@ -70,14 +70,6 @@ class Executor(Protocol):
     def resume(self, run: Run, owner: Folder | None = None) -> None:
         """Go on with a run that was stopped, interrupted or failed, from its last save; wake a
         paused one. A UserError when it is finished or cannot be started."""
-
-    def poll(self, run: Run) -> Status:
-        """Where a run stands: `Run.status`, in which a run that has no worker any more is
-        interrupted. A UserError when its folder is damaged."""
-
-    def command(self, run: Run, command: str) -> None:
-        """`pause`, `resume`, `stop` or `save`, as `control.py` has them; a run that still waits
-        for its turn obeys them too. A UserError when it cannot be told."""
 
     def close(self) -> None:
         """Let go of what this process holds of the place; runs go on."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from vae_core.config import RunConfig
 from vae_core.process import cores
-from vae_core.runs import Folder, Run, Status, Store
-from vae_core.training.control import send
+from vae_core.runs import Folder, Run, Store
 from vae_core.training.executors.executor import HERE, Share, executors
 
 
@@ -36,12 +35,6 @@ class Processes:
         from vae_core.training import jobs
 
         jobs.resume(run, owner=owner)
-
-    def poll(self, run: Run) -> Status:
-        return run.status()
-
-    def command(self, run: Run, command: str) -> None:
-        send(run, {"command": command})
 
     def close(self) -> None:
         pass
