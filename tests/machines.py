@@ -65,6 +65,7 @@ class Machines:
         self.begun: list[Place] = []
         self.pieces: list[str] = []
         self.full = self.away = 0
+        self.left = False
 
     def find(self, name: str) -> Handle | None:
         self.answer()
@@ -86,6 +87,9 @@ class Machines:
 
     def reconnect(self) -> None:
         self.answer()
+
+    def leave(self) -> None:
+        self.left = True
 
     def answer(self) -> None:
         self.away -= 1

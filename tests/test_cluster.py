@@ -19,11 +19,11 @@ from vae_core.progress import no_progress
 from vae_core.runs import Run, Status, Store, layout
 from vae_core.runs.saves import write_save
 from vae_core.runs.schemas import Placement
-from vae_core.training import jobs
-from vae_core.training.cluster import luggage
+from vae_core.training import jobs, worker
+from vae_core.training.cluster import luggage, placed
 from vae_core.training.cluster.collection import Collection, Shelf
 from vae_core.training.cluster.luggage import Found
-from vae_core.training.cluster.mirror import MOST_LOSSES
+from vae_core.training.cluster.mirror import MOST_LOSSES, place_name
 from vae_core.training.cluster.place import Place
 from vae_core.training.cluster.placed import address_to_resume, put_on_cluster, require_address
 from vae_core.training.control import send
@@ -325,6 +325,51 @@ def test_a_cluster_that_does_not_answer_is_asked_again(run: Run) -> None:
     assert steps_of(run) == [1, 2] and len(machines.begun) == 1
 
 
+def left_alone(run: Run) -> Machines:
+    """Machines on which a place goes on with a run whose mirror has gone."""
+    machines = scripted([learns(1, 2), lambda there: left.leave(), *[says("training", 2)] * 9])
+    with run.lock():
+        left = mirrored(run, machines)
+        left.follow()
+    assert machines.places
+    return machines
+
+
+def notes(run: Run) -> list[str]:
+    return [each["message"] for each in run.history()[0] if each["kind"] == "note"]
+
+
+def test_who_goes_on_here_ends_what_goes_on_there(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machines = left_alone(run)
+    monkeypatch.setattr(placed, "unavailable", lambda: "")
+    monkeypatch.setattr(placed, "connect", lambda address, progress: machines)
+    assert address_to_resume(run, "here") is None and run.has(layout.PLACEMENT)
+    worker.work(Run(run.path))
+    assert not machines.places and machines.left and not run.has(layout.PLACEMENT)
+    assert Run(run.path).status().state == "finished"
+    assert notes(run) == ["Goes on on this machine; the cluster does nothing of this run any more."]
+    assert address_to_resume(run) is None, "it is here from now on"
+
+
+def test_who_cannot_be_ended_is_told_and_comes_to_nobody(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machines = left_alone(run)
+    machines.away = 10**6
+    monkeypatch.setattr(placed, "unavailable", lambda: "")
+    monkeypatch.setattr(placed, "connect", lambda address, progress: machines)
+    worker.work(Run(run.path))
+    [said] = notes(run)
+    assert "could not be ended: it is asleep. It trains there until it is done" in said
+    assert Run(run.path).status().state == "finished" and machines.places
+    machines.away = 0
+    put_on_cluster(run, Share())
+    name = place_name(run, run.parse(layout.PLACEMENT, Placement))
+    assert machines.find(name) is None, "nobody takes up what was left there"
+
+
 # --- messages -------------------------------------------------------------------------------------
 
 
@@ -474,7 +519,6 @@ def test_a_folder_that_somebody_sent_names_no_cluster(
     assert "--on" in refused.value.shell and "--on" not in str(refused.value)
     assert address_to_resume(run, "ray://lab:10001") == "ray://lab:10001"
     assert address_to_resume(run, "here") is None
-    assert address_to_resume(run) is None, "it is here from now on"
 
 
 @pytest.mark.parametrize("text", ["ray:", "ray://", "ray://a/b:1", "http://a:1", "ray://a:b", ""])

@@ -172,7 +172,7 @@ def _idle_buttons(run: Run, config: RunConfig, state: str) -> None:
     if state in RESUMABLE and placement_of(run) is not None and st.button(
         "Resume on this machine", key="resume-here", icon=":material/computer:",
         **access.widget_options("Goes on here, from the last save that came back from the cluster. "
-        "What may still go on there is not waited for."),
+        "What still goes on there is ended, where the cluster answers."),
     ):  # fmt: skip
         _resume(run, on=HERE)
     if state in RESUMABLE and run.status().acceptable and st.button(

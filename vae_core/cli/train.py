@@ -93,7 +93,7 @@ def train(
         name = run or runs.free_name(name_for(config, config.preset or config.family))
         made = create(runs, name, config)
         try:
-            if on is not None and (address := address_for(made, on)):
+            if on is not None and (address := address_for(on)):
                 put_on_cluster(made, parsed_share(cpus, gpus))
                 train_there(made, address, store)
             else:

@@ -9,6 +9,7 @@ is waited for.
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -19,6 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from vae_core.config import RunConfig
 from vae_core.errors import UserError
 from vae_core.training.rank import LOST
 
@@ -106,6 +108,12 @@ class Distributed:
 
 
 ALONE = Distributed()
+
+
+def share_of(config: RunConfig, group: Distributed) -> RunConfig:
+    """The settings of a training that computes at once what one process of a group does."""
+    at_once = math.ceil(config.train.batch_size / (group.world * config.train.accumulate))
+    return config.updated({"train": {"batch_size": at_once, "accumulate": 1}})
 
 
 def join(cuda: bool, environment: Mapping[str, str] = os.environ) -> Distributed:

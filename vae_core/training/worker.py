@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, suppress
@@ -35,10 +34,11 @@ from vae_core.settings import is_open
 from vae_core.training.artifacts import may_encode, save_latents, save_measurement
 from vae_core.training.behind import Behind
 from vae_core.training.checkpoint import TimeBudget, load_best, load_state, save_checkpoint
+from vae_core.training.cluster.placed import recall
 from vae_core.training.continuation import continued
 from vae_core.training.control import WorkerControl, control_size
 from vae_core.training.device import choose_device, choose_threads, describe, make_exact
-from vae_core.training.distributed import ALONE, Dismissed, Distributed, Lost
+from vae_core.training.distributed import ALONE, Dismissed, Distributed, Lost, share_of
 from vae_core.training.environment import save_environment
 from vae_core.training.events import Ended, EpochSaved
 from vae_core.training.following import Following
@@ -71,7 +71,8 @@ MakeRecorders = Callable[[int, int], Iterable[Recorder]]
 
 NO_MEMORY = (
     "There is not enough memory. What the last save holds is kept: free some and resume, or train "
-    "again with a smaller network, smaller images or a smaller train.batch_size."
+    "again with a smaller network, smaller images, a smaller train.batch_size or a larger "
+    "train.accumulate."
 )
 
 
@@ -210,6 +211,8 @@ def _train(
     device = _set_up(config, group)
     hold = Hold(group)
     progress = hold.while_preparing(progress)
+    if moved := recall(run, progress):
+        print(moved, file=sys.stderr, flush=True)
     progress("Preparing the images", None)
     state = load_state(run)
     if state is None:
@@ -226,7 +229,7 @@ def _train(
     progress("Building the model", None)
     model, objective = _build(run, config, card, device)
     if state is None and is_open(config.train.precision):
-        mine = _share_of(config, group)
+        mine = share_of(config, group)
         choice = choose_precision(mine, dataset, model, objective, progress)
         config = config.updated({"train": {"precision": choice.value}})
         _keep_choices(run, config, [choice])
@@ -259,6 +262,8 @@ def _train(
     truncate_history(run, loop.checkpoint().state)
     if dataset.difference:
         record_changed_data(run, dataset.difference, loop.step)
+    if moved:
+        run.append(layout.HISTORY, {"kind": "note", "step": loop.step, "message": moved})
 
     records = RunRecorder(run, loop.total_steps, loop.step)
     recorder = Behind(records, loop.saves.took_beside)
@@ -366,12 +371,6 @@ def _set_up(config: RunConfig, group: Distributed) -> torch.device:
     make_exact(device)
     torch.set_num_threads(choose_threads(config.train.threads, group))
     return device
-
-
-def _share_of(config: RunConfig, group: Distributed) -> RunConfig:
-    """The settings of a training that computes at once what one process of a group does."""
-    at_once = math.ceil(config.train.batch_size / (group.world * config.train.accumulate))
-    return config.updated({"train": {"batch_size": at_once, "accumulate": 1}})
 
 
 def resolved_config(

@@ -22,7 +22,7 @@ from vae_core.data.npy import SUMMARY
 from vae_core.data.source import datasets
 from vae_core.errors import UserError
 from vae_core.files import replacing
-from vae_core.imaging.listing import is_system_file
+from vae_core.imaging.walk import is_system_file
 from vae_core.locations import cache_folder, data_folder, is_address, uploads_folder
 from vae_core.progress import Progress
 from vae_core.units import gigabytes

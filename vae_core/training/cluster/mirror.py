@@ -104,6 +104,9 @@ class Cluster(Protocol):
     def reconnect(self) -> None:
         """Look whether it answers again. An `Away` where it does not."""
 
+    def leave(self) -> None:
+        """Let go of the connection; places go on."""
+
 
 def place_name(run: Run, placement: Placement) -> str:
     """What the place of a run is called: a copy of its folder under another name has none."""

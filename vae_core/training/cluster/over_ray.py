@@ -127,6 +127,10 @@ class RayCluster:
         except UserError as error:
             raise Away(str(error)) from None
 
+    def leave(self) -> None:
+        with _connecting:
+            self._ray.shutdown()
+
     def _connect(self) -> None:
         with _connecting:
             if self._ray.is_initialized():

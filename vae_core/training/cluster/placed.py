@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import time
 from contextlib import suppress
 from importlib.util import find_spec
 
@@ -17,7 +18,7 @@ from vae_core.progress import Progress, with_heartbeat
 from vae_core.runs import Run, Status, layout
 from vae_core.runs.migrations import to_store
 from vae_core.runs.schemas import Placement
-from vae_core.training.cluster.mirror import Cluster, Mirror
+from vae_core.training.cluster.mirror import Away, Cluster, Gone, Mirror, place_name
 from vae_core.training.control import WorkerControl
 from vae_core.training.executors import HERE, Share
 
@@ -25,6 +26,9 @@ RAY = "ray"
 """The address of the cluster that RAY_ADDRESS names, or that this machine is part of."""
 
 ADDRESS_VARIABLE = "RAY_ADDRESS"
+
+RECALL_S = 20.0
+"""Longest that a cluster is asked to end what it does of a run that goes on here."""
 
 _ADDRESS = re.compile(r"ray(://[^/\s:]+:[0-9]{1,5})?")
 
@@ -82,13 +86,9 @@ def threads_of(share: Share) -> int:
     return max(1, int(share.cpus or 1))
 
 
-def address_for(run: Run, on: str) -> str | None:
-    """The address of a cluster; None for this machine, on which the run is from now on. A UserError
-    where it is neither."""
-    if on != HERE:
-        return require_address(on)
-    run.file(layout.PLACEMENT).unlink(missing_ok=True)
-    return None
+def address_for(on: str) -> str | None:
+    """The address of a cluster; None for this machine. A UserError where it is neither."""
+    return None if on == HERE else require_address(on)
 
 
 def address_to_resume(run: Run, on: str | None = None) -> str | None:
@@ -96,7 +96,7 @@ def address_to_resume(run: Run, on: str | None = None) -> str | None:
     that was a cluster, and none is known here."""
     placement = placement_of(run)
     if on is not None:
-        address = address_for(run, on)
+        address = address_for(on)
         if address is not None and placement is None:
             put_on_cluster(run, Share())
         return address
@@ -122,6 +122,49 @@ def connect(address: str, progress: Progress) -> Cluster:
         return RayCluster(None if address == RAY else address)
 
     return with_heartbeat(ask, progress)  # in a thread, as Ray takes the main one's signals
+
+
+def recall(run: Run, progress: Progress) -> str:
+    """Have a run on this machine from now on, and end what a cluster still does of it; for whoever
+    holds the run. What came back stays; what is done there from now on would come to nobody.
+
+    Returns:
+        What became of that, in a sentence; "" for a run that was on this machine before.
+    """
+    placement = placement_of(run)
+    if placement is None:
+        return ""
+    until = time.monotonic() + RECALL_S
+
+    def patient(message: str, share: float | None) -> None:
+        if time.monotonic() > until:
+            raise UserError(f"It has not answered for {RECALL_S:.0f} s.")
+        progress(message, share)
+
+    def end(report: Progress) -> None:
+        cluster = connect(RAY, report)
+        report("Ending what the cluster does of this run", None)
+        remote = cluster.find(place_name(run, placement))
+        if remote is not None:
+            remote.end()
+        cluster.leave()
+
+    why = unavailable().rstrip(".")
+    if not why:
+        try:
+            with_heartbeat(end, patient)
+        except Gone:
+            pass  # its machine is no more
+        except (UserError, Away) as error:
+            why = str(error).rstrip(".")
+    run.file(layout.PLACEMENT).unlink(missing_ok=True)
+    if not why:
+        return "Goes on on this machine; the cluster does nothing of this run any more."
+    return (
+        f"What the cluster does of this run could not be ended: {why}. It trains there "
+        "until it is done, and nothing of that comes here: this run is trained on this machine "
+        "alone."
+    )
 
 
 def train_on_cluster(
