@@ -19,8 +19,8 @@ import tifffile
 from PIL import Image
 
 from vae_core.imaging.fit import Target
-from vae_core.imaging.listing import list_folder, open_pictures
 from vae_core.imaging.pool import batch_spans, decode_all
+from vae_core.imaging.walk import list_folder, open_pictures
 
 PAGES = 20_000
 

@@ -77,7 +77,7 @@ def measure(images: int, new: int, place: Path, settings: list[str]) -> dict[str
     from vae_core.curation import curate
     from vae_core.data import load_dataset
     from vae_core.families import complete
-    from vae_core.imaging.listing import open_pictures
+    from vae_core.imaging.walk import open_pictures
     from vae_core.latent.search import NearestEncodings
     from vae_core.runs import Store
     from vae_core.score_images import score_images

@@ -27,7 +27,7 @@ from PIL import Image
 from vae_core.data.prepare import prepare_files
 from vae_core.imaging.decode import decode
 from vae_core.imaging.fit import Target
-from vae_core.imaging.listing import list_folder
+from vae_core.imaging.walk import list_folder
 from vae_core.locations import CACHE_VARIABLE
 from vae_core.progress import no_progress
 

@@ -21,10 +21,10 @@ from vae_core.errors import UserError
 from vae_core.imaging import survey as surveys
 from vae_core.imaging.decode import Reader
 from vae_core.imaging.fit import Target, content_box, cut_share, eight_bits, fit
-from vae_core.imaging.listing import list_folder
 from vae_core.imaging.look import look, look_at
 from vae_core.imaging.reading import Picture
 from vae_core.imaging.survey import Survey, merge
+from vae_core.imaging.walk import list_folder
 from vae_core.progress import no_progress
 from vae_core.runs.migrations import stored_config, to_store
 

@@ -437,17 +437,17 @@ def test_a_table_that_only_lies_there_is_skipped_as_before(tmp_path: Path) -> No
 def test_an_unreadable_table_is_an_error_and_a_linked_one_in_an_upload_is_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from vae_core.imaging import listing
+    from vae_core.imaging import walk
 
     path = lay_out(tmp_path / "x", {**IMAGES, "labels.csv": PLAIN.encode()})
-    whole = listing.read_whole
+    whole = walk.read_whole
 
     def failing(place, *args, **more):
         if str(place).endswith(".csv"):
             raise OSError(5, "Input/output error")
         return whole(place, *args, **more)
 
-    monkeypatch.setattr(listing, "read_whole", failing)
+    monkeypatch.setattr(walk, "read_whole", failing)
     with pytest.raises(UserError, match=r"labels.csv in .* could not be read: Input/output error"):
         load(path)
     monkeypatch.undo()
@@ -456,7 +456,7 @@ def test_an_unreadable_table_is_an_error_and_a_linked_one_in_an_upload_is_left(
     secret.write_text(PLAIN)
     (path / "labels.csv").symlink_to(secret)
     assert load(path, image_size=8).label_names == ("cat", "dog")
-    assert listing.list_folder(path, links=False).skipped[0].reason == "a link"
+    assert walk.list_folder(path, links=False).skipped[0].reason == "a link"
 
 
 def test_what_files_say_of_their_own_pictures_counts_as_a_table_does() -> None:

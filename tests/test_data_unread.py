@@ -30,8 +30,8 @@ from vae_core.errors import UserError
 from vae_core.imaging import pool
 from vae_core.imaging.decoder import Decoder
 from vae_core.imaging.fit import Target
-from vae_core.imaging.listing import list_folder, open_pictures
 from vae_core.imaging.reading import Picture, Refused, read_whole
+from vae_core.imaging.walk import list_folder, open_pictures
 from vae_core.progress import no_progress
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -365,7 +365,7 @@ SLOW = """
 import sys, time
 from pathlib import Path
 from vae_core.imaging.fit import Target
-from vae_core.imaging.listing import list_folder
+from vae_core.imaging.walk import list_folder
 from vae_core.data.prepare import prepare_files
 from dataclasses import replace
 from vae_core.imaging import pool
@@ -444,8 +444,8 @@ def test_progress_is_called_while_a_drive_stands_still(tmp_path: Path) -> None:
         "import sys, time, threading\n"
         "from vae_core.config import DataConfig\n"
         "from vae_core.data import load_dataset\n"
-        "from vae_core.imaging import listing\n"
-        "listing.read_whole = lambda *_, **__: threading.Event().wait()\n"
+        "from vae_core.imaging import walk\n"
+        "walk.read_whole = lambda *_, **__: threading.Event().wait()\n"
         "calls = []\n"
         "def progress(message, share):\n"
         "    calls.append(time.monotonic())\n"

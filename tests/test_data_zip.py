@@ -20,7 +20,7 @@ from vae_core.data import load_dataset
 from vae_core.errors import UserError
 from vae_core.imaging.archive import Limits
 from vae_core.imaging.formats.zip import read_entry
-from vae_core.imaging.listing import list_folder, open_pictures
+from vae_core.imaging.walk import list_folder, open_pictures
 
 PICTURES = [png(seed) for seed in range(4)]
 

@@ -41,9 +41,10 @@ from vae_core.imaging.formats.gif import has_frames as gif_has_frames
 from vae_core.imaging.formats.png import has_frames as png_has_frames
 from vae_core.imaging.formats.tiff import has_pages
 from vae_core.imaging.kinds import NotAnImage, kind_of
-from vae_core.imaging.listing import Listing, list_folder, open_pictures
+from vae_core.imaging.listing import Listing
 from vae_core.imaging.numbers import as_values, layout_of, turned
 from vae_core.imaging.sniffed import format_of
+from vae_core.imaging.walk import list_folder, open_pictures
 
 CASES = Path(__file__).resolve().parents[1] / "shared" / "cases"
 RNG = np.random.default_rng(0)
@@ -719,7 +720,7 @@ def test_shards_in_a_folder(tmp_path: Path) -> None:
 
 
 def test_more_archives_than_stay_open(tmp_path: Path, monkeypatch) -> None:
-    from vae_core.imaging import listing as module
+    from vae_core.imaging import walk as module
 
     monkeypatch.setattr(module, "KEPT_OPEN", 2)
     lay_out(tmp_path, {f"{i}.tar": tarred({"a.png": png(i)}) for i in range(6)})

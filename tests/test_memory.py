@@ -18,7 +18,7 @@ from tests.pictures import lay_out
 from tests.test_data_sets import idx_files
 from vae_core.data.batches import in_order
 from vae_core.data.labels import folder_texts
-from vae_core.imaging.listing import list_folder
+from vae_core.imaging.walk import list_folder
 from vae_core.runs import Store
 
 ROOT = Path(__file__).resolve().parent.parent

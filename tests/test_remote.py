@@ -21,7 +21,7 @@ from vae_core.config import DataConfig, parse_config
 from vae_core.data import Dataset, load_dataset, remote
 from vae_core.errors import Stopped, UserError
 from vae_core.imaging.braces import expanded
-from vae_core.imaging.listing import list_folder, open_pictures
+from vae_core.imaging.walk import list_folder, open_pictures
 from vae_core.locations import cache_folder
 from vae_core.progress import no_progress
 

@@ -22,9 +22,10 @@ from vae_core.data.tables import READERS
 from vae_core.errors import UserError
 from vae_core.imaging.fit import Target
 from vae_core.imaging.kinds import has_image_name, kind_of, readable
-from vae_core.imaging.listing import Listing, open_pictures, skipped_note
+from vae_core.imaging.listing import Listing, skipped_note
 from vae_core.imaging.pool import decode_all
 from vae_core.imaging.reading import reason_of
+from vae_core.imaging.walk import open_pictures
 from vae_core.locations import data_folder
 
 MB = 10**6

@@ -22,8 +22,9 @@ from vae_core.data.splits import split_dataset
 from vae_core.data.tables import NoTable, read_table
 from vae_core.errors import UserError
 from vae_core.imaging.fit import Target
-from vae_core.imaging.listing import Listing, list_folder
+from vae_core.imaging.listing import Listing
 from vae_core.imaging.reading import Refused, read_whole, reason_of
+from vae_core.imaging.walk import list_folder
 from vae_core.locations import data_folder
 from vae_core.progress import Progress
 from vae_core.registry import unknown

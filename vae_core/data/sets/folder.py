@@ -33,7 +33,8 @@ from vae_core.data.source import datasets
 from vae_core.data.splits import split_dataset
 from vae_core.errors import UserError
 from vae_core.imaging.kinds import Format, kind_of
-from vae_core.imaging.listing import Listing, Pages, open_pictures
+from vae_core.imaging.listing import Listing, Pages
+from vae_core.imaging.walk import open_pictures
 from vae_core.locations import is_address, uploads_folder
 from vae_core.progress import Progress
 from vae_core.units import grouped
