@@ -26,6 +26,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "vae_core.losses",
         "vae_core.extras",
         "vae_core.files",
+        "vae_core.signed",
         "vae_core.progress",
         "vae_core.units",
         "vae_core.names",

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 import tarfile
 import threading
 from collections.abc import Iterator
@@ -16,6 +18,7 @@ import pytest
 
 from latent_workbench.shared import access
 from tests.pictures import png
+from vae_core import signed
 from vae_core.cli.train import config_from
 from vae_core.config import DataConfig, parse_config
 from vae_core.data import Dataset, load_dataset, remote
@@ -24,6 +27,7 @@ from vae_core.imaging.braces import expanded
 from vae_core.imaging.walk import list_folder, open_pictures
 from vae_core.locations import cache_folder
 from vae_core.progress import no_progress
+from vae_core.runs import Store
 
 
 def tar(names: dict[str, bytes]) -> bytes:
@@ -61,7 +65,7 @@ class Server(ThreadingHTTPServer):
     def __init__(self, files: dict[str, bytes]) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.files, self.ranges, self.status = dict(files), True, 200
-        self.breaks, self.spare, self.version = 0, 0, 1
+        self.breaks, self.spare, self.version, self.signature = 0, 0, 1, ""
         self.asked: list[tuple[str, str]] = []
 
     @property
@@ -80,6 +84,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def _answer(self, body: bool) -> None:
         server, name = self.server, self.path.lstrip("/")
+        name, _, signature = name.partition("?")
+        if server.signature and (signature != server.signature or not body):
+            self.send_error(403)
+            return
         if server.status != 200 or name not in server.files:
             self.send_error(404 if server.status == 200 else server.status)
             return
@@ -255,7 +263,8 @@ def test_bounds_hold_for_what_comes_from_elsewhere(server: Server) -> None:
 
 @pytest.mark.parametrize(
     "address",
-    ["http://me:s3cret@host/a.tar", "https://host/a.tar?key=s3cret", "s3://b/a.tar#s3cret",
+    ["http://me:s3cret@host/a.tar", "https://host/a?key=s3cret", "s3://b/a.tar#s3cret",
+     "s3://b/a.tar?key=s3cret", "https://host/*.tar?key=s3cret", "https://me:s3cret@host/a.tar?k=1",
      "https://s3cret@host/a.tar", "https://[s3cret/a.tar"],
 )  # fmt: skip
 def test_secrets_in_an_address_are_refused_and_never_repeated(address: str) -> None:
@@ -269,6 +278,40 @@ def test_secrets_in_an_address_are_refused_and_never_repeated(address: str) -> N
         with pytest.raises(UserError, match="address of the data") as error:
             refused()
         assert "s3cret" not in str(error.value)
+
+
+SIGNATURE = "X-Amz-Credential=A%2F2026%2Fs3&X-Amz-Signature=s3cret%2Bx"
+
+
+def test_a_signed_address_is_fetched_and_its_signature_is_written_nowhere(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    """A store gives nothing without it, and nothing to HEAD, for which it is not signed."""
+    monkeypatch.delenv(signed.VARIABLE, raising=False)
+    server.signature = SIGNATURE
+    bare = f"{server.url}/train-{{000..002}}.tar"
+    with pytest.raises(UserError, match="the server answered 403"):
+        load(bare)
+    config = config_from(None, None, "folder", f"{bare}?{SIGNATURE}", None, [])
+    assert config.data.data_dir == bare
+    child = [
+        sys.executable,
+        "-c",
+        "import sys, vae_core.signed as s; print(s.signature_of(sys.argv[1]))",
+    ]
+    assert (
+        subprocess.run([*child, bare], capture_output=True, text=True).stdout.strip() == SIGNATURE
+    )
+    run = Store(tmp_path / "store").create("signed", config)
+    same(load(str(run.config().data.data_dir)), local(tmp_path))
+    server.signature = "another"
+    monkeypatch.delenv(signed.VARIABLE)
+    same(load(bare), load(str(tmp_path / "local")))  # what was fetched serves once it has expired
+    with pytest.raises(UserError, match="the server answered 403") as error:
+        load(f"{server.url}/train-000.tar?{SIGNATURE}")
+    written = [path for path in tmp_path.rglob("*") if path.is_file()]
+    said = "".join(capsys.readouterr()) + str(error.value)
+    assert "s3cret" not in said and not any(b"s3cret" in each.read_bytes() for each in written)
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,11 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import Field, ValidationError, field_validator
 
 from vae_core.errors import UserError
-from vae_core.locations import is_address, require_no_secret
+from vae_core.locations import is_address
 from vae_core.nested import merged, require_json
 from vae_core.schedules import DecayName
 from vae_core.settings import Auto, Settings, explain, setting
+from vae_core.signed import without_signature
 
 LEAST_SIDE, MOST_SIDE = 8, 512
 """In pixels."""
@@ -150,9 +151,7 @@ class DataConfig(Settings):
     @field_validator("data_dir")
     @classmethod
     def _no_secret_in_an_address(cls, place: str | None) -> str | None:
-        if place is not None and is_address(place):
-            require_no_secret(place)
-        return place
+        return without_signature(place) if place is not None and is_address(place) else place
 
     @field_validator("image_size", mode="before")
     @classmethod

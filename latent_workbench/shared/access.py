@@ -36,8 +36,9 @@ from latent_workbench.shared.streamlit_private import (
     secrets_singleton,
 )
 from vae_core.errors import UserError
-from vae_core.locations import is_address, require_no_secret
+from vae_core.locations import is_address
 from vae_core.settings import Settings, explain
+from vae_core.signed import without_signature
 
 READ_ONLY_FLAG, READ_ONLY_VARIABLE = "--read-only", "VAE_READ_ONLY"
 SCRIPT = "streamlit_app.py"
@@ -204,7 +205,7 @@ def folder_allowed(typed: str) -> str:
     opened; raises UserError where it does not lie in a folder that visitors may name, and of an
     address that holds a secret. Only who sits at this computer has it fetch from others."""
     if is_address(typed):
-        require_no_secret(typed)
+        typed = without_signature(typed)
     if is_local_visitor():
         return typed
     path = Path(typed).resolve()

@@ -31,14 +31,9 @@ from vae_core.files import replacing
 from vae_core.imaging.archive import name_problem
 from vae_core.imaging.braces import MOST_NAMES, expanded
 from vae_core.imaging.kinds import kind_of
-from vae_core.locations import (
-    CACHE_VARIABLE,
-    cache_folder,
-    data_folder,
-    is_address,
-    require_no_secret,
-)
+from vae_core.locations import CACHE_VARIABLE, cache_folder, data_folder, is_address
 from vae_core.progress import Progress
+from vae_core.signed import signature_of, without_signature
 from vae_core.units import gigabytes, grouped
 
 PROTOCOLS = frozenset(
@@ -94,8 +89,7 @@ def brought_here(place: str, progress: Progress) -> Iterator[Path]:
     if not is_address(place):
         yield data_folder(place)
         return
-    require_no_secret(place)
-    path, lock = _fetched(place, progress)
+    path, lock = _fetched(without_signature(place), progress)
     try:
         yield path
     finally:
@@ -104,7 +98,7 @@ def brought_here(place: str, progress: Progress) -> Iterator[Path]:
 
 def _fetched(address: str, progress: Progress) -> tuple[Path, CacheLock]:
     """The files of an address, held by a lock: of several processes one fetches, others wait."""
-    system = _system(address)
+    system = _system(address, signature_of(address))
     entry = cache_folder() / f"remote-{hashlib.sha256(address.encode()).hexdigest()[:20]}"
     wanted: list[RemoteFile] | None = None
     while True:
@@ -115,10 +109,12 @@ def _fetched(address: str, progress: Progress) -> tuple[Path, CacheLock]:
                 if wanted is None:
                     try:
                         wanted = _listed(system, address, progress)
-                    except UserError:  # what was fetched before serves without a connection too
-                        if (kept := _kept(entry)) is None:
-                            raise
-                        return kept, lock
+                    except BaseException as error:
+                        # What was fetched before serves without a connection too.
+                        if isinstance(error, UserError) and (kept := _kept(entry)):
+                            return kept, lock
+                        lock.release()
+                        raise
                 if _are_there(entry, wanted):
                     mark_used(entry)
                     return _opened(entry, wanted), lock
@@ -142,8 +138,8 @@ def _fetched(address: str, progress: Progress) -> tuple[Path, CacheLock]:
         return _opened(entry, wanted), lock
 
 
-def _system(address: str) -> Any:
-    """What fsspec has for a protocol."""
+def _system(address: str, signature: str = "") -> Any:
+    """What fsspec has for a protocol; where there is a signature, files are asked for with it."""
     protocol = urlsplit(address).scheme.lower()
     if protocol not in PROTOCOLS:
         raise UserError(
@@ -156,8 +152,10 @@ def _system(address: str) -> Any:
         aiohttp = extra("aiohttp", "remote", f"Reading {protocol}://")
         patience = aiohttp.ClientTimeout(total=None, sock_connect=SILENCE_S, sock_read=SILENCE_S)
         options["client_kwargs"] = {"timeout": patience, "trust_env": True}  # proxies, ~/.netrc
+        options["encoded"] = bool(signature)  # it is one of the address as it was written
     try:
-        return fsspec.filesystem(protocol, **options)
+        system = fsspec.filesystem(protocol, **options)
+        return _Signed(system, signature) if signature else system
     except ImportError as error:
         packages = " ".join(PACKAGES["remote"])
         raise UserError(
@@ -169,6 +167,19 @@ def _system(address: str) -> Any:
             f"{protocol}:// cannot be read here: {_in_words(error)}. Check what its tools keep of "
             "who you are."
         ) from None
+
+
+class _Signed:
+    """A file system of the web whose files are asked for with a signature."""
+
+    def __init__(self, system: Any, signature: str) -> None:
+        self._system, self._signature = system, signature
+
+    def info(self, url: str) -> Any:
+        return self._system.info(f"{url}?{self._signature}")
+
+    def open(self, url: str, *mode: Any, **options: Any) -> Any:
+        return self._system.open(f"{url}?{self._signature}", *mode, **options)
 
 
 def _listed(system: Any, address: str, progress: Progress) -> list[RemoteFile]:
