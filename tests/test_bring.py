@@ -118,6 +118,29 @@ def test_the_latents_of_an_autoencoder_kl_are_explored_on_their_map(tmp_path: Pa
     assert "no pictures" in loaded.model.latent_note
 
 
+def test_a_rebuilt_autoencoder_kl_is_exported_as_onnx(tmp_path: Path) -> None:
+    """Against what diffusers answered, through onnxruntime."""
+    from onnxruntime import InferenceSession
+
+    folder = tmp_path / "vae"
+    shutil.copytree(KL_FOLDER, folder)
+    data = DIGITS.model_copy(update={"image_size": (16, 24)})
+    made = export(Source(bring([folder], Store(), "maps", data).run), "onnx")
+    assert "agree to" in made.note
+    wanted = {
+        name: each.numpy() for name, each in load_file(KL_FOLDER / "answers.safetensors").items()
+    }
+    encoder, decoder = (
+        InferenceSession(made.files[f"{name}.onnx"]) for name in ("encoder", "decoder")
+    )
+    mu, logvar = encoder.run(["mu", "logvar"], {"x": wanted["x"]})
+    np.testing.assert_allclose(mu.reshape(wanted["mu"].shape), wanted["mu"], atol=1e-4)
+    np.testing.assert_allclose(logvar.reshape(wanted["logvar"].shape), wanted["logvar"], atol=4e-4)
+    z = wanted["z"].reshape(len(wanted["z"]), *decoder.get_inputs()[0].shape[1:])
+    (picture,) = decoder.run(["x_hat"], {"z": z})
+    np.testing.assert_allclose(picture, wanted["picture"], atol=1e-4)
+
+
 # --- pythae ----------------------------------------------------------------------------------
 
 

@@ -105,9 +105,9 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         places = self.group_norm(x).flatten(2).transpose(1, 2)
-        mixed = functional.scaled_dot_product_attention(
-            self.to_q(places), self.to_k(places), self.to_v(places)
-        )
+        # The one head has an axis of its own, without which this is no operator of ONNX.
+        q, k, v = (to(places).unsqueeze(1) for to in (self.to_q, self.to_k, self.to_v))
+        mixed = functional.scaled_dot_product_attention(q, k, v).squeeze(1)
         return x + self.to_out[0](mixed).transpose(1, 2).unflatten(2, x.shape[2:])
 
 
