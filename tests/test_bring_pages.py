@@ -51,6 +51,8 @@ def test_every_page_of_a_brought_network_opens(store: Store, name: str) -> None:
     app = open_page("encodings", run=name)
     assert not app.error and not app.warning
     assert ("draws from N(0, I)" in texts(app)) == (name == "gan")
+    assert ("drawn from N(0, I), encoded" in texts(app)) == (name == "gan")
+    assert ("of the training part" in texts(app)) == (name == "maps")
     app = open_page("grids", run=name)
     for kind in KINDS:
         app.segmented_control(key="grid-kind").set_value(kind).run()

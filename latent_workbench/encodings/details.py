@@ -25,7 +25,6 @@ from latent_workbench.shared.pictures import data_url
 from latent_workbench.shared.state import session
 from vae_core.data.columns import kind_of, known
 from vae_core.names import shortened
-from vae_core.runs import part_name
 
 if TYPE_CHECKING:
     from vae_core.latent.survey import Survey
@@ -69,7 +68,7 @@ def clicked_image(encoded: EncodedImages, row: int) -> None:
         known.append(f"the KL estimated from {EVALUATION_DRAWS} draws, ± {error}")
     if known:
         whole = WHOLE * corrupts(encoded.run)
-        st.caption(f"{', '.join(known)} nats, of {image_count(1, encoded.split)}{whole}")
+        st.caption(f"{', '.join(known)} nats, of {image_count(1, encoded.part)}{whole}")
     _neighbours(encoded, mu, row)
     with st.container(horizontal=True, gap="small"):
         _open_button(encoded, mu)
@@ -148,8 +147,8 @@ def selected_images(encoded: EncodedImages, rows: np.ndarray) -> None:
 
     survey = encoded.survey
     st.markdown(
-        f"**{grouped(len(rows))} {'image' if len(rows) == 1 else 'images'} selected** of the "
-        f"{part_name(encoded.split)} part"
+        f"**{grouped(len(rows))} {'image' if len(rows) == 1 else 'images'} selected** "
+        f"{encoded.origin}"
     )
     mix = label_mix(survey, rows)
     if mix:

@@ -29,13 +29,13 @@ from latent_workbench.shared.tasks import (
 from vae_core.data import Progress
 from vae_core.data.dataset import Images
 from vae_core.errors import UserError
-from vae_core.runs import ACTIVE, Run
+from vae_core.runs import ACTIVE, Run, part_name
 
 if TYPE_CHECKING:
     from vae_core.latent.neighbours import Neighbours
     from vae_core.latent.survey import Survey
 
-CACHED = "cached"
+CACHED, DRAWN = "cached", "drawn"
 QUICKLY_COMPARED = 10_000
 """Up to so many images their neighbours are looked for without being asked."""
 
@@ -69,9 +69,20 @@ class EncodedImages:
         return self.survey.split
 
     @property
+    def part(self) -> str:
+        """As `image_count` calls what they are."""
+        return DRAWN if is_drawn(self.run) else self.split
+
+    @property
+    def origin(self) -> str:
+        """Where they are from: "of the training part"."""
+        drawn = self.part == DRAWN
+        return "drawn from N(0, I)" if drawn else f"of the {part_name(self.part)} part"
+
+    @property
     def description(self) -> str:
         """What stands beside a figure: "3 000 training images"."""
-        return image_count(len(self.survey), self.split)
+        return image_count(len(self.survey), self.part)
 
     @property
     def is_cached(self) -> bool:
@@ -193,9 +204,14 @@ def outdated_encodings(run: Run) -> None:
     _complete(run)
 
 
+def is_drawn(run: Run) -> bool:
+    """True where the points are draws, of a network that came without an encoder."""
+    return run.brought() is not None and not run.data_card().n_train
+
+
 def drawn_instead(run: Run) -> None:
     """Say that the points are draws, of a network that came without an encoder."""
-    if run.brought() is None or run.data_card().n_train:
+    if not is_drawn(run):
         return
     st.info(
         "The points are draws from N(0, I), shown with the pictures that the decoder makes of "

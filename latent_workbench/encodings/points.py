@@ -46,7 +46,6 @@ from latent_workbench.shared.theme import LABELS
 from vae_core.data.columns import Columns, as_numbers, kind_of, known
 from vae_core.errors import UserError
 from vae_core.names import readable, unused
-from vae_core.runs import part_name
 
 RADII = (1, 2)
 DAY = 24 * 3600
@@ -129,11 +128,10 @@ def _invite(encoded: EncodedImages, plane: Plane) -> None:
     turn = " Drag to turn the points." if plane.points.shape[1] == 3 else ""
     count = len(encoded.survey)
     st.markdown(
-        f"**{grouped(count)} {'image' if count == 1 else 'images'}** of the "
-        f"{part_name(encoded.split)} part, encoded at step "
-        f"{grouped(encoded.survey.step)}.\n\nClick a point to see the image, what the model "
-        f"makes of it, and its neighbours.{empty}{turn} Draw a lasso or a box around points to "
-        "see what they share."
+        f"**{grouped(count)} {'image' if count == 1 else 'images'}** {encoded.origin}, "
+        f"encoded at step {grouped(encoded.survey.step)}.\n\nClick a point to see the image, "
+        f"what the model makes of it, and its neighbours.{empty}{turn} Draw a lasso or a box "
+        "around points to see what they share."
     )
 
 
