@@ -90,6 +90,8 @@ OTHERS: dict[str, dict[str, Any]] = {
         "family": "vae",
         "train": {"gradient_clip": 1.0, "batch_size": 1},
     },
+    "vae, in parts": {"family": "vae", "objective": {"samples": 2}, "train": {"accumulate": 3}},
+    "vae, compiled": {"family": "vae", "model": {"backbone": "mlp"}, "train": {"compile": True}},
 }
 
 
