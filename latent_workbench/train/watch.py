@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import streamlit as st
 
@@ -10,6 +11,7 @@ from latent_workbench.components.monitor import monitor
 from latent_workbench.live.history import latest_beta
 from latent_workbench.shared import access
 from latent_workbench.shared.catalog import RESUMABLE, facts_of
+from latent_workbench.shared.clicks import acting_button
 from latent_workbench.shared.current_run import SHIPPED, open_run
 from latent_workbench.shared.errors import errors_shown, redact
 from latent_workbench.shared.formatting import number
@@ -128,59 +130,57 @@ def _buttons(run: Run, config: RunConfig, state: str) -> None:
 def _active_buttons(run: Run, state: str) -> None:
     """They work from the first moment on, while images are prepared too."""
     paused, stopping = state == "paused", session(Watch).stopping == run.id
-    if st.button(
+    acting_button(
         "Resume" if paused else "Pause",
+        lambda: _send(run, command="resume" if paused else "pause"),
         key="pause-training",
         icon=":material/play_arrow:" if paused else ":material/pause:",
         **access.widget_options(disabled=stopping),
-    ):
-        _send(run, command="resume" if paused else "pause")
-    # No callback: a page that outlived its server clicks in a session that knows of none.
-    if st.button(
+    )
+    if acting_button(
         "Stopping" if stopping else "Stop",
+        lambda: _send(run, command="stop"),
         key="stop-training",
         icon=":material/hourglass_top:" if stopping else ":material/stop:",
         **access.widget_options(disabled=stopping),
-    ) and _send(run, command="stop"):
+    ):
         session(Watch).stopping = run.id  # two seconds later it has, whatever it is at
         st.rerun()
-    if st.button(
+    if acting_button(
         "Save",
+        lambda: _send(run, command="save"),
         key="save-training",
         icon=":material/save:",
         **access.widget_options(
             "Save the weights now; they are saved every half minute anyway.", disabled=stopping
         ),
-    ) and _send(run, command="save"):
+    ):
         st.toast("The weights are saved before the next step.")
 
 
-def _send(run: Run, **message: object) -> bool:
-    """Send the run's worker a message, wherever it is; where that cannot be written, say so."""
-    with errors_shown():
-        access.authorized(jobs.send)(run, message)
-        return True
-    return False
+def _send(run: Run, **message: object) -> None:
+    """Send the run's worker a message, wherever it is. A UserError where that cannot be written."""
+    access.authorized(jobs.send)(run, message)
 
 
 def _idle_buttons(run: Run, config: RunConfig, state: str) -> None:
     session(Watch).stopping = ""
-    if state in RESUMABLE and st.button(
-        "Resume", key="resume-training", icon=":material/play_arrow:", **access.widget_options()
-    ):
-        _resume(run)
-    if state in RESUMABLE and placement_of(run) is not None and st.button(
-        "Resume on this machine", key="resume-here", icon=":material/computer:",
-        **access.widget_options("Goes on here, from the last save that came back from the cluster. "
-        "What still goes on there is ended, where the cluster answers."),
-    ):  # fmt: skip
-        _resume(run, on=HERE)
-    if state in RESUMABLE and run.status().acceptable and st.button(
-        "Resume on these images", key="accept-training", icon=":material/published_with_changes:",
-        **access.widget_options("Go on with the images as they are now. What the run was measured "
-        "on is never learned from, and the change is noted in its history."),
-    ):  # fmt: skip
-        _resume(run, accept_changed_data=True)
+    if state in RESUMABLE:
+        _resume(run, "Resume", "resume-training", ":material/play_arrow:")
+        if placement_of(run) is not None:
+            help = (
+                "Goes on here, from the last save that came back from the cluster. What still goes "
+                "on there is ended, where the cluster answers."
+            )
+            label = "Resume on this machine"
+            _resume(run, label, "resume-here", ":material/computer:", help, on=HERE)
+        if run.status().acceptable:
+            help = (
+                "Go on with the images as they are now. What the run was measured on is never "
+                "learned from, and the change is noted in its history."
+            )
+            label, icon = "Resume on these images", ":material/published_with_changes:"
+            _resume(run, label, "accept-training", icon, help, accept_changed_data=True)
     if run.has(layout.WEIGHTS) and st.button(
         "Explore", key="explore-training", icon=":material/tune:"
     ):
@@ -241,9 +241,15 @@ def _begin_with(run: Run) -> None:
                 st.rerun()
 
 
-def _resume(run: Run, accept_changed_data: bool = False, on: str | None = None) -> None:
-    with errors_shown():
-        access.authorized(jobs.resume)(run, accept_changed_data, on=on)
+def _resume(run: Run, label: str, key: str, icon: str, help: str | None = None, **how: Any) -> None:
+    """A button that goes on with a run; see `jobs.resume`."""
+    if acting_button(
+        label,
+        lambda: access.authorized(jobs.resume)(run, **how),
+        key=key,
+        icon=icon,
+        **access.widget_options(help),
+    ):
         st.rerun()
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 
 from latent_workbench.shared import access
+from latent_workbench.shared.clicks import acting_button
 from latent_workbench.shared.current_run import open_run
-from latent_workbench.shared.errors import errors_shown, redact
+from latent_workbench.shared.errors import redact
 from latent_workbench.shared.formatting import number
 from latent_workbench.shared.state import rerun_fragment
 from latent_workbench.shared.theme import state_badge
@@ -36,32 +39,38 @@ ICONS = {
 def sweep_buttons(sweep: Sweep, state: SweepState) -> None:
     """Pause, resume, cancel.
 
-    They stand outside of the fragment that looks again and again, and know no callbacks: a page
-    that outlived its server clicks in a session that has neither.
+    They stand outside of the fragment that looks again and again: a page that outlived its server
+    clicks in a session that has none.
     """
     with st.container(horizontal=True, horizontal_alignment="right"):
         if state.state in ACTIVE:
             paused = state.target == "pause"
-            if st.button(
+            _telling(
+                sweep,
+                {"command": "resume" if paused else "pause"},
                 "Resume" if paused else "Pause",
-                key="pause-sweep",
+                "pause-sweep",
                 icon=":material/play_arrow:" if paused else ":material/pause:",
                 **access.widget_options(),
-            ):
-                _send(sweep, "resume" if paused else "pause")
-            if st.button(
-                "Cancel", key="cancel-sweep", icon=":material/close:",
+            )
+            _telling(
+                sweep,
+                {"command": "cancel"},
+                "Cancel",
+                "cancel-sweep",
+                icon=":material/close:",
                 **access.widget_options(
                     "Runs at work save themselves and stop; the rest is given up."
                 ),
-            ):  # fmt: skip
-                _send(sweep, "cancel")
-        elif state.state in ("interrupted", "stopped") and st.button(
-            "Resume", key="resume-sweep", icon=":material/play_arrow:", **access.widget_options()
+            )
+        elif state.state in ("interrupted", "stopped") and acting_button(
+            "Resume",
+            lambda: access.authorized(launch)(sweep),
+            key="resume-sweep",
+            icon=":material/play_arrow:",
+            **access.widget_options(),
         ):
-            with errors_shown():
-                access.authorized(launch)(sweep)
-                st.rerun()
+            st.rerun()
 
 
 def queue(sweep: Sweep, state: SweepState, total: int) -> None:
@@ -93,8 +102,8 @@ def _row(sweep: Sweep, entry: Entry, waiting: list[int]) -> None:
         numbers, at = [*waiting], waiting.index(entry.number)
         numbers[at - 1], numbers[at] = numbers[at], numbers[at - 1]
         with actions.container(horizontal=True, gap=None):
-            if _small_button(f"up-{entry.number}", ":material/arrow_upward:", "Earlier"):
-                _send(sweep, "order", numbers=numbers)
+            icon, order = ":material/arrow_upward:", {"command": "order", "numbers": numbers}
+            _small_button(sweep, order, f"up-{entry.number}", icon, "Earlier")
             _drop_button(sweep, entry)
     elif entry.state in ("waiting", "running"):
         with actions:
@@ -105,19 +114,18 @@ def _row(sweep: Sweep, entry: Entry, waiting: list[int]) -> None:
 
 
 def _drop_button(sweep: Sweep, entry: Entry) -> None:
-    if _small_button(f"drop-{entry.number}", ":material/close:", "Leave it out"):
-        _send(sweep, "drop", number=entry.number)
+    drop = {"command": "drop", "number": entry.number}
+    _small_button(sweep, drop, f"drop-{entry.number}", ":material/close:", "Leave it out")
 
 
-def _small_button(key: str, icon: str, help: str) -> bool:
-    return st.button("", key=key, icon=icon, type="tertiary", **access.widget_options(help))
+def _small_button(sweep: Sweep, message: dict[str, Any], key: str, icon: str, help: str) -> None:
+    look = access.widget_options(help)
+    _telling(sweep, message, "", key, icon=icon, type="tertiary", **look)
 
 
-def _send(sweep: Sweep, command: str, **values: object) -> None:
-    """Send the scheduler a message, wherever it is, and show what came of it; where it cannot be
-    written, say so."""
-    with errors_shown():
-        access.authorized(sweep.send)(command, **values)
+def _telling(sweep: Sweep, message: dict[str, Any], label: str, key: str, **options: Any) -> None:
+    """A button that sends the scheduler a message, wherever it is, and shows what came of it."""
+    if acting_button(label, lambda: access.authorized(sweep.send)(**message), key, **options):
         rerun_fragment()
 
 

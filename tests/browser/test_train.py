@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 
@@ -11,7 +12,10 @@ from playwright.sync_api import Page, expect
 
 from benchmarks.app import free_port, served
 from tests.engine import trained
-from vae_core.runs import Store
+from tests.test_jobs import until
+from vae_core.config import parse_config
+from vae_core.families import complete
+from vae_core.runs import Status, Store
 
 from .conftest import PATIENCE_MS
 
@@ -274,3 +278,32 @@ def test_start_is_in_sight_and_rectangles_have_no_room_of_squares(
            }""",
     )
     assert left == [90, 90, 90]
+
+
+def test_a_click_counts_though_the_page_runs_again_at_once(
+    page: Page, app_url: str, store: Store
+) -> None:
+    """A run's state changes, say, while the page is on its way to the button that was clicked."""
+    run = store.create("held", complete(parse_config({"data": {"dataset": "digits"}})))
+    lease = run.claim(os.getpid())
+    try:
+        run.set_status(Status(state="training", step=1, total_steps=9))
+        page.goto(f"{app_url}/train?run=held")
+        expect(page.locator(".st-key-pause-training button")).to_be_enabled()
+        for after_ms in (60, 160, 250):
+            heard = run.size("control.jsonl")
+            page.evaluate(
+                """after => {
+                     const button = name =>
+                       document.querySelector(`.st-key-${name}-training button`);
+                     button("pause").click();
+                     setTimeout(() => button("save").click(), after);
+                   }""",
+                after_ms,
+            )
+            until(lambda heard=heard: run.size("control.jsonl") > heard)
+            until(lambda: run.text("control.jsonl").splitlines()[-1].count("save") == 1)
+        told = [json.loads(line)["command"] for line in run.text("control.jsonl").splitlines()]
+        assert told == ["pause", "save"] * 3, "each of them, once"
+    finally:
+        lease.release()
