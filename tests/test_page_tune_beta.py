@@ -325,6 +325,33 @@ def test_a_finished_sweep_shows_curve_advice_and_board(run: Run) -> None:
     assert app.query_params["run"] == chosen
 
 
+def test_a_pruned_run_is_drawn_as_none_that_was_finished(run: Run) -> None:
+    """It was measured where it was stopped; no line and no advice goes by that."""
+    measured = {(0.5, 0): (20.0, 60.0, 4), (1.0, 0): (10.0, 63.0, 4), (2.0, 0): (5.0, 99.0, 3)}
+    spec = SweepSpec(base=run.config(), vary={BETA: tuple(beta for beta, _ in measured)})
+    sweep = create_sweep(Store(), "s", spec)
+    staged(run, sweep, measured)
+    state = sweep.written_state()
+    last = state.entry(2)
+    gone = last.model_copy(update={"state": "pruned", "value": None, "message": "It is hopeless."})
+    sweep.write_json("state.json", state.replaced(gone))
+    pruned = Store().get(last.run)
+    pruned.set_status(pruned.status().model_copy(update={"state": "stopped", "step": 3}))
+    app = tune("Sweep", sweep="s")
+    curve, units = charts(app)[:2]
+    dots = curve["data"][-1]
+    symbols = dict(zip(dots["customdata"], dots["marker"]["symbol"], strict=True))
+    assert {name for name, symbol in symbols.items() if symbol != "circle"} == {pruned.id}
+    mean = next(trace for trace in curve["data"] if trace.get("error_x"))
+    assert numbers(mean["x"]) == [20.0, 10.0]
+    line, finished, rings = units["data"]
+    assert numbers(line["x"]) == numbers(finished["x"]) == [0.5, 1.0]
+    assert numbers(rings["x"]) == [2.0] and rings["marker"]["symbol"] == "circle-open"
+    shown = texts(app)
+    assert f"{pruned.id} is left out: stopped at step 3" in shown
+    assert ":material/content_cut:" in shown and "It is hopeless." in shown
+
+
 def bars(trace: dict[str, Any], axis: str) -> list[float]:
     return numbers(trace[f"error_{axis}"]["array"])
 

@@ -69,8 +69,9 @@ def _head(suggestion: Suggestion) -> str:
 
 
 def units_figure(found: Sequence[Result]) -> go.Figure:
-    """Active dimensions over β: a dot a run, a bar from the seed with fewest to that with most."""
-    named = conditions(found)
+    """Active dimensions over β: a dot a run, a bar from the seed with fewest to that with most.
+    Rings were not trained to their end, and are no part of a mean."""
+    named = conditions([result for result in found if not result.not_converged])
     figure = go.Figure()
     for index, (name, same) in enumerate(named.items()):
         points = average_seeds(same)
@@ -96,6 +97,16 @@ def units_figure(found: Sequence[Result]) -> go.Figure:
             mode="markers",
             marker={"color": hue, "size": 9},
             text=[" · ".join(filter(None, (result.run, name))) for result in same],
+            hovertemplate="%{text}<br>β %{x}: %{y} active<extra></extra>",
+        )
+    if ended := [result for result in found if result.not_converged]:
+        grey = total_color()
+        figure.add_scatter(
+            x=[result.beta for result in ended],
+            y=[result.active for result in ended],
+            mode="markers",
+            marker={"color": grey, "size": 9, "symbol": "circle-open", "line": {"width": 2}},
+            text=[f"{result.run} · {result.not_converged}" for result in ended],
             hovertemplate="%{text}<br>β %{x}: %{y} active<extra></extra>",
         )
     most = max((result.latent_dim for result in found), default=1)
