@@ -9,6 +9,7 @@ import threading
 import time
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,8 @@ def _no_timing(monkeypatch: pytest.MonkeyPatch) -> None:
     _timings.clear()
     timing = Timing(step_s=0.05, steps=1000, between_s=0.5, epochs=40)
     monkeypatch.setattr(
-        "latent_workbench.train.train_form.Stopwatch.time", lambda self, config: timing
+        "latent_workbench.train.train_form.Stopwatch.time",
+        lambda self, config, processes: replace(timing, step_s=timing.step_s / processes),
     )
 
 
@@ -178,8 +180,11 @@ def test_a_model_is_trained_in_several_processes(
     settled(app.run())
     assert any("Processes lies between 1 and 4" in error.value for error in app.error)
     assert app.button(key="start-training").disabled
+    app.number_input(key="train-processes").set_value(1)
+    assert any("≈ 70 s" in caption.value for caption in settled(app.run()).caption)
     app.number_input(key="train-processes").set_value(3)
-    settled(app.run()).button(key="start-training").click().run()
+    assert any("≈ 40 s" in caption.value for caption in settled(app.run()).caption)
+    app.button(key="start-training").click().run()
     assert not app.exception and started.processes == [3]
 
 
@@ -514,7 +519,8 @@ def test_a_resume_that_was_refused_for_other_images_may_be_asked_for(
     run = Store().create("changed", complete(SMALL))
     run.set_status(Status(state="stopped", message="3 images are gone."))
     asked: list[bool] = []
-    monkeypatch.setattr(jobs, "resume", lambda run, accept, **more: asked.append(accept))
+    resume = lambda run, accept_changed_data=False: asked.append(accept_changed_data)  # noqa: E731
+    monkeypatch.setattr(jobs, "resume", resume)
     app = open_page(run)
     assert "accept-training" not in buttons(app), "offered only where it can be accepted"
     assert [info.value for info in app.info] == ["3 images are gone."]
@@ -577,6 +583,8 @@ def test_steps_are_really_timed() -> None:
     timing = _timed(config)
     assert timing.steps == 2 * 7 and timing.epochs == 2
     assert 0 < timing.step_s < 30 and timing.seconds > timing.step_s * 14
+    together = _timed(config, processes=2)
+    assert (together.steps, together.epochs) == (14, 2) and 0 < together.step_s < 30
 
 
 @pytest.mark.training
@@ -586,9 +594,9 @@ def test_steps_are_timed_in_the_precision_that_a_run_would_take(
     taken: list[str] = []
     real = loop.Loop
 
-    def begin(config: RunConfig, *parts: Any) -> loop.Loop:
+    def begin(config: RunConfig, *parts: Any, **more: Any) -> loop.Loop:
         taken.append(config.train.precision)
-        return real(config, *parts)
+        return real(config, *parts, **more)
 
     choice = Choice("train.precision", "fp32", "The other is slower.")
     monkeypatch.setattr(precision_trial, "choose_precision", lambda *parts: choice)
@@ -608,7 +616,7 @@ def test_what_cannot_be_timed_says_why() -> None:
 def test_a_newer_wish_replaces_the_one_that_waits() -> None:
     stopwatch = Stopwatch()
     got: list[Timing | None] = []
-    thread = threading.Thread(target=lambda: got.append(_TIME(stopwatch, complete(SMALL))))
+    thread = threading.Thread(target=lambda: got.append(_TIME(stopwatch, complete(SMALL), 1)))
     thread.start()
     time.sleep(0.1)
     stopwatch.cancel()
@@ -616,11 +624,13 @@ def test_a_newer_wish_replaces_the_one_that_waits() -> None:
     assert got == [None]
 
 
-_TIME: Callable[[Stopwatch, RunConfig], Timing | None] = Stopwatch.time  # before it is replaced
+_TIME: Callable[[Stopwatch, RunConfig, int], Timing | None] = (
+    Stopwatch.time
+)  # before it is replaced
 
 
-def _timed(config: RunConfig) -> Timing:
-    timing = _TIME(Stopwatch(), config)
+def _timed(config: RunConfig, processes: int = 1) -> Timing:
+    timing = _TIME(Stopwatch(), config, processes)
     assert timing is not None
     return timing
 

@@ -39,8 +39,8 @@ def test_a_batch_that_cannot_fit_is_refused_and_the_one_suggested_fits(tmp_path:
     run, said = trained_within(tmp_path, "large", "conv", 1024, 400, "begin")
     found = re.fullmatch(
         r"A step on 1024 images needs at least (\d+) MB of memory, and (\d+) MB are free\. Train "
-        r"again with train\.batch_size=(\d+), or free memory and resume\. Nothing had been saved "
-        r"yet\.",
+        r"again with train\.batch_size=(\d+), or with train\.accumulate=4 for the same batches, "
+        r"or free memory and resume\. Nothing had been saved yet\.",
         said,
     )
     assert found is not None, said
@@ -55,7 +55,7 @@ def test_memory_that_is_refused_in_a_step_is_a_sentence_too(tmp_path: Path) -> N
     """Taken by somebody else once training had begun."""
     run, said = trained_within(tmp_path, "later", "mlp", 256, 4, "Previewed")
     assert said.startswith("There is not enough memory for a step on 256 images"), said
-    assert "Train again with train.batch_size=128, or free memory and resume." in said
+    assert "train.batch_size=128, or with train.accumulate=2 for the same batches, or free" in said
     assert run.status().state == "failed" and run.status().message == said
 
 
@@ -80,6 +80,9 @@ def test_the_batch_that_is_suggested_is_the_largest_that_surely_fits() -> None:
     assert budget.refusal(64) == "" and "train.batch_size=32" in budget.refusal(128)
     assert "at least 1.6 GB" in budget.refusal(128) and "1.0 GB are free" in budget.refusal(128)
     assert "smaller network or smaller images" in MemoryBudget(1e9, 1e8).refusal(8)
+    assert "accumulate" not in budget.refusal(128), "it looks at whole batches"
+    parted = MemoryBudget(per_image=1e7, free=1e9, shares=2, parts=2)
+    assert "train.batch_size=64, or with train.accumulate=8 for" in parted.refusal(256)
 
 
 @pytest.mark.parametrize(

@@ -210,8 +210,12 @@ def test_the_bound_can_be_moved(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(MEMORY_VARIABLE, str(needed * 1.1))
     require_memory_to_train(config, CARD)
     monkeypatch.setenv(MEMORY_VARIABLE, str(needed * 0.9))
-    with pytest.raises(UserError, match="a batch size of at most"):
+    with pytest.raises(UserError, match=r"at most \d+, gradient accumulation in 2 parts, or set"):
         require_memory_to_train(config, CARD)
+    require_memory_to_train(config.updated({"train": {"accumulate": 2}}), CARD)
+    whole = config.updated({"family": "free-bits", "objective": {}})
+    with pytest.raises(UserError, match=r"at most \d+, or set"):
+        require_memory_to_train(whole, CARD)
 
 
 def test_a_config_that_does_not_fit_its_weights_is_refused_unbuilt(tiny_run: Run) -> None:

@@ -288,7 +288,7 @@ def _start(
         if ready and plan is not None and plan.config is not None:
             weights = _weights(plan.config.to_json(), plan.card)
             if share is None:
-                _estimate(plan.config, weights)
+                _estimate(plan.config, weights, processes)
             else:
                 _two_lines(f"{grouped(weights)} weights", "on the cluster")
     if pressed and ready and config is not None:
@@ -304,14 +304,15 @@ def _start(
 
 
 @st.cache_resource
-def _timings() -> dict[str, Task[Timing | None]]:
-    """Measurements of all sessions by configuration; what was timed once is not timed again."""
+def _timings() -> dict[tuple[str, int], Task[Timing | None]]:
+    """Measurements of all sessions by configuration, and by how many processes are to train it;
+    what was timed once is not timed again."""
     return {}
 
 
-def _estimate(config: RunConfig, weights: int) -> None:
+def _estimate(config: RunConfig, weights: int, processes: int) -> None:
     counted = f"{grouped(weights)} weights"
-    key = config.to_json()
+    key = config.to_json(), processes
     timings = _timings()
     work = timings.get(key)
     if work is not None and work.done and work.result is None and not work.problem:
@@ -324,7 +325,7 @@ def _estimate(config: RunConfig, weights: int) -> None:
         if len(timings) >= MOST_TIMINGS:
             del timings[next(iter(timings))]
         stopwatch = session(TrainForm).stopwatch
-        work = timings[key] = Task(lambda progress: stopwatch.time(config))
+        work = timings[key] = Task(lambda progress: stopwatch.time(config, processes))
     if not work.done:
         _measuring(counted, work)
     elif work.result is not None:

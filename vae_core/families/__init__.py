@@ -10,9 +10,19 @@ from vae_core.families.family import (
     build_on_meta,
     complete,
     families,
+    may_accumulate,
     meta_model,
 )
 
 families.discover(__name__, plugins="vae_core.families")
 
-__all__ = ["Family", "Quantity", "build", "build_on_meta", "complete", "families", "meta_model"]
+__all__ = [
+    "Family",
+    "Quantity",
+    "build",
+    "build_on_meta",
+    "complete",
+    "families",
+    "may_accumulate",
+    "meta_model",
+]

@@ -70,6 +70,17 @@ def need_whole_batches(config: RunConfig, data: DataCard, options: Any) -> None:
         )
 
 
+def may_accumulate(config: RunConfig, data: DataCard) -> bool:
+    """Whether batches of such a run can be computed in parts."""
+    family = families[config.family]
+    try:
+        options = family.parse_options(config.objective, "objective")
+        family.check(config.updated({"train": {"accumulate": 2}}), data, options)
+    except UserError:
+        return False
+    return True
+
+
 def need_two_images(config: RunConfig, data: DataCard, options: Any) -> None:
     """The check of families that compare the images of a batch with each other."""
     need_whole_batches(config, data, options)

@@ -22,7 +22,7 @@ from torch.overrides import TorchFunctionMode
 
 from vae_core.config import RunConfig, parse_config
 from vae_core.errors import UserError
-from vae_core.families.family import build_on_meta
+from vae_core.families.family import build_on_meta, may_accumulate
 from vae_core.models import LatentModel
 from vae_core.runs import DataCard
 
@@ -75,16 +75,20 @@ def require_memory_to_train(
         processes: how many of it run on this machine, each with all weights and its share of the
             batch. world: how many there are.
     """
-    found, batch = footprint(config, data), config.train.batch_size
-    batch = min(batch, data.n_train) if data.n_train else batch
+    found, whole = footprint(config, data), config.train.batch_size
+    whole = min(whole, data.n_train) if data.n_train else whole
     parts = world * config.train.accumulate
-    batch = processes * math.ceil(batch / parts)
+    batch = processes * math.ceil(whole / parts)
     bound = _memory_allowed() or machine_memory()
     fixed, maps = processes * COPIES * found.weights, batch * found.image
     if fixed + maps <= bound:
         return
-    fitting = int((bound - fixed) // max(1, found.image)) * parts // processes
-    fits = f"a batch size of at most {fitting}" if fitting >= 1 else "a smaller network or images"
+    at_once = int((bound - fixed) // max(1, found.image)) // processes
+    fits = "a smaller network or images"
+    if at_once >= 1:
+        fits = f"a batch size of at most {at_once * parts}"
+        if may_accumulate(config, data):
+            fits += f", gradient accumulation in {math.ceil(whole / (world * at_once))} parts"
     raise UserError(
         f"Training would take {_gb(fixed + maps)} of memory: {_gb(fixed)} for the weights "
         f"with gradients and averages{_each(processes)}, {_gb(maps)} for {batch} images at once; "

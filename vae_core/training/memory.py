@@ -38,11 +38,13 @@ class MemoryBudget:
     """What a step keeps for each image, and what was free before the first; in bytes.
 
     shares: into how many a batch is divided, of which one is computed at once.
+    parts: into how many of them by `train.accumulate`; None where that cannot be had.
     """
 
     per_image: float
     free: float
     shares: int = 1
+    parts: int | None = None
 
     def refusal(self, batch: int) -> str:
         """Why a step on `batch` images cannot be tried, "" where it can."""
@@ -64,7 +66,11 @@ class MemoryBudget:
             fits //= 2
         if not fits:
             return "Train a smaller network or smaller images, or free memory and resume."
-        return f"Train again with train.batch_size={fits}, or free memory and resume."
+        said = f"Train again with train.batch_size={fits}"
+        if self.parts is not None:
+            more = self.parts * math.ceil(batch / fits)
+            said += f", or with train.accumulate={more} for the same batches"
+        return f"{said}, or free memory and resume."
 
 
 def measure_memory(dry_run: Callable[[int], object], device: torch.device) -> MemoryBudget:

@@ -17,12 +17,13 @@ from vae_core.data import Dataset
 from vae_core.data.batches import check_batch_size, check_sampling
 from vae_core.data.feed import Feed
 from vae_core.errors import UserError
-from vae_core.families import families
+from vae_core.families import families, may_accumulate
 from vae_core.models import LatentModel
 from vae_core.models.batch_norm import batch_norms
 from vae_core.objective import Objective
 from vae_core.progress import Progress, no_progress
 from vae_core.registry import unknown
+from vae_core.run_data import data_card
 from vae_core.schedules import Span
 from vae_core.training.checkpoint import BestWeights
 from vae_core.training.distributed import ALONE, Distributed
@@ -174,7 +175,9 @@ class TrainState:
         if train.compile or train.batch_size <= PROBE_IMAGES:  # it compiles for sizes never to come
             return MemoryBudget(0.0, free_memory(self.device))
         budget = measure_memory(lambda n: dry_run(*self.probe(n)), self.device)
-        budget = replace(budget, shares=train.accumulate * self.group.world)
+        may = may_accumulate(self.config, data_card(self.dataset))
+        parts = train.accumulate if may else None
+        budget = replace(budget, shares=train.accumulate * self.group.world, parts=parts)
         if refusal := budget.refusal(train.batch_size):
             raise UserError(f"{refusal} {self.describe_save()}")
         return budget
