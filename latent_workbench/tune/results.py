@@ -105,7 +105,12 @@ def units_figure(found: Sequence[Result]) -> go.Figure:
             x=[result.beta for result in ended],
             y=[result.active for result in ended],
             mode="markers",
-            marker={"color": grey, "size": 9, "symbol": "circle-open", "line": {"width": 2}},
+            marker={
+                "color": grey,
+                "size": 9,
+                "symbol": "circle-open",
+                "line": {"width": 2, "color": grey},
+            },
             text=[f"{result.run} · {result.not_converged}" for result in ended],
             hovertemplate="%{text}<br>β %{x}: %{y} active<extra></extra>",
         )

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
@@ -118,7 +118,8 @@ class Scheduler:
                 if not self._has_finished(run):
                     self._replace(entry, state="waiting")
             else:
-                self._try_to_resume(entry, run)
+                with self._or_later():
+                    self._resume(entry, run)
 
     def _read_messages(self) -> None:
         running = {entry.number for entry in self.state.in_state("running")}
@@ -135,7 +136,8 @@ class Scheduler:
         work here, and hear what became of the rest."""
         if self._is_known and time.monotonic() < self._asks_at:
             return
-        try:
+        standing: dict[int, FrozenTrial] = {}
+        with self._or_later(), suppress(Stopped):
             if not self._is_known:
                 self.study.fill(self._filling)
                 self._is_known = True
@@ -143,11 +145,6 @@ class Scheduler:
             standing = self.study.beat({e.trial for e in mine if e.trial is not None})
             self._asks_at = time.monotonic() + silence_s() / BEATS
             self._storage_ok()
-        except StorageError as error:
-            self._storage_failed(error)
-            return
-        except Stopped:
-            return
         points: dict[int | None, int] = {each.number: point for point, each in standing.items()}
         entries = [  # numbered otherwise by earlier versions
             entry.model_copy(update={"number": points.get(entry.trial, entry.number)})
@@ -201,7 +198,8 @@ class Scheduler:
             case "interrupted" if self.state.target != "run":
                 self._replace(entry, **WITHOUT_WORKER[self.state.target])
             case "interrupted" if entry.attempts < MAX_ATTEMPTS:
-                self._try_to_resume(entry, run, attempts=entry.attempts + 1)
+                with self._or_later():
+                    self._resume(entry, run, attempts=entry.attempts + 1)
             case "interrupted":
                 tail = run.log_tail(5)
                 message = f"Its worker was ended {MAX_ATTEMPTS} times. {tail}".strip()
@@ -212,7 +210,8 @@ class Scheduler:
                 self._replace(entry, **WITHOUT_WORKER["stop"])
             case "stopped" if entry.number in self._adopted:
                 self._adopted.discard(entry.number)
-                self._try_to_resume(entry, run)
+                with self._or_later():
+                    self._resume(entry, run)
             case "stopped":
                 self._replace(entry, state="cancelled", message="Stopped by hand.")
             case _:
@@ -225,6 +224,9 @@ class Scheduler:
             return ""
         try:
             values, offset = elbo_by_epoch(run, self._read.get(entry.number, 0))
+        except UserError:
+            return ""  # a damaged history; how the run ends is told all the same
+        with self._or_later():
             for epoch, value in values.items():
                 if self.study.report(entry.trial, epoch, value):
                     return (
@@ -232,10 +234,6 @@ class Scheduler:
                         f"that of the others ({self.spec.pruner})."
                     ).replace("-", "−")
             self._read[entry.number] = offset
-        except StorageError as error:
-            self._storage_failed(error)
-        except UserError:
-            pass  # a damaged history; how the run ends is told all the same
         return ""
 
     def _fill_workers(self) -> None:
@@ -257,7 +255,7 @@ class Scheduler:
 
     def _start_next(self, entry: Entry | None) -> bool:
         """Start one run; False where that has to wait."""
-        try:
+        with self._or_later():
             entry = self._draw() if entry is None else self._claim(entry)
             if entry is None:
                 return True
@@ -267,15 +265,7 @@ class Scheduler:
             else:
                 self._resume(entry, run)
             return True
-        except StorageError as error:
-            self._storage_failed(error)
-            return False
-        except Unreachable as error:
-            self._change(message=str(error))
-            return False
-        except UserError as error:
-            self._pause(error)
-            return False
+        return False
 
     def _claim(self, entry: Entry) -> Entry | None:
         """The entry once the study has it as ours; None when another machine has the point."""
@@ -303,15 +293,13 @@ class Scheduler:
 
     def _report_results(self) -> None:
         """Let the study know of results; those that cannot be told now are told later."""
-        try:
+        with self._or_later():
             for entry in self.state.entries:
                 if entry.is_to_report and entry.trial is not None:
                     pruned, said = entry.state == "pruned", entry.message
                     is_known = self.study.tell(entry.number, entry.trial, entry.value, pruned, said)
                     self._replace(entry, **({"reported": True} if is_known else ELSEWHERE))
                     self._storage_ok()
-        except StorageError as error:
-            self._storage_failed(error)
 
     def _set_state(self) -> None:
         running = self.state.in_state("running")
@@ -340,23 +328,14 @@ class Scheduler:
         self.executor.submit(self.store, name, config, self.owner)
         self._replace(entry, state="running", attempts=1)
 
-    def _resume(self, entry: Entry, run: Run) -> None:
+    def _resume(self, entry: Entry, run: Run, **changes: Any) -> None:
         """Put a worker to a run that was begun before, unless it has one or needs none."""
         if run.status().state in ("interrupted", "stopped"):
             self.executor.resume(run, self.owner)
         elif self.is_shared:
             self._adopted.add(entry.number)
-        self._replace(entry, state="running")
+        self._replace(entry, state="running", **changes)
         self._commanded.pop(entry.number, None)
-
-    def _try_to_resume(self, entry: Entry, run: Run, **changes: Any) -> None:
-        """As `_resume`; where nothing can be written, the sweep pauses and the entry waits."""
-        try:
-            self._resume(entry.model_copy(update=changes), run)
-        except Unreachable as error:
-            self._change(message=str(error))  # the next round asks again
-        except UserError as error:
-            self._pause(error)
 
     def _finish(self, entry: Entry, run: Run) -> None:
         summary = run.summary()
@@ -385,13 +364,19 @@ class Scheduler:
             return None
         return run if run is not None and run.has(layout.CONFIG) else None
 
-    def _pause(self, error: UserError) -> None:
-        """Pause because of an error; the disk is full, say: nothing is lost by waiting."""
-        self._change(target="pause", message=f"Paused. {error} Mend that, then resume.")
-
-    def _storage_failed(self, error: StorageError) -> None:
-        message = f"{str(error).rstrip('.')}. Runs go on; their results are told later."
-        self._change(message=message)
+    @contextmanager
+    def _or_later(self) -> Iterator[None]:
+        """Where the block cannot go on now, the message says why, and a later round tries again:
+        where somebody has to mend it, such as a full disk, once the sweep is resumed."""
+        try:
+            yield
+        except StorageError as error:
+            why = str(error).rstrip(".")
+            self._change(message=f"{why}. Runs go on; their results are told later.")
+        except Unreachable as error:
+            self._change(message=str(error))
+        except UserError as error:
+            self._change(target="pause", message=f"Paused. {error} Mend that, then resume.")
 
     def _storage_ok(self) -> None:
         if self.state.target == "run":  # else the message says why it waits
