@@ -255,17 +255,14 @@ class Scheduler:
 
     def _start_next(self, entry: Entry | None) -> bool:
         """Start one run; False where that has to wait."""
+        has_started = False
         with self._or_later():
             entry = self._draw() if entry is None else self._claim(entry)
-            if entry is None:
-                return True
-            run = self._run_of(entry)
-            if run is None:
-                self._start(entry)
-            else:
-                self._resume(entry, run)
-            return True
-        return False
+            if entry is not None:
+                run = self._run_of(entry)
+                self._start(entry) if run is None else self._resume(entry, run)
+            has_started = True
+        return has_started
 
     def _claim(self, entry: Entry) -> Entry | None:
         """The entry once the study has it as ours; None when another machine has the point."""
