@@ -1,82 +1,55 @@
 """Collections that lie elsewhere: their files are brought here, each once, and read as any other.
 
-An address is that of a file, of a folder, or of several files by `{000..099}` or `*`, in a protocol
-of fsspec's. What comes goes to the cache piece by piece; a file that breaks off goes on where it
-ended, and begins again where it is another one by now, or its server gives no parts of it. Nothing
-is opened before all of it is there, and then within the bounds that hold for everybody's files.
+What comes goes to the cache piece by piece; a file that breaks off goes on where it ended, and
+begins again where it is another one by now, or its server gives no parts of it. Nothing is opened
+before all of it is there, and then within the bounds that hold for everybody's files.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import re
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from os import path as names
 from os import replace, utime
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
+from vae_core.data.addresses import (
+    RemoteFile,
+    file_system,
+    host,
+    in_words,
+    listed,
+    mark,
+    told_of,
+)
 from vae_core.data.cache import CacheLock, acquire, mark_used, require_space
 from vae_core.data.npy import SUMMARY
 from vae_core.errors import UserError
-from vae_core.extras import PACKAGES, extra
 from vae_core.files import replacing
-from vae_core.imaging.archive import name_problem
-from vae_core.imaging.braces import MOST_NAMES, expanded
-from vae_core.imaging.kinds import kind_of
 from vae_core.locations import CACHE_VARIABLE, cache_folder, data_folder, is_address
 from vae_core.progress import Progress
 from vae_core.signed import signature_of, without_signature
 from vae_core.units import gigabytes, grouped
 
-PROTOCOLS = frozenset(
-    ("http", "https", "s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "hf", "oss", "sftp", "ftp")
-)
-"""Those of fsspec's that fetch bytes from a server. Others open what lies on this machine, or run
-what a file tells them to."""
-
 FILES = "files"
 PIECE = 8 * 2**20
 """Bytes that are asked for at once, and held in memory for each file on its way."""
 
-AT_ONCE, ASKED_AT_ONCE = 4, 16
-"""Files that come at once, and that are asked for their sizes at once."""
+AT_ONCE = 4
+"""Files that come at once."""
 
 TRIES, FIRST_WAIT_S = 6, 0.5
 """Of a piece, each after twice as long: half a minute without a connection is waited for."""
-
-SILENCE_S = 20
-"""Of a server after which its connection counts as broken off."""
 
 MOST_UNSIZED = 20_000_000_000
 """Bytes of a file whose server does not say how many it has."""
 
 POLL_S = 0.25
-
-_MARKS = ("ETag", "etag", "md5Hash", "Content-MD5", "Last-Modified", "LastModified", "mtime",
-          "updated", "last_modified")  # fmt: skip
-_SECRET = re.compile(r"(?<=://)\S+@|\?\S*")
-
-
-@dataclass(frozen=True)
-class RemoteFile:
-    """A file as its server tells of it.
-
-    name: below the folder that all of them share. size: None where it is not told.
-    mark: another one where it is another file.
-    """
-
-    url: str
-    name: str
-    size: int | None
-    mark: str
 
 
 @contextmanager
@@ -98,7 +71,7 @@ def brought_here(place: str, progress: Progress) -> Iterator[Path]:
 
 def _fetched(address: str, progress: Progress) -> tuple[Path, CacheLock]:
     """The files of an address, held by a lock: of several processes one fetches, others wait."""
-    system = _system(address, signature_of(address))
+    system = file_system(address, signature_of(address))
     entry = cache_folder() / f"remote-{hashlib.sha256(address.encode()).hexdigest()[:20]}"
     wanted: list[RemoteFile] | None = None
     while True:
@@ -108,7 +81,7 @@ def _fetched(address: str, progress: Progress) -> tuple[Path, CacheLock]:
             if lock is not None:
                 if wanted is None:
                     try:
-                        wanted = _listed(system, address, progress)
+                        wanted = listed(system, address, progress)
                     except BaseException as error:
                         # What was fetched before serves without a connection too.
                         if isinstance(error, UserError) and (kept := _kept(entry)):
@@ -138,114 +111,11 @@ def _fetched(address: str, progress: Progress) -> tuple[Path, CacheLock]:
         return _opened(entry, wanted), lock
 
 
-def _system(address: str, signature: str = "") -> Any:
-    """What fsspec has for a protocol; where there is a signature, files are asked for with it."""
-    protocol = urlsplit(address).scheme.lower()
-    if protocol not in PROTOCOLS:
-        raise UserError(
-            f"Data are not read by {protocol}://; name an address that begins with https://, "
-            "s3://, gs:// or the like, or a path."
-        )
-    fsspec = extra("fsspec", "remote", f"Reading {protocol}://")
-    options: dict[str, Any] = {}
-    if protocol in ("http", "https"):
-        aiohttp = extra("aiohttp", "remote", f"Reading {protocol}://")
-        patience = aiohttp.ClientTimeout(total=None, sock_connect=SILENCE_S, sock_read=SILENCE_S)
-        options["client_kwargs"] = {"timeout": patience, "trust_env": True}  # proxies, ~/.netrc
-        options["encoded"] = bool(signature)  # it is one of the address as it was written
-    try:
-        system = fsspec.filesystem(protocol, **options)
-        return _Signed(system, signature) if signature else system
-    except ImportError as error:
-        packages = " ".join(PACKAGES["remote"])
-        raise UserError(
-            f"Reading {protocol}:// needs a package that is not installed here "
-            f"({_in_words(error)}). Install it with: pip install '{packages}'"
-        ) from None
-    except Exception as error:  # each protocol has errors of its own
-        raise UserError(
-            f"{protocol}:// cannot be read here: {_in_words(error)}. Check what its tools keep of "
-            "who you are."
-        ) from None
-
-
-class _Signed:
-    """A file system of the web whose files are asked for with a signature."""
-
-    def __init__(self, system: Any, signature: str) -> None:
-        self._system, self._signature = system, signature
-
-    def info(self, url: str) -> Any:
-        return self._system.info(f"{url}?{self._signature}")
-
-    def open(self, url: str, *mode: Any, **options: Any) -> Any:
-        return self._system.open(f"{url}?{self._signature}", *mode, **options)
-
-
-def _listed(system: Any, address: str, progress: Progress) -> list[RemoteFile]:
-    """The files that an address names.
-
-    Raises:
-        UserError: when one is not there or the server cannot be asked.
-    """
-    progress(f"Asking {_host(address)} what there is", None)
-    with suppress(Exception):  # not every protocol keeps what it was told before
-        system.invalidate_cache()
-    urls = expanded(address)
-    if "*" in address or address.endswith("/"):
-        urls = [found for url in urls for found in _within(system, url)]
-    if len(urls) > MOST_NAMES:
-        raise UserError(f"{address} names {grouped(len(urls))} files; name fewer at once.")
-    if not urls:
-        raise UserError(f"There is nothing that can be read at {address}; check the address.")
-    with ThreadPoolExecutor(ASKED_AT_ONCE) as pool:
-        asked = [pool.submit(_asked, system, url) for url in urls]
-        try:
-            while not all(each.done() for each in asked):
-                share = sum(each.done() for each in asked) / len(asked)
-                progress(f"Asking {_host(address)} what there is", share)
-                wait(asked, POLL_S)
-            told = [each.result() for each in asked]
-        except BaseException:
-            for each in asked:
-                each.cancel()
-            raise
-    paths = [unquote(urlsplit(url).path).strip("/") for url in urls]
-    shared = names.commonpath([names.dirname(path) for path in paths])
-    found = []
-    for url, path, info in zip(urls, paths, told, strict=True):
-        name = path[len(shared) :].strip("/")
-        if not name or name_problem(name):
-            raise UserError(f"{url} has no name that a file here could have; name another.")
-        found.append(RemoteFile(url, name, info.get("size"), _mark(name, info)))
-    return found
-
-
-def _within(system: Any, url: str) -> list[str]:
-    """The files in a folder, or those that a name with * stands for."""
-    try:
-        paths = system.glob(f"{url}*" if url.endswith("/") else url)
-    except Exception as error:
-        raise _unreachable(url, error) from None
-    urls = [path if is_address(path) else system.unstrip_protocol(path) for path in paths]
-    return sorted(each for each in urls if kind_of(urlsplit(each).path) is not None)
-
-
-def _asked(system: Any, url: str) -> dict[str, Any]:
-    try:
-        info: dict[str, Any] = system.info(url)
-    except Exception as error:
-        raise _unreachable(url, error) from None
-    if info.get("type") == "directory":
-        raise UserError(f"{url} is a folder; end it with a slash to read what lies in it.")
-    return info
-
-
 def _kept(entry: Path) -> Path | None:
     """What an earlier call has fetched whole, whatever has become of it since."""
     with suppress(OSError, ValueError, KeyError, TypeError):
-        listed = json.loads((entry / SUMMARY).read_text())["files"]
-        paths = [entry / FILES / str(name) for name, _ in listed]
+        found = json.loads((entry / SUMMARY).read_text())["files"]
+        paths = [entry / FILES / str(name) for name, _ in found]
         if all(path.is_file() for path in paths):
             return paths[0] if len(paths) == 1 else entry / FILES
     return None
@@ -294,7 +164,7 @@ def _fetch_all(system: Any, wanted: list[RemoteFile], entry: Path, progress: Pro
     ]
     try:
         while not all(each.done() for each in fetching):
-            progress(come.message(_host(wanted[0].url)), come.share)
+            progress(come.message(host(wanted[0].url)), come.share)
             done, _ = wait(fetching, POLL_S)
             for ended in done:
                 ended.result()
@@ -365,13 +235,13 @@ def _fetch(
             failed += 1
             if failed == TRIES or _is_final(error):
                 raise UserError(
-                    f"{file.url} could not be fetched: {_in_words(error)}. What has come is kept; "
+                    f"{file.url} could not be fetched: {in_words(error)}. What has come is kept; "
                     "try again once the server can be reached."
                 ) from None
             over.wait(FIRST_WAIT_S * 2 ** (failed - 1))
         if over.is_set():
             return
-    if _mark(file.name, _asked(system, file.url)) != file.mark:
+    if mark(file.name, told_of(system, file.url)) != file.mark:
         part.unlink()
         raise UserError(
             f"{file.url} changed while it was fetched. Wait until nothing is written there, then "
@@ -408,12 +278,6 @@ def _is_final(error: BaseException | None) -> bool:
     )
 
 
-def _mark(name: str, info: Mapping[str, Any]) -> str:
-    """Another one where a file is another."""
-    told = [name, info.get("size"), *(str(info.get(key)) for key in _MARKS)]
-    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
-
-
 def _moment(file: RemoteFile) -> int:
     """A time for the file here, in ns: the same whenever the same file is fetched, so that what was
     prepared of it is found again."""
@@ -429,24 +293,6 @@ def _is_whole(path: Path, file: RemoteFile) -> bool:
 
 def _unwritable(entry: Path, error: OSError) -> UserError:
     return UserError(
-        f"What is fetched could not be written to {entry.parent}: {_in_words(error)}. Free some "
+        f"What is fetched could not be written to {entry.parent}: {in_words(error)}. Free some "
         f"space there, or let the environment variable {CACHE_VARIABLE} name another folder."
     )
-
-
-def _unreachable(url: str, error: Exception) -> UserError:
-    return UserError(f"{url} cannot be read: {_in_words(error)}. Check the address and try again.")
-
-
-def _in_words(error: BaseException | None) -> str:
-    """What a server or a connection said, in one line and without what may be a key."""
-    cause = error and (error.__cause__ or error)
-    status = getattr(cause, "status", None)
-    if isinstance(status, int):
-        return f"the server answered {status} {getattr(cause, 'message', '')}".strip()
-    said = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
-    return " ".join(_SECRET.sub("", str(said)).split())[:200].rstrip(".")
-
-
-def _host(address: str) -> str:
-    return urlsplit(address).hostname or "there"
