@@ -48,15 +48,3 @@ preset(
     objective={"schedule": "linear", "schedule_steps": 1500},
     train={"epochs": 20, "batch_size": 128, "learning_rate": 2e-3, "decay": "cosine"},
 )
-preset(
-    "letters-cvae",
-    "Letters, conditional",
-    "The alphabet in every font of this machine: the letter is chosen, the style is dragged.",
-    (1, 64, 64),
-    order=10,
-    family="conditional-vae",
-    data={"dataset": "letters"},
-    model={"latent_dim": 8, "options": {"channels": (32, 32, 64, 64), "hidden": 256}},
-    objective={"schedule": "linear", "schedule_steps": 500},
-    train={"epochs": 60, "batch_size": 32, "decay": "cosine"},
-)
