@@ -7,11 +7,11 @@ import pytest
 from vae_core.latent.directions import load_directions
 from vae_core.latent.encodings import load_encodings
 from vae_core.loading import load_run
-from vae_core.locations import DEFAULT_STORE
+from vae_core.locations import DEFAULT_STORE, SHIPPED
 from vae_core.presets import presets
 from vae_core.runs import Store
 
-RUNS = ("mnist-vae", "mnist-ae", "mnist-beta-vae", "sprites-vae", "sprites-tcvae")
+RUNS = (SHIPPED / "shipped.txt").read_text("utf-8").split()
 MOST_BYTES = 6_000_000
 """Hashes of 70 000 images, which tell later whether they are the same ones, take 0.7 MB."""
 
