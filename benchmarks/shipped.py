@@ -27,7 +27,13 @@ from typing import Annotated, Any
 
 import typer
 
+from vae_core.latent.directions import principal_directions, write_directions
+from vae_core.latent.encodings import load_encodings
 from vae_core.runs import Run
+from vae_core.runs.derived import derived_folder
+from vae_core.runs.folder import SHIPPED_LIST, shipped_names
+from vae_core.runs.layout import CONFIG
+from vae_core.runs.migrations import to_store
 from vae_core.scoring import scores
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -162,8 +168,24 @@ def row(recipe: Recipe, seed: int) -> dict[str, Any]:
     return found
 
 
+def ready(run: Run) -> Run:
+    """A copy of a finished run as it ships: without what only training needs and the number of
+    threads it happened to have, with what is otherwise made anew and kept in the cache."""
+    place = STORE / "ready" / run.id
+    shutil.rmtree(place, ignore_errors=True)
+    shutil.copytree(run.path, place, ignore=shutil.ignore_patterns(*PRIVATE))
+    copy = Run(place)
+    config = copy.config()
+    copy.write_json(CONFIG, to_store(config.updated({"train": {"threads": None}})))
+    encodings = load_encodings(copy)
+    write_directions(copy, principal_directions(encodings.mu), encodings.step)
+    for kept in derived_folder(run).path.glob("prior-*"):
+        shutil.copy(kept, place)
+    return copy
+
+
 def install(recipe: Recipe) -> Path:
-    """Copy the best finished seed to where shipped runs lie, without what only training needs.
+    """Put the best finished seed where shipped runs lie, and into their list.
 
     Raises:
         SystemExit: when none is finished, or it is too large.
@@ -174,20 +196,16 @@ def install(recipe: Recipe) -> Path:
     best = max(done, key=lambda run: figure(recipe, run))
     if recipe.prior:
         ran(["prior", recipe.name], best.path.parent, time.monotonic() + 3600)
-    size = sum(
-        path.stat().st_size
-        for path in best.path.rglob("*")
-        if path.is_file() and not any(path.match(pattern) for pattern in PRIVATE)
-    )
+    copy = ready(best)
+    size = sum(path.stat().st_size for path in copy.path.rglob("*") if path.is_file())
     if size > LARGEST:
         raise SystemExit(f"{best.path} has {size / 1e6:.1f} MB, more than {LARGEST / 1e6:.0f}.")
     place = SHIPPED / recipe.name
-    if place.exists():
-        shutil.rmtree(place)
-    shutil.copytree(best.path, place, ignore=shutil.ignore_patterns(*PRIVATE))
-    listed = (SHIPPED / "shipped.txt").read_text(encoding="utf-8").split()
+    shutil.rmtree(place, ignore_errors=True)
+    shutil.move(copy.path, place)
+    listed = shipped_names(SHIPPED)
     if recipe.name not in listed:
-        (SHIPPED / "shipped.txt").write_text("\n".join([*listed, recipe.name, ""]), "utf-8")
+        (SHIPPED / SHIPPED_LIST).write_text("\n".join([*listed, recipe.name, ""]), "utf-8")
     return place
 
 
