@@ -70,6 +70,7 @@ class Recipe:
 
 RECIPES = (
     Recipe("scenes-tcvae", "scenes-tcvae", (0, 1, 2), {"train.preview_every": 1900}, "mig"),
+    Recipe("scenes-factor", "scenes-factor", (0, 1, 2), {"train.preview_every": 1900}, "mig"),
     Recipe("mnist-plane", "mnist-plane", (0,), {"train.preview_every": 900}),
     Recipe(
         "sprites-tcvae",
