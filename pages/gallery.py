@@ -8,12 +8,13 @@ from latent_workbench.components.explorer import explorer
 from latent_workbench.gallery.cards import card
 from latent_workbench.shared import access
 from latent_workbench.shared.catalog import RunFacts, catalog
-from latent_workbench.shared.current_run import SHIPPED, no_runs, open_run
+from latent_workbench.shared.current_run import no_runs, open_run
 from latent_workbench.shared.errors import errors_shown
 from latent_workbench.shared.formatting import grouped
 from latent_workbench.shared.inputs import page_of
 from latent_workbench.shared.train_start import train_on_own_images
 from vae_core.data import datasets
+from vae_core.runs import Store
 
 HERO_HEIGHT = 310
 PAGE = 12
@@ -84,18 +85,18 @@ def page() -> None:
     """Draw the hero and the runs."""
     found = catalog()
     usable = {facts.id: facts for facts in found if facts.usable}
+    met = Store().first_met(usable)
     if not found:
         no_runs("drag through what it learned")
         return
-    if usable:
-        shown = usable.get(SHIPPED) or next(iter(usable.values()))
+    if met is not None:
         place = st.container(height=HERO_HEIGHT, border=False)
-        hero_buttons(shown)
+        hero_buttons(usable[met])
     runs(found)
-    if usable:
+    if met is not None:
         # Last, so that the cards do not wait for the engine.
         with place:
-            hero(shown)
+            hero(usable[met])
 
 
 page()

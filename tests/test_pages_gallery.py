@@ -186,3 +186,24 @@ def test_facts_follow_the_files(store: Store) -> None:
 )
 def test_age(seconds: float, words: str) -> None:
     assert age(1000.0, now=1000.0 + seconds) == words
+
+
+@pytest.mark.parametrize("listed", [("first", "second"), ("second", "first"), ("gone", "first")])
+def test_a_newcomer_meets_the_first_of_what_ships_whatever_is_newer(
+    store: Store, listed: tuple[str, ...]
+) -> None:
+    shutil.copytree(store.get("first").path, store.path / "newest")
+    (store.path / "shipped.txt").write_text("\n".join(listed))
+    wanted = next(name for name in listed if name != "gone")
+    app = gallery()
+    assert app.selectbox(key="run-picker").value == wanted
+    button = next(each for each in app.button if each.label == "Open in Explore")
+    button.click().run()
+    assert app.query_params["run"] in (wanted, [wanted])
+
+
+def test_where_nothing_ships_the_newest_is_met(store: Store) -> None:
+    assert store.first_met([]) is None
+    names = [run.id for run in store]
+    assert store.first_met(names) == names[0]
+    assert store.first_met(dict.fromkeys(names)) == names[0]

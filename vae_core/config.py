@@ -134,6 +134,14 @@ class DataConfig(Settings):
         ge=2,
     )
 
+    letters: str | None = setting(
+        None,
+        "Letters",
+        "Of the data set of letters: which ones, such as A or 0123456789; empty takes A to Z.",
+        more=True,
+        min_length=1,
+        max_length=100,
+    )
     selection: str | None = setting(
         None,
         "Selection",

@@ -121,7 +121,7 @@ def score(run: Run, progress: Progress = no_progress) -> dict[str, Any]:
     if not loaded.card.factor_names:
         raise UserError(
             f"{loaded.card.dataset} has no known factors, so run {run.id!r} cannot be scored; "
-            "sprites do."
+            "sprites and scenes do."
         )
     dataset, part = load_part(run, PART, progress=progress)
     assert part.factors is not None, "a data set that names factors knows them"

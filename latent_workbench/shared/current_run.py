@@ -21,9 +21,6 @@ from vae_core.errors import UserError
 from vae_core.runs import Run, Store
 
 RUN_PARAMETER = "run"
-SHIPPED = "mnist-vae"
-"""The run that a newcomer meets first."""
-
 STALE_S = 5.0
 """How long the address before a choice is not believed: requests that left the browser before
 it heard of the choice, such as a chart's, still carry it, and would undo the choice."""
@@ -54,7 +51,7 @@ def open_in_explore(run_id: str, vector: np.ndarray, kind: str = PRINCIPAL) -> N
 
 
 def current_run_id(usable: list[str]) -> str | None:
-    """The run that the address names, else the one chosen before, else the best of `usable`.
+    """The run that the address names, else the one chosen before, else whom a newcomer meets.
 
     Navigation drops the address's parameters, so this also writes the answer back into it.
     """
@@ -63,7 +60,7 @@ def current_run_id(usable: list[str]) -> str | None:
         asked = None if monotonic() < state.previous[1] else asked
     run_id = asked or state.run_id
     if _find(run_id) is None:
-        run_id = SHIPPED if SHIPPED in usable else next(iter(usable), None)
+        run_id = Store().first_met(usable)
     state.run_id = run_id
     if run_id is not None and st.query_params.get(RUN_PARAMETER) != run_id:
         st.query_params[RUN_PARAMETER] = run_id

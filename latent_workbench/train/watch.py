@@ -12,7 +12,7 @@ from latent_workbench.live.history import latest_beta
 from latent_workbench.shared import access
 from latent_workbench.shared.catalog import RESUMABLE, facts_of
 from latent_workbench.shared.clicks import acting_button
-from latent_workbench.shared.current_run import SHIPPED, open_run
+from latent_workbench.shared.current_run import open_run
 from latent_workbench.shared.errors import errors_shown, redact
 from latent_workbench.shared.formatting import number
 from latent_workbench.shared.inputs import bounded
@@ -108,7 +108,7 @@ def first_run() -> None:
 
 def _buttons(run: Run, config: RunConfig, state: str) -> None:
     # A run that is over has more buttons, and no β to turn.
-    room = 1.4 if state in ACTIVE or run.id == SHIPPED else 0.1
+    room = 1.4 if state in ACTIVE or run.shipped else 0.1
     widths = [1.1, 3.6 - room, room]
     name, actions, beside = st.columns(widths, vertical_alignment="center")
     beta = beside.container(height=ROW_HEIGHT, border=False)
@@ -123,7 +123,7 @@ def _buttons(run: Run, config: RunConfig, state: str) -> None:
     if state in ACTIVE and "beta" in config.objective:
         with beta:
             _beta(run, config)
-    elif run.id == SHIPPED:
+    elif run.shipped:
         beta.caption("Trained earlier; your own run takes its place.")
 
 

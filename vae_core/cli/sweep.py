@@ -185,7 +185,7 @@ def score_run(
     as_json: JsonOption = False,
     as_lines: LinesOption = False,
 ) -> None:
-    """Score how well single latents stand for known factors, on validation images (sprites)."""
+    """Score how well latents stand for known factors, on validation images (sprites, scenes)."""
     from vae_core.scoring import KINDS, remarks, score
 
     with answering(as_lines) as say:

@@ -23,6 +23,13 @@ from vae_core.settings import Settings
 SHIPPED_LIST = "shipped.txt"
 
 
+def shipped_names(root: Path) -> list[str]:
+    """The runs in a folder that come with the app, the most striking first; [] where none do."""
+    with suppress(OSError, ValueError):
+        return (root / SHIPPED_LIST).read_text("utf-8").split()
+    return []
+
+
 class Folder(Reader):
     """Reads tolerate a writer at work; writes are atomic. `kind` is what errors call it."""
 
@@ -69,9 +76,7 @@ class Folder(Reader):
         A list beside it names it. It travels with the folder into a clone, a wheel or an image; a
         copy under another name or in a store of one's own is like any other run.
         """
-        with suppress(OSError, ValueError):
-            return self.id in (self.path.parent / SHIPPED_LIST).read_text("utf-8").splitlines()
-        return False
+        return self.id in shipped_names(self.path.parent)
 
     # --- writing -----------------------------------------------------------------------------
 

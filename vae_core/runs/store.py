@@ -7,12 +7,14 @@ import os
 import re
 import shutil
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from itertools import chain
 from pathlib import Path, PurePath
 
 from vae_core.config import RunConfig
 from vae_core.errors import UserError
 from vae_core.locations import IS_CHECKOUT, SHIPPED, store_folder
+from vae_core.runs.folder import shipped_names
 from vae_core.runs.layout import CONFIG, HISTORY
 from vae_core.runs.migrations import to_store
 from vae_core.runs.run import Run
@@ -65,6 +67,12 @@ class Store:
             shutil.rmtree(path, ignore_errors=True)  # a claim without a configuration helps nobody
             raise
         return run
+
+    def first_met(self, among: Collection[str]) -> str | None:
+        """Whom a newcomer meets: of `among`, names in the order of this store, the most striking of
+        those that come with the app; else the first. None of none."""
+        shipped = chain.from_iterable(map(shipped_names, self.roots))
+        return next(chain((name for name in shipped if name in among), among), None)
 
     def refusal(self, name: str) -> str:
         """Why no run could be created with this name, "" where one can."""

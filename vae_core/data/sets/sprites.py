@@ -14,10 +14,10 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from vae_core.config import DataConfig
 from vae_core.data.dataset import Dataset, ImageSet
+from vae_core.data.grid import factors_at, limited
 from vae_core.data.hashes import hash_rows, mixed
-from vae_core.data.images import subset
 from vae_core.data.source import datasets
-from vae_core.data.splits import LEAST_FRACTION, split_dataset
+from vae_core.data.splits import split_dataset
 from vae_core.errors import UserError
 from vae_core.imaging.resize import with_channels
 from vae_core.progress import Progress
@@ -130,17 +130,7 @@ class SpriteImages:
 
 def factors_of(indices: np.ndarray) -> np.ndarray:
     """The factors (shape, scale, orientation, x, y) of sprites [N]: int64 [N, 5]."""
-    return np.stack(np.unravel_index(indices, GRID), axis=1).astype(np.int64)
-
-
-def drawn_evenly(count: int) -> np.ndarray:
-    """Places in the grid, int64 [count] or the whole of it: one from each of as many stretches.
-
-    Neither a fixed stride, which would resonate with the grid, nor by hash, which would draw all
-    copies of a sprite and few others.
-    """
-    edges = np.arange(count + 1) * COUNT // count if count < COUNT else np.arange(COUNT + 1)
-    return np.random.default_rng(0).integers(edges[:-1], edges[1:])
+    return factors_at(indices, GRID)
 
 
 @datasets.register(
@@ -170,11 +160,7 @@ def load_sprites(config: DataConfig, progress: Progress) -> Dataset:
     sprites = SpriteImages(size, channels)
     factors = factors_of(np.arange(COUNT))
     pool = ImageSet(sprites, factors[:, 0].copy(), factors, hashes=sprites.hashes())
-    if config.limit is not None:
-        # The held-out share stays what it is of the sprites in use, not of the whole grid.
-        share = config.validation_fraction or LEAST_FRACTION
-        used = ceil((config.limit + len(SHAPES) / 2) / (1 - share))  # each shape's share is rounded
-        pool = subset(pool, drawn_evenly(used))
+    pool = limited(pool, config, len(SHAPES))
     return split_dataset(
         "sprites", pool, None, config, fixed=True, label_names=SHAPES, factor_names=FACTORS
     )
