@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from latent_workbench.evaluate.choice import choose, run_button
+from latent_workbench.evaluate.choice import at_work, choose, run_button
 from latent_workbench.evaluate.figures import found
 from latent_workbench.evaluate.table import results
 from latent_workbench.shared.current_run import with_current_run
@@ -20,8 +20,11 @@ def page(run: Run) -> None:
     if asked is None:
         return
     table = found(asked)
-    with left:
-        run_button(asked, table)
+    with right:
+        busy = at_work()
+    if not busy:
+        with left:
+            run_button(asked, table)
     with right:
         results(asked, table)
 

@@ -68,10 +68,13 @@ def choose(current: Run) -> Asked | None:
     return Asked(runs, list(chosen), Request(split, images, k))
 
 
+def at_work() -> bool:
+    """Draw how far measuring is, where somebody asked for it."""
+    return job_shown(EVALUATING)
+
+
 def run_button(asked: Asked, table: Table) -> None:
     """What is missing and how long it takes, and the button that has it measured."""
-    if job_shown(EVALUATING):
-        return
     left = missing(asked, table)
     if not left:
         if asked.runs and asked.names:
@@ -95,7 +98,7 @@ def _evaluate(left: list[tuple[Run, list[str]]], request: Request, progress: Pro
     for done, (run, names) in enumerate(left):
 
         def of_run(message: str, share: float | None, done: int = done, run: Run = run) -> None:
-            progress(f"{run.id}: {message}", (done + (share or 0.0)) / len(left))
+            progress(f"{run.id}: {message or 'Preparing'}", (done + (share or 0.0)) / len(left))
 
         try:
             in_process(command(run, names, request), run, of_run)
