@@ -61,11 +61,11 @@ def _said(table: Table) -> list[str]:
 def _downloads(table: Table) -> None:
     with st.container(horizontal=True):
         st.download_button(
-            "Table as CSV", lambda: to_csv(rows(table)), "evaluation.csv", "text/csv",
+            "Table as CSV", to_csv(rows(table)), "evaluation.csv", "text/csv",
             icon=":material/download:", key="evaluate-csv",
         )  # fmt: skip
         st.download_button(
-            "Table as LaTeX", lambda: latex_of(table), "evaluation.tex", "text/x-tex",
+            "Table as LaTeX", latex_of(table), "evaluation.tex", "text/x-tex",
             icon=":material/download:", key="evaluate-latex",
         )  # fmt: skip
 
