@@ -87,6 +87,22 @@ def test_a_drawn_path_is_one_of_its_posterior() -> None:
     assert not torch.allclose(model.encode(x).mu, q.mu)
 
 
+def test_draws_have_the_density_of_their_own_path() -> None:
+    """Level by level: the posterior of a finer one is that given what was drawn above it."""
+    model, _ = made(levels=2)
+    x = torch.rand(3, 1, 16, 16)
+    q = model.encode(x)
+    z, log_q = q.draws(4, torch.Generator().manual_seed(0))
+    assert z.shape == (4, 3, model.latent_size) and log_q.shape == (4, 3)
+    for each, told in zip(z, log_q, strict=True):
+        levels = iter(model.split(each))
+        path, again, _ = model._infer(model._read(x), lambda q, levels=levels: next(levels))
+        assert torch.equal(again, each)
+        expected = Normal(path.mu, (0.5 * path.logvar).exp()).log_prob(each).sum(1)
+        torch.testing.assert_close(told, expected)
+    assert (q.log_prob(z) - log_q).abs().min() > 0.01, "the path of the modes has another"
+
+
 def test_finer_levels_answer_to_coarser_ones() -> None:
     """The same finer z means something else under another coarse one: they are conditional."""
     model, _ = made(levels=2)

@@ -104,6 +104,7 @@ def test_the_names_that_are_made_are_in_the_table() -> None:
     made = (
         layout.lease(3), layout.survey("train"), layout.survey("test", elsewhere=True),
         layout.map_("train", "pca", 2), layout.prior("gaussian-mixture"),
+        layout.likelihood("test", "last", "model", 1000, 0), layout.estimate("fid", "test", 0),
     )  # fmt: skip
     patterns = [file.name.partition("*") for file in layout.ALL if "*" in file.name]
     for name in made:

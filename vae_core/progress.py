@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 import time
 from collections.abc import Callable
 from typing import TypeVar
-
-import numpy as np
 
 from vae_core.units import grouped
 
@@ -37,11 +36,19 @@ def no_progress(message: str, share: float | None) -> None:
 class ProgressMeter:
     """Reports how far it is, how fast it goes and how long it takes, a few times a second."""
 
-    def __init__(self, message: str, done: np.ndarray, progress: Progress) -> None:
-        """`done`: bool [N], as it is filled."""
-        self._message, self._done, self._progress = message, done, progress
-        self._began, self._before = time.monotonic(), int(done.sum())
-        self._reported = -np.inf
+    def __init__(
+        self,
+        message: str,
+        total: int,
+        done: Callable[[], int],
+        progress: Progress,
+        unit: str = "images",
+    ) -> None:
+        """`done` counts what is done by now, of a `total` of `unit`."""
+        self._message, self._total, self._done, self._unit = message, total, done, unit
+        self._progress = progress
+        self._began, self._before = time.monotonic(), done()
+        self._reported = -math.inf
 
     def update(self) -> None:
         """Call `progress`, unless it was called just now."""
@@ -49,12 +56,12 @@ class ProgressMeter:
         if now - self._reported < REPORT_S:
             return
         self._reported = now
-        done, total = int(self._done.sum()), len(self._done)
+        done, total = self._done(), self._total
         message = f"{self._message}: {grouped(done)} of {grouped(total)}"
         spent, made = now - self._began, done - self._before
         if spent > 1 and made:
             left = (total - done) * spent / made
-            message += f", {grouped(round(made / spent))} images/s, {_duration(left)} left"
+            message += f", {grouped(round(made / spent))} {self._unit}/s, {_duration(left)} left"
         self._progress(message, done / total)
 
 

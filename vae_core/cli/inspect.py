@@ -1,27 +1,22 @@
-"""Commands that look at runs: list, show, evaluate."""
+"""Commands that look at runs: list, show."""
 
 from __future__ import annotations
 
-import math
-import sys
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import typer
 
 from vae_core.cli.options import (
-    DataDirOption,
     JsonOption,
     RunArgument,
     StoreOption,
-    WeightsOption,
     cell,
     print_json,
-    print_progress,
     print_rows,
     print_table,
 )
 from vae_core.errors import UserError
-from vae_core.runs import BEST, WEIGHTS, Run, Store, in_words, layout, measured_on
+from vae_core.runs import BEST, WEIGHTS, Run, Store, layout, measured_on
 from vae_core.runs.schemas import Pulled
 
 app = typer.Typer()
@@ -71,63 +66,6 @@ def show(run: RunArgument, store: StoreOption = None, as_json: JsonOption = Fals
         print_table([(part, "")] if isinstance(values, dict) else [(part, str(values))])
         if isinstance(values, dict):
             print_table([(f"  {key}", cell(value)) for key, value in values.items()] or [("", "")])
-
-
-@app.command()
-def evaluate(
-    run: RunArgument,
-    split: Annotated[Literal["validation", "test"], typer.Option(help="Which images.")] = (
-        "validation"
-    ),
-    data_dir: DataDirOption = None,
-    weights: WeightsOption = "last",
-    store: StoreOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Measure a trained model on images that it has not learned from, in nats per image.
-
-    They are those that the run itself held out; what has come or gone since is told.
-    """
-    import torch
-
-    from vae_core.in_force import controls_in_force
-    from vae_core.loading import load_part, load_run
-    from vae_core.metrics import measure
-    from vae_core.types import Context
-
-    loaded = load_run(Store(store).get(run), which=weights).sound()
-    say = print_progress()
-    dataset, part = load_part(loaded.run, split, data_dir, say)
-    difference = dataset.difference
-    noise, images = torch.Generator().manual_seed(0), loaded.card.n_train
-    controls = controls_in_force(loaded.run, loaded.step)
-    context = Context(max(0, loaded.step - 1), noise, controls, train_images=images)
-    found = measure(loaded.model, loaded.objective, part, context, progress=say)
-    terms = {
-        name: value if math.isfinite(value) else None
-        for name, value in (found.terms | {"total": found.total}).items()
-    }
-    report = found.report() | {
-        "split": split,
-        "measured_on": in_words(len(part), split),
-        "run": run,
-        "step": loaded.step,
-        "data_difference": difference.report() if difference else None,
-    }
-    if as_json:
-        print_json(report | {"terms": terms})
-    else:
-        shown = {key: value for key, value in report.items() if key != "data_difference"}
-        print_table([(key, cell(value)) for key, value in (terms | shown).items()])
-    if difference:
-        print(f"{difference.sentence} {len(part)} {split} images were measured.", file=sys.stderr)
-    unknown = [name for name, value in terms.items() if value is None]
-    if unknown:
-        print(
-            f"{', '.join(unknown)} cannot be told: run {run!r} was saved without the weights of "
-            "its objective.",
-            file=sys.stderr,
-        )
 
 
 def _row(run: Run) -> dict[str, Any]:

@@ -98,7 +98,8 @@ def prepare_files(name: str, listing: Listing, target: Target, progress: Progres
         return Prepared(None, np.zeros(0, np.int64), (), listing.skipped, seen=listing.notes)
 
     def fill(writer: NpyWriter) -> None:
-        meter = ProgressMeter(PREPARING, writer.done, progress)
+        done = writer.done
+        meter = ProgressMeter(PREPARING, len(done), lambda: int(done.sum()), progress)
         unread: dict[int, OSError] = {}
         left = batch_spans(~writer.done, listing.stamps[:, 0])
         for span, results in decode_all(listing, left, target, meter.update):

@@ -85,18 +85,24 @@ class PathPosterior(GaussianPosterior):
     """q of every level given those above it, along one path, of modes (`encode`) or of the draws z
     (`HierarchicalModel.forward`); mu and logvar [B, D]."""
 
-    draw_path: Callable[[Generator | None], tuple[PathPosterior, Tensor]]
+    draw_path: Callable[[Generator | None, int], tuple[PathPosterior, Tensor]]
+    """n paths of each image, [n·B] of them, one whole batch after the other."""
 
     def sample(self, generator: Generator | None = None) -> Tensor:
         """A draw of all levels, each given the draws above it, [B, D]."""
-        return self.draw_path(generator)[1]
+        return self.draw_path(generator, 1)[1]
+
+    def draws(self, n: int, generator: Generator | None = None) -> tuple[Tensor, Tensor]:
+        """Of every path its own density: that of finer levels hangs on the draws above them."""
+        path, z = self.draw_path(generator, n)
+        return z.unflatten(0, (n, -1)), path.log_prob(z[None]).unflatten(1, (n, -1))[0]
 
     def kl_draws(
         self, n: int, prior: GaussianMixture | None = None, generator: Generator | None = None
     ) -> Tensor:
         """The divergence along n drawn paths in nats, [n, B]: finer levels hang on the draws. The
         prior is the model's, N(0, I) in the units of z."""
-        paths = (self.draw_path(generator)[0] for _ in range(n))
+        paths = (self.draw_path(generator, 1)[0] for _ in range(n))
         return torch.stack([path.standard_kl().sum(1) for path in paths])
 
     def divergence(
@@ -205,7 +211,11 @@ class HierarchicalModel(LatentModel[PathPosterior]):
         h = self._descend(maps[0].shape[0], decide)
         mu = self.join([q.mu for q in posteriors])
         logvar = self.join([q.logvar for q in posteriors])
-        draw = lambda generator: self._infer(maps, lambda q: q.sample(generator))[:2]  # noqa: E731
+
+        def draw(generator: Generator | None, n: int) -> tuple[PathPosterior, Tensor]:
+            many = [each.repeat(n, 1, 1, 1) for each in maps] if n > 1 else maps
+            return self._infer(many, lambda q: q.sample(generator))[:2]
+
         return PathPosterior(mu, logvar, draw), self.join(z), h
 
     def _descend(self, n: int, decide: Callable[[int, Tensor], Tensor]) -> Tensor:

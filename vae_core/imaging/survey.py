@@ -92,7 +92,7 @@ def survey(listing: Listing, progress: Progress) -> tuple[Survey, bool]:
     wanted = _wanted(listing.names)
     done = ~wanted
     looks: list[Look] = []
-    meter = ProgressMeter(SURVEYING, done, progress)
+    meter = ProgressMeter(SURVEYING, len(done), lambda: int(done.sum()), progress)
     spans = batch_spans(wanted, listing.stamps[:, 0])
     for span, results in decode_all(listing, spans, None, meter.update):
         done[span.start : span.stop] = True

@@ -61,6 +61,11 @@ class Posterior(ABC):
         """log σ² of every dimension by itself, [B, *latent_shape]; None where codes are points."""
         return None
 
+    def draws(self, n: int, generator: Generator | None = None) -> tuple[Tensor, Tensor] | None:
+        """n draws z and log q(z|x) in nats at them, [n, B, *latent_shape] and [n, B]; None where
+        codes are points, which no p(z) can be weighed against."""
+        return None
+
     def kl(self, prior: GaussianMixture | None = None) -> Tensor | None:
         """KL(q(z|x) ‖ p(z)) of every dimension in nats, [B, D]; without a prior p(z) is N(0, I).
         None where it has no closed form, and for points, where it is infinite."""
@@ -94,6 +99,10 @@ class DensityPosterior(Posterior):
     @abstractmethod
     def standardised(self, mu: Tensor, logvar: Tensor) -> Self:
         """q of (z − μ) / σ; mu and logvar [*latent_shape]."""
+
+    def draws(self, n: int, generator: Generator | None = None) -> tuple[Tensor, Tensor]:
+        z = torch.stack([self.sample(generator) for _ in range(n)])
+        return z, self.log_prob(z)
 
     @overload
     def kl(self, prior: None = None) -> Tensor: ...

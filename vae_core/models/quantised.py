@@ -26,6 +26,11 @@ class QuantisedPosterior(PointPosterior):
     continuous: Tensor
     indices: Tensor
 
+    def draws(self, n: int, generator: Generator | None = None) -> tuple[Tensor, Tensor]:
+        """The codes themselves, each time: their probability given the image is 1."""
+        z = self.z.expand(n, *self.z.shape)
+        return z, z.new_zeros(z.shape[:2])
+
 
 class Quantiser(nn.Module, ABC):
     """`codes` vectors of `dim` numbers, one of which stands for every place of a map."""

@@ -110,6 +110,16 @@ def scored(of: str) -> str:
     return f"scored-{of}.safetensors"
 
 
+def likelihood(split: str, weights: str, prior: str, k: int, images: int) -> str:
+    """log p(x) of so many images of a part under some weights and a prior, by k draws."""
+    return f"likelihood-{split}-{weights}-{prior}-k{k}-n{images}.safetensors"
+
+
+def estimate(measure: str, split: str, images: int) -> str:
+    """What a measure came to on so many images of a part."""
+    return f"estimate-{measure}-{split}-n{images}.safetensors"
+
+
 def prior(name: str) -> str:
     """A prior that was fitted to the encodings."""
     return f"prior-{name}.safetensors"
@@ -166,6 +176,8 @@ DERIVED = (
     File("map-*.safetensors", 128 * MB, "a map of the encodings"),
     File("curation-*.safetensors", 4 * GB, "copies, doubtful labels and groups of a part"),
     File("scored-*.safetensors", 4 * GB, "how strange the images of a part, or new ones, are"),
+    File("likelihood-*.safetensors", 128 * MB, "log p(x) of each image of a part"),
+    File("estimate-*.safetensors", MB, "what a measure came to, with its interval"),
     File("prior-*.safetensors", 128 * MB, "a prior that was fitted to the encodings"),
 )
 """What can be made again. It lies in the cache (derived.py), in old runs in the run."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Generator, Tensor, nn
@@ -11,6 +12,7 @@ from torch.nn import functional
 
 from vae_core.data import Progress, no_progress
 from vae_core.errors import UserError
+from vae_core.latent.priors.codes import numbered, unseen_share, with_unseen
 from vae_core.latent.priors.prior import (
     NotLearned,
     are_codes,
@@ -48,10 +50,14 @@ class CodeModel(nn.Module):
         before = functional.pad(codes[:, :-1], (1, 0), value=self.start)
         return self.head(self.network(self.codes(before) + self.place)[0])
 
+    def place_nll(self, codes: Tensor) -> Tensor:
+        """−log p(cₜ | c₍<t₎) in nats of every place, [B, T] → [B, T]."""
+        logits = self(codes).transpose(1, 2)
+        return functional.cross_entropy(logits, codes, reduction="none")
+
     def nll(self, codes: Tensor) -> Tensor:
         """−log p(c) in nats, [B, T] → [B]."""
-        logits = self(codes).transpose(1, 2)
-        return functional.cross_entropy(logits, codes, reduction="none").sum(1)
+        return self.place_nll(codes).sum(1)
 
     @torch.no_grad()
     def sample(self, n: int, generator: Generator | None, temperature: float) -> Tensor:
@@ -96,7 +102,8 @@ def learn(
     if len(vocabulary) > MOST_CODES:
         raise UserError(
             f"Run {run.id!r} uses {len(vocabulary)} different codes; an autoregressive prior "
-            f"learns at most {MOST_CODES}. Train with fewer latent dimensions or levels."
+            f"learns at most {MOST_CODES}. Train with fewer latent dimensions or levels, or take "
+            "the prior code-frequencies."
         )
     held = torch.arange(len(numbers)) % HELD_OUT == 0
     if len(numbers) < 2 * HELD_OUT:
@@ -150,6 +157,7 @@ def _train(
     blurb="A small network that lays codes one by one; learned after the run, once.",
     paper="van den Oord, Vinyals and Kavukcuoglu (2017), section 3.3",
     of_codes=True,
+    learn=lambda run, model, progress: learn(run, model, progress=progress),
 )
 @dataclass(frozen=True)
 class AutoregressivePrior:
@@ -159,6 +167,22 @@ class AutoregressivePrior:
     model: QuantisedModel
 
     def sample(self, n: int, generator: Generator | None, temperature: float) -> Tensor:
+        network, vocabulary = self._learned
+        codes = vocabulary[network.sample(n, generator, temperature)].view(n, *self.model.places)
+        return self.model.quantiser.vectors(codes.to(self.model.device))
+
+    @torch.no_grad()
+    def log_prob(self, z: Tensor) -> Tensor:
+        """A code that the network never saw costs what unseen ones do; where later places look
+        back at it, another one stands for it."""
+        network, vocabulary = self._learned
+        numbers, seen = numbered(self.model.quantiser.indices(z).cpu().flatten(1), vocabulary)
+        log_p = (-network.place_nll(numbers)).masked_fill(~seen, -math.inf)
+        return with_unseen(log_p, self._unseen, self.model.quantiser.codes).sum(1).to(z)
+
+    @cached_property
+    def _learned(self) -> tuple[CodeModel, Tensor]:
+        """The network, and the codes that it numbers, ascending."""
         tensors = load_prior(self.run, NAME, fits=self._fits)
         if tensors is None:
             raise NotLearned(
@@ -168,8 +192,13 @@ class AutoregressivePrior:
         vocabulary = tensors.pop("vocabulary")
         network = CodeModel(len(vocabulary), *tensors["place"].shape)
         network.load_state_dict(tensors)
-        codes = vocabulary[network.sample(n, generator, temperature)].view(n, *self.model.places)
-        return self.model.quantiser.vectors(codes.to(self.model.device))
+        return network, vocabulary
+
+    @cached_property
+    def _unseen(self) -> Tensor:
+        """As `unseen_share`, of all places together."""
+        codes, _ = encoded_codes(self.run, self.model)
+        return unseen_share(codes.unique(return_counts=True)[1])
 
     def _fits(self, tensors: dict[str, Tensor]) -> bool:
         vocabulary, place = tensors["vocabulary"], tensors["place"]

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
 from torch import Generator, Tensor
+from torch.distributions import (
+    Categorical,
+    Independent,
+    MixtureSameFamily,
+    MultivariateNormal,
+    Normal,
+)
 
 from vae_core.errors import UserError
 from vae_core.latent.encodings import load_encodings
@@ -42,6 +50,17 @@ class Mixture:
         factors = self.factors[chosen]
         tilted = (factors @ noise[..., None])[..., 0] if factors.ndim == 3 else factors * noise
         return self.means[chosen] + temperature * tilted
+
+    def log_prob(self, v: Tensor) -> Tensor:
+        """log p(v) in nats of flattened latents [B, D]: [B]."""
+        weights, means, factors = (part.to(v) for part in vars(self).values())
+        each = (
+            MultivariateNormal(means, scale_tril=factors, validate_args=False)
+            if factors.ndim == 3
+            else Independent(Normal(means, factors, validate_args=False), 1)
+        )
+        mixture = MixtureSameFamily(Categorical(weights), each, validate_args=False)
+        return mixture.log_prob(v)
 
 
 def fit(mu: np.ndarray, logvar: np.ndarray | None = None, components: int = COMPONENTS) -> Mixture:
@@ -90,6 +109,13 @@ class GaussianMixturePrior:
     def sample(self, n: int, generator: Generator | None, temperature: float) -> Tensor:
         v = self.mixture().sample(n, generator, temperature)
         return self.model.unflatten(v.to(self.model.device))
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        return self._fitted.log_prob(self.model.flatten(z))
+
+    @cached_property
+    def _fitted(self) -> Mixture:
+        return self.mixture()
 
     def mixture(self) -> Mixture:
         """The fitted mixture; raises as `load_encodings`."""

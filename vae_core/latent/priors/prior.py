@@ -5,14 +5,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from functools import cached_property
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Generator, Tensor
 
 from vae_core.errors import UserError
 from vae_core.latent.encodings import encoded_step, load_encodings
-from vae_core.models import LatentModel, QuantisedModel
+from vae_core.models import GaussianMixture, LatentModel, QuantisedModel
+from vae_core.progress import Progress
 from vae_core.registry import Entry, Registry
 from vae_core.runs import Run, Tensors, derived, layout
 
@@ -24,7 +26,17 @@ class Prior(Protocol):
         """n draws z, [n, *latent_shape]; below 1 the temperature keeps to what is likely."""
 
 
+@runtime_checkable
+class Weighing(Prior, Protocol):
+    """A prior that also says how likely latents are."""
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        """log p(z) in nats of latents z [B, *latent_shape], [B]: of a density, or of the
+        probability of codes, whose vectors z then holds. Raises as its builder."""
+
+
 Build = Callable[[Run, LatentModel], Prior]
+Learn = Callable[[Run, LatentModel, Progress], object]
 
 
 class NotLearned(UserError):
@@ -33,14 +45,24 @@ class NotLearned(UserError):
 
 @dataclass(frozen=True, kw_only=True)
 class PriorEntry(Entry[Build]):
-    """A prior; whether it is one over codes out of a finite set."""
+    """A prior; whether it is one over codes out of a finite set, and how it is learned where that
+    takes longer than a person waits for."""
 
     of_codes: bool = False
+    learn: Learn | None = None
 
     def suits(self, model: LatentModel) -> bool:
         """Whether it can be drawn from for this model."""
         return not self.of_codes or isinstance(model, QuantisedModel)
 
+    def weighs(self, model: LatentModel) -> bool:
+        """Whether it can say how likely this model's latents are: codes have a probability, others
+        a density."""
+        return self.of_codes == isinstance(model, QuantisedModel)
+
+
+NUMBERS_AT_ONCE = 1 << 22
+"""Of the meetings of latents with the components of a mixture: 16 MB."""
 
 priors: Registry[PriorEntry] = Registry("prior", PriorEntry)
 """By name; each builder `(run, model)` fits a prior to the run or finds it there."""
@@ -60,6 +82,17 @@ class OwnPrior:
 
     def sample(self, n: int, generator: Generator | None, temperature: float) -> Tensor:
         return self.model.sample_prior(n, generator, temperature)
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        rows = max(1, NUMBERS_AT_ONCE // self._density.mu.numel())
+        return torch.cat([self._density.log_prob(v) for v in self.model.flatten(z).split(rows)])
+
+    @cached_property
+    def _density(self) -> GaussianMixture:
+        found = self.model.prior()
+        if found is None:
+            raise UserError(f"Run {self.run.id!r} has no density of its latents.")
+        return found
 
 
 def suitable(model: LatentModel) -> list[str]:
@@ -94,6 +127,28 @@ def sample(
     if not temperature > 0:
         raise UserError(f"The temperature has to be above 0 (it is {temperature:g}).")
     return entry.build(run, model).sample(n, generator, temperature)
+
+
+def weighing(run: Run, model: LatentModel, prior: str) -> Weighing:
+    """The prior called `prior`, that says how likely latents of a run's model are.
+
+    Raises:
+        NotLearned: when it has to be learned first.
+        UserError: when there is no such prior, it does not suit the model, or the run has no
+            encodings.
+    """
+    entry = priors[prior]
+    if not entry.weighs(model):
+        others = ", ".join(each.name for each in priors if each.weighs(model))
+        why = "draws codes, and this model has none" if entry.of_codes else "has no codes"
+        raise UserError(
+            f"The prior {prior!r} {why}, so it cannot say how likely the latents of run {run.id!r} "
+            f"are; choose one of {others}."
+        )
+    found = entry.build(run, model)
+    if not isinstance(found, Weighing):
+        raise UserError(f"The prior {prior!r} can be drawn from alone: it has no log_prob.")
+    return found
 
 
 def save_prior(

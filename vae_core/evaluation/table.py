@@ -1,0 +1,109 @@
+"""Estimates of several runs as a table that a paper takes: all of it in rows, LaTeX to paste."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from vae_core.evaluation.measure import Estimate, Measure, measures
+
+Table = Mapping[str, Mapping[str, Estimate]]
+"""{run: {measure: what it came to}}; what is not known is not there."""
+
+ARROWS = {"lower": r"$\downarrow$", "higher": r"$\uparrow$", "neither": ""}
+
+SPECIAL = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
+    "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+    "−": "$-$", "β": r"$\beta$", "σ": r"$\sigma$", "λ": r"$\lambda$", "γ": r"$\gamma$",
+}  # fmt: skip
+
+
+def row(run: str, name: str, found: Estimate) -> dict[str, Any]:
+    """One figure with all that has to be known of it."""
+    return {
+        "run": run,
+        "measure": name,
+        "value": found.value,
+        "low": found.low,
+        "high": found.high,
+        "unit": measures[name].unit,
+        "measured_on": found.measured_on,
+        "note": found.note,
+    }
+
+
+def rows(table: Table) -> list[dict[str, Any]]:
+    """One for each figure of each run, at full precision."""
+    return [row(run, name, found) for run, each in table.items() for name, found in each.items()]
+
+
+def latex_of(table: Table) -> str:
+    """The table with a line for each run, for the package booktabs: figures rounded to what their
+    intervals tell, the best of a column in bold, and below it what was measured on what."""
+    names = list(dict.fromkeys(name for each in table.values() for name in each))
+    best = {name: _best(measures[name], [each[name] for each in table.values() if name in each])
+            for name in names}  # fmt: skip
+    heads = [_head(measures[name]) for name in names]
+    lines = [
+        rf"\begin{{tabular}}{{l{'r' * len(names)}}}",
+        r"\toprule",
+        " & ".join(["Run", *heads]) + r" \\",
+        r"\midrule",
+    ]
+    for run, each in table.items():
+        cells = (_cell(each.get(name), bold=each.get(name) is best[name]) for name in names)
+        lines.append(" & ".join([escaped(run), *cells]) + r" \\")
+    lines += [r"\bottomrule", r"\end{tabular}"]
+    said = dict.fromkeys(
+        f"{measures[name].label}: {found.measured_on}. {found.note}".strip()
+        for each in table.values()
+        for name, found in each.items()
+    )
+    lines += [f"% {' '.join(each.split())}" for each in said]
+    return "\n".join([*lines, "% ± is half of the 95 % interval.", ""])
+
+
+def rounded(found: Estimate) -> str:
+    """A figure with its interval, rounded to two digits of the uncertainty: "90.0 ± 1.9"; where it
+    lies to one side, "0.41 [0.35, 0.44]"; four digits without an interval."""
+    if found.low is None or found.high is None:
+        return f"{found.value:.4g}"
+    up, down = found.high - found.value, found.value - found.low
+    digits = _digits(max(up, down))
+    if abs(up - down) <= 0.05 * max(up, down):
+        return f"{found.value:.{digits}f} ± {max(up, down):.{digits}f}"
+    return f"{found.value:.{digits}f} [{found.low:.{digits}f}, {found.high:.{digits}f}]"
+
+
+def escaped(text: str) -> str:
+    """Words as LaTeX that shows just them."""
+    return "".join(SPECIAL.get(each, each) for each in text)
+
+
+def _head(entry: Measure) -> str:
+    unit = f" ({entry.unit})" if entry.unit else ""
+    return f"{escaped(entry.label + unit)} {ARROWS[entry.better]}".strip()
+
+
+def _cell(found: Estimate | None, bold: bool) -> str:
+    if found is None:
+        return "--"
+    text = rounded(found).replace("±", r"\pm")
+    return rf"$\mathbf{{{text}}}$" if bold else f"${text}$"
+
+
+def _best(entry: Measure, found: Sequence[Estimate]) -> Estimate | None:
+    """The best of several; None where there is no better end, or nothing to be better than."""
+    if entry.better == "neither" or len(found) < 2:
+        return None
+    choose = min if entry.better == "lower" else max
+    return choose(found, key=lambda each: each.value)
+
+
+def _digits(half: float) -> int:
+    """Decimals that show two digits of an uncertainty."""
+    if not (half > 0 and math.isfinite(half)):
+        return 4
+    return max(0, 1 - math.floor(math.log10(half)))
