@@ -228,10 +228,18 @@ class ModelConfig(Settings):
         "Gaussian with learned σ for photographs.",
         more=True,
     )
+    mixture: int = setting(
+        10,
+        "Mixture components",
+        "Of a mixture of logistics: more describe a pixel more closely and take longer.",
+        more=True,
+        ge=1,
+        le=64,
+    )
     sigma: float = setting(
         0.1,
         "Pixel noise σ",
-        "For a fixed Gaussian: smaller asks for sharper reconstructions and weakens β.",
+        "Where σ is fixed: smaller asks for sharper reconstructions and weakens β.",
         unit="of the [0, 1] range",
         more=True,
         gt=1e-4,
@@ -240,7 +248,7 @@ class ModelConfig(Settings):
     output: Literal["sigmoid", "identity"] = setting(
         "sigmoid",
         "Output",
-        "sigmoid keeps Gaussian means inside [0, 1]; identity leaves them free.",
+        "sigmoid keeps the means of pixels inside [0, 1]; identity leaves them free.",
         more=True,
     )
     pixel_mean: float = setting(
