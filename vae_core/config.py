@@ -25,6 +25,9 @@ LEAST_SIDE, MOST_SIDE = 8, 512
 MOST_CHANNELS = 16
 
 
+Binarisation = Literal["none", "threshold", "static", "dynamic"]
+
+
 class Size(NamedTuple):
     """Sides of images in pixels; what a form calls them stands beside."""
 
@@ -89,6 +92,14 @@ class DataConfig(Settings):
         "deep: files of more than 8 bits, all: every file. file knows no window and scales each "
         "by its own largest value. Empty is deep, or all where a window is given and no file is "
         "deep.",
+        more=True,
+    )
+    binarise: Binarisation = setting(
+        "none",
+        "Binarise",
+        "Makes grey images black and white: threshold by what is brighter than half, static with "
+        "each grey value the chance of white, drawn once, dynamic drawn anew each time an image is "
+        "learned from. Likelihoods of MNIST are published for the last two.",
         more=True,
     )
     shown_channels: tuple[int, int, int] | None = setting(

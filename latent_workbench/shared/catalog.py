@@ -90,8 +90,8 @@ class RunFacts:
     @property
     def measured_on(self) -> str:
         """ "3 000 validation images", "" where nothing was measured."""
-        measured = self.measured
-        return "" if measured is None else image_count(measured.images, measured.split)
+        of = self.measured
+        return "" if of is None else image_count(of.images, of.split, of.binarise)
 
     @property
     def usable(self) -> bool:

@@ -109,7 +109,8 @@ def evaluate(
     }
     report = found.report() | {
         "split": split,
-        "measured_on": in_words(len(part), split),
+        "measured_on": in_words(len(part), split, loaded.config.data.binarise),
+        "binarise": loaded.config.data.binarise,
         "run": run,
         "step": loaded.step,
         "data_difference": difference.report() if difference else None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from vae_core.config import Binarisation
 from vae_core.runs.layout import SUMMARY
 from vae_core.runs.run import Run
 
@@ -13,18 +14,30 @@ TRAINED_ON = "cached"
 
 @dataclass(frozen=True)
 class MeasuredOn:
-    """A part of a data set (train, validation or test) and the number of images in it."""
+    """A part of a data set (train, validation or test), the number of images in it, and how they
+    were made black and white."""
 
     split: str
     images: int
+    binarise: Binarisation = "none"
 
     def __str__(self) -> str:
-        return in_words(self.images, self.split)
+        return in_words(self.images, self.split, self.binarise)
 
 
-def in_words(images: int | str, split: str) -> str:
-    """As it stands beside a figure: "3000 validation images"."""
-    return f"{images} {part_name(split)} image{'' if str(images) == '1' else 's'}"
+BINARISED: dict[Binarisation, str] = {
+    "none": "",
+    "threshold": ", binarised at one half",
+    "static": ", statically binarised",
+    "dynamic": ", dynamically binarised",
+}
+"""What is said beside a figure of how its images were made black and white."""
+
+
+def in_words(images: int | str, split: str, binarise: Binarisation = "none") -> str:
+    """As it stands beside a figure: "3000 validation images, statically binarised"."""
+    several = "" if str(images) == "1" else "s"
+    return f"{images} {part_name(split)} image{several}{BINARISED[binarise]}"
 
 
 def part_name(split: str) -> str:
@@ -44,7 +57,7 @@ def measured_on(run: Run) -> MeasuredOn | None:
     images = summary.get("images", card.n_validation if split == "validation" else card.n_test)
     if not isinstance(images, int):
         raise run.damaged(SUMMARY, "images is no number")
-    return MeasuredOn(split, images)
+    return MeasuredOn(split, images, run.config().data.binarise)
 
 
 def validated_on(run: Run) -> MeasuredOn:
@@ -57,4 +70,5 @@ def validated_on(run: Run) -> MeasuredOn:
     # Since then a run keeps digests of its parts, and its test images are never its validation.
     borrowed = not card.digest and config.validation_fraction == 0 and card.n_test > 0
     borrowed = borrowed and card.n_validation == card.n_test
-    return MeasuredOn("test" if borrowed else "validation", card.n_validation)
+    split = "test" if borrowed else "validation"
+    return MeasuredOn(split, card.n_validation, config.binarise)

@@ -60,7 +60,7 @@ class Resolved:
         """What a nat per image is measured of: runs that share it can be compared."""
         data = self.config.data
         shape = dict(self.images).get("images.image_shape")
-        scale = (data.resize, data.mask_padding, data.window, data.windowed)
+        scale = (data.resize, data.mask_padding, data.window, data.windowed, data.binarise)
         return (data.dataset, data.data_dir, shape, *scale, self.pixels)
 
     @property

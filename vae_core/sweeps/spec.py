@@ -34,6 +34,7 @@ OTHER_NATS = frozenset(
         "data.mask_padding",
         "data.window",
         "data.windowed",
+        "data.binarise",
     }
 )
 """Settings that change what a nat of reconstruction means."""
