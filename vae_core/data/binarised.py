@@ -70,8 +70,12 @@ def binarised(dataset: Dataset, how: Binarisation) -> Dataset:
             f"data.binarise: only grey images become black and white, and these have {channels} "
             "channels; set data.channels to 1, or data.binarise to none."
         )
-    parts = {name: binarised_part(part, how) for name, part in dataset.parts.items()}
-    return replace(dataset, **parts)
+    return replace(
+        dataset,
+        train=binarised_part(dataset.train, how),
+        validation=binarised_part(dataset.validation, how),
+        test=None if dataset.test is None else binarised_part(dataset.test, how),
+    )
 
 
 def binarised_part(part: ImageSet, how: Binarisation) -> ImageSet:
@@ -113,8 +117,8 @@ def grey_of(images: Images) -> Images | None:
         case BinarisedImages(grey, _, "dynamic"):
             return grey
         case SubsetImages(whole, indices):
-            grey = grey_of(whole)
-            return None if grey is None else SubsetImages(grey, indices)
+            found = grey_of(whole)
+            return None if found is None else SubsetImages(found, indices)
         case ConcatImages(pieces, _):
             grey_pieces = [grey_of(piece) for piece in pieces]
             known = [piece for piece in grey_pieces if piece is not None]
