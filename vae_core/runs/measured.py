@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vae_core.config import Binarisation
+from vae_core.config import Binarisation, DataConfig
 from vae_core.runs.layout import SUMMARY
 from vae_core.runs.run import Run
 
@@ -45,30 +45,37 @@ def part_name(split: str) -> str:
     return {"train": "training", TRAINED_ON: "training"}.get(split, split)
 
 
-def measured_on(run: Run) -> MeasuredOn | None:
+def measured_on(run: Run, data: DataConfig | None = None) -> MeasuredOn | None:
     """What the figures in the run's `summary.json` were measured on; None where there are none. A
-    UserError when a file of the run is damaged."""
+    UserError when a file of the run is damaged.
+
+    Args:
+        data: the run's own settings, for who has read them already.
+    """
     summary = run.summary()
     if "split" not in summary:
         return None
+    data = data or run.config().data
     split, card = str(summary["split"]), run.data_card()
     if split == "validation":
-        split = validated_on(run).split
+        split = validated_on(run, data).split
     images = summary.get("images", card.n_validation if split == "validation" else card.n_test)
     if not isinstance(images, int):
         raise run.damaged(SUMMARY, "images is no number")
-    return MeasuredOn(split, images, run.config().data.binarise)
+    return MeasuredOn(split, images, data.binarise)
 
 
-def validated_on(run: Run) -> MeasuredOn:
-    """What the validation records of the run's history were measured on.
+def validated_on(run: Run, data: DataConfig | None = None) -> MeasuredOn:
+    """What the validation records of the run's history were measured on; `data` as of
+    `measured_on`.
 
     Runs of a time when a validation share of 0 meant the test part call that validation; here it
     is told by its name. A UserError when a file of the run is missing or damaged.
     """
-    card, config = run.data_card(), run.config().data
+    data = data or run.config().data
+    card = run.data_card()
     # Since then a run keeps digests of its parts, and its test images are never its validation.
-    borrowed = not card.digest and config.validation_fraction == 0 and card.n_test > 0
-    borrowed = borrowed and card.n_validation == card.n_test
+    borrowed = not card.digest and 0 < card.n_test == card.n_validation
+    borrowed = borrowed and data.validation_fraction == 0
     split = "test" if borrowed else "validation"
-    return MeasuredOn(split, card.n_validation, config.binarise)
+    return MeasuredOn(split, card.n_validation, data.binarise)
