@@ -83,8 +83,8 @@ def backbone_between(config: ModelConfig, data: DataCard, labels: int = 0) -> Ba
     numbers, more than images and latents have."""
     entry = backbones[config.backbone]
     options = entry.parse_options(config.options, "model.options")
-    channels, *sides = data.image_shape
-    inwards = (channels + labels, *sides), config.latent_dim
+    channels, height, width = data.image_shape
+    inwards = (channels + labels, height, width), config.latent_dim
     outwards = logits_shape(config, data), config.latent_dim + labels
     backbone = entry.build(*inwards, options)
     if outwards == inwards:
