@@ -86,6 +86,11 @@ OTHERS: dict[str, dict[str, Any]] = {
     "sparse, kl": {"family": "sparse", "objective": {"penalty": "kl", "measure": "absolute"}},
     "dip-vae, kind I": {"family": "dip-vae", "objective": {"kind": "I"}},
     "beta-tcvae, weighted": {"family": "beta-tcvae", "objective": {"estimator": "weighted"}},
+    "vae, Laplace, drawn anew": {
+        "family": "vae",
+        "model": {"likelihood": "laplace-optimal"},
+        "data": {"binarise": "dynamic"},
+    },
     "vae, clipped, fewer images than processes": {
         "family": "vae",
         "train": {"gradient_clip": 1.0, "batch_size": 1},

@@ -14,7 +14,9 @@ from vae_core.latent.explanation import explain
 from vae_core.loading import load_run
 
 
-@pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian", "gaussian-optimal"])
+@pytest.mark.parametrize(
+    "likelihood", ["bernoulli", "gaussian", "gaussian-optimal", "gaussian-pixel"]
+)
 def test_the_places_add_up_to_the_whole(tmp_path: Path, likelihood: str) -> None:
     model = load_run(trained(tmp_path, model={"likelihood": likelihood})).model
     images = built_in(tiny().data).validation.images.gather(np.arange(5))

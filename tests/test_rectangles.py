@@ -97,7 +97,7 @@ def test_a_mask_is_one_inside_its_box() -> None:
 @pytest.mark.parametrize("name", [entry.name for entry in likelihoods])
 def test_nats_are_those_of_the_picture_alone(name: str) -> None:
     likelihood = likelihoods[name].build(parse_config({}).model).eval()
-    x, logits = torch.rand(4, 2, 12, 14), torch.randn(4, 2, 12, 14)
+    x, logits = torch.rand(4, 2, 12, 14), torch.randn(4, likelihood.outputs(2), 12, 14)
     mask = mask_at(padded(), slice(0, 4), CPU)
     found = likelihood.nll(logits, x, mask)
     for i, (top, left, bottom, right) in enumerate(BOXES.tolist()):
@@ -105,12 +105,15 @@ def test_nats_are_those_of_the_picture_alone(name: str) -> None:
         torch.testing.assert_close(found[i : i + 1], likelihood.nll(logits[inside], x[inside]))
 
 
-def test_the_noise_that_is_learned_is_that_of_the_pictures() -> None:
-    likelihood = likelihoods["gaussian-optimal"].build(parse_config({}).model).train()
+@pytest.mark.parametrize(
+    ("name", "sigma"), [("gaussian-optimal", 0.1), ("laplace-optimal", 0.1 * 2**0.5)]
+)
+def test_the_noise_that_is_learned_is_that_of_the_pictures(name: str, sigma: float) -> None:
+    likelihood = likelihoods[name].build(parse_config({}).model).train()
     x, mask = torch.full((4, 1, 12, 14), 0.5), mask_at(padded(), slice(0, 4), CPU)
     assert mask is not None
     likelihood.nll((x + 0.1 * mask + 9 * (1 - mask)).logit(1e-6), x, mask)
-    assert likelihood.noise == pytest.approx(0.1, rel=1e-3)
+    assert likelihood.noise == pytest.approx(sigma, rel=1e-3)
 
 
 @pytest.mark.parametrize("family", [entry.name for entry in families])

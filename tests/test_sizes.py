@@ -54,6 +54,12 @@ def test_a_larger_picture_of_the_same_pixels_has_the_same_bits() -> None:
         ("bernoulli", False, False, True),
         ("gaussian", True, False, False),
         ("gaussian-optimal", True, True, True),
+        ("gaussian-pixel", True, False, False),
+        ("laplace", True, False, False),
+        ("laplace-optimal", True, True, True),
+        ("continuous-bernoulli", True, False, True),
+        ("discretised-logistic", False, True, True),
+        ("logistic-mixture", False, False, True),
     ],
 )
 def test_a_likelihood_says_what_its_nats_are(

@@ -26,6 +26,9 @@ LEAST_SIDE, MOST_SIDE = 8, 512
 MOST_CHANNELS = 16
 
 
+Binarisation = Literal["none", "threshold", "static", "dynamic"]
+
+
 class Size(NamedTuple):
     """Sides of images in pixels; what a form calls them stands beside."""
 
@@ -90,6 +93,14 @@ class DataConfig(Settings):
         "deep: files of more than 8 bits, all: every file. file knows no window and scales each "
         "by its own largest value. Empty is deep, or all where a window is given and no file is "
         "deep.",
+        more=True,
+    )
+    binarise: Binarisation = setting(
+        "none",
+        "Binarise",
+        "Makes grey images black and white: threshold by what is brighter than half, static with "
+        "each grey value the chance of white, drawn once, dynamic drawn anew each time an image is "
+        "learned from. Likelihoods of MNIST are published for the last two.",
         more=True,
     )
     shown_channels: tuple[int, int, int] | None = setting(
@@ -235,10 +246,18 @@ class ModelConfig(Settings):
         "Gaussian with learned σ for photographs.",
         more=True,
     )
+    mixture: int = setting(
+        10,
+        "Mixture components",
+        "Of a mixture of logistics: more describe a pixel more closely and take longer.",
+        more=True,
+        ge=1,
+        le=64,
+    )
     sigma: float = setting(
         0.1,
         "Pixel noise σ",
-        "For a fixed Gaussian: smaller asks for sharper reconstructions and weakens β.",
+        "Where σ is fixed: smaller asks for sharper reconstructions and weakens β.",
         unit="of the [0, 1] range",
         more=True,
         gt=1e-4,
@@ -247,7 +266,7 @@ class ModelConfig(Settings):
     output: Literal["sigmoid", "identity"] = setting(
         "sigmoid",
         "Output",
-        "sigmoid keeps Gaussian means inside [0, 1]; identity leaves them free.",
+        "sigmoid keeps the means of pixels inside [0, 1]; identity leaves them free.",
         more=True,
     )
     pixel_mean: float = setting(

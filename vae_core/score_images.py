@@ -13,7 +13,7 @@ import numpy as np
 
 from vae_core.analysis import CACHED, images_within, kept_images, survey_of
 from vae_core.data import Dataset, Images, ImageSet, Progress, no_progress
-from vae_core.data.hashes import content_hashes, match_hashes
+from vae_core.data.hashes import hashed_part, match_hashes
 from vae_core.data.images import SubsetImages
 from vae_core.data.labels import folder_labels, known_folder_labels, numbered
 from vae_core.data.meanings import Texts
@@ -179,7 +179,7 @@ def new_images(
     """
     shape = run.data_card().image_shape
     part, said, notes = load_new_images(paths, run.config().data, shape, progress)
-    return replace(part, hashes=content_hashes(part.images)), said, notes
+    return hashed_part(part), said, notes
 
 
 def score_part(

@@ -166,7 +166,7 @@ class ComputeServer:
         if drawn and shape[0] not in (1, 3):
             raise UserError("Drawings are grey or in colour, and these images are neither.")
         if drawn:
-            picture = fit_drawing(read_drawing(file), self.inks.get(run), shape)
+            picture = fit_drawing(read_drawing(file), self.inks.get(run), shape, data.binarise)
         else:
             picture = read_picture(file, data, shape)
         vector = encode_pixels(model, picture[None])[0]

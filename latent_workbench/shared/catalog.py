@@ -93,8 +93,8 @@ class RunFacts:
     @property
     def measured_on(self) -> str:
         """ "3 000 validation images", "" where nothing was measured."""
-        measured = self.measured
-        return "" if measured is None else image_count(measured.images, measured.split)
+        of = self.measured
+        return "" if of is None else image_count(of.images, of.split, of.binarise)
 
     @property
     def usable(self) -> bool:
@@ -173,7 +173,7 @@ def _read(path: Path, versions: tuple[int | None, ...]) -> RunFacts:
         config = stored.config
         status = status if status.state in ACTIVE else run.status()
         card = run.data_card() if versions[_READ.index(layout.DATA_CARD)] else None
-        summary, measured = run.summary(), measured_on(run) if card else None
+        summary, measured = run.summary(), measured_on(run, config.data) if card else None
         # When it was trained: the file's own time is that of a copy in a clone or an unpacked zip.
         started = run.environment().started
         made = datetime.fromisoformat(started).timestamp() if started else made

@@ -7,7 +7,7 @@ import re
 from functools import cache
 from typing import Any
 
-from vae_core.config import RunConfig
+from vae_core.config import Binarisation, RunConfig
 from vae_core.runs import in_words
 from vae_core.settings import nested_settings
 
@@ -39,9 +39,10 @@ def grouped(count: int) -> str:
     return f"{count:,}".replace(",", "\u2009")
 
 
-def image_count(count: int, split: str) -> str:
-    """How many images of which part, as it stands beside a figure: 3 000 validation images."""
-    return in_words(grouped(count), split)
+def image_count(count: int, split: str, binarise: Binarisation = "none") -> str:
+    """How many images of which part, and how they were binarised, as it stands beside a figure:
+    3 000 validation images."""
+    return in_words(grouped(count), split, binarise)
 
 
 @cache

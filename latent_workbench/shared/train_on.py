@@ -14,7 +14,9 @@ from vae_core.config import RunConfig
 from vae_core.errors import UserError
 from vae_core.runs import Run
 
-COPIED = ("data_dir", "image_size", "channels", "resize", "window", "validation_fraction")
+COPIED = (
+    "data_dir", "image_size", "channels", "resize", "window", "binarise", "validation_fraction",
+)  # fmt: skip
 """Of the run in which they were chosen: so that its images are the same ones."""
 
 USES = {"only": "Train on these", "without": "Leave these out"}

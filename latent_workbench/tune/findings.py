@@ -55,7 +55,7 @@ def shares(run: Run) -> None:
     part = validated_on(run)
     st.caption(
         f"Reconstruction {number(recon)}, KL {number(kl)} nats per image{share}{few}. "
-        f"Measured on {image_count(last.images or part.images, part.split)}.",
+        f"Measured on {image_count(last.images or part.images, part.split, part.binarise)}.",
         help="After the last epoch. A KL near 0 % is a collapse; near 100 % the "
         "code holds far more than the pictures show.",
     )

@@ -15,13 +15,14 @@ from vae_core.families import meta_model
 from vae_core.in_force import beta_in_force
 from vae_core.losses.conventions import BERNOULLI, CONVENTIONS, Scale
 from vae_core.models.latent_model import LatentModel
+from vae_core.models.likelihoods import Likelihood
 from vae_core.runs import WEIGHTS, Run
 
 MOST = 1e9
-OF_BERNOULLI = (
-    "Its pixels are Bernoulli, with no σ: the lines of cross-entropies are its own. Those of "
-    "squared errors tell what its β would be with a Gaussian of the σ that you enter; the pictures "
-    "answer differently."
+WITHOUT_SIGMA = (
+    "Its pixels have no σ that all of them share: the lines of cross-entropies are its own where "
+    "they are Bernoulli. Those of squared errors tell what its β would be with a Gaussian of the σ "
+    "that you enter; the pictures answer differently."
 )
 NOT_LEARNED = (
     "It learns σ, which is not known before it is trained; the table takes the σ that you enter."
@@ -47,7 +48,7 @@ def converter(run: Run) -> None:
     st.markdown(EXPLANATION)
     first, second, third, fourth = st.columns([2, 1, 1, 1])
     model, beta, known_sigma, about_sigma = _known(run, config)
-    gaussian = model.likelihood.is_density  # to which cross-entropies do not apply
+    gaussian = has_sigma(model.likelihood)  # to which cross-entropies do not apply
     offered = [e for e in CONVENTIONS.values() if not (gaussian and e.pixels == BERNOULLI)]
     name = first.selectbox(
         "Convention",
@@ -84,6 +85,11 @@ def converter(run: Run) -> None:
     st.caption(about_sigma)
 
 
+def has_sigma(likelihood: Likelihood) -> bool:
+    """Whether one σ measures all pixels."""
+    return likelihood.learns_noise or likelihood.noise is not None
+
+
 def _known(run: Run, config: RunConfig) -> tuple[LatentModel[Any], float, float, str]:
     """The model, β and σ of the weights that lie here, and which σ that is in a sentence; what is
     planned before there are any weights."""
@@ -93,8 +99,8 @@ def _known(run: Run, config: RunConfig) -> tuple[LatentModel[Any], float, float,
         beta = now
     model = model_of(run) if trained else meta_model(config, card)
     likelihood, sigma, about_sigma = model.likelihood, config.model.sigma, OF_SETTING
-    if not likelihood.is_density:
-        about_sigma = OF_BERNOULLI
+    if not has_sigma(likelihood):
+        about_sigma = WITHOUT_SIGMA
     elif likelihood.learns_noise and not trained:
         about_sigma = NOT_LEARNED
     elif likelihood.learns_noise:

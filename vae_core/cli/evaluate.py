@@ -159,7 +159,8 @@ def _measured(
     from vae_core.metrics import measure
     from vae_core.types import Context
 
-    words = in_words(len(part), split)
+    binarise = loaded.config.data.binarise
+    words = in_words(len(part), split, binarise)
     if images is not None and images < len(part):
         words = f"first {images} of {words}"
         part = subset(part, np.arange(images))
@@ -175,6 +176,7 @@ def _measured(
     report = found.report() | {
         "split": split,
         "measured_on": words,
+        "binarise": binarise,
         "run": loaded.run.id,
         "step": loaded.step,
         "data_difference": dataset.difference.report() if dataset.difference else None,

@@ -19,6 +19,7 @@ from torch import Tensor
 from vae_core.config import TrainConfig
 from vae_core.data.augmentation import AUGMENTATIONS, drawn, moved
 from vae_core.data.batches import inside, to_floats
+from vae_core.data.binarised import drawn_anew, grey_of
 from vae_core.data.dataset import Images, ImageSet
 from vae_core.data.transfer import on_device, pinned, sent
 from vae_core.data.windows import IN_MEMORY, WindowReader
@@ -65,13 +66,15 @@ class Feed:
         self.train, self.device, self.places = train, device, places
         self._windows: WindowReader | None = None
         self.images: Gather
+        grey = grey_of(part.images)
+        self._draws_anew, source = grey is not None, part.images if grey is None else grey
         if resident:
-            self.images = Resident(part.images, device, progress)
+            self.images = Resident(source, device, progress)
         elif train.shuffling == "windows":
-            self._windows = WindowReader(part.images, train.batch_size)
+            self._windows = WindowReader(source, train.batch_size)
             self.images = Streamed(self._windows, device)
         else:
-            self.images = Streamed(part.images, device)
+            self.images = Streamed(source, device)
         self._labels, self._boxes = (
             None if each is None else on_device(np.require(each, requirements="W"), device)
             for each in (part.labels, part.boxes)
@@ -104,6 +107,8 @@ class Feed:
             places = (whole[0][at_hand], whole[1][at_hand])
             images = moved(images, places)
             mask = None if mask is None else moved(mask, places)
+        if self._draws_anew:
+            images = drawn_anew(images, (self.train.seed, step), batch, at_hand)
         return Batch(to_floats(images), labels, mask)
 
 

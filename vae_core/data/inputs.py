@@ -9,7 +9,9 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image
 
-from vae_core.config import DataConfig
+from vae_core.config import Binarisation, DataConfig
+from vae_core.data.binarised import black_and_white
+from vae_core.data.hashes import hash_rows
 from vae_core.data.shaping import target_of
 from vae_core.errors import UserError
 from vae_core.imaging.decode import decode
@@ -29,12 +31,13 @@ def read_picture(file: BinaryIO, config: DataConfig, shape: tuple[int, int, int]
     """Read a picture file as the images of a run were: uint8 of `shape` (C, H, W).
 
     Args:
-        config: of the run, whose window and way to resize it shares.
+        config: of the run, whose window, way to resize and binarisation it shares.
 
     Raises:
         UserError: when the file is no picture, is damaged, is too large, or has other channels.
     """
-    return _read(file, target_of(config, shape))
+    picture = _read(file, target_of(config, shape))
+    return black_and_white(picture[None], hash_rows(picture[None]), config.binarise)[0]
 
 
 def read_drawing(file: BinaryIO, size: int = 512) -> np.ndarray:
@@ -111,7 +114,9 @@ def measure_ink(images: np.ndarray) -> Ink:
     return Ink(ground, colour, share, center, by_mass, float(plain))
 
 
-def fit_drawing(strokes: np.ndarray, ink: Ink, shape: tuple[int, int, int]) -> np.ndarray:
+def fit_drawing(
+    strokes: np.ndarray, ink: Ink, shape: tuple[int, int, int], binarise: Binarisation = "none"
+) -> np.ndarray:
     """A drawing, uint8 [h, w], bright on black, as an image like those `ink` was measured on.
 
     Resampled once, antialiased, to fractions of a pixel: uint8 of `shape` (C, H, W).
@@ -136,7 +141,8 @@ def fit_drawing(strokes: np.ndarray, ink: Ink, shape: tuple[int, int, int]) -> n
     alpha = np.asarray(small, np.float32)
     alpha = alpha / max(1.0, alpha.max())  # a thin line is as bright as a thick one
     mixed = ink.ground[:, None, None] + alpha * (ink.colour - ink.ground)[:, None, None]
-    return np.rint(mixed).astype(np.uint8)
+    image = np.rint(mixed).astype(np.uint8)[None]
+    return black_and_white(image, hash_rows(image), binarise)[0]
 
 
 def _box(weight: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from vae_core.config import DataConfig
+from vae_core.data.binarised import binarised_part
 from vae_core.data.columns import joined
 from vae_core.data.dataset import Images, ImageSet
 from vae_core.data.described import describe, said_of, without
@@ -79,4 +80,4 @@ def load_new_images(
             ]
         )
     seen = ImageSet(images, files=tuple(files), boxes=box, columns=columns)
-    return seen, labels, (*notes, *lost)
+    return binarised_part(seen, config.binarise), labels, (*notes, *lost)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from vae_core.config import DataConfig
+from vae_core.data.binarised import binarised
 from vae_core.data.dataset import Dataset
 from vae_core.progress import Progress, no_progress, with_heartbeat
 from vae_core.registry import Entry, Registry
@@ -41,13 +42,15 @@ datasets: Registry[DatasetEntry] = Registry("data set", DatasetEntry)
 
 
 def load_dataset(config: DataConfig, progress: Progress = no_progress) -> Dataset:
-    """Load the data set that `config` names: split, resized, ready to be gathered from.
+    """Load the data set that `config` names: split, resized, made black and white where that is
+    asked for, ready to be gathered from.
 
     `progress` is called several times a second whatever is waited for; what it raises ends all.
 
     Raises:
         UserError: when there is no such data set, its files are missing or damaged, it cannot be
-            downloaded, or it holds too few images.
+            downloaded, or it holds too few images, or colour ones that are to be binarised.
     """
     load = datasets[config.dataset].build
-    return with_heartbeat(lambda report: load(config, report), progress)
+    dataset = with_heartbeat(lambda report: load(config, report), progress)
+    return binarised(dataset, config.binarise)

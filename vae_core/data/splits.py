@@ -7,14 +7,13 @@ decide: an added file moves no other into another part, and exact copies lie on 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import numpy as np
 
 from vae_core.choices import Choice
 from vae_core.config import DataConfig
 from vae_core.data.dataset import Dataset, ImageSet
-from vae_core.data.hashes import content_hashes, occurrence
+from vae_core.data.hashes import hashed_part, occurrence
 from vae_core.data.images import subset
 from vae_core.errors import UserError
 from vae_core.settings import is_open
@@ -126,8 +125,8 @@ def split_dataset(
     Raises:
         UserError: when fewer than two different images are left to learn from and to measure on.
     """
-    pool = _hashed(pool)
-    test, validation = (each and _hashed(each) for each in (test, validation))
+    pool = hashed_part(pool)
+    test, validation = (each and hashed_part(each) for each in (test, validation))
     if validation is not None and test is not None:
         validation, notes = _without(validation, (test,), notes, "Validation", "test")
     if not len(pool):
@@ -187,12 +186,6 @@ def _why_share(images: int, share: float) -> str:
             f"enough to measure on, and {LARGEST_FRACTION:.0%} is the most that few can spare."
         )
     return f"{LEAST_FRACTION:.0%} of {images} images are enough to measure on."
-
-
-def _hashed(image_set: ImageSet) -> ImageSet:
-    if image_set.hashes is not None:
-        return image_set
-    return replace(image_set, hashes=content_hashes(image_set.images))
 
 
 def _without(

@@ -13,6 +13,9 @@ PLAIN = "vae"
 FREE_BITS = 0.25
 """Nats a dimension may carry for nothing: enough to be used, little beside a rate of some nats."""
 
+LEARNED = {"gaussian": "gaussian-optimal", "laplace": "laplace-optimal"}
+"""Likelihoods of a fixed σ, and those that find it by themselves."""
+
 RESTART = 0.03
 """Share of an even use below which a code is restarted: the setting's own default."""
 
@@ -76,13 +79,14 @@ def free_bits(config: RunConfig, beta: float) -> Remedy | None:
 
 
 def learned_noise(config: RunConfig) -> Remedy | None:
-    """A Gaussian far wider than the pixels' errors makes every nat of detail too dear."""
-    if config.model.likelihood != "gaussian":
+    """A σ far wider than the pixels' errors makes every nat of detail too dear."""
+    learned = LEARNED.get(config.model.likelihood)
+    if learned is None:
         return None
     return Remedy(
         "Learn the pixel noise",
         f"σ = {config.model.sigma:g} is fixed; a learned one follows the errors.",
-        {"model": {"likelihood": "gaussian-optimal"}},
+        {"model": {"likelihood": learned}},
     )
 
 

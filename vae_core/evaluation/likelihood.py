@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from vae_core.config import parse_config
+from vae_core.config import Binarisation, parse_config
 from vae_core.data import Dataset, ImageSet
 from vae_core.data.images import subset
 from vae_core.errors import UserError
@@ -59,7 +59,8 @@ class Likelihood:
 
     of: how many images the part has. step: whose weights these are. dequantised: whether p(x|z) is
     a density, under which each value was spread over its level. codes: whether latents are codes,
-    whose length is −log p(z). given_labels: whether it is log p(x|y).
+    whose length is −log p(z). given_labels: whether it is log p(x|y). binarise: how the images were
+    made black and white, whose values are no levels.
     """
 
     asked: Asked
@@ -69,6 +70,7 @@ class Likelihood:
     codes: bool
     given_labels: bool
     weighed: Weighed
+    binarise: Binarisation = "none"
 
     @property
     def images(self) -> int:
@@ -109,7 +111,7 @@ class Likelihood:
     @property
     def measured_on(self) -> str:
         """ "first 200 of 10000 test images"."""
-        words = in_words(self.of, self.asked.split)
+        words = in_words(self.of, self.asked.split, self.binarise)
         return words if self.images == self.of else f"first {self.images} of {words}"
 
     def report(self) -> dict[str, Any]:
@@ -191,16 +193,21 @@ def likelihood_of(
         return kept
     prior = _prior(run, loaded.model, str(asked.prior), progress)
     first = part if asked.images is None else subset(part, np.arange(len(part))[: asked.images])
-    weighed = weigh(loaded.model, first, asked.k, prior.log_prob, at_once, asked.seed, progress)
+    binarise = loaded.config.data.binarise
+    dequantise = loaded.model.likelihood.is_density and binarise == "none"
+    weighed = weigh(
+        loaded.model, first, asked.k, prior.log_prob, at_once, asked.seed, progress, dequantise
+    )
     finite(weighed.log_p, "log p(x)")
     found = Likelihood(
         asked,
         len(part),
         loaded.step,
-        loaded.model.likelihood.is_density,
+        dequantise,
         isinstance(loaded.model, QuantisedModel),
         bool(loaded.model.labels),
         weighed,
+        binarise,
     )
     if own:
         _keep(run, found)
@@ -258,7 +265,8 @@ def kept_likelihood(run: Run, asked: Asked) -> Likelihood | None:
         of, step, *kinds = (int(told[name]) for name in FACTS)
         dequantised, codes, given_labels = map(bool, kinds)
         weighed = Weighed(*arrays)
-        return Likelihood(asked, of, step, dequantised, codes, given_labels, weighed)
+        binarise = run.config().data.binarise
+        return Likelihood(asked, of, step, dequantised, codes, given_labels, weighed, binarise)
 
     return derived.find(run, _name(asked), read)
 

@@ -22,7 +22,7 @@ from vae_core.config import ModelConfig
 from vae_core.errors import UserError
 from vae_core.families.elsewhere import ELBO_FORMULA, TERMS, Measured
 from vae_core.families.family import Built, families
-from vae_core.families.networks import likelihood
+from vae_core.families.networks import likelihood_of_pictures
 from vae_core.models import Bottleneck, DensityPosterior, GaussianPosterior, LatentModel
 from vae_core.models.backbones import Backbone
 from vae_core.runs import DataCard
@@ -312,7 +312,7 @@ def autoencoder_kl(
         (latents, height // step, width // step),
         Backbone(encoder, 2 * latents, decoder),
         KlBottleneck(latents, options),
-        likelihood(config, data),
+        likelihood_of_pictures(config, data),
         config.pixel_mean,
         config.pixel_std,
     )

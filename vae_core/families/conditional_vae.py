@@ -12,16 +12,14 @@ from torch import Tensor
 
 from vae_core.config import ModelConfig
 from vae_core.families.family import ELBO, Built, families
-from vae_core.families.networks import assembled, gaussian_head
+from vae_core.families.networks import assembled, backbone_between, gaussian_head
 from vae_core.families.vae import VaeObjective, VaeOptions
 from vae_core.models import (
     DensityPosterior,
     GaussianPosterior,
     LatentModel,
     Output,
-    backbones,
 )
-from vae_core.models.backbones import Backbone
 from vae_core.runs import DataCard
 from vae_core.settings import setting
 from vae_core.shares import uniform_like
@@ -124,13 +122,7 @@ def conditional_vae(
 ) -> Built[DensityPosterior]:
     """Diagonal Gaussian posterior; labels to the encoder and the decoder."""
     labels = len(data.label_names)
-    channels, height, width = data.image_shape
-    entry = backbones[config.backbone]
-    shape = entry.parse_options(config.options, "model.options")
-    # A backbone mirrors itself, and here the two sides differ: take one half of each of two.
-    inwards = entry.build((channels + labels, height, width), config.latent_dim, shape)
-    outwards = entry.build(data.image_shape, config.latent_dim + labels, shape)
-    backbone = Backbone(inwards.encoder, inwards.features, outwards.decoder)
+    backbone = backbone_between(config, data, labels)
     head = gaussian_head(config)(backbone.features, config.latent_dim)
     make = partial(ConditionalModel, labels=labels)
     model = assembled(config, data, make, (config.latent_dim,), backbone, head)

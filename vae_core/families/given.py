@@ -10,7 +10,7 @@ from vae_core.config import ModelConfig
 from vae_core.errors import UserError
 from vae_core.families.elsewhere import ELBO_FORMULA, TERMS, measured
 from vae_core.families.family import Built, families
-from vae_core.families.networks import likelihood
+from vae_core.families.networks import likelihood_of_pictures
 from vae_core.models import GivenModel, Scale
 from vae_core.runs import DataCard
 from vae_core.settings import Settings, setting
@@ -78,6 +78,6 @@ def given(config: ModelConfig, data: DataCard, options: GivenOptions) -> Built[A
         options.kind,
         options.posterior,
         options.scales,
-        likelihood(config, data),
+        likelihood_of_pictures(config, data),
     )
     return model, measured(model)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -22,7 +23,7 @@ from vae_core.models import (
     backbones,
     likelihoods,
 )
-from vae_core.models.backbones import Trunk, trunks
+from vae_core.models.backbones import Backbone, Shape, Trunk, trunks
 from vae_core.models.backbones.neck import maps_of
 from vae_core.models.likelihoods import resolve_likelihood
 from vae_core.models.posterior import P_co
@@ -72,11 +73,25 @@ def latent_model(
     make: Callable[..., LatentModel[P_co]] = LatentModel,
 ) -> LatentModel[P_co]:
     """The configured backbone and likelihood around a bottleneck; `make` takes them all."""
-    entry = backbones[config.backbone]
-    options = entry.parse_options(config.options, "model.options")
-    backbone = entry.build(data.image_shape, config.latent_dim, options)
+    backbone = backbone_between(config, data)
     between = bottleneck(backbone.features, config.latent_dim)
     return assembled(config, data, make, (config.latent_dim,), backbone, between)
+
+
+def backbone_between(config: ModelConfig, data: DataCard, labels: int = 0) -> Backbone:
+    """The configured backbone between images and logits; either half takes `labels` channels, or
+    numbers, more than images and latents have."""
+    entry = backbones[config.backbone]
+    options = entry.parse_options(config.options, "model.options")
+    channels, height, width = data.image_shape
+    inwards = (channels + labels, height, width), config.latent_dim
+    outwards = logits_shape(config, data), config.latent_dim + labels
+    backbone = entry.build(*inwards, options)
+    if outwards == inwards:
+        return backbone
+    # A backbone mirrors itself, and here the two sides differ: take one half of each of two.
+    back = entry.build(*outwards, options)
+    return Backbone(backbone.encoder, backbone.features, back.decoder)
 
 
 def assembled(
@@ -90,6 +105,27 @@ def assembled(
 def likelihood(config: ModelConfig, data: DataCard) -> Likelihood:
     """The configured likelihood for the channels of the images."""
     return likelihoods[resolve_likelihood(config.likelihood, data.image_shape[0])].build(config)
+
+
+def logits_shape(config: ModelConfig, data: DataCard) -> Shape:
+    """What the decoder puts out for an image: as many channels as the likelihood asks for."""
+    channels, height, width = data.image_shape
+    return likelihood(config, data).outputs(channels), height, width
+
+
+def likelihood_of_pictures(config: ModelConfig, data: DataCard) -> Likelihood:
+    """As `likelihood`, for a network whose decoder puts out pictures and nothing else.
+
+    Raises:
+        UserError: where the likelihood asks it for more.
+    """
+    found = likelihood(config, data)
+    if found.outputs(data.image_shape[0]) != data.image_shape[0]:
+        raise UserError(
+            f"model.likelihood: {config.likelihood} takes more than a picture, which is all that "
+            "this network's decoder gives; take another, such as gaussian-optimal."
+        )
+    return found
 
 
 def weight_setting(default: float, title: str, help: str, **facts: Any) -> Any:
@@ -124,9 +160,12 @@ def trunk_of(config: ModelConfig, data: DataCard, stages: int) -> Trunk:
             f"choose one of {names}."
         )
     entry = trunks[config.backbone]
-    return entry.build(
-        data.image_shape, entry.parse_options(config.options, "model.options"), stages
-    )
+    options = entry.parse_options(config.options, "model.options")
+    trunk, shape = entry.build(data.image_shape, options, stages), logits_shape(config, data)
+    if shape == data.image_shape:
+        return trunk
+    back = entry.build(shape, options, stages)
+    return replace(trunk, outwards=back.outwards)
 
 
 def model_on_maps(

@@ -16,7 +16,7 @@ from vae_core.config import ModelConfig
 from vae_core.errors import UserError
 from vae_core.families.elsewhere import ELBO_FORMULA, TERMS, measured
 from vae_core.families.family import Built, families
-from vae_core.families.networks import likelihood
+from vae_core.families.networks import likelihood_of_pictures
 from vae_core.models import Autoencoder, Deterministic, DiagonalGaussian, LatentModel
 from vae_core.models.backbones import Backbone
 from vae_core.runs import DataCard
@@ -127,7 +127,7 @@ def pythae(config: ModelConfig, data: DataCard, options: PythaeOptions) -> Built
             raise UserError(f"pythae's {network} network takes images of {SIZES[network]}.")
     encoder, features = _encoder(options.encoder, shape)
     backbone = Backbone(encoder, features, _decoder(options.decoder, dim, shape))
-    ends = (likelihood(config, data), config.pixel_mean, config.pixel_std)
+    ends = (likelihood_of_pictures(config, data), config.pixel_mean, config.pixel_std)
     model: LatentModel[Any]
     if options.posterior == "gaussian":
         heads = DiagonalGaussian(features, dim, config.scale_head, config.logvar_range)

@@ -152,14 +152,16 @@ def _has_weights(layer: nn.Module) -> bool:
 
 @torch.no_grad()
 def _mirror(layers: list[Layer], model: LatentModel) -> bool:
-    """Whether every layer leads back to the shape that it came from."""
+    """Whether every layer leads back to the shape that it came from, the first one to logits."""
+    channels, *sides = model.image_shape
     x: Tensor = torch.zeros(1, *model.image_shape, device=model.device)
+    wanted = torch.Size((1, model.likelihood.outputs(channels), *sides))
     with evaluating(model):
         for layer in layers:
             code = layer.inward(x)
-            if layer.outward(code).shape != x.shape:
+            if layer.outward(code).shape != wanted:
                 return False
-            x = code
+            x, wanted = code, code.shape
     return True
 
 

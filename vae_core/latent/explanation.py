@@ -38,7 +38,8 @@ def explain(
     """Encode images uint8 [N, C, H, W], decode them, and say what they cost where: nothing where
     `mask` [N, 1, H, W] is 0.
 
-    Pixels are independent given z under every likelihood, so an image's cost is the sum of theirs.
+    Pixels are independent given z under every likelihood, so an image's cost is the sum of theirs;
+    the channels of one need not be.
     """
     was_training = model.training
     model.eval()
@@ -46,10 +47,10 @@ def explain(
     told = model if labels is None else model.conditioned(torch.from_numpy(labels))
     posterior = told.encode(x)
     x_logits = told.decode(posterior.mode())
-    # Each value as an image of its own: the likelihood then gives its cost alone.
-    values = (each.contiguous().reshape(-1, 1, 1, 1) for each in (x_logits, x))
-    losses = model.likelihood.nll(*values).reshape(x.shape)
-    loss = (losses if mask is None else losses * mask).sum(1)
+    # Each pixel as an image of its own: the likelihood then gives its cost alone.
+    pixels = (each.movedim(1, 3).flatten(0, 2)[..., None, None] for each in (x_logits, x))
+    loss = model.likelihood.nll(*pixels).unflatten(0, (len(x), *x.shape[2:]))
+    loss = loss if mask is None else loss * mask[:, 0]
     kl = posterior.kl(model.prior())
     model.train(was_training)
     return Explanation(

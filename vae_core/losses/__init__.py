@@ -39,7 +39,7 @@ def bernoulli_nll(x_logits: Tensor, x: Tensor, mask: Tensor | None = None) -> Te
     Source: Kingma and Welling (2014), appendix C.1.
     """
     losses = functional.binary_cross_entropy_with_logits(x_logits, x, reduction="none")
-    return _counted(losses, mask).flatten(1).sum(1)
+    return summed(losses, mask)
 
 
 def gaussian_nll(
@@ -73,6 +73,12 @@ def optimal_variance(mean: Tensor, x: Tensor, mask: Tensor | None = None) -> Ten
     if mask is None:
         return squares.mean()
     return (squares * mask).sum() / (mask.sum() * squares.shape[1]).clamp_min(1)
+
+
+def summed(nats: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Nats of every value, [B, C or 1, H, W], as nats per image, [B], of those that the mask
+    [B, 1, H, W] counts."""
+    return _counted(nats, mask).flatten(1).sum(1)
 
 
 def _counted(values: Tensor, mask: Tensor | None) -> Tensor:

@@ -129,7 +129,7 @@ class LatentModel(nn.Module, Generic[P_co]):
         return (x - self.pixel_mean) / self.pixel_std
 
     def decode(self, z: Tensor) -> Tensor:
-        """Logits of p(x|z), [B, C, H, W]."""
+        """Logits of p(x|z): [B, C, H, W], or more channels where the likelihood asks for them."""
         return self.decoder(z)
 
     def forward(self, x: Tensor, generator: Generator | None = None) -> Output[P_co]:

@@ -12,12 +12,10 @@ from vae_core.config import RunConfig
 from vae_core.data import datasets
 from vae_core.families import build, complete
 from vae_core.models import likelihoods
+from vae_core.models.likelihoods import SETTINGS, settings_of
 from vae_core.nested import flat
 from vae_core.runs import Run, layout
-from vae_core.sweeps.spec import BETA, OTHER_NATS, SEED, SIGMA
-
-FIXED_SIGMA = "gaussian"
-"""The likelihood that takes its σ from the settings."""
+from vae_core.sweeps.spec import BETA, OTHER_NATS, SEED
 
 WITHOUT_EFFECT = frozenset(
     {
@@ -54,8 +52,8 @@ class Resolved:
         """Everything that decides what comes out, by dotted name."""
         found = flat(self.config.model_dump(mode="json"))
         kept = {key: value for key, value in found.items() if key not in WITHOUT_EFFECT}
-        if self.config.model.likelihood != FIXED_SIGMA:
-            del kept[SIGMA]
+        for name in set(SETTINGS) - set(settings_of(self.config.model.likelihood)):
+            del kept[f"model.{name}"]
         return kept
 
     @property
@@ -106,7 +104,8 @@ def _resolved(path: Path, versions: tuple[int | None, ...]) -> Resolved:
             "model": {"likelihood": likelihood},
         }
     )
-    sigma = f", σ = {config.model.sigma:g}" if likelihood == FIXED_SIGMA else ""
+    called = {"sigma": "σ = {:g}", "mixture": "{} components"}
+    more = [called[name].format(getattr(config.model, name)) for name in settings_of(likelihood)]
     told = card.model_dump(mode="json", exclude={"notes", "label_names", "factor_names"})
     images = tuple((f"images.{key}", repr(value)) for key, value in told.items())
-    return Resolved(config, likelihood + sigma, images)
+    return Resolved(config, ", ".join((likelihood, *more)), images)

@@ -25,6 +25,7 @@ OTHER_NATS = frozenset(
     {
         "model.likelihood",
         SIGMA,
+        "model.mixture",
         "data.dataset",
         "data.data_dir",
         "data.image_size",
@@ -33,6 +34,7 @@ OTHER_NATS = frozenset(
         "data.mask_padding",
         "data.window",
         "data.windowed",
+        "data.binarise",
     }
 )
 """Settings that change what a nat of reconstruction means."""
@@ -176,15 +178,16 @@ def check(spec: SweepSpec) -> SweepSpec:
     if not spec.vary:
         raise UserError("Nothing is varied; give values of β, such as 0.1,0.3,1.")
     from vae_core.families import complete  # imports torch
+    from vae_core.models.likelihoods import settings_of
 
     first = {key: values[0] for key, values in spec.vary.items()}
     for key, values in spec.vary.items():
         for value in values:
             config = complete(spec.config(first | {key: value}))
-        if key == SIGMA and len(values) > 1 and config.model.likelihood != "gaussian":
+        if key == SIGMA and len(values) > 1 and "sigma" not in settings_of(config.model.likelihood):
             raise UserError(
-                f"{SIGMA}: only a fixed Gaussian takes σ from it, so that all these runs would be "
-                "the same; set model.likelihood=gaussian."
+                f"{SIGMA}: only a fixed Gaussian or Laplace takes σ from it, so that all these "
+                "runs would be the same; set model.likelihood=gaussian."
             )
     if spec.sampler == "tpe":
         _check_that_nats_compare(

@@ -202,7 +202,7 @@ class TrainState:
         """What looks at a part of a batch alone where gradients are accumulated, as a sentence; ""
         where nothing does."""
         seen = ["batch normalisation"] if batch_norms([self.model, self.objective]) else []
-        seen += ["σ"] if self.model.likelihood.learns_noise else []
+        seen += ["σ"] if self.model.likelihood.by_batch else []
         if self.config.train.accumulate == 1 or not seen:
             return ""
         return (
