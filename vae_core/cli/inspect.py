@@ -8,17 +8,25 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from vae_core.cli.answering import answering
 from vae_core.cli.options import (
     DataDirOption,
     JsonOption,
+    LinesOption,
     RunArgument,
     StoreOption,
     WeightsOption,
     cell,
     print_json,
-    print_progress,
     print_rows,
     print_table,
+)
+from vae_core.cli.quality import (
+    FeaturesOption,
+    PriorsOption,
+    QualityOption,
+    SamplesOption,
+    print_quality,
 )
 from vae_core.errors import UserError
 from vae_core.runs import BEST, WEIGHTS, Run, Store, in_words, layout, measured_on
@@ -81,28 +89,46 @@ def evaluate(
     ),
     data_dir: DataDirOption = None,
     weights: WeightsOption = "last",
+    quality: QualityOption = False,
+    samples: SamplesOption = None,
+    prior: PriorsOption = None,
+    features: FeaturesOption = "auto",
     store: StoreOption = None,
     as_json: JsonOption = False,
+    as_lines: LinesOption = False,
 ) -> None:
     """Measure a trained model on images that it has not learned from, in nats per image.
 
     They are those that the run itself held out; what has come or gone since is told.
     """
-    import torch
+    if not quality and (samples is not None or prior):
+        raise UserError("Samples and priors are for comparing pictures.", shell="--quality")
+    with answering(as_lines) as say:
+        import torch
 
-    from vae_core.in_force import controls_in_force
-    from vae_core.loading import load_part, load_run
-    from vae_core.metrics import measure
-    from vae_core.types import Context
+        from vae_core.in_force import controls_in_force
+        from vae_core.loading import load_part, load_run
+        from vae_core.metrics import measure
+        from vae_core.types import Context
 
-    loaded = load_run(Store(store).get(run), which=weights).sound()
-    say = print_progress()
-    dataset, part = load_part(loaded.run, split, data_dir, say)
-    difference = dataset.difference
-    noise, images = torch.Generator().manual_seed(0), loaded.card.n_train
-    controls = controls_in_force(loaded.run, loaded.step)
-    context = Context(max(0, loaded.step - 1), noise, controls, train_images=images)
-    found = measure(loaded.model, loaded.objective, part, context, progress=say)
+        folder, compared = Store(store).get(run), None
+        if quality:
+            from vae_core.quality import measure_quality
+            from vae_core.quality import report as told
+
+            asked = (split, data_dir, weights, samples, prior or (), features)
+            compared = told(measure_quality(folder, *asked, say))
+            if as_lines:  # whoever asked reads what is kept
+                return
+        loaded = load_run(folder, which=weights).sound()
+        dataset, part = load_part(loaded.run, split, data_dir, say)
+        difference = dataset.difference
+        noise, images = torch.Generator().manual_seed(0), loaded.card.n_train
+        controls = controls_in_force(loaded.run, loaded.step)
+        context = Context(max(0, loaded.step - 1), noise, controls, train_images=images)
+        found = measure(loaded.model, loaded.objective, part, context, progress=say)
+    if as_lines:
+        return
     terms = {
         name: value if math.isfinite(value) else None
         for name, value in (found.terms | {"total": found.total}).items()
@@ -115,10 +141,12 @@ def evaluate(
         "data_difference": difference.report() if difference else None,
     }
     if as_json:
-        print_json(report | {"terms": terms})
+        print_json(report | {"terms": terms} | ({"quality": compared} if compared else {}))
     else:
         shown = {key: value for key, value in report.items() if key != "data_difference"}
         print_table([(key, cell(value)) for key, value in (terms | shown).items()])
+        if compared:
+            print_quality(compared)
     if difference:
         print(f"{difference.sentence} {len(part)} {split} images were measured.", file=sys.stderr)
     unknown = [name for name, value in terms.items() if value is None]
