@@ -17,6 +17,7 @@ PACKAGES = {
     "maps": ("openTSNE", "umap-learn"),
     "medical": ("nibabel", "pydicom"),
     "mlflow": ("mlflow",),
+    "inception": ("torch-fidelity",),
     "onnx": ("onnx", "onnxscript", "onnxruntime"),
     "postgresql": ("psycopg[binary]",),
     "remote": ("fsspec[http,s3,gs]",),

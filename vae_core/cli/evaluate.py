@@ -22,6 +22,14 @@ from vae_core.cli.options import (
     print_rows,
     print_table,
 )
+from vae_core.cli.quality import (
+    FeaturesOption,
+    PriorsOption,
+    QualityOption,
+    SamplesOption,
+    print_quality,
+)
+from vae_core.errors import UserError
 from vae_core.runs import Run, Store, in_words
 
 if TYPE_CHECKING:
@@ -53,10 +61,10 @@ def evaluate(
         int | None,
         typer.Option(min=1, help="Draws of an image decoded together; else as many as fit."),
     ] = None,
-    prior: Annotated[
-        str | None,
-        typer.Option(help="p(z) of log p(x), such as gaussian-mixture; else the model's own."),
-    ] = None,
+    prior: PriorsOption = None,
+    quality: QualityOption = False,
+    samples: SamplesOption = None,
+    features: FeaturesOption = "auto",
     measure: Annotated[
         list[str] | None,
         typer.Option(help="A measure of the page Evaluate alone, such as nll; repeat it."),
@@ -75,9 +83,16 @@ def evaluate(
 
     They are those that the run itself held out; what has come or gone since is told. With --k the
     figures hold −log p(x) too, an upper bound of it that is the closer the larger k is, with its
-    standard error over images, and bits_per_dim is of that. It is kept beside the run; what was
-    weighed before is not again.
+    standard error over images, and bits_per_dim is of that. With --quality samples and
+    reconstructions are compared with the images. Both are kept beside the run, and not worked out
+    again.
     """
+    if not quality and samples is not None:
+        raise UserError("Samples are for comparing pictures.", shell="--quality")
+    if not quality and k is None and prior:
+        raise UserError("A prior is for log p(x) or for samples.", shell="--k or --quality")
+    if k is not None and prior and len(prior) > 1:
+        raise UserError("log p(x) is of one prior; name a single one.", shell="--prior")
     if "torch" not in sys.modules:
         process.prepare()
     from vae_core.evaluation.likelihood import Asked, evaluate_likelihood, likelihood_of, settled
@@ -89,8 +104,18 @@ def evaluate(
         _measures(found, measure, split, images, k, as_json, as_lines)
         return
     chosen = str(choose_device(device))
-    asked = None if k is None else Asked(k, split, images, prior, weights, seed)
+    own = prior[0] if prior else None
+    asked = None if k is None else Asked(k, split, images, own, weights, seed)
+    compared = None
     with answering(as_lines) as say:
+        if quality:
+            from vae_core.quality import measure_quality
+            from vae_core.quality import report as told
+
+            pictures = (split, data_dir, weights, samples, prior or (), features)
+            compared = told(measure_quality(found, *pictures, say))
+            if as_lines and asked is None:  # whoever asked reads what is kept
+                return
         if as_lines and asked is not None:  # whoever asked reads what is kept
             evaluate_likelihood(found, asked, data_dir, draws_at_once, chosen, say)
             return
@@ -104,12 +129,14 @@ def evaluate(
     if as_lines:
         return
     if as_json:
-        print_json(report | {"terms": terms})
+        print_json(report | {"terms": terms} | ({"quality": compared} if compared else {}))
     else:
         shown = {key: value for key, value in report.items() if key not in APART}
         print_table([(key, cell(value)) for key, value in (terms | shown).items()])
         for note in report.get("nll_notes", ()):
             print(note, file=sys.stderr)
+        if compared:
+            print_quality(compared)
     if dataset.difference:
         said = dataset.difference.sentence
         print(f"{said} {report['images']} {split} images were measured.", file=sys.stderr)

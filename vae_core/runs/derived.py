@@ -51,7 +51,8 @@ def keep(
         name: of the file, from `layout`.
         made_of: all that it depends on, for whoever reads it to compare.
     """
-    contiguous = {key: np.ascontiguousarray(array) for key, array in arrays.items()}
+    # `ascontiguousarray` would make a row of a single number.
+    contiguous = {key: np.asarray(array, order="C") for key, array in arrays.items()}
     try:
         place = derived_folder(run)
         place.path.mkdir(parents=True, exist_ok=True)

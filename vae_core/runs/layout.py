@@ -125,6 +125,17 @@ def prior(name: str) -> str:
     return f"prior-{name}.safetensors"
 
 
+def features(kind: str) -> str:
+    """A network whose features images are compared by."""
+    return f"features-{kind}.safetensors"
+
+
+def quality(which: str, split: str, features: str, of: str) -> str:
+    """How like the images of a part the pictures of a run are; `which` weights made them, and `of`
+    is what they are."""
+    return f"quality-{which}-{split}-{features}-{of}.safetensors"
+
+
 @dataclass(frozen=True)
 class File:
     """A file, or several by a pattern: the bytes it may have, and the schema of its JSON."""
@@ -179,6 +190,8 @@ DERIVED = (
     File("likelihood-*.safetensors", 128 * MB, "log p(x) of each image of a part"),
     File("estimate-*.safetensors", MB, "what a measure came to, with its interval"),
     File("prior-*.safetensors", 128 * MB, "a prior that was fitted to the encodings"),
+    File("features-*.safetensors", 128 * MB, "a network whose features images are compared by"),
+    File("quality-*.safetensors", MB, "how like held-out images its pictures are"),
 )
 """What can be made again. It lies in the cache (derived.py), in old runs in the run."""
 
