@@ -26,7 +26,10 @@ from vae_core.types import Context, LossTerms, total
 FAMILIES = [entry.name for entry in families]
 SHAPES = [(1, 16, 16), (3, 16, 16), (1, 13, 19), (3, 13, 19)]
 MODEL_SETTINGS = {"latent_dim": 4, "options": {"channels": [8, 16], "hidden": 16}}
-OBJECTIVE_SETTINGS = {"factor-vae": {"critic_units": 16}, "capacity": {"gamma": 10.0}}
+OBJECTIVE_SETTINGS = {
+    "factor-vae": {"critic_units": 16},
+    "capacity": {"gamma": 10.0},
+}
 """Small where the defaults are large, and calm where fifteen steps are too few for them."""
 
 everywhere = pytest.mark.parametrize("family", FAMILIES)
@@ -100,7 +103,7 @@ def test_shapes_gradients_and_learning(family: str, shape: tuple[int, int, int])
 
 
 POINTS = {
-    "autoencoder", "contractive", "denoising", "k-sparse", "sparse", "stacked-denoising",
+    "autoencoder", "contractive", "denoising", "k-sparse", "rae", "sparse", "stacked-denoising",
 }  # fmt: skip
 CODED = {"fsq", "vq-vae"}
 
