@@ -29,6 +29,7 @@ MODEL_SETTINGS = {"latent_dim": 4, "options": {"channels": [8, 16], "hidden": 16
 OBJECTIVE_SETTINGS = {
     "factor-vae": {"critic_units": 16},
     "capacity": {"gamma": 10.0},
+    "aae": {"discriminator_units": 16},
 }
 """Small where the defaults are large, and calm where fifteen steps are too few for them."""
 
@@ -185,7 +186,7 @@ def test_the_app_can_explain_it(family: str) -> None:
 
 def resumptions() -> list[Any]:
     """Inside an epoch for all; at its end and after it where states differ in kind."""
-    thoroughly = ("vae", "factor-vae", "stacked-denoising")
+    thoroughly = ("vae", "aae", "factor-vae", "stacked-denoising")
     return [(f, 2) for f in FAMILIES] + [(f, after) for f in thoroughly for after in (3, 4)]
 
 
