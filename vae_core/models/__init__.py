@@ -1,6 +1,7 @@
 """LatentModel and what it is made of: backbones, bottlenecks, posteriors, likelihoods."""
 
 from vae_core.models.backbones import backbones
+from vae_core.models.dial import Dial
 from vae_core.models.given import GivenModel, Halves, Scale
 from vae_core.models.latent_model import Autoencoder, LatentModel, Output, evaluating
 from vae_core.models.likelihoods import Likelihood, likelihoods
@@ -29,6 +30,7 @@ __all__ = [
     "DensityPosterior",
     "Deterministic",
     "DiagonalGaussian",
+    "Dial",
     "GaussianMixture",
     "GaussianPosterior",
     "GivenModel",
