@@ -15,6 +15,7 @@ from vae_core.models.posterior import (
     GaussianPosterior,
     PointPosterior,
     Posterior,
+    TractablePosterior,
 )
 from vae_core.models.quantised import (
     QuantisedBottleneck,
@@ -45,6 +46,7 @@ __all__ = [
     "QuantisedPosterior",
     "Quantiser",
     "Scale",
+    "TractablePosterior",
     "backbones",
     "evaluating",
     "likelihoods",

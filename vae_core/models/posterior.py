@@ -77,8 +77,9 @@ class Posterior(ABC):
         return None
 
 
-class DensityPosterior(Posterior):
-    """A posterior with a density, which has a divergence from every prior."""
+class TractablePosterior(Posterior):
+    """A posterior whose density is known at every point, so that its divergence from any prior can
+    be estimated from draws."""
 
     @abstractmethod
     def log_variance(self) -> Tensor: ...
@@ -86,6 +87,39 @@ class DensityPosterior(Posterior):
     @abstractmethod
     def log_prob(self, z: Tensor) -> Tensor:
         """log q(z|x) in nats of draws z [n, B, *latent_shape]: [n, B]."""
+
+    def draw(self, generator: Generator | None = None) -> tuple[Tensor, Tensor]:
+        """A draw z, [B, *latent_shape], and log q(z|x) in nats, [B]."""
+        z = self.sample(generator)
+        return z, self.log_prob(z[None])[0]
+
+    def log_ratio(self, z: Tensor, prior: GaussianMixture | None = None) -> Tensor:
+        """log q(z|x) − log p(z) in nats at draws z [n, B, *latent_shape], [n, B].
+
+        An unbiased estimate of the KL where z is drawn from q; single ones may be below 0.
+
+        Source: Tomczak and Welling, VAE with a VampPrior (2018), equation 5.
+        """
+        return self.log_prob(z) - log_prior(z, prior)
+
+    def kl_draws(
+        self, n: int, prior: GaussianMixture | None = None, generator: Generator | None = None
+    ) -> Tensor:
+        """n unbiased estimates of KL(q(z|x) ‖ p(z)) in nats, [n, B]."""
+        z, log_q = map(torch.stack, zip(*(self.draw(generator) for _ in range(n)), strict=True))
+        return log_q - log_prior(z, prior)
+
+    def divergence(
+        self, prior: GaussianMixture | None = None, generator: Generator | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        known = self.kl(prior)
+        if known is not None:
+            return known.sum(1), None
+        return mean_and_error(self.kl_draws(EVALUATION_DRAWS, prior, generator))
+
+
+class DensityPosterior(TractablePosterior):
+    """A posterior whose divergence from a Gaussian prior has a closed form."""
 
     @abstractmethod
     def standard_kl(self) -> Tensor:
@@ -109,31 +143,12 @@ class DensityPosterior(Posterior):
         shape = self.mode().shape[1:]
         return self.standardised(prior.mu.view(shape), prior.logvar.view(shape)).standard_kl()
 
-    def log_ratio(self, z: Tensor, prior: GaussianMixture | None = None) -> Tensor:
-        """log q(z|x) − log p(z) in nats at draws z [n, B, *latent_shape], [n, B].
 
-        An unbiased estimate of the KL where z is drawn from q; single ones may be below 0.
-
-        Source: Tomczak and Welling, VAE with a VampPrior (2018), equation 5.
-        """
-        p = prior or GaussianMixture.standard_normal(z[0, 0].numel(), z.device)
-        # One draw after the other: every point meets every component.
-        log_p = torch.stack([p.log_prob(each.flatten(1)) for each in z])
-        return self.log_prob(z) - log_p
-
-    def kl_draws(
-        self, n: int, prior: GaussianMixture | None = None, generator: Generator | None = None
-    ) -> Tensor:
-        """n unbiased estimates of KL(q(z|x) ‖ p(z)) in nats, [n, B]."""
-        return self.log_ratio(torch.stack([self.sample(generator) for _ in range(n)]), prior)
-
-    def divergence(
-        self, prior: GaussianMixture | None = None, generator: Generator | None = None
-    ) -> tuple[Tensor, Tensor | None]:
-        known = self.kl(prior)
-        if known is not None:
-            return known.sum(1), None
-        return mean_and_error(self.kl_draws(EVALUATION_DRAWS, prior, generator))
+def log_prior(z: Tensor, prior: GaussianMixture | None = None) -> Tensor:
+    """log p(z) in nats of draws z [n, B, *latent_shape], [n, B]; without a prior of N(0, I)."""
+    p = prior or GaussianMixture.standard_normal(z[0, 0].numel(), z.device)
+    # One draw after the other: every point meets every component.
+    return torch.stack([p.log_prob(each.flatten(1)) for each in z])
 
 
 def mean_and_error(each: Tensor) -> tuple[Tensor, Tensor]:
