@@ -55,6 +55,7 @@ TINY: dict[str, Any] = {
 SETTINGS: dict[str, dict[str, Any]] = {
     "factor-vae": {"critic_units": 32, "critic_layers": 2},
     "aae": {"discriminator_units": 32, "discriminator_every": 2},
+    "vae-gan": {"discriminator_channels": 4, "discriminator_every": 2},
     "vamp": {"components": 8},
     "vq-vae": {"codes": 16},
     "vae": {"samples": 2},

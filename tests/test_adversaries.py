@@ -20,7 +20,7 @@ from vae_core.objective import MODEL
 from vae_core.training.events import Stepped, Validated
 from vae_core.types import total
 
-ADVERSARIAL = ["aae"]
+ADVERSARIAL = ["aae", "vae-gan"]
 with_each = pytest.mark.parametrize("family", ADVERSARIAL)
 
 
@@ -63,6 +63,38 @@ def test_of_an_adversarial_autoencoder_the_encoder_alone_deceives() -> None:
     encodes = [*model.encoder.parameters(), *model.bottleneck.parameters()]
     assert touched(deceives.sum(), encodes)
     assert not touched(deceives.sum(), model.decoder.parameters())
+
+
+def test_of_a_vae_gan_the_decoder_alone_deceives() -> None:
+    """Neither do its features teach the discriminator, nor pixels anybody, unless they are priced;
+    the features' distance teaches both halves of the model."""
+    model, objective = made("vae-gan")
+    x = torch.rand(8, 1, 16, 16)
+    terms = objective.losses(x, objective(model, x, at()), at())[MODEL]
+    encodes = [*model.encoder.parameters(), *model.bottleneck.parameters()]
+    deceives, features = (terms[name].value.sum() for name in ("adversarial", "features"))
+    assert touched(deceives, model.decoder.parameters()) and not touched(deceives, encodes)
+    assert touched(features, model.decoder.parameters()) and touched(features, encodes)
+    assert terms["recon"].weight == 0 and terms["features"].weight == 1
+
+
+def test_features_are_compared_as_the_paper_says() -> None:
+    model, objective = made("vae-gan")
+    model.eval(), objective.eval()
+    x = torch.rand(3, 1, 16, 16)
+    output = objective(model, x, at(batch=3))
+    terms = objective.losses(x, output, at(batch=3))[MODEL]
+    judge: Any = objective.discriminator
+    original, odds = judge(x)
+    rebuilt, _ = judge(model.likelihood.mean(output.x_logits))
+    assert odds.shape == (3,) and original.shape[0] == 3
+    distance = 0.5 * (original - rebuilt).square().sum(1)
+    torch.testing.assert_close(terms["features"].value, distance)
+    again, prior = (
+        judge(model.likelihood.mean(output.extra[name]))[1] for name in ("again", "prior")
+    )
+    deceived = -0.5 * (torch.sigmoid(again).log() + torch.sigmoid(prior).log())
+    torch.testing.assert_close(terms["adversarial"].value, deceived)
 
 
 @with_each

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
@@ -14,7 +15,8 @@ from vae_core.families import families
 from vae_core.rate_curve import POINTS, RateCurve, rate_curve
 from vae_core.runs import Run
 
-MOST_LABELS = 16
+CLEAR = 0.13
+"""Of the whole curve, along either axis: points nearer than that to the last label have none."""
 
 
 def has_dial(run: Run) -> bool:
@@ -47,13 +49,13 @@ def curve_of(run: Run) -> RateCurve | None:
 
 def draw_curve(figure: go.Figure, curve: RateCurve, name: str) -> None:
     """The line of one run through the plane of rate and distortion, with β beside its points."""
-    betas = [number(beta) for beta in curve.beta.tolist()]
+    betas, labelled = [number(beta) for beta in curve.beta.tolist()], _clear(curve)
     figure.add_scatter(
         x=curve.rate,
         y=curve.distortion,
-        mode="lines+markers+text" if len(betas) <= MOST_LABELS else "lines+markers",
+        mode="lines+markers+text",
         name=name,
-        text=[f"\u2002β {beta}" for beta in betas],
+        text=[f"\u2002β {betas[i]}" if i in labelled else "" for i in range(len(betas))],
         textposition="top right",
         hovertext=[
             f"{name} at β {beta}: {active:.0f} active"
@@ -64,6 +66,17 @@ def draw_curve(figure: go.Figure, curve: RateCurve, name: str) -> None:
         line={"color": total_color(), "width": 1.5, "shape": "spline"},
         showlegend=False,
     )
+
+
+def _clear(curve: RateCurve) -> list[int]:
+    """The points with room for their label beside those that have one."""
+    places = np.stack([curve.rate, curve.distortion], 1)
+    places = places / np.maximum(np.ptp(places, axis=0), 1e-9)
+    chosen = [0]
+    for i in range(1, len(places)):
+        if np.abs(places[i] - places[chosen[-1]]).max() >= CLEAR:
+            chosen.append(i)
+    return chosen
 
 
 def describe(curve: RateCurve, name: str) -> None:
