@@ -69,6 +69,11 @@ export class Dial {
     this.show(this.value);
   }
 
+  /** What a page and its address keep; null where it usually is. */
+  get told() {
+    return this.value === this.data.usual ? null : this.value;
+  }
+
   /** The value at a share of the way from end to end. @param {number} share */
   at(share) {
     const { low, high } = this.data;

@@ -253,7 +253,7 @@ export class Explorer {
     if (this.removed) return;
     const ends = this.panels?.path.report() ?? [null, null];
     const { run } = this.data;
-    const dial = this.dial?.value ?? null;
+    const dial = this.dial?.told ?? null;
     this.sendState("view", { run, ...this.point.report(), ends, label: this.label, dial });
   }
 
