@@ -54,6 +54,8 @@ TINY: dict[str, Any] = {
 }
 SETTINGS: dict[str, dict[str, Any]] = {
     "factor-vae": {"critic_units": 32, "critic_layers": 2},
+    "aae": {"discriminator_units": 32, "discriminator_every": 2},
+    "vae-gan": {"discriminator_channels": 4, "discriminator_every": 2},
     "vamp": {"components": 8},
     "vq-vae": {"codes": 16},
     "vae": {"samples": 2},
@@ -84,6 +86,7 @@ OTHERS: dict[str, dict[str, Any]] = {
         "train": CALM,
     },
     "sparse, kl": {"family": "sparse", "objective": {"penalty": "kl", "measure": "absolute"}},
+    "rae, gradient": {"family": "rae", "objective": {"penalty": "gradient"}},
     "dip-vae, kind I": {"family": "dip-vae", "objective": {"kind": "I"}},
     "beta-tcvae, weighted": {"family": "beta-tcvae", "objective": {"estimator": "weighted"}},
     "vae, Laplace, drawn anew": {

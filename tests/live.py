@@ -36,6 +36,7 @@ class Spread(torch.nn.Module):
 
     latent_size = 2
     labels = 0
+    dial = None
     device = torch.device("cpu")
 
     def __init__(self, seconds: float = 0.0, shape: tuple[int, int, int] = SHAPE) -> None:
@@ -44,6 +45,9 @@ class Spread(torch.nn.Module):
         self.image_shape = shape
         self.shown_channels = None
         self.decoded = 0
+
+    def dialled(self, value):
+        return self
 
     def unflatten(self, v):
         return v

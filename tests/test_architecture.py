@@ -54,6 +54,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "vae_core.in_force",
         "vae_core.analysis",
         "vae_core.child",
+        "vae_core.rate_curve",
         "vae_core.scoring",
         "vae_core.quality",
         "vae_core.score_images",

@@ -27,6 +27,8 @@ BATCH = 32
 SMALL: dict[str, dict[str, Any]] = {"mlp": {"hidden": [32]}, "conv": {"hidden": 16}}
 CALM: dict[str, dict[str, Any]] = {
     "factor-vae": {"critic_units": 16},
+    "aae": {"discriminator_units": 16},
+    "vae-gan": {"discriminator_channels": 4},
     "capacity": {"gamma": 10.0},
     "vamp": {"components": 16},
     "iwae": {"samples": 2},

@@ -289,13 +289,17 @@ np.savez("found.npz", *encoded, x_hat=model.decode(encoded[0], *label))
 """
 
 
-@pytest.mark.parametrize("family", ["vae", "autoencoder", "conditional-vae"])
+@pytest.mark.parametrize("family", ["vae", "autoencoder", "conditional-vae", "multi-rate"])
 def test_the_python_module_runs_without_this_project(run: Run, tmp_path: Path, family: str) -> None:
     if family != "vae":
         run = trained(tmp_path, "other", family=family, train={"epochs": 1})
     folder = write_export(export(Source(run), "python"), tmp_path, "home")
     x = pictures(run)
-    told = [torch.arange(len(x)) % 11 - 1] if family == "conditional-vae" else []
+    known = {
+        "conditional-vae": [torch.arange(len(x)) % 11 - 1],
+        "multi-rate": [torch.linspace(0.02, 5, len(x))],
+    }
+    told = known.get(family, [])
     inputs = dict(zip(("x", "label"), (x, *told), strict=False))
     for name, value in inputs.items():
         np.save(folder / f"{name}.npy", value.numpy())

@@ -15,6 +15,7 @@ from tests.engine import make_loop, tiny, trained
 from vae_core.config import RunConfig, parse_config
 from vae_core.errors import UserError
 from vae_core.families import build, complete, families
+from vae_core.families.adversary import DISCRIMINATOR
 from vae_core.loading import load_run
 from vae_core.models import LatentModel
 from vae_core.models.posterior import GaussianPosterior
@@ -26,7 +27,12 @@ from vae_core.types import Context, LossTerms, total
 FAMILIES = [entry.name for entry in families]
 SHAPES = [(1, 16, 16), (3, 16, 16), (1, 13, 19), (3, 13, 19)]
 MODEL_SETTINGS = {"latent_dim": 4, "options": {"channels": [8, 16], "hidden": 16}}
-OBJECTIVE_SETTINGS = {"factor-vae": {"critic_units": 16}, "capacity": {"gamma": 10.0}}
+OBJECTIVE_SETTINGS = {
+    "factor-vae": {"critic_units": 16},
+    "capacity": {"gamma": 10.0},
+    "aae": {"discriminator_units": 16},
+    "vae-gan": {"discriminator_channels": 4},
+}
 """Small where the defaults are large, and calm where fifteen steps are too few for them."""
 
 everywhere = pytest.mark.parametrize("family", FAMILIES)
@@ -66,14 +72,15 @@ def test_shapes_gradients_and_learning(family: str, shape: tuple[int, int, int])
     """Every size and colour: what is logged is declared, every weight learns, the loss falls."""
     model, objective = made(family, shape)
     x = torch.rand(8, *shape)
-    optimizers = [
-        torch.optim.Adam(parameters, 3e-3) for parameters in objective.players(model).values()
-    ]
+    optimizers = {
+        player: torch.optim.Adam(parameters, 3e-3)
+        for player, parameters in objective.players(model).items()
+    }
     falling = []
     for step in range(15):
         output = objective(model, x, at(step))
         losses = objective.losses(x, output, at(step))
-        for optimizer in optimizers:
+        for optimizer in optimizers.values():
             optimizer.zero_grad()
         left = len(losses)
         for player, terms in losses.items():
@@ -90,8 +97,9 @@ def test_shapes_gradients_and_learning(family: str, shape: tuple[int, int, int])
             assert set(logged) <= set(families[family].terms)
             for name, parameter in [*model.named_parameters(), *objective.named_parameters()]:
                 assert parameter.grad is not None and parameter.grad.isfinite().all(), name
-        for optimizer in optimizers:
-            optimizer.step()
+        for player, optimizer in optimizers.items():
+            if player != DISCRIMINATOR:  # after a step it would measure the model by another scale
+                optimizer.step()
         falling.append(float(total(losses[MODEL]).detach()))
     assert falling[-1] < falling[0]
     z = model.sample_prior(2)
@@ -100,7 +108,7 @@ def test_shapes_gradients_and_learning(family: str, shape: tuple[int, int, int])
 
 
 POINTS = {
-    "autoencoder", "contractive", "denoising", "k-sparse", "sparse", "stacked-denoising",
+    "autoencoder", "contractive", "denoising", "k-sparse", "rae", "sparse", "stacked-denoising",
 }  # fmt: skip
 CODED = {"fsq", "vq-vae"}
 
@@ -182,7 +190,7 @@ def test_the_app_can_explain_it(family: str) -> None:
 
 def resumptions() -> list[Any]:
     """Inside an epoch for all; at its end and after it where states differ in kind."""
-    thoroughly = ("vae", "factor-vae", "stacked-denoising")
+    thoroughly = ("vae", "aae", "factor-vae", "stacked-denoising")
     return [(f, 2) for f in FAMILIES] + [(f, after) for f in thoroughly for after in (3, 4)]
 
 

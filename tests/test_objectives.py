@@ -13,10 +13,15 @@ from tests.test_families import at, made, settings
 from vae_core.families import build, complete
 from vae_core.families.denoising import CORRUPTIONS
 from vae_core.families.dip_vae import covariance, off_and_on_diagonal
-from vae_core.families.factor_vae import critic_accuracy, critic_nll, density_ratio, permuted
+from vae_core.families.factor_vae import density_ratio, permuted
 from vae_core.families.sparse import activation_kl, firing_share, l1, l1_over_l2
 from vae_core.families.wae import KERNELS, mmd
 from vae_core.losses import gaussian_log_density, standard_normal_log_density
+from vae_core.losses.adversarial import (
+    deceiver_nll,
+    discriminator_accuracy,
+    discriminator_nll,
+)
 from vae_core.models import Output
 from vae_core.models.posterior import GaussianPosterior
 from vae_core.objective import MODEL
@@ -172,14 +177,22 @@ def test_permuted_codes_keep_every_dimension_and_break_the_rows() -> None:
     assert not torch.equal(shuffled[:, 0], z[:, 0])
 
 
-def test_a_guessing_critic_loses_log_two_and_a_knowing_one_nothing() -> None:
-    zero = torch.zeros(3, 2)
-    torch.testing.assert_close(critic_nll(zero, zero), torch.full((3,), math.log(2)))
-    real, shuffled = torch.tensor([[30.0, -30.0]]), torch.tensor([[-30.0, 30.0]])
-    torch.testing.assert_close(critic_nll(real, shuffled), torch.zeros(1))
-    assert float(critic_accuracy(real, shuffled)) == 100.0
-    assert float(critic_accuracy(real, real)) == 50.0
-    assert float(density_ratio(real)) == 60.0
+def test_who_guesses_loses_log_two_and_who_knows_nothing() -> None:
+    """As torch's cross-entropy over one that is real and one that is not, whatever the log-odds."""
+    zero, sure = torch.zeros(3), torch.full((1,), 60.0)
+    torch.testing.assert_close(discriminator_nll(zero, zero), torch.full((3,), math.log(2)))
+    torch.testing.assert_close(discriminator_nll(sure, -sure), torch.zeros(1))
+    torch.testing.assert_close(deceiver_nll(sure), torch.zeros(1))
+    assert discriminator_accuracy(sure, -sure).item() == 100.0
+    assert discriminator_accuracy(sure, sure).item() == 50.0
+    assert discriminator_accuracy(sure, torch.full((1,), math.nan)).isnan().all()
+    torch.testing.assert_close(density_ratio(torch.tensor([[30.0, -30.0]])), sure)
+    real, drawn = torch.randn(2, 5)
+    entropy = torch.nn.functional.binary_cross_entropy_with_logits
+    both = entropy(real, torch.ones(5), reduction="none")
+    both = both + entropy(drawn, torch.zeros(5), reduction="none")
+    torch.testing.assert_close(discriminator_nll(real, drawn), 0.5 * both)
+    torch.testing.assert_close(deceiver_nll(drawn), -torch.sigmoid(drawn).log())
 
 
 def test_the_critic_learns_apart_from_the_model() -> None:
@@ -213,7 +226,8 @@ def test_a_trained_critic_finds_the_total_correlation_of_copied_codes() -> None:
 
     for _ in range(400):
         z = codes(512)
-        loss = critic_nll(critic(z), critic(permuted(z, noise))).mean()
+        real, mixed = density_ratio(critic(z)), density_ratio(critic(permuted(z, noise)))
+        loss = discriminator_nll(real, mixed).mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -210,11 +210,13 @@ def test_what_the_browser_tells_becomes_the_view() -> None:
         "base": base64.b64encode(raw(1, 2)).decode(),
         "z": base64.b64encode(raw(3, 4)).decode(),
         "label": 5,
+        "dial": 0.5,
         "directions": "raw/2",
     }
     view = moved(View(RAW, shown=2), told, "raw/2")
-    assert view == View(RAW, shown=2, values=(0.5, 0.0), base=raw(1, 2), condition=5, z=raw(3, 4))
+    told_so = {"condition": 5, "dial": 0.5, "z": raw(3, 4)}
+    assert view == View(RAW, shown=2, values=(0.5, 0.0), base=raw(1, 2), **told_so)
     assert moved(view, told | {"base": None}, "raw/2").base is None
     # A release and a change of directions may come in one go: the values were of the old ones.
     late = moved(View(LOCAL), told, "local/8")
-    assert late == View(LOCAL, condition=5, z=raw(3, 4))
+    assert late == View(LOCAL, **told_so)

@@ -11,7 +11,7 @@ from tests.pages import open_page
 from vae_core.families import families
 from vae_core.runs import Run
 
-SMALLER = {"factor-vae": {"critic_units": 16}}
+SMALLER = {"factor-vae": {"critic_units": 16}, "aae": {"discriminator_units": 16}}
 
 
 @pytest.fixture(params=[entry.name for entry in families])

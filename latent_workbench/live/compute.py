@@ -27,6 +27,7 @@ from latent_workbench.live.models import decode_pixels, encode_pixels, ready_tor
 from latent_workbench.live.protocol import (
     error_reply,
     pixels_reply,
+    read_dial,
     read_label,
     read_request,
     read_text,
@@ -114,9 +115,10 @@ class ComputeServer:
         run, drawn = run_called(request.path_params["run_id"]), request.query_params.get("drawn")
         body = await read_body(request, MOST_PICTURE_BYTES)
         label = read_label(request.query_params.get("label"))
+        dial = read_dial(request.query_params.get("dial"))
         model = await self.engine.model(run, label)
         return JSONResponse(
-            await self.engine.in_thread(lambda: self._encoded(run, model, body, drawn == "1"))
+            await self.engine.in_thread(lambda: self._encoded(run, model, body, drawn == "1", dial))
         )
 
     async def animate(self, request: Request) -> Response:
@@ -124,7 +126,7 @@ class ComputeServer:
         run, options = run_called(request.path_params["run_id"]), _read_options(request)
         body = await read_body(request, MOST_ANIMATION_BYTES)
         model = await self.engine.model(run, options.label)
-        asked = read_request(body, model.latent_size, MOST_FRAMES)
+        asked = read_request(body, model.latent_size, MOST_FRAMES, model.dial)
         if len(asked.vectors) < 2:
             raise UserError("An animation needs two pictures at least.")
         moving = await self.engine.in_thread(lambda: _moving(model, asked.vectors, options))
@@ -137,7 +139,7 @@ class ComputeServer:
                 raise UserError("The request is too large.")
             run = run_called(run_id)
             model = await self.engine.model(run, read_label(asker.query_params.get("label")))
-            asked = read_request(message, model.latent_size)
+            asked = read_request(message, model.latent_size, dial=model.dial)
             pixels = await self.engine.decode(model, asked.vectors)
             return pixels_reply(sequence, pixels, await self.engine.locate(run, model, asked))
         except UserError as error:
@@ -160,7 +162,9 @@ class ComputeServer:
             LOGGER.exception("A vector of run %r could not be given", run_id)
             return json.dumps(text_error(sequence, "This did not work; see the app's log."))
 
-    def _encoded(self, run: Run, model: LatentModel, body: bytes, drawn: bool) -> dict[str, object]:
+    def _encoded(
+        self, run: Run, model: LatentModel, body: bytes, drawn: bool, dial: float | None
+    ) -> dict[str, object]:
         file, shape = io.BytesIO(body), model.image_shape
         data = run.config().data
         if drawn and shape[0] not in (1, 3):
@@ -169,7 +173,9 @@ class ComputeServer:
             picture = fit_drawing(read_drawing(file), self.inks.get(run), shape, data.binarise)
         else:
             picture = read_picture(file, data, shape)
-        vector = encode_pixels(model, picture[None])[0]
+        if dial is not None and model.dial is not None:
+            model.dial.require(dial)
+        vector = encode_pixels(model, picture[None], dial)[0]
         if not np.isfinite(vector).all():
             raise UserError(f"Run {run.id!r} gives no finite encoding; its training diverged.")
         return {"vector": vector.tolist(), "picture": data_url(shown(picture, data.shown_channels))}

@@ -19,6 +19,7 @@ from latent_workbench.live.models import (
     conditioned,
     decode_pixels,
     draw_prior,
+    encode_pixels,
     ready_torch,
     weights_version,
 )
@@ -49,6 +50,7 @@ class Engine:
     def __init__(self, models: ModelCache = MODELS) -> None:
         self.models = models
         self.regions: RunCache[Region] = RunCache(load_region, ENCODINGS, 4)
+        self.images: RunCache[np.ndarray] = RunCache(load_images, ENCODINGS, 4)
         self._decoders = ThreadPoolExecutor(2, "live-decode")
         # What takes seconds has a thread of its own, so that somebody's animation does not stop
         # the picture under somebody's hand.
@@ -95,7 +97,7 @@ class Engine:
         """Where the first vector lies; None where it was not asked for or nothing is known."""
         if not request.nearest:
             return None
-        z = request.vectors[0]
+        z = request.vectors[0][: model.latent_size]
         try:
             region = await self.region(run)
         except UserError:  # a picture without its surroundings is better than none
@@ -131,7 +133,10 @@ class Engine:
         region = await self.region(run)
         if asked.index >= len(region.mu):
             raise UserError(f"Run {run.id!r} has {len(region.mu)} encodings, counted from 0.")
-        return region.mu[asked.index]
+        if asked.dial is None:
+            return region.mu[asked.index]
+        encode = self._encoded_at
+        return await self._in_decoder_thread(encode, run, await self.model(run), asked)
 
     async def in_thread(self, work: Callable[[], T]) -> T:
         """Do what may take seconds, after what others asked for."""
@@ -139,6 +144,15 @@ class Engine:
 
     async def _in_decoder_thread(self, work: Callable[..., T], *arguments: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._decoders, work, *arguments)
+
+    def _encoded_at(self, run: Run, model: LatentModel, asked: Encoding) -> np.ndarray:
+        """The posterior mean [D] of an encoded image with the model's dial turned; as usual where
+        the run keeps no image in full."""
+        images = self.images.get(run)
+        if not len(images) or model.dial is None or asked.dial is None:
+            return self.regions.get(run).mu[asked.index]
+        model.dial.require(asked.dial)
+        return encode_pixels(model, images[asked.index][None], asked.dial)[0]
 
     def _decode(self, model: LatentModel, vectors: np.ndarray) -> np.ndarray:
         """As `decode`, and remembers the shortest time that it took for so many vectors.
@@ -168,6 +182,21 @@ def load_region(run: Run) -> Region:
     if not np.isfinite(encodings.mu).all():
         raise UserError(f"The encodings of run {run.id!r} are not finite.")
     return Region(encodings.mu, encodings.logvar)
+
+
+def load_images(run: Run) -> np.ndarray:
+    """The images whose encodings the run keeps, uint8 [N, C, H, W]; none where it keeps them
+    smaller than they are.
+
+    Raises:
+        UserError: when they are damaged.
+    """
+    ready_torch()
+    from vae_core.latent.encodings import load_encodings
+
+    kept = load_encodings(run)
+    whole = kept.as_images(run.data_card().image_shape) is not None
+    return kept.thumbnails if whole else kept.thumbnails[:0]
 
 
 def locate(

@@ -31,11 +31,14 @@ def ready_torch() -> Any:
 
 
 def decode_pixels(model: LatentModel, vectors: np.ndarray) -> np.ndarray:
-    """Latent vectors, float32 [n, D], as pictures, uint8 [n, H, W, C]."""
+    """Latent vectors, float32 [n, D], as pictures, uint8 [n, H, W, C]; for a model with a dial each
+    vector says behind its latents where that is turned to, [n, D + 1]."""
     ready_torch()
     from vae_core.latent.grids import decode_vectors
 
-    return decode_vectors(model, vectors).transpose(0, 2, 3, 1)
+    dial = None if model.dial is None else vectors[:, model.latent_size]
+    latents = vectors[:, : model.latent_size]
+    return decode_vectors(model, latents, dial=dial).transpose(0, 2, 3, 1)
 
 
 def conditioned(model: LatentModel, label: int) -> LatentModel:
@@ -43,13 +46,14 @@ def conditioned(model: LatentModel, label: int) -> LatentModel:
     return model.conditioned(ready_torch().tensor([label], device=model.device))
 
 
-def encode_pixels(model: LatentModel, pixels: np.ndarray) -> np.ndarray:
-    """The posterior means of pictures, uint8 [n, C, H, W], flattened: float32 [n, D]."""
+def encode_pixels(model: LatentModel, pixels: np.ndarray, dial: float | None = None) -> np.ndarray:
+    """The posterior means of pictures, uint8 [n, C, H, W], flattened: float32 [n, D]; of a model
+    with a dial at this value of it."""
     torch = ready_torch()
     from vae_core.data.batches import as_floats
 
     with torch.inference_mode():
-        posterior = model.encode(as_floats(np.array(pixels), model.device))
+        posterior = model.dialled(dial).encode(as_floats(np.array(pixels), model.device))
         return model.flatten(posterior.mode()).float().cpu().numpy()
 
 

@@ -11,6 +11,8 @@ the rest is a sentence in UTF-8. Where it was asked for and the run has encoding
 where the first vector lies: `location`, then `found` times `neighbour`. The log-density is no
 number where the model has none.
 
+A model with a dial takes D + 1 numbers for each picture: behind the latents the value of its dial.
+
 A conditional model is told its label by `?label=N` in the address; without one, or with −1, the
 label is unknown to it.
 
@@ -20,6 +22,7 @@ Text requests and replies are JSON; `Random` and `Encoding` are the requests the
 from __future__ import annotations
 
 import json
+import math
 import re
 import struct
 from dataclasses import dataclass
@@ -34,6 +37,7 @@ from vae_core.settings import Settings
 
 if TYPE_CHECKING:
     from vae_core.latent.region import Place
+    from vae_core.models import Dial
 
 TABLE: dict[str, Any] = json.loads(Path(__file__).with_suffix(".json").read_text(encoding="utf-8"))
 _CODES = {"u1": "B", "u2": "H", "u4": "I", "f4": "f"}
@@ -57,7 +61,8 @@ OK, FAILED = 0, 1
 
 @dataclass(frozen=True)
 class Request:
-    """Latent vectors [n, D] float32 to decode; `nearest` encodings are wanted for the first."""
+    """Latent vectors [n, D] float32 to decode, [n, D + 1] for a model with a dial; `nearest`
+    encodings are wanted for the first."""
 
     sequence: int
     vectors: np.ndarray
@@ -95,10 +100,11 @@ class Random(_Asked):
 
 
 class Encoding(_Asked):
-    """The posterior mean of a cached encoding, by its row."""
+    """The posterior mean of a cached encoding, by its row; encoded anew with `dial` at a value."""
 
     type: Literal["encoding"]
     index: int = Field(ge=0, lt=2**32)
+    dial: float | None = Field(None, gt=0, allow_inf_nan=False)
 
 
 _TEXT: TypeAdapter[Random | Encoding] = TypeAdapter(
@@ -111,8 +117,11 @@ def sequence_of(message: bytes) -> int:
     return struct.unpack_from("<I", message)[0] if len(message) >= 4 else 0
 
 
-def read_request(message: bytes, latent_size: int, most: int = MOST_VECTORS) -> Request:
-    """A request for at most `most` pictures.
+def read_request(
+    message: bytes, latent_size: int, most: int = MOST_VECTORS, dial: Dial | None = None
+) -> Request:
+    """A request for at most `most` pictures; of a model with a dial each is told where it is.
+
 
     Raises:
         UserError: on a header, a length or a value that is not what this model takes.
@@ -124,16 +133,21 @@ def read_request(message: bytes, latent_size: int, most: int = MOST_VECTORS) -> 
         raise UserError(f"A request asks for 0 to {MOST_NEAREST} neighbours; not {nearest}.")
     if not 1 <= count <= most:
         raise UserError(f"A request holds 1 to {most} vectors; this one says {count}.")
-    expected = REQUEST.size + 4 * count * latent_size
+    numbers = latent_size + (dial is not None)
+    expected = REQUEST.size + 4 * count * numbers
     if len(message) != expected:
         raise UserError(
-            f"{count} vectors of {latent_size} numbers make {expected} bytes; "
+            f"{count} vectors of {numbers} numbers make {expected} bytes; "
             f"this request has {len(message)}."
         )
     vectors = np.frombuffer(message, dtype="<f4", offset=REQUEST.size).astype(np.float32)
     if not np.isfinite(vectors).all():
         raise UserError("The request holds a number that is not finite.")
-    return Request(sequence, vectors.reshape(count, latent_size), nearest)
+    vectors = vectors.reshape(count, numbers)
+    if dial is not None:
+        for end in (vectors[:, -1].min(), vectors[:, -1].max()):
+            dial.require(float(end))
+    return Request(sequence, vectors, nearest)
 
 
 def read_text(text: str) -> Random | Encoding:
@@ -159,6 +173,23 @@ def read_label(text: str | None) -> int | None:
     if not re.fullmatch(r"-1|[0-9]{1,6}", text):
         raise UserError("A label is a whole number, or -1 where it is unknown.")
     return int(text)
+
+
+def read_dial(text: str | None) -> float | None:
+    """The value of a dial in an address; None where there is none.
+
+    Raises:
+        UserError: when it is no number above 0.
+    """
+    if text is None:
+        return None
+    try:
+        value = float(text) if len(text) <= 40 else math.nan
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise UserError("The dial of a model is a number above 0.")
+    return value
 
 
 def pixels_reply(sequence: int, pixels: np.ndarray, where: Location | None = None) -> bytes:

@@ -22,7 +22,7 @@ REACH = 3.0
 """A slider goes from −3 σ to 3 σ."""
 MOST_LABELS = 2**15 - 1
 
-NAMES = ("directions", "label", "neighbours", "at", "shown", "values", "base", "given")
+NAMES = ("directions", "label", "neighbours", "at", "shown", "values", "base", "given", "dial")
 """The parameters of the address, each of them optional."""
 
 
@@ -43,6 +43,8 @@ class View:
     """What the sliders cannot express; None is the center of the directions."""
     condition: int | None = None
     """The label of a conditional model, `given` in the address; None leaves it to the page."""
+    dial: float | None = None
+    """Where the dial of a model is turned to, such as its β; None is where it usually is."""
     z: bytes | None = None
     """The point itself, by which it is found again under other directions; not in the address."""
 
@@ -58,6 +60,7 @@ class View:
             "values": ",".join(f"{value:.6g}" for value in values) if any(values) else None,
             "base": None if self.base is None else to_text(self.base),
             "given": self.condition,
+            "dial": None if self.dial is None else f"{self.dial:.6g}",
         }
         return {prefix + name: str(value) for name, value in found.items() if value is not None}
 
@@ -79,6 +82,7 @@ def from_query(parameters: Mapping[str, str], prefix: str = "") -> View:
         values=() if values is None and base is not None else values,
         base=base,
         condition=_whole(named, "given", 0, MOST_LABELS),
+        dial=_positive(named, "dial"),
     )
 
 
@@ -106,6 +110,19 @@ def _whole(named: Mapping[str, str], name: str, least: int, most: int) -> int | 
     if not (text.isascii() and text.isdigit() and len(text) < 10 and least <= int(text) <= most):
         raise UserError(f"The link's {name} has to be a whole number from {least} to {most}.")
     return int(text)
+
+
+def _positive(named: Mapping[str, str], name: str) -> float | None:
+    text = named.get(name)
+    if text is None:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value <= FURTHEST:
+        raise UserError(f"The link's {name} has to be a number above 0.")
+    return value
 
 
 def _values(text: str) -> tuple[float, ...]:

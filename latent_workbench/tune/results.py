@@ -14,6 +14,8 @@ from latent_workbench.shared.catalog import RunFacts
 from latent_workbench.shared.current_run import open_run
 from latent_workbench.shared.formatting import number
 from latent_workbench.shared.theme import BETA, MARGIN, chart, label_color, total_color
+from latent_workbench.tune.rate_curve import describe, draw_curve
+from vae_core.rate_curve import RateCurve
 from vae_core.sweeps.aggregate import SeedAverage, average_seeds, conditions
 from vae_core.sweeps.results import Result, results
 from vae_core.sweeps.suggestions import Suggestion, advise
@@ -27,15 +29,17 @@ LEAST_SPAN = 4.0
 """Nats that an axis shows at least, so that noise does not fill it."""
 
 
-def sweep_results(runs: Sequence[RunFacts], current: str | None) -> None:
-    """Curve and units of the runs that were measured."""
+def sweep_results(
+    runs: Sequence[RunFacts], current: str | None, along: RateCurve | None = None
+) -> None:
+    """Curve and units of the runs that were measured; `along` is the curve of the current one."""
     if not runs:
         st.info("The first point appears when a run has finished. ELBO lines come with it.")
         return
     curve, units = st.columns([1.7, 1], gap="small")
     found = results(facts.run for facts in runs)
     with curve:
-        figure = rate_distortion_figure(runs, found, current)
+        figure = rate_distortion_figure(runs, found, current, along)
         event = chart(figure, "rate-distortion", on_select="rerun", selection_mode="points")
         points = event["selection"]["points"] if event else []
         named = [point["customdata"] for point in points if point.get("customdata")]
@@ -44,6 +48,8 @@ def sweep_results(runs: Sequence[RunFacts], current: str | None) -> None:
         # Every part that one of them was measured on, named once.
         parts = dict.fromkeys(run.measured_on for run in runs if run.measured_on)
         st.caption(f"Measured on {' or on '.join(parts)}." if parts else "")
+        if along is not None:
+            describe(along, current or "")
     with units:
         if found:
             chart(units_figure(found), "active-units")
@@ -127,21 +133,27 @@ def units_figure(found: Sequence[Result]) -> go.Figure:
 
 
 def rate_distortion_figure(
-    runs: Sequence[RunFacts], found: Sequence[Result], current: str | None
+    runs: Sequence[RunFacts],
+    found: Sequence[Result],
+    current: str | None,
+    along: RateCurve | None = None,
 ) -> go.Figure:
     """Each measured run at (rate, distortion); along a grey line −ELBO = rate + distortion.
 
     Seeds of one β, of the runs in `found` that have one, are dots around their mean, which carries
     the label and their deviation in both directions. Runs of other settings have another colour.
-    Rings are collapsed, or were not trained to their end; the latter are no part of a mean.
+    Rings are collapsed, or were not trained to their end; the latter are no part of a mean. `along`
+    is the whole curve of the current run, where its network is told β.
     """
     figure = go.Figure()
     rates = np.array([run.kl for run in runs], float)
     distortions = np.array([run.recon for run in runs], float)
-    left, right = _around(rates)
-    low, high = _around(distortions)
+    left, right = _around(rates if along is None else np.append(rates, along.rate))
+    low, high = _around(distortions if along is None else np.append(distortions, along.distortion))
     grey = total_color()
     _equal_elbos(figure, left, right, low, high, grey)
+    if along is not None:
+        draw_curve(figure, along, current or "")
     named = conditions([result for result in found if not result.not_converged])
     several = len(named) > 1
     points: list[SeedAverage] = []

@@ -12,6 +12,7 @@ from latent_workbench.shared.state import persistent, restore, session
 from latent_workbench.tune.board import board
 from latent_workbench.tune.comparison import comparison
 from latent_workbench.tune.queue import label, queue, sweep_buttons
+from latent_workbench.tune.rate_curve import curve_of, has_dial
 from latent_workbench.tune.results import advice, sweep_results
 from latent_workbench.tune.sweep_form import sweep_form
 from vae_core.errors import UserError
@@ -42,7 +43,7 @@ def sweep_tab(run: Run) -> None:
     names = {NEW: "New sweep", ALL: f"All runs like {run.id}"}
     names |= {sweep.id: sweep.id for sweep in sweeps_of(store)}
     asked = st.query_params.get("sweep")
-    start = asked if asked in names else NEW
+    start = asked if asked in names else (ALL if has_dial(run) else NEW)
     widths = [1.5, 1] if restore(CHOICE, start, names) == NEW else [1, 2.3]
     left, right = st.columns(widths, gap="medium")
     with left:
@@ -124,7 +125,7 @@ def _progress(sweep: Sweep, current: str) -> None:
 
 
 def _runs(runs: list[RunFacts], run: Run) -> None:
-    sweep_results(runs, run.id)
+    sweep_results(runs, run.id, curve_of(run))
     ordered = sorted(runs, key=lambda facts: facts.beta or 0.0)
     board([(facts.id, facts.run) for facts in ordered])
     _compare(ordered, ALL)

@@ -334,6 +334,50 @@ def test_a_conditional_model_draws_the_label_that_it_is_told(
         run.delete()
 
 
+def test_a_dial_turns_encoder_and_decoder_without_training(
+    page: Page, app_url: str, store: Store
+) -> None:
+    """Under the hand, before it lets go; from an image the point moves too, as it is encoded anew.
+    A link, a reload and an undo lead back to where it was."""
+    objective = {"lowest": 0.02, "highest": 4.0}
+    train = {"epochs": 30, "learning_rate": 3e-3, "preview_every": 10_000}
+    run = trained(
+        store.path, "told", family="multi-rate", objective=objective, data={"limit": 600},
+        train=train,
+    )  # fmt: skip
+    try:
+        open_explorer(page, f"{app_url}/explore?run=told")
+        dial = page.get_by_test_id("beta-dial")
+        expect(dial).to_have_attribute("aria-valuetext", "β 1")
+        named(page, "Start from an image of the data").click()
+        page.locator(".cells:not(.few) button").nth(5).click()
+        page.wait_for_url("**values=**")
+        before, url = picture(page), page.url
+        box = dial.bounding_box()
+        assert box is not None
+        y = box["y"] + box["height"] / 2
+        page.mouse.move(box["x"] + box["width"] / 2, y)
+        page.mouse.down()
+        page.mouse.move(box["x"] + 0.95 * box["width"], y, steps=8)
+        wait_for_change(page, before)
+        assert "dial=" not in page.url, "the hand still holds it"
+        page.mouse.up()
+        page.wait_for_url("**dial=**")
+        assert page.url.split("values=")[1] != url.split("values=")[1], "it is encoded anew"
+        turned = picture(page)
+        page.reload()
+        page.locator('[data-testid="decoded-image"].drawn').wait_for()
+        expect(dial).not_to_have_attribute("aria-valuetext", "β 1")
+        assert picture(page) == turned
+        page.locator(".dial .strip button").first.click()
+        expect(dial).to_have_attribute("aria-valuetext", "β 0.02")
+        wait_for_change(page, turned)
+        named(page, "Back to before the last change").click()
+        expect(dial).not_to_have_attribute("aria-valuetext", "β 0.02")
+    finally:
+        run.delete()
+
+
 def test_where_sockets_are_blocked_the_picture_follows_on_release(page: Page, app_url: str) -> None:
     page.route_web_socket("**/live/decode/**", lambda socket: socket.close())
     open_explorer(page, f"{app_url}/explore?run=tiny")

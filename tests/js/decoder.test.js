@@ -125,6 +125,36 @@ test("vectors come as JSON, and a refusal is told", () => {
   assert.deepEqual(events, [["vector", 0.5, 1], "There is no run."]);
 });
 
+test("behind each vector stands where the dial is when it is sent, or where it shall be", () => {
+  const socket = newest();
+  let turned = 0.5;
+  decoder.dialled = () => turned;
+  decoder.ask("picture", z);
+  decoder.ask("dial", [z[0], z[0]], { dials: [0.25, 4] });
+  turned = 2;
+  socket.open();
+  socket.answer(1);
+  const numbers = socket.sent.map((frame) => [...new Float32Array(/** @type {ArrayBuffer} */ (frame), 8)]);
+  assert.deepEqual(numbers, [
+    [1, 2, 2],
+    [1, 2, 0.25, 1, 2, 4],
+  ]);
+});
+
+test("a vector goes to who asked for it", () => {
+  const socket = newest();
+  socket.open();
+  decoder.askVector({ type: "encoding", index: 5, dial: 0.5 }, (vector) => events.push(["mine", ...vector]));
+  assert.deepEqual(JSON.parse(String(socket.sent[0])), {
+    type: "encoding",
+    index: 5,
+    dial: 0.5,
+    sequence: 1,
+  });
+  socket.onmessage({ data: JSON.stringify({ type: "encoding", sequence: 1, vector: [0.5, 1] }) });
+  assert.deepEqual(events, [["mine", 0.5, 1]]);
+});
+
 test("what was on its way when the connection was lost is asked for again", () => {
   newest().open();
   decoder.ask("picture", z);

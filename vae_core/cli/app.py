@@ -16,6 +16,7 @@ from vae_core.cli import (
     export,
     inspect,
     pull,
+    rates,
     score_images,
     sweep,
     track,
@@ -40,6 +41,7 @@ for module in (
     curate,
     export,
     pull,
+    rates,
     catalogue,
 ):
     app.add_typer(module.app)

@@ -16,34 +16,38 @@ EXAMPLES = 2
 class EncoderHalf(nn.Module):
     """Images [B, C, H, W] in [0, 1] → posterior mean [B, D] and, where there is one, log σ².
 
-    A conditional model also takes the label of each image, int64 [B]; −1 where it is not known.
+    A model that can be told something takes that too: a conditional one the label of each image,
+    int64 [B], −1 where it is not known; one with a dial the value of it, float [B].
     """
 
     def __init__(self, model: LatentModel) -> None:
         super().__init__()
         self.model = model
 
-    def forward(self, x: Tensor, label: Tensor | None = None) -> tuple[Tensor, ...]:
-        posterior = _conditioned(self.model, label).encode(x)
+    def forward(self, x: Tensor, given: Tensor | None = None) -> tuple[Tensor, ...]:
+        posterior = _told(self.model, given).encode(x)
         mu = self.model.flatten(posterior.mode())
         logvar = posterior.log_variance()
         return (mu,) if logvar is None else (mu, self.model.flatten(logvar))
 
 
 class DecoderHalf(nn.Module):
-    """Flattened latents [B, D], and labels as `EncoderHalf` → pictures [B, C, H, W] in [0, 1]."""
+    """Flattened latents [B, D], and what is told as `EncoderHalf` → pictures [B, C, H, W] in
+    [0, 1]."""
 
     def __init__(self, model: LatentModel) -> None:
         super().__init__()
         self.model = model
 
-    def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
-        logits = _conditioned(self.model, label).decode(self.model.unflatten(z))
+    def forward(self, z: Tensor, given: Tensor | None = None) -> Tensor:
+        logits = _told(self.model, given).decode(self.model.unflatten(z))
         return self.model.picture(logits)
 
 
-def _conditioned(model: LatentModel, label: Tensor | None) -> LatentModel:
-    return model if label is None else model.conditioned(label)
+def _told(model: LatentModel, given: Tensor | None) -> LatentModel:
+    if given is None:
+        return model
+    return model.conditioned(given) if model.dial is None else model.dialled(given)
 
 
 Inputs = dict[str, Tensor]
@@ -52,19 +56,22 @@ Inputs = dict[str, Tensor]
 
 @torch.no_grad()
 def try_inputs(model: LatentModel, n: int, seed: int = 0) -> tuple[Inputs, Inputs]:
-    """n pictures that the model itself draws, the latents they come from, and their labels where
-    it takes any: ({"x": …}, {"z": …}), both with "label" for a conditional model. A UserError for a
-    network whose operations are not ours."""
+    """n pictures that the model itself draws, the latents they come from, and what it is told where
+    it can be: ({"x": …}, {"z": …}), both with "label" for a conditional model, and with the key of
+    its dial for one that has any. A UserError for a network whose operations are not ours."""
     if isinstance(model, GivenModel):
         raise UserError(
             "This network is kept as it came, in the folder “brought” of its run: take it from "
             "there, or export its encodings."
         )
     z = model.flatten(model.sample_prior(n, torch.Generator(model.device).manual_seed(seed)))
-    label = torch.arange(n, device=z.device) % (model.labels + 1) - 1
-    labels = {"label": label} if model.labels else {}
-    x = DecoderHalf(model)(z, **labels).contiguous()
-    return {"x": x} | labels, {"z": z} | labels
+    told: Inputs = {}
+    if model.labels:
+        told = {"label": torch.arange(n, device=z.device) % (model.labels + 1) - 1}
+    elif model.dial is not None:
+        told = {model.dial.key: torch.tensor(model.dial.values(n), device=z.device)}
+    x = DecoderHalf(model)(z, *told.values()).contiguous()
+    return {"x": x} | told, {"z": z} | told
 
 
 @torch.no_grad()

@@ -13,6 +13,7 @@ from vae_core.errors import UserError
 from vae_core.export.networks import DecoderHalf, EncoderHalf, Inputs, first, traced, try_inputs
 from vae_core.export.source import Export, Source, formats
 from vae_core.extras import extra
+from vae_core.models import LatentModel
 
 TOLERANCE = 1e-4
 """The largest difference allowed, in units of the largest value where that is above 1."""
@@ -21,6 +22,18 @@ LABELLED = (
     'Both graphs take the label of each image as a second input, "label": int64 [B], counted from '
     "0 as in the data set; −1 where it is not known."
 )
+
+DIALLED = (
+    'Both graphs take {name} as a second input, "{key}": float32 [B], between {low:g} and {high:g}.'
+)
+
+
+def _told(model: LatentModel) -> str:
+    """What a person should know of the second input; "" where there is none."""
+    if (dial := model.dial) is not None:
+        return DIALLED.format(name=dial.name, key=dial.key, low=dial.low, high=dial.high)
+    return LABELLED if model.labels else ""
+
 
 CHECKED = 7  # another batch size than the traced one, which shows that it is dynamic
 
@@ -34,7 +47,8 @@ CHECKED = 7  # another batch size than the traced one, which shows that it is dy
 def onnx(source: Source) -> Export:
     """encoder.onnx: x → mu, logvar. decoder.onnx: z → x_hat. A note says how well they agree.
 
-    Both take the labels too, "label" int64 [B], where the model is a conditional one.
+    Both take what a model is told too: "label" int64 [B] where it is a conditional one, the value
+    of its dial where it has one.
 
     Raises:
         UserError: when the ONNX libraries are missing, or a graph disagrees with PyTorch.
@@ -59,7 +73,7 @@ def onnx(source: Source) -> Export:
             )
         worst = max(worst, difference)
     note = f"onnxruntime and PyTorch agree to {worst:.1e} (at most 1e-4 allowed)."
-    return Export(files, f"{note} {LABELLED}" if model.labels else note)
+    return Export(files, f"{note} {_told(model)}".strip())
 
 
 def _graph(half: nn.Module, inputs: Inputs, results: tuple[str, ...]) -> bytes:

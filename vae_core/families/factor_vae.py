@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-from typing import Any
-
-import torch
 from torch import Generator, Tensor, nn
-from torch.nn.functional import softplus
 
 from vae_core.config import ModelConfig
 from vae_core.families.family import KL, RECON, Built, Quantity, families, need_two_images
-from vae_core.families.networks import diagonal_gaussian, weight_setting
+from vae_core.families.networks import critic_of_codes, diagonal_gaussian, weight_setting
+from vae_core.losses.adversarial import discriminator_accuracy, discriminator_nll
 from vae_core.models import DensityPosterior, LatentModel, Likelihood, Output
 from vae_core.objective import MODEL, Objective
 from vae_core.runs import DataCard
@@ -20,7 +16,6 @@ from vae_core.shares import at_hand, gathered, uniform_like
 from vae_core.types import Context, Losses, Term
 
 CRITIC = "critic"
-SLOPE = 0.2  # of the leaky ReLUs: Kim and Mnih (2018), appendix A
 
 
 class FactorOptions(Settings):
@@ -57,7 +52,8 @@ class FactorObjective(Objective[DensityPosterior]):
     def __init__(self, likelihood: Likelihood, options: FactorOptions, latent_dim: int) -> None:
         super().__init__(likelihood)
         self.gamma = options.gamma
-        self.critic = _critic(latent_dim, options.critic_units, options.critic_layers)
+        units, layers = options.critic_units, options.critic_layers
+        self.critic = critic_of_codes(latent_dim, units, layers, logits=2)
         self.optimizers = {
             CRITIC: {"lr": options.critic_learning_rate, "betas": options.critic_adam_betas}
         }
@@ -72,10 +68,11 @@ class FactorObjective(Objective[DensityPosterior]):
         losses[MODEL]["tc"] = Term(ratio, self.controls(context)["gamma"])
 
         z = output.z.detach()
-        real, shuffled = self.critic(z), self.critic(permuted(z, context.generator))
+        shuffled = permuted(z, context.generator)
+        real, mixed = density_ratio(self.critic(z)), density_ratio(self.critic(shuffled))
         losses[CRITIC] = {
-            "critic": Term(critic_nll(real, shuffled)),
-            "accuracy": Term(critic_accuracy(real, shuffled).detach(), 0.0),
+            "critic": Term(discriminator_nll(real, mixed)),
+            "accuracy": Term(discriminator_accuracy(real, mixed).detach(), 0.0),
         }
         return losses
 
@@ -84,15 +81,6 @@ class FactorObjective(Objective[DensityPosterior]):
 
     def players(self, model: nn.Module) -> dict[str, list[nn.Parameter]]:
         return super().players(model) | {CRITIC: list(self.critic.parameters())}
-
-
-def _critic(inputs: int, units: int, layers: int) -> nn.Sequential:
-    """Codes [B, inputs] → two logits [B, 2]: a code as it is, a shuffled one."""
-    widths = [inputs] + [units] * layers
-    hidden: list[Any] = []
-    for a, b in pairwise(widths):
-        hidden += [nn.Linear(a, b), nn.LeakyReLU(SLOPE)]
-    return nn.Sequential(*hidden, nn.Linear(widths[-1], 2))
 
 
 def permuted(z: Tensor, generator: Generator | None = None) -> Tensor:
@@ -110,18 +98,6 @@ def density_ratio(logits: Tensor) -> Tensor:
     Its mean over codes is the estimate of the total correlation: Kim and Mnih (2018), equation 3.
     """
     return logits[:, 0] - logits[:, 1]
-
-
-def critic_nll(real: Tensor, shuffled: Tensor) -> Tensor:
-    """The critic's mean cross-entropy over one code and one shuffled code, nats, [B]."""
-    return 0.5 * (softplus(-density_ratio(real)) + softplus(density_ratio(shuffled)))
-
-
-def critic_accuracy(real: Tensor, shuffled: Tensor) -> Tensor:
-    """Share of both told apart, in %; 50 is guessing, NaN where a logit is, [B]."""
-    seen, mixed = density_ratio(real), density_ratio(shuffled)
-    right = (seen > 0).float() + (mixed < 0).float()
-    return torch.where(seen.isnan() | mixed.isnan(), torch.nan, 50.0 * right)
 
 
 @families.register(

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from itertools import pairwise
 from typing import Any, TypeVar
+
+from torch import nn
 
 from vae_core.config import ModelConfig
 from vae_core.errors import UserError
@@ -131,6 +134,19 @@ def likelihood_of_pictures(config: ModelConfig, data: DataCard) -> Likelihood:
 def weight_setting(default: float, title: str, help: str, **facts: Any) -> Any:
     """The setting of a term's weight."""
     return setting(default, title, help, ge=0, le=1e6, **facts)
+
+
+SLOPE = 0.2
+"""Of the leaky ReLUs of critics: Kim and Mnih (2018), appendix A."""
+
+
+def critic_of_codes(inputs: int, units: int, layers: int, logits: int = 1) -> nn.Sequential:
+    """Codes [B, inputs] → [B, logits], by fully connected layers of `units`."""
+    widths = [inputs] + [units] * layers
+    hidden: list[nn.Module] = []
+    for a, b in pairwise(widths):
+        hidden += [nn.Linear(a, b), nn.LeakyReLU(SLOPE)]
+    return nn.Sequential(*hidden, nn.Linear(widths[-1], logits))
 
 
 LARGEST_MAP = 8

@@ -7,7 +7,7 @@ from torch import Tensor
 from vae_core.families.family import ELBO, families
 from vae_core.families.networks import on_diagonal_gaussian, weight_setting
 from vae_core.models import DensityPosterior, Likelihood, Output
-from vae_core.objective import MODEL, Objective
+from vae_core.objective import MODEL, Objective, P
 from vae_core.schedules import SCHEDULES, ScheduleName
 from vae_core.settings import Settings, setting
 from vae_core.types import Context, Losses, Term
@@ -43,12 +43,8 @@ class VaeOptions(Settings):
     )
 
 
-class VaeObjective(Objective[DensityPosterior]):
-    """−log p(x|z) + β · KL(q(z|x) ‖ p(z)), the first averaged over L draws of z.
-
-    Source: Kingma and Welling (2014), equation 7; the weight: Higgins et al., β-VAE (2017),
-    equation 4.
-    """
+class BetaObjective(Objective[P]):
+    """−log p(x|z) + β · `rate`, the first averaged over L draws of z; β by its schedule."""
 
     def __init__(self, likelihood: Likelihood, options: VaeOptions) -> None:
         super().__init__(likelihood, options)
@@ -58,13 +54,24 @@ class VaeObjective(Objective[DensityPosterior]):
     def controls(self, context: Context) -> dict[str, float]:
         return {"beta": context.overrides.get("beta", self.beta(context.step))}
 
-    def losses(self, x: Tensor, output: Output[DensityPosterior], context: Context) -> Losses:
+    def losses(self, x: Tensor, output: Output[P], context: Context) -> Losses:
         losses = super().losses(x, output, context)
         losses[MODEL]["kl"] = Term(self.rate(output, context), self.controls(context)["beta"])
         return losses
 
-    def rate(self, output: Output[DensityPosterior], context: Context) -> Tensor:
+    def rate(self, output: Output[P], context: Context) -> Tensor:
         """KL(q(z|x) ‖ p(z)) in nats per image, [B]."""
+        raise AssertionError("a variant says what its rate is")
+
+
+class VaeObjective(BetaObjective[DensityPosterior]):
+    """−log p(x|z) + β · KL(q(z|x) ‖ p(z)), the first averaged over L draws of z.
+
+    Source: Kingma and Welling (2014), equation 7; the weight: Higgins et al., β-VAE (2017),
+    equation 4.
+    """
+
+    def rate(self, output: Output[DensityPosterior], context: Context) -> Tensor:
         return output.posterior.kl().sum(1)
 
 

@@ -76,10 +76,14 @@ BATCH = 100
 
 @torch.inference_mode()
 def decode_vectors(
-    model: LatentModel, vectors: np.ndarray, labels: np.ndarray | None = None
+    model: LatentModel,
+    vectors: np.ndarray,
+    labels: np.ndarray | None = None,
+    dial: np.ndarray | None = None,
 ) -> np.ndarray:
     """The pictures of flattened latents [N, D], of images with these labels int64 [N] if they are
-    known, as they are shown: uint8 [N, 1 or 3, H, W]."""
+    known, each at a value of the model's dial [N] if it is turned, as they are shown: uint8
+    [N, 1 or 3, H, W]."""
     latents = torch.from_numpy(np.ascontiguousarray(vectors, dtype=np.float32))
     conditioned, pictures = model, []
     for start in range(0, len(latents), BATCH):
@@ -87,6 +91,9 @@ def decode_vectors(
         if labels is not None:
             told = np.ascontiguousarray(labels[here], np.int64)
             conditioned = model.conditioned(torch.from_numpy(told))
+        if dial is not None:
+            at = np.ascontiguousarray(dial[here], np.float32)
+            conditioned = model.dialled(torch.from_numpy(at))
         z = model.unflatten(latents[here].to(model.device))
         pictures.append(to_bytes(_shown(model, conditioned.decode(z))))
     return np.concatenate(pictures)

@@ -1,6 +1,7 @@
 """LatentModel and what it is made of: backbones, bottlenecks, posteriors, likelihoods."""
 
 from vae_core.models.backbones import backbones
+from vae_core.models.dial import Dial
 from vae_core.models.given import GivenModel, Halves, Scale
 from vae_core.models.latent_model import Autoencoder, LatentModel, Output, evaluating
 from vae_core.models.likelihoods import Likelihood, likelihoods
@@ -14,6 +15,7 @@ from vae_core.models.posterior import (
     GaussianPosterior,
     PointPosterior,
     Posterior,
+    TractablePosterior,
 )
 from vae_core.models.quantised import (
     QuantisedBottleneck,
@@ -29,6 +31,7 @@ __all__ = [
     "DensityPosterior",
     "Deterministic",
     "DiagonalGaussian",
+    "Dial",
     "GaussianMixture",
     "GaussianPosterior",
     "GivenModel",
@@ -43,6 +46,7 @@ __all__ = [
     "QuantisedPosterior",
     "Quantiser",
     "Scale",
+    "TractablePosterior",
     "backbones",
     "evaluating",
     "likelihoods",

@@ -13,6 +13,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from vae_core.models.backbones import Backbone
+from vae_core.models.dial import Dial
 from vae_core.models.likelihoods import Likelihood
 from vae_core.models.posterior import (
     Bottleneck,
@@ -62,6 +63,9 @@ class LatentModel(nn.Module, Generic[P_co]):
 
     labels = 0
     """Number of labels that a conditional model can be given."""
+
+    dial: Dial | None = None
+    """A number that the model can be told; None for most."""
 
     shown_channels: tuple[int, int, int] | None = None
     """Which three channels a person is shown, from 1; None for the first ones."""
@@ -116,6 +120,11 @@ class LatentModel(nn.Module, Generic[P_co]):
     def conditioned(self, labels: Tensor | None) -> LatentModel[P_co]:
         """The model as it is for images of these labels, int64 [B]; itself unless conditional, and
         where none are known."""
+        return self
+
+    def dialled(self, value: Tensor | float | None) -> LatentModel[P_co]:
+        """The model as it is at this value of its `dial`: one for all, or one for each image, [B];
+        itself without a dial, and at None as usual."""
         return self
 
     def encode(self, x: Tensor) -> P_co:

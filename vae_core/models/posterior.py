@@ -82,8 +82,9 @@ class Posterior(ABC):
         return None
 
 
-class DensityPosterior(Posterior):
-    """A posterior with a density, which has a divergence from every prior."""
+class TractablePosterior(Posterior):
+    """A posterior whose density is known at every point, so that its divergence from any prior can
+    be estimated from draws."""
 
     @abstractmethod
     def log_variance(self) -> Tensor: ...
@@ -92,6 +93,43 @@ class DensityPosterior(Posterior):
     def log_prob(self, z: Tensor) -> Tensor:
         """log q(z|x) in nats of draws z [n, B, *latent_shape]: [n, B]."""
 
+    def draw(self, generator: Generator | None = None) -> tuple[Tensor, Tensor]:
+        """A draw z, [B, *latent_shape], and log q(z|x) in nats, [B]."""
+        z = self.sample(generator)
+        return z, self.log_prob(z[None])[0]
+
+    def draws(self, n: int, generator: Generator | None = None) -> tuple[Tensor, Tensor]:
+        z, log_q = zip(*(self.draw(generator) for _ in range(n)), strict=True)
+        return torch.stack(z), torch.stack(log_q)
+
+    def log_ratio(self, z: Tensor, prior: GaussianMixture | None = None) -> Tensor:
+        """log q(z|x) − log p(z) in nats at draws z [n, B, *latent_shape], [n, B].
+
+        An unbiased estimate of the KL where z is drawn from q; single ones may be below 0.
+
+        Source: Tomczak and Welling, VAE with a VampPrior (2018), equation 5.
+        """
+        return self.log_prob(z) - log_prior(z, prior)
+
+    def kl_draws(
+        self, n: int, prior: GaussianMixture | None = None, generator: Generator | None = None
+    ) -> Tensor:
+        """n unbiased estimates of KL(q(z|x) ‖ p(z)) in nats, [n, B]."""
+        z, log_q = self.draws(n, generator)
+        return log_q - log_prior(z, prior)
+
+    def divergence(
+        self, prior: GaussianMixture | None = None, generator: Generator | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        known = self.kl(prior)
+        if known is not None:
+            return known.sum(1), None
+        return mean_and_error(self.kl_draws(EVALUATION_DRAWS, prior, generator))
+
+
+class DensityPosterior(TractablePosterior):
+    """A posterior whose divergence from a Gaussian prior has a closed form."""
+
     @abstractmethod
     def standard_kl(self) -> Tensor:
         """KL(q(z|x) ‖ N(0, I)) of every dimension in nats, [B, D]."""
@@ -99,10 +137,6 @@ class DensityPosterior(Posterior):
     @abstractmethod
     def standardised(self, mu: Tensor, logvar: Tensor) -> Self:
         """q of (z − μ) / σ; mu and logvar [*latent_shape]."""
-
-    def draws(self, n: int, generator: Generator | None = None) -> tuple[Tensor, Tensor]:
-        z = torch.stack([self.sample(generator) for _ in range(n)])
-        return z, self.log_prob(z)
 
     @overload
     def kl(self, prior: None = None) -> Tensor: ...
@@ -118,31 +152,12 @@ class DensityPosterior(Posterior):
         shape = self.mode().shape[1:]
         return self.standardised(prior.mu.view(shape), prior.logvar.view(shape)).standard_kl()
 
-    def log_ratio(self, z: Tensor, prior: GaussianMixture | None = None) -> Tensor:
-        """log q(z|x) − log p(z) in nats at draws z [n, B, *latent_shape], [n, B].
 
-        An unbiased estimate of the KL where z is drawn from q; single ones may be below 0.
-
-        Source: Tomczak and Welling, VAE with a VampPrior (2018), equation 5.
-        """
-        p = prior or GaussianMixture.standard_normal(z[0, 0].numel(), z.device)
-        # One draw after the other: every point meets every component.
-        log_p = torch.stack([p.log_prob(each.flatten(1)) for each in z])
-        return self.log_prob(z) - log_p
-
-    def kl_draws(
-        self, n: int, prior: GaussianMixture | None = None, generator: Generator | None = None
-    ) -> Tensor:
-        """n unbiased estimates of KL(q(z|x) ‖ p(z)) in nats, [n, B]."""
-        return self.log_ratio(torch.stack([self.sample(generator) for _ in range(n)]), prior)
-
-    def divergence(
-        self, prior: GaussianMixture | None = None, generator: Generator | None = None
-    ) -> tuple[Tensor, Tensor | None]:
-        known = self.kl(prior)
-        if known is not None:
-            return known.sum(1), None
-        return mean_and_error(self.kl_draws(EVALUATION_DRAWS, prior, generator))
+def log_prior(z: Tensor, prior: GaussianMixture | None = None) -> Tensor:
+    """log p(z) in nats of draws z [n, B, *latent_shape], [n, B]; without a prior of N(0, I)."""
+    p = prior or GaussianMixture.standard_normal(z[0, 0].numel(), z.device)
+    # One draw after the other: every point meets every component.
+    return torch.stack([p.log_prob(each.flatten(1)) for each in z])
 
 
 def mean_and_error(each: Tensor) -> tuple[Tensor, Tensor]:

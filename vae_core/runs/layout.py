@@ -63,6 +63,7 @@ TRACK = "track"
 ORIGINALS, CORRUPTED = f"{PREVIEWS}/originals.png", f"{PREVIEWS}/corrupted.png"
 
 DIRECTIONS = "directions.safetensors"
+RATES = "rates.safetensors"
 
 SWEEP_SPEC = "sweep.json"
 SWEEP_STATE = "state.json"
@@ -183,6 +184,7 @@ PICTURES = (File("*.png", 16 * MB, "in previews/: <step>-<kind>, originals, corr
 
 DERIVED = (
     File(DIRECTIONS, 128 * MB, "principal directions of the encodings"),
+    File(RATES, MB, "the rate–distortion curve of a model with a dial: rate_curve.py"),
     File("encodings-*.safetensors", 4 * GB, "the survey of a part"),
     File("map-*.safetensors", 128 * MB, "a map of the encodings"),
     File("curation-*.safetensors", 4 * GB, "copies, doubtful labels and groups of a part"),

@@ -45,7 +45,8 @@ def explorer(run: Run, mode: Mode, title: str = "", panel: str = "", linked: boo
         app_state().link_problem = ""
         view = views.get(run.id, View())
         if mode == "hero":
-            views[run.id] = View(condition=told["label"], z=b64decode(told["z"]))
+            z = b64decode(told["z"])
+            views[run.id] = View(condition=told["label"], dial=told["dial"], z=z)
             return
         views[run.id] = moved(view, told, directions_id(run, view))
         app_state().ends[run.id] = told["ends"]
@@ -62,9 +63,8 @@ def explorer(run: Run, mode: Mode, title: str = "", panel: str = "", linked: boo
         st.rerun()
     view = views.get(run.id, View())
     ends = app_state().ends.get(run.id, [None, None])
-    data = explorer_data(
-        run, view if mode == "full" else View(condition=view.condition, z=view.z), mode
-    )
+    seen = view if mode == "full" else View(condition=view.condition, dial=view.dial, z=view.z)
+    data = explorer_data(run, seen, mode)
     if mode == "full" and view.z is None and view.values is not None:
         views[run.id] = replace(view, z=point_of(run, view))  # a link says it by its sliders
     _mount(
@@ -80,12 +80,13 @@ def moved(view: View, told: dict[str, Any], directions: str) -> View:
 
     Under other directions, left a moment ago, slider values mean something else: the point stays.
     """
-    z, given = b64decode(told["z"]), told["label"]
+    z = b64decode(told["z"])
+    view = replace(view, condition=told["label"], dial=told["dial"], z=z)
     if told["directions"] != directions:
-        return replace(view, values=None, base=None, condition=given, z=z)
+        return replace(view, values=None, base=None)
     values = tuple(float(value) for value in told["values"])
     base = None if told["base"] is None else b64decode(told["base"])
-    return replace(view, values=values, base=base, condition=given, z=z)
+    return replace(view, values=values, base=base)
 
 
 def directions_id(run: Run, view: View) -> str:
@@ -163,7 +164,7 @@ def explorer_data(run: Run, view: View, mode: Mode) -> dict[str, Any]:
         data["view"] = {"values": values, "base": base}
     elif fits and view.z is not None:
         data["position"] = b64encode(view.z).decode()
-    data |= conditions_of(run, view)
+    data |= conditions_of(run, view) | dial_of(run, view)
     return data | (space_of(run, sliders) if mode == "full" else {})
 
 
@@ -176,6 +177,16 @@ def conditions_of(run: Run, view: View) -> dict[str, Any]:
     label = view.condition if view.condition is not None and view.condition < count else 0
     conditions = [names[i] if i < len(names) else str(i) for i in range(count)]
     return {"conditions": conditions, "label": label}
+
+
+def dial_of(run: Run, view: View) -> dict[str, Any]:
+    """The dial of the model and where it is turned to; {} for models without one."""
+    dial = model_of(run).dial
+    if dial is None:
+        return {}
+    value = dial.usual if view.dial is None else min(max(view.dial, dial.low), dial.high)
+    ends = {"low": dial.low, "high": dial.high, "usual": dial.usual}
+    return {"dial": {"name": dial.name, "key": dial.key, **ends, "value": value}}
 
 
 def directions_data(sliders: Sliders, count: int) -> dict[str, Any]:

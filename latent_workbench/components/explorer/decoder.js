@@ -10,14 +10,14 @@ import { readReply, requestFrame } from "./frames.js";
 const TRIES_BEFORE_BLOCKED = 3;
 const PATIENCE_MS = 30000; // the first request may wait for the server to load its engine
 
-/** @typedef {"picture" | "vector" | "ends" | "strips"} Kind */
+/** @typedef {"picture" | "vector" | "ends" | "dial" | "strips"} Kind */
 /** @type {Kind[]} */
-const KINDS = ["picture", "vector", "ends", "strips"]; // in order of urgency
+const KINDS = ["picture", "vector", "ends", "dial", "strips"]; // in order of urgency
 
 /**
  * @typedef {{ sequence: number, vector: number[], message?: undefined, pixels?: undefined }} Vector
  *
- * @typedef {{ type: "random", temperature: number } | { type: "encoding", index: number }} Question
+ * @typedef {{ type: "random", temperature: number } | { type: "encoding", index: number, dial?: number }} Question
  *
  * @typedef {object} Waiting a request that has not been answered
  * @property {Kind} kind
@@ -25,6 +25,8 @@ const KINDS = ["picture", "vector", "ends", "strips"]; // in order of urgency
  * @property {Question} [question]
  * @property {number} nearest how many encodings near the first vector to name
  * @property {number} first handed back with the pictures
+ * @property {number[]} [dials] of the vectors, where the dial is elsewhere for each
+ * @property {DecoderEvents["onVector"]} [onVector]
  *
  * @typedef {object} DecoderEvents
  * @property {(kind: Kind, picture: Picture, first: number) => void} onPictures
@@ -38,6 +40,8 @@ export class LiveDecoder {
   /** @type {(Waiting & { posted?: boolean }) | null} */
   flying = null;
   sequence = 0;
+  /** Where the dial of the model is, when a request is sent; null without one. @type {() => number | null} */
+  dialled = () => null;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   patience;
 
@@ -64,16 +68,19 @@ export class LiveDecoder {
   /**
    * @param {Kind} kind
    * @param {Float32Array[]} vectors all of one length
-   * @param {{ nearest?: number, first?: number }} [more]
+   * @param {{ nearest?: number, first?: number, dials?: number[] }} [more]
    */
-  ask(kind, vectors, { nearest = 0, first = 0 } = {}) {
-    this.waiting[kind] = { kind, vectors, nearest, first };
+  ask(kind, vectors, { nearest = 0, first = 0, dials } = {}) {
+    this.waiting[kind] = { kind, vectors, nearest, first, dials };
     this.pump();
   }
 
-  /** The answer is a latent vector. @param {Question} question */
-  askVector(question) {
-    this.waiting.vector = { kind: "vector", question, nearest: 0, first: 0 };
+  /**
+   * The answer is a latent vector.
+   * @param {Question} question @param {DecoderEvents["onVector"]} [onVector] who takes it
+   */
+  askVector(question, onVector = this.on.onVector) {
+    this.waiting.vector = { kind: "vector", question, nearest: 0, first: 0, onVector };
     this.pump();
   }
 
@@ -116,9 +123,11 @@ export class LiveDecoder {
     delete this.waiting[kind];
     this.sequence = (this.sequence + 1) >>> 0;
     const { question, vectors = [], nearest } = request;
+    const dial = this.dialled();
+    const dials = dial === null ? null : (request.dials ?? vectors.map(() => dial));
     const message = question
       ? JSON.stringify({ ...question, sequence: this.sequence })
-      : requestFrame(vectors, this.sequence, nearest);
+      : requestFrame(vectors, this.sequence, nearest, dials);
     if (open) {
       this.socket.send(message);
       this.patience = setTimeout(() => this.socket.drop(), PATIENCE_MS);
@@ -157,10 +166,10 @@ export class LiveDecoder {
   /** @param {Picture | Failure | Vector} answer @param {boolean} bySocket */
   take(answer, bySocket) {
     if (!this.flying) return;
-    const { kind, first } = this.flying;
+    const { kind, first, onVector } = this.flying;
     this.flying = null;
     if (bySocket || answer.message) this.on.onProblem(answer.message ?? "");
-    if ("vector" in answer) this.on.onVector(Float32Array.from(answer.vector));
+    if ("vector" in answer) onVector?.(Float32Array.from(answer.vector));
     if (answer.pixels) this.on.onPictures(kind, answer, first);
     this.pump();
   }

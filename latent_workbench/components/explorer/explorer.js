@@ -6,6 +6,7 @@ import { placed } from "../shared/places.js";
 import { Thumbnails } from "../shared/thumbnails.js";
 import { fromBase64 } from "../shared/vectors.js";
 import { LiveDecoder } from "./decoder.js";
+import { Dial } from "./dial.js";
 import { NEAREST } from "./location_panel.js";
 import { Panels } from "./panels.js";
 import { Point, UndoStack } from "./point.js";
@@ -35,6 +36,7 @@ const IDLE_MS = 250; // without a key for so long, a move by keys has come to re
  * @property {(string | null)[]} ends of the path
  * @property {string[]} [conditions] the labels that the model can be told
  * @property {number} [label] the one that it is told
+ * @property {import("./dial.js").DialData} [dial] a number that the model is told
  * @property {import("../shared/thumbnails.js").Atlas | null} thumbnails
  * @property {import("./latent_map.js").PlaneData | null} [plane]
  * @property {string[]} colors of the labels
@@ -48,8 +50,10 @@ const IDLE_MS = 250; // without a key for so long, a move by keys has come to re
  * @property {string} no_density why the prior has none, "" where it has one
  *
  * @typedef {ComponentCall<ExplorerData>["setStateValue"]} Send
- * @typedef {import("./point.js").PointState & { label: number | null }} State
+ * @typedef {import("./point.js").PointState & { label: number | null, dial: number | null }} State
  */
+
+/** @import { Source } from "./starting_points.js" */
 
 /** @param {ComponentCall<ExplorerData>} call */
 export default function ({ parentElement, data: [data], setStateValue, setTriggerValue }) {
@@ -73,6 +77,8 @@ export class Explorer {
   panels = null;
   /** The state before a move that goes on. @type {State | null} */
   before = null;
+  /** What the point is the encoding of, while it is. @type {Source | null} */
+  source = null;
   /** What moves the point: a slider, the map, the path. @type {object | null} */
   holder = null;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -106,7 +112,9 @@ export class Explorer {
     this.frame = element("div", { class: "picture" }, [this.canvas]);
     this.left = element("div", { class: "left" }, [this.frame]);
     const heading = element("h2", {}, [title]);
-    const side = [heading, this.sliders, this.bar.more, this.bar.root];
+    this.dial = data.dial ? new Dial(this, data.dial) : null;
+    const turned = this.dial ? [this.dial.root] : [];
+    const side = [heading, ...turned, this.sliders, this.bar.more, this.bar.root];
     this.panes = element("div", { class: "panes" }, [this.left, element("div", { class: "side" }, side)]);
     this.root = element("div", { class: `explorer ${mode}` }, [this.panes, this.problem, this.connection]);
     this.root.inert = Boolean(waiting);
@@ -140,6 +148,7 @@ export class Explorer {
       onPictures: (kind, picture, first) => {
         if (kind === "picture") this.drawMain(picture);
         else if (kind === "ends") this.panels?.path.draw(picture);
+        else if (kind === "dial") this.dial?.draw(picture);
         else this.drawStrips(picture, first);
       },
       onVector: (vector) => this.change(() => this.point.goTo(vector)),
@@ -147,6 +156,7 @@ export class Explorer {
         this.connection.textContent = sentence;
       },
     });
+    this.decoder.dialled = () => this.dial?.value ?? null;
   }
 
   /**
@@ -187,9 +197,10 @@ export class Explorer {
   }
 
   takeView() {
-    const { view, position, label } = this.data;
+    const { view, position, label, dial } = this.data;
     const { point } = this;
     if (label !== undefined && label !== this.label) this.condition(label);
+    if (dial) this.dial?.show(dial.value);
     if (view) {
       point.values = [...view.values];
       point.base = view.base ? fromBase64(view.base, Float32Array) : point.center.slice();
@@ -203,6 +214,7 @@ export class Explorer {
     if (this.removed) return; // an answer that came too late
     this.stopPlaying();
     this.problem.textContent = "";
+    this.source = null;
     const before = this.state();
     action();
     this.show();
@@ -211,7 +223,7 @@ export class Explorer {
 
   /** @returns {State} */
   state() {
-    return { ...this.point.state(), label: this.label };
+    return { ...this.point.state(), label: this.label, dial: this.dial?.value ?? null };
   }
 
   /** @param {"undo" | "redo"} way */
@@ -221,6 +233,8 @@ export class Explorer {
     if (!state) return;
     this.point.restore(state);
     if (state.label !== this.label) this.condition(state.label);
+    if (state.dial !== null) this.dial?.show(state.dial);
+    this.source = null;
     this.show();
     this.commit();
   }
@@ -239,7 +253,8 @@ export class Explorer {
     if (this.removed) return;
     const ends = this.panels?.path.report() ?? [null, null];
     const { run } = this.data;
-    this.sendState("view", { run, ...this.point.report(), ends, label: this.label });
+    const dial = this.dial?.told ?? null;
+    this.sendState("view", { run, ...this.point.report(), ends, label: this.label, dial });
   }
 
   /** What changed without a hand, such as values under other directions. */
@@ -258,6 +273,7 @@ export class Explorer {
    */
   hold(control) {
     if (this.holder !== control) this.release();
+    if (control !== this.dial) this.source = null; // it moves the point away from there
     this.holder = control;
     this.before ??= this.state();
   }
@@ -292,9 +308,25 @@ export class Explorer {
     this.commit(before);
   }
 
+  /** Go to where something is encoded. @param {Float32Array} vector @param {Source} source */
+  start(vector, source) {
+    this.change(() => this.point.goTo(vector));
+    this.source = source;
+  }
+
+  /** The dial has turned, and what was started from is encoded there. @param {Float32Array} vector */
+  restart(vector) {
+    if (!this.source) return; // a hand has left from there meanwhile
+    this.point.goTo(vector);
+    this.showValues();
+    this.follow();
+    if (!this.before) this.commit(); // the hand has let go of the dial meanwhile
+  }
+
   stopPlaying() {
     this.panels?.path.player.stop();
     for (const row of this.rows) row.player.stop();
+    this.dial?.player.stop();
     this.release();
   }
 
@@ -325,6 +357,7 @@ export class Explorer {
     const rows = this.rows.slice(first, first + MOST_STRIPS);
     const vectors = rows.flatMap((_, i) => STOPS.map((stop) => this.point.vector(first + i, stop)));
     if (vectors.length) this.decoder?.ask("strips", vectors, { first });
+    if (first === 0) this.dial?.askStrip();
   }
 
   /** @param {import("./frames.js").Picture} picture */

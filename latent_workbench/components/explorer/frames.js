@@ -72,13 +72,17 @@ const NEIGHBOUR = new Layout(protocol.neighbour);
  * @param {Float32Array[]} vectors all of one length
  * @param {number} [sequence]
  * @param {number} [nearest] how many encodings near the first of them to name
+ * @param {number[] | null} [dials] where the dial of the model is for each of them; null without one
  */
-export function requestFrame(vectors, sequence = 0, nearest = 0) {
-  const size = vectors[0].length;
+export function requestFrame(vectors, sequence = 0, nearest = 0, dials = null) {
+  const size = vectors[0].length + (dials ? 1 : 0);
   const message = new ArrayBuffer(REQUEST.size + 4 * size * vectors.length);
   REQUEST.write(new DataView(message), { sequence, count: vectors.length, nearest });
   const numbers = new Float32Array(message, REQUEST.size);
   vectors.forEach((vector, index) => numbers.set(vector, index * size));
+  dials?.forEach((value, index) => {
+    numbers[(index + 1) * size - 1] = value;
+  });
   return message;
 }
 

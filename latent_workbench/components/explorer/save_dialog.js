@@ -101,24 +101,27 @@ export class SaveDialog {
   }
 
   json() {
-    const { data, label, point } = this.explorer;
+    const { data, dial, label, point } = this.explorer;
     const { run, step, conditions = [], directions } = data;
-    const condition = label === null ? {} : { label: conditions[label] };
+    const told = label === null ? {} : { label: conditions[label] };
+    const turned = dial ? { [dial.data.key]: dial.value } : {};
     const [values, z] = [point.values, Array.from(point.vector())];
-    const report = { run, step, ...condition, directions: directions.names, values, z };
+    const report = { run, step, ...told, ...turned, directions: directions.names, values, z };
     const text = JSON.stringify(report, null, 1);
     download(`${this.run}-latent.json`, new Blob([text], { type: "application/json" }));
   }
 
   /** @param {string} name @param {string} format @param {Float32Array[]} vectors */
   async animation(name, format, vectors) {
-    const { canvas, label } = this.explorer;
+    const { canvas, dial, label } = this.explorer;
     const scale = enlargement(canvas, ANIMATION_PX);
     const how = { format, frame_ms: FRAME_MS, scale, smooth: Number(this.smooth), label };
     this.problem.textContent = "Drawing the frames …";
     try {
       const address = liveAddress(["animation", this.run], how);
-      const response = await fetch(address, { method: "POST", body: requestFrame(vectors) });
+      const dials = dial ? vectors.map(() => dial.value) : null;
+      const body = requestFrame(vectors, 0, 0, dials);
+      const response = await fetch(address, { method: "POST", body });
       if (response.ok) download(`${this.run}-${name}.${format}`, await response.blob());
       this.problem.textContent = response.ok ? "" : (await response.json()).message;
     } catch {

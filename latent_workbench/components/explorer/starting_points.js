@@ -12,9 +12,11 @@ const LINKED = "latent-start"; // the event by which explorers tell each other
  * @typedef {{ vector?: number[], picture?: string, message?: string }} Encoded an image, as the
  *   model was shown it, and its encoding; or why there is none
  * @typedef {{ index: number, group: string } | { blob: Blob, drawn: boolean }} Start
+ * @typedef {{ index: number } | { blob: Blob, drawn: boolean }} Source what was started from here
  */
 
 export class StartingPoints {
+  encoding = false; // a blob, again
   /** @param {import("./explorer.js").Explorer} explorer */
   constructor(explorer) {
     this.explorer = explorer;
@@ -45,7 +47,7 @@ export class StartingPoints {
     const { explorer } = this;
     const label = this.labels?.[index] ?? -1;
     if (explorer.label !== null && label >= 0) explorer.condition(label);
-    explorer.decoder?.askVector({ type: "encoding", index });
+    this.askEncoding(index, (vector) => explorer.start(vector, { index }));
   }
 
   /**
@@ -60,20 +62,52 @@ export class StartingPoints {
   /** @param {Blob} blob @param {boolean} drawn */
   async encodeHere(blob, drawn) {
     const { explorer } = this;
-    const query = { label: explorer.label, drawn: drawn ? 1 : null };
-    /** @type {Encoded} */
-    let reply;
-    try {
-      const address = liveAddress(["encode", this.explorer.data.run], query);
-      const response = await fetch(address, { method: "POST", body: blob });
-      reply = await response.json();
-    } catch {
-      reply = { message: "The image could not be sent. Check that the app still runs, then try again." };
-    }
+    const reply = await this.fetchEncoding(blob, drawn);
     const { vector, message } = reply;
-    if (vector) explorer.change(() => explorer.point.goTo(Float32Array.from(vector)));
+    if (vector) explorer.start(Float32Array.from(vector), { blob, drawn });
     else if (!drawn) explorer.problem.textContent = message ?? "";
     return reply;
+  }
+
+  /** @param {Blob} blob @param {boolean} drawn @returns {Promise<Encoded>} */
+  async fetchEncoding(blob, drawn) {
+    const { label, dial, data } = this.explorer;
+    const query = { label, dial: dial?.value ?? null, drawn: drawn ? 1 : null };
+    try {
+      const response = await fetch(liveAddress(["encode", data.run], query), { method: "POST", body: blob });
+      return await response.json();
+    } catch {
+      return { message: "The image could not be sent. Check that the app still runs, then try again." };
+    }
+  }
+
+  /** @param {number} index @param {(vector: Float32Array) => void} onVector */
+  askEncoding(index, onVector) {
+    const { decoder, dial } = this.explorer;
+    const turned = dial ? { dial: dial.value } : {};
+    decoder?.askVector({ type: "encoding", index, ...turned }, onVector);
+  }
+
+  /** Encode what was started from once more: the dial has turned. */
+  again() {
+    const { explorer } = this;
+    const { source } = explorer;
+    if (!source) return;
+    if ("index" in source) this.askEncoding(source.index, (vector) => explorer.restart(vector));
+    else if (!this.encoding) this.encodeAgain(source.blob, source.drawn);
+  }
+
+  /** One request at a time, until the dial stands still. @param {Blob} blob @param {boolean} drawn */
+  async encodeAgain(blob, drawn) {
+    const { explorer } = this;
+    this.encoding = true;
+    let value;
+    do {
+      value = explorer.dial?.value;
+      const { vector } = await this.fetchEncoding(blob, drawn);
+      if (vector) explorer.restart(Float32Array.from(vector));
+    } while (explorer.source && value !== explorer.dial?.value);
+    this.encoding = false;
   }
 
   /** @param {Start} start */
