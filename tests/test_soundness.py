@@ -139,8 +139,8 @@ def test_weights_that_broke_are_neither_shown_nor_measured_nor_saved() -> None:
     optimizer = loop.players.optimizers["model"]
     step = optimizer.step
 
-    def overflow(**given: Any) -> None:
-        step(**given)
+    def overflow(*given: Any) -> None:
+        step(*given)
         if loop.step == 2:  # the third
             with torch.no_grad():
                 optimizer.parameters[0].view(-1)[0] = math.inf

@@ -103,7 +103,9 @@ class Players:
         Source: Pascanu, Mikolov and Bengio, On the difficulty of training recurrent neural networks
         (2013), algorithm 1.
         """
-        return None if self.clip is None else (norm / self.clip).clamp_min(1.0)
+        if self.clip is None:
+            return None
+        return (norm / self.clip).clamp_min(1.0).float()  # as torch's fused steps take it
 
     def _gradients(self, x: Tensor, context: Context) -> tuple[StepSums, StepCheck]:
         """As `backward`, of the losses as they are, and whether the step may count."""
