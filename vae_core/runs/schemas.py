@@ -204,6 +204,8 @@ class Summary(Stored):
     nats_per_pixel: Number = None
     bits_per_dim: Number = None
     mse: Number = None
+    mean_mu: Number = None
+    mean_sigma: Number = None
     sigma: Number = None
     beta: Number = None
     is_density: bool = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -94,12 +95,26 @@ class MetricWindow:
         self.images += found.images
         self.seconds += step.seconds
 
-    def close(self, step: int, epoch: int, seconds: float) -> Stepped:
-        """The means over all images of the window, or over those of its steps with the term."""
-        sums = torch.stack([torch.as_tensor(self.objective), *self.sums.values()])
-        objective, *values = sums.tolist()  # all in one: a GPU is waited for once
-        named = zip(self.sums, values, strict=True)
-        terms = {name: value / self.counts[name] for name, value in named}
-        mean_total = objective / self.images
-        speed = self.images / max(self.seconds, 1e-9)
-        return Stepped(step, epoch, seconds, terms, self.weights, self.controls, mean_total, speed)
+    def close(
+        self,
+        stamp: tuple[int, int, float],
+        gradient_norms: Mapping[str, Tensor],
+        learning_rates: dict[str, float],
+    ) -> Stepped:
+        """The means over all images of the window, or over those of its steps with the term; of the
+        newest step how steep it was and how far it went, by player."""
+        there = [torch.as_tensor(self.objective), *self.sums.values(), *gradient_norms.values()]
+        objective, *values = torch.stack(there).tolist()  # all in one: a GPU is waited for once
+        found = iter(values)
+        terms = {name: next(found) / self.counts[name] for name in self.sums}
+        norms = {player: next(found) for player in gradient_norms}
+        return Stepped(
+            *stamp,
+            terms,
+            self.weights,
+            self.controls,
+            total=objective / self.images,
+            images_per_s=self.images / max(self.seconds, 1e-9),
+            gradient_norms={each: norm for each, norm in norms.items() if math.isfinite(norm)},
+            learning_rates=learning_rates,
+        )
