@@ -23,6 +23,7 @@ PAGES = (
     ("grids", "Grids", ":material/grid_on:"),
     ("encodings", "Encodings", ":material/scatter_plot:"),
     ("tune_beta", "Tune β", ":material/balance:"),
+    ("results", "Results", ":material/menu_book:"),
 )
 
 

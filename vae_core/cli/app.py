@@ -15,6 +15,7 @@ from vae_core.cli import (
     export,
     inspect,
     pull,
+    reproduce,
     score_images,
     sweep,
     track,
@@ -38,6 +39,7 @@ for module in (
     curate,
     export,
     pull,
+    reproduce,
     catalogue,
 ):
     app.add_typer(module.app)

@@ -229,6 +229,31 @@ class Pulled(Settings):
     revision: Short
 
 
+class Reproduced(Settings):
+    """`reproduced.json`: what a published result came to here.
+
+    name: of the reproduction. figures: by the names that it has for them. step, total_steps: of its
+    schedule. training_s: seconds of all of its steps. version, torch: that trained it.
+    """
+
+    name: Short
+    figures: Annotated[dict[Short, FiniteFloat], Field(max_length=100)]
+    step: Count
+    total_steps: Count
+    seed: Count
+    training_s: Annotated[float, Field(ge=0)]
+    measuring_s: Annotated[float, Field(ge=0)]
+    device: Short = ""
+    threads: Count = 0
+    version: Short = ""
+    torch: Short = ""
+
+    @property
+    def whole(self) -> bool:
+        """Whether the schedule was run to its end."""
+        return self.step == self.total_steps
+
+
 class Environment(Stored):
     """`environment.json`: what a run was made with. `started` is ISO 8601."""
 
