@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import torch
 
@@ -38,22 +39,23 @@ def together(*measures: Measure) -> Measure:
     return every
 
 
-def bound_of_draws(k: int) -> Measure:
+@dataclass(frozen=True)
+class BoundOfDraws:
     """`nll`: −log p(x) of the test images in nats, bounded by k draws of each.
 
     Source: Burda, Grosse and Salakhutdinov, Importance Weighted Autoencoders (2016), equation 8.
     """
 
-    def bound(loaded: LoadedRun, progress: Progress) -> Mapping[str, float]:
+    k: int
+
+    def __call__(self, loaded: LoadedRun, progress: Progress) -> Mapping[str, float]:
         objective = IwaeObjective(loaded.model.likelihood, IwaeOptions(samples=1)).eval()
-        objective.samples = k  # more than training takes
+        objective.samples = self.k  # more than training takes
         part = load_part(loaded.run, "test", progress=progress)[1]
         context = Context(0, torch.Generator().manual_seed(SEED))
-        at_once = max(1, PICTURES_AT_ONCE // k)
+        at_once = max(1, PICTURES_AT_ONCE // self.k)
         found = measure(loaded.model, objective, part, context, at_once, progress)
         return {"nll": found.terms["bound"]}
-
-    return bound
 
 
 def squared_errors_after(*epochs: int) -> Measure:

@@ -166,11 +166,11 @@ def markdown(records: Mapping[str, Reproduced]) -> str:
     table = [row.cells() for row in rows(records)]
     titles = list(table[0])
     lines = [_line(titles), _line(["---"] * len(titles)), *(_line(row.values()) for row in table)]
-    about = [line for entry in reproductions for line in _about(entry, records.get(entry.name))]
+    about = [line for entry in reproductions for line in _about(entry)]
     return "\n".join([HEAD, *lines, "", *about])
 
 
-def _about(entry: Reproduction, record: Reproduced | None) -> Iterator[str]:
+def _about(entry: Reproduction) -> Iterator[str]:
     yield f"## {entry.label}\n"
     yield f"{entry.paper}.\n"
     yield f"Protocol: {entry.protocol}\n"
@@ -178,8 +178,9 @@ def _about(entry: Reproduction, record: Reproduced | None) -> Iterator[str]:
         yield f"Otherwise here: {entry.departs}\n"
     if entry.cost:
         yield f"Cost: {entry.cost}\n"
-    if record is None and entry.problem:
-        yield f"{entry.problem}\n"
+    if entry.lacks:
+        yield f"Not yet: {entry.lacks}\n"
+        return
     yield f"    python -m vae_core reproduce {entry.name}\n"
 
 

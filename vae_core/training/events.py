@@ -23,8 +23,8 @@ class Event:
 
 @dataclass(frozen=True)
 class Stepped(Event):
-    """Means over the steps since the last of these, and the weights, controls, gradients and
-    learning rates of the newest.
+    """Means over the steps since the last of these, and the weights, controls and learning rates
+    of the newest.
 
     Terms are in the units of their family, most in nats per image. gradient_norms: by player, ‖g‖₂
     over all of its weights, before anything is clipped. learning_rates: by player.

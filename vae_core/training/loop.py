@@ -196,6 +196,7 @@ class Loop(TrainState):
         try:
             x, context = self.batch(indices, following)
             sums, check = self.players.step(x, context, self.recovery.factor)
+            rates = self.players.rates(sums.totals)
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
@@ -205,7 +206,7 @@ class Loop(TrainState):
         self.step += 1
         seconds = time.perf_counter() - start
         self.seconds += seconds
-        self._undecided.append(TakenStep(self.stamp(), check, sums, context, seconds))
+        self._undecided.append(TakenStep(self.stamp(), check, sums, context, seconds, rates))
         if len(self._undecided) >= UNDECIDED.get(self.device.type, 1):
             yield from self._decide()
 
@@ -335,8 +336,7 @@ class Loop(TrainState):
     def _close_window(self) -> Iterator[Event]:
         yield from self._decide()
         if self._window.images:
-            norms, rates = self.players.gradient_norms(), self.players.rates()
-            stepped = self._window.close(self.stamp(), norms, rates)
+            stepped = self._window.close(*self.stamp())
             self._window = MetricWindow()
             yield stepped
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from vae_core.config import TrainConfig
 from vae_core.models import LatentModel
@@ -69,9 +69,6 @@ class Players:
         self.generator = torch.Generator(model.device).manual_seed(train.seed)
         self.spikes = None if train.spike is None else SpikeDetector(train.spike)
         self._buffers = BufferSnapshot([model, objective])
-        self._played: tuple[str, ...] = ()
-        self._norms: dict[str, Tensor] = {}
-        """Of the last step, as far as they are known, see `gradient_norms`."""
         networks, layers = objective.networks(model), layers_of(model, objective)
         self.precision = Precision(train.precision, model.device, networks, layers)
 
@@ -94,14 +91,10 @@ class Players:
         if not problem and self.spikes is not None and (problem := self.spikes.check(sums.totals)):
             check = check.spiking(problem)
         self._buffers.restore(check.refused)
-        self._played, self._norms = tuple(sums.totals), {}
         for player in sums.totals:
             optimizer = self.optimizers[player]
-            if self.clip is not None:
-                norm = nn.utils.clip_grad_norm_(self.parameters[player], self.clip)
-                self._norms[player] = norm
             optimizer.lr = self.learning_rates[player](context.step) * factor
-            optimizer.step(found_inf=check.refused)
+            optimizer.step(check.refused, self._excess(check.norms[player]))
         if self.average is not None:
             self.average.follow(context.step + 1, check.refused)
         if problem:
@@ -109,6 +102,15 @@ class Players:
         else:
             self.precision.step_taken()
         return sums, check
+
+    def _excess(self, norm: Tensor) -> Tensor | None:
+        """How many times longer than allowed a gradient of this norm is, which it is divided by; at
+        least 1. None where every length is allowed.
+
+        Source: Pascanu, Mikolov and Bengio, On the difficulty of training recurrent neural networks
+        (2013), algorithm 1.
+        """
+        return None if self.clip is None else (norm / self.clip).clamp_min(1.0)
 
     def _gradients(self, x: Tensor, context: Context) -> tuple[StepSums, StepCheck]:
         """As `backward`, of the losses as they are, and whether the step may count."""
@@ -125,20 +127,9 @@ class Players:
             return self.model, self.objective
         return average.model, average.objective
 
-    def rates(self) -> dict[str, float]:
-        """The learning rates of those who took the last step."""
-        return {player: self.optimizers[player].lr for player in self._played}
-
-    def gradient_norms(self) -> dict[str, Tensor]:
-        """‖g‖₂ of the last step over all weights of each player, before anything was clipped,
-        scalars; asked for where they are recorded, as each costs a look at every gradient."""
-        return {player: self._norm_of(player) for player in self._played}
-
-    def _norm_of(self, player: str) -> Tensor:
-        if player in self._norms:
-            return self._norms[player]
-        gradients = [each.grad for each in self.parameters[player] if each.grad is not None]
-        return nn.utils.get_total_norm(gradients)
+    def rates(self, players: Iterable[str]) -> dict[str, float]:
+        """The learning rates of these players in the step that was taken last."""
+        return {player: self.optimizers[player].lr for player in players}
 
     def shares(self, batch: int) -> list[Share | None]:
         """What of a batch of so many images this process computes, one after the other; [None] for

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from vae_core.reproduce.measures import bound_of_draws
+from vae_core.reproduce.measures import BoundOfDraws
 from vae_core.reproduce.reproduction import Figure, Reproduction, reproductions
 
 SOURCE = "Burda, Grosse and Salakhutdinov (2016), table 1, one stochastic layer, k = {k}"
@@ -54,7 +54,7 @@ def table_1(
                 f"of 20; −log p(x) of the test images from {DRAWS} draws."
             ),
             departs="The learning rate falls along a cosine to 0; PyTorch's first weights.",
-            measure=bound_of_draws(DRAWS),
+            measure=BoundOfDraws(DRAWS),
         )
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from vae_core.reproduce.measures import bound_of_draws
+from vae_core.reproduce.measures import BoundOfDraws
 from vae_core.reproduce.reproduction import Figure, Reproduction, reproductions
 
 TRAIN: dict[str, Any] = {"epochs": 100, "batch_size": 100}
@@ -36,7 +36,7 @@ def static(
             settings=settings,
             protocol=PROTOCOL.format(network=LIBRARY, draws=draws),
             departs=DEPARTS,
-            measure=bound_of_draws(draws),
+            measure=BoundOfDraws(draws),
             **more,
         )
     )
