@@ -17,6 +17,11 @@ from vae_core.reproduce.table import Row, kept, own, rows
 from vae_core.runs import ACTIVE, Store
 
 REDRAW_S = 2.0
+HEIGHT = 396
+COLUMNS = (
+    *("Result", "Printed", "Ours", "Distance", "Schedule", "State"),
+    *("Training", "Seed", "Device", "Unit"),
+)
 LEAST = 0.0001
 """Of a schedule; less would be no step of some."""
 
@@ -42,11 +47,12 @@ class Standing:
 
 def results_table(standing: Standing) -> None:
     """A line for every figure that was printed."""
+    lines = [row.cells() | {"State": standing.states[row.entry.name]} for row in standing.rows]
     st.dataframe(
-        [row.cells() | {"State": standing.states[row.entry.name]} for row in standing.rows],
+        [{name: line[name] for name in COLUMNS} for line in lines],
         hide_index=True,
-        height=36 * len(standing.rows) + 38,
-        column_config={"Result": st.column_config.TextColumn(width="large")},
+        height=HEIGHT,
+        column_config={"Result": st.column_config.TextColumn(width=330)},
         key="published-results",
     )
 

@@ -62,7 +62,7 @@ export class Terms {
       return;
     }
     const traces = names.map((name) => ({ ...charts.curve(name), showlegend: false }));
-    charts.react(plot, traces, this.layout());
+    charts.react(plot, traces, this.layout(charts.data.steps.includes(term)));
     const { y } = charts.curves.get(names[0]);
     setText(now, `${significant(y[y.length - 1], 3)} ${unit}`);
   }
@@ -80,13 +80,14 @@ export class Terms {
     return { plot, now, unit };
   }
 
-  layout() {
+  /** @param {boolean} fromZero a learning rate may be the same all through */
+  layout(fromZero) {
     const { charts } = this;
     return {
       ...charts.layout({ l: 46, r: 6, t: 4, b: 22 }),
       hovermode: "x unified",
       xaxis: { ...charts.axis(""), nticks: 4, uirevision: charts.x },
-      yaxis: { ...charts.axis(""), nticks: 4 },
+      yaxis: { ...charts.axis(""), nticks: 4, rangemode: fromZero ? "tozero" : "normal" },
     };
   }
 }
