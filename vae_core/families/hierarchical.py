@@ -100,8 +100,8 @@ class HierarchicalObjective(VaeObjective):
         losses = super().losses(x, output, context)
         terms, rates = losses[MODEL], self.rates(output)
         if self.options.kl_balance:
-            terms["kl_balanced"] = Term(self.balanced(rates, context), terms["kl"].weight)
-            terms["kl"] = Term(terms["kl"].value.detach(), 0.0)
+            more = self.balanced(rates, context) - terms["kl"].value
+            terms["kl_balance"] = Term(more, terms["kl"].weight)
         if self.singular_values is not None:
             largest = self.singular_values().expand(len(x))
             terms["spectral"] = Term(largest, self.options.spectral)
@@ -314,8 +314,9 @@ def need_a_warm_up(config: RunConfig, data: DataCard, options: HierarchicalOptio
 
 
 TAMED = {
-    "kl_balanced": Quantity(
-        "KL, balanced", weight=r"\beta", help="What is minimised of the KL while β warms up."
+    "kl_balance": Quantity(
+        "Balance of levels",
+        help="What levels pay above their KL, or less, while β warms up; weighed like it.",
     ),
     "spectral": Quantity(
         "Singular values",
