@@ -24,6 +24,7 @@ PAGES = (
     ("encodings", "Encodings", ":material/scatter_plot:"),
     ("tune_beta", "Tune β", ":material/balance:"),
     ("evaluate", "Evaluate", ":material/straighten:"),
+    ("results", "Results", ":material/menu_book:"),
 )
 
 

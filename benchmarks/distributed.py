@@ -85,6 +85,19 @@ OTHERS: dict[str, dict[str, Any]] = {
         "objective": {"samples": 2},
         "train": CALM,
     },
+    "vae, average of the weights, warm-up": {
+        "family": "vae",
+        "train": {"ema": 0.9, "warmup_steps": 5},
+    },
+    "hierarchical, balanced, spectral": {
+        "family": "hierarchical",
+        "objective": {
+            "schedule": "linear",
+            "schedule_steps": 12,
+            "kl_balance": True,
+            "spectral": 0.1,
+        },
+    },
     "sparse, kl": {"family": "sparse", "objective": {"penalty": "kl", "measure": "absolute"}},
     "rae, gradient": {"family": "rae", "objective": {"penalty": "gradient"}},
     "dip-vae, kind I": {"family": "dip-vae", "objective": {"kind": "I"}},

@@ -176,7 +176,7 @@ LOOKING = {
 }  # fmt: skip
 """Buttons that change nothing of the store."""
 
-PAGES = ("gallery", "train", "explore", "grids", "encodings", "tune_beta", "evaluate")
+PAGES = ("gallery", "train", "explore", "grids", "encodings", "tune_beta", "evaluate", "results")
 
 
 def everything(store: Path) -> dict[str, bytes]:

@@ -130,7 +130,16 @@ def test_on_a_read_only_store_each_wish_is_answered_by_a_sentence(
             print(wish)
             ask()
     assert stopped.status().state == "stopped" and sweep.state().state == "stopped"
-    for name in ("gallery", "train", "explore", "grids", "encodings", "tune_beta", "evaluate"):
+    for name in (
+        "gallery",
+        "train",
+        "explore",
+        "grids",
+        "encodings",
+        "tune_beta",
+        "evaluate",
+        "results",
+    ):
         page = open_page(name, run="tiny")
         assert not page.exception
     page = open_page("gallery", run="tiny")

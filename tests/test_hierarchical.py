@@ -149,3 +149,74 @@ def test_a_backbone_without_maps_is_refused_by_name(family: str) -> None:
     sentence = r"model\.backbone: mlp keeps no places apart.*conv, conv-bn, deep-conv, resnet"
     with pytest.raises(UserError, match=sentence):
         build(complete(parse_config(values)), (1, 16, 16))
+
+
+WARMING: dict[str, Any] = {"beta": 2.0, "schedule": "linear", "schedule_steps": 10}
+
+
+def test_levels_are_balanced_by_what_a_latent_carries_while_beta_warms_up() -> None:
+    """NVAE's coefficients, written out: (mean KL of the level + 0.01) / size, 1 on average; held
+    still, so that no gradient flows through them."""
+    model, objective = made(levels=2, kl_balance=True, **WARMING)
+    x = torch.rand(3, 1, 16, 16)
+    output = model(x, torch.Generator().manual_seed(0))
+    rates = objective.rates(output)
+    carried = torch.stack([rate.mean() + 0.01 for rate in rates]) / torch.tensor([8.0, 32.0])
+    gamma = (carried / carried.mean()).detach()
+    assert (gamma - 1).abs().min() > 0.1
+    terms = objective.losses(x, output, Context(4))[MODEL]
+    expected = gamma[0] * rates[0] + gamma[1] * rates[1]
+    paid = terms["kl"].value + terms["kl_balance"].value
+    torch.testing.assert_close(paid, expected)
+    assert terms["kl_balance"].weight == terms["kl"].weight == pytest.approx(0.8)
+    torch.testing.assert_close(terms["kl"].value, rates[0] + rates[1])
+
+    weights = [level.both[2].bias for level in model.bottleneck]
+    theirs = torch.autograd.grad(expected.mean(), weights, retain_graph=True)
+    ours = torch.autograd.grad(paid.mean(), weights, retain_graph=True)
+    torch.testing.assert_close(ours, theirs)
+
+    over = objective.losses(x, output, Context(10))[MODEL]["kl_balance"]
+    assert not over.value.any() and over.weight == 2.0
+
+
+def test_balancing_without_a_warm_up_is_refused_by_name() -> None:
+    with pytest.raises(UserError, match=r"objective\.kl_balance: .*objective\.schedule to linear"):
+        made(levels=2, kl_balance=True)
+
+
+def test_the_largest_singular_values_are_those_of_every_layer() -> None:
+    model, objective = made(levels=2, spectral=0.5)
+    objective.train()
+    x = torch.rand(3, 1, 16, 16)
+    for _ in range(200):
+        found = objective.singular_values()
+    layers = [each for each in model.modules() if hasattr(each, "weight")]
+    expected = torch.stack(
+        [
+            torch.linalg.matrix_norm(
+                each.weight.transpose(0, int(isinstance(each, torch.nn.ConvTranspose2d))).flatten(
+                    1
+                ),
+                2,
+            )
+            for each in layers
+        ]
+    )
+    assert len(expected) == len(list(objective.buffers())) > 8
+    torch.testing.assert_close(found, expected.sum(), rtol=1e-3, atol=0.0)
+    term = objective.losses(x, model(x), Context(0))[MODEL]["spectral"]
+    assert term.weight == 0.5 and term.value.shape == (3,)
+    (gradient,) = torch.autograd.grad(term.value.mean(), layers[0].weight)
+    u, _, vh = torch.linalg.svd(layers[0].weight.flatten(1), full_matrices=False)
+    torch.testing.assert_close(gradient.flatten(1), u[:, :1] @ vh[:1], rtol=0.05, atol=0.02)
+
+
+def test_measuring_leaves_the_singular_vectors_as_they_are() -> None:
+    model, objective = made(levels=2, spectral=0.5)
+    before = [each.clone() for each in objective.buffers()]
+    objective.eval()
+    objective.losses(x := torch.rand(2, 1, 16, 16), model(x), Context(0))
+    assert all(map(torch.equal, before, objective.buffers()))
+    assert not list(objective.parameters()), "the layers stay the model's"
+    assert not list(made(levels=2)[1].buffers())

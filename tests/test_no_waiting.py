@@ -78,7 +78,7 @@ class NoCopies(TorchFunctionMode):
 
 
 def config_of(family: str, **changes: Any) -> RunConfig:
-    train = {"augmentation": "flip+shift", "gradient_clip": 1.0, "preview_every": 100}
+    train = {"augmentation": "flip+shift", "gradient_clip": 1.0, "preview_every": 100, "ema": 0.9}
     return tiny(
         family=family,
         objective=OBJECTIVE_SETTINGS.get(family, {}),

@@ -33,6 +33,16 @@ def step_record(step: int, **extra: Any) -> dict[str, Any]:
             "total": sum(terms.values()), "beta": 1.0, "images_per_s": 900.0, **extra}  # fmt: skip
 
 
+def test_gradient_and_learning_rate_are_curves_of_the_steps_that_have_them(run: Run) -> None:
+    run.append("history.jsonl", step_record(1))
+    run.append("history.jsonl", step_record(2, gradient_norm=3.5, learning_rate=0.001))
+    history = History(run)
+    history.refresh()
+    train = history.full()[0]["train"]
+    assert train["gradient_norm"]["step"] == [2] and train["gradient_norm"]["y"] == [3.5]
+    assert train["learning_rate"]["y"] == [0.001] and train["recon"]["step"] == [1, 2]
+
+
 def validation_record(step: int, kl_per_dim: list[float]) -> dict[str, Any]:
     return {"kind": "validation", "step": step, "epoch": 1, "time": step * 0.1,
             "terms": {"recon": 50.0, "kl": 3.0}, "total": 53.0,

@@ -13,6 +13,7 @@ from vae_core.schedules import (
     cyclical,
     exponential,
     linear,
+    warmed_up,
 )
 
 
@@ -62,6 +63,15 @@ def test_it_is_the_learning_rate_of_the_usual_scheduler() -> None:
         }
         optimizer.step()
         theirs.step()
+
+
+def test_a_warm_up_rises_evenly_and_leaves_the_rest_as_it_is() -> None:
+    decay = cosine(2.0, 100)
+    warm = warmed_up(decay, 4)
+    assert [warm(step) for step in range(6)] == [
+        decay(0) / 4, decay(1) / 2, decay(2) * 3 / 4, decay(3), decay(4), decay(5),
+    ]  # fmt: skip
+    assert warmed_up(decay, 0) is decay
 
 
 @pytest.mark.parametrize("name", DECAYS)

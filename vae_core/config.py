@@ -359,6 +359,25 @@ class TrainConfig(Settings):
         gt=0,
         le=1,
     )
+    warmup_steps: int = setting(
+        0,
+        "Learning rate warm-up",
+        "The learning rate rises over so many steps, as Adam has not seen enough gradients yet to "
+        "know how long a step may be; 0 begins with all of it.",
+        unit="steps",
+        more=True,
+        ge=0,
+        le=10_000_000,
+    )
+    ema: float = setting(
+        0.0,
+        "Average of the weights",
+        "What is shown, measured and saved is a running average of the weights, of which a step "
+        "keeps this share, such as 0.999: calmer than the newest ones. 0 takes the newest.",
+        more=True,
+        ge=0,
+        lt=1,
+    )
     early_stopping_patience: Auto[int] = setting(
         0,
         "Early stopping patience",

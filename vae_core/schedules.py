@@ -51,6 +51,17 @@ def exponential(value: float, factor: float, period: int) -> Schedule:
     return lambda step: value * factor ** (step // period)
 
 
+def warmed_up(schedule: Schedule, steps: int) -> Schedule:
+    """A schedule times a share that rises evenly to 1 over the first `steps` steps, the first of
+    which takes 1 / `steps`; itself where there are none.
+
+    Source: Goyal et al., Accurate, Large Minibatch SGD (2017), section 2.2.
+    """
+    if not steps:
+        return schedule
+    return lambda step: schedule(step) * min(1.0, (step + 1) / steps)
+
+
 def shifted(schedule: Schedule, begin: int) -> Schedule:
     """A schedule that is at its step 0 until step `begin`: a restart, as in SGDR."""
     return lambda step: schedule(max(0, step - begin))

@@ -19,6 +19,9 @@ MAX_MARKS = 200
 """Most marks in one message: the newest."""
 _TAIL = 64 * 1024  # bytes that surely hold a step
 
+OF_STEPS = ("gradient_norm", "learning_rate")
+"""What records of steps tell of the model beside its terms; early runs did not."""
+
 HISTORY = layout.HISTORY
 
 MOST_CELLS, MOST_LISTED = 2**21, 10_000
@@ -254,6 +257,7 @@ def _row(record: dict[str, Any]) -> dict[str, float]:
         raise ValueError("no step")
     terms = {f"y:{name}": float(value) for name, value in record.get("terms", {}).items()}
     row = {"step": float(record["step"]), "time": float(record.get("time", math.nan)), **terms}
+    row |= {f"y:{name}": float(record[name]) for name in OF_STEPS if record.get(name) is not None}
     total = record.get("total")
     return row if total is None else {**row, "y:total": float(total)}
 

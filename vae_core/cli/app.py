@@ -17,6 +17,7 @@ from vae_core.cli import (
     inspect,
     pull,
     rates,
+    reproduce,
     score_images,
     sweep,
     track,
@@ -42,6 +43,7 @@ for module in (
     export,
     pull,
     rates,
+    reproduce,
     catalogue,
 ):
     app.add_typer(module.app)

@@ -34,7 +34,8 @@ OPEN_LIMIT = 2e9
 server keeps several, and whoever sent a run need not mean well."""
 
 COPIES = 4
-"""Of the weights while they are trained: themselves, gradients, Adam's two averages."""
+"""Of the weights while they are trained: themselves, gradients, Adam's two averages. One more is
+the average of the weights, where `train.ema` has one kept."""
 
 _CONTROL_GROUP = Path("/sys/fs/cgroup/memory.max")
 
@@ -80,7 +81,8 @@ def require_memory_to_train(
     parts = world * config.train.accumulate
     batch = processes * math.ceil(whole / parts)
     bound = _memory_allowed() or machine_memory()
-    fixed, maps = processes * COPIES * found.weights, batch * found.image
+    copies = COPIES + (config.train.ema > 0)
+    fixed, maps = processes * copies * found.weights, batch * found.image
     if fixed + maps <= bound:
         return
     at_once = int((bound - fixed) // max(1, found.image)) // processes

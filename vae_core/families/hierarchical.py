@@ -10,10 +10,10 @@ from typing import Any, cast
 import torch
 from torch import Generator, Tensor, nn
 
-from vae_core.config import ModelConfig
+from vae_core.config import ModelConfig, RunConfig
 from vae_core.errors import UserError
-from vae_core.families.family import ELBO, Built, Quantity, families
-from vae_core.families.networks import assembled, trunk_of
+from vae_core.families.family import ELBO, Built, Quantity, families, need_whole_batches
+from vae_core.families.networks import assembled, trunk_of, weight_setting
 from vae_core.families.vae import VaeObjective, VaeOptions
 from vae_core.models import (
     EVALUATION_DRAWS,
@@ -26,16 +26,22 @@ from vae_core.models import (
 )
 from vae_core.models.backbones import Backbone, Shape, Trunk
 from vae_core.models.posterior import mean_and_error
+from vae_core.models.singular_values import SingularValues
 from vae_core.objective import MODEL
 from vae_core.runs import DataCard
 from vae_core.settings import setting
+from vae_core.shares import gathered
 from vae_core.types import Context, Losses, Term
 
 MOST_LEVELS = 6
 
+LEAST_SHARE = 0.01
+"""Nats added to the KL of each level before they are balanced: a silent one is not free for ever.
+As in the authors' code of NVAE."""
+
 
 class HierarchicalOptions(VaeOptions):
-    """β, and how many levels there are."""
+    """β, how many levels there are, and what keeps a deep hierarchy in hand."""
 
     levels: int = setting(
         2,
@@ -44,19 +50,45 @@ class HierarchicalOptions(VaeOptions):
         ge=2,
         le=MOST_LEVELS,
     )
+    kl_balance: bool = setting(
+        False,
+        "Balance the levels",
+        "While β warms up, a level pays the more for its KL the more a latent of it carries, so "
+        "that none falls silent before it has found its use.",
+        more=True,
+    )
+    spectral: float = weight_setting(
+        0.0,
+        "Spectral regularisation λ",
+        "Holds down how far layers stretch what they are given, which steadies deep hierarchies; "
+        "0 leaves them free.",
+        more=True,
+    )
 
 
 class HierarchicalObjective(VaeObjective):
-    """−log p(x|z₁…z_L) + β · Σₗ KL(q(zₗ|z₍<l₎, x) ‖ p(zₗ|z₍<l₎)), z₁ the coarsest.
+    """−log p(x|z₁…z_L) + β · Σₗ γₗ·KL(q(zₗ|z₍<l₎, x) ‖ p(zₗ|z₍<l₎)) + λ · Σᵢ sᵢ, z₁ the coarsest.
 
-    Source: Sønderby et al., Ladder Variational Autoencoders (2016).
+    γₗ balances the levels while β warms up, else it is 1; sᵢ is the largest singular value of the
+    weights of layer i.
+
+    Source: Sønderby et al., Ladder Variational Autoencoders (2016); γ and s: Vahdat and Kautz, NVAE
+    (2020), appendix A and section 3.2.
     """
 
+    options: HierarchicalOptions
+
     def __init__(
-        self, likelihood: Likelihood, options: VaeOptions, level_sizes: Sequence[int]
+        self,
+        likelihood: Likelihood,
+        options: HierarchicalOptions,
+        level_sizes: Sequence[int],
+        singular_values: SingularValues | None = None,
     ) -> None:
+        """`singular_values`: of the network, where they are held down."""
         super().__init__(likelihood, options)
         self.level_sizes = list(level_sizes)
+        self.singular_values = singular_values
 
     def forward(
         self, model: LatentModel[DensityPosterior], x: Tensor, context: Context
@@ -66,9 +98,26 @@ class HierarchicalObjective(VaeObjective):
 
     def losses(self, x: Tensor, output: Output[DensityPosterior], context: Context) -> Losses:
         losses = super().losses(x, output, context)
-        rates = enumerate(self.rates(output), 1)
-        losses[MODEL] |= {f"kl_level_{i}": Term(rate, 0.0) for i, rate in rates}
+        terms, rates = losses[MODEL], self.rates(output)
+        if self.options.kl_balance:
+            more = self.balanced(rates, context) - terms["kl"].value
+            terms["kl_balance"] = Term(more, terms["kl"].weight)
+        if self.singular_values is not None:
+            largest = self.singular_values().expand(len(x))
+            terms["spectral"] = Term(largest, self.options.spectral)
+        terms |= {f"kl_level_{i}": Term(rate, 0.0) for i, rate in enumerate(rates, 1)}
         return losses
+
+    def balanced(self, rates: Sequence[Tensor], context: Context) -> Tensor:
+        """Σₗ γₗ·KLₗ in nats, [B], of those of each level. While β is on its way, γₗ is proportional
+        to what a latent of the level carries, 1 on average; then it is 1."""
+        kl = torch.stack([*rates], 1)
+        if self.beta(context.step) >= self.options.beta:
+            return kl.sum(1)
+        means = gathered(kl.detach()).mean(0).unbind()
+        pairs = zip(means, self.level_sizes, strict=True)
+        carried = torch.stack([(mean + LEAST_SHARE) / size for mean, size in pairs])
+        return (kl * (carried / carried.mean())).sum(1)
 
     def rate(self, output: Output[DensityPosterior], context: Context) -> Tensor:
         rates = self.rates(output)
@@ -262,6 +311,31 @@ class Level(nn.Module):
         return h + self.into(m + s * z)
 
 
+def need_a_warm_up(config: RunConfig, data: DataCard, options: HierarchicalOptions) -> None:
+    """The check of levels that are balanced."""
+    if not options.kl_balance:
+        return
+    need_whole_batches(config, data, options)
+    if options.schedule == "constant":
+        raise UserError(
+            "objective.kl_balance: levels are balanced while β warms up; set objective.schedule to "
+            "linear, or leave them as they are."
+        )
+
+
+TAMED = {
+    "kl_balance": Quantity(
+        "Balance of levels",
+        help="What levels pay above their KL, or less, while β warms up; weighed like it.",
+    ),
+    "spectral": Quantity(
+        "Singular values",
+        "sum over layers",
+        r"\lambda",
+        "How far each layer can stretch what it is given.",
+        "spectral",
+    ),
+}
 LEVELS = {
     f"kl_level_{i}": Quantity(f"KL of level {i}", help="Its share of the KL; level 1 is coarsest.")
     for i in range(1, MOST_LEVELS + 1)
@@ -272,12 +346,14 @@ LEVELS = {
     "hierarchical",
     label="Hierarchical VAE",
     blurb="Coarse latents lay out the picture, finer ones fill it in.",
-    formula=r"-\log p(x \mid z_{1 \ldots L}) + \beta\, \textstyle\sum_l "
-    r"D_{\mathrm{KL}}\!\left(q(z_l \mid z_{<l}, x) \,\|\, p(z_l \mid z_{<l})\right)",
+    formula=r"-\log p(x \mid z_{1 \ldots L}) + \beta\, \textstyle\sum_l \gamma_l\, "
+    r"D_{\mathrm{KL}}\!\left(q(z_l \mid z_{<l}, x) \,\|\, p(z_l \mid z_{<l})\right) \ {} + "
+    r"\lambda\, \textstyle\sum_i s_i",
     when="One level blurs what your pictures hold; it costs more time and more latents.",
-    paper="Sønderby et al. (2016); Child (2021), figure 3",
-    terms=ELBO | LEVELS,
+    paper="Sønderby et al. (2016); Child (2021), figure 3; γ and s: Vahdat and Kautz (2020)",
+    terms=ELBO | TAMED | LEVELS,
     options=HierarchicalOptions,
+    check=need_a_warm_up,
 )
 def hierarchical(
     config: ModelConfig, data: DataCard, options: HierarchicalOptions
@@ -292,4 +368,5 @@ def hierarchical(
         )
     sizes = (config.latent_dim, options.levels, config.logvar_range)
     model = assembled(config, data, HierarchicalModel, *sizes, trunk)
-    return model, HierarchicalObjective(model.likelihood, options, model.level_sizes)
+    largest = SingularValues(model) if options.spectral else None
+    return model, HierarchicalObjective(model.likelihood, options, model.level_sizes, largest)

@@ -43,6 +43,9 @@ class Measurement:
     """Numbers in an image, C·H·W."""
     mse: float | None = None
     """Mean squared error of a reconstruction, for each of these, on the [0, 1] scale."""
+    mean_mu: float | None = None
+    mean_sigma: float | None = None
+    """Of the posteriors, over images and dimensions; None where they are points."""
     sigma: float | None = None
     is_density: bool = False
     incomparable: str = ""
@@ -66,6 +69,8 @@ class Measurement:
             "nats_per_pixel": per_value,
             "bits_per_dim": bits,
             "mse": self.mse,
+            "mean_mu": self.mean_mu,
+            "mean_sigma": self.mean_sigma,
             "sigma": self.sigma,
             "is_density": density,
             "incomparable": self.incomparable,
@@ -151,6 +156,8 @@ def measuring(
         controls=objective.controls(context),
         values=sums.values / sums.images,
         mse=sums.squares / sums.values,
+        mean_mu=None if sums.sigmas is None else float(sums.modes.mean.mean()),
+        mean_sigma=None if sums.sigmas is None else sums.sigmas / sums.images,
         sigma=model.likelihood.noise,
         is_density=model.likelihood.is_density,
         incomparable=model.likelihood.incomparable,

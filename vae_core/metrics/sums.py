@@ -149,8 +149,8 @@ class Sums:
 
     terms: of the values of each term. weights: of the terms now. objective: of what is minimised.
     kl: of each dimension, [D]; None where there is none. values: how many numbers of the images
-    are no padding. squares: of the errors of these. modes: of the posteriors. codes: of finite
-    sets.
+    are no padding. squares: of the errors of these. sigmas: of the posteriors, the mean over their
+    dimensions; None where they are points. modes: of the posteriors. codes: of finite sets.
     """
 
     terms: dict[str, float] = field(default_factory=dict)
@@ -160,6 +160,7 @@ class Sums:
     images: int = 0
     values: float = 0.0
     squares: float = 0.0
+    sigmas: float | None = None
     modes: MeanAndVariance = field(default_factory=MeanAndVariance)
     codes: CodeUsage = field(default_factory=CodeUsage)
     _waiting: Waiting = field(default_factory=Waiting, repr=False)
@@ -191,6 +192,8 @@ class Sums:
         if kl is not None:
             self.kl = kl.sum(0) if self.kl is None else self.kl + kl.sum(0)
         self.modes.add(model.flatten(output.posterior.mode()))
+        if (logvar := output.posterior.log_variance()) is not None:
+            self._waiting.add("", "sigmas", (0.5 * logvar).exp().flatten(1).mean(1).sum())
         if isinstance(output.posterior, QuantisedPosterior):
             self.codes.add(output.posterior.indices)
 
@@ -200,12 +203,12 @@ class Sums:
             if kind == "terms":
                 self.terms[name] = self.terms.get(name, 0.0) + value
             else:
-                setattr(self, name, getattr(self, name) + value)
+                setattr(self, name, (getattr(self, name) or 0.0) + value)
         self.modes.settle()
 
     def to_json(self) -> dict[str, Any]:
         """What `merge` takes."""
-        plain = ("terms", "weights", "objective", "images", "values", "squares")
+        plain = ("terms", "weights", "objective", "images", "values", "squares", "sigmas")
         return {
             **{name: getattr(self, name) for name in plain},
             "kl": None if self.kl is None else self.kl.tolist(),
@@ -222,6 +225,8 @@ class Sums:
         self.images += other["images"]
         self.values += other["values"]
         self.squares += other["squares"]
+        if other["sigmas"] is not None:
+            self.sigmas = (self.sigmas or 0.0) + other["sigmas"]
         if other["kl"] is not None:
             kl = torch.tensor(other["kl"], dtype=torch.float64)
             self.kl = kl if self.kl is None else self.kl + kl

@@ -22,6 +22,7 @@ from vae_core.runs.schemas import (
     Job,
     Placement,
     Pulled,
+    Reproduced,
     SavedDirections,
     SavedSelection,
     SavedSelections,
@@ -52,6 +53,7 @@ THUMBNAIL = "thumbnail.png"
 SUMMARY = "summary.json"
 PULLED = "pulled.json"
 SCORES = "scores.json"
+REPRODUCED = "reproduced.json"
 SAVED_DIRECTIONS = "saved_directions.json"
 SAVED_SELECTIONS = "saved_selections.json"
 SELECTION = "selection.json"
@@ -173,6 +175,7 @@ RUN = (
     File(SUMMARY, 4 * MB, "what was measured of the weights", Summary),
     File(PULLED, MB, "the repository that the run was pulled from: vae_core/hub.py", Pulled),
     File(SCORES, MB, "disentanglement scores: sweeps/scoring.py"),
+    File(REPRODUCED, MB, "what a published result came to: vae_core/reproduce/", Reproduced),
     File(SAVED_DIRECTIONS, 16 * MB, "directions that a person named", SavedDirections),
     File(SAVED_SELECTIONS, 256 * MB, "images that a person chose and named", SavedSelections),
     File(SELECTION, 64 * MB, "the images that it learns from alone, or not", SavedSelection),

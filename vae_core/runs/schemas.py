@@ -204,6 +204,8 @@ class Summary(Stored):
     nats_per_pixel: Number = None
     bits_per_dim: Number = None
     mse: Number = None
+    mean_mu: Number = None
+    mean_sigma: Number = None
     sigma: Number = None
     beta: Number = None
     is_density: bool = True
@@ -225,6 +227,31 @@ class Pulled(Settings):
 
     repository: Short
     revision: Short
+
+
+class Reproduced(Settings):
+    """`reproduced.json`: what a published result came to here.
+
+    name: of the reproduction. figures: by the names that it has for them. step, total_steps: of its
+    schedule. training_s: seconds of all of its steps. version, torch: that trained it.
+    """
+
+    name: Short
+    figures: Annotated[dict[Short, FiniteFloat], Field(max_length=100)]
+    step: Count
+    total_steps: Count
+    seed: Count
+    training_s: Annotated[float, Field(ge=0)]
+    measuring_s: Annotated[float, Field(ge=0)]
+    device: Short = ""
+    threads: Count = 0
+    version: Short = ""
+    torch: Short = ""
+
+    @property
+    def whole(self) -> bool:
+        """Whether the schedule was run to its end."""
+        return self.step == self.total_steps
 
 
 class Environment(Stored):

@@ -130,15 +130,16 @@ class BestWeights:
 
 
 def save_checkpoint(run: Run, checkpoint: Checkpoint) -> None:
-    """Write weights and state as one step, see `write_save`. A UserError when the disk is full or
-    the folder cannot be written."""
+    """Write weights and state as one step, see `write_save`; of the weights their average, where
+    one is kept. A UserError when the disk is full or the folder cannot be written."""
     state = _to_cpu(checkpoint.state)
     best = None
     if checkpoint.best is not None:
         best = _weights(checkpoint.best, state["best"]["step"])
     buffer = io.BytesIO()
     torch.save(state, buffer)
-    write_save(run, _weights(state["modules"], checkpoint.step), buffer.getvalue(), best)
+    shown = state.get("average", state["modules"])
+    write_save(run, _weights(shown, checkpoint.step), buffer.getvalue(), best)
 
 
 def copied(checkpoint: Checkpoint) -> Checkpoint:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor
@@ -23,9 +23,11 @@ class Event:
 
 @dataclass(frozen=True)
 class Stepped(Event):
-    """Means over the steps since the last of these, and the weights and controls of the newest.
+    """Means over the steps since the last of these, and the weights, controls and learning rates
+    of the newest.
 
-    Terms are in the units of their family, most in nats per image.
+    Terms are in the units of their family, most in nats per image. gradient_norms: by player, ‖g‖₂
+    over all of its weights, before anything is clipped. learning_rates: by player.
     """
 
     terms: dict[str, float]
@@ -33,6 +35,8 @@ class Stepped(Event):
     controls: dict[str, float]
     total: float
     images_per_s: float
+    gradient_norms: dict[str, float] = field(default_factory=dict)
+    learning_rates: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

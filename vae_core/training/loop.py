@@ -27,6 +27,7 @@ from vae_core.metrics import measuring
 from vae_core.models import LatentModel
 from vae_core.objective import Objective
 from vae_core.progress import Progress, no_progress
+from vae_core.training.averaging import modules_of
 from vae_core.training.checkpoint import SaveSchedule, TimeBudget
 from vae_core.training.compiled import compile_networks
 from vae_core.training.control import Control, Message, no_control
@@ -99,6 +100,7 @@ class Loop(TrainState):
         self._window = MetricWindow()
         self._undecided: list[TakenStep] = []
         """The newest steps, of which nobody has asked the device yet whether they count."""
+        self._shown, self._judged = self.players.shown
         self._measured = drawn(
             dataset.validation, config.train.validation_images, config.train.seed
         )
@@ -194,6 +196,7 @@ class Loop(TrainState):
         try:
             x, context = self.batch(indices, following)
             sums, check = self.players.step(x, context, self.recovery.factor)
+            rates = self.players.rates(sums.totals)
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
@@ -203,7 +206,7 @@ class Loop(TrainState):
         self.step += 1
         seconds = time.perf_counter() - start
         self.seconds += seconds
-        self._undecided.append(TakenStep(self.stamp(), check, sums, context, seconds))
+        self._undecided.append(TakenStep(self.stamp(), check, sums, context, seconds, rates))
         if len(self._undecided) >= UNDECIDED.get(self.device.type, 1):
             yield from self._decide()
 
@@ -269,6 +272,7 @@ class Loop(TrainState):
             self.players.load_modules(self.best.unsaved)
         elif self._load_best is not None:
             self._load_best()
+        self.players.average_anew()
         epochs = [round(step / self.steps_per_epoch) for step in (self.step, best)]
         ended = "Ended early, at" if self.ended_early else "Ended at"
         message = (
@@ -353,7 +357,8 @@ class Loop(TrainState):
         self.require_finite()
         generator = torch.Generator(self.device).manual_seed(self.config.train.seed + 1)
         context = self.last_context(generator)
-        measured = measuring(self.model, self.objective, self._measured, context, group=self.group)
+        models = self._shown, self._judged
+        measured = measuring(*models, self._measured, context, group=self.group)
         for found in measured:
             if found is None:
                 yield from self._handle_messages(control)
@@ -362,7 +367,7 @@ class Loop(TrainState):
                 continue
             self.validated = self.step
             if math.isfinite(found.total):
-                modules, final = self.players.modules(), self.final_controls()
+                modules, final = modules_of(*models), self.final_controls()
                 self.best.update(found, self.step, modules, final)
                 yield Validated(*self.stamp(), found)
             else:
@@ -375,9 +380,9 @@ class Loop(TrainState):
         part, places = self.dataset.validation, hold_outs(self.dataset)
         images = part.images.gather(places)
         self._originals = as_floats(images, self.device)
-        self._inputs = self.objective.corrupted(self._originals, range(len(places)))
+        self._inputs = self._judged.corrupted(self._originals, range(len(places)))
         labels = labels_at(part, places, self.device)
-        self._preview_model = self.model if labels is None else self.model.conditioned(labels)
+        self._preview_model = self._shown if labels is None else self._shown.conditioned(labels)
 
     def _shows_itself(self) -> bool:
         """Whether a preview comes after this step: where one was asked for, at the end, and else
@@ -397,18 +402,18 @@ class Loop(TrainState):
 
     @torch.inference_mode()
     def _pictured(self) -> Previewed:
-        self.model.eval()
+        model = self._shown.eval()
         posterior = self._preview_model.encode(self._inputs)
         # Drawn anew with the same noise: some models learn their prior as they go.
         generator = torch.Generator(self.device).manual_seed(PREVIEW_SEED)
-        prior = self.model.sample_prior(len(self._originals), generator)
+        prior = model.sample_prior(len(self._originals), generator)
         zs = (posterior.mode(), prior)
-        reconstructions, samples = (self.model.picture(self._preview_model.decode(z)) for z in zs)
-        kl = posterior.kl(self.model.prior())
-        self.model.train()
+        reconstructions, samples = (model.picture(self._preview_model.decode(z)) for z in zs)
+        kl = posterior.kl(model.prior())
+        model.train()
         per_dim = None if kl is None or not kl.isfinite().all() else kl.mean(0).tolist()
-        corrupted = self._inputs if self.objective.corrupts else None
-        seen = partial(shown, channels=self.model.shown_channels)
+        corrupted = self._inputs if self._judged.corrupts else None
+        seen = partial(shown, channels=model.shown_channels)
         return Previewed(
             *self.stamp(),
             seen(self._originals),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,8 +13,9 @@ from vae_core.config import TrainConfig
 from vae_core.models import LatentModel
 from vae_core.models.batch_norm import normalise_over_all
 from vae_core.objective import Objective
-from vae_core.schedules import DECAYS, Span
+from vae_core.schedules import DECAYS, Span, warmed_up
 from vae_core.shares import Share, shares_of, sharing
+from vae_core.training.averaging import WeightAverage, modules_of
 from vae_core.training.compiled import begin_step
 from vae_core.training.distributed import ALONE, COMPRESSED, Distributed
 from vae_core.training.optim import make_optimizer
@@ -49,6 +50,7 @@ class Players:
     ) -> None:
         self.group, self.parts = group, train.accumulate
         self._travels_as = COMPRESSED[train.compress_gradients]
+        self.average = WeightAverage(train.ema, model, objective) if train.ema else None
         if group.world > 1:
             normalise_over_all([model, objective])
         self.model, self.objective, self.clip = model, objective, train.gradient_clip
@@ -60,7 +62,10 @@ class Players:
             for name, parameters in self.parameters.items()
         }
         decay = DECAYS[train.decay]
-        self.learning_rates = {name: decay(o.lr, span) for name, o in self.optimizers.items()}
+        self.learning_rates = {
+            name: warmed_up(decay(each.lr, span), train.warmup_steps)
+            for name, each in self.optimizers.items()
+        }
         self.generator = torch.Generator(model.device).manual_seed(train.seed)
         self.spikes = None if train.spike is None else SpikeDetector(train.spike)
         self._buffers = BufferSnapshot([model, objective])
@@ -90,6 +95,8 @@ class Players:
             optimizer = self.optimizers[player]
             optimizer.lr = self.learning_rates[player](context.step) * factor
             optimizer.step(check.refused, self._excess(check.norms[player]))
+        if self.average is not None:
+            self.average.follow(context.step + 1, check.refused)
         if problem:
             self.precision.step_skipped()
         else:
@@ -112,6 +119,19 @@ class Players:
         sums = self.backward(x, context)
         self.precision.unscale(self.optimizers[player] for player in sums.totals)
         return sums, check_step(sums.totals, self.parameters)
+
+    @property
+    def shown(self) -> tuple[LatentModel, Objective]:
+        """Model and objective as they are shown, measured and saved: those that are trained, or
+        the average of their weights where one is kept."""
+        average = self.average
+        if average is None:
+            return self.model, self.objective
+        return average.model, average.objective
+
+    def rates(self, players: Iterable[str]) -> dict[str, float]:
+        """The learning rates of these players in the step that was taken last."""
+        return {player: self.optimizers[player].lr for player in players}
 
     def shares(self, batch: int) -> list[Share | None]:
         """What of a batch of so many images this process computes, one after the other; [None] for
@@ -186,7 +206,7 @@ class Players:
 
     def find_non_finite(self) -> str:
         """The first tensor of modules and optimisers that holds a number which is none, or ""."""
-        return find_non_finite({"modules": self.modules(), "optimizers": self._optimizer_states()})
+        return find_non_finite(self._on_device())
 
     def state_dict(self) -> dict[str, Any]:
         """What `load_state_dict` takes; tensors are the very ones in use."""
@@ -196,6 +216,7 @@ class Players:
             "torch": global_noise,
             "optimizers": self._optimizer_states(),
             "modules": self.modules(),
+            **({} if self.average is None else {"average": self.average.modules()}),
             **({} if self.spikes is None else {"spikes": self.spikes.state_dict()}),
             "precision": self.precision.state_dict(),
         }
@@ -203,6 +224,8 @@ class Players:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a state; what does not belong here raises as torch and Python do."""
         self.load_modules(state["modules"])
+        if self.average is not None:
+            self.average.load_modules(state["average"])
         for name, optimizer in self.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][name])
         self._set_random_states((state["noise"].cpu(), state["torch"].cpu()))
@@ -211,18 +234,28 @@ class Players:
         self.precision.load_state_dict(state.get("precision", {}))
 
     def tensors(self) -> list[Tensor]:
-        """All that a step changes on the device: weights, buffers, averages of optimisers."""
-        state = {"modules": self.modules(), "optimizers": self._optimizer_states()}
-        return [each for _, each in named_tensors(state, "")]
+        """All that a step changes on the device: weights, buffers, averages of them and of
+        gradients."""
+        return [each for _, each in named_tensors(self._on_device(), "")]
 
     def load_modules(self, modules: Mapping[str, Mapping[str, Tensor]]) -> None:
         """Take other weights and buffers, as `modules` gives them."""
         self.model.load_state_dict(modules["model"])
         self.objective.load_state_dict(modules["objective"])
 
+    def average_anew(self) -> None:
+        """The average of the weights begins with those that there are now."""
+        if self.average is not None:
+            self.average.begin()
+
     def modules(self) -> dict[str, Any]:
         """The weights and buffers of model and objective, the very ones in use."""
-        return {"model": self.model.state_dict(), "objective": self.objective.state_dict()}
+        return modules_of(self.model, self.objective)
+
+    def _on_device(self) -> dict[str, Any]:
+        average = {} if self.average is None else self.average.modules()
+        optimizers = self._optimizer_states()
+        return {"modules": self.modules(), "average": average, "optimizers": optimizers}
 
     def _random_states(self) -> tuple[Tensor, Tensor]:
         """Of the noise, and of torch's own generator."""

@@ -97,7 +97,7 @@ def choose_precision(
         return Choice(SETTING, FULL, f"There is too little memory to try {low} before.")
 
     def start(name: str) -> TrialTraining:
-        settings = config.updated({"train": {"precision": name, "compile": False}})
+        settings = config.updated({"train": {"precision": name, "compile": False, "ema": 0.0}})
         return TrialTraining(settings, dataset, *copy.deepcopy((model, objective)))
 
     return compare(low, start, config.train.batch_size, progress)

@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from vae_core.data.difference import Difference
 from vae_core.imaging.png import tile, to_bytes, to_png
+from vae_core.objective import MODEL
 from vae_core.runs import Run, State, Status, layout
 from vae_core.training.checkpoint import save_checkpoint
 from vae_core.training.events import (
@@ -51,7 +52,13 @@ class RunRecorder:
         match event:
             case Stepped():
                 self._speed = event.images_per_s
-                values = {"weights": event.weights, **event.controls, "images_per_s": self._speed}
+                values = {
+                    "weights": event.weights,
+                    **event.controls,
+                    "images_per_s": self._speed,
+                    **_by_player("learning_rate", event.learning_rates),
+                    **_by_player("gradient_norm", event.gradient_norms),
+                }
                 self._record("step", event, terms=event.terms, total=event.total, **values)
                 if time.monotonic() - self._reported_at >= STATUS_EVERY_S:
                     self._report(event)
@@ -64,6 +71,8 @@ class RunRecorder:
                     total=found.total,
                     kl_per_dim=found.kl_per_dim,
                     active_units=found.active_units,
+                    mean_mu=found.mean_mu,
+                    mean_sigma=found.mean_sigma,
                     images=found.images,
                     **codes,
                 )
@@ -161,6 +170,13 @@ class ProgressBar:
             self.bar.write(event.message)
         elif isinstance(event, Ended):
             self.bar.close()
+
+
+def _by_player(name: str, values: Mapping[str, float]) -> dict[str, float]:
+    """Values under one name, behind which that of a player other than the model stands."""
+    return {
+        name if player == MODEL else f"{name}_{player}": value for player, value in values.items()
+    }
 
 
 def _rounded(value: Any) -> Any:

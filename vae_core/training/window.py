@@ -68,6 +68,8 @@ class TakenStep:
     sums: StepSums
     context: Context
     seconds: float
+    rates: Mapping[str, float]
+    """Of its players: how far each went."""
 
 
 @dataclass
@@ -78,6 +80,9 @@ class MetricWindow:
     counts: dict[str, int] = field(default_factory=dict)
     weights: dict[str, float] = field(default_factory=dict)
     controls: dict[str, float] = field(default_factory=dict)
+    norms: dict[str, Tensor] = field(default_factory=dict)
+    steps: dict[str, int] = field(default_factory=dict)
+    rates: dict[str, float] = field(default_factory=dict)
     objective: Tensor | float = 0.0
     images: int = 0
     seconds: float = 0.0
@@ -88,6 +93,10 @@ class MetricWindow:
         for name, value in found.sums.items():
             self.sums[name] = self.sums.get(name, 0.0) + value
             self.counts[name] = self.counts.get(name, 0) + found.images
+        for player, norm in step.check.norms.items():
+            self.norms[player] = self.norms.get(player, 0.0) + norm
+            self.steps[player] = self.steps.get(player, 0) + 1
+        self.rates |= step.rates
         self.weights |= found.weights
         self.objective = self.objective + found.objective
         self.controls = controls
@@ -95,11 +104,22 @@ class MetricWindow:
         self.seconds += step.seconds
 
     def close(self, step: int, epoch: int, seconds: float) -> Stepped:
-        """The means over all images of the window, or over those of its steps with the term."""
-        sums = torch.stack([torch.as_tensor(self.objective), *self.sums.values()])
-        objective, *values = sums.tolist()  # all in one: a GPU is waited for once
-        named = zip(self.sums, values, strict=True)
-        terms = {name: value / self.counts[name] for name, value in named}
-        mean_total = objective / self.images
-        speed = self.images / max(self.seconds, 1e-9)
-        return Stepped(step, epoch, seconds, terms, self.weights, self.controls, mean_total, speed)
+        """The means over all images of the window, or over those of its steps with the term; of
+        gradients, over all of its steps."""
+        there = [torch.as_tensor(self.objective), *self.sums.values(), *self.norms.values()]
+        objective, *values = torch.stack(there).tolist()  # all in one: a GPU is waited for once
+        found = iter(values)
+        terms = {name: next(found) / self.counts[name] for name in self.sums}
+        norms = {player: next(found) / self.steps[player] for player in self.norms}
+        return Stepped(
+            step,
+            epoch,
+            seconds,
+            terms,
+            self.weights,
+            self.controls,
+            total=objective / self.images,
+            images_per_s=self.images / max(self.seconds, 1e-9),
+            gradient_norms=norms,
+            learning_rates=self.rates,
+        )

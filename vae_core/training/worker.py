@@ -255,6 +255,7 @@ def _train(
 
     progress("Getting ready for the first step", None)
     loop = Loop(config, dataset, model, objective, state, last_save, best, group)
+    shown, judged = loop.players.shown
     save_environment(run, describe(device), loop.resident, group.world)
     if state is not None and run.weights_step() != loop.step:
         # An older version wrote the weights after the state, and may have been killed in between.
@@ -283,13 +284,13 @@ def _train(
             if saved and budget.allows() and may_encode(learned, n):
                 recorder.wait()  # what is kept beside weights is never ahead of them
                 with budget.measure():
-                    save_latents(run, model, dataset, loop.step, progress)
+                    save_latents(run, shown, dataset, loop.step, progress)
     control.activity = "Training"
     ended = Ended(loop.step, loop.step // loop.steps_per_epoch, loop.seconds, not loop.stopping)
     try:
-        mu = save_latents(run, model, dataset, loop.step, progress)
-        context = loop.last_context(torch.Generator(model.device).manual_seed(0))
-        save_measurement(run, model, objective, dataset.validation, context, loop.step, progress)
+        mu = save_latents(run, shown, dataset, loop.step, progress)
+        context = loop.last_context(torch.Generator(shown.device).manual_seed(0))
+        save_measurement(run, shown, judged, dataset.validation, context, loop.step, progress)
         # Fitted once, seconds where latents are large. Before that, who explores fits them.
         save_directions(run, mu, loop.step, progress)
         tracked.finish(ended, records, progress)

@@ -12,6 +12,16 @@ from vae_core.errors import UserError
 from vae_core.families import Quantity
 from vae_core.runs import Run, validated_on
 
+STEPS = {
+    "gradient_norm": Quantity(
+        "Gradient norm",
+        "‖g‖₂",
+        help="How steep the loss is, before anything is clipped: where this jumps, steps go wrong.",
+    ),
+    "learning_rate": Quantity("Learning rate", "", help="How far a step goes."),
+}
+"""What a run records of its steps beside the terms."""
+
 # Plotly puts its styles into the document's head, where a shadow root does not see them.
 _mount = component("run_monitor", "monitor", isolate_styles=False)
 
@@ -50,8 +60,9 @@ def monitor(run: Run, state: str, terms: Mapping[str, Quantity]) -> None:
         "hold_outs": _hold_outs(run),
         "terms": {
             name: {"label": quantity.label, "unit": quantity.unit, "help": quantity.help}
-            for name, quantity in terms.items()
+            for name, quantity in {**terms, **STEPS}.items()
         },
+        "steps": list(STEPS),
         "colors": {"recon": RECONSTRUCTION, "kl": KL, "beta": BETA},
         "plotly": version("plotly"),
     }

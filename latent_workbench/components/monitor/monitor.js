@@ -27,6 +27,7 @@ const WHAT_TO_DO = {
  * @property {{ count: number, part: string }} measured_on
  * @property {string[]} hold_outs names of the files of the images in the previews
  * @property {Record<string, { label: string, unit: string, help: string }>} terms
+ * @property {string[]} steps those of `terms` that tell how steps go
  * @property {Record<string, string>} colors
  * @property {string} plotly version
  *

@@ -1,4 +1,5 @@
 // The terms that only this family has: a small chart each, with its name, its value now and its unit.
+// So have, where somebody opens them, the gradient and the learning rate.
 
 import { element, find, setText } from "../shared/elements.js";
 import { significant } from "../shared/format.js";
@@ -26,6 +27,10 @@ export class Terms {
     this.root = find(charts.root, ".vm-terms");
     this.charts = charts;
     this.root.replaceChildren();
+    this.steps = find(charts.root, ".vm-steps");
+    this.steps.replaceChildren();
+    this.more = find(charts.root, ".vm-more");
+    this.more.addEventListener("toggle", () => this.draw());
   }
 
   /** @param {string} term */
@@ -42,6 +47,7 @@ export class Terms {
       if (!this.panels.has(term)) this.panels.set(term, this.build(term));
     }
     for (const [term, panel] of this.panels) {
+      if (panel.plot.closest("details:not([open])")) continue; // nobody sees it
       this.charts.scheduler.request(panel.plot, () => this.drawTerm(term, panel));
     }
   }
@@ -56,7 +62,7 @@ export class Terms {
       return;
     }
     const traces = names.map((name) => ({ ...charts.curve(name), showlegend: false }));
-    charts.react(plot, traces, this.layout());
+    charts.react(plot, traces, this.layout(charts.data.steps.includes(term)));
     const { y } = charts.curves.get(names[0]);
     setText(now, `${significant(y[y.length - 1], 3)} ${unit}`);
   }
@@ -67,17 +73,21 @@ export class Terms {
     const now = element("span", { class: "vm-hint" });
     const plot = element("div", { class: "vm-plot vm-term", "data-testid": `term-${term}` });
     const title = element("div", { class: "vm-title" }, [element("b", {}, [label]), now]);
-    this.root.append(element("div", { class: "vm-panel", title: help }, [title, plot]));
+    const ofSteps = this.charts.data.steps.includes(term);
+    const place = ofSteps ? this.steps : this.root;
+    place.append(element("div", { class: "vm-panel", title: help }, [title, plot]));
+    this.more.hidden = !this.steps.childElementCount;
     return { plot, now, unit };
   }
 
-  layout() {
+  /** @param {boolean} fromZero a learning rate may be the same all through */
+  layout(fromZero) {
     const { charts } = this;
     return {
       ...charts.layout({ l: 46, r: 6, t: 4, b: 22 }),
       hovermode: "x unified",
       xaxis: { ...charts.axis(""), nticks: 4, uirevision: charts.x },
-      yaxis: { ...charts.axis(""), nticks: 4 },
+      yaxis: { ...charts.axis(""), nticks: 4, rangemode: fromZero ? "tozero" : "normal" },
     };
   }
 }
