@@ -83,9 +83,15 @@ class HierarchicalObjective(VaeObjective):
 @dataclass(frozen=True)
 class PathPosterior(GaussianPosterior):
     """q of every level given those above it, along one path, of modes (`encode`) or of the draws z
-    (`HierarchicalModel.forward`); mu and logvar [B, D]."""
+    (`HierarchicalModel.forward`); mu and logvar [B, D]. `coarsest`: dimensions of the first level.
+    """
 
+    coarsest: int
     draw_path: Callable[[Generator | None], tuple[PathPosterior, Tensor]]
+
+    def of_image(self) -> GaussianPosterior:
+        """Of the coarsest level: finer ones depend on its draws."""
+        return GaussianPosterior(self.mu[:, : self.coarsest], self.logvar[:, : self.coarsest])
 
     def sample(self, generator: Generator | None = None) -> Tensor:
         """A draw of all levels, each given the draws above it, [B, D]."""
@@ -206,7 +212,7 @@ class HierarchicalModel(LatentModel[PathPosterior]):
         mu = self.join([q.mu for q in posteriors])
         logvar = self.join([q.logvar for q in posteriors])
         draw = lambda generator: self._infer(maps, lambda q: q.sample(generator))[:2]  # noqa: E731
-        return PathPosterior(mu, logvar, draw), self.join(z), h
+        return PathPosterior(mu, logvar, self.level_sizes[0], draw), self.join(z), h
 
     def _descend(self, n: int, decide: Callable[[int, Tensor], Tensor]) -> Tensor:
         """The state after the last level, where `decide(level, state)` says what each one is."""
