@@ -54,6 +54,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "vae_core.analysis",
         "vae_core.child",
         "vae_core.scoring",
+        "vae_core.representation",
         "vae_core.score_images",
         "vae_core.curation",
         "vae_core.hub",

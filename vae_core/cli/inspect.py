@@ -20,6 +20,12 @@ from vae_core.cli.options import (
     print_rows,
     print_table,
 )
+from vae_core.cli.representation import (
+    ProtocolOption,
+    RepresentationOption,
+    print_representation,
+    representation_of,
+)
 from vae_core.errors import UserError
 from vae_core.runs import BEST, WEIGHTS, Run, Store, in_words, layout, measured_on
 from vae_core.runs.schemas import Pulled
@@ -81,6 +87,8 @@ def evaluate(
     ),
     data_dir: DataDirOption = None,
     weights: WeightsOption = "last",
+    representation: RepresentationOption = False,
+    protocol: ProtocolOption = None,
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -97,6 +105,7 @@ def evaluate(
 
     loaded = load_run(Store(store).get(run), which=weights).sound()
     say = print_progress()
+    codes = representation_of(loaded.run, split, data_dir, weights, representation, protocol, say)
     dataset, part = load_part(loaded.run, split, data_dir, say)
     difference = dataset.difference
     noise, images = torch.Generator().manual_seed(0), loaded.card.n_train
@@ -115,10 +124,12 @@ def evaluate(
         "data_difference": difference.report() if difference else None,
     }
     if as_json:
-        print_json(report | {"terms": terms})
+        print_json(report | {"terms": terms} | codes)
     else:
         shown = {key: value for key, value in report.items() if key != "data_difference"}
         print_table([(key, cell(value)) for key, value in (terms | shown).items()])
+        for found in codes.values():
+            print_representation(found)
     if difference:
         print(f"{difference.sentence} {len(part)} {split} images were measured.", file=sys.stderr)
     unknown = [name for name, value in terms.items() if value is None]

@@ -114,6 +114,11 @@ def prior(name: str) -> str:
     return f"prior-{name}.safetensors"
 
 
+def representation(split: str) -> str:
+    """What the codes of the images of a part tell."""
+    return f"representation-{split}.safetensors"
+
+
 @dataclass(frozen=True)
 class File:
     """A file, or several by a pattern: the bytes it may have, and the schema of its JSON."""
@@ -166,6 +171,7 @@ DERIVED = (
     File("curation-*.safetensors", 4 * GB, "copies, doubtful labels and groups of a part"),
     File("scored-*.safetensors", 4 * GB, "how strange the images of a part, or new ones, are"),
     File("prior-*.safetensors", 128 * MB, "a prior that was fitted to the encodings"),
+    File("representation-*.safetensors", 4 * MB, "what codes tell, a report in JSON"),
 )
 """What can be made again. It lies in the cache (derived.py), in old runs in the run."""
 
