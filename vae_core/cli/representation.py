@@ -104,7 +104,7 @@ def print_representation(found: dict[str, Any]) -> None:
         ]
         print_table([("nats", "of these images", "of all that there could be"), *rows])
     if probes:
-        rows = [
+        read = [
             (
                 each["features"],
                 str(each["dims"]),
@@ -113,7 +113,7 @@ def print_representation(found: dict[str, Any]) -> None:
             )
             for each in probes["of"]
         ]
-        print_table([("labels read from", "dims", "linear", "neighbours"), *rows])
+        print_table([("labels read from", "dims", "linear", "neighbours"), *read])
         print(f"{probes['asked']} images were asked; always the commonest: {probes['chance']:.3f}.")
     if quick := found.get("quick"):
         print_table([("score", "means"), *((n, f"{v:.3f}") for n, v in quick["means"].items())])

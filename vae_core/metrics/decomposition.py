@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -156,24 +156,14 @@ def decompose(
     log_p = torch.cat([p.log_prob(z) for z in some])
     rate = own.joint - log_p
     found = _joint_parts(rate, own, with_own, others, log_p)
-    single: dict[str, Estimate | np.ndarray | None]
-    single = dict.fromkeys(
+    single: dict[str, Any] = dict.fromkeys(
         ("total_correlation", "dimension_wise_kl", "information_per_dim", "kl_per_dim")
     )
     if own.single is not None:
         log_p = torch.cat([p.marginal_log_prob(z) for z in some])
         single |= _single_parts(own, with_own, others, log_p)
     batch = n if estimator == "full" else len(sampled[0])
-    return Decomposition(
-        estimator,
-        n,
-        len(drawn),
-        dims,
-        batch,
-        _mean(rate),
-        **found,
-        **single,  # type: ignore[arg-type]
-    )
+    return Decomposition(estimator, n, len(drawn), dims, batch, _mean(rate), **{**found, **single})
 
 
 @dataclass
