@@ -18,6 +18,7 @@ PACKAGES = {
     "medical": ("nibabel", "pydicom"),
     "mlflow": ("mlflow",),
     "onnx": ("onnx", "onnxscript", "onnxruntime"),
+    "pdf": ("vl-convert-python",),
     "postgresql": ("psycopg[binary]",),
     "remote": ("fsspec[http,s3,gs]",),
     "tensorboard": ("tensorboard",),
