@@ -7,7 +7,6 @@ import io
 from xml.etree import ElementTree
 
 import pytest
-from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
 from .conftest import PATIENCE_MS
@@ -36,29 +35,6 @@ def shapes(svg: bytes) -> ElementTree.Element:
 
 def words(root: ElementTree.Element) -> str:
     return " ".join("".join(each.itertext()) for each in root.iter(f"{SVG}text"))
-
-
-def test_a_plotly_chart_in_all_four_forms(page: Page, app_url: str) -> None:
-    page.goto(f"{app_url}/tune-beta?run=tiny&tune-tab=Sweep")
-    page.locator(".st-key-compare summary").click()
-    chart = page.locator(".st-key-comparison-curves")
-    menu = chart.get_by_test_id("save-chart")
-    name, svg = saved(menu, "SVG")
-    assert name == "comparison-curves.svg"
-    root = shapes(svg)
-    assert "nats" in words(root) and "step" in words(root)
-    assert not [*root.iter(f"{SVG}image")], "lines, and no picture of them"
-    drawn = [each for each in root.iter(f"{SVG}path") if "js-line" in each.attrib.get("class", "")]
-    assert len(drawn) >= 2, "training and validation"
-    name, png = saved(menu, "PNG")
-    picture = Image.open(io.BytesIO(png))
-    assert name.endswith(".png") and picture.width == 3 * round(float(root.attrib["width"]))
-    name, table = saved(menu, "CSV")
-    rows = [*csv.DictReader(io.StringIO(table.decode()))]
-    assert {row["trace"] for row in rows} == {"tiny"} and len(rows) > 4
-    assert all(float(row["y"]) > 0 for row in rows)
-    name, pdf = saved(menu, "PDF")
-    assert name == "comparison-curves.pdf" and pdf.startswith(b"%PDF-") and b"/Font" in pdf
 
 
 def test_points_and_drawings(page: Page, app_url: str) -> None:
