@@ -1,6 +1,7 @@
 """What our side of the training benchmark could reach: its steps, and nothing around them.
 
-Our own model and objective go forward and backward and its optimiser steps, on batches that lie in
+Our own model and objective go forward and backward, gradients are clipped where the run has that,
+and its optimiser steps, on batches that lie in
 memory as floats, in a process that is set up as a worker's. Beside it, how fast that process
 multiplies large matrices, and how many operations an image takes.
 """
@@ -38,6 +39,7 @@ def train(folder: Path, changes: dict[str, Any]) -> dict[str, Any]:
     """As many steps as the run has, with changes of `train`: their seconds, images, and what they
     are held against."""
     import torch
+    from torch import nn
     from torch.utils.flop_counter import FlopCounterMode
 
     from vae_core.data import ArrayImages, Dataset, ImageSet
@@ -64,7 +66,9 @@ def train(folder: Path, changes: dict[str, Any]) -> dict[str, Any]:
     for _ in range(config.train.epochs):
         for x, context in batches:
             players.backward(x, context)
-            for optimizer in players.optimizers.values():
+            for player, optimizer in players.optimizers.items():
+                if players.clip is not None:
+                    nn.utils.clip_grad_norm_(players.parameters[player], players.clip)
                 optimizer.step()
     if device.type == "cuda":
         torch.cuda.synchronize()

@@ -5,11 +5,13 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from tests.engine import make_loop, tiny, trained
 from vae_core.errors import UserError
@@ -219,3 +221,18 @@ def test_gradient_clip_bounds_the_step() -> None:
         return sum(float((a - b).detach().norm()) for a, b in zip(before, now, strict=True))
 
     assert moved(clipped) < 0.8 * moved(free)
+
+
+def test_a_clipped_step_is_that_of_torch() -> None:
+    """Clipping goes by the norm that tells whether a step counts, within Adam's pass."""
+    ours, theirs = (make_loop(tiny(train={"gradient_clip": 3.0})).players for _ in range(2))
+    x, context = make_loop(tiny()).batch(np.arange(8))
+    weights = [*theirs.parameters["model"]]
+    adam = torch.optim.Adam(weights, lr=ours.optimizers["model"].lr)
+    for step in range(5):
+        ours.step(x, replace(context, step=step, generator=ours.generator))
+        theirs.backward(x, replace(context, step=step, generator=theirs.generator))
+        assert nn.utils.clip_grad_norm_(weights, 3.0) > 3.0
+        adam.step()
+    for mine, its in zip(ours.parameters["model"], weights, strict=True):
+        torch.testing.assert_close(mine, its, rtol=0, atol=1e-6)

@@ -150,8 +150,8 @@ def test_weights_found_broken_lead_back_at_once(
             optimizer = self.players.optimizers["model"]
             step = optimizer.step
 
-            def overflow(**refused: torch.Tensor) -> None:
-                step(**refused)
+            def overflow(*refused: torch.Tensor | None) -> None:
+                step(*refused)
                 if self.step == 11 and not self.recovery.returns:  # the save of 12 would keep it
                     with torch.no_grad():
                         optimizer.parameters[0].view(-1)[0] = math.nan

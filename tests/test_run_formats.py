@@ -26,6 +26,7 @@ and stopped at step 42. None is made again: a change that it does not survive ne
 
 from __future__ import annotations
 
+import difflib
 import json
 import shutil
 import tomllib
@@ -43,6 +44,7 @@ from tests.pages import open_page, texts
 from vae_core.cli.app import app as commands
 from vae_core.config import RunConfig
 from vae_core.errors import UserError
+from vae_core.families import complete
 from vae_core.in_force import beta_in_force, weights_in_force
 from vae_core.latent.directions import load_directions
 from vae_core.latent.encodings import load_encodings
@@ -55,7 +57,7 @@ from vae_core.loading import load_run
 from vae_core.run_data import recorded_by
 from vae_core.runs import Run, Store
 from vae_core.runs.layout import CHOICES
-from vae_core.runs.migrations import FORMAT, MIGRATIONS, VERSION, stored_config
+from vae_core.runs.migrations import FORMAT, MIGRATIONS, VERSION, stored_config, to_store
 from vae_core.runs.schemas import Choices
 from vae_core.selections import load_selections
 from vae_core.sweeps import BETA, SweepSpec
@@ -294,3 +296,19 @@ def test_a_new_run_is_stamped(tmp_path: Path) -> None:
     assert json.loads(made.text("config.json"))["format"] == FORMAT
     about = tomllib.loads((ROOT / "pyproject.toml").read_text())
     assert about["project"]["version"] == VERSION
+
+
+def test_names_are_compared_only_for_what_nobody_knows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To look for near misses of each known setting took half the time of opening a store."""
+    compared: list[str] = []
+    original = difflib.get_close_matches
+
+    def counted(word: str, *rest: Any, **more: Any) -> list[str]:
+        compared.append(word)
+        return original(word, *rest, **more)
+
+    monkeypatch.setattr(difflib, "get_close_matches", counted)
+    written = to_store(complete(RunConfig()))
+    assert stored_config(json.dumps(written)).note == "" and not compared
+    assert "colour" in stored_config(json.dumps(written | {"colour": 1})).note
+    assert compared == ["colour"]

@@ -37,6 +37,9 @@ _READ = (
 )
 _MEASURES = ("recon", "kl", "elbo", "active_units", "bits_per_dim", "is_density", "mse")
 
+MOST_KEPT = 16_384
+"""Runs, 4 kB of each: a store of more is read anew for every page."""
+
 LARGEST_THUMBNAIL = 2**22
 """Pixels of the picture on a card, which has some 168 × 168."""
 
@@ -159,7 +162,7 @@ def _incomparable(config: RunConfig, summary: dict[str, Any]) -> str:
         return ""
 
 
-@functools.lru_cache(maxsize=1024)
+@functools.lru_cache(maxsize=MOST_KEPT)
 def _read(path: Path, versions: tuple[int | None, ...]) -> RunFacts:
     run = Run(path)
     made = (versions[0] or _time_of(path)) / 1e9

@@ -138,13 +138,8 @@ class StoredImages:
     def _read(self, out: np.ndarray, rows: np.ndarray) -> None:
         """Fill `out` [n, C, H, W] with the images at `rows`, ascending and close together."""
         number, first = divmod(int(rows[0]), self._rows)
-        flat, between = out.reshape(-1).data, memoryview(bytearray(BRIDGED))
-        pieces: list[memoryview] = []
-        cuts = (np.flatnonzero(np.diff(rows) != 1) + 1).tolist()
-        for a, b in pairwise((0, *cuts, len(rows))):
-            if a:
-                pieces.append(between[: int(rows[a] - rows[a - 1] - 1) * self._one])
-            pieces.append(flat[a * self._one : b * self._one])
+        flat = out.reshape(-1).data
+        pieces = [flat] if len(rows) == 1 else self._around_gaps(flat, rows)
         try:
             self._shards[number].read(pieces, first * self._one)
         except OSError as error:
@@ -152,6 +147,18 @@ class StoredImages:
                 f"The prepared images in {self.path.parent} cannot be read any more: "
                 f"{reason_of(error)}. Remove that folder and try again; they are prepared anew."
             ) from error
+
+    def _around_gaps(self, flat: memoryview, rows: np.ndarray) -> list[memoryview]:
+        """What is read in one go: parts of `flat` for the images at `rows`, and for those between
+        them room that nobody looks at."""
+        between = memoryview(bytearray(BRIDGED))
+        pieces: list[memoryview] = []
+        cuts = (np.flatnonzero(np.diff(rows) != 1) + 1).tolist()
+        for a, b in pairwise((0, *cuts, len(rows))):
+            if a:
+                pieces.append(between[: int(rows[a] - rows[a - 1] - 1) * self._one])
+            pieces.append(flat[a * self._one : b * self._one])
+        return pieces
 
 
 class _Shard:

@@ -7,6 +7,7 @@ may have sent the folder.
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -195,6 +196,7 @@ AT_ONCE = 16 * MB
 """Of a .jsonl file, read by one call that returns all it has read."""
 
 
+@functools.lru_cache(maxsize=1024)
 def largest(name: str) -> int:
     """Bytes that a file of this name may have; 1 MB where it is no file of a run."""
     if name.startswith(f"{GIVEN}/"):

@@ -53,8 +53,8 @@ def validated_on(run: Run) -> MeasuredOn:
     Runs of a time when a validation share of 0 meant the test part call that validation; here it
     is told by its name. A UserError when a file of the run is missing or damaged.
     """
-    card, config = run.data_card(), run.config().data
+    card = run.data_card()
     # Since then a run keeps digests of its parts, and its test images are never its validation.
-    borrowed = not card.digest and config.validation_fraction == 0 and card.n_test > 0
-    borrowed = borrowed and card.n_validation == card.n_test
+    borrowed = not card.digest and 0 < card.n_test == card.n_validation
+    borrowed = borrowed and run.config().data.validation_fraction == 0
     return MeasuredOn("test" if borrowed else "validation", card.n_validation)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -139,14 +139,17 @@ def _known(
     for key, value in values.items():
         field = kind.model_fields.get(key)
         inner = nested_settings(field.annotation) if field else None
-        added = later or (spelt_out and not difflib.get_close_matches(key[:80], missing, n=1))
-        if field is None and added:
+        if field is None and (later or (spelt_out and not _misspelt(key, missing))):
             aside.append(f"{path}{key}"[:80])
         elif inner is not None and isinstance(value, dict):
             kept[key] = _known(value, inner, f"{path}{key}.", aside, later)
         else:
             kept[key] = value
     return kept
+
+
+def _misspelt(key: str, missing: Collection[str]) -> bool:
+    return bool(difflib.get_close_matches(key[:80], missing, n=1))
 
 
 def _with_known_options(values: Values, aside: list[str]) -> Values:

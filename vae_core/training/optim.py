@@ -61,8 +61,8 @@ class Adam:
         Args:
             found_inf: a scalar on the parameters' device; where it is 1.0, nothing is moved and no
                 average and no count of steps changes. Nobody waits for it.
-            grad_scale: a scalar there, what the loss was multiplied by before its backward pass;
-                the gradients are divided by it in place.
+            grad_scale: a scalar there, such as what the loss was multiplied by before its backward
+                pass; the gradients are divided by it in place.
         """
         pairs = zip(self.parameters, self.state, strict=True)
         moved = [(parameter, state) for parameter, state in pairs if parameter.grad is not None]

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from vae_core.config import TrainConfig
 from vae_core.models import LatentModel
@@ -88,15 +88,22 @@ class Players:
         self._buffers.restore(check.refused)
         for player in sums.totals:
             optimizer = self.optimizers[player]
-            if self.clip is not None:
-                nn.utils.clip_grad_norm_(self.parameters[player], self.clip)
             optimizer.lr = self.learning_rates[player](context.step) * factor
-            optimizer.step(found_inf=check.refused)
+            optimizer.step(check.refused, self._excess(check.norms[player]))
         if problem:
             self.precision.step_skipped()
         else:
             self.precision.step_taken()
         return sums, check
+
+    def _excess(self, norm: Tensor) -> Tensor | None:
+        """How many times longer than allowed a gradient of this norm is, which it is divided by; at
+        least 1. None where every length is allowed.
+
+        Source: Pascanu, Mikolov and Bengio, On the difficulty of training recurrent neural networks
+        (2013), algorithm 1.
+        """
+        return None if self.clip is None else (norm / self.clip).clamp_min(1.0)
 
     def _gradients(self, x: Tensor, context: Context) -> tuple[StepSums, StepCheck]:
         """As `backward`, of the losses as they are, and whether the step may count."""

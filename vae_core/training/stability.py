@@ -35,14 +35,14 @@ class Diverged(Exception):
 class StepCheck:
     """Whether a step may be applied, known to the device alone until somebody asks.
 
-    losses: what each player of the step minimises, scalars. sums: of its gradients, one a weight.
+    losses: what each player of the step minimises, scalars. norms: of the gradients of its weights.
     refused: 1.0 where the step must not be applied, else 0.0, a scalar; torch's fused optimisers
         take it as `found_inf` and leave everything as it is by themselves.
     spike: why a finite step is not wanted, "" where it is.
     """
 
     losses: Mapping[str, Tensor]
-    sums: Mapping[str, Tensor]
+    norms: Mapping[str, Tensor]
     refused: Tensor
     spike: str = ""
 
@@ -53,7 +53,7 @@ class StepCheck:
         player = next((name for name, loss in self.losses.items() if not loss.isfinite()), None)
         if player is not None:
             return f"the loss of the {player} is {float(self.losses[player]):g}"
-        player = next(name for name, sums in self.sums.items() if not sums.isfinite().all())
+        player = next(name for name, norm in self.norms.items() if not norm.isfinite())
         return f"the gradient of the {player} is not finite"
 
     def spiking(self, why: str) -> StepCheck:
@@ -66,16 +66,18 @@ def check_step(
 ) -> StepCheck:
     """Look at what each player of a step minimises, scalars, and at the gradients of its weights.
 
-    A sum is finite only where all its numbers are: of the ways to look at every gradient it is
-    the quickest, 0.13 ms for 0.9 M weights. Nobody waits for the device.
+    A norm is finite only where all the numbers are, and it is what clipping goes by. Nobody waits
+    for the device.
     """
-    sums = {
-        player: torch.stack([each.grad.sum() for each in players[player] if each.grad is not None])
+    norms = {
+        player: nn.utils.get_total_norm(
+            [each.grad for each in players[player] if each.grad is not None]
+        )
         for player in losses
     }
     detached = {player: loss.detach() for player, loss in losses.items()}
-    numbers = torch.cat([torch.stack(list(detached.values())), *sums.values()])
-    return StepCheck(detached, sums, numbers.isfinite().all().logical_not().float())
+    numbers = torch.stack([*detached.values(), *norms.values()])
+    return StepCheck(detached, norms, numbers.isfinite().all().logical_not().float())
 
 
 def find_non_finite(state: Any) -> str:
