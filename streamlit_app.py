@@ -11,6 +11,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from latent_workbench.components.chart_saver import chart_saver
 from latent_workbench.shared.current_run import run_picker
 from latent_workbench.shared.login import account, logged_in
 from latent_workbench.shared.theme import page_style
@@ -52,6 +53,7 @@ def main() -> None:
         ]
     )
     page_style()
+    chart_saver()
     run_picker()
     account()
     navigation.run()

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import streamlit as st
 
-from latent_workbench.encodings import collection, export, new_images, outliers, prior, search
+from latent_workbench.encodings import (
+    codes_tell,
+    collection,
+    export,
+    new_images,
+    outliers,
+    prior,
+    search,
+)
 from latent_workbench.encodings.compare import choose_other, side_by_side
 from latent_workbench.encodings.encoded_images import (
     CACHED,
@@ -27,6 +35,7 @@ from vae_core.runs import Run
 
 TABS = {
     "Does it look like the prior?": prior.draw,
+    "What do codes tell?": codes_tell.draw,
     "Outliers": outliers.draw,
     "New images": new_images.draw,
     "Collection": collection.draw,

@@ -15,9 +15,10 @@ import torch
 from torch import nn
 
 from tests.engine import make_loop, tiny
-from vae_core.families.beta_tcvae import decomposition, stratified
+from vae_core.families.beta_tcvae import decomposition
 from vae_core.families.contractive import relative_jacobian
 from vae_core.families.sparse import activation_kl, firing_share
+from vae_core.losses.minibatch import stratified
 from vae_core.models.batch_norm import normalise_over_all
 from vae_core.runs import Run, Store
 from vae_core.shares import batch_mean, shares_of, sharing

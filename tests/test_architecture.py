@@ -57,6 +57,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "vae_core.rate_curve",
         "vae_core.scoring",
         "vae_core.quality",
+        "vae_core.representation",
         "vae_core.score_images",
         "vae_core.curation",
         "vae_core.hub",

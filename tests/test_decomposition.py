@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.distributions import Normal
 
-from vae_core.families.beta_tcvae import decomposition, stratified, weighted
+from vae_core.families.beta_tcvae import decomposition
+from vae_core.losses.minibatch import stratified, weighted
 
 
 def posteriors(images: int, dims: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -17,7 +17,16 @@ from latent_workbench.live.static import addresses, imported, modules, static_ro
 from .live import port_of, serving
 
 EXPLORER = "components/explorer/explorer.js"
-COMPONENTS = ("explorer", "monitor", "question", "scatter", "sheet", "svg", "uploader")
+COMPONENTS = (
+    "chart_saver",
+    "explorer",
+    "monitor",
+    "question",
+    "scatter",
+    "sheet",
+    "svg",
+    "uploader",
+)
 
 
 @pytest.fixture(scope="module")

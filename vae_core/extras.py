@@ -19,6 +19,7 @@ PACKAGES = {
     "mlflow": ("mlflow",),
     "inception": ("torch-fidelity",),
     "onnx": ("onnx", "onnxscript", "onnxruntime"),
+    "pdf": ("vl-convert-python",),
     "postgresql": ("psycopg[binary]",),
     "remote": ("fsspec[http,s3,gs]",),
     "tensorboard": ("tensorboard",),

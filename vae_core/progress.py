@@ -131,3 +131,8 @@ def with_heartbeat(work: Callable[[Progress], T], progress: Progress) -> T:
     if errors:
         raise errors[0]
     return results[0]
+
+
+def within(progress: Progress, start: float, end: float) -> Progress:
+    """The `Progress` of a part of some work, which is done from share `start` to share `end`."""
+    return lambda message, share: progress(message, start + (end - start) * (share or 0.0))

@@ -23,6 +23,7 @@ from vae_core.errors import UserError
 from vae_core.imaging.png import tile
 from vae_core.imaging.resize import shown
 from vae_core.latent.interpolation import interpolate
+from vae_core.sweeps.results import to_csv
 
 if TYPE_CHECKING:
     from vae_core.latent.explanation import Explanation
@@ -84,7 +85,8 @@ def _pictures(found: ScoredImages, row: int, key: str) -> None:
         f"{number(float(told.loss.sum()))}."
     )
     if told.kl is not None:
-        drawing(f"{key}-kl", kl_html(told))
+        rows = [{"dimension": f"z{k}", "KL, nats": kl} for k, kl in enumerate(told.kl[0].tolist())]
+        drawing(f"{key}-kl", kl_html(told), to_csv(rows))
 
 
 def heat_map(loss: np.ndarray) -> np.ndarray:

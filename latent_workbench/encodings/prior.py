@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from latent_workbench.encodings.encoded_images import BY_KEY, EncodedImages
 from latent_workbench.live.resources import model_of, prior_of
 from latent_workbench.shared.formatting import number
 from latent_workbench.shared.theme import KL
+from vae_core.sweeps.results import to_csv
 
 if TYPE_CHECKING:
     from vae_core.metrics.aggregated import Dimensions, Histogram
@@ -50,7 +51,11 @@ def draw(encoded: EncodedImages) -> None:
     check = _check_prior(encoded)
     st.markdown(check.verdict)
     _caption(encoded, check)
-    drawing("encodings-histograms", histograms_html(check.histograms, *names_and_notes(check)))
+    drawing(
+        "encodings-histograms",
+        histograms_html(check.histograms, *names_and_notes(check)),
+        to_csv(histogram_rows(check)),
+    )
     left, right = st.columns([1.3, 1], gap="medium")
     config: Any = {
         name: st.column_config.NumberColumn(format="%.3f", help=text) for name, text in HELP.items()
@@ -60,8 +65,15 @@ def draw(encoded: EncodedImages) -> None:
     with right:
         st.caption("Correlation of the posterior means, in the order of the table")
         drawn = len(check.correlations)
-        heat = heat_html(check.correlations, [f"z{k}" for k in check.order[:drawn]])
-        drawing("encodings-correlations", heat)
+        names = [f"z{k}" for k in check.order[:drawn]]
+        drawing(
+            "encodings-correlations",
+            heat_html(check.correlations, names),
+            to_csv(
+                {"dimension": name} | dict(zip(names, row.tolist(), strict=True))
+                for name, row in zip(names, check.correlations, strict=True)
+            ),
+        )
 
 
 @st.cache_resource(max_entries=4, show_spinner="Comparing with the prior", hash_funcs=BY_KEY)
@@ -117,6 +129,14 @@ def names_and_notes(check: PriorCheck) -> tuple[list[str], list[str]]:
             f"{number(float(found.aggregated_variance[k]))}; {beyond:.1f} % lie beyond the edges"
         )
     return names, notes
+
+
+def histogram_rows(check: PriorCheck) -> Iterator[dict[str, object]]:
+    """The densities of the histograms, a row for each bin of each dimension."""
+    for k, each in zip(check.order, check.histograms, strict=False):
+        middles = (each.edges[:-1] + each.edges[1:]) / 2
+        for z, posterior, prior in zip(middles, each.posterior, each.prior, strict=True):
+            yield {"dimension": f"z{k}", "z": z, "aggregated posterior": posterior, "prior": prior}
 
 
 def table(check: PriorCheck) -> dict[str, list[object]]:
@@ -177,12 +197,16 @@ def heat_html(values: np.ndarray, names: Sequence[str]) -> str:
         for i in range(0, count, every)
     )
     room = 4 * size
-    scale = f"linear-gradient(to right, {', '.join(RED_TO_BLUE[::20])})"
+    steps = RED_TO_BLUE[::10]
+    scale = "".join(
+        f'<path d="M{i} 0h1.01v1h-1.01z" fill="{color}"/>' for i, color in enumerate(steps)
+    )
     box = f"{-room} {-room / 2} {count + room} {count + room / 2}"
     return (
         f'<figure class="heat"><svg viewBox="{box}" font-size="{size}"'
         f' fill="currentColor" role="img">{cells}{marks}</svg>'
-        f'<div class="ends">−1<i class="bar" style="background: {scale}"></i>+1</div></figure>'
+        f'<div class="ends">−1<svg class="bar" viewBox="0 0 {len(steps)} 1"'
+        f' preserveAspectRatio="none">{scale}</svg>+1</div></figure>'
     )
 
 

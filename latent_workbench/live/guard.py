@@ -41,7 +41,7 @@ _PRIVATE = re.compile(
 
 _UPLOADS = re.compile(r"/_stcore/upload_file/")
 
-_COMPUTES = re.compile(r"/(decode|encode|animation|looks)/")
+_COMPUTES = re.compile(r"/(decode|encode|animation|looks|charts)/")
 """Live routes that answer what they are sent and keep nothing of it, or no longer than the session
 lasts; by any other that is sent something, something is changed."""
 

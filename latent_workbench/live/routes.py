@@ -6,6 +6,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Mount
 
 from latent_workbench.live.arrays import array_routes
+from latent_workbench.live.charts import chart_routes
 from latent_workbench.live.compute import ComputeServer
 from latent_workbench.live.guard import Guard
 from latent_workbench.live.images import image_routes
@@ -36,6 +37,7 @@ def live_mount() -> Mount:
             *ProgressServer().routes(),
             *UploadServer().routes(),
             *UploadServer(LOOKS).routes(),
+            *chart_routes(),
             *static_routes(),
         ],
         middleware=[Middleware(Guard)],

@@ -27,6 +27,7 @@ from vae_core.errors import UserError
 from vae_core.families import families
 from vae_core.families.family import NATS
 from vae_core.imaging.png import tile, to_png
+from vae_core.representation import representation
 from vae_core.runs import Run, layout
 from vae_core.scoring import remarks, scores
 from vae_core.sweeps.results import curves, table, to_csv
@@ -37,7 +38,7 @@ SAMPLES = 10
 PAGE = 8
 """Runs in sight: a moment each to load and decode, when they are first shown."""
 
-SCORING = "scoring"
+SCORING, REPRESENTING = "scoring", "representing"
 
 AXES = {"step": "step", "epoch": "epoch", "time": "training time (s)"}
 POINTS = 600
@@ -60,6 +61,7 @@ def comparison(runs: Sequence[Run]) -> None:
             if said := remarks(scores(run)):
                 st.caption(f"{run.id}: {' '.join(said)}")
         _score_button(runs)
+        _represent_button(runs)
         curves_chart(runs)
         perception(runs)
         _samples_of_same_z(runs)
@@ -91,12 +93,28 @@ def _score_button(runs: Sequence[Run]) -> None:
             "were held out; about ten seconds each."
         ),
     ):
-        start_job(SCORING, lambda progress: _score_all(unscored, progress))
+        start_job(SCORING, lambda progress: _of_all(unscored, "score", progress))
 
 
-def _score_all(runs: Sequence[Run], progress: Progress) -> None:
-    """Score one run after the other, each in a process of its own. Raises UserError when all have
-    had their turn, of those that cannot be scored."""
+def _represent_button(runs: Sequence[Run]) -> None:
+    if job_shown(REPRESENTING):
+        return
+    unmeasured = [run for run in runs if run.has(layout.WEIGHTS) and not representation(run)]
+    if unmeasured and st.button(
+        f"Measure what the codes of {len(unmeasured)} runs tell",
+        key="represent-runs",
+        icon=":material/query_stats:",
+        **access.widget_options(
+            "Mutual information, total correlation and dimension-wise KL, and how well labels are "
+            "read from codes, on images that were held out; up to a minute each."
+        ),
+    ):
+        start_job(REPRESENTING, lambda progress: _of_all(unmeasured, "represent", progress))
+
+
+def _of_all(runs: Sequence[Run], command: str, progress: Progress) -> None:
+    """Measure one run after the other, each in a process of its own. Raises UserError when all have
+    had their turn, of those that cannot be measured."""
     problems = []
     for done, run in enumerate(runs):
 
@@ -104,7 +122,7 @@ def _score_all(runs: Sequence[Run], progress: Progress) -> None:
             progress(f"{run.id}: {message}", (done + (share or 0.0)) / len(runs))
 
         try:
-            in_process(["score", run.id], run, of_run)
+            in_process([command, run.id], run, of_run)
         except UserError as error:
             problems.append(redact(error))
     if problems:

@@ -29,6 +29,12 @@ from vae_core.cli.quality import (
     SamplesOption,
     print_quality,
 )
+from vae_core.cli.representation import (
+    ProtocolOption,
+    RepresentationOption,
+    print_representation,
+    representation_of,
+)
 from vae_core.errors import UserError
 from vae_core.runs import Run, Store, in_words
 
@@ -65,6 +71,8 @@ def evaluate(
     quality: QualityOption = False,
     samples: SamplesOption = None,
     features: FeaturesOption = "auto",
+    representation: RepresentationOption = False,
+    protocol: ProtocolOption = None,
     measure: Annotated[
         list[str] | None,
         typer.Option(help="A measure of the page Evaluate alone, such as nll; repeat it."),
@@ -121,6 +129,7 @@ def evaluate(
             return
         if asked is not None:
             settled(found, asked)  # what cannot be told is said before any work
+        codes = representation_of(found, split, data_dir, weights, representation, protocol, say)
         loaded = load_run(found, chosen, weights).sound()
         dataset, part = load_part(found, split, data_dir, say)
         report, terms = _measured(loaded, dataset, part, split, images, say)
@@ -129,7 +138,8 @@ def evaluate(
     if as_lines:
         return
     if as_json:
-        print_json(report | {"terms": terms} | ({"quality": compared} if compared else {}))
+        beside = codes | ({"quality": compared} if compared else {})
+        print_json(report | {"terms": terms} | beside)
     else:
         shown = {key: value for key, value in report.items() if key not in APART}
         print_table([(key, cell(value)) for key, value in (terms | shown).items()])
@@ -137,6 +147,8 @@ def evaluate(
             print(note, file=sys.stderr)
         if compared:
             print_quality(compared)
+        for each in codes.values():
+            print_representation(each)
     if dataset.difference:
         said = dataset.difference.sentence
         print(f"{said} {report['images']} {split} images were measured.", file=sys.stderr)

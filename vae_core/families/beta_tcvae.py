@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Literal
 
 import torch
@@ -11,6 +10,7 @@ from torch import Tensor
 from vae_core.families.family import KL, RECON, Quantity, families, need_two_images
 from vae_core.families.networks import on_diagonal_gaussian, weight_setting
 from vae_core.losses import gaussian_log_density, standard_normal_log_density
+from vae_core.losses.minibatch import ESTIMATORS
 from vae_core.models import GaussianPosterior, Output
 from vae_core.objective import MODEL, Objective
 from vae_core.settings import Settings, setting
@@ -85,36 +85,6 @@ def decomposition(
     log_q_product = torch.logsumexp(log_weights[:, :, None] + log_q, 1).sum(1)
     log_p = standard_normal_log_density(z).sum(1)
     return log_q_given_x - log_q_z, log_q_z - log_q_product, log_q_product - log_p
-
-
-def weighted(batch: int, images: int) -> Tensor:
-    """Minibatch-weighted sampling: log 1/(N·M) for each of M in the batch, N images, [M, M].
-
-    Source: Chen et al. (2018), appendix C. It is a lower bound, and biased by about log N.
-    """
-    return torch.full((batch, batch), -math.log(images * batch))
-
-
-def stratified(batch: int, images: int) -> Tensor:
-    """Minibatch-stratified sampling: weights of an unbiased estimate of q(z), their log, [B, B].
-
-    With M = B − 1 others beside the image that z came from: 1/N for that one, 1/M for all others
-    but one, and (N − M)/(N·M) for that one. A batch of a single image stands for itself.
-
-    Source: Chen et al. (2018), appendix C.
-    """
-    others = batch - 1
-    if others == 0:
-        return torch.zeros(1, 1)
-    weights = torch.full((batch, batch), 1.0 / others)
-    own = torch.arange(batch)
-    weights[own, own] = 1.0 / images
-    weights[own, (own + 1) % batch] = (images - others) / (images * others)
-    return weights.log()
-
-
-ESTIMATORS = {"weighted": weighted, "stratified": stratified}
-"""Each makes the log weights of `decomposition` from the batch's size and the data set's."""
 
 
 families.register(

@@ -15,6 +15,7 @@ from vae_core.errors import UserError
 from vae_core.families.family import ELBO, Built, families
 from vae_core.families.networks import latent_model
 from vae_core.families.vae import VaeObjective, VaeOptions
+from vae_core.losses import gaussian_log_density
 from vae_core.models import Bottleneck, DensityPosterior
 from vae_core.runs import DataCard
 from vae_core.shares import normal_like
@@ -41,6 +42,9 @@ class FullCovariancePosterior(DensityPosterior):
     def log_prob(self, z: Tensor) -> Tensor:
         q = MultivariateNormal(self.mu, scale_tril=self.factor, validate_args=False)
         return q.log_prob(z)
+
+    def log_densities(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        return self.log_prob(z), gaussian_log_density(z, self.mu, self.log_variance())
 
     def standard_kl(self) -> Tensor:
         """½ (Σⱼ Lᵢⱼ² + μᵢ² − 1) − log Lᵢᵢ, in the order of the latents.

@@ -132,10 +132,16 @@ class HierarchicalObjective(VaeObjective):
 @dataclass(frozen=True)
 class PathPosterior(GaussianPosterior):
     """q of every level given those above it, along one path, of modes (`encode`) or of the draws z
-    (`HierarchicalModel.forward`); mu and logvar [B, D]."""
+    (`HierarchicalModel.forward`); mu and logvar [B, D]. `coarsest`: dimensions of the first level.
+    """
 
+    coarsest: int
     draw_path: Callable[[Generator | None, int], tuple[PathPosterior, Tensor]]
     """n paths of each image, [n·B] of them, one whole batch after the other."""
+
+    def of_image(self) -> GaussianPosterior:
+        """Of the coarsest level: finer ones depend on its draws."""
+        return GaussianPosterior(self.mu[:, : self.coarsest], self.logvar[:, : self.coarsest])
 
     def sample(self, generator: Generator | None = None) -> Tensor:
         """A draw of all levels, each given the draws above it, [B, D]."""
@@ -265,7 +271,7 @@ class HierarchicalModel(LatentModel[PathPosterior]):
             many = [each.repeat(n, 1, 1, 1) for each in maps] if n > 1 else maps
             return self._infer(many, lambda q: q.sample(generator))[:2]
 
-        return PathPosterior(mu, logvar, draw), self.join(z), h
+        return PathPosterior(mu, logvar, self.level_sizes[0], draw), self.join(z), h
 
     def _descend(self, n: int, decide: Callable[[int, Tensor], Tensor]) -> Tensor:
         """The state after the last level, where `decide(level, state)` says what each one is."""

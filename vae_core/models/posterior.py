@@ -45,6 +45,15 @@ class GaussianMixture:
         each = gaussian_log_density(z[:, None], self.mu.to(z), self.logvar.to(z)).sum(2)
         return torch.logsumexp(each, 1) - math.log(len(self.mu))
 
+    def marginal_log_prob(self, z: Tensor) -> Tensor:
+        """log p(z_d) in nats of every dimension by itself, at flattened latents [B, D]: [B, D]."""
+        each = gaussian_log_density(z[:, None], self.mu.to(z), self.logvar.to(z))
+        return torch.logsumexp(each, 1) - math.log(len(self.mu))
+
+    def first(self, dims: int) -> GaussianMixture:
+        """p of the first so many dimensions."""
+        return GaussianMixture(self.mu[:, :dims], self.logvar[:, :dims])
+
 
 class Posterior(ABC):
     """q(z|x) of a batch of B images."""
@@ -65,6 +74,11 @@ class Posterior(ABC):
         """n draws z and log q(z|x) in nats at them, [n, B, *latent_shape] and [n, B]; None where
         codes are points, which no p(z) can be weighed against."""
         return None
+
+    def of_image(self) -> Posterior:
+        """q of the leading part of z that depends on the image alone: all of it, but the coarsest
+        level where finer ones depend on coarser ones as well."""
+        return self
 
     def kl(self, prior: GaussianMixture | None = None) -> Tensor | None:
         """KL(q(z|x) ‖ p(z)) of every dimension in nats, [B, D]; without a prior p(z) is N(0, I).
@@ -125,6 +139,11 @@ class TractablePosterior(Posterior):
         if known is not None:
             return known.sum(1), None
         return mean_and_error(self.kl_draws(EVALUATION_DRAWS, prior, generator))
+
+    def log_densities(self, z: Tensor) -> tuple[Tensor, Tensor | None]:
+        """log q(z|x) in nats, [n, B], and log q(z_d|x) of every dimension by itself, [n, B, D], at
+        draws z [n, B, *latent_shape]; None for the latter where it has no closed form."""
+        return self.log_prob(z), None
 
 
 class DensityPosterior(TractablePosterior):
@@ -234,6 +253,10 @@ class GaussianPosterior(DensityPosterior):
 
     def log_prob(self, z: Tensor) -> Tensor:
         return gaussian_log_density(z, self.mu, self.logvar).flatten(2).sum(2)
+
+    def log_densities(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        each = gaussian_log_density(z, self.mu, self.logvar).flatten(2)
+        return each.sum(2), each
 
     def standard_kl(self) -> Tensor:
         return gaussian_kl(self.mu, self.logvar).flatten(1)

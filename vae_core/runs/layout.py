@@ -139,6 +139,11 @@ def quality(which: str, split: str, features: str, of: str) -> str:
     return f"quality-{which}-{split}-{features}-{of}.safetensors"
 
 
+def representation(split: str) -> str:
+    """What the codes of the images of a part tell."""
+    return f"representation-{split}.safetensors"
+
+
 @dataclass(frozen=True)
 class File:
     """A file, or several by a pattern: the bytes it may have, and the schema of its JSON."""
@@ -197,6 +202,7 @@ DERIVED = (
     File("prior-*.safetensors", 128 * MB, "a prior that was fitted to the encodings"),
     File("features-*.safetensors", 128 * MB, "a network whose features images are compared by"),
     File("quality-*.safetensors", MB, "how like held-out images its pictures are"),
+    File("representation-*.safetensors", 4 * MB, "what codes tell, a report in JSON"),
 )
 """What can be made again. It lies in the cache (derived.py), in old runs in the run."""
 

@@ -12,6 +12,8 @@ from vae_core.diagnosis.symptoms import COLLAPSED
 from vae_core.errors import UserError
 from vae_core.in_force import beta_in_force
 from vae_core.nested import flat
+from vae_core.representation import columns as representation_columns
+from vae_core.representation import representation
 from vae_core.runs import Run, layout, measured_on
 from vae_core.scoring import columns, scores
 from vae_core.sweeps.convergence import not_converged
@@ -123,6 +125,7 @@ def table(runs: Sequence[Run]) -> list[dict[str, Any]]:
         | {key: run.summary().get(key) for key in MEASURED}
         | {"measured on": str(measured_on(run) or "")}
         | columns(scores(run))
+        | representation_columns(representation(run))
         for run in runs
     ]
 

@@ -3,7 +3,10 @@
 import { context } from "../shared/canvas.js";
 import { element } from "../shared/elements.js";
 import { signed } from "../shared/format.js";
+import { ground } from "../shared/plotly_source.js";
 import { Preview } from "../shared/preview.js";
+import { asCsv, offerSaving } from "../shared/save_chart.js";
+import { SvgPen } from "../shared/svg_pen.js";
 import { clamp, dot, fromBase64, rowsOf } from "../shared/vectors.js";
 
 /** @import { Explorer } from "./explorer.js" */
@@ -89,6 +92,11 @@ export class LatentMap {
     this.upwards = element("small", { class: "upwards" });
     this.root = element("figure", { class: "map" }, [this.field, this.upwards, this.across]);
     this.listen();
+    offerSaving(this.root, {
+      name: `${data.run}-map`,
+      svg: async () => this.svg(),
+      csv: () => asCsv(this.rows()),
+    });
     this.plane = new Plane(plane);
     this.points = new Float32Array();
     this.reach = 3;
@@ -146,6 +154,13 @@ export class LatentMap {
     [this.canvas.width, this.canvas.height] = [width * scale, height * scale];
     const pen = context(this.canvas);
     pen.scale(scale, scale);
+    this.draw(pen);
+    if (this.at) this.placeMarker(...this.at);
+  }
+
+  /** @param {import("../shared/svg_pen.js").Pen} pen */
+  draw(pen) {
+    const { width, height } = this.size;
     pen.strokeStyle = getComputedStyle(this.field).borderTopColor;
     pen.beginPath();
     pen.moveTo(0, height / 2);
@@ -159,7 +174,22 @@ export class LatentMap {
       pen.fillStyle = this.color(i);
       pen.fillRect(x - 1.25, y - 1.25, 2.5, 2.5);
     }
-    if (this.at) this.placeMarker(...this.at);
+    pen.globalAlpha = 1;
+  }
+
+  svg() {
+    const pen = new SvgPen(this.size.width, this.size.height, ground(this.field));
+    this.draw(pen);
+    return pen.text();
+  }
+
+  /** A row for each point. */
+  rows() {
+    return Array.from({ length: this.points.length / 2 }, (_, i) => ({
+      label: this.starts.labels?.[i],
+      [this.across.textContent ?? "x"]: this.points[2 * i],
+      [this.upwards.textContent || "y"]: this.points[2 * i + 1],
+    }));
   }
 
   /** @param {number} i */

@@ -1,15 +1,17 @@
 // The curves, drawn by Plotly and updated in place: zoom, hover and hidden curves survive every
 // update.
 
-import { liveAddress } from "../shared/address.js";
 import { context } from "../shared/canvas.js";
 import { element, find } from "../shared/elements.js";
+import { plotlySource } from "../shared/plotly_source.js";
+import { saveMenu } from "../shared/save_chart.js";
 import { Annotations } from "./annotations.js";
 import { DrawScheduler } from "./draw_scheduler.js";
 import { KlCharts } from "./kl.js";
 import { abscissa, Curves, unitOf } from "./series.js";
 import { isExtra, Terms, termOf } from "./terms.js";
 
+/** @import { PlotlyLibrary } from "../shared/plotly.js" */
 /** @import { MonitorData } from "./monitor.js" */
 /** @import { Abscissa, Limits, News } from "./series.js" */
 
@@ -29,31 +31,9 @@ const OTHER_HUES = ["#009E73", "#56B4E9", "#8A8F98", "#882255"];
  * @property {{ xaxis: PlotlyAxis }} [layout]
  * @property {(event: string, act: (change: object) => void) => void} [on]
  *
- * @typedef {object} PlotlyLibrary what is used of it
- * @property {(plot: HTMLElement, traces: object[], layout: object, options: object) => void} react
- * @property {(plot: HTMLElement) => void} purge
- * @property {{ resize: (plot: HTMLElement) => void }} Plots
- *
  * @typedef {(limits: Limits | null, again?: boolean) => void} Ask for the curves whole, decimated
  *   to `limits`, unless that is what was asked for last; `again` asks even then
  */
-
-/** @type {Promise<PlotlyLibrary> | undefined} */
-let loading;
-
-/** @param {string} version of the library that the server has @returns {Promise<PlotlyLibrary>} */
-export function loadPlotly(version) {
-  loading ??= new Promise((done, fail) => {
-    const script = element("script", { src: liveAddress(["plotly.min.js"], { v: version }).href });
-    script.onload = () => done(/** @type {any} */ (window).Plotly);
-    script.onerror = () => {
-      loading = undefined;
-      fail(new Error("plotly.min.js could not be loaded"));
-    };
-    document.head.append(script);
-  });
-  return loading;
-}
 
 export class Charts {
   /** @type {PlotlyLibrary | undefined} */
@@ -72,6 +52,8 @@ export class Charts {
   theme;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   zoomPause;
+  /** @type {HTMLElement[]} */
+  menus = [];
   curves = new Curves();
   scheduler = new DrawScheduler();
 
@@ -86,6 +68,13 @@ export class Charts {
     this.terms = new Terms(this);
     this.wire("x");
     this.wire("y");
+    for (const [plot, name] of /** @type {const} */ ([
+      [this.loss, "loss"],
+      [this.kl.bars, "kl-now"],
+      [this.kl.heat, "kl-over-time"],
+    ])) {
+      this.offerSaving(plot, name, find(plot.parentElement ?? root, ".vm-title"));
+    }
     this.resizing = new ResizeObserver(() => this.resize());
     this.resizing.observe(root);
   }
@@ -100,6 +89,18 @@ export class Charts {
     this.resizing.disconnect();
     clearTimeout(this.zoomPause);
     for (const plot of this.plots()) this.plotly?.purge(plot);
+    for (const menu of this.menus) menu.remove();
+  }
+
+  /**
+   * The menu that saves a chart, in its title.
+   * @param {HTMLElement} plot @param {string} name @param {HTMLElement} title
+   */
+  offerSaving(plot, name, title) {
+    const { plotly, run } = this.data;
+    const menu = saveMenu(plotlySource(plot, `${run}-${name}`, plotly));
+    this.menus.push(menu);
+    title.append(menu);
   }
 
   plots() {

@@ -5,8 +5,9 @@ import { liveSocket } from "../shared/address.js";
 import { find, setText } from "../shared/elements.js";
 import { duration, grouped, significant } from "../shared/format.js";
 import { placed } from "../shared/places.js";
+import { loadPlotly } from "../shared/plotly.js";
 import { LiveSocket } from "../shared/socket.js";
-import { Charts, loadPlotly } from "./charts.js";
+import { Charts } from "./charts.js";
 import { Previews } from "./previews.js";
 
 const FAILURES_BEFORE_SAID = 3;

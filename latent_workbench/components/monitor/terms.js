@@ -73,6 +73,7 @@ export class Terms {
     const now = element("span", { class: "vm-hint" });
     const plot = element("div", { class: "vm-plot vm-term", "data-testid": `term-${term}` });
     const title = element("div", { class: "vm-title" }, [element("b", {}, [label]), now]);
+    this.charts.offerSaving(plot, term, title);
     const ofSteps = this.charts.data.steps.includes(term);
     const place = ofSteps ? this.steps : this.root;
     place.append(element("div", { class: "vm-panel", title: help }, [title, plot]));

@@ -2,10 +2,12 @@
 
 import { context, resize } from "../shared/canvas.js";
 import { significant } from "../shared/format.js";
+import { SvgPen } from "../shared/svg_pen.js";
 import { clamp } from "../shared/vectors.js";
 import { imagePlaces, inSight, namePlaces, pictureLevel } from "./detail.js";
 import { Shaded } from "./shaded.js";
 import { Stamped } from "./stamped.js";
+import { writePoints } from "./written.js";
 
 const THUMBNAIL_PX = 32;
 const FRAME_PX = 2; // around a picture, in the colour of its point
@@ -13,7 +15,7 @@ const NAME_PX = 13;
 const TITLE_PX = 34; // room for the title of the upward axis
 
 /**
- * @typedef {CanvasRenderingContext2D} Pen
+ * @typedef {import("../shared/svg_pen.js").Pen} Pen
  * @typedef {import("./plane.js").IsShown} IsShown
  *
  * @typedef {object} Scene
@@ -53,7 +55,6 @@ export class Renderer {
   paint(scene) {
     const { viewport } = scene;
     this.scale = devicePixelRatio;
-    this.halo = scene.css("--st-background-color");
     const width = Math.round(viewport.width * this.scale);
     const height = Math.round(viewport.height * this.scale);
     resize(this.canvas, width, height);
@@ -63,17 +64,31 @@ export class Renderer {
     if (this.layer instanceof Shaded && this.layer.lost) this.layer = new Stamped();
     const again = this.layer.paint(scene, width, height, this.scale, performance.now());
     pen.scale(this.scale, this.scale);
+    this.draw(pen, scene, () => pen.drawImage(this.layer.canvas, 0, 0, viewport.width, viewport.height));
+    return again;
+  }
+
+  /** The same as SVG, every point a shape. @param {Scene} scene */
+  svg(scene) {
+    const { width, height } = scene.viewport;
+    const pen = new SvgPen(width, height, scene.css("--st-background-color"));
+    this.draw(pen, scene, () => writePoints(pen, scene));
+    return pen.text();
+  }
+
+  /** @param {Pen} pen @param {Scene} scene @param {() => void} drawPoints */
+  draw(pen, scene, drawPoints) {
+    this.halo = scene.css("--st-background-color");
     pen.font = `11px ${scene.css("--st-font") || "sans-serif"}`;
     if (scene.space) this.paintAxes(pen, scene, scene.space);
     else this.paintGrid(pen, scene);
-    pen.drawImage(this.layer.canvas, 0, 0, viewport.width, viewport.height);
+    drawPoints();
     if (scene.images) this.paintImages(pen, scene, scene.images);
     if (scene.space) this.paintTitlesInSpace(pen, scene, scene.space);
     else this.paintTitles(pen, scene);
     this.paintCircles(pen, scene);
     if (scene.names) this.paintNames(pen, scene, scene.names);
     this.paintMarks(pen, scene);
-    return again;
   }
 
   /** @param {Pen} pen @param {Scene} scene */

@@ -5,6 +5,7 @@ import { button, choice, element, labelled } from "../shared/elements.js";
 import { shortened } from "../shared/format.js";
 import { Names } from "../shared/names.js";
 import { Preview } from "../shared/preview.js";
+import { asCsv, saveMenu } from "../shared/save_chart.js";
 import { Thumbnails } from "../shared/thumbnails.js";
 import { toBase64 } from "../shared/vectors.js";
 import { Controls } from "./controls.js";
@@ -154,7 +155,14 @@ export class Scatter {
       button(name, title, () => this.setMode(mode), { "data-mode": mode }),
     );
     const fit = button("Fit", "Show all points again", () => this.fit());
-    const tools = element("div", { class: "tools" }, [...this.modes, fit, this.namedLabel, this.imagesLabel]);
+    const save = saveMenu(this.source());
+    const tools = element("div", { class: "tools" }, [
+      ...this.modes,
+      fit,
+      save,
+      this.namedLabel,
+      this.imagesLabel,
+    ]);
     const parts = [tools, this.filters.root, this.problem, this.field, this.legend.root];
     this.root = element("div", { class: "scatter" }, parts);
     parent.append(this.root);
@@ -339,22 +347,56 @@ export class Scatter {
       this.frame = undefined;
       if (!this.data || !this.ready) return;
       this.rings.draw(this.viewport, this.space);
-      const style = getComputedStyle(this.root);
-      const { viewport, space, numbers, selected, mark, outline, legend, filters } = this;
-      const { circles, titles, plain } = this.data;
-      this.namedLabel.hidden = !legend.codes || space !== null;
-      this.look ??= lookOf(this.count, legend, filters.mask, filters.hides.checked, selected);
-      const again = this.renderer.paint({
-        ...{ viewport, space, numbers, mark, outline, circles, titles, plain, look: this.look },
-        pointsOf: (step) => (space && !this.seen && step > 1 ? space.seen(step) : this.points),
-        isShown: (i) => this.isShown(i),
-        names: this.namesShown(),
-        images: this.images.value === "never" || space ? null : this.pictures,
-        always: this.images.value === "always",
-        css: (name) => style.getPropertyValue(name).trim(),
-      });
+      this.namedLabel.hidden = !this.legend.codes || this.space !== null;
+      const again = this.renderer.paint(this.scene(this.data));
       if (again) this.rest = setTimeout(() => this.paint(), again);
     });
+  }
+
+  /** What there is to be painted. @param {ScatterData} data @returns {import("./renderer.js").Scene} */
+  scene({ circles, titles, plain }) {
+    const style = getComputedStyle(this.root);
+    const { viewport, space, numbers, selected, mark, outline, legend, filters } = this;
+    this.look ??= lookOf(this.count, legend, filters.mask, filters.hides.checked, selected);
+    return {
+      ...{ viewport, space, numbers, mark, outline, circles, titles, plain, look: this.look },
+      pointsOf: (step) => (space && !this.seen && step > 1 ? space.seen(step) : this.points),
+      isShown: (i) => this.isShown(i),
+      names: this.namesShown(),
+      images: this.images.value === "never" || space ? null : this.pictures,
+      always: this.images.value === "always",
+      css: (name) => style.getPropertyValue(name).trim(),
+    };
+  }
+
+  /** The chart as it is seen, to be saved. @returns {import("../shared/save_chart.js").Source} */
+  source() {
+    const scene = () => {
+      if (!this.data || !this.ready) throw new Error("there are no points yet");
+      return this.scene(this.data);
+    };
+    return {
+      name: "encodings",
+      svg: async () => this.renderer.svg(scene()),
+      csv: () => asCsv(this.rows()),
+    };
+  }
+
+  /** A row for each point that is shown: its place in the data, its name and label, where it lies. */
+  rows() {
+    const { numbers, legend, names } = this;
+    const dimensions = this.space ? 3 : 2;
+    const titles = this.data?.titles ?? [];
+    return Array.from({ length: this.count }, (_, i) => i)
+      .filter((i) => this.isShown(i))
+      .map((i) => {
+        /** @type {Record<string, unknown>} */
+        const row = { row: i, file: names.of(i), label: legend.nameOf(i) };
+        for (let axis = 0; axis < dimensions; axis++) {
+          row[titles[axis] || `axis ${axis + 1}`] = numbers[dimensions * i + axis];
+        }
+        return row;
+      });
   }
 
   /** @param {string} mode */
