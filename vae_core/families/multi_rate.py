@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from vae_core.config import ModelConfig, RunConfig
 from vae_core.errors import UserError
 from vae_core.families.family import KL, RECON, Built, Quantity, families
-from vae_core.families.networks import assembled, gaussian_head
-from vae_core.models import Dial, GaussianPosterior, LatentModel, Output, backbones
+from vae_core.families.networks import assembled, backbone_between, gaussian_head
+from vae_core.models import Dial, GaussianPosterior, LatentModel, Output
 from vae_core.models.backbones import Backbone
 from vae_core.models.backbones.neck import UnflattenChannelsLast
 from vae_core.objective import MODEL, Objective
@@ -224,10 +224,7 @@ def multi_rate(
     config: ModelConfig, data: DataCard, options: MultiRateOptions
 ) -> Built[GaussianPosterior]:
     """Diagonal Gaussian posterior; both halves of the backbone are told β."""
-    entry = backbones[config.backbone]
-    plain = entry.build(
-        data.image_shape, config.latent_dim, entry.parse_options(config.options, "model.options")
-    )
+    plain = backbone_between(config, data)
     encoder, decoder = plain.encoder, plain.decoder
     if not (
         isinstance(encoder, nn.Sequential)
