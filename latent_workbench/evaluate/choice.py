@@ -105,7 +105,7 @@ def _evaluate(left: list[tuple[Run, list[str]]], request: Request, progress: Pro
         except UserError as error:
             problems.append(redact(error))
     if problems:
-        raise UserError(" ".join(problems))
+        raise UserError(" ".join(dict.fromkeys(problems)))  # several runs may lack the same
 
 
 def command(run: Run, names: list[str], request: Request) -> list[str]:
