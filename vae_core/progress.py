@@ -61,11 +61,12 @@ class ProgressMeter:
         spent, made = now - self._began, done - self._before
         if spent > 1 and made:
             left = (total - done) * spent / made
-            message += f", {grouped(round(made / spent))} {self._unit}/s, {_duration(left)} left"
+            message += f", {grouped(round(made / spent))} {self._unit}/s, {duration(left)} left"
         self._progress(message, done / total)
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """In the largest unit of which there are at least one and a half: "3 min"."""
     for unit, length in (("h", 3600), ("min", 60)):
         if seconds >= 1.5 * length:
             return f"{seconds / length:.0f} {unit}"

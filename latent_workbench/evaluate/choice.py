@@ -8,7 +8,6 @@ from latent_workbench.evaluate.figures import Asked, missing
 from latent_workbench.shared import access
 from latent_workbench.shared.catalog import catalog, companions
 from latent_workbench.shared.errors import errors_shown, redact
-from latent_workbench.shared.formatting import grouped
 from latent_workbench.shared.inputs import bounded
 from latent_workbench.shared.state import persistent, put_widget_value, widget_value
 from latent_workbench.shared.tasks import job_shown, start_job
@@ -18,6 +17,7 @@ from vae_core.errors import UserError
 from vae_core.evaluation import Request, measures
 from vae_core.evaluation.measure import seconds
 from vae_core.evaluation.table import Table
+from vae_core.progress import duration
 from vae_core.runs import Run, Store, part_name
 
 EVALUATING, RUNS = "evaluating", "evaluate-runs"
@@ -105,7 +105,7 @@ def _evaluate(left: list[tuple[Run, list[str]]], request: Request, progress: Pro
         except UserError as error:
             problems.append(redact(error))
     if problems:
-        raise UserError(" ".join(problems))
+        raise UserError(" ".join(dict.fromkeys(problems)))  # several runs may lack the same
 
 
 def command(run: Run, names: list[str], request: Request) -> list[str]:
@@ -120,8 +120,7 @@ def _duration(left: list[tuple[Run, list[str]]], request: Request) -> str:
     known = sum(part for part in each if part is not None)
     if not known:
         return "How long it takes is told once it runs."
-    unit = next(((n, name) for n, name in ((3600, "h"), (60, "min")) if known >= 1.5 * n), (1, "s"))
-    about = f"About {grouped(max(1, round(known / unit[0])))} {unit[1]}"
+    about = f"About {duration(max(1.0, known))}"
     return f"{about}, and what is not known of some runs." if None in each else f"{about}."
 
 

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from vae_core.presets.preset import preset
+
+ROOMS: dict[str, Any] = {"dataset": "scenes", "limit": 60_000}
+
+FACTORS: dict[str, Any] = {
+    "latent_dim": 10,
+    "likelihood": "bernoulli",
+    "options": {"channels": (8, 16, 32, 64), "hidden": 256},
+}
+"""The network of both that take factors apart, so that their objectives compare."""
 
 preset(
     "scenes-tcvae",
@@ -11,12 +22,8 @@ preset(
     (3, 64, 64),
     order=10,
     family="beta-tcvae",
-    data={"dataset": "scenes", "limit": 60_000},
-    model={
-        "latent_dim": 10,
-        "likelihood": "bernoulli",
-        "options": {"channels": (8, 16, 32, 64), "hidden": 256},
-    },
+    data=ROOMS,
+    model=FACTORS,
     objective={"beta": 6.0},
     train={"epochs": 20, "batch_size": 64, "learning_rate": 2e-3, "decay": "cosine"},
 )
@@ -27,12 +34,8 @@ preset(
     (3, 64, 64),
     order=15,
     family="factor-vae",
-    data={"dataset": "scenes", "limit": 60_000},
-    model={
-        "latent_dim": 10,
-        "likelihood": "bernoulli",
-        "options": {"channels": (8, 16, 32, 64), "hidden": 256},
-    },
+    data=ROOMS,
+    model=FACTORS,
     objective={"gamma": 20.0, "critic_units": 500},
     train={"epochs": 20, "batch_size": 64, "learning_rate": 1e-3, "decay": "cosine"},
 )
@@ -43,7 +46,7 @@ preset(
     (3, 64, 64),
     order=20,
     family="vq-vae",
-    data={"dataset": "scenes", "limit": 60_000},
+    data=ROOMS,
     model={
         "latent_dim": 16,
         "likelihood": "gaussian-optimal",
