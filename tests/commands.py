@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import subprocess
 from collections.abc import Iterator
 from unittest import mock
@@ -12,6 +13,9 @@ from vae_core import process
 from vae_core.cli import train
 from vae_core.cli.app import run
 from vae_core.cli.errors import exit_status
+from vae_core.errors import UserError
+from vae_core.progress import Progress, no_progress
+from vae_core.runs import Run
 
 
 @contextlib.contextmanager
@@ -30,3 +34,13 @@ def vae_core(*arguments: str) -> subprocess.CompletedProcess[str]:
     with in_this_process(), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         status = exit_status(lambda: run(arguments))
     return subprocess.CompletedProcess(arguments, status, out.getvalue(), err.getvalue())
+
+
+def in_this_thread(command: list[str], run: Run, progress: Progress = no_progress) -> None:
+    """What `vae_core.child.in_process` does but for the process, whose imports take seconds: for
+    pages that have to do with what comes of it."""
+    progress("", None)
+    done = vae_core(*command, "--progress")
+    if done.returncode:
+        told = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+        raise UserError(next(each["error"] for each in told if "error" in each))

@@ -13,6 +13,7 @@ from latent_workbench.encodings.codes_tell import (
     parts_table,
     scores_table,
 )
+from tests.commands import in_this_thread
 from tests.pages import charts, open_page, texts
 from tests.test_jobs import until
 from vae_core.representation import columns, represent, representation
@@ -26,7 +27,10 @@ def opened() -> Any:
     return app.run()
 
 
-def test_a_button_has_it_measured_beside_the_server_and_then_it_is_shown(tiny_run: Run) -> None:
+def test_a_button_has_it_measured_and_then_it_is_shown(
+    tiny_run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vae_core.child.in_process", in_this_thread)
     app = opened()
     assert "Takes the KL apart" in texts(app)
     app.button(key="codes-tell-tiny-start").click().run()

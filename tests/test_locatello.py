@@ -23,8 +23,8 @@ from vae_core.metrics.disentanglement.sap import sap_by_svm
 
 RNG = np.random.default_rng(0)
 SIZES = (2, 4, 5)
-KNOWN, UNSEEN = (np.stack([RNG.integers(0, n, count) for n in SIZES], 1) for count in (1600, 800))
-NOISE = RNG.normal(size=(2400, 3))
+KNOWN, UNSEEN = (np.stack([RNG.integers(0, n, count) for n in SIZES], 1) for count in (1000, 500))
+NOISE = RNG.normal(size=(1500, 3))
 ROUNDS = 8
 WIDTH = 0.05
 
@@ -115,8 +115,8 @@ def test_entropies_of_gaussians_and_of_their_mixtures() -> None:
 def test_the_gap_of_draws_has_a_closed_form() -> None:
     """z = v + 0.5 ε of a factor of two values at ±1: I(z; v) = H(z) − H(ε/2), by quadrature."""
     random = np.random.default_rng(0)
-    v = random.integers(0, 2, 6000)
-    mu = np.stack([2.0 * v - 1, np.zeros(6000)], 1)
+    v = random.integers(0, 2, 3000)
+    mu = np.stack([2.0 * v - 1, np.zeros(3000)], 1)
     logvar = np.full_like(mu, 2 * np.log(0.5))
     draws = mu + 0.5 * random.normal(size=mu.shape)
     grid = np.linspace(-5, 5, 20_001)

@@ -31,6 +31,7 @@ from latent_workbench.encodings.score_view import in_words
 from latent_workbench.live import images as live_images
 from latent_workbench.live.cache import RunCache
 from latent_workbench.live.resources import encodings_of
+from tests.commands import in_this_thread
 from tests.engine import trained
 from tests.pages import open_page, texts
 from tests.pictures import bring, png
@@ -52,6 +53,12 @@ MARKED = "latent_workbench.encodings.marks.MarkedImages"
 @pytest.fixture
 def run(tiny_run: Run) -> Run:
     return tiny_run
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a process would do is done in this one."""
+    monkeypatch.setattr("vae_core.child.in_process", in_this_thread)
 
 
 def change(run: Run, **changes: Any) -> None:
@@ -260,6 +267,7 @@ def test_outliers_are_ranked_by_what_was_measured_on_the_kept_images(run: Run) -
     assert frame["image"].str.fullmatch(r"training image \d+").all()
 
 
+@pytest.mark.usefixtures("at_once")
 def test_thumbnails_that_are_no_whole_images_are_ranked_and_explained_all_the_same(
     run: Run,
 ) -> None:
@@ -278,6 +286,7 @@ def scored(tab: str, run: Run) -> AppTest:
     return app
 
 
+@pytest.mark.usefixtures("at_once")
 def test_outliers_have_every_score_a_threshold_and_a_reason(run: Run) -> None:
     app = scored("Outliers", run)
     options = app.selectbox(key="outliers-score").options
@@ -298,6 +307,7 @@ def test_outliers_have_every_score_a_threshold_and_a_reason(run: Run) -> None:
     assert "validation images" in said
 
 
+@pytest.mark.usefixtures("at_once")
 def test_labels_that_are_normal_tell_which_score_wins(run: Run) -> None:
     app = scored("Outliers", run)
     app.multiselect(key="outliers-normal").set_value([str(i) for i in range(9)]).run()
@@ -320,6 +330,7 @@ def test_a_model_without_kl_starts_with_another_score(
     assert app.selectbox(key="outliers-at-once-score").value == "recon"
 
 
+@pytest.mark.usefixtures("at_once")
 def test_new_images_by_a_path_are_scored_and_marked(run: Run, tmp_path: Path) -> None:
     """One picture is enough; its row, its p-value in words, and its place among the points."""
     noise = np.random.default_rng(0).integers(0, 256, (16, 16)).astype(np.uint8)
@@ -353,6 +364,7 @@ def test_what_holds_no_picture_is_one_sentence(run: Run, tmp_path: Path) -> None
     assert "There are no images in" in told.value and str(tmp_path) not in told.value
 
 
+@pytest.mark.usefixtures("at_once")
 def test_visitors_who_may_only_look_may_show_the_model_pictures(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

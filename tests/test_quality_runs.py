@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -26,8 +27,9 @@ from vae_core.data import Dataset, ImageSet, Progress
 from vae_core.data.images import subset
 from vae_core.errors import Stopped, UserError
 from vae_core.loading import load_run
-from vae_core.metrics.quality import features_of
+from vae_core.metrics.quality import comparison, features_of
 from vae_core.metrics.quality.features import classifier, content_of, inception
+from vae_core.metrics.quality.kernel_distance import over_subsets
 from vae_core.quality import RECONSTRUCTIONS, TRAINING, kept_quality, measure_quality, tradeoffs
 from vae_core.runs import Run, layout
 
@@ -50,6 +52,7 @@ def without_labels(dataset: Dataset) -> Dataset:
 def test_a_classifier_is_taught_once_for_the_same_images(
     digits: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(classifier, "MOST_EPOCHS", 12)  # digits take no more
     first = features_of(digits)
     assert first.name == "classifier" and first.accuracy is not None
     assert first.accuracy > 0.95
@@ -151,7 +154,12 @@ class FourChannels:
 # --- generators of a known fault ------------------------------------------------------------------
 
 
-def test_each_fault_is_told_by_the_measures_that_are_made_for_it() -> None:
+def test_each_fault_is_told_by_the_measures_that_are_made_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(
+        comparison, "over_subsets", partial(over_subsets, number=2)
+    )  # not asked for
     told = table(built_in(DIGITS.model_copy(update={"validation_fraction": 0.2})), 400)["told_by"]
     assert told["perfect"] == []
     assert {"copying", "authenticity"} <= set(told["memoriser"])

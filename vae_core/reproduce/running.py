@@ -197,4 +197,4 @@ def _training_seconds(run: Run) -> float:
     """Seconds that its steps took, of all sessions together."""
     times = [record.get("time") for record in run.last_records(layout.HISTORY, _TAIL)]
     found = [float(each) for each in times if isinstance(each, int | float)]
-    return round(max(found, default=0.0), 1)
+    return round(max(found, default=0.0), 3)
