@@ -266,5 +266,3 @@ def test_it_comes_to_the_integral_over_all_latents(family: str) -> None:
     assert (error < 0.1).all()
     assert (abs(found.log_p - expected) < 4 * error + 0.01).all()
     assert (found.log_p - found.elbo > 0.05).all(), "one draw has to be corrected"
-
-
