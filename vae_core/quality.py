@@ -420,6 +420,11 @@ class _Measuring:
                 f"Of {figures.pictures} {source.title} only {figures.distinct} are different "
                 "pictures."
             )
+        if self.loaded.config.data.binarise != "none" and source.name != TRAINING:
+            yield (
+                "The images are black and white, and pictures show chances of white: they are "
+                "compared in grey, which is part of every distance."
+            )
         if self.held_out.boxes is not None:
             yield "The padding beside pictures is compared as well, which nothing has taught."
         if source.is_new and self.loaded.card.n_train > len(self.training):
