@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import subprocess
 from collections.abc import Iterator
 from unittest import mock
@@ -38,9 +37,9 @@ def vae_core(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def in_this_thread(command: list[str], run: Run, progress: Progress = no_progress) -> None:
     """What `vae_core.child.in_process` does but for the process, whose imports take seconds: for
-    pages that have to do with what comes of it."""
+    pages that have to do with what comes of it. Without `--progress`, which takes over the
+    standard output and the priority of the whole process."""
     progress("", None)
-    done = vae_core(*command, "--progress")
+    done = vae_core(*command)
     if done.returncode:
-        told = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-        raise UserError(next(each["error"] for each in told if "error" in each))
+        raise UserError(done.stderr.strip())

@@ -229,6 +229,13 @@ def test_few_images_have_no_fid_and_that_is_said(tiny_run: Run) -> None:
     )
 
 
+def test_chances_of_white_beside_black_and_white_are_told(tmp_path: Path) -> None:
+    run = trained(tmp_path, data={"binarise": "dynamic"})
+    found = measure_quality(run, priors=["model"], features="random", samples=20).measured
+    told = {each.of for each in found if any("chances of white" in note for note in each.notes)}
+    assert told == {RECONSTRUCTIONS, "model"}
+
+
 def test_other_priors_and_pictures_that_are_no_numbers_are_refused(
     tiny_run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
