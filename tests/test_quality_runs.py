@@ -50,8 +50,9 @@ def without_labels(dataset: Dataset) -> Dataset:
 
 
 def test_a_classifier_is_taught_once_for_the_same_images(
-    digits: Dataset, monkeypatch: pytest.MonkeyPatch
+    digits: Dataset, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    monkeypatch.setenv("VAE_CACHE", str(tmp_path))  # another test may have taught one for longer
     monkeypatch.setattr(classifier, "MOST_EPOCHS", 12)  # digits take no more
     first = features_of(digits)
     assert first.name == "classifier" and first.accuracy is not None
