@@ -1,4 +1,4 @@
-"""A run on Ray itself: a place that is killed, one that a second driver finds, one that is given up.
+"""A run on Ray itself: a place that is killed, one a second driver finds, one that is given up.
 
 Needs the extra `cluster`, and a machine that has time for Ray's own processes: `python -m pytest
 benchmarks/test_on_ray.py`, half a minute. tests/test_cluster.py has what needs no Ray.
