@@ -5,12 +5,16 @@ from __future__ import annotations
 import math
 import os
 import time
+from typing import Any
 
+from vae_core.config import DataConfig, RunConfig
+from vae_core.data import datasets
 from vae_core.errors import UserError
 from vae_core.loading import load_run
 from vae_core.progress import Progress, no_progress
 from vae_core.reproduce.reproduction import Reproduction
 from vae_core.runs import ACTIVE, Run, Store, layout
+from vae_core.runs.measured import BINARISED
 from vae_core.runs.schemas import Reproduced
 from vae_core.training.control import Message, WorkerControl, control_size
 from vae_core.training.events import Event, Stepped
@@ -37,7 +41,7 @@ def state_of(entry: Reproduction, store: Store) -> str:
     """How far it is, in two words."""
     run = run_of(entry, store)
     if run is None:
-        return "not yet possible" if entry.problem else "not begun"
+        return "not possible here" if entry.problem else "not begun"
     state = run.status().state
     return "measuring" if state not in ACTIVE and run.is_alive() else state
 
@@ -52,17 +56,18 @@ def begun(entry: Reproduction, store: Store) -> Run:
     config, run = entry.config(), run_of(entry, store)
     if run is None:
         return create(store, run_name(entry), config)
-    # What a machine decides for itself is no part of a result.
-    mine, theirs = (
-        each.model_dump(exclude={"train": {"precision", "device", "threads", "track"}})
-        for each in (config, run.config_to_train())
-    )
-    if mine != theirs:
+    if _decided(run.config_to_train()) not in map(_decided, entry.configs()):
         raise UserError(
             f"Run {run.id!r} has other settings than this version reproduces {entry.label} with. "
             "Rename or delete it, and begin anew."
         )
     return run
+
+
+def _decided(config: RunConfig) -> dict[str, Any]:
+    """A configuration without what a machine decides for itself, which is no part of a result."""
+    here = {"train": {"precision", "device", "threads", "track"}}
+    return config.model_dump(exclude=here)
 
 
 class Until(WorkerControl):
@@ -183,6 +188,7 @@ def _measured(entry: Reproduction, run: Run, progress: Progress) -> Reproduced:
         figures=figures,
         step=loaded.step,
         total_steps=status.total_steps,
+        data=_data(loaded.config.data),
         seed=loaded.config.train.seed,
         training_s=_training_seconds(run),
         measuring_s=round(time.monotonic() - started, 1),
@@ -191,6 +197,11 @@ def _measured(entry: Reproduction, run: Run, progress: Progress) -> Reproduced:
         version=environment.version,
         torch=environment.packages.get("torch", ""),
     )
+
+
+def _data(config: DataConfig) -> str:
+    """ "MNIST, statically binarised"."""
+    return datasets[config.dataset].label + BINARISED[config.binarise]
 
 
 def _training_seconds(run: Run) -> float:
