@@ -108,7 +108,7 @@ class Frechet:
 
     def __call__(self, loaded: LoadedRun, progress: Progress) -> Mapping[str, float]:
         _encode(loaded, progress)
-        found = {}
+        found: dict[str, float] = {}
         for name, kind in (("fid_here", "classifier"), ("fid", "inception")):
             try:
                 compared = measure_quality(
@@ -120,7 +120,7 @@ class Frechet:
                     raise
                 continue  # its weights are not on this machine
             (figures,) = (each.figures for each in compared.measured if each.of == self.prior)
-            if figures.fid is not None:
+            if figures.fid is not None and figures.fid.value is not None:
                 found[name] = figures.fid.value
         return found
 

@@ -23,6 +23,7 @@ from vae_core.training.recorders import Recorder
 from vae_core.training.worker import MakeRecorders, work
 
 NAME = "reproduce-{}"
+NOT_BEGUN = "not begun"
 _TAIL = 64 * 1024
 """Bytes of a history that surely hold a step."""
 
@@ -41,7 +42,7 @@ def state_of(entry: Reproduction, store: Store) -> str:
     """How far it is, in two words."""
     run = run_of(entry, store)
     if run is None:
-        return "not possible here" if entry.problem else "not begun"
+        return "not possible here" if entry.problem else NOT_BEGUN
     state = run.status().state
     return "measuring" if state not in ACTIVE and run.is_alive() else state
 
@@ -73,9 +74,16 @@ def _decided(config: RunConfig) -> dict[str, Any]:
 class Until(WorkerControl):
     """The control of a worker that also stops by itself, once it has done enough."""
 
-    def __init__(self, run: Run, fraction: float = 1.0, seconds: float = math.inf) -> None:
-        """`fraction`: of the steps of its schedule; `seconds`: of training, from its first step."""
-        self.offset = control_size(run)
+    def __init__(
+        self,
+        run: Run,
+        fraction: float = 1.0,
+        seconds: float = math.inf,
+        offset: int | None = None,
+    ) -> None:
+        """`fraction`: of the steps of its schedule; `seconds`: of training, from its first step;
+        `offset`: as of any worker, None for all messages that are there now."""
+        self.offset = control_size(run) if offset is None else offset
         super().__init__(run, self.offset)
         self.fraction, self._seconds = fraction, seconds
         self._last: float = math.inf
@@ -158,7 +166,8 @@ def start(entry: Reproduction, store: Store, fraction: float = 1.0) -> Run:
     run = begun(entry, store)
     if run.is_alive():
         raise UserError(run.busy_message())
-    command = ["reproduce", entry.name, "--fraction", f"{fraction:g}", "--background"]
+    heard = str(control_size(run))  # a stop that is asked before it listens is one
+    command = ["reproduce", entry.name, "--fraction", f"{fraction:g}", "--heard", heard]
     lease = run.claim(os.getpid())
     try:
         if not _reached(run, fraction):

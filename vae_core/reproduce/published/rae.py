@@ -31,7 +31,7 @@ reproductions.add(
         order=70,
         figures=(
             Figure("fid", "FID of a mixture of ten", 9.9, "FID, Inception features"),
-            Figure("fid_here", "the same", None, "FID, features of a classifier taught here"),
+            Figure("fid_here", "FID by features of our own", None, "FID, a classifier taught here"),
         ),
         preset="mnist-ae",
         settings={
