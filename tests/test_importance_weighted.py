@@ -201,6 +201,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "conditional-vae": {},
     "spatial-vae": {"model": {"latent_dim": 1}, "objective": {"halvings": 2}},
     "hierarchical": {"model": {"latent_dim": 1}, "objective": {"levels": 2}, "noise": 0.25},
+    "two-layers": {"model": {"latent_dim": 1}, "objective": {"upper_dim": 1}, "noise": 0.2},
 }
 """Of two latent dimensions, but for maps: four places of one, and a place above four. noise: by how
 much weights are moved, so that no proposal is hopeless and none is perfect."""
