@@ -19,7 +19,6 @@ from tests.pages import charts, texts
 from tests.test_jobs import until
 from vae_core.errors import UserError
 from vae_core.loading import load_run
-from vae_core.quality import kept_quality, measure_quality, tradeoffs
 from vae_core.runs import Run, Store
 from vae_core.runs.migrations import to_store
 from vae_core.sweeps import BETA, SEED, Sweep, SweepSpec, sweeps_of
@@ -473,31 +472,3 @@ def test_a_warm_up_is_drawn_before_the_training_starts(run: Run) -> None:
     app.selectbox(key=f"{key}").select("linear").run()
     values = numbers(charts(app)[0]["data"][0]["y"])
     assert (values[0], values[-1]) == (0.0, 1.0) and values == sorted(values)
-
-
-def test_pictures_are_compared_beside_and_rate_distortion_and_perception_are_one_plot(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Of a run with images enough for an FID; the one of a run without is left out."""
-    monkeypatch.setenv("VAE_STORE", str(tmp_path))
-    run = trained(tmp_path, "whole", data={"limit": None})
-    asked: list[str] = []
-
-    def beside(of: Run, *arguments: str) -> Any:
-        asked.append(" ".join(arguments))
-        return lambda progress: measure_quality(of, priors=["model"], progress=progress)
-
-    monkeypatch.setattr("latent_workbench.tune.perception.command", beside)
-    app = tune("Sweep", "whole", sweep="all", compare=True)
-    assert "Rate, distortion, perception" not in texts(app)
-    app.button(key="compare-pictures").click().run()
-    until(lambda: len(kept_quality(run)) == 3, 60)
-    until(lambda: "Rate, distortion, perception" in texts(app.run()))
-    assert asked == ["evaluate whole --quality"] and "compare-pictures" not in keys(app)
-    (point,) = tradeoffs([run])
-    (shown,) = (
-        each["data"][0] for each in charts(app) if each["data"][0]["mode"] == "markers+text"
-    )
-    assert numbers(shown["x"]) == [point.rate] and numbers(shown["y"]) == [point.mse]
-    assert numbers(shown["marker"]["color"]) == [point.perception]
-    assert shown["text"] == ["whole"]

@@ -18,6 +18,7 @@ from vae_core import representation as module
 from vae_core.data import Dataset, ImageSet
 from vae_core.data.difference import Difference
 from vae_core.errors import UserError
+from vae_core.evaluation import Request, known
 from vae_core.loading import load_part
 from vae_core.metrics import disentanglement, probes
 from vae_core.quality import kept_quality, measure_quality
@@ -163,6 +164,10 @@ def test_the_published_protocol_beside_the_quick_scores(
     assert any("drawn from all images" in sentence for sentence in found["remarks"])
     assert found["quick"] == plain["quick"] and found["aggregate"] == plain["aggregate"]
     assert columns(found)["mig_means (Locatello)"] == told["scores"]["mig_means"]
+    measure = known(sprites, "mig-samples", Request())
+    assert measure is not None and measure.low is None
+    assert measure.value == told["scores"]["mig_samples"]
+    assert measure.measured_on == "952 images to learn from, 477 to test on"
 
 
 def test_without_factors_the_protocol_is_refused_before_any_work(tiny_run: Run) -> None:

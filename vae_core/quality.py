@@ -35,6 +35,7 @@ from vae_core.metrics.quality import (
 )
 from vae_core.metrics.quality.features import content_of
 from vae_core.metrics.quality.manifold import LEAST_IMAGES
+from vae_core.progress import within
 from vae_core.runs import Folder, Run, Tensors, derived, in_words, layout
 from vae_core.runs.schemas import Count, Number, Short, Stored
 
@@ -50,6 +51,9 @@ MOST_TRAINING, MOST_VALUES = 50_000, 2**25
 
 BATCH = 256
 SEED = 0
+
+LEARNING = 0.3
+"""Of the time, the first of a data set: features are learned."""
 
 INTERVAL = (
     f"Intervals hold {LEVEL:.0%} of the time over other images and other pictures of this run "
@@ -142,7 +146,7 @@ def measure_quality(
                 f"Run {run.id!r} has {in_words(len(each), name)}; comparing pictures with them "
                 f"needs {LEAST_IMAGES}. Train it on more images, or hold more of them out."
             )
-    found = features_of(dataset, features, progress)
+    found = features_of(dataset, features, within(progress, 0.0, LEARNING))
     held_out = drawn(part, MOST_HELD_OUT, SEED)
     most = min(MOST_TRAINING, MOST_VALUES // found.size)
     training = drawn(dataset.train, most, SEED)
@@ -155,18 +159,21 @@ def measure_quality(
         def of_source(
             message: str, share: float | None, done: int = done, title: str = source.title
         ) -> None:
-            progress(f"{message}: {title}", (done + (share or 0.0)) / len(sources))
+            told = (done + (share or 0.0)) / len(sources)
+            progress(f"{message}: {title}", LEARNING + (1.0 - LEARNING) * told)
 
         measured.append(measuring.measured(source, of_source))
     changed = () if dataset.difference is None else (dataset.difference.sentence,)
     return Compared(tuple(measured), (*changed, *missing))
 
 
-def kept_quality(run: Run, split: str = "validation", which: str = "last") -> tuple[Quality, ...]:
+def kept_quality(
+    run: Run, split: str = "validation", which: str = "last", of: Sequence[str] = ()
+) -> tuple[Quality, ...]:
     """What is known by now of the run's present weights and priors, held against images of this
-    part; no data set is needed."""
+    part, `of` these pictures or all that there may be; no data set is needed."""
     cache = _Cache(run, split, which)
-    names = (TRAINING, RECONSTRUCTIONS, *(entry.name for entry in known_priors))
+    names = of or (TRAINING, RECONSTRUCTIONS, *(entry.name for entry in known_priors))
     found = (cache.find(kind.name, name) for kind in feature_kinds for name in names)
     return tuple(each for each in found if each is not None)
 

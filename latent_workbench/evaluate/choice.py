@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+
 import streamlit as st
 
 from latent_workbench.evaluate.figures import Asked, missing
 from latent_workbench.shared import access
 from latent_workbench.shared.catalog import catalog, companions
 from latent_workbench.shared.errors import errors_shown, redact
+from latent_workbench.shared.formatting import escape_markdown
 from latent_workbench.shared.inputs import bounded
 from latent_workbench.shared.state import persistent, put_widget_value, widget_value
 from latent_workbench.shared.tasks import job_shown, start_job
@@ -15,7 +18,7 @@ from vae_core.child import in_process
 from vae_core.data import Progress
 from vae_core.errors import UserError
 from vae_core.evaluation import Request, measures
-from vae_core.evaluation.measure import seconds
+from vae_core.evaluation.measure import Measure, seconds
 from vae_core.evaluation.table import Table
 from vae_core.progress import duration
 from vae_core.runs import Run, Store, part_name
@@ -44,28 +47,80 @@ def choose(current: Run) -> Asked | None:
         st.multiselect, "Runs", offered, key=RUNS, default=start,
         max_selections=MOST_RUNS,
     )  # fmt: skip
-    chosen = persistent(
-        st.multiselect, "Measures", [entry.name for entry in measures], key="evaluate-measures",
-        default=list(FIRST), format_func=lambda name: measures[name].label,
-        help="\n".join(f"- **{entry.label}**: {entry.blurb}" for entry in measures),
-    )  # fmt: skip
+    chosen = _measures()
+    _explained()
     split = persistent(
         st.segmented_control, "Images", SPLITS, key="evaluate-split", default=SPLITS[0],
         format_func=lambda name: part_name(name).capitalize(),
     ) or SPLITS[0]  # fmt: skip
+    takes = frozenset().union(*(measures[name].takes for name in chosen))
     left, right = st.columns(2)
     images, problem = bounded(
         left, "First images", "evaluate-images", 1, MOST_IMAGES, USUAL_IMAGES,
-        help="Of the part, the same of every run; more make intervals narrower.",
+        help="Of the part, the same of every run; more make intervals narrower. "
+        f"{_for_those('images')}", disabled="images" not in takes,
     )  # fmt: skip
     k, another = bounded(
         right, "Draws k", "evaluate-k", 1, MOST_DRAWS, Request.k,
-        help="Weighted draws of each image: more bring the bound closer to log p(x).",
+        help="Weighted draws of each image: more bring the bound closer to log p(x). "
+        f"{_for_those('k')}", disabled="k" not in takes,
     )  # fmt: skip
     if problem or another:
         return None
     runs = [run for run in map(_find, names) if run is not None]
     return Asked(runs, list(chosen), Request(split, images, k))
+
+
+def _measures() -> list[str]:
+    """The chosen measures: buttons in groups behind one that names those, and what each says."""
+    picked = {of: list(before) for of, before in _picked().items()}
+    names = [name for some in picked.values() for name in some]
+    labels = ", ".join(measures[name].label for name in names) or "none"
+    with st.popover(f"Measures: {labels}", width="stretch", icon=":material/checklist:"):
+        for of, entries in _groups().items():
+            picked[of] = persistent(
+                st.pills, of, [entry.name for entry in entries], key=_key(of),
+                default=picked[of], selection_mode="multi", format_func=_short,
+            )  # fmt: skip
+    return [name for some in picked.values() for name in some]
+
+
+def _short(name: str) -> str:
+    """What a measure is called among those of its group."""
+    return measures[name].label.removesuffix(f", {measures[name].of.lower()}")
+
+
+def _picked() -> dict[str, list[str]]:
+    """The measures that are chosen of each group, by what the page was told last."""
+    return {
+        of: widget_value(_key(of), [entry.name for entry in entries if entry.name in FIRST])
+        for of, entries in _groups().items()
+    }
+
+
+def _groups() -> dict[str, list[Measure]]:
+    return {of: [*some] for of, some in groupby(measures, key=lambda entry: entry.of)}
+
+
+def _key(of: str) -> str:
+    return f"evaluate-measures-{of}"
+
+
+def _explained() -> None:
+    """What each measure says, for who has not met it."""
+    with st.popover("What they say", icon=":material/help:", width="content"):
+        for of, entries in _groups().items():
+            rows = [
+                f"| {each.label} | {escape_markdown(each.blurb)} | {each.paper} |"
+                for each in entries
+            ]
+            st.markdown("\n".join([f"| {of} | | |", "| --- | --- | --- |", *rows]))
+
+
+def _for_those(word: str) -> str:
+    """Which measures go by a number of the request; the others have a protocol of their own."""
+    of = dict.fromkeys(entry.of for entry in measures if word in entry.takes)
+    return f"It is for measures of: {', '.join(of)}."
 
 
 def at_work() -> bool:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import plotly.graph_objects as go
 import streamlit as st
 
 from latent_workbench.evaluate.figures import Asked, refusals
+from latent_workbench.evaluate.tradeoff import tradeoff
 from latent_workbench.shared.formatting import escape_markdown
 from latent_workbench.shared.theme import MARGIN, chart, label_color
 from vae_core.evaluation import Estimate, measures
-from vae_core.evaluation.table import Table, latex_of, rounded, rows
+from vae_core.evaluation.table import Table, cautions, latex_of, rounded, rows
 from vae_core.sweeps.results import to_csv
 
 ARROWS = {"lower": "↓", "higher": "↑", "neither": ""}
 ROW_PX = 34
+RUN = "run"
+
+FEW = 4
+"""Measures whose names have room beside each other."""
 
 
 def results(asked: Asked, table: Table) -> None:
@@ -26,15 +29,18 @@ def results(asked: Asked, table: Table) -> None:
             "interval over images. It is kept, so that what was measured is not measured again."
         )
     else:
+        names = [name for name in asked.names if any(name in each for each in table.values())]
         st.dataframe(
-            [_line(run, table, asked.names) for run in table], hide_index=True,
-            key="evaluate-table",
+            [_line(run, table, names) for run in table], hide_index=True, key="evaluate-table",
+            column_config={RUN: st.column_config.TextColumn(pinned=True)},
         )  # fmt: skip
-        st.caption(
-            "± is half of the 95 % interval. " + " ".join(escape_markdown(s) for s in _said(table))
-        )
         _downloads(table)
-        _pictured(asked, table)
+        _pictured(names, table)
+        if any(measures[name].of == "Reconstructions" for name in names):
+            tradeoff(asked.runs)
+        for sentence in cautions(table):
+            st.caption(f":orange[:material/info: {escape_markdown(sentence)}]")
+        st.caption("± is half of the 95 % interval.\n" + "\n".join(_said(table)))
     for sentence in refusals(asked):
         st.caption(f":orange[:material/info: {escape_markdown(sentence)}]")
 
@@ -46,16 +52,27 @@ def heading(name: str) -> str:
     return f"{entry.label}{unit} {ARROWS[entry.better]}".strip()
 
 
-def _line(run: str, table: Table, names: list[str]) -> dict[str, Any]:
+def _line(run: str, table: Table, names: list[str]) -> dict[str, str]:
     each = table[run]
     figures = {heading(name): rounded(each[name]) if name in each else "–" for name in names}
-    on = dict.fromkeys(found.measured_on for found in each.values() if found.measured_on)
-    return {"run": run, **figures, "measured on": ", ".join(on) or "–"}
+    return {RUN: run, **figures}
 
 
 def _said(table: Table) -> list[str]:
-    """What has to be known beside the figures, said once."""
-    return [*dict.fromkeys(e.note for each in table.values() for e in each.values() if e.note)]
+    """What figures were measured on and what has to be known beside them, an item for each such
+    sentence, with the measures that it is about, and the runs where it is not about all."""
+    about: dict[str, dict[str, list[str]]] = {}
+    for run, each in table.items():
+        for name, found in each.items():
+            sentence = f"{found.measured_on}. {found.note}".strip(". ") + "."
+            about.setdefault(sentence, {}).setdefault(run, []).append(measures[name].label)
+    measured = [run for run, each in table.items() if each]
+    items = []
+    for sentence, runs in about.items():
+        labels = ", ".join(dict.fromkeys(label for each in runs.values() for label in each))
+        of = "" if len(runs) == len(measured) else f" of {', '.join(runs)}"
+        items.append(f"- **{escape_markdown(f'{labels}{of}')}**: {escape_markdown(sentence)}")
+    return items
 
 
 def _downloads(table: Table) -> None:
@@ -70,14 +87,15 @@ def _downloads(table: Table) -> None:
         )  # fmt: skip
 
 
-def _pictured(asked: Asked, table: Table) -> None:
+def _pictured(names: list[str], table: Table) -> None:
     """One measure of all runs, with its intervals."""
-    shown = [name for name in asked.names if any(name in each for each in table.values())]
-    name = shown[0]
-    if len(shown) > 1:
-        name = st.segmented_control(
-            "Shown", shown, default=name, key=f"evaluate-shown-{'-'.join(shown)}",
+    name = names[0]
+    if len(names) > 1:
+        choose = st.segmented_control if len(names) <= FEW else st.selectbox
+        name = choose(
+            "Shown", names, key=f"evaluate-shown-{'-'.join(names)}",
             format_func=lambda each: measures[each].label, label_visibility="collapsed",
+            **({"default": name} if len(names) <= FEW else {}),
         ) or name  # fmt: skip
     chart(intervals_figure(name, {run: e[name] for run, e in table.items() if name in e}),
           "evaluate-intervals")  # fmt: skip

@@ -20,7 +20,6 @@ from latent_workbench.shared.inputs import draw_again, page_of
 from latent_workbench.shared.pictures import wide_picture
 from latent_workbench.shared.tasks import job_shown, start_job
 from latent_workbench.shared.theme import MARGIN, chart, label_color
-from latent_workbench.tune.perception import perception
 from vae_core.child import in_process
 from vae_core.data import Progress
 from vae_core.errors import UserError
@@ -63,7 +62,6 @@ def comparison(runs: Sequence[Run]) -> None:
         _score_button(runs)
         _represent_button(runs)
         curves_chart(runs)
-        perception(runs)
         _samples_of_same_z(runs)
         with st.container(horizontal=True):
             st.download_button(

@@ -171,14 +171,16 @@ def _measures(
     as_lines: bool,
 ) -> None:
     """Estimates of these measures, with their 95 % intervals."""
-    from vae_core.evaluation import Request, measured
+    from vae_core.evaluation import Request, all_measured
     from vae_core.evaluation.table import row
 
     request = Request(split, images, k or Request.k)
     with answering(as_lines) as say:
-        rows = [row(run.id, name, measured(run, name, request, say)) for name in names]
-    if not as_lines:
-        print_rows(rows, COLUMNS, as_json)
+        found, problems = all_measured(run, names, request, say)
+        if found and not as_lines:
+            print_rows([row(run.id, *each) for each in found.items()], COLUMNS, as_json)
+        if problems:
+            raise UserError(" ".join(problems))
 
 
 def _measured(

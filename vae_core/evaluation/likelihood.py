@@ -4,7 +4,6 @@ of a code where they are codes."""
 from __future__ import annotations
 
 import dataclasses
-import functools
 import math
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,13 +13,20 @@ from typing import Any
 import numpy as np
 import torch
 
-from vae_core.config import Binarisation, parse_config
+from vae_core.config import Binarisation
 from vae_core.data import Dataset, ImageSet
 from vae_core.data.images import subset
 from vae_core.errors import UserError
 from vae_core.evaluation.measure import Estimate, Request, around, measures
-from vae_core.families import build_on_meta, families
-from vae_core.latent.priors import NotLearned, Weighing, priors, weighing
+from vae_core.evaluation.subject import (
+    SIZES,
+    images_of,
+    once_learned,
+    usual_prior,
+    without_weights,
+)
+from vae_core.families import families
+from vae_core.latent.priors import Weighing, weighing
 from vae_core.latent.survey import finite
 from vae_core.loading import WHICH, LoadedRun, load_part, load_run
 from vae_core.metrics.importance import Weighed, can_be_weighed, weigh
@@ -28,15 +34,9 @@ from vae_core.metrics.measure import bits_per_dim
 from vae_core.models import LatentModel, QuantisedModel
 from vae_core.progress import Progress, no_progress
 from vae_core.registry import unknown
-from vae_core.runs import PARTS, DataCard, Run, Tensors, derived, in_words, layout
+from vae_core.runs import PARTS, Run, Tensors, derived, in_words, layout
 
 VERSION = 1
-
-SIZES = {"train": "n_train", "validation": "n_validation", "test": "n_test"}
-"""Of the parts, on the data card."""
-
-OWN, OF_CODES = "model", "autoregressive"
-"""The priors that are taken unless another is asked for."""
 
 
 @dataclass(frozen=True)
@@ -222,26 +222,21 @@ def settled(run: Run, asked: Asked) -> Asked:
             raise UserError(f"{name} has to be 1 or more (it is {number}).")
     if asked.split not in SIZES:
         raise unknown("split", asked.split, SIZES)
-    config, card = run.config(), run.data_card()
-    model = _without_weights(config.to_json(), card.model_dump_json())
+    card, model = run.data_card(), without_weights(run)
     if not can_be_weighed(model):
+        family = families[run.config().family].label
         raise UserError(
             model.no_encoder
-            or f"Run {run.id!r} has no log-likelihood: {families[config.family].label} puts each "
+            or f"Run {run.id!r} has no log-likelihood: {family} puts each "
             "image on one point, and p(x) is a mean over draws of a posterior with a density."
         )
     codes = isinstance(model, QuantisedModel)
     images = asked.images
     if images is not None and images >= getattr(card, SIZES[asked.split]):
         images = None
-    prior = asked.prior or (OF_CODES if codes else OWN)
+    prior = asked.prior or usual_prior(model)
     weighing(run, model, prior)  # one that does not suit is told before any work
     return replace(asked, k=1 if codes else asked.k, images=images, prior=prior)
-
-
-@functools.lru_cache(maxsize=256)
-def _without_weights(config: str, card: str) -> LatentModel:
-    return build_on_meta(parse_config(config), DataCard.model_validate_json(card))[0]
 
 
 def kept_likelihood(run: Run, asked: Asked) -> Likelihood | None:
@@ -299,17 +294,14 @@ def _made_of(run: Run, asked: Asked) -> dict[str, str]:
 
 def _prior(run: Run, model: LatentModel, name: str, progress: Progress) -> Weighing:
     """The prior, fitted or learned where it has to be."""
-    found = weighing(run, model, name)
-    try:
+
+    def ready() -> Weighing:
+        found = weighing(run, model, name)
         with torch.inference_mode():
             found.log_prob(model.sample_prior(1))  # what it is made of is looked for, or missed
-    except NotLearned:
-        learn = priors[name].learn
-        if learn is None:
-            raise
-        learn(run, model, progress)
-        found = weighing(run, model, name)
-    return found
+        return found
+
+    return once_learned(ready, run, lambda: model, name, progress)
 
 
 # --- as measures ----------------------------------------------------------------------------------
@@ -323,26 +315,33 @@ def _said(found: Likelihood) -> str:
     return " ".join([f"k = {found.asked.k} draws.", *found.notes()])
 
 
-def _nll(found: Likelihood) -> Estimate:
-    return around(found.nll, found.nll_se, found.measured_on, _said(found))
+def _nll(found: Likelihood) -> tuple[float, float | None]:
+    return found.nll, found.nll_se
 
 
-def _bits(found: Likelihood) -> Estimate:
-    return around(found.bits_per_dim, found.bits_per_dim_se, found.measured_on, _said(found))
+def _bits(found: Likelihood) -> tuple[float, float | None]:
+    return found.bits_per_dim, found.bits_per_dim_se
 
 
-def _bound(found: Likelihood) -> Estimate:
+def _bound(found: Likelihood) -> tuple[float, float | None]:
     each = -found.weighed.elbo
     se = None if found.images < 2 else float(each.std(ddof=1)) / math.sqrt(found.images)
-    return around(float(each.mean()), se, found.measured_on, _said(found))
+    return float(each.mean()), se
 
 
-def _register(name: str, read: Callable[[Likelihood], Estimate], **facts: Any) -> None:
-    """A figure that is read off a likelihood: they are all weighed together."""
+def _register(
+    name: str, read: Callable[[Likelihood], tuple[float, float | None]], **facts: Any
+) -> None:
+    """A figure with its standard error that is read off a likelihood: they are all weighed
+    together."""
+
+    def estimate(run: Run, found: Likelihood) -> Estimate:
+        told = around(*read(found), found.measured_on, _said(found))
+        return dataclasses.replace(told, basis=_basis(run, found))
 
     def kept(run: Run, request: Request) -> Estimate | None:
         found = kept_likelihood(run, _asked(request))
-        return None if found is None else read(found)
+        return None if found is None else estimate(run, found)
 
     def check(run: Run, request: Request) -> None:
         settled(run, _asked(request))
@@ -353,12 +352,20 @@ def _register(name: str, read: Callable[[Likelihood], Estimate], **facts: Any) -
         check=check,
         seconds=_seconds,
         together="likelihood",
+        of="Likelihood",
         better="lower",
         order=10,
         **facts,
     )
     def build(run: Run, request: Request, progress: Progress) -> Estimate:
-        return read(evaluate_likelihood(run, _asked(request), progress=progress))
+        return estimate(run, evaluate_likelihood(run, _asked(request), progress=progress))
+
+
+def _basis(run: Run, found: Likelihood) -> str:
+    """Of the same images, a density or a probability, with labels or without."""
+    kind = "density" if without_weights(run).likelihood.is_density else "probability"
+    given = " given labels" * found.given_labels
+    return f"{images_of(run)} {found.binarise} {found.dequantised} {kind}{given}"
 
 
 def _seconds(run: Run, request: Request) -> float | None:
@@ -372,6 +379,7 @@ _register(
     "nll",
     _nll,
     label="−log p(x)",
+    head=r"$-\log p(x)$",
     blurb="Importance-weighted, k draws an image: what papers call the NLL.",
     unit="nats",
     paper="Burda, Grosse and Salakhutdinov (2016)",
@@ -388,6 +396,7 @@ _register(
     "bound",
     _bound,
     label="−ELBO",
+    head="$-$ELBO",
     blurb="The bound of one draw, the mean over the same k draws.",
     unit="nats",
     paper="Kingma and Welling (2014)",

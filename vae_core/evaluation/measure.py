@@ -9,7 +9,7 @@ unless the measure keeps it itself.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Literal
@@ -18,7 +18,7 @@ import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from vae_core.errors import UserError
-from vae_core.progress import Progress, no_progress
+from vae_core.progress import Progress, no_progress, within
 from vae_core.registry import Entry, Registry
 from vae_core.runs import PARTS, WEIGHTS, Run, Tensors, derived, layout
 
@@ -39,13 +39,16 @@ class Request:
 @dataclass(frozen=True)
 class Estimate:
     """A figure, the 95 % interval around it where it has one, and what it was measured on, such as
-    "3000 validation images". note: what has to be known beside it, "" where there is nothing."""
+    "3000 validation images". note: what has to be known beside it, "" where there is nothing.
+    basis: what it shares with all that it can be held against, such as the data set and the
+    features; figures of one measure whose bases differ have no best one."""
 
     value: float
     low: float | None = None
     high: float | None = None
     measured_on: str = ""
     note: str = ""
+    basis: str = ""
 
 
 def around(value: float, se: float | None, measured_on: str, note: str = "") -> Estimate:
@@ -64,6 +67,9 @@ class Measure(Entry[Build]):
     """A measure, as tables show it.
 
     unit: of its figures, "" of a pure number. better: which end is the good one.
+    of: what it judges, such as samples; forms list measures by it.
+    head: the label as LaTeX, where it is more than the words.
+    takes: what it goes by of a request, beside the part: a form asks for that alone.
     seconds: about how long it takes, None where that is not known.
     together: what several measures share the work of, which is then done once; "" of none.
     check: raises a `UserError` that says why it cannot be measured of this run.
@@ -72,6 +78,9 @@ class Measure(Entry[Build]):
 
     unit: str
     better: Literal["lower", "higher", "neither"]
+    of: str = "Others"
+    head: str = ""
+    takes: frozenset[str] = frozenset({"images", "k"})
     together: str = ""
     seconds: Callable[[Run, Request], float | None] = lambda run, request: None
     check: Callable[[Run, Request], None] = lambda run, request: None
@@ -114,6 +123,28 @@ def measured(run: Run, name: str, request: Request, progress: Progress = no_prog
             facts = _made_of(run, request) | {"estimate": json.dumps(asdict(found))}
             derived.keep(run, _name(name, request), {"value": np.array([found.value])}, facts)
     return found
+
+
+def all_measured(
+    run: Run, names: Sequence[str], request: Request, progress: Progress = no_progress
+) -> tuple[dict[str, Estimate], list[str]]:
+    """What these come to, one after the other, and why some cannot be measured, a sentence each:
+    whatever one of them lacks, the others are measured. Work that several share is done with the
+    first of them, and counts once in how far it is.
+
+    Raises:
+        UserError: when there is no measure of one of these names.
+    """
+    work = [*dict.fromkeys(measures[name].together or name for name in names)]
+    found, problems = {}, []
+    for name in names:
+        done = work.index(measures[name].together or name)
+        try:
+            share = within(progress, done / len(work), (done + 1) / len(work))
+            found[name] = measured(run, name, request, share)
+        except UserError as error:
+            problems.append(str(error))
+    return found, [*dict.fromkeys(problems)]
 
 
 def seconds(run: Run, names: Iterable[str], request: Request) -> float | None:

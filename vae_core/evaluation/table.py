@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from vae_core.evaluation.measure import Estimate, Measure, measures
@@ -18,6 +18,23 @@ SPECIAL = {
     "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
     "−": "$-$", "β": r"$\beta$", "σ": r"$\sigma$", "λ": r"$\lambda$", "γ": r"$\gamma$",
 }  # fmt: skip
+
+
+def comparable(table: Table, name: str) -> bool:
+    """Whether what a measure came to of these runs can be held against each other."""
+    return len({each[name].basis for each in table.values() if name in each}) < 2
+
+
+def cautions(table: Table) -> list[str]:
+    """Which measures cannot be compared between these runs, a sentence."""
+    names = dict.fromkeys(name for each in table.values() for name in each)
+    apart = [measures[name].label for name in names if not comparable(table, name)]
+    if not apart:
+        return []
+    return [
+        "These cannot be held against each other, as runs were not measured on the same images, by "
+        f"the same features: {', '.join(apart)}."
+    ]
 
 
 def row(run: str, name: str, found: Estimate) -> dict[str, Any]:
@@ -43,8 +60,7 @@ def latex_of(table: Table) -> str:
     """The table with a line for each run, for the package booktabs: figures rounded to what their
     intervals tell, the best of a column in bold, and below it what was measured on what."""
     names = list(dict.fromkeys(name for each in table.values() for name in each))
-    best = {name: _best(measures[name], [each[name] for each in table.values() if name in each])
-            for name in names}  # fmt: skip
+    best = {name: _best(table, name) for name in names}
     heads = [_head(measures[name]) for name in names]
     lines = [
         rf"\begin{{tabular}}{{l{'r' * len(names)}}}",
@@ -61,7 +77,7 @@ def latex_of(table: Table) -> str:
         for each in table.values()
         for name, found in each.items()
     )
-    lines += [f"% {' '.join(each.split())}" for each in said]
+    lines += [f"% {' '.join(each.split())}" for each in (*said, *cautions(table))]
     return "\n".join([*lines, "% ± is half of the 95 % interval.", ""])
 
 
@@ -84,7 +100,7 @@ def escaped(text: str) -> str:
 
 def _head(entry: Measure) -> str:
     unit = f" ({entry.unit})" if entry.unit else ""
-    return f"{escaped(entry.label + unit)} {ARROWS[entry.better]}".strip()
+    return f"{entry.head or escaped(entry.label)}{escaped(unit)} {ARROWS[entry.better]}".strip()
 
 
 def _cell(found: Estimate | None, bold: bool) -> str:
@@ -94,9 +110,10 @@ def _cell(found: Estimate | None, bold: bool) -> str:
     return rf"$\mathbf{{{text}}}$" if bold else f"${text}$"
 
 
-def _best(entry: Measure, found: Sequence[Estimate]) -> Estimate | None:
+def _best(table: Table, name: str) -> Estimate | None:
     """The best of several; None where there is no better end, or nothing to be better than."""
-    if entry.better == "neither" or len(found) < 2:
+    entry, found = measures[name], [each[name] for each in table.values() if name in each]
+    if entry.better == "neither" or len(found) < 2 or not comparable(table, name):
         return None
     choose = min if entry.better == "lower" else max
     return choose(found, key=lambda each: each.value)

@@ -14,7 +14,7 @@ from vae_core.metrics.quality.frechet import frechet
 from vae_core.metrics.quality.kernel_distance import kernel_distance, over_subsets
 from vae_core.metrics.quality.manifold import LEAST_IMAGES, manifold
 from vae_core.metrics.quality.memorisation import Nearest, authenticity, copying, nearest
-from vae_core.progress import Progress, no_progress
+from vae_core.progress import Progress, no_progress, within
 from vae_core.runs.schemas import Count, Number, Short, Stored
 
 
@@ -77,12 +77,13 @@ def compare(
     require(made, "pictures")
     held_out, training = reference.held_out, reference.training
     found: dict[str, Any] = {
-        "fid": frechet(held_out, made, progress),
-        "kid": kernel_distance(held_out, made, progress),
-        "kid_subsets": asdict(over_subsets(held_out, made, progress=progress)),
-        **vars(manifold(held_out, made, progress)),
+        "fid": frechet(held_out, made, within(progress, 0.0, 0.3)),
+        "kid": kernel_distance(held_out, made, within(progress, 0.3, 0.5)),
+        "kid_subsets": asdict(over_subsets(held_out, made, progress=within(progress, 0.5, 0.6))),
+        **vars(manifold(held_out, made, within(progress, 0.6, 0.7))),
     }
     if not may_copy:
+        progress = within(progress, 0.7, 1.0)
         near = nearest(made, training, progress)
         found["copying"] = copying(near, reference.nearest)
         found["authenticity"] = authenticity(near, training, progress)
