@@ -63,9 +63,7 @@ class BoundOfDraws:
         draws = self.k if whole else min(self.k, PARTIAL_DRAWS)
         # A GPU is waited for less with larger batches, a processor keeps small ones at hand.
         at_once = draws if loaded.model.device.type == "cuda" else None
-        found = weigh(
-            loaded.model, part, draws, prior.log_prob, at_once, SEED, progress, _levels(loaded)
-        )
+        found = weigh(loaded.model, part, draws, prior.log_prob, at_once, SEED, progress)
         return {"nll": -float(found.log_p.mean())}
 
 
@@ -81,15 +79,9 @@ def code_length(loaded: LoadedRun, progress: Progress) -> Mapping[str, float]:
     assert learn is not None, "it is a network"
     learn(loaded.run, loaded.model, progress)
     prior = weighing(loaded.run, loaded.model, PRIOR_OF_CODES)
-    dequantised = _levels(loaded)
-    found = weigh(loaded.model, part, 1, prior.log_prob, None, SEED, progress, dequantised)
+    found = weigh(loaded.model, part, 1, prior.log_prob, None, SEED, progress)
     nats, values = -float(found.log_p.mean()), float(found.values.mean())
-    return {"bits": bits_per_dim(nats, values, is_density=dequantised)}
-
-
-def _levels(loaded: LoadedRun) -> bool:
-    """Whether images are measured as levels of 8 bits, spread for a density."""
-    return loaded.model.likelihood.is_density and loaded.config.data.binarise == "none"
+    return {"bits": bits_per_dim(nats, values, is_density=loaded.model.likelihood.is_density)}
 
 
 def _encode(loaded: LoadedRun, progress: Progress) -> None:
