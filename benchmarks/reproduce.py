@@ -8,7 +8,8 @@ came to, how much of its schedule was run, in which time, on what device. The ru
 store: called again with the same one, it goes on with the next and then with these.
 
 The time: `OVERHEAD_S` of each result is importing, images and measuring, `LEAST_S` at least are
-training. Ten minutes are ten results of 25 + 35 s. Whatever one leaves is shared by those after it.
+training. Ten minutes are ten results of 25 + 35 s. What one leaves, or cannot use where its images
+are not on this machine, is shared by those after it.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -34,16 +35,17 @@ LEAST_S = 30.0
 """Of training; less tells nothing of a result."""
 
 
-def chosen(minutes: float, names: Sequence[str], done: dict[str, float]) -> list[str]:
-    """As many of the results as get `LEAST_S` in that time, the least trained first, of `done`
-    shares of their schedules; those that are whole are left out."""
-    left = sorted((n for n in names if done.get(n, 0.0) < 1), key=lambda n: done.get(n, 0.0))
-    return left[: max(1, int(60 * minutes / (OVERHEAD_S + LEAST_S)))]
+def in_turn(names: Sequence[str], done: Mapping[str, float]) -> list[str]:
+    """The results that are not whole, the least trained first, of `done` shares of a schedule."""
+    left = (name for name in names if done.get(name, 0.0) < 1)
+    return sorted(left, key=lambda name: done.get(name, 0.0))
 
 
-def training_s(left: float, results: int) -> float:
-    """Seconds of training for the next of so many results, so that all end in `left` seconds."""
-    return max(1.0, left / results - OVERHEAD_S)
+def training_s(left_s: float, waiting: int) -> float:
+    """Seconds of training for the next of so many results that wait: what is left is shared by as
+    many of them as get `LEAST_S`."""
+    results = max(1, min(waiting, int(left_s / (OVERHEAD_S + LEAST_S))))
+    return max(1.0, left_s / results - OVERHEAD_S)
 
 
 def reproduced(name: str, seconds: float, store: Store) -> dict[str, Any]:
@@ -70,15 +72,17 @@ def main(
     end, runs = time.monotonic() + 60 * minutes, Store(store)
     known = names.split(",") if names else [e.name for e in reproductions if not e.problem]
     done = {name: each.step / each.total_steps for name, each in own(runs).items()}
-    order = chosen(minutes, known, done)
+    order = in_turn(known, done)
     print(
-        f"{len(order)} of {len(known)} results in {60 * minutes:.0f} s: "
-        f"{training_s(60 * minutes, len(order)):.0f} s of training each, {OVERHEAD_S:.0f} s beside "
-        "it.",
+        f"{len(order)} of {len(known)} results are not whole; in {60 * minutes:.0f} s each gets "
+        f"{training_s(60 * minutes, len(order)):.0f} s of training, {OVERHEAD_S:.0f} s beside it.",
         file=sys.stderr,
     )
     for number, name in enumerate(order):
-        seconds = training_s(end - time.monotonic(), len(order) - number)
+        left = end - time.monotonic()
+        if number and left <= OVERHEAD_S:
+            break
+        seconds = training_s(left, len(order) - number)
         print(json.dumps(reproduced(name, seconds, runs)), flush=True)
 
 

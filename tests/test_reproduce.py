@@ -15,7 +15,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from benchmarks.reproduce import chosen, training_s
+from benchmarks.reproduce import in_turn, training_s
 from tests.pictures import lay_out
 from tests.test_data_cifar import FOLDER, batches
 from tests.test_data_sets import idx_files
@@ -327,14 +327,11 @@ def test_a_record_is_kept_from_a_run_and_a_damaged_one_is_told(
 
 
 def test_a_budget_is_shared_by_as_many_as_it_is_enough_for() -> None:
-    """Ten minutes are ten results of 35 s, the least trained first; what is whole is left out."""
-    names = [str(number) for number in range(22)]
-    done = {"0": 1.0, "1": 0.5, "2": 0.1}
-    assert chosen(10, names, done) == names[3:13]
-    assert chosen(1000, names, done) == [*names[3:], "2", "1"]
-    assert len(chosen(0.1, names, done)) == 1
-    assert training_s(600, 10) == 35
-    assert training_s(10, 1) == 1, "late ones are measured all the same"
+    """The least trained first; what is whole is left out. Ten minutes are ten results of 35 s."""
+    assert in_turn("abcd", {"a": 1.0, "b": 0.5, "c": 0.1}) == ["d", "c", "b"]
+    assert training_s(600, 22) == 35
+    assert training_s(600, 3) == 175
+    assert training_s(10, 3) == 1, "late ones are measured all the same"
 
 
 def test_the_list_tells_what_there_is() -> None:
