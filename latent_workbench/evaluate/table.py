@@ -40,7 +40,9 @@ def results(asked: Asked, table: Table) -> None:
             tradeoff(asked.runs)
         for sentence in cautions(table):
             st.caption(f":orange[:material/info: {escape_markdown(sentence)}]")
-        st.caption("± is half of the 95 % interval.\n" + "\n".join(_said(table)))
+        st.caption("± is half of the 95 % interval.")
+        with st.expander("What they were measured on", icon=":material/rule:"):
+            st.caption("\n".join(_said(table)))
     for sentence in refusals(asked):
         st.caption(f":orange[:material/info: {escape_markdown(sentence)}]")
 
@@ -59,20 +61,23 @@ def _line(run: str, table: Table, names: list[str]) -> dict[str, str]:
 
 
 def _said(table: Table) -> list[str]:
-    """What figures were measured on and what has to be known beside them, an item for each such
-    sentence, with the measures that it is about, and the runs where it is not about all."""
+    """What figures were measured on and what has to be known beside them: an item for all that is
+    to be said of the same measures, and of the same runs where it is not of all."""
     about: dict[str, dict[str, list[str]]] = {}
     for run, each in table.items():
         for name, found in each.items():
-            sentence = f"{found.measured_on}. {found.note}".strip(". ") + "."
-            about.setdefault(sentence, {}).setdefault(run, []).append(measures[name].label)
-    measured = [run for run, each in table.items() if each]
-    items = []
+            for sentence in filter(None, (found.measured_on, *found.note.splitlines())):
+                about.setdefault(sentence, {}).setdefault(run, []).append(measures[name].label)
+    measured = sum(map(bool, table.values()))
+    items: dict[str, list[str]] = {}
     for sentence, runs in about.items():
         labels = ", ".join(dict.fromkeys(label for each in runs.values() for label in each))
-        of = "" if len(runs) == len(measured) else f" of {', '.join(runs)}"
-        items.append(f"- **{escape_markdown(f'{labels}{of}')}**: {escape_markdown(sentence)}")
-    return items
+        of = "" if len(runs) == measured else f" of {', '.join(runs)}"
+        items.setdefault(f"{labels}{of}", []).append(f"{sentence.removesuffix('.')}.")
+    return [
+        f"- **{escape_markdown(head)}**: {escape_markdown(' '.join(sentences))}"
+        for head, sentences in items.items()
+    ]
 
 
 def _downloads(table: Table) -> None:
@@ -89,16 +94,21 @@ def _downloads(table: Table) -> None:
 
 def _pictured(names: list[str], table: Table) -> None:
     """One measure of all runs, with its intervals."""
-    name = names[0]
-    if len(names) > 1:
-        choose = st.segmented_control if len(names) <= FEW else st.selectbox
-        name = choose(
-            "Shown", names, key=f"evaluate-shown-{'-'.join(names)}",
-            format_func=lambda each: measures[each].label, label_visibility="collapsed",
-            **({"default": name} if len(names) <= FEW else {}),
+    name, key = names[0], f"evaluate-shown-{'-'.join(names)}"
+    if len(names) > FEW:
+        name = st.selectbox(
+            "Shown", names, key=key, format_func=_label, label_visibility="collapsed"
+        )
+    elif len(names) > 1:
+        name = st.segmented_control(
+            "Shown", names, default=name, key=key, format_func=_label, label_visibility="collapsed"
         ) or name  # fmt: skip
     chart(intervals_figure(name, {run: e[name] for run, e in table.items() if name in e}),
           "evaluate-intervals")  # fmt: skip
+
+
+def _label(name: str) -> str:
+    return measures[name].label
 
 
 def intervals_figure(name: str, found: dict[str, Estimate]) -> go.Figure:

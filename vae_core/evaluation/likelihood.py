@@ -316,7 +316,7 @@ def _asked(request: Request) -> Asked:
 
 
 def _said(found: Likelihood) -> str:
-    return " ".join([f"k = {found.asked.k} draws.", *found.notes()])
+    return "\n".join([f"k = {found.asked.k} draws.", *found.notes()])
 
 
 def _nll(found: Likelihood) -> tuple[float, float | None]:

@@ -13,6 +13,10 @@ Table = Mapping[str, Mapping[str, Estimate]]
 
 ARROWS = {"lower": r"$\downarrow$", "higher": r"$\uparrow$", "neither": ""}
 
+SYMMETRIC = 0.25
+"""How far the halves of an interval may differ, as a part of the larger, to be told as one: those
+of shares always do a little, and a column reads better in one notation."""
+
 SPECIAL = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
     "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
@@ -47,7 +51,7 @@ def row(run: str, name: str, found: Estimate) -> dict[str, Any]:
         "high": found.high,
         "unit": measures[name].unit,
         "measured_on": found.measured_on,
-        "note": found.note,
+        "note": " ".join(found.note.split()),
     }
 
 
@@ -88,8 +92,8 @@ def rounded(found: Estimate) -> str:
         return f"{found.value:.4g}"
     up, down = found.high - found.value, found.value - found.low
     digits = _digits(max(up, down))
-    if abs(up - down) <= 0.05 * max(up, down):
-        return f"{found.value:.{digits}f} ± {max(up, down):.{digits}f}"
+    if abs(up - down) <= SYMMETRIC * max(up, down):
+        return f"{found.value:.{digits}f} ± {(up + down) / 2:.{digits}f}"
     return f"{found.value:.{digits}f} [{found.low:.{digits}f}, {found.high:.{digits}f}]"
 
 
