@@ -1,4 +1,4 @@
-"""A run on Ray itself: a place that is killed, and one that a second driver finds.
+"""A run on Ray itself: a place that is killed, one a second driver finds, one that is given up.
 
 Needs the extra `cluster`, and a machine that has time for Ray's own processes: `python -m pytest
 benchmarks/test_on_ray.py`, half a minute. tests/test_cluster.py has what needs no Ray.
@@ -14,13 +14,15 @@ import ray
 
 from tests.engine import tiny
 from tests.machines import no_waiting
+from vae_core.progress import no_progress
 from vae_core.runs import Run, Store, layout
 from vae_core.runs.schemas import Placement
 from vae_core.training.cluster.mirror import Mirror, place_name
 from vae_core.training.cluster.over_ray import NAMESPACE, RayCluster
-from vae_core.training.cluster.placed import put_on_cluster
+from vae_core.training.cluster.placed import placement_of, put_on_cluster, recall
 from vae_core.training.control import ControlFile
 from vae_core.training.executors import Share
+from vae_core.training.worker import work
 
 __all__ = ["no_waiting"]
 
@@ -84,3 +86,27 @@ def test_a_run_outlives_its_place_and_its_driver(cluster: RayCluster, tmp_path: 
     steps = [each["step"] for each in run.history()[0] if each["kind"] == "step"]
     assert steps == sorted(set(steps)) and steps[-1] == run.status().total_steps
     assert cluster.find(name) is None, "its place is given back"
+
+
+def test_a_run_that_goes_on_here_is_ended_there(cluster: RayCluster, tmp_path: Path) -> None:
+    """Its driver is gone while its place trains on; then somebody resumes it on this machine."""
+    run = Store(tmp_path / "store").create("back", tiny(train={"epochs": 300}))
+    put_on_cluster(run, Share(cpus=1))
+    placement = placement_of(run)
+    assert placement is not None
+    name = place_name(run, placement)
+    with run.lock():
+        mirror = Mirror(run, cluster, ControlFile(run, 0))
+        mirror._progress = lambda message, share: mirror.leave() if run.weights_step() else None
+        assert mirror.follow().state == "training"
+    saved, remote = run.weights_step(), cluster.find(name)
+    assert saved and remote is not None, "it trains on with nobody beside it"
+
+    again = Run(run.path)
+    with again.lock():
+        assert work(again, lambda total, first: [], no_progress).finished
+    assert placement_of(again) is None and again.status().step == again.status().total_steps
+    steps = [each["step"] for each in again.history()[0] if each["kind"] == "step"]
+    assert steps == sorted(set(steps)) and saved in range(1, steps[-1])
+    assert RayCluster(None).find(name) is None, "nothing of it is left on the cluster"
+    assert recall(again, no_progress) == "", "it is of this machine from now on"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,8 +13,6 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
-from latent_workbench.gallery.cards import meaning
-from latent_workbench.shared.catalog import facts_of
 from tests.engine import built_in, make_loop, tiny, trained
 from tests.pictures import lay_out, png
 from tests.test_families import through_a_file
@@ -184,19 +181,6 @@ def test_how_images_were_binarised_is_said_beside_every_figure(tmp_path: Path) -
     assert json.loads(listed.stdout)[0]["measured_on"] == said
     assert in_words(1, "test", "static") == "1 test image, statically binarised"
     assert in_words(2, "train") == "2 training images"
-
-
-def test_black_and_white_values_are_no_levels_of_eight_bits(tmp_path: Path) -> None:
-    """A density of two values has no 1/256 to be multiplied by, wherever bits are told."""
-    run = trained(tmp_path, data={"binarise": "static"}, model={"likelihood": "gaussian-optimal"})
-    summary = run.summary()
-    assert summary["is_density"]
-    bits = summary["nats_per_pixel"] / math.log(2)
-    assert summary["bits_per_dim"] == pytest.approx(bits)
-    asked = ["evaluate", run.id, "--store", str(tmp_path), "--json"]
-    report = json.loads(CliRunner().invoke(app, asked).stdout)
-    assert report["bits_per_dim"] == pytest.approx(bits)
-    assert "black and white, by a density" in (meaning(facts_of(run)) or "")
 
 
 def test_nats_of_differently_binarised_images_do_not_compare(tmp_path: Path) -> None:

@@ -82,6 +82,16 @@ def test_a_density_is_measured_on_dequantised_levels(tmp_path: Path) -> None:
     assert found["bits_per_dim"] == pytest.approx(bits)
 
 
+def test_bits_of_black_and_white_are_those_of_two_levels_whoever_measures(tmp_path: Path) -> None:
+    """A code of 8-bit pixels, under a density too: no figure is 8 bits from the other, or below
+    0."""
+    model, data = {"likelihood": "continuous-bernoulli"}, {"binarise": "static"}
+    run = trained(tmp_path, model=model, data=data, train={"epochs": 1})
+    plain, weighed = evaluated(run), evaluated(run, "--k", "4")
+    assert weighed["dequantised"] and weighed["bits_per_dim"] > 0
+    assert weighed["bits_per_dim"] == pytest.approx(plain["bits_per_dim"], abs=0.5)
+
+
 @pytest.mark.parametrize(
     ("family", "options", "said"),
     [

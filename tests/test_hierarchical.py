@@ -219,4 +219,16 @@ def test_measuring_leaves_the_singular_vectors_as_they_are() -> None:
     objective.losses(x := torch.rand(2, 1, 16, 16), model(x), Context(0))
     assert all(map(torch.equal, before, objective.buffers()))
     assert not list(objective.parameters()), "the layers stay the model's"
+
+
+def test_an_average_of_singular_vectors_is_one_whatever_its_length() -> None:
+    """As `train.ema` keeps them: shorter than any that it is of."""
+    objective = made(levels=2, spectral=0.5)[1].eval()
+    found = objective.singular_values()
+    for each in objective.buffers():
+        each.mul_(0.5)
+    torch.testing.assert_close(objective.singular_values(), found)
+
+
+def test_without_it_there_are_no_singular_vectors() -> None:
     assert not list(made(levels=2)[1].buffers())

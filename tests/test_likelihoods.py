@@ -39,6 +39,7 @@ from vae_core.models.likelihoods.gaussian import PixelGaussian
 from vae_core.models.likelihoods.laplace import OptimalLaplace
 from vae_core.models.likelihoods.logistic import LEVELS, level_log_probability
 from vae_core.objective import MODEL
+from vae_core.score_images import baseline
 from vae_core.types import total
 
 NAMES = [entry.name for entry in likelihoods]
@@ -400,6 +401,9 @@ def test_a_run_trains_is_measured_loaded_and_explained(name: str, tmp_path: Path
         whole = one.nll(loaded.model.decode(loaded.model.encode(x).mode()), x)
     np.testing.assert_allclose(found.loss.sum((1, 2)), whole, rtol=1e-4)
     assert found.reconstruction.shape == images.shape
+    # What pixels alone explain is held against the ELBO: levels are no chances either.
+    pixels = baseline(run).reference.pixels
+    assert pixels is not None and pixels.density is (name != "bernoulli")
 
 
 @everyone

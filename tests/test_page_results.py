@@ -12,8 +12,9 @@ from latent_workbench.published import table
 from vae_core.errors import UserError
 from vae_core.reproduce import Reproduction, begun, reproductions
 from vae_core.reproduce.table import kept, rows
-from vae_core.runs import Store, layout
+from vae_core.runs import Status, Store, layout
 from vae_core.runs.schemas import Reproduced
+from vae_core.training import jobs
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -59,8 +60,30 @@ def test_a_result_is_begun_in_the_background(monkeypatch: pytest.MonkeyPatch) ->
     assert [error.value for error in app.error] == ["No process could be started."]
 
 
-def test_what_cannot_be_done_yet_has_no_button() -> None:
+@pytest.mark.parametrize("state", ["training", "measuring"])
+def test_one_at_work_is_stopped_and_gone_on_with(
+    state: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = begun(reproductions["course-vae"], Store())
+    told: list[Any] = []
+    monkeypatch.setattr(table, "state_of", lambda entry, store: states[entry.name])
+    monkeypatch.setattr(jobs, "send", lambda run, message: told.append((run.id, message)))
+    states = dict.fromkeys((entry.name for entry in reproductions), "not begun")
+    states["course-vae"] = state
+    run.set_status(Status(state="training", step=30, total_steps=1120))
     app = opened()
-    app.selectbox(key="result").set_value("rae-l2").run()
-    assert "cannot be reproduced yet" in app.info[0].value
+    app.selectbox(key="result").set_value("course-vae").run()
+    assert not [button for button in app.button if button.key == "run-result"]
+    app.button(key="stop-result").click().run()
+    assert told == [("reproduce-course-vae", {"command": "stop"})]
+    states["course-vae"] = "stopped"
+    app.run()
+    assert app.button(key="run-result").label == "Go on in the background"
+    assert any(each.value == "Step 30 of 1,120 is saved." for each in app.caption)
+
+
+def test_what_cannot_be_done_has_no_button(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Reproduction, "problem", "It cannot be reproduced here: no network.")
+    app = opened()
+    assert "cannot be reproduced here" in app.info[0].value
     assert not [button for button in app.button if button.key == "run-result"]

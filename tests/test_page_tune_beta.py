@@ -216,6 +216,15 @@ def test_units_of_a_run_take_its_own_sigma_beta_and_latents(tiny_run: Run, tmp_p
     assert "saved weights have learned" in texts(app) and "bce." not in texts(app)
 
 
+def test_units_of_an_absolute_error_are_not_told_as_those_of_a_squared_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VAE_STORE", str(tmp_path))
+    trained(tmp_path, "absolute", model={"likelihood": "laplace"}, train={"epochs": 1})
+    app = tune("Units", "absolute")
+    assert not app.exception and "no Gaussians of one σ" in texts(app)
+
+
 def test_a_sweep_is_set_up_started_and_followed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     launched: list[str] = []
     monkeypatch.setattr(

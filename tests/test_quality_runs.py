@@ -50,8 +50,9 @@ def without_labels(dataset: Dataset) -> Dataset:
 
 
 def test_a_classifier_is_taught_once_for_the_same_images(
-    digits: Dataset, monkeypatch: pytest.MonkeyPatch
+    digits: Dataset, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    monkeypatch.setenv("VAE_CACHE", str(tmp_path))  # another test may have taught one for longer
     monkeypatch.setattr(classifier, "MOST_EPOCHS", 12)  # digits take no more
     first = features_of(digits)
     assert first.name == "classifier" and first.accuracy is not None
@@ -227,6 +228,13 @@ def test_few_images_have_no_fid_and_that_is_said(tiny_run: Run) -> None:
         "covariances of 64 features need more than 64 images" in note
         for note in found["model"].notes
     )
+
+
+def test_chances_of_white_beside_black_and_white_are_told(tmp_path: Path) -> None:
+    run = trained(tmp_path, data={"binarise": "dynamic"})
+    found = measure_quality(run, priors=["model"], features="random", samples=20).measured
+    told = {each.of for each in found if any("chances of white" in note for note in each.notes)}
+    assert told == {RECONSTRUCTIONS, "model"}
 
 
 def test_other_priors_and_pictures_that_are_no_numbers_are_refused(

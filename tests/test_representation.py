@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,13 @@ import pytest
 from tests import commands
 from tests.engine import trained
 from vae_core import representation as module
+from vae_core.data import Dataset, ImageSet
+from vae_core.data.difference import Difference
 from vae_core.errors import UserError
 from vae_core.evaluation import Request, known
 from vae_core.loading import load_part
 from vae_core.metrics import disentanglement, probes
+from vae_core.quality import kept_quality, measure_quality
 from vae_core.representation import columns, represent, representation
 from vae_core.runs import Run
 
@@ -96,6 +100,24 @@ def test_it_is_kept_until_the_weights_are_others(
     content[-1] ^= 1
     weights.write_bytes(content)
     assert representation(tiny_run) == {}
+
+
+def test_what_images_elsewhere_tell_is_not_kept_as_the_runs_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Measured they are, and said to be others."""
+    run = trained(tmp_path, train={"epochs": 1}, data={"limit": 150})
+
+    def elsewhere(*asked: Any) -> tuple[Dataset, ImageSet]:
+        dataset, part = load_part(*asked)
+        return replace(dataset, difference=Difference(recorded=False)), part
+
+    monkeypatch.setattr("vae_core.loading.load_part", elsewhere)
+    monkeypatch.setattr("vae_core.quality.load_part", elsewhere)
+    found = represent(run, data_dir=str(tmp_path))
+    assert Difference(recorded=False).sentence in found["remarks"] and representation(run) == {}
+    compared = measure_quality(run, data_dir=str(tmp_path), priors=["model"], features="random")
+    assert len(compared.measured) == 3 and kept_quality(run) == ()
 
 
 def test_codes_that_are_points_are_asked_for_labels_alone(tmp_path: Path) -> None:

@@ -219,7 +219,7 @@ def changed(run: Run, name: str, **values: Any) -> None:
 
 def test_a_run_of_a_later_version_is_opened_with_a_note(run: Run, made: Made) -> None:
     train = json.loads(run.file("config.json").read_text())["train"]
-    changed(run, "config.json", format=99, train=train | {"ema": 0.99}, sampler="ddim")
+    changed(run, "config.json", format=99, train=train | {"lookahead": 0.99}, sampler="ddim")
     changed(run, "data.json", colour_space="lab")
     changed(run, "status.json", mood="good")
     changed(run, "summary.json", fid=12.0)
@@ -228,11 +228,11 @@ def test_a_run_of_a_later_version_is_opened_with_a_note(run: Run, made: Made) ->
     changed(run, "saved_directions.json", directions=[direction | {"icon": "face"}])
     (facts,) = catalog(Store())
     assert facts.usable and facts.state == "stopped"
-    for key in ("train.ema", "sampler", "colour_space", "mood", "fid", "carbon_g", "0.icon"):
+    for key in ("train.lookahead", "sampler", "colour_space", "mood", "fid", "carbon_g", "0.icon"):
         assert key in facts.note, key
     assert load_run(run).step == made.step and load_saved(run)[0].name == "smile"
     assert "later version" in texts(open_page("explore", run=run.id)) + facts.note
-    with pytest.raises(UserError, match=r"cannot be resumed by this version.*train\.ema"):
+    with pytest.raises(UserError, match=r"cannot be resumed by this version.*train\.lookahead"):
         run.config_to_train()
 
 
@@ -256,11 +256,11 @@ def test_a_sweep_of_a_later_version_is_read_and_not_gone_on_with(tmp_path: Path)
         inner = values
         for key in where:
             inner = inner[key]
-        inner["ema"] = 0.99
+        inner["lookahead"] = 0.99
         sweep.write_json(name, values)
     assert sweep.spec().total == 2 and sweep.state().state == "stopped"
     for begin in (launch, Scheduler):
-        with pytest.raises(UserError, match=r"later.*does not know \(base\.train\.ema\)"):
+        with pytest.raises(UserError, match=r"later.*does not know \(base\.train\.lookahead\)"):
             begin(sweep)
 
 

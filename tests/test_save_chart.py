@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
+import io
 import json
+import struct
 from collections.abc import Iterator
 
 import pytest
+from PIL import Image
 
 from latent_workbench.live.charts import chart_routes, checked
 from latent_workbench.live.http import Refused
@@ -20,8 +24,20 @@ CHART = (
     ' height="100"/></clipPath></defs><g clip-path="url(#c)"><path d="M0 0L9 9" stroke="#0072B2"'
     ' style="fill: none; clip-path: url(\'#c\')"/></g>'
     '<text x="10" y="50" font-family="sans-serif" font-size="14">β = 0.5 nats</text>'
-    '<image href="data:image/png;base64,iVBORw0KGgo=" width="1" height="1"/></svg>'
+    '<image href="{}" width="1" height="1"/></svg>'
 )  # fmt: skip
+
+
+def picture(side: int) -> str:
+    """The address of a picture of one pixel that says that it has `side` a side."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (1, 1)).save(buffer, "PNG")
+    data = bytearray(buffer.getvalue())
+    data[16:24] = struct.pack(">II", side, side)
+    return f"data:image/png;base64,{base64.b64encode(data).decode()}"
+
+
+CHART = CHART.format(picture(1))
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink">{}</svg>'
 
 
@@ -59,10 +75,34 @@ def test_a_chart_becomes_a_page_of_lines_and_letters(port: int) -> None:
         "<script>alert(1)</script>",
         '<use href="#a"/>',
         "<foreignObject><p>a</p></foreignObject>",
+        "<style>rect { fill: u\\72l(file:///a) }</style>",
+        '<image href="data:image/png;base64,iVBORw0KGgo="/>',
+        '<image href="data:image/png;base64,!"/>',
     ],
 )
 def test_what_names_something_outside_is_refused(inside: str) -> None:
     with pytest.raises(Refused, match="This is no chart"):
+        checked(SVG.format(inside).encode())
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        '<clipPath id="a"><rect clip-path="url(#b)"/></clipPath>',
+        '<clipPath id="a"><rect style="clip-path: url(#b)"/></clipPath>',
+        '<clipPath id="a" clip-path="url(#b)"><rect/></clipPath>',
+        f'<clipPath id="a"><path d="M0 0{"L1 1" * 300}"/></clipPath>',
+        '<pattern id="a"><rect fill="url(#b)"/></pattern>',
+        '<mask id="a"><rect mask="url(#b)"/></mask>',
+        "<style>rect { clip-path: url(#a) }</style>",
+        f'<image href="{picture(5000)}"/>',
+        f'<image href="{picture(3000)}"/>' * 2,
+    ],
+)
+def test_nothing_small_becomes_an_endless_picture(inside: str) -> None:
+    """Each of ten cut by ten others, and so on, would be drawn for days; so would a picture of a
+    single colour."""
+    with pytest.raises(Refused, match=r"This is no chart|too many pictures"):
         checked(SVG.format(inside).encode())
 
 

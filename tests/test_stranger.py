@@ -162,15 +162,15 @@ def test_a_long_history_is_shown_in_bounded_time_and_memory(tiny_run: Run) -> No
 
 def test_settings_of_a_later_version_are_set_aside(tiny_run: Run) -> None:
     values = json.loads(tiny_run.file("config.json").read_text())
-    values["train"]["ema"] = 0.99
+    values["train"]["lookahead"] = 0.99
     tiny_run.file("config.json").write_text(json.dumps(values))
     assert load_run(tiny_run).step == 10
     (facts,) = catalog(Store(tiny_run.path.parent))
-    assert facts.usable and "train.ema" in facts.note
-    with pytest.raises(UserError, match=r"cannot be resumed by this version.*train\.ema"):
+    assert facts.usable and "train.lookahead" in facts.note
+    with pytest.raises(UserError, match=r"cannot be resumed by this version.*train\.lookahead"):
         tiny_run.config_to_train()
-    with pytest.raises(UserError, match=r"There is no setting 'train\.ema'"):
-        parse_config({"train": {"ema": 0.99}})
+    with pytest.raises(UserError, match=r"There is no setting 'train\.lookahead'"):
+        parse_config({"train": {"lookahead": 0.99}})
 
 
 def test_a_later_format_says_so(tiny_run: Run) -> None:

@@ -150,7 +150,8 @@ def measure_quality(
     held_out = drawn(part, MOST_HELD_OUT, SEED)
     most = min(MOST_TRAINING, MOST_VALUES // found.size)
     training = drawn(dataset.train, most, SEED)
-    measuring = _Measuring(loaded, found, split, held_out, training, which)
+    own = data_dir is None or dataset.difference is None  # else it is another data set
+    measuring = _Measuring(loaded, found, split, held_out, training, which, own)
     sources, missing = _sources(loaded, held_out, dataset.train, samples, priors)
     measured = []
     for done, source in enumerate(sources):
@@ -352,8 +353,10 @@ class _Measuring:
         held_out: ImageSet,
         training: ImageSet,
         which: str,
+        own: bool,
     ) -> None:
-        self.loaded, self.features, self.split = loaded, features, split
+        """`own`: whether the images are the run's, so that what is measured is kept with it."""
+        self.loaded, self.features, self.split, self.own = loaded, features, split, own
         self.cache = _Cache(loaded.run, split, which)
         self.held_out, self.training = held_out, training
         self.images = content_of(held_out, training).id
@@ -379,7 +382,8 @@ class _Measuring:
             figures=figures,
             notes=tuple(self._remarks(source, figures)),
         )
-        self.cache.keep(quality, asked)
+        if self.own:
+            self.cache.keep(quality, asked)
         return quality
 
     def reference(self, progress: Progress) -> Reference:
@@ -422,6 +426,11 @@ class _Measuring:
             yield (
                 f"Of {figures.pictures} {source.title} only {figures.distinct} are different "
                 "pictures."
+            )
+        if self.loaded.config.data.binarise != "none" and source.name != TRAINING:
+            yield (
+                "The images are black and white, and pictures show chances of white: they are "
+                "compared in grey, which is part of every distance."
             )
         if self.held_out.boxes is not None:
             yield "The padding beside pictures is compared as well, which nothing has taught."

@@ -202,8 +202,9 @@ def represent(
         found |= {"locatello": told, "remarks": [*found["remarks"], *remarks]}
     found.pop("quick", None)
     report = Representation.model_validate(found).model_dump_json()
-    arrays = {"report": np.frombuffer(report.encode(), np.uint8)}
-    derived.keep(run, layout.representation(split), arrays, _made_of(run, which, estimator))
+    if data_dir is None or dataset.difference is None:  # else they are of another data set
+        arrays = {"report": np.frombuffer(report.encode(), np.uint8)}
+        derived.keep(run, layout.representation(split), arrays, _made_of(run, which, estimator))
     return _with_quick(json.loads(report), run, which)
 
 

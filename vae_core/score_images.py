@@ -34,6 +34,7 @@ from vae_core.latent.novelty import (
 )
 from vae_core.latent.survey import Survey, load_survey, survey
 from vae_core.loading import WHICH, LoadedRun, load_run, weights_step
+from vae_core.losses.conventions import BERNOULLI
 from vae_core.run_data import dataset_of
 from vae_core.runs import Run, Tensors, derived, in_words, layout
 from vae_core.types import Context
@@ -118,7 +119,8 @@ def baseline(
     Raises:
         UserError: when neither is there.
     """
-    density = load_run(run, which=which).model.likelihood.is_density
+    # Levels are told apart as a density tells values, but for a constant.
+    density = load_run(run, which=which).model.likelihood.error != BERNOULLI
     try:
         learned = survey_of(run, "train", data_dir, progress, which)
         dataset = dataset_of(run, data_dir, progress)

@@ -23,7 +23,7 @@ BITS_OF_A_PROBABILITY = (
     "−ELBO in bits, over C·H·W. The Bernoulli likelihood takes a grey value for the chance of a "
     "white pixel: this is no density of the images, and compares with binarised data only."
 )
-BITS_OF_BLACK_AND_WHITE = "−ELBO in bits, over C·H·W, of images in black and white"
+BITS_OF_BLACK_AND_WHITE = "−ELBO in bits, over C·H·W, of images in black and white."
 
 
 def card(facts: RunFacts) -> None:
@@ -37,7 +37,7 @@ def card(facts: RunFacts) -> None:
         figures = figures.replace("\u2009", "\u202f")  # as thin a gap, in which no line breaks
         # One element for three lines: a page of cards is sent and drawn sooner.
         st.markdown(
-            f"**{facts.id}**  \n:gray[:small[{about}]]  \n:small[{figures}]", help=meaning(facts)
+            f"**{facts.id}**  \n:gray[:small[{about}]]  \n:small[{figures}]", help=_meaning(facts)
         )
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             if facts.brought:
@@ -80,14 +80,14 @@ def _unbroken(part: str) -> str:
     return part.replace(" ", "\u00a0")
 
 
-def meaning(facts: RunFacts) -> str | None:
+def _meaning(facts: RunFacts) -> str | None:
     """What the figure that compares says, and what it does not."""
     if facts.incomparable or facts.bits_per_dim is None:
         return facts.incomparable or None
-    if facts.measured is not None and facts.measured.binarise != "none":
-        apart = ", by a density, which compares with the same likelihood alone" * facts.is_density
-        return f"{BITS_OF_BLACK_AND_WHITE}{apart}."
-    return BITS_OF_A_DENSITY if facts.is_density else BITS_OF_A_PROBABILITY
+    if facts.is_density:
+        return BITS_OF_A_DENSITY
+    is_grey = facts.measured is None or facts.measured.binarise == "none"
+    return BITS_OF_A_PROBABILITY if is_grey else BITS_OF_BLACK_AND_WHITE
 
 
 def comparable(facts: RunFacts) -> str:

@@ -122,7 +122,6 @@ def read_request(
 ) -> Request:
     """A request for at most `most` pictures; of a model with a dial each is told where it is.
 
-
     Raises:
         UserError: on a header, a length or a value that is not what this model takes.
     """

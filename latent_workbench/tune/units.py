@@ -13,16 +13,15 @@ from latent_workbench.shared.inputs import bounded
 from vae_core.config import RunConfig
 from vae_core.families import meta_model
 from vae_core.in_force import beta_in_force
-from vae_core.losses.conventions import BERNOULLI, CONVENTIONS, Scale
+from vae_core.losses.conventions import BERNOULLI, CONVENTIONS, GAUSSIAN, Scale
 from vae_core.models.latent_model import LatentModel
-from vae_core.models.likelihoods import Likelihood
 from vae_core.runs import WEIGHTS, Run
 
 MOST = 1e9
-WITHOUT_SIGMA = (
-    "Its pixels have no σ that all of them share: the lines of cross-entropies are its own where "
-    "they are Bernoulli. Those of squared errors tell what its β would be with a Gaussian of the σ "
-    "that you enter; the pictures answer differently."
+NO_SQUARES = (
+    "Its pixels are no Gaussians of one σ: the lines of cross-entropies are its own where they are "
+    "Bernoulli. Those of squared errors tell what its β would be with a Gaussian of the σ that you "
+    "enter; the pictures answer differently."
 )
 NOT_LEARNED = (
     "It learns σ, which is not known before it is trained; the table takes the σ that you enter."
@@ -48,7 +47,7 @@ def converter(run: Run) -> None:
     st.markdown(EXPLANATION)
     first, second, third, fourth = st.columns([2, 1, 1, 1])
     model, beta, known_sigma, about_sigma = _known(run, config)
-    gaussian = has_sigma(model.likelihood)  # to which cross-entropies do not apply
+    gaussian = model.likelihood.error == GAUSSIAN  # to which cross-entropies do not apply
     offered = [e for e in CONVENTIONS.values() if not (gaussian and e.pixels == BERNOULLI)]
     name = first.selectbox(
         "Convention",
@@ -85,11 +84,6 @@ def converter(run: Run) -> None:
     st.caption(about_sigma)
 
 
-def has_sigma(likelihood: Likelihood) -> bool:
-    """Whether one σ measures all pixels."""
-    return likelihood.learns_noise or likelihood.noise is not None
-
-
 def _known(run: Run, config: RunConfig) -> tuple[LatentModel[Any], float, float, str]:
     """The model, β and σ of the weights that lie here, and which σ that is in a sentence; what is
     planned before there are any weights."""
@@ -99,8 +93,8 @@ def _known(run: Run, config: RunConfig) -> tuple[LatentModel[Any], float, float,
         beta = now
     model = model_of(run) if trained else meta_model(config, card)
     likelihood, sigma, about_sigma = model.likelihood, config.model.sigma, OF_SETTING
-    if not has_sigma(likelihood):
-        about_sigma = WITHOUT_SIGMA
+    if likelihood.error != GAUSSIAN:
+        about_sigma = NO_SQUARES
     elif likelihood.learns_noise and not trained:
         about_sigma = NOT_LEARNED
     elif likelihood.learns_noise:

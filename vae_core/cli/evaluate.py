@@ -214,7 +214,7 @@ def _measured(
         name: value if math.isfinite(value) else None
         for name, value in (found.terms | {"total": found.total}).items()
     }
-    report = found.report(binarise) | {
+    report = found.report() | {
         "split": split,
         "measured_on": words,
         "binarise": binarise,

@@ -44,7 +44,12 @@ def reproduce_result(
     keep: Annotated[
         bool, typer.Option("--keep", help="Keep the record of NAME's run in this checkout.")
     ] = False,
-    background: Annotated[bool, typer.Option("--background", hidden=True)] = False,
+    heard: Annotated[
+        int | None,
+        typer.Option(
+            min=0, hidden=True, help="In the background, after so many bytes of messages."
+        ),
+    ] = None,
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -57,7 +62,7 @@ def reproduce_result(
     if name is None:
         raise UserError("Name a result to reproduce.", shell="reproduce --list")
     process.prepare()
-    if background:
+    if heard is not None:
         process.yield_to_others()
     from vae_core.reproduce import begun, reproduce, reproductions
     from vae_core.reproduce.running import Until
@@ -72,14 +77,14 @@ def reproduce_result(
     run = begun(entry, runs)
     wait_for_heartbeat(run)
     print(f"Run {run.id} in {run.path}", file=sys.stderr)
-    control = Until(run, fraction, math.inf if minutes is None else 60 * minutes)
+    control = Until(run, fraction, math.inf if minutes is None else 60 * minutes, heard)
     watch_worker(run, control.offset, control)
     record = reproduce(
         entry,
         run,
         control,
         print_progress(),
-        lambda total, first: [] if background else [ProgressBar(total, first)],
+        lambda total, first: [ProgressBar(total, first)] if heard is None else [],
     )
     if record is None:
         again = f"python -m vae_core reproduce {name}" + (f" --store {store}" if store else "")

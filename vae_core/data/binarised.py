@@ -11,18 +11,14 @@ for all; Burda et al., Importance Weighted Autoencoders (2016), section 5, anew 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from vae_core.config import Binarisation
 from vae_core.data.dataset import Dataset, Images, ImageSet
 from vae_core.data.hashes import hashed_part, mixed
 from vae_core.data.images import ConcatImages, SubsetImages, concatenate
-from vae_core.data.transfer import on_device
 from vae_core.errors import UserError
 
 WHITE = 255
@@ -30,9 +26,6 @@ WHITE = 255
 FIXED_SEED = 0
 """Of the draws that are made once: the same in all runs, whatever their seed, so that they are
 measured on the same images."""
-
-ANEW = 1
-"""Beside seed and step in what fresh draws follow: augmentation has these two alone."""
 
 
 @dataclass(frozen=True)
@@ -124,15 +117,3 @@ def grey_of(images: Images) -> Images | None:
             known = [piece for piece in grey_pieces if piece is not None]
             return concatenate(known) if len(known) == len(pieces) else None
     return None
-
-
-def drawn_anew(grey: Tensor, seeds: Sequence[int], batch: int, at_hand: np.ndarray) -> Tensor:
-    """Grey images uint8 [b, C, H, W] as 0 and 255, where they lie: the rows `at_hand` of a batch of
-    so many, whose draws follow `seeds` and the row alone.
-
-    They are made on the host for the whole batch, a byte for each pixel and evenly from 0 to 254,
-    so that the chance of white is value / 255 to the last bit, and the same on every device.
-    """
-    random = np.random.default_rng((*seeds, ANEW))
-    levels = random.integers(0, WHITE, (batch, *grey.shape[1:]), np.uint8)[at_hand]
-    return (grey > on_device(levels, grey.device)).to(torch.uint8).mul_(WHITE)

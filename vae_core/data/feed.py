@@ -19,7 +19,7 @@ from torch import Tensor
 from vae_core.config import TrainConfig
 from vae_core.data.augmentation import AUGMENTATIONS, drawn, moved
 from vae_core.data.batches import inside, to_floats
-from vae_core.data.binarised import drawn_anew, grey_of
+from vae_core.data.binarised import WHITE, grey_of
 from vae_core.data.dataset import Images, ImageSet
 from vae_core.data.transfer import on_device, pinned, sent
 from vae_core.data.windows import IN_MEMORY, WindowReader
@@ -27,6 +27,9 @@ from vae_core.progress import Progress, no_progress
 
 COPIED_AT_ONCE = 64 * 2**20
 """Bytes."""
+
+ANEW = 1
+"""Beside seed and step in what fresh black and white follows: augmentation has these two alone."""
 
 
 class Batch(NamedTuple):
@@ -148,3 +151,15 @@ class Streamed:
 
     def _gather(self, indices: np.ndarray) -> Tensor:
         return pinned(self._images.gather(indices), self._device)
+
+
+def drawn_anew(grey: Tensor, seeds: Sequence[int], batch: int, at_hand: np.ndarray) -> Tensor:
+    """Grey images uint8 [b, C, H, W] as 0 and 255, where they lie: the rows `at_hand` of a batch of
+    so many, whose draws follow `seeds` and the row alone.
+
+    They are made on the host for the whole batch, a byte for each pixel and evenly from 0 to 254,
+    so that the chance of white is value / 255 to the last bit, and the same on every device.
+    """
+    random = np.random.default_rng((*seeds, ANEW))
+    levels = random.integers(0, WHITE, (batch, *grey.shape[1:]), np.uint8)[at_hand]
+    return (grey > on_device(levels, grey.device)).to(torch.uint8).mul_(WHITE)

@@ -60,7 +60,7 @@ class Likelihood:
     of: how many images the part has. step: whose weights these are. dequantised: whether p(x|z) is
     a density, under which each value was spread over its level. codes: whether latents are codes,
     whose length is −log p(z). given_labels: whether it is log p(x|y). binarise: how the images were
-    made black and white, whose values are no levels.
+    made black and white.
     """
 
     asked: Asked
@@ -193,21 +193,17 @@ def likelihood_of(
         return kept
     prior = _prior(run, loaded.model, str(asked.prior), progress)
     first = part if asked.images is None else subset(part, np.arange(len(part))[: asked.images])
-    binarise = loaded.config.data.binarise
-    dequantise = loaded.model.likelihood.is_density and binarise == "none"
-    weighed = weigh(
-        loaded.model, first, asked.k, prior.log_prob, at_once, asked.seed, progress, dequantise
-    )
+    weighed = weigh(loaded.model, first, asked.k, prior.log_prob, at_once, asked.seed, progress)
     finite(weighed.log_p, "log p(x)")
     found = Likelihood(
         asked,
         len(part),
         loaded.step,
-        dequantise,
+        loaded.model.likelihood.is_density,
         isinstance(loaded.model, QuantisedModel),
         bool(loaded.model.labels),
         weighed,
-        binarise,
+        loaded.config.data.binarise,
     )
     if own:
         _keep(run, found)

@@ -54,7 +54,8 @@ class VaeGanObjective(AdversarialObjective[DensityPosterior]):
     more from a z through which no gradient flows back.
 
     Source: Larsen, Sønderby, Larochelle and Winther, Autoencoding beyond Pixels (2016), equations 6
-    to 8 and algorithm 1; its γ on the features is 1/λ here, the same for the decoder.
+    to 8 and algorithm 1. What concerns x̃ and x_p is a mean of both here, a sum there: its γ on the
+    features is 2/λ, and to D images count as much as all that is false, not half of it.
     """
 
     options: VaeGanOptions

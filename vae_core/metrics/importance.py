@@ -145,26 +145,22 @@ def weigh(
     at_once: int | None = None,
     seed: int = 0,
     progress: Progress = no_progress,
-    dequantise: bool | None = None,
 ) -> Weighed:
     """k draws of each image of a part, in evaluation mode; those of one seed and one `at_once` are
     the same every time.
 
-    The encoder sees the images as in training. What is weighed are they dequantised where p(x|z) is
-    a density, with one u an image for all of its draws.
+    The encoder sees the images as in training. Where p(x|z) is a density, what is weighed are they
+    dequantised, with one u an image for all of its draws; black and white are two levels of 8 bits.
 
     Args:
         log_prior: p(z), see `vae_core.latent.priors`.
         at_once: draws of an image that are decoded together; without it as many as fit. Together
             with the images that are at hand they make `pictures_at_once`, or more only where
             `at_once` alone is more: memory knows neither k nor the number of images.
-        dequantise: False where values are no levels of 8 bits, such as those of black and white;
-            None goes by p(x|z) alone.
     """
     draws = _draws_at_once(part, k) if at_once is None else min(at_once, k)
     images = max(1, pictures_at_once(part) // draws)
     generator = torch.Generator(model.device).manual_seed(seed)
-    spread = model.likelihood.is_density if dequantise is None else dequantise
     done = 0
     meter = ProgressMeter("Weighing draws", len(part) * k, lambda: done, progress, "draws")
     found: list[Tensor] = []
@@ -172,7 +168,7 @@ def weigh(
         for indices in batches_in_order(part.images.shape, images):
             shown = as_floats(part.images.gather(indices), model.device)
             labels, mask = (find(part, indices, model.device) for find in (labels_at, mask_at))
-            x = dequantised(shown, generator) if spread else shown
+            x = dequantised(shown, generator) if model.likelihood.is_density else shown
             here = model.conditioned(labels)
             posterior, weights = here.encode(shown), Weights()
             recon = torch.zeros_like(x[:, 0, 0, 0])

@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 
-from vae_core.config import Binarisation
 from vae_core.data.batches import as_floats, batches_in_order, labels_at, mask_at
 from vae_core.data.dataset import ImageSet
 from vae_core.metrics.sums import Sums
@@ -57,14 +56,12 @@ class Measurement:
         """−(recon + kl) in nats per image, None for models without a KL."""
         return None if "kl" not in self.terms else -(self.terms["recon"] + self.terms["kl"])
 
-    def report(self, binarise: Binarisation = "none") -> dict[str, Any]:
-        """What `summary.json` and `evaluate --json` say; `binarise` is how the images were made
-        black and white, whose values are no levels of 8 bits."""
-        elbo, per_value, bits = self.elbo, None, None
+    def report(self) -> dict[str, Any]:
+        """What `summary.json` and `evaluate --json` say."""
+        density, elbo, per_value, bits = self.is_density, self.elbo, None, None
         if elbo is not None:
             per_value = -elbo / self.values
-            of_levels = self.is_density and binarise == "none"
-            bits = bits_per_dim(-elbo, self.values, is_density=of_levels)
+            bits = bits_per_dim(-elbo, self.values, is_density=density)
         found = {
             "recon": self.terms["recon"],
             "kl": self.terms.get("kl"),
@@ -75,7 +72,7 @@ class Measurement:
             "mean_mu": self.mean_mu,
             "mean_sigma": self.mean_sigma,
             "sigma": self.sigma,
-            "is_density": self.is_density,
+            "is_density": density,
             "incomparable": self.incomparable,
             "active_units": self.active_units,
             "images_per_s": self.images / self.seconds,
@@ -171,8 +168,7 @@ def bits_per_dim(nats: float, values: float, *, is_density: bool) -> float:
     """−ELBO of an image in bits for each of its `values` = C·H·W numbers.
 
     A level of an 8-bit image is 1/256 of the [0, 1] scale wide, so that its probability is a
-    density over 256: 8 bits more. A discrete probability (Bernoulli) is taken as it is, and so is
-    the density of values that are no levels, as of images in black and white.
+    density over 256: 8 bits more. A discrete probability (Bernoulli) is taken as it is.
 
     Source: Theis, van den Oord and Bethge, A note on the evaluation of generative models (2016),
     section 3.1.

@@ -34,6 +34,8 @@ class SingularValues(nn.Module):
     def _largest(self, number: int, layer: nn.Module) -> Tensor:
         matrix, left = _matrix(layer), self.get_buffer(f"left_{number}")
         with torch.no_grad():
+            if not self.training:
+                left = normalize(left, dim=0)  # an average of directions is shorter than they are
             right = normalize(matrix.T @ left, dim=0)
             if self.training:
                 newer = normalize(matrix @ right, dim=0)

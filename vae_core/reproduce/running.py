@@ -5,12 +5,16 @@ from __future__ import annotations
 import math
 import os
 import time
+from typing import Any
 
+from vae_core.config import DataConfig, RunConfig
+from vae_core.data import datasets
 from vae_core.errors import UserError
 from vae_core.loading import load_run
 from vae_core.progress import Progress, no_progress
 from vae_core.reproduce.reproduction import Reproduction
 from vae_core.runs import ACTIVE, Run, Store, layout
+from vae_core.runs.measured import BINARISED
 from vae_core.runs.schemas import Reproduced
 from vae_core.training.control import Message, WorkerControl, control_size
 from vae_core.training.events import Event, Stepped
@@ -19,6 +23,7 @@ from vae_core.training.recorders import Recorder
 from vae_core.training.worker import MakeRecorders, work
 
 NAME = "reproduce-{}"
+NOT_BEGUN = "not begun"
 _TAIL = 64 * 1024
 """Bytes of a history that surely hold a step."""
 
@@ -37,7 +42,7 @@ def state_of(entry: Reproduction, store: Store) -> str:
     """How far it is, in two words."""
     run = run_of(entry, store)
     if run is None:
-        return "not yet possible" if entry.problem else "not begun"
+        return "not possible here" if entry.problem else NOT_BEGUN
     state = run.status().state
     return "measuring" if state not in ACTIVE and run.is_alive() else state
 
@@ -52,12 +57,7 @@ def begun(entry: Reproduction, store: Store) -> Run:
     config, run = entry.config(), run_of(entry, store)
     if run is None:
         return create(store, run_name(entry), config)
-    # What a machine decides for itself is no part of a result.
-    mine, theirs = (
-        each.model_dump(exclude={"train": {"precision", "device", "threads", "track"}})
-        for each in (config, run.config_to_train())
-    )
-    if mine != theirs:
+    if _decided(run.config_to_train()) not in map(_decided, entry.configs()):
         raise UserError(
             f"Run {run.id!r} has other settings than this version reproduces {entry.label} with. "
             "Rename or delete it, and begin anew."
@@ -65,12 +65,25 @@ def begun(entry: Reproduction, store: Store) -> Run:
     return run
 
 
+def _decided(config: RunConfig) -> dict[str, Any]:
+    """A configuration without what a machine decides for itself, which is no part of a result."""
+    here = {"train": {"precision", "device", "threads", "track"}}
+    return config.model_dump(exclude=here)
+
+
 class Until(WorkerControl):
     """The control of a worker that also stops by itself, once it has done enough."""
 
-    def __init__(self, run: Run, fraction: float = 1.0, seconds: float = math.inf) -> None:
-        """`fraction`: of the steps of its schedule; `seconds`: of training, from its first step."""
-        self.offset = control_size(run)
+    def __init__(
+        self,
+        run: Run,
+        fraction: float = 1.0,
+        seconds: float = math.inf,
+        offset: int | None = None,
+    ) -> None:
+        """`fraction`: of the steps of its schedule; `seconds`: of training, from its first step;
+        `offset`: as of any worker, None for all messages that are there now."""
+        self.offset = control_size(run) if offset is None else offset
         super().__init__(run, self.offset)
         self.fraction, self._seconds = fraction, seconds
         self._last: float = math.inf
@@ -153,7 +166,8 @@ def start(entry: Reproduction, store: Store, fraction: float = 1.0) -> Run:
     run = begun(entry, store)
     if run.is_alive():
         raise UserError(run.busy_message())
-    command = ["reproduce", entry.name, "--fraction", f"{fraction:g}", "--background"]
+    heard = str(control_size(run))  # a stop that is asked before it listens is one
+    command = ["reproduce", entry.name, "--fraction", f"{fraction:g}", "--heard", heard]
     lease = run.claim(os.getpid())
     try:
         if not _reached(run, fraction):
@@ -183,6 +197,7 @@ def _measured(entry: Reproduction, run: Run, progress: Progress) -> Reproduced:
         figures=figures,
         step=loaded.step,
         total_steps=status.total_steps,
+        data=_data(loaded.config.data),
         seed=loaded.config.train.seed,
         training_s=_training_seconds(run),
         measuring_s=round(time.monotonic() - started, 1),
@@ -193,8 +208,13 @@ def _measured(entry: Reproduction, run: Run, progress: Progress) -> Reproduced:
     )
 
 
+def _data(config: DataConfig) -> str:
+    """ "MNIST, statically binarised"."""
+    return datasets[config.dataset].label + BINARISED[config.binarise]
+
+
 def _training_seconds(run: Run) -> float:
     """Seconds that its steps took, of all sessions together."""
     times = [record.get("time") for record in run.last_records(layout.HISTORY, _TAIL)]
     found = [float(each) for each in times if isinstance(each, int | float)]
-    return round(max(found, default=0.0), 1)
+    return round(max(found, default=0.0), 3)

@@ -145,9 +145,10 @@ def _distance(figure: Figure, ours: float | None) -> str:
 
 def _circumstances(record: Reproduced | None) -> dict[str, str]:
     if record is None:
-        return dict.fromkeys(("Seed", "Training", "Device"), "–")
+        return dict.fromkeys(("Data", "Seed", "Training", "Device"), "–")
     several = f", {record.threads} threads" if record.threads > 1 else ""
     return {
+        "Data": record.data or "–",
         "Seed": str(record.seed),
         "Training": in_words(record.training_s),
         "Device": record.device + several,
@@ -178,9 +179,6 @@ def _about(entry: Reproduction) -> Iterator[str]:
         yield f"Otherwise here: {entry.departs}\n"
     if entry.cost:
         yield f"Cost: {entry.cost}\n"
-    if entry.lacks:
-        yield f"Not yet: {entry.lacks}\n"
-        return
     yield f"    python -m vae_core reproduce {entry.name}\n"
 
 

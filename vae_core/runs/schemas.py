@@ -233,13 +233,15 @@ class Reproduced(Settings):
     """`reproduced.json`: what a published result came to here.
 
     name: of the reproduction. figures: by the names that it has for them. step, total_steps: of its
-    schedule. training_s: seconds of all of its steps. version, torch: that trained it.
+    schedule. data: what images they are of, in words. training_s: seconds of all of its steps.
+    version, torch: that trained it.
     """
 
     name: Short
     figures: Annotated[dict[Short, FiniteFloat], Field(max_length=100)]
     step: Count
     total_steps: Count
+    data: Short = ""
     seed: Count
     training_s: Annotated[float, Field(ge=0)]
     measuring_s: Annotated[float, Field(ge=0)]

@@ -77,4 +77,4 @@ def save_measurement(
         "kl_per_dim": measured.kl_per_dim,
         "step": step,
     }
-    run.write_json(layout.SUMMARY, measured.report(run.config().data.binarise) | about)
+    run.write_json(layout.SUMMARY, measured.report() | about)

@@ -47,7 +47,7 @@ def load_binarized_mnist(config: DataConfig, progress: Progress) -> Dataset:
     Raises:
         UserError: when the files are not there, or hold something else.
     """
-    folder = _folder(data_folder(config.data_dir))
+    folder = folder_in(data_folder(config.data_dir))
     shape = datasets[NAME].shape_for(config)
     parts: list[ImageSet] = []
     for part in PARTS:
@@ -88,8 +88,12 @@ def read_amat(data: bytes) -> np.ndarray:
     return (values * np.uint8(255)).reshape(-1, 1, SIDE, SIDE)
 
 
-def _folder(named: Path) -> Path:
-    """Where the files lie: in the folder named, or in one below it that is called like them."""
+def folder_in(named: Path) -> Path:
+    """Where the files lie: in the folder named, or in one below it that is called like them.
+
+    Raises:
+        UserError: where they are in neither.
+    """
     for folder in (named, named / NAME):
         if all((folder / file_name(part)).is_file() for part in PARTS):
             return folder

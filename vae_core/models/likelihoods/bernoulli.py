@@ -7,6 +7,7 @@ from torch import Generator, Tensor
 
 from vae_core.config import ModelConfig
 from vae_core.losses import bernoulli_nll
+from vae_core.losses.conventions import BERNOULLI
 from vae_core.models.likelihoods.likelihood import Likelihood, likelihoods
 from vae_core.shares import uniform_like
 
@@ -18,6 +19,8 @@ from vae_core.shares import uniform_like
     order=10,
 )
 class Bernoulli(Likelihood):
+    error = BERNOULLI
+
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
 

@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from vae_core.config import ModelConfig
 from vae_core.losses import gaussian_log_density, gaussian_nll, optimal_variance
+from vae_core.losses.conventions import GAUSSIAN
 from vae_core.models.likelihoods.likelihood import Located, RunningVariance, likelihoods
 from vae_core.shares import normal_like
 
@@ -23,6 +24,7 @@ class Gaussian(Located):
     """N(mean, σ²) with one σ on the [0, 1] scale."""
 
     is_density = True
+    error = GAUSSIAN
     takes = ("sigma",)
 
     def __init__(self, config: ModelConfig) -> None:
@@ -64,6 +66,7 @@ class OptimalGaussian(RunningVariance):
     """σ-VAE: σ² is the mean squared error."""
 
     is_density = True
+    error = GAUSSIAN
 
     def deviation(self, mean: Tensor, x: Tensor, mask: Tensor | None) -> Tensor:
         return optimal_variance(mean, x, mask)

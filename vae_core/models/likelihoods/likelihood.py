@@ -36,6 +36,10 @@ class Likelihood(nn.Module):
     by_batch = False
     """True where training finds σ from a whole batch of images."""
 
+    error = ""
+    """Whose error its nats are, weighed alike everywhere: `GAUSSIAN` or `BERNOULLI` as in
+    `vae_core.losses.conventions`; "" where it is another."""
+
     takes: tuple[str, ...] = ()
     """Which of `SETTINGS` it goes by."""
 

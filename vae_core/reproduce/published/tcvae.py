@@ -10,7 +10,7 @@ reproductions.add(
         name="tcvae-sprites",
         label="β-TCVAE on sprites",
         blurb="The mutual information gap at β = 6, of drawn codes and without the shape.",
-        paper="Chen et al., Isolating Sources of Disentanglement in VAEs (2018), figure 3, β = 6",
+        paper="Chen et al., Isolating Sources of Disentanglement in VAEs (2018), dSprites, β = 6",
         order=30,
         figures=(Figure("mig", "MIG", 0.50, "gap, 0 to 1"),),
         preset="tcvae-sprites",
