@@ -10,7 +10,7 @@ from latent_workbench.evaluate.tradeoff import tradeoff
 from latent_workbench.shared.formatting import escape_markdown
 from latent_workbench.shared.theme import MARGIN, chart, label_color
 from vae_core.evaluation import Estimate, measures
-from vae_core.evaluation.table import Table, cautions, latex_of, rounded, rows
+from vae_core.evaluation.table import Table, cautions, latex_of, remarks, rounded, rows
 from vae_core.sweeps.results import to_csv
 
 ARROWS = {"lower": "↓", "higher": "↑", "neither": ""}
@@ -42,7 +42,9 @@ def results(asked: Asked, table: Table) -> None:
             st.caption(f":orange[:material/info: {escape_markdown(sentence)}]")
         st.caption("± is half of the 95 % interval.")
         with st.expander("What they were measured on", icon=":material/rule:"):
-            st.caption("\n".join(_said(table)))
+            about = (f"- **{escape_markdown(head)}**: {escape_markdown(text)}"
+                     for head, text in remarks(table).items())  # fmt: skip
+            st.caption("\n".join(about))
     for sentence in refusals(asked):
         st.caption(f":orange[:material/info: {escape_markdown(sentence)}]")
 
@@ -58,26 +60,6 @@ def _line(run: str, table: Table, names: list[str]) -> dict[str, str]:
     each = table[run]
     figures = {heading(name): rounded(each[name]) if name in each else "–" for name in names}
     return {RUN: run, **figures}
-
-
-def _said(table: Table) -> list[str]:
-    """What figures were measured on and what has to be known beside them: an item for all that is
-    to be said of the same measures, and of the same runs where it is not of all."""
-    about: dict[str, dict[str, list[str]]] = {}
-    for run, each in table.items():
-        for name, found in each.items():
-            for sentence in filter(None, (found.measured_on, *found.note.splitlines())):
-                about.setdefault(sentence, {}).setdefault(run, []).append(measures[name].label)
-    measured = sum(map(bool, table.values()))
-    items: dict[str, list[str]] = {}
-    for sentence, runs in about.items():
-        labels = ", ".join(dict.fromkeys(label for each in runs.values() for label in each))
-        of = "" if len(runs) == measured else f" of {', '.join(runs)}"
-        items.setdefault(f"{labels}{of}", []).append(f"{sentence.removesuffix('.')}.")
-    return [
-        f"- **{escape_markdown(head)}**: {escape_markdown(' '.join(sentences))}"
-        for head, sentences in items.items()
-    ]
 
 
 def _downloads(table: Table) -> None:

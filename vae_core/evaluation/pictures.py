@@ -94,7 +94,7 @@ def _register_of(kind: Kind, name: str, label: str, **facts: Any) -> None:
 
     @measures.register(
         f"{name}{kind.suffix}",
-        label=f"{label}, {kind.label}",
+        label=f"{label} of {kind.label}",
         unit="",
         of=kind.of,
         order=kind.order,
