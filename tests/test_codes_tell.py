@@ -65,7 +65,7 @@ def test_what_is_not_known_has_no_row() -> None:
     aggregate = {"rate": part | {"low": None, "high": None}, "mutual_information": part}
     aggregate |= dict.fromkeys(("marginal_kl", "total_correlation", "dimension_wise_kl"))
     found = parts_table(aggregate)
-    assert found["nats"] == ["1 ± 0.01", "1 ± 0.01"]
+    assert found["nats"] == ["1.000 ± 0.010", "1.000 ± 0.010"]
     assert found["of all images that could be"] == ["", "1 to 3"]
 
 

@@ -122,7 +122,7 @@ def test_figures_are_rounded_to_what_their_intervals_tell() -> None:
 
 def test_the_table_as_latex_shows_names_and_the_best(counted: list[str]) -> None:
     table = {
-        "a_1": {"nll": around(90.0, 1.0, "200 images"), "letters": Estimate(3.0)},
+        "a_1": {"nll": around(90.0, 1.0, "200 images"), "letters": Estimate(3.0, note="Counted by hand.")},
         "b&β": {"nll": around(85.0, 1.0, "200 images")},
     }
     lines = latex_of(table).splitlines()
@@ -130,6 +130,7 @@ def test_the_table_as_latex_shows_names_and_the_best(counted: list[str]) -> None
     assert lines[2] == (r"Run & $-\log p(x)$ (nats) $\downarrow$ & Letters\_\% $\uparrow$ \\")
     assert lines[4] == r"a\_1 & $90.0 \pm 2.0$ & $3$ \\"
     assert lines[5] == r"b\&$\beta$ & $\mathbf{85.0 \pm 2.0}$ & -- \\"
+    assert lines[8:10] == ["% −log p(x): 200 images.", "% Letters_% (a_1): Counted by hand."]
     assert all(line.startswith("%") for line in lines[8:])
     assert escaped("50% {x}~\\") == r"50\% \{x\}\textasciitilde{}\textbackslash{}"
     assert [(row["run"], row["measure"], row["value"]) for row in rows(table)] == [
@@ -173,9 +174,9 @@ def test_pictures_are_compared_once_for_all_their_measures(
     names = ["fid", "coverage-reconstructions", "kid", "copying"]
     work: list[str] = []
 
-    def counting(run: Run, **asked: Any) -> Any:
+    def counting(run: Run, *part: str, **asked: Any) -> Any:
         work.append(run.id)
-        return measure_quality(run, **asked)
+        return measure_quality(run, *part, **asked)
 
     monkeypatch.setattr(pictures, "measure_quality", counting)
     found, problems = all_measured(whole, names, Request())

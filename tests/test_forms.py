@@ -197,6 +197,9 @@ def test_likelihood_offers_auto_beside_the_registered() -> None:
     box = app.selectbox(key="form.ModelConfig.model.likelihood")
     assert box.value == "auto"
     assert box.options == ["auto", *(entry.label for entry in likelihoods)]
+    beside = {each.key for column in app.columns for each in column.selectbox}
+    assert box.key not in beside, "half a row would cut its names"
+    assert "form.DataConfig.data.binarise" in beside, "short ones stand side by side"
 
 
 def test_any_number_of_trackers_can_be_chosen() -> None:

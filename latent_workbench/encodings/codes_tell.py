@@ -15,6 +15,7 @@ from latent_workbench.shared.tasks import job_button, job_shown
 from latent_workbench.shared.theme import KL, MARGIN, RECONSTRUCTION, chart, total_color
 from vae_core.representation import representation
 from vae_core.runs import Run
+from vae_core.units import plus_minus
 
 HEIGHT = 260
 MOST_BARS = 32
@@ -93,7 +94,7 @@ def parts_table(aggregate: Mapping[str, Any]) -> dict[str, list[str]]:
     known = {name: aggregate[name] for name in PARTS if aggregate[name] is not None}
     return {
         "part of the rate": [PARTS[name][0] for name in known],
-        "nats": [f"{number(p['value'])} ± {number(p['se'])}" for p in known.values()],
+        "nats": [plus_minus(p["value"], p["se"]) for p in known.values()],
         "of all images that could be": [_between(part) for part in known.values()],
         "": [PARTS[name][1] for name in known],
     }

@@ -87,7 +87,7 @@ def _measures() -> list[str]:
 
 def _short(name: str) -> str:
     """What a measure is called among those of its group."""
-    return measures[name].label.removesuffix(f", {measures[name].of.lower()}")
+    return measures[name].label.removesuffix(f" of {measures[name].of.lower()}")
 
 
 def _picked() -> dict[str, list[str]]:

@@ -10,7 +10,7 @@ from latent_workbench.evaluate.tradeoff import tradeoff
 from latent_workbench.shared.formatting import escape_markdown
 from latent_workbench.shared.theme import MARGIN, chart, label_color
 from vae_core.evaluation import Estimate, measures
-from vae_core.evaluation.table import Table, cautions, latex_of, rounded, rows
+from vae_core.evaluation.table import Table, cautions, latex_of, remarks, rounded, rows
 from vae_core.sweeps.results import to_csv
 
 ARROWS = {"lower": "↓", "higher": "↑", "neither": ""}
@@ -40,7 +40,11 @@ def results(asked: Asked, table: Table) -> None:
             tradeoff(asked.runs)
         for sentence in cautions(table):
             st.caption(f":orange[:material/info: {escape_markdown(sentence)}]")
-        st.caption("± is half of the 95 % interval.\n" + "\n".join(_said(table)))
+        st.caption("± is half of the 95 % interval.")
+        with st.expander("What they were measured on", icon=":material/rule:"):
+            about = (f"- **{escape_markdown(head)}**: {escape_markdown(text)}"
+                     for head, text in remarks(table).items())  # fmt: skip
+            st.caption("\n".join(about))
     for sentence in refusals(asked):
         st.caption(f":orange[:material/info: {escape_markdown(sentence)}]")
 
@@ -58,23 +62,6 @@ def _line(run: str, table: Table, names: list[str]) -> dict[str, str]:
     return {RUN: run, **figures}
 
 
-def _said(table: Table) -> list[str]:
-    """What figures were measured on and what has to be known beside them, an item for each such
-    sentence, with the measures that it is about, and the runs where it is not about all."""
-    about: dict[str, dict[str, list[str]]] = {}
-    for run, each in table.items():
-        for name, found in each.items():
-            sentence = f"{found.measured_on}. {found.note}".strip(". ") + "."
-            about.setdefault(sentence, {}).setdefault(run, []).append(measures[name].label)
-    measured = [run for run, each in table.items() if each]
-    items = []
-    for sentence, runs in about.items():
-        labels = ", ".join(dict.fromkeys(label for each in runs.values() for label in each))
-        of = "" if len(runs) == len(measured) else f" of {', '.join(runs)}"
-        items.append(f"- **{escape_markdown(f'{labels}{of}')}**: {escape_markdown(sentence)}")
-    return items
-
-
 def _downloads(table: Table) -> None:
     with st.container(horizontal=True):
         st.download_button(
@@ -89,16 +76,21 @@ def _downloads(table: Table) -> None:
 
 def _pictured(names: list[str], table: Table) -> None:
     """One measure of all runs, with its intervals."""
-    name = names[0]
-    if len(names) > 1:
-        choose = st.segmented_control if len(names) <= FEW else st.selectbox
-        name = choose(
-            "Shown", names, key=f"evaluate-shown-{'-'.join(names)}",
-            format_func=lambda each: measures[each].label, label_visibility="collapsed",
-            **({"default": name} if len(names) <= FEW else {}),
+    name, key = names[0], f"evaluate-shown-{'-'.join(names)}"
+    if len(names) > FEW:
+        name = st.selectbox(
+            "Shown", names, key=key, format_func=_label, label_visibility="collapsed"
+        )
+    elif len(names) > 1:
+        name = st.segmented_control(
+            "Shown", names, default=name, key=key, format_func=_label, label_visibility="collapsed"
         ) or name  # fmt: skip
     chart(intervals_figure(name, {run: e[name] for run, e in table.items() if name in e}),
           "evaluate-intervals")  # fmt: skip
+
+
+def _label(name: str) -> str:
+    return measures[name].label
 
 
 def intervals_figure(name: str, found: dict[str, Estimate]) -> go.Figure:

@@ -26,6 +26,9 @@ from vae_core.settings import Settings, may_be_open
 
 AUTOMATIC = "auto"
 
+LONGEST_LABEL = 14
+"""Letters of a choice that half a row of the form at 1280 px has room for."""
+
 
 @dataclass(frozen=True)
 class Place:
@@ -88,9 +91,8 @@ class Form:
         changes: dict[str, Any] = {}
         questions = list(self.questions(settings))
         for more, container in ((False, place.sight), (True, place.more)):
-            for cell, below, question in _cells(
-                container, [q for q in questions if q.more == more]
-            ):
+            here = [question for question in questions if question.more == more]
+            for cell, below, question in _cells(container, here, self._is_wide):
                 answer = self._answer(
                     cell, question, widget_key(key, question.owner, question.path)
                 )
@@ -98,6 +100,11 @@ class Form:
                     _put(changes, question.path, answer)
                     field_error(below, question.refusal(answer))
         return changes
+
+    def _is_wide(self, question: Question) -> bool:
+        """Whether it takes a row to itself: several values, or names that half of one would cut."""
+        entries = self.choices.get(".".join(question.path), ())
+        return question.is_several or any(len(each.label) > LONGEST_LABEL for each in entries)
 
     def _answer(self, cell: DeltaGenerator, question: Question, key: str) -> Any:
         dotted = ".".join(question.path)
@@ -123,15 +130,15 @@ def _is_dictionary(annotation: Any) -> bool:
 
 
 def _cells(
-    container: DeltaGenerator, questions: list[Question]
+    container: DeltaGenerator, questions: list[Question], wide: Callable[[Question], bool]
 ) -> Iterator[tuple[DeltaGenerator, DeltaGenerator, Question]]:
-    """Rows of two, so that labels line up, and the place below each row; what asks for several
-    values has a row to itself."""
+    """Rows of two, so that labels line up, and the place below each row; what is `wide` has a row
+    to itself."""
     while questions:
-        alone = questions[0].is_several or (questions[1:2] and questions[1].is_several)
+        alone = any(map(wide, questions[:2]))
         row: Sequence[DeltaGenerator]
         asked, questions = questions[: 1 if alone else 2], questions[1 if alone else 2 :]
-        if asked[0].is_several:
+        if wide(asked[0]):
             row = (container.container(gap=None),)
         else:
             row = container.columns(2, vertical_alignment="bottom", gap="small")

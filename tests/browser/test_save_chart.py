@@ -7,7 +7,12 @@ import io
 from xml.etree import ElementTree
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Locator, Page, expect
+
+from latent_workbench.evaluate.choice import USUAL_IMAGES
+from vae_core.evaluation import Request, measured
+from vae_core.runs import Store
 
 from .conftest import PATIENCE_MS
 
@@ -80,3 +85,21 @@ def test_the_map_of_the_explorer(page: Page, app_url: str) -> None:
     menu = page.locator(".map").get_by_test_id("save-chart")
     root = shapes(saved(menu, "SVG")[1])
     assert len([*root.iter(f"{SVG}rect")]) > 100
+
+
+def test_a_chart_of_streamlits_own(page: Page, app_url: str, store: Store) -> None:
+    """The figures of a run with their intervals, which plotly draws."""
+    found = measured(store.get("tiny"), "nll", Request(images=USUAL_IMAGES))
+    page.goto(f"{app_url}/evaluate?run=tiny")
+    chart = page.get_by_test_id("stPlotlyChart")
+    chart.locator(".main-svg").first.wait_for()
+    menu = chart.get_by_test_id("save-chart")
+    name, svg = saved(menu, "SVG")
+    root = shapes(svg)
+    assert name == "evaluate-intervals.svg"
+    assert "tiny" in words(root) and "nats" in words(root)
+    assert saved(menu, "PDF")[1].startswith(b"%PDF-")
+    picture = Image.open(io.BytesIO(saved(menu, "PNG")[1]))
+    assert picture.format == "PNG" and picture.width > float(root.attrib["width"])
+    (row,) = csv.DictReader(io.StringIO(saved(menu, "CSV")[1].decode()))
+    assert str(found.value)[:6] in " ".join(row.values())

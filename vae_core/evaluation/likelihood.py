@@ -312,7 +312,7 @@ def _asked(request: Request) -> Asked:
 
 
 def _said(found: Likelihood) -> str:
-    return " ".join([f"k = {found.asked.k} draws.", *found.notes()])
+    return "\n".join([f"k = {found.asked.k} draws.", *found.notes()])
 
 
 def _nll(found: Likelihood) -> tuple[float, float | None]:
@@ -363,9 +363,8 @@ def _register(
 
 def _basis(run: Run, found: Likelihood) -> str:
     """Of the same images, a density or a probability, with labels or without."""
-    kind = "density" if without_weights(run).likelihood.is_density else "probability"
-    given = " given labels" * found.given_labels
-    return f"{images_of(run)} {found.binarise} {found.dequantised} {kind}{given}"
+    kind = "density" if found.dequantised else "probability"
+    return f"{images_of(run)} {found.binarise} {kind}{' given labels' * found.given_labels}"
 
 
 def _seconds(run: Run, request: Request) -> float | None:

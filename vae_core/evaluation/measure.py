@@ -39,7 +39,7 @@ class Request:
 @dataclass(frozen=True)
 class Estimate:
     """A figure, the 95 % interval around it where it has one, and what it was measured on, such as
-    "3000 validation images". note: what has to be known beside it, "" where there is nothing.
+    "3000 validation images". note: what has to be known beside it, a sentence a line.
     basis: what it shares with all that it can be held against, such as the data set and the
     features; figures of one measure whose bases differ have no best one."""
 

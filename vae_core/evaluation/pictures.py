@@ -79,7 +79,7 @@ def _register_of(kind: Kind, name: str, label: str, **facts: Any) -> None:
             said.append(f"About {figure.bias:.2g} of FID is the number of images.")
         basis = f"{images_of(run)} {found.features.digest} {found.held_out}"
         return Estimate(
-            figure.value, figure.low, figure.high, _measured_on(run, found), " ".join(said), basis
+            figure.value, figure.low, figure.high, _measured_on(run, found), "\n".join(said), basis
         )
 
     def known(run: Run, request: Request) -> Estimate | None:
@@ -94,7 +94,7 @@ def _register_of(kind: Kind, name: str, label: str, **facts: Any) -> None:
 
     @measures.register(
         f"{name}{kind.suffix}",
-        label=f"{label}, {kind.label}",
+        label=f"{label} of {kind.label}",
         unit="",
         of=kind.of,
         order=kind.order,
@@ -109,8 +109,7 @@ def _register_of(kind: Kind, name: str, label: str, **facts: Any) -> None:
         prior = usual_prior(without_weights(run))
 
         def compared() -> tuple[Quality, ...]:
-            asked = {"split": request.split, "priors": [prior], "progress": progress}
-            return measure_quality(run, **asked).measured
+            return measure_quality(run, request.split, priors=[prior], progress=progress).measured
 
         measured = once_learned(compared, run, lambda: load_run(run).model, prior, progress)
         return read(run, next(each for each in measured if each.of == kind.source(run)))

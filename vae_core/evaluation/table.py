@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 from vae_core.evaluation.measure import Estimate, Measure, measures
+from vae_core.units import plus_minus, uncertain_digits
 
 Table = Mapping[str, Mapping[str, Estimate]]
 """{run: {measure: what it came to}}; what is not known is not there."""
 
 ARROWS = {"lower": r"$\downarrow$", "higher": r"$\uparrow$", "neither": ""}
+
+SYMMETRIC = 0.25
+"""How far the halves of an interval may differ, as a part of the larger, to be told as one: those
+of shares always do a little, and a column reads better in one notation."""
 
 SPECIAL = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
@@ -37,6 +41,23 @@ def cautions(table: Table) -> list[str]:
     ]
 
 
+def remarks(table: Table) -> dict[str, str]:
+    """What figures were measured on and what has to be known beside them, by what it is about: the
+    measures, and the runs where it is not about all of them. What is said of the same is one."""
+    about: dict[str, dict[str, list[str]]] = {}
+    for run, each in table.items():
+        for name, found in each.items():
+            for sentence in filter(None, (found.measured_on, *found.note.splitlines())):
+                about.setdefault(sentence, {}).setdefault(run, []).append(measures[name].label)
+    measured = sum(map(bool, table.values()))
+    said: dict[str, list[str]] = {}
+    for sentence, runs in about.items():
+        labels = ", ".join(dict.fromkeys(label for each in runs.values() for label in each))
+        where = "" if len(runs) == measured else f" ({', '.join(runs)})"
+        said.setdefault(f"{labels}{where}", []).append(f"{sentence.removesuffix('.')}.")
+    return {head: " ".join(sentences) for head, sentences in said.items()}
+
+
 def row(run: str, name: str, found: Estimate) -> dict[str, Any]:
     """One figure with all that has to be known of it."""
     return {
@@ -47,7 +68,7 @@ def row(run: str, name: str, found: Estimate) -> dict[str, Any]:
         "high": found.high,
         "unit": measures[name].unit,
         "measured_on": found.measured_on,
-        "note": found.note,
+        "note": " ".join(found.note.split()),
     }
 
 
@@ -72,12 +93,8 @@ def latex_of(table: Table) -> str:
         cells = (_cell(each.get(name), bold=each.get(name) is best[name]) for name in names)
         lines.append(" & ".join([escaped(run), *cells]) + r" \\")
     lines += [r"\bottomrule", r"\end{tabular}"]
-    said = dict.fromkeys(
-        f"{measures[name].label}: {found.measured_on}. {found.note}".strip()
-        for each in table.values()
-        for name, found in each.items()
-    )
-    lines += [f"% {' '.join(each.split())}" for each in (*said, *cautions(table))]
+    said = [*(f"{head}: {text}" for head, text in remarks(table).items()), *cautions(table)]
+    lines += [f"% {each}" for each in said]
     return "\n".join([*lines, "% ± is half of the 95 % interval.", ""])
 
 
@@ -87,9 +104,9 @@ def rounded(found: Estimate) -> str:
     if found.low is None or found.high is None:
         return f"{found.value:.4g}"
     up, down = found.high - found.value, found.value - found.low
-    digits = _digits(max(up, down))
-    if abs(up - down) <= 0.05 * max(up, down):
-        return f"{found.value:.{digits}f} ± {max(up, down):.{digits}f}"
+    if abs(up - down) <= SYMMETRIC * max(up, down):
+        return plus_minus(found.value, (up + down) / 2)
+    digits = uncertain_digits(max(up, down))
     return f"{found.value:.{digits}f} [{found.low:.{digits}f}, {found.high:.{digits}f}]"
 
 
@@ -117,10 +134,3 @@ def _best(table: Table, name: str) -> Estimate | None:
         return None
     choose = min if entry.better == "lower" else max
     return choose(found, key=lambda each: each.value)
-
-
-def _digits(half: float) -> int:
-    """Decimals that show two digits of an uncertainty."""
-    if not (half > 0 and math.isfinite(half)):
-        return 4
-    return max(0, 1 - math.floor(math.log10(half)))
