@@ -26,6 +26,7 @@ PAGES = (
     ("tune_beta", "Tune β", ":material/balance:"),
     ("evaluate", "Evaluate", ":material/straighten:"),
     ("results", "Results", ":material/menu_book:"),
+    ("concepts", "Concepts", ":material/school:"),
 )
 
 

@@ -176,7 +176,17 @@ LOOKING = {
 }  # fmt: skip
 """Buttons that change nothing of the store."""
 
-PAGES = ("gallery", "train", "explore", "grids", "encodings", "tune_beta", "evaluate", "results")
+PAGES = (
+    "gallery",
+    "train",
+    "explore",
+    "grids",
+    "encodings",
+    "tune_beta",
+    "evaluate",
+    "results",
+    "concepts",
+)
 
 
 def everything(store: Path) -> dict[str, bytes]:

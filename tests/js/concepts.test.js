@@ -1,0 +1,120 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import {
+  density,
+  kl,
+  klTerms,
+  quadrature,
+  reverseKl,
+} from "../../latent_workbench/components/concepts/gaussian.js";
+import {
+  best,
+  between,
+  elboOnGrid,
+  evidence,
+  expectation,
+  moments,
+  nodesOf,
+  rate,
+  where,
+} from "../../latent_workbench/components/concepts/plane_posterior.js";
+
+/** @param {number} actual @param {number} expected @param {number} [far] */
+function near(actual, expected, far = 1e-6) {
+  assert.ok(Math.abs(actual - expected) <= far, `${actual} is not ${expected}`);
+}
+
+/** ∫ f by the midpoint rule. @param {(x: number) => number} f @param {number} a @param {number} b */
+function integral(f, a, b, n = 20000) {
+  let sum = 0;
+  for (let i = 0; i < n; i++) sum += f(a + ((b - a) * (i + 0.5)) / n);
+  return (sum * (b - a)) / n;
+}
+
+test("figure 2: both divergences and their terms are the integrals that they stand for", () => {
+  const p = { mu: 0, sigma: 1 };
+  for (const q of [
+    { mu: 1.2, sigma: 0.5 },
+    { mu: -0.4, sigma: 1.7 },
+  ]) {
+    const ratio = (/** @type {number} */ x) => Math.log(density(x, q) / density(x, p));
+    near(
+      kl(q),
+      integral((x) => density(x, q) * ratio(x), -12, 12),
+    );
+    near(
+      reverseKl(q),
+      integral((x) => -density(x, p) * ratio(x), -12, 12),
+    );
+    const { mean, width } = klTerms(q);
+    near(
+      mean,
+      integral((t) => t, 0, Math.abs(q.mu)),
+    );
+    near(
+      width,
+      integral((t) => t - 1 / t, 1, q.sigma),
+    );
+  }
+});
+
+test("quadrature is exact for polynomials", () => {
+  const { nodes, weights } = quadrature(20);
+  const moment = (/** @type {number} */ power) =>
+    nodes.reduce((sum, z, i) => sum + weights[i] * z ** power, 0);
+  near(moment(0), 1, 1e-12);
+  near(moment(2), 1, 1e-12);
+  near(moment(4), 3, 1e-11);
+  near(moment(10), 945, 1e-7);
+});
+
+// x = (z0, z1) + noise of σ: all of it is Gaussian, so log p(x), the posterior and the best q are known.
+const NOISE = 0.3;
+const X = [0.9, -0.6];
+/** @param {number} a @param {number} b */
+const logLikelihood = (a, b) =>
+  -((X[0] - a) ** 2 + (X[1] - b) ** 2) / (2 * NOISE ** 2) - Math.log(2 * Math.PI * NOISE ** 2);
+const variance = 1 + NOISE ** 2;
+const LOG_P = -(X[0] ** 2 + X[1] ** 2) / (2 * variance) - Math.log(2 * Math.PI * variance);
+
+/** @param {import("../../latent_workbench/components/concepts/likelihood.js").Box} box @param {number} n */
+function grid(box, n) {
+  const values = new Float32Array(n * n);
+  for (let k = 0; k < n * n; k++) {
+    const a = box.x[0] + ((box.x[1] - box.x[0]) * (k % n)) / (n - 1);
+    const b = box.y[0] + ((box.y[1] - box.y[0]) * Math.floor(k / n)) / (n - 1);
+    values[k] = logLikelihood(a, b);
+  }
+  return { box, n, values };
+}
+
+test("figure 5: log p(x), ELBO and gap are those of a model that can be solved", () => {
+  const coarse = grid({ x: [-5, 5], y: [-5, 5] }, 41);
+  /** @type {import("../../latent_workbench/components/concepts/plane_posterior.js").Plane} */
+  const guess = { mu: [0.8, -0.5], sigma: [0.2, 0.2] };
+  const fine = grid(where(coarse, guess), 81);
+  assert.ok(fine.box.x[1] - fine.box.x[0] < 5);
+  near(evidence(coarse, fine), LOG_P, 2e-3);
+
+  const posterior = { mu: X.map((each) => each / variance), sigma: NOISE / Math.sqrt(variance) };
+  const found = moments(fine);
+  near(found.mu[0], posterior.mu[0], 1e-3);
+  near(found.sigma[1], posterior.sigma, 1e-3);
+
+  const z = nodesOf(guess);
+  const values = Array.from({ length: z.length / 2 }, (_, k) => logLikelihood(z[2 * k], z[2 * k + 1]));
+  const elbo = expectation(values) - rate(guess);
+  near(elboOnGrid(fine, guess), elbo, 2e-3);
+  const s = posterior.sigma;
+  const gap = guess.mu.reduce((sum, mu, d) => {
+    const r = guess.sigma[d] / s;
+    return sum + 0.5 * (r * r + ((mu - posterior.mu[d]) / s) ** 2 - 1) - Math.log(r);
+  }, 0);
+  near(LOG_P - elbo, gap, 1e-4);
+
+  const snapped = best(fine, guess);
+  near(snapped.mu[1], posterior.mu[1], 2e-3);
+  near(snapped.sigma[0], posterior.sigma, 2e-3);
+  near(elboOnGrid(fine, snapped), LOG_P, 2e-3);
+  near(between(fine, 0.51, -0.42), logLikelihood(0.51, -0.42), 1e-3);
+});

@@ -1,0 +1,79 @@
+"""The page Concepts: every figure can be drawn, and shows what an independent computation gives."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from latent_workbench.components.concepts import concepts
+from latent_workbench.live.engine import ENGINE
+from latent_workbench.live.likelihood import (
+    MOST_POINTS,
+    chosen,
+    log_likelihood,
+    read_points,
+)
+from latent_workbench.live.models import MODELS
+from vae_core.errors import UserError
+from vae_core.runs import Store
+
+from .pages import open_page, texts
+
+SHIPPED = Path(__file__).resolve().parent.parent / "trained_models"
+
+
+@pytest.fixture
+def shipped(monkeypatch: pytest.MonkeyPatch) -> Store:
+    """The runs that come with the app, as the store of the app."""
+    monkeypatch.setenv("VAE_STORE", str(SHIPPED))
+    return Store(SHIPPED)
+
+
+@pytest.mark.parametrize("name", [each.name for each in concepts])
+def test_every_figure_has_its_words_and_can_be_drawn(name: str, shipped: Store) -> None:
+    concept = concepts[name]
+    sentences = [part for part in concept.blurb.split(". ") if part]
+    assert len(sentences) == 3, "a figure is explained in three sentences"
+    app = open_page("concepts", figure=name)
+    assert concept.blurb in texts(app)
+    assert [each.value.strip("$\n") for each in app.latex] == [concept.formula]
+    assert concept.question in [each.label for each in app.expander]
+    assert app.button(key=f"see-{name}").label == "See it in your run"
+    assert not app.info, "the shipped runs are enough for every figure"
+
+
+def test_a_store_without_runs_says_what_to_do(tmp_path: Path) -> None:
+    app = open_page("concepts", figure="elbo")
+    assert "a VAE with two latents" in app.info[0].value
+
+
+# --- figure 5: the likelihood behind it -----------------------------------------------------------
+
+
+def test_the_likelihood_is_the_one_that_training_measures(shipped: Store) -> None:
+    run = shipped.get("mnist-plane")
+    model = MODELS.get(run)
+    image = ENGINE.images.get(run)[7]
+    x = torch.from_numpy(image[None].copy()).float() / 255
+    z = torch.tensor([[0.3, -1.2], [1.0, 0.5], [-2.0, 0.1]])
+    found = log_likelihood(model, image, z.numpy())
+    with torch.inference_mode():
+        p = torch.sigmoid(model.decode(z).double())
+    expected = (x * p.log() + (1 - x) * (-p).log1p()).sum(dim=(1, 2, 3))
+    assert np.allclose(found, expected.numpy(), rtol=1e-5)
+
+
+def test_what_a_request_may_hold() -> None:
+    z = np.arange(6, dtype="<f4").reshape(3, 2)
+    assert np.array_equal(read_points(b"\1\0\0\0" + z.tobytes(), 2), z)
+    wrong = (b"", b"\1\0\0\0", b"\0" * 9, b"\0" * (4 + 8 * (MOST_POINTS + 1)))
+    for message in (*wrong, b"\0" * 4 + np.float32([np.nan, 0]).tobytes()):
+        with pytest.raises(UserError):
+            read_points(message, 2)
+    images = np.zeros((2, 1, 2, 2), np.uint8)
+    for text in ("2", "-1", "", "x", "1" * 20):
+        with pytest.raises(UserError, match="2 images"):
+            chosen(images, text)
