@@ -172,7 +172,7 @@ LOOKING = {
     "Find more like it", "Zip", "Show", "Hide", "Looks right", "Draw one", "The picture in Explore",
     "Open the nearest in Explore",
     "Make the file", "Fit here", "Open its mean", "Keep as A", "Keep as B", "Go to Train",
-    "Try again", "Use them", "", "±1", "±2", "±3", "Log grid",
+    "Try again", "Use them", "", "±1", "±2", "±3", "Log grid", "See it in your run",
 }  # fmt: skip
 """Buttons that change nothing of the store."""
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from latent_workbench.components.concepts import concepts
+from latent_workbench.components.concepts import beta, concepts
 from latent_workbench.live.engine import ENGINE
 from latent_workbench.live.likelihood import (
     MOST_POINTS,
@@ -17,11 +18,13 @@ from latent_workbench.live.likelihood import (
     read_points,
 )
 from latent_workbench.live.models import MODELS
+from latent_workbench.live.resources import encodings_of
 from vae_core.errors import UserError
 from vae_core.runs import Store
 
 from .pages import open_page, texts
 
+FIXTURES = Path(__file__).resolve().parent / "fixtures"
 SHIPPED = Path(__file__).resolve().parent.parent / "trained_models"
 
 
@@ -77,3 +80,40 @@ def test_what_a_request_may_hold() -> None:
     for text in ("2", "-1", "", "x", "1" * 20):
         with pytest.raises(UserError, match="2 images"):
             chosen(images, text)
+
+
+# --- figure 6 -------------------------------------------------------------------------------------
+
+
+def test_rates_and_densities_of_codes_are_those_of_torch_and_of_draws(shipped: Store) -> None:
+    run = shipped.get("mnist-beta-vae")
+    found = encodings_of(run)
+    assert found is not None and found.logvar is not None
+    q = torch.distributions.Normal(
+        torch.from_numpy(found.mu), torch.from_numpy(found.logvar).mul(0.5).exp()
+    )
+    kl = torch.distributions.kl_divergence(q, torch.distributions.Normal(0.0, 1.0)).mean(0)
+    each = beta.rates(found.mu, found.logvar)
+    assert np.allclose(each, kl.numpy(), atol=1e-4)
+    told = [m for m in concepts["beta"].build(run)["models"] if m["run"] == run.id]
+    assert told[0]["rate"] == pytest.approx(float(kl.sum()), abs=1e-3)
+    dimension = int(np.argmax(each))
+    codes = q.sample((20,))[:, :, dimension].flatten().numpy()
+    step = 2 * beta.REACH / (beta.BINS - 1)
+    edges = np.linspace(-beta.REACH - step / 2, beta.REACH + step / 2, beta.BINS + 1)
+    drawn = np.histogram(codes, edges)[0] / (len(codes) * step)
+    density = beta.aggregated(found.mu[:, [dimension]], found.logvar[:, [dimension]])[0]
+    assert np.abs(density - drawn).max() < 0.03
+
+
+# --- figure 9 -------------------------------------------------------------------------------------
+
+
+def test_the_sums_that_the_browser_is_held_against_are_those_of_torch() -> None:
+    for case in json.loads((FIXTURES / "convolution.json").read_text()):
+        size, kernel = case["setting"]["size"], case["setting"]["kernel"]
+        x = torch.tensor(case["x"]).view(1, 1, size, size)
+        w = torch.tensor(case["w"]).view(1, 1, kernel, kernel)
+        how = {"stride": case["setting"]["stride"], "padding": case["setting"]["padding"]}
+        operation = torch.conv_transpose2d if case["transposed"] else torch.conv2d
+        assert operation(x, w, **how).flatten().tolist() == pytest.approx(case["y"], abs=1e-4)

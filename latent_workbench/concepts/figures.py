@@ -12,7 +12,7 @@ from latent_workbench.shared.errors import errors_shown
 FIGURE = "figure"
 _PICKER = "concept-picker"
 STYLE = "<style>.st-key-concept-words { font-size: 0.92em; } .st-key-concept-words .katex-display \
-{ overflow: auto hidden; margin: 0; font-size: 0.85em; }</style>"
+{ overflow: auto hidden; margin: 0; padding: 2px 0 8px; font-size: 0.85em; }</style>"
 
 
 def figures() -> None:

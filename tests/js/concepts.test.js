@@ -1,12 +1,38 @@
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { test } from "node:test";
+import {
+  crossEntropy,
+  divergence,
+  entropy,
+  frequencies,
+  huffman,
+  levelsOf,
+  withEntry,
+} from "../../latent_workbench/components/concepts/codes.js";
+import {
+  byNumber,
+  byPath,
+  byScore,
+  exactly,
+  histogram,
+  spread,
+} from "../../latent_workbench/components/concepts/estimators.js";
 import {
   density,
   kl,
   klTerms,
+  normal,
   quadrature,
+  random,
   reverseKl,
 } from "../../latent_workbench/components/concepts/gaussian.js";
+import {
+  correlated,
+  lengths,
+  median,
+  unlikeness,
+} from "../../latent_workbench/components/concepts/nearest.js";
 import {
   best,
   between,
@@ -18,6 +44,7 @@ import {
   rate,
   where,
 } from "../../latent_workbench/components/concepts/plane_posterior.js";
+import { output, shrunk } from "../../latent_workbench/components/concepts/sums.js";
 
 /** @param {number} actual @param {number} expected @param {number} [far] */
 function near(actual, expected, far = 1e-6) {
@@ -117,4 +144,74 @@ test("figure 5: log p(x), ELBO and gap are those of a model that can be solved",
   near(snapped.sigma[0], posterior.sigma, 2e-3);
   near(elboOnGrid(fine, snapped), LOG_P, 2e-3);
   near(between(fine, 0.51, -0.42), logLikelihood(0.51, -0.42), 1e-3);
+});
+
+test("figure 1: entropies, their difference, and a code of whole bits", () => {
+  const p = [0.5, 0.25, 0.125, 0.125];
+  const q = [0.25, 0.25, 0.25, 0.25];
+  near(entropy(p), 1.75);
+  near(crossEntropy(p, q), 2);
+  near(divergence(p, q), crossEntropy(p, q) - entropy(p));
+  assert.deepEqual(
+    huffman(p).map((word) => word.length),
+    [1, 2, 3, 3],
+  );
+  const uneven = [0.4, 0.35, 0.15, 0.1];
+  const mean = huffman(uneven).reduce((sum, word, i) => sum + uneven[i] * word.length, 0);
+  assert.ok(mean >= entropy(uneven) && mean < entropy(uneven) + 1);
+  const words = huffman(uneven);
+  assert.ok(words.every((word, i) => words.every((other, k) => i === k || !other.startsWith(word))));
+  near(
+    withEntry(p, 1, 0.5).reduce((sum, each) => sum + each, 0),
+    1,
+  );
+  assert.deepEqual(frequencies("Abba a", 8), { symbols: ["a", "b"], p: [0.6, 0.4] });
+  assert.deepEqual(levelsOf([0, 0.1, 0.9, 1], 2), [0.5, 0.5]);
+});
+
+test("figure 4: both estimators have the gradient as their mean, and known variances", () => {
+  // f(z) = z² on a fine table: ∇μ E f = 2 μ; Var f′ = 4 σ²; the score's by Gaussian moments.
+  const values = Float64Array.from({ length: 16001 }, (_, k) => (-8 + k / 1000) ** 2);
+  /** @type {import("../../latent_workbench/components/concepts/estimators.js").Table} */
+  const f = { range: [-8, 8], values };
+  const q = { mu: 0.7, sigma: 0.5 };
+  const path = exactly((noise) => byPath(f, q, noise));
+  const score = exactly((noise) => byScore(f, q, noise, 0));
+  near(path.mean, 1.4, 1e-4);
+  near(score.mean, 1.4, 1e-4);
+  near(path.deviation ** 2, 4 * 0.25, 1e-4);
+  const { mu, sigma } = q;
+  const square = mu ** 4 / sigma ** 2 + 18 * mu ** 2 + 15 * sigma ** 2;
+  near(score.deviation ** 2, square - 4 * mu ** 2, 1e-3);
+  const less = exactly((noise) => byScore(f, q, noise, mu ** 2 + sigma ** 2));
+  near(less.mean, 1.4, 1e-4);
+  assert.ok(less.deviation < score.deviation);
+  const noise = normal(random(7));
+  const drawn = Array.from({ length: 20000 }, () => byPath(f, q, noise()));
+  near(spread(drawn).mean, 1.4, 0.03);
+  const [[one, alone], , [four, together]] = byNumber(drawn);
+  assert.deepEqual([one, four], [1, 4]);
+  near(together / alone, 0.5, 0.03);
+  assert.deepEqual(histogram([0, 0.1, 0.9, 5], [0, 1], 2), [2, 1]);
+});
+
+test("figure 9: sums of products are those of torch", async () => {
+  const text = await readFile(new URL("../fixtures/convolution.json", import.meta.url), "utf8");
+  for (const { setting, transposed, x, w, y } of JSON.parse(text)) {
+    const found = output(x, w, setting, transposed);
+    assert.equal(found.length, y.length);
+    y.forEach((/** @type {number} */ each, /** @type {number} */ k) => near(found[k], each, 1e-4));
+  }
+  assert.deepEqual([...shrunk([1, 3, 5, 7], 2, 1)], [4]);
+});
+
+test("figure 3: how unlike a picture is to real ones, and draws with a covariance", () => {
+  const real = [1, 0, 0, 0, 2, 0];
+  const long = lengths(real, 3);
+  near(unlikeness([0, 5, 0], real, long), 0);
+  near(unlikeness([1, 1, 0], real, long), 1 - Math.SQRT1_2);
+  near(unlikeness([0, 0, 1], real, long), 1);
+  assert.equal(median([3, 1, 2]), 2);
+  assert.equal(median([4, 1, 2, 3]), 2.5);
+  assert.deepEqual([...correlated([1, 2], [2, 0, 1, 3], [1, -1])], [3, 0]);
 });
