@@ -21,12 +21,21 @@ import {
 import {
   density,
   kl,
+  kl as klOf,
   klTerms,
   normal,
   quadrature,
   random,
   reverseKl,
 } from "../../latent_workbench/components/concepts/gaussian.js";
+import {
+  bestLogistic,
+  choiceNats,
+  gaussianNats,
+  logisticNats,
+  mean,
+  variance,
+} from "../../latent_workbench/components/concepts/mixtures.js";
 import {
   correlated,
   lengths,
@@ -45,6 +54,12 @@ import {
   where,
 } from "../../latent_workbench/components/concepts/plane_posterior.js";
 import { output, shrunk } from "../../latent_workbench/components/concepts/sums.js";
+import {
+  bestAnswer,
+  points,
+  ToyAutoencoder,
+} from "../../latent_workbench/components/concepts/toy_autoencoders.js";
+import { ToyVae } from "../../latent_workbench/components/concepts/toy_vae.js";
 
 /** @param {number} actual @param {number} expected @param {number} [far] */
 function near(actual, expected, far = 1e-6) {
@@ -101,8 +116,8 @@ const X = [0.9, -0.6];
 /** @param {number} a @param {number} b */
 const logLikelihood = (a, b) =>
   -((X[0] - a) ** 2 + (X[1] - b) ** 2) / (2 * NOISE ** 2) - Math.log(2 * Math.PI * NOISE ** 2);
-const variance = 1 + NOISE ** 2;
-const LOG_P = -(X[0] ** 2 + X[1] ** 2) / (2 * variance) - Math.log(2 * Math.PI * variance);
+const MARGINAL = 1 + NOISE ** 2; // variance of x
+const LOG_P = -(X[0] ** 2 + X[1] ** 2) / (2 * MARGINAL) - Math.log(2 * Math.PI * MARGINAL);
 
 /** @param {import("../../latent_workbench/components/concepts/likelihood.js").Box} box @param {number} n */
 function grid(box, n) {
@@ -123,7 +138,7 @@ test("figure 5: log p(x), ELBO and gap are those of a model that can be solved",
   assert.ok(fine.box.x[1] - fine.box.x[0] < 5);
   near(evidence(coarse, fine), LOG_P, 2e-3);
 
-  const posterior = { mu: X.map((each) => each / variance), sigma: NOISE / Math.sqrt(variance) };
+  const posterior = { mu: X.map((each) => each / MARGINAL), sigma: NOISE / Math.sqrt(MARGINAL) };
   const found = moments(fine);
   near(found.mu[0], posterior.mu[0], 1e-3);
   near(found.sigma[1], posterior.sigma, 1e-3);
@@ -214,4 +229,148 @@ test("figure 3: how unlike a picture is to real ones, and draws with a covarianc
   assert.equal(median([3, 1, 2]), 2);
   assert.equal(median([4, 1, 2, 3]), 2.5);
   assert.deepEqual([...correlated([1, 2], [2, 0, 1, 3], [1, -1])], [3, 0]);
+});
+
+/** ∂f/∂w of weights, by differences. @param {import("../../latent_workbench/components/concepts/network.js").Layer[]} layers @param {() => number} f @param {number} [most] of each layer */
+function bySteps(layers, f, most = Infinity) {
+  const h = 1e-5;
+  return layers.flatMap(({ weights }) =>
+    Array.from(weights.slice(0, most), (weight, i) => {
+      weights[i] = weight + h;
+      const above = f();
+      weights[i] = weight - h;
+      const below = f();
+      weights[i] = weight;
+      return (above - below) / (2 * h);
+    }),
+  );
+}
+
+/** @param {import("../../latent_workbench/components/concepts/network.js").Layer[]} layers */
+function taken(layers) {
+  return layers.flatMap(({ slopes }) => {
+    const found = [...slopes];
+    slopes.fill(0);
+    return found;
+  });
+}
+
+test("figure 7: KL and its gradient are right, and a high β kills what free bits bring back", () => {
+  const noise = normal(random(3));
+  const vae = new ToyVae(6, 2, 5, noise);
+  const batch = Array.from({ length: 3 }, () => Float64Array.from({ length: 6 }, random(4)));
+  for (const price of [
+    { beta: 2, free: 0 },
+    { beta: 1.5, free: 0.05 },
+  ]) {
+    const loss = () => vae.measure(batch, price, normal(random(9))).loss;
+    loss();
+    const layers = [...vae.encoder, ...vae.decoder];
+    taken(layers);
+    const { kl } = vae.measure(batch, price, normal(random(9)));
+    const slopes = taken(layers);
+    bySteps(layers, loss).forEach((each, i) => near(slopes[i], each, 1e-5));
+    const expected = [0, 1].map((d) =>
+      batch
+        .map((x) => vae.encode(x))
+        .reduce((sum, { mu, logvar }) => sum + klOf({ mu: mu[d], sigma: Math.exp(logvar[d] / 2) }) / 3, 0),
+    );
+    expected.forEach((each, d) => near(kl[d], each));
+  }
+  taken([...vae.encoder, ...vae.decoder]);
+  // Two patterns: a bit of code is worth some nats.
+  const patterns = [0, 1].map((k) => Float64Array.from({ length: 6 }, (_, i) => Number(i % 2 === k)));
+  const alive = new ToyVae(6, 2, 8, normal(random(5)));
+  const after = (
+    /** @type {number} */ steps,
+    /** @type {import("../../latent_workbench/components/concepts/toy_vae.js").Price} */ price,
+  ) => {
+    let kl = new Float64Array();
+    for (let i = 0; i < steps; i++) ({ kl } = alive.learn([...patterns, ...patterns], price, 0.01));
+    return kl.reduce((sum, each) => sum + each, 0);
+  };
+  assert.ok(after(500, { beta: 1, free: 0 }) > 0.4);
+  assert.ok(after(200, { beta: 8, free: 0 }) < 0.12);
+  assert.ok(after(900, { beta: 8, free: 0.5 }) > 0.7);
+});
+
+test("figure 10: gradients are right, and a denoiser learns what is known exactly", () => {
+  const even = random(1);
+  /** @type {[number, number][]} */
+  const two = [
+    [0.3, -0.2],
+    [-0.8, 0.5],
+  ];
+  for (const kind of /** @type {const} */ (["sparse", "contractive", "plain"])) {
+    const model = new ToyAutoencoder(kind, 0.1, normal(random(2)), 8);
+    // `learn` steps at once; at rate 0 it only measures, but empties the slopes: so by differences.
+    const before = model.layers.map(({ weights }) => Float64Array.from(weights));
+    const loss = () => model.learn(two, 0);
+    const [layer] = model.layers;
+    const found = bySteps([layer], loss, 20);
+    const first = layer.first.slice();
+    loss();
+    const slopes = layer.first.map((each, i) => (each - 0.9 * first[i]) / 0.1);
+    // Adam's first moment moved by a tenth of the slope of the last call, after those of the differences.
+    const last = layer.first.slice();
+    loss();
+    const now = layer.first.map((each, i) => (each - 0.9 * last[i]) / 0.1);
+    found.forEach((each, i) => near(now[i], each, 2e-4));
+    near(slopes[0], now[0], 1e-9);
+    model.layers.forEach(({ weights }, k) => assert.deepEqual(weights, before[k]));
+  }
+  const data = points("circle", 200, even, normal(random(3)));
+  const denoiser = new ToyAutoencoder("denoising", 0.3, normal(random(4)), 20);
+  for (let i = 0; i < 1500; i++) {
+    const batch = Array.from({ length: 16 }, () => data[Math.floor(even() * data.length)]);
+    denoiser.learn(batch, 0.006);
+  }
+  /** @type {[number, number]} */
+  const outside = [1.6, 0];
+  const best = bestAnswer(data, outside, 0.3);
+  const answer = denoiser.answer(outside);
+  near(answer[0], best[0], 0.12);
+  near(answer[1], best[1], 0.12);
+  // Of two points alone, the best answer is their mean weighed by how likely each is: Bayes by hand.
+  const far = [0.1, 0.2].map((d) => Math.exp((-d * d) / 0.08));
+  near(
+    bestAnswer(
+      [
+        [0, 0],
+        [0.3, 0],
+      ],
+      [0.1, 0],
+      0.2,
+    )[0],
+    (0.3 * far[1]) / (far[0] + far[1]),
+    1e-12,
+  );
+});
+
+test("figure 8: each decoder's price is what its density says, and the mean is the best guess", () => {
+  const [a, b, w] = [[0, 1, 0.5], [1, 1, 0.25], 0.25];
+  const middle = mean(a, b, w);
+  assert.deepEqual([...middle], [0.75, 1, 0.3125]);
+  const squared = variance(a, b, w);
+  const byHand = middle.reduce((sum, m, i) => sum + w * (a[i] - m) ** 2 + (1 - w) * (b[i] - m) ** 2, 0) / 3;
+  near(squared, byHand);
+  const sigma = 0.2;
+  const logs = [a, b].map((x) =>
+    x.reduce((sum, each, i) => sum - Math.log(density(each, { mu: middle[i], sigma }) / 256), 0),
+  );
+  near(gaussianNats(squared, sigma, 3), w * logs[0] + (1 - w) * logs[1]);
+  for (const other of [0.9, 1.1]) {
+    const best = Math.sqrt(squared);
+    assert.ok(gaussianNats(squared, best, 3) < gaussianNats(squared, best * other, 3));
+  }
+  const levels = Array.from({ length: 256 }, (_, k) => Math.exp(-logisticNats(k / 255, 0.4, 0.05)));
+  near(
+    levels.reduce((sum, each) => sum + each, 0),
+    1,
+    1e-9,
+  );
+  near(bestLogistic(0.5, 0.5, 0.3).mu, 0.5);
+  assert.ok(bestLogistic(0.5, 0.5, 0.3).nats < 0.01);
+  assert.ok(bestLogistic(0, 1, 0.5).nats > Math.LN2); // one value alone cannot say which of two
+  near(choiceNats(0.5), Math.LN2);
 });
