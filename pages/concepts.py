@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import streamlit as st
 
+from latent_workbench.concepts.experiment import experiment
 from latent_workbench.concepts.figures import figures
+from latent_workbench.concepts.glossary import glossary
+from latent_workbench.shared.glossary import GLOSSARY, TAB
+
+TABS = {"Figures": figures, GLOSSARY: glossary, "First experiment": experiment}
 
 st.header("Concepts")
-figures()
+for tab, draw in zip(
+    st.tabs(list(TABS), key=TAB, on_change="rerun", bind="query-params"),
+    TABS.values(),
+    strict=True,
+):
+    if tab.open:
+        with tab:
+            draw()

@@ -173,6 +173,7 @@ LOOKING = {
     "Open the nearest in Explore",
     "Make the file", "Fit here", "Open its mean", "Keep as A", "Keep as B", "Go to Train",
     "Try again", "Use them", "", "±1", "±2", "±3", "Log grid", "See it in your run",
+    "Begin", "Back", "Next",
 }  # fmt: skip
 """Buttons that change nothing of the store."""
 

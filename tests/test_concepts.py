@@ -19,6 +19,8 @@ from latent_workbench.live.likelihood import (
 )
 from latent_workbench.live.models import MODELS
 from latent_workbench.live.resources import encodings_of
+from latent_workbench.shared.glossary import GLOSSARY, TAB, explained, term_in, terms
+from latent_workbench.shared.guide import STEPS
 from vae_core.errors import UserError
 from vae_core.runs import Store
 
@@ -117,3 +119,60 @@ def test_the_sums_that_the_browser_is_held_against_are_those_of_torch() -> None:
         how = {"stride": case["setting"]["stride"], "padding": case["setting"]["padding"]}
         operation = torch.conv_transpose2d if case["transposed"] else torch.conv2d
         assert operation(x, w, **how).flatten().tolist() == pytest.approx(case["y"], abs=1e-4)
+
+
+# --- the glossary ---------------------------------------------------------------------------------
+
+TITLES = {
+    "KL (nats)": "KL",
+    "nats per image": "nat",
+    "−log p(x) (nats) ↓": "log p(x)",
+    "rate R = KL, nats per image": "rate",
+    "distortion D": "distortion",
+    "active units": "active unit",
+    "training total": "loss",
+    "images/s": None,
+    "bitmap": None,
+}
+"""What stands on charts and columns, and the term that it leads to; `concepts.test.js` has the same
+in JavaScript."""
+
+
+def test_every_term_is_one_sentence_and_its_figure_is_there() -> None:
+    names = [name.lower() for each in terms() for name in (each.term, *each.also)]
+    assert len(names) == len(set(names)) > 60
+    for each in terms():
+        assert each.says.endswith(".") and ". " not in each.says, each.term
+        assert not each.figure or each.figure in concepts
+
+
+def test_titles_lead_to_their_terms_and_columns_say_them() -> None:
+    found = {title: term_in(title) for title in TITLES}
+    assert {title: each and each.term for title, each in found.items()} == TITLES
+    told = explained(["KL", "run", "own"], {"own": {"help": "mine"}})
+    assert told["own"] == {"help": "mine"} and "run" not in told
+    assert "concepts?concepts-tab=Glossary&term=KL" in told["KL"]["help"]
+
+
+def test_the_glossary_shows_the_term_of_the_address(shipped: Store) -> None:
+    app = open_page("concepts", **{TAB: GLOSSARY, "term": "ELBO"})
+    found = [each.value for each in app.markdown if each.value.startswith("**")]
+    assert found == [f"**ELBO**: {terms()[0].says}"]
+
+
+# --- the first experiment -------------------------------------------------------------------------
+
+
+def test_the_experiment_leads_through_the_real_pages(shipped: Store) -> None:
+    app = open_page("concepts", **{TAB: "First experiment"})
+    app.button(key="guide-start").click().run()
+    seen = []
+    for number, step in enumerate(STEPS, 1):
+        note = [each.value for each in app.sidebar.markdown if each.value.startswith("**")]
+        assert note == [f"**{number} of 5: {step.title}**"]
+        assert step.do in [each.value for each in app.sidebar.markdown]
+        assert not app.exception
+        seen.append(app.query_params.get("run", [None])[0])
+        app.button(key="guide-next").click().run()
+    assert seen[:2] == ["mnist-vae", "mnist-plane"]
+    assert not [each for each in app.button if each.key == "guide-next"], "it is over"

@@ -9,6 +9,7 @@ import streamlit as st
 
 from latent_workbench.evaluate.figures import Asked, refusals
 from latent_workbench.shared.formatting import escape_markdown
+from latent_workbench.shared.glossary import explained
 from latent_workbench.shared.theme import MARGIN, chart, label_color
 from vae_core.evaluation import Estimate, measures
 from vae_core.evaluation.table import Table, latex_of, rounded, rows
@@ -28,7 +29,7 @@ def results(asked: Asked, table: Table) -> None:
     else:
         st.dataframe(
             [_line(run, table, asked.names) for run in table], hide_index=True,
-            key="evaluate-table",
+            key="evaluate-table", column_config=explained(map(heading, asked.names)),
         )  # fmt: skip
         st.caption(
             "± is half of the 95 % interval. " + " ".join(escape_markdown(s) for s in _said(table))

@@ -60,6 +60,7 @@ import {
   ToyAutoencoder,
 } from "../../latent_workbench/components/concepts/toy_autoencoders.js";
 import { ToyVae } from "../../latent_workbench/components/concepts/toy_vae.js";
+import { termIn } from "../../latent_workbench/components/shared/glossary.js";
 
 /** @param {number} actual @param {number} expected @param {number} [far] */
 function near(actual, expected, far = 1e-6) {
@@ -373,4 +374,20 @@ test("figure 8: each decoder's price is what its density says, and the mean is t
   assert.ok(bestLogistic(0.5, 0.5, 0.3).nats < 0.01);
   assert.ok(bestLogistic(0, 1, 0.5).nats > Math.LN2); // one value alone cannot say which of two
   near(choiceNats(0.5), Math.LN2);
+});
+
+test("titles of charts lead to their terms, as in Python", () => {
+  /** @type {Record<string, string | null>} */
+  const titles = {
+    "KL (nats)": "KL",
+    "nats per image": "nat",
+    "−log p(x) (nats) ↓": "log p(x)",
+    "rate R = KL, nats per image": "rate",
+    "distortion D": "distortion",
+    "active units": "active unit",
+    "training total": "loss",
+    "images/s": null,
+    bitmap: null,
+  };
+  for (const [title, term] of Object.entries(titles)) assert.equal(termIn(title)?.term ?? null, term, title);
 });

@@ -20,8 +20,8 @@ from vae_core.runs import Run
     "which is neither. A learned σ says honestly how wrong the mean is, discretised logistics let "
     "each value have a scale of its own, and a hierarchy spends a few nats on which of the two it "
     "is. Choose two real images, drag how often each comes, and compare what the pair costs.",
-    formula=r"\begin{aligned}\hat x&=\arg\min_m\,w\,\|x_1-m\|^2+(1-w)\,\|x_2-m\|^2\\"
-    r"&=w\,x_1+(1-w)\,x_2\end{aligned}",
+    formula=r"\begin{aligned}\hat x=\arg\min_m\;&w\,\|x_1-m\|^2\\+\,&(1-w)\,\|x_2-m\|^2\\"
+    r"=\;&w\,x_1+(1-w)\,x_2\end{aligned}",
     question="The hierarchy pays only the entropy of w for a sharp picture. Why is that so cheap?",
     answer="Which of two images it is takes at most ln 2 = 0.69 nats; the blurred mean costs "
     "hundreds, because every value that differs is paid for by itself. Independent values cannot "

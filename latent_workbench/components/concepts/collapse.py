@@ -15,10 +15,10 @@ IMAGES = 1000
 @concepts.register(
     "collapse",
     label="Collapse",
-    blurb="A dimension of the code is worth its KL only if it saves more nats of reconstruction than "
-    "β times that. Where it does not, its posterior falls back to the prior and the decoder stops "
-    "listening, which is hard to undo, because neither side learns from noise. Raise β while this "
-    "small VAE trains on real images in your browser, watch dimensions die, and try a remedy.",
+    blurb="A dimension of the code is worth its KL only if it saves more nats of reconstruction "
+    "than β times that. Where it does not, its posterior falls back to the prior and the decoder "
+    "stops listening, which is hard to undo, because neither side learns from noise. Raise β while "
+    "this small VAE trains on real images in your browser, watch dimensions die, and try a remedy.",
     formula=r"\begin{aligned}&\mathbb E_q[-\log p(x|z)]\\&+\beta\sum_d\max\big(\lambda,\,"
     r"\overline{\mathrm{KL}}_d\big)\end{aligned}",
     question="After a collapse, why does a lower β not always wake the dimensions at once?",

@@ -3,6 +3,7 @@
 
 import { button, choice, element, setText } from "../shared/elements.js";
 import { significant } from "../shared/format.js";
+import { linkedLabel } from "../shared/glossary.js";
 import { placed } from "../shared/places.js";
 
 /**
@@ -65,7 +66,7 @@ export class Readouts {
       const value = element("span", { "data-testid": key });
       const small = element("small", {}, [unit]);
       const mark = color ? [element("i", { style: `background:${color}` })] : [];
-      const term = element("dt", title ? { title } : {}, [...mark, label]);
+      const term = element("dt", title ? { title } : {}, [...mark, title ? label : linkedLabel(label)]);
       this.root.append(element("div", {}, [term, element("dd", {}, [value, " ", small])]));
       this.places.set(key, { value, unit: small });
     }

@@ -105,6 +105,7 @@ export class Stage {
     this.margin = options.bare ? BARE : MARGIN;
     this.canvas = element("canvas", { role: "img", "aria-label": options.label });
     this.root = element("div", { class: "stage" }, [this.canvas]);
+    if (options.square) this.root.style.maxWidth = `${options.height ?? 260}px`;
     this.observer = new ResizeObserver(() => this.redraw());
     this.observer.observe(this.root);
     const { name, rows } = options;
