@@ -1,4 +1,4 @@
-"""A first experiment of ten minutes: five steps on the real pages, a note on each in the sidebar."""
+"""A first experiment of ten minutes: five steps on the real pages, a note on each at the side."""
 
 from __future__ import annotations
 
