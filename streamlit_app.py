@@ -13,6 +13,7 @@ import streamlit as st
 
 from latent_workbench.components.chart_saver import chart_saver
 from latent_workbench.shared.current_run import run_picker
+from latent_workbench.shared.guide import guide_note
 from latent_workbench.shared.login import account, logged_in
 from latent_workbench.shared.theme import page_style
 
@@ -26,6 +27,7 @@ PAGES = (
     ("tune_beta", "Tune β", ":material/balance:"),
     ("evaluate", "Evaluate", ":material/straighten:"),
     ("results", "Results", ":material/menu_book:"),
+    ("concepts", "Concepts", ":material/school:"),
 )
 
 
@@ -55,6 +57,7 @@ def main() -> None:
     page_style()
     chart_saver()
     run_picker()
+    guide_note()
     account()
     navigation.run()
 

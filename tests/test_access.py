@@ -172,11 +172,22 @@ LOOKING = {
     "Find more like it", "Zip", "Show", "Hide", "Looks right", "Draw one", "The picture in Explore",
     "Open the nearest in Explore",
     "Make the file", "Fit here", "Open its mean", "Keep as A", "Keep as B", "Go to Train",
-    "Try again", "Use them", "", "±1", "±2", "±3", "Log grid",
+    "Try again", "Use them", "", "±1", "±2", "±3", "Log grid", "See it in your run",
+    "Begin", "Back", "Next",
 }  # fmt: skip
 """Buttons that change nothing of the store."""
 
-PAGES = ("gallery", "train", "explore", "grids", "encodings", "tune_beta", "evaluate", "results")
+PAGES = (
+    "gallery",
+    "train",
+    "explore",
+    "grids",
+    "encodings",
+    "tune_beta",
+    "evaluate",
+    "results",
+    "concepts",
+)
 
 
 def everything(store: Path) -> dict[str, bytes]:

@@ -83,6 +83,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "latent_workbench.tune",
         "latent_workbench.evaluate",
         "latent_workbench.published",
+        "latent_workbench.concepts",
     ),
     ("pages", "vae_core.cli"),
     ("streamlit_app", "vae_core.__main__", "vae_core.__init__", "latent_workbench.__main__"),

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from latent_workbench.components import entry
+from latent_workbench.components.concepts import concepts
 from latent_workbench.live import static
 from latent_workbench.live.static import addresses, imported, modules, static_routes, version
 
@@ -26,6 +27,10 @@ COMPONENTS = (
     "sheet",
     "svg",
     "uploader",
+)
+MODULES = (
+    *(f"components/{name}/{name}.js" for name in COMPONENTS),
+    *(f"components/concepts/{each.name.replace('-', '_')}.js" for each in concepts),
 )
 
 
@@ -44,10 +49,10 @@ def get(port: int, path: str, **headers: str) -> tuple[int, dict[str, str], byte
     return found
 
 
-@pytest.mark.parametrize("component", COMPONENTS)
-def test_everything_that_a_component_imports_is_served(port: int, component: str):
-    paths = addresses(f"components/{component}/{component}.js")
-    assert paths[0].endswith(f"/{component}.js") and len(set(paths)) == len(paths)
+@pytest.mark.parametrize("module", MODULES)
+def test_everything_that_a_component_imports_is_served(port: int, module: str):
+    paths = addresses(module)
+    assert paths[0].endswith(f"/{module}") and len(set(paths)) == len(paths)
     for path in paths:
         status, headers, body = get(port, f"/{path}")
         kind = "application/json" if path.endswith(".json") else "text/javascript; charset=utf-8"
@@ -57,7 +62,7 @@ def test_everything_that_a_component_imports_is_served(port: int, component: str
 
 
 def test_every_module_is_imported_by_a_component():
-    used = {each for name in COMPONENTS for each in imported(f"components/{name}/{name}.js")}
+    used = {each for module in MODULES for each in imported(module)}
     assert used == set(modules())
 
 

@@ -18,11 +18,14 @@ from latent_workbench.live.static import addresses
 _HERE = Path(__file__).parent
 
 
-def component(name: str, folder: str, isolate_styles: bool = True) -> Callable[..., Any]:
+def component(
+    name: str, folder: str, isolate_styles: bool = True, script: str = ""
+) -> Callable[..., Any]:
     """Register the component `name` of `folder`: FOLDER.js, FOLDER.css and, if any, FOLDER.html.
 
     Args:
         isolate_styles: False where styles of the page itself have to reach it.
+        script: the module of the folder that it is, where several share the folder's styles.
     """
     base = _HERE / folder / folder
     markup = base.with_suffix(".html")
@@ -32,13 +35,14 @@ def component(name: str, folder: str, isolate_styles: bool = True) -> Callable[.
         name,
         html=markup.read_text(encoding="utf-8") if markup.is_file() else None,
         css="".join(path.read_text(encoding="utf-8") for path in styles),
-        js=entry(folder),
+        js=entry(folder, script or folder),
         isolate_styles=isolate_styles,
     )
 
 
-def entry(folder: str) -> str:
-    """What Streamlit loads for a component: it imports FOLDER.js from the app's static route."""
+def entry(folder: str, script: str = "") -> str:
+    """What Streamlit loads for a component: it imports its module, FOLDER.js unless `script` names
+    another, from the app's static route."""
     loader = (_HERE / "entry.js").read_text(encoding="utf-8")
-    modules = json.dumps(addresses(f"components/{folder}/{folder}.js"))
+    modules = json.dumps(addresses(f"components/{folder}/{script or folder}.js"))
     return f"const MODULES = {modules};\n{loader}"

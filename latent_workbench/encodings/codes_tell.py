@@ -11,6 +11,7 @@ import streamlit as st
 
 from latent_workbench.encodings.encoded_images import EncodedImages
 from latent_workbench.shared.formatting import escape_markdown, image_count, number
+from latent_workbench.shared.glossary import explained
 from latent_workbench.shared.tasks import job_button, job_shown
 from latent_workbench.shared.theme import KL, MARGIN, RECONSTRUCTION, chart, total_color
 from vae_core.representation import representation
@@ -79,7 +80,9 @@ def _rate(found: Mapping[str, Any]) -> None:
         return
     left, right = st.columns([1, 1.1], gap="medium")
     with left:
-        st.dataframe(parts_table(aggregate), hide_index=True, key="codes-tell-parts")
+        parts = parts_table(aggregate)
+        heads = explained(parts)
+        st.dataframe(parts, hide_index=True, key="codes-tell-parts", column_config=heads)
         gaussian = found["gaussian_total_correlation"]
         told = ", ".join(f"of {name} {number(value)}" for name, value in gaussian.items())
         st.caption(f"Total correlation of a Gaussian with the same covariance: {told} nats.")
@@ -163,7 +166,8 @@ def _labels(found: Mapping[str, Any]) -> None:
             }
             for each in probes["of"]
         ]
-        st.dataframe(rows, hide_index=True, key="codes-tell-probes")
+        heads = explained(rows[0])
+        st.dataframe(rows, hide_index=True, key="codes-tell-probes", column_config=heads)
 
 
 def accuracy_figure(probes: Mapping[str, Any]) -> go.Figure:

@@ -8,6 +8,7 @@ import streamlit as st
 from latent_workbench.evaluate.figures import Asked, refusals
 from latent_workbench.evaluate.tradeoff import tradeoff
 from latent_workbench.shared.formatting import escape_markdown
+from latent_workbench.shared.glossary import explained
 from latent_workbench.shared.theme import MARGIN, chart, label_color
 from vae_core.evaluation import Estimate, measures
 from vae_core.evaluation.table import Table, cautions, latex_of, remarks, rounded, rows
@@ -32,7 +33,8 @@ def results(asked: Asked, table: Table) -> None:
         names = [name for name in asked.names if any(name in each for each in table.values())]
         st.dataframe(
             [_line(run, table, names) for run in table], hide_index=True, key="evaluate-table",
-            column_config={RUN: st.column_config.TextColumn(pinned=True)},
+            column_config={RUN: st.column_config.TextColumn(pinned=True)}
+            | explained(map(heading, names)),
         )  # fmt: skip
         _downloads(table)
         _pictured(names, table)

@@ -70,7 +70,7 @@ class Engine:
         if weights_version(run) is None:
             raise UserError(f"Run {run.id!r} has no weights to decode with.")
         known = self.models.peek(run)
-        model = known if known is not None else await self._in_decoder_thread(self.models.get, run)
+        model = known if known is not None else await self.in_decoder_thread(self.models.get, run)
         if label is None:
             return model
         if not -1 <= label < model.labels:
@@ -91,7 +91,7 @@ class Engine:
         known = self._seconds.get(model, {}).get(len(vectors))
         if known is not None and known <= INLINE_S:
             return self._decode(model, vectors)
-        return await self._in_decoder_thread(self._decode, model, vectors)
+        return await self.in_decoder_thread(self._decode, model, vectors)
 
     async def locate(self, run: Run, model: LatentModel, request: Request) -> Location | None:
         """Where the first vector lies; None where it was not asked for or nothing is known."""
@@ -105,12 +105,12 @@ class Engine:
         if region.mu.shape[1] != len(z):
             return None
         if model not in self._priors:
-            self._priors[model] = await self._in_decoder_thread(model.prior)
+            self._priors[model] = await self.in_decoder_thread(model.prior)
         density = self._priors[model]
         known = region.mu.size + (0 if density is None else density.mu.numel())
         if known <= INLINE_NUMBERS:
             return locate(region, density, z, request.nearest)
-        return await self._in_decoder_thread(locate, region, density, z, request.nearest)
+        return await self.in_decoder_thread(locate, region, density, z, request.nearest)
 
     async def region(self, run: Run) -> Region:
         """The region that the run's encodings fill.
@@ -119,7 +119,7 @@ class Engine:
             UserError: when there are none or they are damaged.
         """
         known = self.regions.peek(run)
-        return known if known is not None else await self._in_decoder_thread(self.regions.get, run)
+        return known if known is not None else await self.in_decoder_thread(self.regions.get, run)
 
     async def vector(self, run: Run, asked: Random | Encoding) -> np.ndarray:
         """The latent vector [D] that a text request asks for.
@@ -129,20 +129,21 @@ class Engine:
         """
         if isinstance(asked, Random):
             model = await self.model(run)
-            return await self._in_decoder_thread(draw_prior, model, asked.seed, asked.temperature)
+            return await self.in_decoder_thread(draw_prior, model, asked.seed, asked.temperature)
         region = await self.region(run)
         if asked.index >= len(region.mu):
             raise UserError(f"Run {run.id!r} has {len(region.mu)} encodings, counted from 0.")
         if asked.dial is None:
             return region.mu[asked.index]
         encode = self._encoded_at
-        return await self._in_decoder_thread(encode, run, await self.model(run), asked)
+        return await self.in_decoder_thread(encode, run, await self.model(run), asked)
 
     async def in_thread(self, work: Callable[[], T]) -> T:
         """Do what may take seconds, after what others asked for."""
         return await asyncio.get_running_loop().run_in_executor(self._long, work)
 
-    async def _in_decoder_thread(self, work: Callable[..., T], *arguments: Any) -> T:
+    async def in_decoder_thread(self, work: Callable[..., T], *arguments: Any) -> T:
+        """Do what may take some milliseconds, beside what takes seconds."""
         return await asyncio.get_running_loop().run_in_executor(self._decoders, work, *arguments)
 
     def _encoded_at(self, run: Run, model: LatentModel, asked: Encoding) -> np.ndarray:

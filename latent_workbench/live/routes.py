@@ -10,6 +10,7 @@ from latent_workbench.live.charts import chart_routes
 from latent_workbench.live.compute import ComputeServer
 from latent_workbench.live.guard import Guard
 from latent_workbench.live.images import image_routes
+from latent_workbench.live.likelihood import LikelihoodServer
 from latent_workbench.live.progress import ProgressServer
 from latent_workbench.live.static import LIVE, static_routes
 from latent_workbench.live.upload_sessions import LOOKS
@@ -32,6 +33,7 @@ def live_mount() -> Mount:
         f"/{base}/{LIVE}" if base else f"/{LIVE}",
         routes=[
             *ComputeServer().routes(),
+            *LikelihoodServer().routes(),
             *image_routes(),
             *array_routes(),
             *ProgressServer().routes(),

@@ -22,7 +22,7 @@ LIVE = "live"
 """What all live routes lie under, one step below the app's root, beside its pages."""
 
 PACKAGE = Path(__file__).resolve().parent.parent
-FILES = ("components/*/*.js", "live/protocol.json")
+FILES = ("components/*/*.js", "live/protocol.json", "shared/glossary.json")
 TYPES = {".js": "text/javascript", ".json": "application/json"}
 
 IMPORT = re.compile(r'^(?:import|\}) [^;"]*?"(\.[^"]+)"', re.MULTILINE)

@@ -16,6 +16,7 @@ from latent_workbench.live.columns import decimate
 from latent_workbench.live.models import ready_torch, weights_version
 from latent_workbench.shared import access
 from latent_workbench.shared.errors import errors_shown, redact
+from latent_workbench.shared.glossary import explained
 from latent_workbench.shared.inputs import draw_again, page_of
 from latent_workbench.shared.pictures import wide_picture
 from latent_workbench.shared.tasks import job_shown, start_job
@@ -55,7 +56,8 @@ def comparison(runs: Sequence[Run]) -> None:
         rows = table(runs)
         floats = {key for row in rows for key, value in row.items() if isinstance(value, float)}
         short = {key: st.column_config.NumberColumn(format="%.4g") for key in floats}
-        st.dataframe(rows, hide_index=True, key="comparison-table", column_config=short)
+        heads = explained([key for row in rows for key in row], short)
+        st.dataframe(rows, hide_index=True, key="comparison-table", column_config=heads)
         for run in runs:
             if said := remarks(scores(run)):
                 st.caption(f"{run.id}: {' '.join(said)}")

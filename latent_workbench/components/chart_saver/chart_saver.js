@@ -1,5 +1,7 @@
-// Gives every Plotly chart that Streamlit draws the menu that saves it, whenever it appears.
+// Gives every Plotly chart that Streamlit draws the menu that saves it and links from its words to the
+// glossary, whenever it appears.
 
+import { explain } from "../shared/glossary.js";
 import { plotlySource } from "../shared/plotly_source.js";
 import { offerSaving } from "../shared/save_chart.js";
 
@@ -19,7 +21,10 @@ export default function ({ data: [version] }) {
   let waiting = false;
   const look = () => {
     waiting = false;
-    for (const chart of document.querySelectorAll(CHARTS)) offer(/** @type {HTMLElement} */ (chart), version);
+    for (const chart of document.querySelectorAll(CHARTS)) {
+      offer(/** @type {HTMLElement} */ (chart), version);
+      explain(chart);
+    }
   };
   observer = new MutationObserver(() => {
     if (waiting) return;

@@ -3,6 +3,7 @@
 
 import { context } from "../shared/canvas.js";
 import { element, find } from "../shared/elements.js";
+import { explain } from "../shared/glossary.js";
 import { plotlySource } from "../shared/plotly_source.js";
 import { saveMenu } from "../shared/save_chart.js";
 import { Annotations } from "./annotations.js";
@@ -169,6 +170,7 @@ export class Charts {
   /** @param {HTMLElement} plot @param {object[]} traces @param {object} layout */
   react(plot, traces, layout) {
     this.plotly?.react(plot, traces, layout, OPTIONS);
+    explain(plot);
   }
 
   /** An empty panel in place of a chart. @param {HTMLElement} plot */

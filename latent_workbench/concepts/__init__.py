@@ -1,0 +1,1 @@
+"""What the page Concepts is made of."""
