@@ -8,6 +8,7 @@ from latent_workbench.components.explorer import explorer
 from latent_workbench.encodings.search import like_this
 from latent_workbench.explore.address import read_address, write_address
 from latent_workbench.explore.direction_picker import direction_picker
+from latent_workbench.explore.html_file import html_file
 from latent_workbench.live.resources import model_of
 from latent_workbench.shared.catalog import companions
 from latent_workbench.shared.current_run import with_current_run
@@ -67,6 +68,7 @@ def page(run: Run) -> None:
     with choice:
         other = choose_other(run)
     if other is None:
+        html_file(run, link)
         panel(run, None)
         return
     linked = link.toggle(

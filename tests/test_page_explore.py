@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import shutil
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -220,3 +221,16 @@ def test_what_the_browser_tells_becomes_the_view() -> None:
     # A release and a change of directions may come in one go: the values were of the old ones.
     late = moved(View(LOCAL), told, "local/8")
     assert late == View(LOCAL, **told_so)
+
+
+def test_a_button_makes_the_page_that_one_takes_home(run: Run) -> None:
+    app = open_page("explore")
+    app.button(key="html-file").click().run()
+    end = time.monotonic() + 60
+    while not app.get("download_button") and time.monotonic() < end:
+        time.sleep(0.2)
+        app.run()
+    assert not app.warning and not app.exception
+    (offered_file,) = app.get("download_button")
+    assert "tiny.html" in offered_file.proto.label
+    assert any("MB" in caption.value for caption in app.caption)

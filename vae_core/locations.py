@@ -31,6 +31,9 @@ APP = PACKAGES if IS_CHECKOUT else PACKAGES / "latent_workbench" / "app"
 
 SHIPPED = APP / "trained_models"
 
+COMPONENTS = PACKAGES / "latent_workbench" / "components"
+"""The JavaScript and the styles of the app's live parts, which exported pages are made of too."""
+
 _HOME = PACKAGES if IS_CHECKOUT else user_data_path(NAME, appauthor=False)
 DEFAULT_STORE = _HOME / "trained_models"
 DEFAULT_DATA = _HOME / "data"

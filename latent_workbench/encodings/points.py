@@ -42,9 +42,9 @@ from latent_workbench.shared.errors import errors_shown
 from latent_workbench.shared.explore_view import PRINCIPAL
 from latent_workbench.shared.formatting import grouped
 from latent_workbench.shared.state import rerun_fragment, session
-from latent_workbench.shared.theme import LABELS
 from vae_core.data.columns import Columns, as_numbers, kind_of, known
 from vae_core.errors import UserError
+from vae_core.latent.explored import LABEL_COLORS
 from vae_core.names import readable, unused
 
 RADII = (1, 2)
@@ -212,11 +212,11 @@ def _most_frequent(name: str, column: np.ndarray) -> Categories:
     texts, codes, counts = np.unique(column, return_inverse=True, return_counts=True)
     order = np.argsort(-np.where(texts == "", 0, counts), kind="stable")
     order = order[texts[order] != ""]
-    shown, others = order[: len(LABELS) - 1], order[len(LABELS) - 1 :]
+    shown, others = order[: len(LABEL_COLORS) - 1], order[len(LABEL_COLORS) - 1 :]
     if len(others) == 1:
         shown, others = order, others[:0]
     place = np.full(len(texts), -1)
-    place[shown], place[others] = np.arange(len(shown)), len(LABELS) - 1
+    place[shown], place[others] = np.arange(len(shown)), len(LABEL_COLORS) - 1
     names = [str(text) for text in texts[shown]]
     names += [f"other ({grouped(len(others))} more)"] if len(others) else []
     return Categories(name, place[codes], names)

@@ -7,23 +7,11 @@ from typing import Any, Literal
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from vae_core.latent.explored import LABEL_COLORS
+
 RECONSTRUCTION = "#0072B2"
 KL = "#E69F00"
 BETA = "#CC79A7"
-
-LABELS = (
-    "#4477AA",
-    "#EE6677",
-    "#228833",
-    "#CCBB44",
-    "#66CCEE",
-    "#AA3377",
-    "#7B5B3A",
-    "#F4A261",
-    "#44AA99",
-    "#8A8F98",
-)
-"""Colours of labels, by index: the same in scatter, histograms and borders of thumbnails."""
 
 MARGIN = {"l": 60, "r": 16, "t": 16, "b": 52}
 """Around figures that stand still, in px."""
@@ -50,7 +38,7 @@ def state_badge(state: str, host: str = "") -> None:
 
 def label_color(index: int) -> str:
     """The colour of label `index`; repeats after ten."""
-    return LABELS[index % len(LABELS)]
+    return LABEL_COLORS[index % len(LABEL_COLORS)]
 
 
 def total_color() -> str:

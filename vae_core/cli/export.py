@@ -96,10 +96,12 @@ def export(
     to: Annotated[
         list[str],
         typer.Option(
-            help="csv, parquet, npz, projector, safetensors, onnx, python, hub; repeat it."
+            help="html, csv, parquet, npz, projector, safetensors, onnx, python, hub; repeat it."
         ),
     ],
-    out: Annotated[Path, typer.Option(help="Folder to write into.")] = Path("."),
+    out: Annotated[Path, typer.Option(help="Folder to write into; of one file, the file.")] = Path(
+        "."
+    ),
     split: SplitOption = "train",
     data_dir: DataDirOption = None,
     weights: WeightsOption = "last",

@@ -12,7 +12,8 @@ from vae_core.files import replacing
 
 
 def write_export(made: Export, folder: Path, name: str) -> Path:
-    """Write one file as `folder/name.suffix`, several into `folder/name/`; each atomically.
+    """Write one file as `folder/name.suffix`, several into `folder/name/`; each atomically. One
+    file may also be called by its own name: where `folder` ends like it and is no folder.
 
     Returns:
         what was written: the file or the folder.
@@ -21,7 +22,8 @@ def write_export(made: Export, folder: Path, name: str) -> Path:
         UserError: when the disk is full or the folder cannot be written.
     """
     single = _single(made, name)
-    target = folder / (single or name)
+    named = single and folder.suffix == Path(single).suffix and not folder.is_dir()
+    target = folder if named else folder / (single or name)
     paths = {target if single else target / file: data for file, data in made.files.items()}
     try:
         for path, data in paths.items():

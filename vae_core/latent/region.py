@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
 
@@ -153,6 +154,14 @@ class Region:
         """
         places, distances = self._raw.nearest(z[None], k)
         return places[0], distances[0]
+
+    def told(self) -> dict[str, Any]:
+        """What `place` and `nearest` take beside the encodings, for who computes them elsewhere:
+        arrays and numbers by name, `axes` None where the covariance is taken to be diagonal."""
+        arrays = {"mean": self.mean, "axes": self._axes, "deviations": self._deviations}
+        arrays |= {"known": self._known, "weights": self._information_weights, "gaps": self._gaps}
+        numbers = {"shell": float(self._shell), "usual": self._usual, "neighbours": self._k}
+        return {**arrays, **numbers, "rare": RARE}
 
     def _reference_distances(self, draws: np.ndarray) -> np.ndarray:
         """The kth_distance of draws, each without the encoding that it came from, ascending."""

@@ -31,14 +31,22 @@ def fold(model: LatentModel) -> None:
     Pictures stay the same but for the rounding of floats. Afterwards the model can decode and
     encode, but not be trained or saved: the weights of its decoder are no parameters any more.
     """
-    sequences = [each for each in model.decoder.modules() if isinstance(each, nn.Sequential)]
-    for layers in sequences:
-        _fold_norms(layers)
+    fold_norms(model)
     seen = _input_shapes(model)
-    for layers in sequences:
+    for layers in _sequences(model):
         for i, layer in enumerate(layers):
             if layer in seen:
                 layers[i] = _laid_out(layer, seen[layer])
+
+
+def fold_norms(model: LatentModel) -> None:
+    """Fold what normalises by batches into the layers of the decoder before it, as `fold` does."""
+    for layers in _sequences(model):
+        _fold_norms(layers)
+
+
+def _sequences(model: LatentModel) -> list[nn.Sequential]:
+    return [each for each in model.decoder.modules() if isinstance(each, nn.Sequential)]
 
 
 def _fold_norms(layers: nn.Sequential) -> None:

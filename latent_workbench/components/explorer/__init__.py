@@ -11,11 +11,12 @@ import streamlit as st
 
 from latent_workbench.components import component
 from latent_workbench.components.explorer.direction_sets import sliders_for
-from latent_workbench.components.explorer.space import encoded, fingerprint, space_of
+from latent_workbench.components.explorer.space import fingerprint, space_of
 from latent_workbench.live.models import is_warming_up, wait_until_warm, weights_version
 from latent_workbench.live.resources import PRIOR, Sliders, encodings_version, model_of
 from latent_workbench.shared.explore_view import View
 from latent_workbench.shared.state import app_state
+from vae_core.latent.explored import conditions_told, dial_told, directions_told
 from vae_core.runs import Run
 
 Mode = Literal["full", "hero"]
@@ -170,41 +171,20 @@ def explorer_data(run: Run, view: View, mode: Mode) -> dict[str, Any]:
 
 def conditions_of(run: Run, view: View) -> dict[str, Any]:
     """The labels that a conditional model can be told, and the one that it is; {} for others."""
-    count = model_of(run).labels
-    if not count:
-        return {}
-    names = run.data_card().label_names
-    label = view.condition if view.condition is not None and view.condition < count else 0
-    conditions = [names[i] if i < len(names) else str(i) for i in range(count)]
-    return {"conditions": conditions, "label": label}
+    return conditions_told(model_of(run).labels, run.data_card().label_names, view.condition)
 
 
 def dial_of(run: Run, view: View) -> dict[str, Any]:
     """The dial of the model and where it is turned to; {} for models without one."""
-    dial = model_of(run).dial
-    if dial is None:
-        return {}
-    value = dial.usual if view.dial is None else min(max(view.dial, dial.low), dial.high)
-    ends = {"low": dial.low, "high": dial.high, "usual": dial.usual}
-    return {"dial": {"name": dial.name, "key": dial.key, **ends, "value": value}}
+    return dial_told(model_of(run).dial, view.dial)
 
 
 def directions_data(sliders: Sliders, count: int) -> dict[str, Any]:
     """The first `count` directions; `id` changes with anything that changes them."""
-    directions = sliders.directions
-    total = len(directions.vectors)
-    shares = None if sliders.kind == PRIOR else directions.explained[:count].tolist()
-    return {
-        "id": fingerprint(sliders, count),
-        "center": encoded(directions.center),
-        "vectors": encoded(directions.vectors[:count]),
-        "deviations": directions.deviations[:count].tolist(),
-        "explained": shares,
-        "names": list(sliders.names[:count]),
-        "dead": [i >= total - sliders.unused for i in range(count)],
-        "orthogonal": sliders.orthogonal,
-        "total": total,
-    }
+    return directions_told(
+        sliders.directions, sliders.names, count, fingerprint(sliders, count),
+        shares=sliders.kind != PRIOR, unused=sliders.unused, orthogonal=sliders.orthogonal,
+    )  # fmt: skip
 
 
 def _shown(sliders: Sliders, view: View, mode: Mode) -> int:

@@ -5,8 +5,8 @@ import { element } from "../shared/elements.js";
 import { placed } from "../shared/places.js";
 import { Thumbnails } from "../shared/thumbnails.js";
 import { fromBase64 } from "../shared/vectors.js";
-import { LiveDecoder } from "./decoder.js";
 import { Dial } from "./dial.js";
+import { liveEngine } from "./live_engine.js";
 import { NEAREST } from "./location_panel.js";
 import { Panels } from "./panels.js";
 import { Point, UndoStack } from "./point.js";
@@ -48,6 +48,8 @@ const IDLE_MS = 250; // without a key for so long, a move by keys has come to re
  * @property {string} group explorers of one group show the same images
  * @property {number} count of the images
  * @property {string} no_density why the prior has none, "" where it has one
+ * @property {boolean} [drawn] true where draws from the prior were made before, at one temperature
+ * @property {boolean} [unplaced] true where nobody can say how far from the encodings a point lies
  *
  * @typedef {ComponentCall<ExplorerData>["setStateValue"]} Send
  * @typedef {import("./point.js").PointState & { label: number | null, dial: number | null }} State
@@ -57,7 +59,7 @@ const IDLE_MS = 250; // without a key for so long, a move by keys has come to re
 
 /** @param {ComponentCall<ExplorerData>} call */
 export default function ({ parentElement, data: [data], setStateValue, setTriggerValue }) {
-  const make = () => new Explorer(parentElement, data);
+  const make = () => new Explorer(parentElement, data, liveEngine(data.run));
   const { made: explorer, leave } = placed(parentElement, data.identity, make);
   explorer.update(data);
   explorer.sendState = setStateValue;
@@ -71,7 +73,7 @@ export class Explorer {
   rows = [];
   /** @type {UndoStack<State>} */
   undoStack = new UndoStack();
-  /** @type {LiveDecoder | null} */
+  /** @type {import("./live_engine.js").Decoder | null} */
   decoder = null;
   /** @type {Panels | null} */
   panels = null;
@@ -90,14 +92,18 @@ export class Explorer {
   removed = false;
   untold = false;
 
-  /** @param {HTMLElement} parent @param {ExplorerData} data */
-  constructor(parent, data) {
+  /**
+   * @param {HTMLElement} parent @param {ExplorerData} data
+   * @param {import("./live_engine.js").Engine} engine
+   */
+  constructor(parent, data, engine) {
     const { run, mode, shape, title, waiting, ends } = data;
     this.data = data;
+    this.engine = engine;
     this.full = mode === "full" && !waiting;
     this.label = data.label ?? null;
     this.point = new Point(data.directions);
-    this.thumbnails = new Thumbnails(run, data.thumbnails);
+    this.thumbnails = new Thumbnails(run, data.thumbnails, engine.atlas);
     this.canvas = element("canvas", {
       role: "img",
       "aria-label": "Decoded picture",
@@ -144,7 +150,7 @@ export class Explorer {
 
   connect() {
     this.decoder?.close();
-    this.decoder = new LiveDecoder(this.data.run, this.label, {
+    this.decoder = this.engine.decoder(this.label, {
       onPictures: (kind, picture, first) => {
         if (kind === "picture") this.drawMain(picture);
         else if (kind === "ends") this.panels?.path.draw(picture);

@@ -1,9 +1,8 @@
 // A window of images to start from: those that the model has encoded, and those kept aside.
 
-import { liveAddress } from "../shared/address.js";
 import { drawTile } from "../shared/canvas.js";
 import { button, choice, dialog, element, pictureButton } from "../shared/elements.js";
-import { fetchPicture, tileOf } from "../shared/thumbnails.js";
+import { tileOf } from "../shared/thumbnails.js";
 
 /** @import { Explorer } from "./explorer.js" */
 /** @import { StartingPoints } from "./starting_points.js" */
@@ -17,8 +16,9 @@ export class ImagePicker {
   loading;
 
   /** @param {Explorer} explorer @param {StartingPoints} starts */
-  constructor({ data, thumbnails }, starts) {
+  constructor({ data, engine, thumbnails }, starts) {
     this.data = data;
+    this.server = engine.server;
     this.thumbnails = thumbnails;
     this.starts = starts;
     this.cells = Array.from({ length: PAGE_OF_IMAGES }, () =>
@@ -30,8 +30,7 @@ export class ImagePicker {
     this.place = element("small");
     this.holdOuts = element("div", { class: "cells few" });
     this.root = dialog("Start from an image of the data", "images", [
-      element("small", {}, ["Kept aside from training"]),
-      this.holdOuts,
+      ...(this.server ? [element("small", {}, ["Kept aside from training"]), this.holdOuts] : []),
       element("div", { class: "bar" }, [
         element("small", {}, ["Learned from"]),
         ...this.filter(),
@@ -69,7 +68,7 @@ export class ImagePicker {
   /** The images that the previews show, one a class, side by side in one picture. */
   async loadHoldOuts() {
     const [, height, width] = this.data.shape;
-    const strip = await fetchPicture(liveAddress(["preview", this.data.run, "originals.png"]));
+    const strip = await this.server?.holdOuts();
     if (!strip) {
       this.holdOuts.append("This run keeps no previews of them.");
       return;

@@ -70,7 +70,7 @@ export class LatentMap {
 
   /** @param {Explorer} explorer @param {PlaneData} plane @param {StartingPoints} starts */
   constructor(explorer, plane, starts) {
-    const { data, thumbnails } = explorer;
+    const { data, engine, thumbnails } = explorer;
     this.explorer = explorer;
     this.starts = starts;
     this.colors = data.colors;
@@ -96,6 +96,7 @@ export class LatentMap {
       name: `${data.run}-map`,
       svg: async () => this.svg(),
       csv: () => asCsv(this.rows()),
+      alone: !engine.server,
     });
     this.plane = new Plane(plane);
     this.points = new Float32Array();

@@ -14,16 +14,18 @@ import { startBar } from "./toolbar.js";
 export class Panels {
   /** Build them into the explorer. @param {import("./explorer.js").Explorer} explorer */
   constructor(explorer) {
-    const { plane } = explorer.data;
+    const { plane, unplaced } = explorer.data;
     const right = element("div", { class: "right" });
     this.starts = new StartingPoints(explorer);
     this.path = new PathPanel(explorer);
     this.board = new DrawingBoard(this.starts);
     if (plane) {
       this.map = new LatentMap(explorer, plane, this.starts);
+      right.append(this.map.root);
+    }
+    if (plane && !unplaced) {
       this.location = new LocationPanel(explorer, this.starts);
       explorer.left.append(this.location.root);
-      right.append(this.map.root);
     }
     right.append(this.path.root);
     const picker = new ImagePicker(explorer, this.starts);

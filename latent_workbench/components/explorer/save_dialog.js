@@ -1,10 +1,10 @@
 // Everything that one may want to take home from a point: picture, animation, numbers.
 
-import { liveAddress } from "../shared/address.js";
 import { context } from "../shared/canvas.js";
 import { button, dialog, download, element } from "../shared/elements.js";
 import { npy } from "../shared/vectors.js";
 import { requestFrame } from "./frames.js";
+import { Refused } from "./live_engine.js";
 import { REACH } from "./point.js";
 
 /** @import { Explorer } from "./explorer.js" */
@@ -44,11 +44,7 @@ export class SaveDialog {
         button("PNG", "The picture, pixel by pixel", () => this.picture(1)),
         button("PNG, large", `Enlarged to at least ${PRINT_PX} px`, () => this.picture(PRINT_PX)),
       ]),
-      row("Swing along direction", [
-        this.direction,
-        ...this.animations("the swing", "direction", () => this.swing()),
-      ]),
-      row("Path from A to B and back", this.pathButtons),
+      ...(explorer.engine.server ? this.moving() : []),
       row("Latent vector", [
         button("JSON", "The numbers, with run, directions and slider values", () => this.json()),
         button("npy", "The numbers for NumPy: float32 [D]", () =>
@@ -65,6 +61,17 @@ export class SaveDialog {
     for (const each of this.pathButtons) each.disabled = !this.path.ready;
     this.problem.textContent = "";
     this.root.showModal();
+  }
+
+  /** What is drawn by the server. */
+  moving() {
+    return [
+      row("Swing along direction", [
+        this.direction,
+        ...this.animations("the swing", "direction", () => this.swing()),
+      ]),
+      row("Path from A to B and back", this.pathButtons),
+    ];
   }
 
   /** @param {string} what @param {string} name @param {() => Float32Array[]} frames */
@@ -113,19 +120,21 @@ export class SaveDialog {
 
   /** @param {string} name @param {string} format @param {Float32Array[]} vectors */
   async animation(name, format, vectors) {
-    const { canvas, dial, label } = this.explorer;
+    const { canvas, dial, engine, label } = this.explorer;
     const scale = enlargement(canvas, ANIMATION_PX);
     const how = { format, frame_ms: FRAME_MS, scale, smooth: Number(this.smooth), label };
     this.problem.textContent = "Drawing the frames …";
     try {
-      const address = liveAddress(["animation", this.run], how);
       const dials = dial ? vectors.map(() => dial.value) : null;
       const body = requestFrame(vectors, 0, 0, dials);
-      const response = await fetch(address, { method: "POST", body });
-      if (response.ok) download(`${this.run}-${name}.${format}`, await response.blob());
-      this.problem.textContent = response.ok ? "" : (await response.json()).message;
-    } catch {
-      this.problem.textContent = "The animation could not be made. Check that the app still runs.";
+      const made = await engine.server?.animation(body, how);
+      if (made) download(`${this.run}-${name}.${format}`, made);
+      this.problem.textContent = "";
+    } catch (error) {
+      this.problem.textContent =
+        error instanceof Refused
+          ? error.message
+          : "The animation could not be made. Check that the app still runs.";
     }
   }
 }

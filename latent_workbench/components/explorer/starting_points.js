@@ -1,7 +1,6 @@
 // How an explorer comes to a starting point: an encoded image, a file, a drawing; and how explorers
 // of one page start from the same one.
 
-import { liveAddress } from "../shared/address.js";
 import { shortened } from "../shared/format.js";
 import { Names } from "../shared/names.js";
 import { fromBase64 } from "../shared/vectors.js";
@@ -71,11 +70,11 @@ export class StartingPoints {
 
   /** @param {Blob} blob @param {boolean} drawn @returns {Promise<Encoded>} */
   async fetchEncoding(blob, drawn) {
-    const { label, dial, data } = this.explorer;
+    const { label, dial, engine } = this.explorer;
     const query = { label, dial: dial?.value ?? null, drawn: drawn ? 1 : null };
     try {
-      const response = await fetch(liveAddress(["encode", data.run], query), { method: "POST", body: blob });
-      return await response.json();
+      if (engine.server) return await engine.server.encode(blob, query);
+      return { message: "This page has no encoder." };
     } catch {
       return { message: "The image could not be sent. Check that the app still runs, then try again." };
     }

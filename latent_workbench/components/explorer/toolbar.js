@@ -48,7 +48,7 @@ export function actionBar(explorer, full, conditions) {
       explorer.change(() => explorer.point.toCenter()),
     ),
     button("Random", "A draw from the prior", draw),
-    ...(full ? [labelled("T", temperature)] : []),
+    ...(full && !explorer.data.drawn ? [labelled("T", temperature)] : []),
     undo,
     redo,
     labelled("Smooth", smooth),
@@ -64,7 +64,7 @@ export function actionBar(explorer, full, conditions) {
  * @param {Record<"picker" | "saver", { open: () => void }> & { board: { root: HTMLDialogElement } }} windows
  */
 export function startBar(explorer, starts, { picker, board, saver }) {
-  const { frame, data } = explorer;
+  const { engine, frame, data } = explorer;
   const file = element("input", {
     type: "file",
     accept: "image/*",
@@ -77,16 +77,19 @@ export function startBar(explorer, starts, { picker, board, saver }) {
     take(file.files);
     file.value = "";
   };
-  frame.ondragover = (event) => event.preventDefault();
-  frame.ondrop = (event) => {
-    event.preventDefault();
-    take(event.dataTransfer?.files);
-  };
+  if (engine.server) {
+    frame.ondragover = (event) => event.preventDefault();
+    frame.ondrop = (event) => {
+      event.preventDefault();
+      take(event.dataTransfer?.files);
+    };
+  }
   const images = button("Image", "Start from an image of the data", () => picker.open());
   images.disabled = !data.count;
   const upload = "Start from an image file; you can also drop one on the picture";
   const drawing = button("Draw", "Start from a drawing of yours", () => board.root.showModal());
   drawing.hidden = data.shape[0] !== 1;
+  const encoded = engine.server ? [button("Upload", upload, () => file.click()), file, drawing] : [];
   const link = button("Copy link", "The address of exactly this view", () => {
     explorer.stopPlaying();
     copyLink(link);
@@ -94,12 +97,10 @@ export function startBar(explorer, starts, { picker, board, saver }) {
   return element("div", { class: "actions starts" }, [
     element("span", {}, ["Start from"]),
     images,
-    button("Upload", upload, () => file.click()),
-    file,
-    drawing,
+    ...encoded,
     element("span", { class: "gap" }),
     button("Save", "Save the picture, an animation or the numbers", () => saver.open()),
-    link,
+    ...(engine.server ? [link] : []),
   ]);
 }
 

@@ -12,10 +12,9 @@ import numpy as np
 from plotly.colors import sample_colorscale, unlabel_rgb
 
 from latent_workbench.components import component
-from latent_workbench.components.explorer.space import encoded, packed_names
 from latent_workbench.live.arrays import sent
 from latent_workbench.shared.formatting import number
-from latent_workbench.shared.theme import LABELS
+from vae_core.latent.explored import LABEL_COLORS, encoded, packed_names
 
 _mount = component("encodings_scatter", "scatter")
 
@@ -170,7 +169,7 @@ def scatter_data(
         "titles": list(titles),
         "labels": None if labels is None else sent(np.clip(labels, -1, 2**15 - 1), "<i2"),
         "label_names": list(label_names),
-        "label_colors": list(LABELS),
+        "label_colors": list(LABEL_COLORS),
         "palette": PALETTE,
         "colourings": [_as_data(each) for each in colourings],
         "colour_by": colour_by,

@@ -2,14 +2,14 @@
 // from, they are beside it: below `server.baseUrlPath`, below the path under which another app mounts
 // this one, or below a prefix that a proxy strips and the server never sees.
 
-const LIVE = new URL("../../../../", import.meta.url); // from static/VERSION/components/shared/
+const LIVE = "../../../../"; // from static/VERSION/components/shared/
 
 /**
  * The live route of these names, such as ["decode", run]; what is null in `query` is left out.
  * @param {(string | number)[]} names @param {Record<string, string | number | null>} [query]
  */
 export function liveAddress(names, query = {}) {
-  const address = new URL(names.map(encodeURIComponent).join("/"), LIVE);
+  const address = new URL(LIVE + names.map(encodeURIComponent).join("/"), import.meta.url);
   for (const [key, value] of Object.entries(query)) {
     if (value !== null) address.searchParams.set(key, String(value));
   }

@@ -13,6 +13,7 @@ const FAILED = "The chart could not be saved. Check that the app still runs.";
  * @property {string} name of its files, without the ending
  * @property {() => Promise<string>} svg
  * @property {() => string} [csv] where it has numbers of its own
+ * @property {boolean} [alone] true where there is no server, which makes the PDF
  */
 
 const STYLE = `
@@ -67,6 +68,7 @@ export function saveMenu(source) {
     ["pdf", async () => pdf(await source.svg())],
     ["png", async () => png(await source.svg())],
   ];
+  if (source.alone) ways.splice(1, 1);
   const { csv } = source;
   if (csv) ways.push(["csv", async () => new Blob([csv()], { type: "text/csv" })]);
   for (const [kind, make] of ways) {

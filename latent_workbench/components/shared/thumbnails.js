@@ -41,16 +41,24 @@ export class Thumbnails {
   /** @type {ImageBitmap | null} */
   atlas = null;
 
-  /** @param {string} run @param {Atlas | null} about null where the run has none */
-  constructor(run, about) {
+  /**
+   * @param {string} run @param {Atlas | null} about null where the run has none
+   * @param {(version: string) => Promise<ImageBitmap | null>} [fetchAtlas] where it does not come by
+   *   the live route
+   */
+  constructor(
+    run,
+    about,
+    fetchAtlas = (version) => fetchPicture(liveAddress(["thumbnails", run], { v: version })),
+  ) {
     this.about = about;
-    this.ready = this.load(run);
+    this.ready = this.load(fetchAtlas);
   }
 
-  /** @param {string} run */
-  async load(run) {
+  /** @param {(version: string) => Promise<ImageBitmap | null>} fetchAtlas */
+  async load(fetchAtlas) {
     if (!this.about) return;
-    this.atlas = await fetchPicture(liveAddress(["thumbnails", run], { v: this.about.version }));
+    this.atlas = await fetchAtlas(this.about.version);
   }
 
   close() {
