@@ -69,9 +69,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "vae_core.follow",
         "vae_core.bring",
         "vae_core.evaluation",
-        "vae_core.reproduce",
     ),
-    ("latent_workbench.shared",),
+    ("latent_workbench.shared", "vae_core.reproduce"),
     ("latent_workbench.live",),
     ("latent_workbench.components",),
     (

@@ -17,6 +17,8 @@ from latent_workbench.live.static import addresses, imported, modules, static_ro
 
 from .live import port_of, serving
 
+PAGE = ("components/page/page.js", "components/page/worker.js")
+"""What a run as one HTML file begins with, in its page and beside it; no component imports them."""
 EXPLORER = "components/explorer/explorer.js"
 COMPONENTS = (
     "chart_saver",
@@ -62,7 +64,7 @@ def test_everything_that_a_component_imports_is_served(port: int, module: str):
 
 
 def test_every_module_is_imported_by_a_component():
-    used = {each for module in MODULES for each in imported(module)}
+    used = {each for module in (*MODULES, *PAGE) for each in imported(module)}
     assert used == set(modules())
 
 

@@ -7,6 +7,9 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves, tree_map
+
+__all__ = ["cpu_computes_bf16", "packed", "set_up_compiler", "tree_leaves", "tree_map"]
 
 
 def set_up_compiler(recompile_limit: int) -> None:

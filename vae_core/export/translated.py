@@ -20,13 +20,13 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, fx
-from torch.utils._pytree import tree_leaves, tree_map
 
 from vae_core.errors import UserError
 from vae_core.export.networks import DecoderHalf, Inputs
 from vae_core.imaging.resize import shown
 from vae_core.models import LatentModel
 from vae_core.models.folded import fold_norms
+from vae_core.torch_private import tree_leaves, tree_map
 
 aten = torch.ops.aten
 

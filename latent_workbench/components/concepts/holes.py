@@ -12,7 +12,7 @@ from latent_workbench.live.arrays import sent
 from latent_workbench.live.resources import sliders_of
 from latent_workbench.shared.catalog import RunFacts
 from latent_workbench.shared.explore_view import PRINCIPAL
-from latent_workbench.shared.theme import LABELS
+from vae_core.latent.explored import LABEL_COLORS
 from vae_core.runs import Run
 
 POINTS = 800
@@ -65,7 +65,7 @@ def data(run: Run | None) -> Data:
         "sides": sides,
         "images": sent(images[:POINTS], "u1"),
         "others": sent(images[-OTHERS:], "u1"),
-        "colors": list(LABELS),
+        "colors": list(LABEL_COLORS),
     }
 
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from latent_workbench.live.resources import encodings_of
 from latent_workbench.shared.catalog import RunFacts, catalog
-from latent_workbench.shared.theme import LABELS
 from vae_core.errors import UserError
+from vae_core.latent.explored import LABEL_COLORS
 from vae_core.runs import Run
 
 if TYPE_CHECKING:
@@ -86,5 +86,5 @@ def images_data(encodings: Encodings, rows: np.ndarray) -> dict[str, Any]:
         "labels": [] if labels is None else [names.get(int(i), str(i)) for i in labels[rows]],
         "mu": encodings.mu[rows].tolist(),
         "logvar": None if encodings.logvar is None else encodings.logvar[rows].tolist(),
-        "colors": list(LABELS),
+        "colors": list(LABEL_COLORS),
     }
