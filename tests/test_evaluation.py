@@ -122,7 +122,10 @@ def test_figures_are_rounded_to_what_their_intervals_tell() -> None:
 
 def test_the_table_as_latex_shows_names_and_the_best(counted: list[str]) -> None:
     table = {
-        "a_1": {"nll": around(90.0, 1.0, "200 images"), "letters": Estimate(3.0, note="Counted by hand.")},
+        "a_1": {
+            "nll": around(90.0, 1.0, "200 images"),
+            "letters": Estimate(3.0, note="Counted by hand."),
+        },
         "b&β": {"nll": around(85.0, 1.0, "200 images")},
     }
     lines = latex_of(table).splitlines()
