@@ -19,8 +19,16 @@ from vae_core.loading import load_run
 from vae_core.metrics.importance import Weights
 from vae_core.runs import Run, Store
 
+from .conftest import PATIENCE_MS
+
 pytestmark = pytest.mark.browser
 SHIPPED = Path(__file__).resolve().parents[2] / "trained_models" / "mnist-plane"
+
+
+@pytest.fixture(autouse=True)
+def _same_store(plane: tuple[str, Run], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is asked of a figure here is asked of the app's runs."""
+    monkeypatch.setenv("VAE_STORE", str(plane[1].path.parent))
 
 
 @pytest.fixture(scope="module")
@@ -62,8 +70,10 @@ def weighed(run: Run, row: int, widened: float) -> tuple[float, float]:
 def test_the_bound_and_its_gap_are_those_of_the_model(page: Page, plane: tuple[str, Run]) -> None:
     url, run = plane
     page.goto(f"{url}/concepts?figure=elbo")
-    expect(page.get_by_test_id("elbo-status")).to_contain_text("log p(x) from 2 grids")
-    expect(page.get_by_test_id("elbo-elbo")).not_to_have_text("—")
+    expect(page.get_by_test_id("elbo-status")).to_contain_text(
+        "log p(x) from 2 grids", timeout=PATIENCE_MS
+    )
+    expect(page.get_by_test_id("elbo-elbo")).not_to_have_text("—", timeout=PATIENCE_MS)
     row = concepts["elbo"].build(run)["images"]["rows"][0]
     log_p, elbo = weighed(run, row, 2.0)
     assert number(page, "elbo-evidence") == pytest.approx(log_p, abs=0.15)
@@ -72,7 +82,7 @@ def test_the_bound_and_its_gap_are_those_of_the_model(page: Page, plane: tuple[s
     assert gap == pytest.approx(log_p - elbo, abs=0.2) and gap > 0
 
     page.get_by_test_id("push-snap-to-the-best").click()
-    expect(page.get_by_test_id("elbo-gap")).not_to_have_text(f"{gap:.3f}")
+    expect(page.get_by_test_id("elbo-gap")).not_to_have_text(f"{gap:.3f}", timeout=PATIENCE_MS)
     page.wait_for_timeout(500)
     best = number(page, "elbo-gap")
     assert -0.01 < best < gap
@@ -96,7 +106,7 @@ def test_the_bound_and_its_gap_are_those_of_the_model(page: Page, plane: tuple[s
     before = number(page, "elbo-gap")
     for _ in range(10):
         page.keyboard.press("ArrowLeft")
-    expect(page.get_by_test_id("elbo-gap")).not_to_have_text(f"{before:.3f}")
+    expect(page.get_by_test_id("elbo-gap")).not_to_have_text(f"{before:.3f}", timeout=PATIENCE_MS)
     page.wait_for_timeout(500)
     assert number(page, "elbo-gap") < before
 
