@@ -95,7 +95,11 @@ def measured(browser: Browser, run: Run, folder: Path, events: int) -> dict[str,
     page.close()
     if errors or len(drags) < events:
         raise RuntimeError(f"{run.id}: {events - len(drags)} movements changed nothing; {errors}")
-    found = {"bytes": len(body), "export_s": round(seconds, 2), "open_s": round(opened, 2)}
+    found: dict[str, Any] = {
+        "bytes": len(body),
+        "export_s": round(seconds, 2),
+        "open_s": round(opened, 2),
+    }
     for name, each in (("drag_ms", drags), ("picture_ms", times[5:])):
         found[name] = {f"p{p}": round(float(np.percentile(each, p)), 1) for p in (50, 95)}
     return {**found, "furthest_level": furthest, "busy_cores": busy}
