@@ -62,9 +62,8 @@ def survey(run: Run) -> Survey:
 
 
 def test_every_format_is_registered_with_words_for_a_person() -> None:
-    names = [
-        "html", "csv", "parquet", "npz", "projector", "safetensors", "onnx", "python", "hub",
-    ]  # fmt: skip
+    encodings, models = ["csv", "parquet", "npz", "projector"], ["safetensors", "onnx", "python"]
+    names = [*encodings, "html", *models, "hub"]
     assert [entry.name for entry in formats] == names
     assert all(entry.label and entry.blurb.endswith(".") for entry in formats)
 

@@ -139,6 +139,25 @@ def test_what_a_browser_has_not_been_taught_is_refused_by_its_name() -> None:
         translated(model, try_inputs(model, 1)[1])
 
 
+class Deciding(torch.nn.Module):
+    """A layer that does one thing or another, as its numbers are."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x if x.sum() > 0 else -x
+
+
+def test_a_network_that_cannot_be_traced_or_held_is_refused(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = made("vae")[0].eval()
+    model.decoder = torch.nn.Sequential(Deciding(), model.decoder)
+    with pytest.raises(UserError, match=r"^The decoder of this model, a LatentModel, cannot be"):
+        translated(model, try_inputs(model, 1)[1])
+    monkeypatch.setattr("vae_core.export.html.MOST_BYTES", 1000)
+    with pytest.raises(UserError, match=r"MB of weights, and a page holds 0 at most"):
+        page_data(Source(run))
+
+
 def test_weights_that_halves_do_not_hold_stay_whole() -> None:
     model = used(made("vae")[0])
     inputs = try_inputs(model, 8)[1]

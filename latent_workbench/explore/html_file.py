@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from latent_workbench.live.models import ready_torch, weights_version
+from latent_workbench.live.models import weights_version
 from latent_workbench.live.resources import encodings_version
 from latent_workbench.shared.formatting import escape_markdown
 from latent_workbench.shared.state import session
@@ -22,7 +24,7 @@ class HtmlFile:
     """task: makes the file that was asked for last, `of` this run as it was then."""
 
     of: tuple[str, int | None, int | None] | None = None
-    task: Task[tuple[bytes, str]] | None = None
+    task: Task[bytes] | None = None
 
 
 def html_file(run: Run, place: DeltaGenerator) -> None:
@@ -34,28 +36,32 @@ def html_file(run: Run, place: DeltaGenerator) -> None:
         "phone, from a mail.",
     ):  # fmt: skip
         state.of, state.task = of, Task(partial(made, run))
+    below = st.empty()  # always there: what comes and goes in it leaves the explorer in its place
     if state.task is None or state.of != of:
         return
 
     def again() -> None:
         state.task = None
 
-    result = result_of(state.task, "html-file", again)
-    if result is not None:
-        body, note = result
-        with st.container(horizontal=True, vertical_alignment="center"):
+    with below.container():
+        body = result_of(state.task, "html-file", again)
+        if body is not None:
             st.download_button(
                 f"Download {escape_markdown(run.id)}.html", body, f"{run.id}.html", "text/html",
                 key="html-download", on_click="ignore", icon=":material/download:", type="primary",
             )  # fmt: skip
-            st.caption(f"{len(body) / 1e6:.1f} MB. {note}")
+            st.caption(f"{len(body) / 1e6:.1f} MB. Opens by double click, offline.")
 
 
-def made(run: Run, progress: Progress) -> tuple[bytes, str]:
-    """The file and what is to be said of it; raises UserError as `vae_core.export.export` does."""
-    ready_torch()
-    from vae_core.export import Source, export
+def made(run: Run, progress: Progress) -> bytes:
+    """The file, from a process of its own: tracing a network would hold up every hand.
 
-    found = export(Source(run, progress=progress), "html")
-    (body,) = found.files.values()
-    return body, found.note
+    Raises:
+        UserError: as `vae_core.export.export` does.
+    """
+    from vae_core.child import in_process
+
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "page.html"
+        in_process(["export", run.id, "--to", "html", "--out", str(file)], run, progress)
+        return file.read_bytes()

@@ -19,7 +19,6 @@ from vae_core.cli.options import (
     StoreOption,
     WeightsOption,
     print_json,
-    print_progress,
     print_table,
 )
 from vae_core.errors import UserError
@@ -96,7 +95,7 @@ def export(
     to: Annotated[
         list[str],
         typer.Option(
-            help="html, csv, parquet, npz, projector, safetensors, onnx, python, hub; repeat it."
+            help="csv, parquet, npz, projector, html, safetensors, onnx, python, hub; repeat it."
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder to write into; of one file, the file.")] = Path(
@@ -110,6 +109,7 @@ def export(
     ] = None,
     license: Annotated[str, typer.Option(help="That hub is to name, such as mit.")] = "",
     store: StoreOption = None,
+    as_lines: LinesOption = False,
 ) -> None:
     """Write a run's encodings or its model for other programs.
 
@@ -119,19 +119,19 @@ def export(
     from vae_core.export import Source, formats, write_export
     from vae_core.export import export as made_of
 
-    found = Store(store).get(run)
-    say = print_progress()
-    source = Source(found, split, data_dir, progress=say, which=weights, license=license)
-    for entry in [formats[name] for name in to]:  # all names are checked before any work
-        name, made = entry.name, made_of(source, entry.name)
-        suffix = f"-{name}" if len(made.files) > 1 else ""
-        written = write_export(made, out, run + suffix)
-        print(f"{written}: {made.note}")
-        if entry.publish is not None:
-            say("Uploading", None)
-            print(entry.publish(written, repository or run))
-    if source.images_note:
-        print(source.images_note, file=sys.stderr)
+    with answering(as_lines) as say:
+        found = Store(store).get(run)
+        source = Source(found, split, data_dir, progress=say, which=weights, license=license)
+        for entry in [formats[name] for name in to]:  # all names are checked before any work
+            name, made = entry.name, made_of(source, entry.name)
+            suffix = f"-{name}" if len(made.files) > 1 else ""
+            written = write_export(made, out, run + suffix)
+            print(f"{written}: {made.note}")
+            if entry.publish is not None:
+                say("Uploading", None)
+                print(entry.publish(written, repository or run))
+        if source.images_note:
+            print(source.images_note, file=sys.stderr)
 
 
 @app.command()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 IMPORT = re.compile(
@@ -43,11 +44,10 @@ def bundled(entry: Path) -> str:
     return "".join(scripts) + f"const entry = {name};\n"
 
 
-def _as_function(path: Path, name: str, add: object) -> str:
+def _as_function(path: Path, name: str, add: Callable[[Path], str]) -> str:
     source = path.read_text(encoding="utf-8")
     if path.suffix == ".json":
         return f"const {name} = {json.dumps(json.loads(source))};\n"
-    assert callable(add)
 
     def imported(found: re.Match[str]) -> str:
         names = re.sub(r"(\w+) as (\w+)", r"\1: \2", found["names"])

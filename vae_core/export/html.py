@@ -59,7 +59,7 @@ MOST_ATLAS = 1_000_000
 
 MOST_DRAWS = 256
 MOST_BYTES = 64_000_000
-"""Of a file that still goes by mail and opens at once on a phone, with room to spare."""
+"""Of weights: beyond it a browser takes seconds to open the page."""
 
 CHECKED = 32
 """Pictures that are looked at before weights are rounded."""
@@ -105,7 +105,7 @@ LISTEN = "entry.listen(self);\n"
     "html",
     label="HTML file",
     blurb="The explorer as one page that decodes by itself, offline; for a mail or a phone.",
-    order=5,
+    order=45,
 )
 def page(source: Source) -> Export:
     """RUN.html: the explorer with its decoder.
@@ -126,23 +126,28 @@ def page(source: Source) -> Export:
         worker=_in_script(bundled(COMPONENTS / "page" / "worker.js") + LISTEN),
         script=script,
     )
-    body = text.encode()
-    if len(body) > MOST_BYTES:
-        raise UserError(
-            f"Run {source.run.id!r} would make a page of {len(body) / 1e6:.0f} MB, and at most "
-            f"{MOST_BYTES // 10**6} are made: export it as ONNX instead."
-        )
-    kind = "float16" if data["model"].pop("half") else "float32"
-    return Export({"page.html": body}, f"Opens by double click, offline; weights as {kind}.")
+    kind = "float16" if data["model"]["half"] else "float32"
+    note = f"Opens by double click, offline; weights as {kind}."
+    return Export({"page.html": text.encode()}, note)
 
 
 def page_data(source: Source) -> dict[str, Any]:
-    """What the page is told, as plain JSON: the explorer's data and the model; see `page.js`."""
+    """What the page is told, as plain JSON: the explorer's data and the model; see `page.js`.
+
+    Raises:
+        UserError: as `page`.
+    """
     loaded, run = source.loaded, source.run
     model, card = loaded.model, loaded.card
     inputs = try_inputs(model, CHECKED)[1]
     half = halves_suffice(model, inputs)
     program = translated(model, inputs, half)
+    size = sum(tensor.nbytes for tensor in program.tensors)
+    if size > MOST_BYTES:
+        raise UserError(
+            f"The decoder of run {run.id!r} has {size / 1e6:.0f} MB of weights, and a page holds "
+            f"{MOST_BYTES // 10**6} at most: export it as ONNX instead."
+        )
     source.progress("Looking at the encodings", 0.5)
     kept = _kept(run, source.which)
     found, names = _directions(run, kept, model)

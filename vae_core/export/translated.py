@@ -113,7 +113,13 @@ def translated(model: LatentModel, inputs: Inputs, half: bool = True) -> Program
     ready = copy.deepcopy(model).eval()
     fold_norms(ready)
     examples = tuple(value[:1].clone() for value in inputs.values())
-    program = torch.export.export(ShownDecoder(ready).eval(), examples)
+    try:
+        program = torch.export.export(ShownDecoder(ready).eval(), examples)
+    except RuntimeError as error:  # as torch's own errors of tracing are
+        raise UserError(
+            f"The decoder of this model, a {type(model).__name__}, cannot be traced: "
+            f"{str(error).strip().splitlines()[0]}"
+        ) from error
     translator = _Translator(program.graph_module, half)
     given = iter(translator.new_input(example) for example in examples)
     known = {**program.state_dict, **program.constants}
@@ -125,6 +131,14 @@ def translated(model: LatentModel, inputs: Inputs, half: bool = True) -> Program
     made = translator.program
     made.result = translator.value(result).register
     return made
+
+
+def untaught(operation: Any, how: str = "") -> UserError:
+    """That an operation has no translation, or none of this kind."""
+    return UserError(
+        f"The decoder of this model uses {operation}{how}, which a browser has not been taught: "
+        "export it as ONNX or as a Python module instead."
+    )
 
 
 class _Translator(fx.Interpreter):
@@ -204,10 +218,7 @@ class _Translator(fx.Interpreter):
             return args[0][args[1]]
         translate = OPERATIONS.get(n.target)
         if translate is None:
-            raise UserError(
-                f"The decoder of this model uses {n.target}, which a browser has not been taught: "
-                "export it as ONNX or as a Python module instead."
-            )
+            raise untaught(n.target)
         return translate(self, n.target, *args, **kwargs)
 
 
@@ -243,9 +254,9 @@ def _moved(t: _Translator, target: Any, source: Value, *args: Any, **kwargs: Any
     return t.step("gather", [source], found.shape, source.whole, table=table)
 
 
-def _same(t: _Translator, target: Any, source: Value, *_: Any, **kwargs: Any) -> Value:
+def _same(t: _Translator, target: Any, source: Value, *args: Any, **kwargs: Any) -> Value:
     """What changes nothing, such as a copy; a conversion to whole numbers cuts off what is left."""
-    kinds = [each for each in (*_, *kwargs.values()) if isinstance(each, torch.dtype)]
+    kinds = [each for each in (*args, *kwargs.values()) if isinstance(each, torch.dtype)]
     if kinds and not kinds[0].is_floating_point and not source.whole:
         return _map(t, "trunc", source, whole=True)
     return Value(source.register, source.shape, source.whole and not kinds)
@@ -302,10 +313,7 @@ def _matmul(t: _Translator, target: Any, a: Any, b: Any) -> Value:
         # What it decides may be which code is nearest: as exact as the server's.
         told = {"inputs": b.shape[0], "weight": t.tensor(b.T.contiguous()), "bias": -1}
         return t.step("linear", [a], (*a.shape[:-1], b.shape[1]), **told)
-    raise UserError(
-        f"The decoder of this model multiplies two of its own results ({target}), which a browser "
-        "has not been taught: export it as ONNX or as a Python module instead."
-    )
+    raise untaught(target, " of two of its own results")
 
 
 def _convolution(
@@ -484,7 +492,8 @@ def _topk(
     t: _Translator, target: Any, x: Value, k: int, dim: int = -1, largest: bool = True,
     sorted: bool = True,
 ) -> tuple[Value, Value]:  # fmt: skip
-    assert dim % len(x.shape) == len(x.shape) - 1 and largest, "of the last dimension, the largest"
+    if dim % len(x.shape) != len(x.shape) - 1 or not largest:
+        raise untaught(target, " for the smallest, or along another dimension than the last")
     values = t.step("top", [x], (*x.shape[:-1], k), count=x.shape[-1], k=k)
     places = t.new(values.shape, whole=True)
     t.program.steps[-1]["out"].append(places.register)
@@ -493,7 +502,8 @@ def _topk(
 
 def _scatter(t: _Translator, target: Any, base: Any, dim: int, places: Value, source: Any) -> Value:
     base, source = t.value(base), t.value(source)
-    assert dim % len(base.shape) == len(base.shape) - 1, "along the last dimension"
+    if dim % len(base.shape) != len(base.shape) - 1:
+        raise untaught(target, " along another dimension than the last")
     told = {"count": base.shape[-1], "k": places.shape[-1]}
     return t.step("scatter", [base, places, source], base.shape, **told)
 
