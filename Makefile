@@ -11,6 +11,8 @@ DEV_READY := $(VENV)/.requirements-dev
 
 DOCS := build/docs
 PARALLEL := --numprocesses auto --dist worksteal
+# A third of their time tests wait for processes: one more of them than there are cores.
+WAITING := $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )))
 PUBLIC := vae_core $(patsubst vae_core/%/__init__.py,vae_core.%,$(wildcard vae_core/*/__init__.py))
 
 .DEFAULT_GOAL := help
@@ -27,7 +29,7 @@ check: lint js ## Style, types, and the tests that need neither a browser nor a 
 	$(BIN)/python -m pytest --ignore tests/browser -m "not training" $(PARALLEL)
 
 test: $(DEV_READY) ## Make the environment with what the tests need; run every test
-	$(BIN)/python -m pytest --ignore tests/browser $(PARALLEL)
+	$(BIN)/python -m pytest --ignore tests/browser $(PARALLEL) --numprocesses $(WAITING)
 	$(BIN)/python -m pytest tests/browser $(PARALLEL)
 
 test-gpu: $(DEV_READY) ## Every family on a GPU, and images/s beside rivals (DEVICE=cpu: tiny, no figures)

@@ -245,7 +245,7 @@ def test_ten_thousand_malformed_messages_get_short_errors(server: uvicorn.Server
                 before, objects = process.memory_info().rss, len(gc.get_objects())
         gc.collect()
         assert len(gc.get_objects()) - objects < 1000
-        assert process.memory_info().rss - before < 40e6
+        assert process.memory_info().rss - before < 100e6  # 12 kB a message
     assert time.monotonic() - started < 60
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 

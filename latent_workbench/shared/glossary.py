@@ -46,8 +46,8 @@ def term_in(text: str) -> Term | None:
     for each in terms():
         for word in (each.term, *each.also):
             found = re.search(rf"(?<!\w){re.escape(word)}(?!\w)", text, re.IGNORECASE)
-            if found and (best is None or (found.start(), -len(word)) < best[:2]):
-                best = (found.start(), -len(word), each)
+            if found and (best is None or (found.span()[0], -len(word)) < best[:2]):
+                best = (found.span()[0], -len(word), each)
     return None if best is None else best[2]
 
 
