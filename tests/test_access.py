@@ -171,7 +171,8 @@ LOOKING = {
     "Explore", "Open", "Open in Explore", "Draw again", "Measure purity", "Look through them",
     "Find more like it", "Zip", "Show", "Hide", "Looks right", "Draw one", "The picture in Explore",
     "Open the nearest in Explore",
-    "Make the file", "HTML file", "Fit here", "Open its mean", "Keep as A", "Keep as B", "Go to Train",
+    "Make the file", "HTML file", "Fit here", "Open its mean", "Keep as A", "Keep as B",
+    "Go to Train",
     "Try again", "Use them", "", "±1", "±2", "±3", "Log grid", "See it in your run",
     "Begin", "Back", "Next",
 }  # fmt: skip
