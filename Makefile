@@ -11,7 +11,7 @@ DEV_READY := $(VENV)/.requirements-dev
 
 DOCS := build/docs
 PARALLEL := --numprocesses auto --dist worksteal
-# A third of their time tests wait for processes: one more of them than there are cores.
+# Without a browser tests wait for processes a third of their time: one more than there are cores.
 WAITING := $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )))
 PUBLIC := vae_core $(patsubst vae_core/%/__init__.py,vae_core.%,$(wildcard vae_core/*/__init__.py))
 

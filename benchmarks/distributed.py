@@ -154,7 +154,7 @@ def loop_of(config: RunConfig, group: Distributed = ALONE) -> Loop:
     return Loop(config, dataset, model, objective, group=group)
 
 
-def outcome(config: RunConfig, group: Distributed = ALONE) -> dict[str, Any]:
+def outcome(config: RunConfig, steps: int, group: Distributed = ALONE) -> dict[str, Any]:
     """What the first steps of a run come to: losses, validations, and the weights after them."""
     loop = loop_of(config, group)
     losses: list[float] = []
@@ -166,7 +166,7 @@ def outcome(config: RunConfig, group: Distributed = ALONE) -> dict[str, Any]:
             found = event.measurement
             measured += [found.total, *found.terms.values(), *(found.kl_per_dim or ())]
             measured += [found.mse or 0.0, found.active_units]
-        if loop.step >= STEPS and isinstance(event, Validated):
+        if loop.step >= steps and isinstance(event, Validated):
             break
     modules = loop.players.modules()
     weights = {f"{m}.{name}": t for m, state in modules.items() for name, t in state.items()}
@@ -218,13 +218,15 @@ def ended(processes: Sequence[subprocess.Popen[str]], timeout_s: float) -> list[
             each.kill()
 
 
-def compared(names: Sequence[str], timeout_s: float = 1000.0) -> Iterator[tuple[str, float, float]]:
+def compared(
+    names: Sequence[str], steps: int = STEPS, timeout_s: float = 1000.0
+) -> Iterator[tuple[str, float, float]]:
     """For each case how far two processes are from one: in what was recorded, in the weights."""
     with tempfile.TemporaryDirectory() as folder:
-        ranks = start_ranks("outcomes", folder, *names, OMP_NUM_THREADS="1")
+        ranks = start_ranks("outcomes", folder, str(steps), *names, OMP_NUM_THREADS="1")
         try:
             torch.set_num_threads(1)
-            alone = {name: outcome(config) for name, config in cases().items() if name in names}
+            alone = {name: outcome(case, steps) for name, case in cases().items() if name in names}
         finally:
             codes = ended(ranks, timeout_s)
         assert codes == [0, 0], f"the two processes ended with {codes}"
@@ -239,11 +241,11 @@ def compared(names: Sequence[str], timeout_s: float = 1000.0) -> Iterator[tuple[
 
 
 @app.command()
-def outcomes(folder: Path, names: list[str]) -> None:
+def outcomes(folder: Path, steps: int, names: list[str]) -> None:
     """(One of the processes that are compared with one alone.)"""
     torch.set_num_threads(1)
     group = join(cuda=False)
-    found = {name: outcome(config, group) for name, config in cases().items() if name in names}
+    found = {name: outcome(case, steps, group) for name, case in cases().items() if name in names}
     torch.save(found, folder / f"{group.rank}.pt")
     group.close()
 

@@ -76,10 +76,12 @@ def test_augmentation_is_drawn_for_the_whole_batch() -> None:
 
 def test_two_processes_train_as_one() -> None:
     """Every case at the same batch, the last one of each epoch a single image: losses, validations
-    and weights after 20 steps. All in one go, as beginning three processes takes longest."""
-    apart = {name: max(records, weights) for name, records, weights in compared([*cases()])}
+    and weights after an epoch. All in one go, as beginning three processes takes longest. Of 20
+    steps, and with a compiler in each of them, `python -m benchmarks.distributed equality` tells."""
+    names = [name for name, case in cases().items() if not case.train.compile]
+    apart = {name: max(records, weights) for name, records, weights in compared(names, steps=1)}
     assert {name: far for name, far in apart.items() if not far <= TOLERANCE} == {}
-    assert apart.keys() == cases().keys()
+    assert [*apart] == names
 
 
 def test_every_family_is_compared() -> None:
