@@ -76,8 +76,8 @@ def test_augmentation_is_drawn_for_the_whole_batch() -> None:
 
 def test_two_processes_train_as_one() -> None:
     """Every case at the same batch, the last one of each epoch a single image: losses, validations
-    and weights after an epoch. All in one go, as beginning three processes takes longest. Of 20
-    steps, and with a compiler in each of them, `python -m benchmarks.distributed equality` tells."""
+    and weights after an epoch. All in one go, as beginning three processes takes longest.
+    `python -m benchmarks.distributed equality` does so for 20 steps, and compiled."""
     names = [name for name, case in cases().items() if not case.train.compile]
     apart = {name: max(records, weights) for name, records, weights in compared(names, steps=1)}
     assert {name: far for name, far in apart.items() if not far <= TOLERANCE} == {}
