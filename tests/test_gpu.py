@@ -27,7 +27,7 @@ KINDS = ["vae", "factor-vae", "hierarchical", "stacked-denoising", "vae-gan", "v
 def test_the_way_of_a_gpu_is_taken_on_the_cpu(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Families of every kind of player and of code resume to the same bits, and each side trains the
+    """Families of each kind of player and code resume to the same bits, and each side trains the
     networks; their figures say nothing here."""
     monkeypatch.setattr(gpu.process, "prepare", lambda: None)  # of a process of its own
     gpu.main("cpu", workloads="W1", rounds=1, only=",".join(KINDS), as_json=True)

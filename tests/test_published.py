@@ -81,7 +81,7 @@ def double() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("double")
-@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.parametrize("name", [name for name in PUBLISHED if presets[name].image_shape[1] < 64])
 def test_training_goes_as_the_twins(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """From the same weights, with the same batches and noise, every loss is the published one
     times a stated constant: loss, clip, Adam's ε, weight decay and learning rate are theirs.
