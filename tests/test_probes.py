@@ -14,8 +14,8 @@ from vae_core.metrics.probes import (
     pixels,
     principal,
     scaled,
-    wilson,
 )
+from vae_core.metrics.wilson import wilson
 
 
 def clouds(n: int, seed: int, apart: float = 2.0) -> Labelled:

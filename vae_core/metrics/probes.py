@@ -19,14 +19,12 @@ import numpy as np
 
 from vae_core.data import Progress, no_progress
 from vae_core.imaging.resize import thumbnails
+from vae_core.metrics.wilson import wilson
 
 PENALTIES = (0.01, 0.1, 1.0, 10.0, 100.0)
 """C of a logistic regression, the inverse of its penalty on squared weights."""
 
 NEIGHBOURS = (1, 3, 5, 10, 20)
-
-CONFIDENCE_Z = 1.959964
-"""Of a normal variable, 95 % lie within so many deviations."""
 
 MOST_ITERATIONS = 500
 
@@ -119,14 +117,6 @@ def _correct(classifier: _Classifier, known: Labelled, unseen: Labelled) -> int:
         return int((unseen.labels == known.labels[0]).sum())
     classifier.fit(known.features, known.labels)
     return int((classifier.predict(unseen.features) == unseen.labels).sum())
-
-
-def wilson(correct: int, n: int) -> tuple[float, float]:
-    """Ends of the 95 % interval of a share of which `correct` of n were seen."""
-    z2, share = CONFIDENCE_Z**2, correct / n
-    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
-    reach = CONFIDENCE_Z / (1 + z2 / n) * np.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
-    return float(max(0.0, middle - reach)), float(min(1.0, middle + reach))
 
 
 def scaled(known: Labelled, unseen: Labelled) -> tuple[Labelled, Labelled]:

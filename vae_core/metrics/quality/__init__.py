@@ -10,8 +10,9 @@ comparison.py        all of them at once
 """
 
 from vae_core.metrics.quality.comparison import Figures, Reference, compare
-from vae_core.metrics.quality.estimate import LEVEL, RESAMPLES, Estimate
+from vae_core.metrics.quality.estimate import RESAMPLES, Estimate
 from vae_core.metrics.quality.features import AUTO, Features, feature_kinds, features_of
+from vae_core.metrics.wilson import LEVEL
 
 __all__ = [
     "AUTO",

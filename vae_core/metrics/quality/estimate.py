@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import math
-from statistics import NormalDist
 
 import numpy as np
 
+from vae_core.metrics.wilson import DEVIATIONS, wilson
 from vae_core.runs.schemas import Number, Stored
-
-LEVEL = 0.95
-DEVIATIONS = NormalDist().inv_cdf(0.5 + LEVEL / 2)
-"""So many standard deviations to both sides hold a normal variable with this probability."""
 
 RESAMPLES = 200
 """Efron and Tibshirani, An Introduction to the Bootstrap (1993), section 6.4: 50 to 200 draws tell
@@ -55,13 +51,6 @@ def estimate(
 
 def proportion(hits: np.ndarray) -> Estimate:
     """The share of images that hit, bool [N], with Wilson's interval: a bootstrap of a share that
-    is 0 or 1 has no width, however few the images.
-
-    Source: Wilson, Probable Inference, the Law of Succession, and Statistical Inference (1927).
-    """
-    n, share, squared = len(hits), float(hits.mean()), DEVIATIONS**2
-    centre = (share + squared / (2 * n)) / (1 + squared / n)
-    half = math.sqrt(share * (1 - share) / n + squared / (4 * n**2)) / (1 + squared / n)
-    half *= DEVIATIONS
-    low, high = min(share, max(0.0, centre - half)), max(share, min(1.0, centre + half))
-    return Estimate(value=share, low=low, high=high)
+    is 0 or 1 has no width, however few the images."""
+    low, high = wilson(int(hits.sum()), len(hits))
+    return Estimate(value=float(hits.mean()), low=low, high=high)
