@@ -3,13 +3,7 @@
 from __future__ import annotations
 
 from latent_workbench.components.concepts import Data, concepts
-from latent_workbench.components.concepts.models import (
-    fitting,
-    has_images,
-    images_data,
-    kept,
-    one_of_each,
-)
+from latent_workbench.components.concepts.models import images_of
 from vae_core.runs import Run
 
 
@@ -34,6 +28,4 @@ from vae_core.runs import Run
     order=9,
 )
 def data(run: Run | None) -> Data:
-    found = fitting(run, has_images, "a run that keeps its images", ("mnist-vae",))
-    encodings = kept(found)
-    return {"run": found.id, "images": images_data(encodings, one_of_each(encodings))}
+    return images_of(run, "a run that keeps its images", "mnist-vae")

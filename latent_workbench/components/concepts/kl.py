@@ -3,13 +3,7 @@
 from __future__ import annotations
 
 from latent_workbench.components.concepts import Data, concepts
-from latent_workbench.components.concepts.models import (
-    fitting,
-    has_images,
-    images_data,
-    kept,
-    one_of_each,
-)
+from latent_workbench.components.concepts.models import has_posteriors, images_of
 from vae_core.runs import Run
 
 
@@ -34,11 +28,6 @@ from vae_core.runs import Run
     order=2,
 )
 def data(run: Run | None) -> Data:
-    found = fitting(
-        run,
-        lambda each: has_images(each) and each.kl is not None,
-        "a VAE that keeps its images",
-        ("mnist-vae", "mnist-plane"),
+    return images_of(
+        run, "a VAE that keeps its images", "mnist-vae", "mnist-plane", fits=has_posteriors
     )
-    encodings = kept(found)
-    return {"run": found.id, "images": images_data(encodings, one_of_each(encodings))}

@@ -65,6 +65,11 @@ def has_images(facts: RunFacts) -> bool:
     return shape is not None and max(shape[1:]) <= 32 and shape[0] in (1, 3)
 
 
+def has_posteriors(facts: RunFacts) -> bool:
+    """True where a run keeps its images in full, and encodes each as a distribution."""
+    return has_images(facts) and facts.kl is not None
+
+
 def one_of_each(encodings: Encodings, seed: int = 0) -> np.ndarray:
     """The rows of at most ten images, one of each label where there are labels: int64 [n]."""
     random = np.random.default_rng(seed)
@@ -88,3 +93,16 @@ def images_data(encodings: Encodings, rows: np.ndarray) -> dict[str, Any]:
         "logvar": None if encodings.logvar is None else encodings.logvar[rows].tolist(),
         "colors": list(LABEL_COLORS),
     }
+
+
+def images_of(
+    run: Run | None, what: str, *wanted: str, fits: Callable[[RunFacts], bool] = has_images
+) -> dict[str, Any]:
+    """A run, as `fitting` finds it, and of its images one of each label, as `images.js` reads them.
+
+    Raises:
+        UserError: as `fitting` and `kept`.
+    """
+    facts = fitting(run, fits, what, wanted)
+    encodings = kept(facts)
+    return {"run": facts.id, "images": images_data(encodings, one_of_each(encodings))}
