@@ -9,6 +9,9 @@ from typing import Any
 from streamlit.testing.v1 import AppTest
 
 ROOT = Path(__file__).resolve().parents[1]
+PAGES = tuple(sorted(path.stem for path in (ROOT / "pages").glob("*.py")))
+"""Every page, by its file."""
+
 APP_STATE = "latent_workbench.shared.state.AppState"
 """The key of what pages know of each other, in a session's state."""
 

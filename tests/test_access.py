@@ -19,7 +19,7 @@ from streamlit.web.server.starlette.starlette_server_config import USER_COOKIE_N
 
 from latent_workbench.shared import access
 from tests.configured import AUTH, ORIGIN, options, secrets, signed
-from tests.pages import ROOT, open_page
+from tests.pages import PAGES, ROOT, open_page
 from vae_core.errors import UserError
 from vae_core.runs import Run
 
@@ -177,18 +177,6 @@ LOOKING = {
     "Begin", "Back", "Next",
 }  # fmt: skip
 """Buttons that change nothing of the store."""
-
-PAGES = (
-    "gallery",
-    "train",
-    "explore",
-    "grids",
-    "encodings",
-    "tune_beta",
-    "evaluate",
-    "results",
-    "concepts",
-)
 
 
 def everything(store: Path) -> dict[str, bytes]:

@@ -14,7 +14,7 @@ import pytest
 from tests.commands import vae_core
 from tests.engine import tiny
 from tests.killed import in_child
-from tests.pages import open_page
+from tests.pages import PAGES, open_page
 from tests.test_jobs import until
 from vae_core.errors import UserError
 from vae_core.loading import load_run
@@ -130,16 +130,7 @@ def test_on_a_read_only_store_each_wish_is_answered_by_a_sentence(
             print(wish)
             ask()
     assert stopped.status().state == "stopped" and sweep.state().state == "stopped"
-    for name in (
-        "gallery",
-        "train",
-        "explore",
-        "grids",
-        "encodings",
-        "tune_beta",
-        "evaluate",
-        "results",
-    ):
+    for name in PAGES:
         page = open_page(name, run="tiny")
         assert not page.exception
     page = open_page("gallery", run="tiny")
